@@ -1,0 +1,155 @@
+"""The configuration of an endpoint: every limit and time-out, its default and its unit.
+
+Times are seconds as floats, sizes are bytes as ints. ``None`` means "no limit" and is taken
+only where the attribute says so. A configuration is frozen and checked once, when it is made;
+nothing else in the package reads environment variables or module settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence  # noqa: TC003 - part of the public signature
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from dicom_actors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["EndpointConfig"]
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# What each number may be: (lowest, highest, is None allowed).
+_RANGES: Final[dict[str, tuple[float, float, bool]]] = {
+    "max_associations": (1, 1_000_000, True),
+    "max_associations_per_ae": (1, 1_000_000, True),
+    "max_pdu_length": (4 * KIB, 16 * MIB, False),
+    "async_window": (1, 0xFFFF, False),
+    "artim_timeout": (0.001, 86_400, False),
+    "pdu_timeout": (0.001, 86_400, False),
+    "idle_timeout": (0.001, 30 * 86_400, True),
+    "dimse_timeout": (0.001, 30 * 86_400, True),
+    "write_timeout": (0.001, 86_400, False),
+    "handshake_timeout": (0.001, 86_400, False),
+    "handler_timeout": (0.001, 30 * 86_400, True),
+    "handler_grace": (0, 86_400, False),
+    "connection_restarts": (0, 1_000, False),
+    "connection_restart_period": (0.001, 86_400, False),
+    "max_disowned_handlers": (0, 100_000, False),
+    "max_object_bytes": (1, 1 << 50, True),
+    "spool_bytes": (0, 1 << 31, False),
+    "max_sequence_depth": (1, 10_000, False),
+    "max_elements": (1, 1 << 31, False),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointConfig:
+    """What an endpoint accepts and how long it waits.
+
+    Attributes:
+        ae_title: our application entity title, up to 16 characters; ``None`` takes any called title.
+        max_associations: open connections at a time; None: no limit.
+        max_associations_per_ae: the same for each calling AE title; None: no limit.
+        when_full: ``"wait"`` leaves further peers in the backlog until a place is free,
+            ``"reject"`` answers them with A-ASSOCIATE-RJ 2/3/2 (local limit exceeded).
+        max_pdu_length: what we announce and take, bytes of a P-DATA-TF's variable field.
+        async_window: operations that a peer may have outstanding (PS3.7 D.3.3.3).
+        artim_timeout: seconds for the A-ASSOCIATE-RQ to come, and for the peer to close at the end.
+        pdu_timeout: seconds from a PDU's first byte to its last.
+        idle_timeout: seconds without any PDU on an association that waits for the peer; None: for ever.
+        dimse_timeout: seconds for a message to be completed once it began; None: for ever.
+        write_timeout: seconds for which a peer may not read what we send.
+        handshake_timeout: seconds for the TLS handshake.
+        handler_timeout: seconds for one call of a handler; None: for ever.
+        handler_grace: seconds between ``is_cancelled`` and giving a handler up.
+        connection_restarts: restarts of one connection's Association within
+            ``connection_restart_period`` seconds before that connection is given up.
+        connection_restart_period: the period for ``connection_restarts``.
+        max_disowned_handlers: hung handler threads in the process before new associations are refused.
+        max_object_bytes: the largest data set that is taken; None: no limit.
+        spool_bytes: a data set longer than this goes to a file as it comes.
+        spool_directory: the directory of those files; None: the system's temporary directory.
+        max_sequence_depth: how deep sequences may be nested.
+        max_elements: how many elements a data set may have, those in sequences counted.
+        storage_sop_classes: further SOP class UIDs to accept for C-STORE beside the standard's;
+            ``None`` takes every abstract syntax a peer proposes as a storage class.
+        transfer_syntaxes: transfer syntax UIDs for storage, most preferred first; None: all known,
+            what needs no conversion first.
+        tls: an ``ssl.SSLContext`` for server side TLS; None: plain TCP.
+    """
+
+    ae_title: str | None = None
+    max_associations: int | None = 1_000
+    max_associations_per_ae: int | None = None
+    when_full: Literal["wait", "reject"] = "wait"
+    max_pdu_length: int = 128 * KIB
+    async_window: int = 1
+    artim_timeout: float = 30.0
+    pdu_timeout: float = 60.0
+    idle_timeout: float | None = 600.0
+    dimse_timeout: float | None = 300.0
+    write_timeout: float = 60.0
+    handshake_timeout: float = 5.0
+    handler_timeout: float | None = 600.0
+    handler_grace: float = 5.0
+    connection_restarts: int = 2
+    connection_restart_period: float = 60.0
+    max_disowned_handlers: int = 32
+    max_object_bytes: int | None = 16 * KIB * MIB
+    spool_bytes: int = MIB
+    spool_directory: str | Path | None = None
+    max_sequence_depth: int = 64
+    max_elements: int = 10_000_000
+    storage_sop_classes: Sequence[str] | None = ()
+    transfer_syntaxes: Sequence[str] | None = None
+    tls: ssl.SSLContext | None = None
+
+    def __post_init__(self) -> None:
+        """Check every setting.
+
+        Raises:
+            ConfigurationError: a setting is out of its range; the message names it.
+        """
+        for field in fields(self):
+            if field.name in _RANGES:
+                self._check_number(field.name, getattr(self, field.name))
+        if self.ae_title is not None:
+            check_ae_title(self.ae_title, "ae_title")
+        if self.when_full not in {"wait", "reject"}:
+            raise ConfigurationError(
+                f"when_full: expected 'wait' or 'reject', got {self.when_full!r}"
+            )
+        if self.spool_directory is not None and not Path(self.spool_directory).is_dir():
+            raise ConfigurationError(
+                f"spool_directory: {str(self.spool_directory)!r} is not a directory"
+            )
+
+    @staticmethod
+    def _check_number(name: str, value: object) -> None:
+        lowest, highest, optional = _RANGES[name]
+        if value is None and optional:
+            return
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigurationError(f"{name}: expected a number, got {value!r}")
+        if not lowest <= value <= highest:
+            raise ConfigurationError(f"{name}: expected {lowest} to {highest}, got {value}")
+
+
+def check_ae_title(title: str, name: str) -> None:
+    """Raise `ConfigurationError` unless `title` is an AE title (PS3.5 6.2: VR AE).
+
+    1 to 16 characters of the default repertoire, no backslash, no control characters, and
+    not spaces alone.
+    """
+    if not (
+        1 <= len(title) <= 16
+        and title.strip(" ")
+        and all(" " <= character <= "~" and character != "\\" for character in title)
+    ):
+        raise ConfigurationError(
+            f"{name}: expected 1 to 16 ASCII characters without backslash, got {title!r}"
+        )
