@@ -51,16 +51,16 @@ class EndpointConfig:
     """What an endpoint accepts and how long it waits.
 
     Attributes:
-        ae_title: our application entity title, up to 16 characters; ``None`` takes any called title.
+        ae_title: our application entity title; None takes any called title.
         max_associations: open connections at a time; None: no limit.
         max_associations_per_ae: the same for each calling AE title; None: no limit.
         when_full: ``"wait"`` leaves further peers in the backlog until a place is free,
             ``"reject"`` answers them with A-ASSOCIATE-RJ 2/3/2 (local limit exceeded).
         max_pdu_length: what we announce and take, bytes of a P-DATA-TF's variable field.
         async_window: operations that a peer may have outstanding (PS3.7 D.3.3.3).
-        artim_timeout: seconds for the A-ASSOCIATE-RQ to come, and for the peer to close at the end.
+        artim_timeout: seconds for the A-ASSOCIATE-RQ to come, and for the peer to close.
         pdu_timeout: seconds from a PDU's first byte to its last.
-        idle_timeout: seconds without any PDU on an association that waits for the peer; None: for ever.
+        idle_timeout: seconds without any PDU while we wait for the peer; None: for ever.
         dimse_timeout: seconds for a message to be completed once it began; None: for ever.
         write_timeout: seconds for which a peer may not read what we send.
         handshake_timeout: seconds for the TLS handshake.
@@ -69,7 +69,7 @@ class EndpointConfig:
         connection_restarts: restarts of one connection's Association within
             ``connection_restart_period`` seconds before that connection is given up.
         connection_restart_period: the period for ``connection_restarts``.
-        max_disowned_handlers: hung handler threads in the process before new associations are refused.
+        max_disowned_handlers: hung handler threads before new associations are refused.
         max_object_bytes: the largest data set that is taken; None: no limit.
         spool_bytes: a data set longer than this goes to a file as it comes.
         spool_directory: the directory of those files; None: the system's temporary directory.
