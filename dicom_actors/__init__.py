@@ -1,5 +1,84 @@
-"""A DICOM library and network endpoint built as a tree of supervised actors."""
+"""A DICOM library and network endpoint built as a tree of supervised actors.
+
+Each name is loaded when it is first used, so that a program that only reads files does not load
+the network.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from dicom_actors.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from dicom_actors import errors, events, messages
+    from dicom_actors.actors import Endpoint
+    from dicom_actors.config import EndpointConfig
+    from dicom_actors.data import (
+        VR,
+        DataElement,
+        DataSet,
+        PersonName,
+        Tag,
+        TransferSyntax,
+        read_file,
+        write_file,
+    )
+    from dicom_actors.dimse import Status
+    from dicom_actors.errors import DicomError, DimseFailure
+    from dicom_actors.pdu import Reject
+
+__all__ = [
+    "VR",
+    "DataElement",
+    "DataSet",
+    "DicomError",
+    "DimseFailure",
+    "Endpoint",
+    "EndpointConfig",
+    "PersonName",
+    "Reject",
+    "Status",
+    "Tag",
+    "TransferSyntax",
+    "__version__",
+    "errors",
+    "events",
+    "messages",
+    "read_file",
+    "write_file",
+]
+
+_HOMES = {
+    "VR": "dicom_actors.data",
+    "DataElement": "dicom_actors.data",
+    "DataSet": "dicom_actors.data",
+    "DicomError": "dicom_actors.errors",
+    "DimseFailure": "dicom_actors.errors",
+    "Endpoint": "dicom_actors.actors",
+    "EndpointConfig": "dicom_actors.config",
+    "PersonName": "dicom_actors.data",
+    "Reject": "dicom_actors.pdu",
+    "Status": "dicom_actors.dimse",
+    "Tag": "dicom_actors.data",
+    "TransferSyntax": "dicom_actors.data",
+    "read_file": "dicom_actors.data",
+    "write_file": "dicom_actors.data",
+}
+_MODULES = frozenset({"errors", "events", "messages"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value: Any = importlib.import_module(f"dicom_actors.{name}")
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

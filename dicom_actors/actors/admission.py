@@ -1,0 +1,120 @@
+"""Whether an association is accepted, and with which presentation contexts. PS3.8 7.1, 9.3.
+
+Pure: an A-ASSOCIATE-RQ, the configuration and the handlers in; an A-ASSOCIATE-AC or a rejection
+out. The user's ``association_validator`` is asked afterwards, by the Handler.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.data import TransferSyntax
+from dicom_actors.data.dictionary import storage_sop_classes, uid_entry
+from dicom_actors.pdu import AsyncWindow
+from dicom_actors.upper_layer import NegotiationPolicy, negotiate
+from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_actors.actors.handler_table import HandlerTable
+    from dicom_actors.config import EndpointConfig
+    from dicom_actors.pdu import AssociateAc, AssociateRq, Reject
+
+__all__ = ["admit", "policy_for"]
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+
+UNCOMPRESSED: Final = (
+    "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
+    "1.2.840.10008.1.2",  # Implicit VR Little Endian
+    "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
+)
+"""What we can read and write ourselves, most preferred first."""
+
+_LOSSLESS_FIRST: Final = (False, None, True)
+
+
+def admit(
+    rq: AssociateRq,
+    config: EndpointConfig,
+    handlers: HandlerTable,
+    open_calling_ae_titles: Sequence[str],
+) -> AssociateAc | Reject:
+    """Answer an association request.
+
+    Args:
+        rq: the request.
+        config: who and how many are welcome.
+        handlers: which services there are.
+        open_calling_ae_titles: the calling AE title of each other association that is open.
+
+    Returns:
+        The acceptance, with one result for each proposed context, or the rejection.
+    """
+    return negotiate(
+        rq,
+        policy_for(config, handlers),
+        open_associations=len(open_calling_ae_titles),
+        open_from_caller=open_calling_ae_titles.count(rq.calling_ae_title),
+    )
+
+
+def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPolicy:
+    """What an endpoint with that configuration and these handlers accepts.
+
+    Verification always is. Storage SOP classes are accepted when there is a ``cstore`` handler,
+    in every transfer syntax: an object is kept as it was received.
+    """
+    storage = "cstore" in handlers
+    further = config.storage_sop_classes
+    transfer_syntaxes = (
+        _storage_transfer_syntaxes()
+        if config.transfer_syntaxes is None
+        else tuple(config.transfer_syntaxes)
+    )
+
+    def transfer_syntaxes_of(abstract_syntax: str) -> tuple[str, ...] | None:
+        if abstract_syntax == VERIFICATION:
+            return UNCOMPRESSED
+        if storage and _is_storage(abstract_syntax, further):
+            return transfer_syntaxes
+        return None
+
+    return NegotiationPolicy(
+        abstract_syntaxes=transfer_syntaxes_of,
+        max_pdu_length=config.max_pdu_length,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+        async_window=AsyncWindow(config.async_window, 1),
+        called_ae_titles=None if config.ae_title is None else frozenset({config.ae_title.strip()}),
+        max_associations=config.max_associations,
+        max_associations_per_ae=config.max_associations_per_ae,
+    )
+
+
+def _is_storage(abstract_syntax: str, further: Sequence[str] | None) -> bool:
+    if abstract_syntax in _standard_storage() or (further and abstract_syntax in further):
+        return True
+    # None: everything that is not known to be something else.
+    return further is None and uid_entry(abstract_syntax) is None
+
+
+@lru_cache(maxsize=1)
+def _standard_storage() -> frozenset[str]:
+    return frozenset(storage_sop_classes())
+
+
+@lru_cache(maxsize=1)
+def _storage_transfer_syntaxes() -> tuple[str, ...]:
+    compressed = [
+        syntax
+        for syntax in TransferSyntax.all_known()
+        if syntax.uid not in UNCOMPRESSED and syntax.is_data_set_encoding
+    ]
+    # Lossless before lossy, current before retired: what keeps most of the image comes first.
+    compressed.sort(
+        key=lambda syntax: (syntax.is_retired, _LOSSLESS_FIRST.index(syntax.lossy), syntax.uid)
+    )
+    return UNCOMPRESSED + tuple(syntax.uid for syntax in compressed)

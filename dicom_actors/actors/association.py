@@ -1,0 +1,540 @@
+"""The Association: feeds the protocol core of one connection and carries out its effects.
+
+Its inbox is its mailbox and its socket at once: whichever is ready comes out as the next message,
+so that it never waits for anything else. It runs no user code (the Handler does), decides nothing
+about the protocol (`upper_layer` does), and owns nothing that a crash must not lose (the
+connection record does).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors import events
+from dicom_actors.actors.admission import admit
+from dicom_actors.actors.adoption import why_not_adoptable
+from dicom_actors.actors.association_info import association_info
+from dicom_actors.actors.connection_record import Outcome, Phase, StaleIncarnation
+from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR
+from dicom_actors.actors.request_flow import RequestFlow
+from dicom_actors.actors.signals import (
+    AbortNow,
+    DeadlineReached,
+    EndHandler,
+    HandlerReady,
+    OutcomeReady,
+)
+from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
+from dicom_actors.pdu import Abort, AssociateAc, AssociateRj, Reject, describe_abort, encode_pdu
+from dicom_actors.supervision import (
+    Continue,
+    Down,
+    ExitReason,
+    SocketInbox,
+    SocketReady,
+    SupervisedActor,
+    cast,
+)
+from dicom_actors.upper_layer import (
+    Aborted,
+    AbortRequest,
+    AssociateAccept,
+    AssociateIndication,
+    AssociateReject,
+    CloseTransport,
+    DataIndication,
+    DataRequest,
+    Indicate,
+    ReleaseIndication,
+    ReleaseResponse,
+    Role,
+    Send,
+    StartArtim,
+    State,
+    StopArtim,
+    UpperLayer,
+    UpperLayerLimits,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dicom_actors.actors.connection_record import ConnectionRecord
+    from dicom_actors.actors.endpoint_kernel import EndpointKernel
+    from dicom_actors.pdu import AssociateRq, Pdv
+    from dicom_actors.supervision import Timer
+    from dicom_actors.upper_layer import Effect, Negotiated
+
+__all__ = ["Association"]
+
+_logger = logging.getLogger(__name__)
+
+_FAREWELL_SECONDS = 1.0
+"""How long an Association that is shut down lets its peer read the A-ABORT."""
+
+_QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Association(SupervisedActor):
+    """One incarnation of the association on the connection of `record`."""
+
+    def __init__(self, kernel: EndpointKernel, record: ConnectionRecord) -> None:
+        self._sockets = SocketInbox()
+        super().__init__()
+        self._kernel = kernel
+        self._record = record
+        self._epoch = 0
+        self._limits = UpperLayerLimits(max_pdu_length=kernel.config.max_pdu_length)
+        self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
+        self._flow: RequestFlow
+        self._acceptance: AssociateAc | None = None
+        self._timer: Timer | None = None
+        self._timer_at: float | None = None
+        self._release_length = 0
+        self._is_discarding = False
+        self._is_over = False
+        self._watched = (True, False)
+
+    def create_inbox(self) -> SocketInbox:
+        """Give the inbox that is the socket, too."""
+        return self._sockets
+
+    # --- life --------------------------------------------------------------------------------
+
+    def init(self) -> Any:
+        """Become the owner of the connection. Runs in the Association's thread."""
+        record = self._record
+        self._epoch = record.adopt(self.actor_ref)
+        if not record.is_first_incarnation:
+            record.restarts += 1
+            if self._kernel.faults is not None:
+                self._kernel.faults.hit("association.adopt")
+        self._flow = RequestFlow(self, self._epoch, self._kernel, record)
+        return Continue(None)
+
+    def handle_continue(self, term: Any) -> None:  # noqa: ARG002 - the hook's signature
+        """Begin, or go on where the last incarnation crashed."""
+        record = self._record
+        if record.is_closed:
+            self._over("connection lost")
+            return
+        self._sockets.register(record.socket, token=record.id)
+        if record.is_first_incarnation:
+            self._carry_out(self._machine.connected())
+        else:
+            self._take_over()
+        self._arm_timer()
+
+    def _take_over(self) -> None:
+        record = self._record
+        reason = why_not_adoptable(record)
+        if reason or record.negotiated is None:
+            self._say_goodbye(reason)
+            return
+        self._machine = UpperLayer.resume(record.negotiated, self._limits)
+        self._flow.take_over(record.negotiated)
+        self._kernel.publish(events.ActorRestarted(f"association {record.id}", record.restarts))
+        if record.has_output:
+            self._send_more()
+        self._flow.progress()
+        self._consume()
+
+    def terminate(self, reason: ExitReason) -> None:
+        """Abort the association if the whole endpoint ends; a crash leaves all to the record."""
+        self._cancel_timer()
+        if self._is_over or reason.kind != "shutdown":
+            return
+        record = self._record
+        with contextlib.suppress(OSError, StaleIncarnation, LocalProtocolError):
+            for effect in self._machine.request(AbortRequest()):
+                if isinstance(effect, Send):
+                    record.send(self._epoch, effect.buffers)
+                    record.stop_sending(self._epoch)
+                    self._wait_for_end()
+        self._end("aborted", "the endpoint stopped")
+
+    def _wait_for_end(self) -> None:
+        # A socket that is closed with unread input sends a reset, which would destroy the
+        # A-ABORT on its way (PS3.8 9.3.8 wants it read).
+        connection = self._record.socket
+        connection.settimeout(_FAREWELL_SECONDS)
+        deadline = self._kernel.clock.monotonic() + _FAREWELL_SECONDS
+        while connection.recv(65536) and self._kernel.clock.monotonic() < deadline:
+            pass
+
+    # --- messages ----------------------------------------------------------------------------
+
+    def handle_info(self, message: Any) -> None:
+        """Take what the system sends: a ready socket, a timer, the end of the Handler."""
+        if isinstance(message, SocketReady):
+            self._on_socket(message)
+        elif isinstance(message, DeadlineReached):
+            self._on_deadline()
+        elif isinstance(message, Down):
+            self._flow.handler_down(message)
+        else:
+            super().handle_info(message)
+        self._after_message()
+
+    def handle_cast(self, message: Any) -> None:
+        """Take what the other actors of the endpoint send."""
+        if isinstance(message, OutcomeReady):
+            if self._kernel.faults is not None:
+                self._kernel.faults.hit("association.outcome")
+            self._flow.progress()
+            self._consume()
+        elif isinstance(message, HandlerReady):
+            self._flow.handler_ready()
+        elif isinstance(message, AbortNow):
+            self._abort(source=0, reason=0, detail="the host application wanted it")
+        else:
+            super().handle_cast(message)
+        self._after_message()
+
+    def _after_message(self) -> None:
+        if not self._is_over:
+            self._try_release()
+            self._arm_timer()
+
+    # --- input -------------------------------------------------------------------------------
+
+    def _on_socket(self, ready: SocketReady) -> None:
+        if self._is_over:
+            return
+        if ready.writable:
+            self._send_more()
+        if ready.readable or ready.hangup:
+            self._read()
+
+    def _read(self) -> None:
+        record = self._record
+        try:
+            length = record.receive(self._epoch)
+        except OSError as error:
+            self._end_of_stream(error)
+            return
+        if length is None:
+            return
+        if length == 0:
+            self._end_of_stream(None)
+        elif self._is_discarding:
+            record.discard_input(self._epoch)
+        else:
+            self._consume()
+
+    def _end_of_stream(self, error: OSError | None) -> None:
+        if self._is_over:
+            return
+        if not self._is_discarding:
+            self._carry_out(self._machine.receive_eof())
+        self._over("connection lost", "" if error is None else str(error.strerror or error))
+
+    def _consume(self) -> None:
+        """Handle the whole PDUs that are there, as far as requests may be taken."""
+        record, machine, flow = self._record, self._machine, self._flow
+        try:
+            while not (self._is_over or self._is_discarding or self._is_paused):
+                view = record.unread
+                record.phase = Phase.CORE
+                if self._kernel.faults is not None:
+                    self._kernel.faults.hit("association.core")
+                consumed, effects = machine.receive_data(view)
+                record.phase = Phase.WAITING
+                if not consumed and not effects:
+                    break
+                record.deadlines.pdu = None
+                self._carry_out_input(effects, consumed)
+            if not self._is_over:
+                flow.flush()
+                view = memoryview(b"")
+                record.settle_input(self._epoch)
+                self._await_more()
+        except StaleIncarnation:
+            self._over("connection lost")
+
+    @property
+    def _is_paused(self) -> bool:
+        return (self._release_length > 0 or self._flow.is_full) and not self._record.is_ending
+
+    def _await_more(self) -> None:
+        record, config = self._record, self._kernel.config
+        now = self._kernel.clock.monotonic()
+        deadlines = record.deadlines
+        self._watch()
+        if record.unread_length and not self._is_paused:
+            if deadlines.pdu is None:
+                deadlines.pdu = now + config.pdu_timeout
+        elif self._flow.is_idle and record.partial is None and config.idle_timeout is not None:
+            deadlines.idle = now + config.idle_timeout
+        else:
+            deadlines.idle = None
+        if _QUICK_ACK is not None and not self._is_over:
+            # A sender under Nagle's algorithm waits for our acknowledgement between a command
+            # and its data set; the system forgets this setting by itself.
+            with contextlib.suppress(OSError):
+                record.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+
+    def _carry_out_input(self, effects: Sequence[Effect], consumed: int) -> None:
+        first = effects[0] if effects else None
+        if type(first) is Indicate:
+            if type(first.indication) is DataIndication:
+                try:
+                    self._flow.receive(first.indication.pdvs, consumed)
+                except RemoteProtocolError as error:
+                    self._carry_out(self._machine.fail(error))
+                return
+            if type(first.indication) is ReleaseIndication:
+                self._release_length = consumed
+                self._try_release()
+                return
+        self._record.advance(self._epoch, consumed, 0, self._record.partial)
+        self._carry_out(effects)
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def _carry_out(self, effects: Iterable[Effect], serial: int = 0) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                self._send(effect.buffers, serial)
+            elif isinstance(effect, Indicate):
+                self._on_indication(effect.indication)
+            elif isinstance(effect, StartArtim):
+                self._record.deadlines.artim = (
+                    self._kernel.clock.monotonic() + self._kernel.config.artim_timeout
+                )
+            elif isinstance(effect, StopArtim):
+                self._record.deadlines.artim = None
+            elif isinstance(effect, CloseTransport):
+                self._over("aborted by peer")
+        if self._machine.state is State.STA13 and not self._record.is_ending and not self._is_over:
+            error = self._machine.error
+            self._note_end("refused", "" if error is None else str(error))
+            self._begin_ending()
+
+    def _on_indication(self, indication: Any) -> None:
+        if isinstance(indication, AssociateIndication):
+            self._on_request(indication.rq)
+        elif isinstance(indication, Aborted):
+            if indication.connection_lost:
+                self._note_end("connection lost", "")
+            elif indication.error is None:
+                self._note_end("aborted by peer", describe_abort(*indication[:2]))
+            else:
+                self._note_end("aborted", str(indication.error))
+
+    def _on_request(self, rq: AssociateRq) -> None:
+        record, kernel = self._record, self._kernel
+        record.association_rq = rq
+        if kernel.faults is not None:
+            kernel.faults.hit("association.request")
+        answer = admit(
+            rq, kernel.config, kernel.handlers, tuple(kernel.open_calling_ae_titles(record))
+        )
+        if kernel.system.disowned > kernel.config.max_disowned_handlers:
+            kernel.limit_reached("max_disowned_handlers", "associations are rejected")
+            answer = Reject.LOCAL_LIMIT_EXCEEDED
+        if isinstance(answer, Reject):
+            self._reject(answer)
+            return
+        self._acceptance = answer
+        if ASSOCIATION_VALIDATOR in kernel.handlers:
+            self._flow.validate()
+        else:
+            self._accept(answer, serial=0)
+
+    def answer_association(self, outcome: Outcome, serial: int) -> None:
+        """Accept or reject the association, as the validator said."""
+        if outcome.reject is not None:
+            self._reject(outcome.reject, serial)
+        elif self._acceptance is not None:
+            self._accept(self._acceptance, serial)
+
+    def _accept(self, ac: AssociateAc, serial: int) -> None:
+        record = self._record
+        effects = self._machine.request(AssociateAccept(ac))
+        agreement = self._machine.negotiated
+        assert agreement is not None
+        self._flow.open(agreement)
+        for effect in effects:
+            assert isinstance(effect, Send)
+            self._send(effect.buffers, serial, agreement=agreement)
+        if self._kernel.has_subscribers:
+            self._kernel.publish(events.AssociationOpened(association_info(record)))
+
+    def _reject(self, reject: Reject, serial: int = 0) -> None:
+        self._note_end("rejected", reject.sentence)
+        self._carry_out(self._machine.request(AssociateReject(reject)), serial)
+
+    def _try_release(self) -> None:
+        if not self._release_length or not self._flow.is_idle or self._is_over:
+            return
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.release")
+        consumed, self._release_length = self._release_length, 0
+        self._note_end("released", "")
+        for effect in self._machine.request(ReleaseResponse()):
+            if isinstance(effect, Send):
+                self._send(effect.buffers, consumed=consumed)
+            else:
+                self._carry_out((effect,))
+        self._begin_ending()
+
+    def _abort(self, source: int, reason: int, detail: str) -> None:
+        self._note_end("aborted", detail)
+        try:
+            effects = self._machine.request(AbortRequest(source=source, reason=reason))
+        except LocalProtocolError:
+            self._over("aborted", detail)  # nothing was asked yet, so there is nobody to tell
+            return
+        self._carry_out(effects)
+
+    # --- output ------------------------------------------------------------------------------
+
+    def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
+        """Send the message that answers the request `serial`, in one write."""
+        buffers: list[bytes | memoryview] = []
+        for pdv in pdvs:
+            for effect in self._machine.request(DataRequest((pdv,))):
+                assert isinstance(effect, Send)
+                buffers += effect.buffers
+        self._send(buffers, serial)
+
+    def _send(
+        self,
+        buffers: Sequence[bytes | memoryview],
+        serial: int = 0,
+        *,
+        consumed: int = 0,
+        agreement: Negotiated | None = None,
+    ) -> None:
+        """Send whole PDUs; what the socket does not take waits in the record."""
+        record = self._record
+        try:
+            done = record.send(self._epoch, buffers, serial, consumed, agreement)
+        except OSError as error:
+            self._end_of_stream(error)
+            return
+        if not done and record.deadlines.write is None:
+            record.deadlines.write = (
+                self._kernel.clock.monotonic() + self._kernel.config.write_timeout
+            )
+            self._watch()
+
+    def _send_more(self) -> None:
+        record = self._record
+        try:
+            done = record.flush(self._epoch)
+        except OSError as error:
+            self._end_of_stream(error)
+            return
+        if done:
+            record.deadlines.write = None
+            if record.is_ending and record.end_reason != "released":
+                record.stop_sending(self._epoch)
+            self._watch()
+
+    def _watch(self) -> None:
+        """Ask for what this association waits for: a peer that oversends is not read."""
+        record = self._record
+        read = self._is_discarding or not self._is_paused
+        wish = (read, record.has_output)
+        if wish != self._watched:
+            self._watched = wish
+            self._sockets.modify(record.socket, read=read, write=record.has_output)
+
+    # --- time --------------------------------------------------------------------------------
+
+    def _arm_timer(self) -> None:
+        earliest = self._record.deadlines.earliest()
+        if earliest is None or (self._timer_at is not None and self._timer_at <= earliest):
+            return  # a timer that is early only looks at the clock
+        self._cancel_timer()
+        self._timer_at = earliest
+        self._timer = self._kernel.timers.send_at(earliest, self.actor_ref, DeadlineReached())
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._timer_at = None
+
+    def _on_deadline(self) -> None:
+        self._timer = self._timer_at = None
+        if self._is_over:
+            return
+        deadlines, now = self._record.deadlines, self._kernel.clock.monotonic()
+        if deadlines.artim is not None and deadlines.artim <= now:
+            deadlines.artim = None
+            self._over("timed out", "the peer did not close, or asked for nothing")
+        elif deadlines.write is not None and deadlines.write <= now:
+            self._over("timed out", "the peer does not read")
+        elif deadlines.handler is not None and deadlines.handler <= now:
+            self._flow.handler_late()
+        else:
+            for name in ("pdu", "message", "idle"):
+                deadline = getattr(deadlines, name)
+                if deadline is not None and deadline <= now:
+                    self._abort(source=2, reason=0, detail=f"{name}_timeout")
+                    return
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def _note_end(self, reason: str, detail: str) -> None:
+        record = self._record
+        if not record.end_reason:
+            record.end_reason, record.end_detail = reason, detail
+
+    def _begin_ending(self) -> None:
+        """Nothing more is sent; wait for the peer to close, or for ARTIM."""
+        record = self._record
+        record.is_ending = True
+        record.deadlines.pdu = record.deadlines.message = record.deadlines.idle = None
+        record.deadlines.handler = None
+        if record.end_reason != "released":
+            # Else closing, with unread input, would send a reset and destroy what we said last.
+            self._flow.abandon()
+            if not record.has_output:
+                record.stop_sending(self._epoch)
+        self._watch()
+
+    def _say_goodbye(self, why: str) -> None:
+        """End what cannot go on after a crash: A-ABORT, or A-ASSOCIATE-RJ before acceptance."""
+        record = self._record
+        _logger.error("connection %d ends: %s", record.id, why)
+        self._note_end("aborted", why)
+        farewell = (
+            encode_pdu(AssociateRj.of(Reject.ACSE_NO_REASON_TRANSIENT))
+            if record.negotiated is None
+            else encode_pdu(Abort(source=2, reason=0))
+        )
+        record.deadlines.clear()
+        record.deadlines.artim = self._kernel.clock.monotonic() + self._kernel.config.artim_timeout
+        self._is_discarding = True
+        record.discard_input(self._epoch)
+        if not record.is_ending:
+            self._send((farewell,))
+        if not self._is_over:
+            self._begin_ending()
+
+    def _over(self, reason: str, detail: str = "") -> None:
+        if not self._is_over:
+            self._end(reason, detail)
+            self.exit(ExitReason.NORMAL)
+
+    def _end(self, reason: str, detail: str) -> None:
+        self._is_over = True
+        self._note_end(reason, detail)
+        record, kernel = self._record, self._kernel
+        self._cancel_timer()
+        self._sockets.unregister(self._record.socket)
+        kernel.remove_connection(record)
+        if record.handler is not None and kernel.association_supervisor is not None:
+            cast(kernel.association_supervisor, EndHandler(record))
+        if kernel.has_subscribers:
+            kernel.publish(
+                events.AssociationClosed(
+                    association_info(record), record.end_reason, record.end_detail, record.answered
+                )
+            )

@@ -1,0 +1,485 @@
+"""The connection record: what a crash of an Association must not lose.
+
+One for each TCP connection, passive, with a lock and no thread. It is the sole owner of the
+socket and closes it once. A new incarnation of the Association takes everything that it needs
+from here: the unread bytes, what was negotiated, the requests that are on their way, the bytes
+that are not sent yet, and the absolute deadlines.
+
+Every method that changes something takes the caller's epoch. `adopt` raises the epoch, so that
+whatever an old incarnation still does is refused with `StaleIncarnation`. Values are frozen and
+replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+from itertools import count
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors.actors.deadlines import Deadlines
+from dicom_actors.actors.input_buffer import InputBuffer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dicom_actors.actors.input_buffer import BufferPool
+    from dicom_actors.actors.receiver import ReceivedObject, Receiver
+    from dicom_actors.dimse import Command, Partial
+    from dicom_actors.pdu import AssociateRq, Reject
+    from dicom_actors.supervision import SupervisedRef
+    from dicom_actors.upper_layer import Negotiated
+
+__all__ = [
+    "ConnectionRecord",
+    "Outcome",
+    "Phase",
+    "Request",
+    "Stage",
+    "StaleIncarnation",
+]
+
+_IOV_MAX = 512
+_WOULD_BLOCK = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
+
+
+class StaleIncarnation(Exception):
+    """The caller was replaced; what it wanted is refused."""
+
+
+class Phase(Enum):
+    """What the current incarnation is doing; set before each step, read after a crash."""
+
+    WAITING = "waiting"
+    CORE = "core"
+    DISPATCH = "dispatch"
+    REPLY = "reply"
+
+
+class Stage(IntEnum):
+    """How far a request has come."""
+
+    QUEUED = 1
+    DISPATCHED = 2
+    RUNNING = 3
+    FINISHED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a request is to be answered with.
+
+    Attributes:
+        status: the status code.
+        comment: the Error Comment.
+        reject: for an association request: the rejection, None to accept.
+    """
+
+    status: int = 0
+    comment: str = ""
+    reject: Reject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A complete request that is not answered yet.
+
+    Attributes:
+        serial: its number on this connection; never used twice, unlike Message IDs.
+        service: the name of its handler, as ``"cstore"``.
+        context_id: its presentation context; 0 for an association request.
+        command: its command set; None for an association request.
+        received: its data set; None if it has none.
+        stage: how far it has come.
+        began: monotonic seconds at which it was complete.
+        outcome: what to answer, from stage FINISHED on.
+    """
+
+    serial: int
+    service: str
+    context_id: int
+    command: Command | None
+    received: ReceivedObject | None
+    began: float
+    stage: Stage = Stage.QUEUED
+    outcome: Outcome | None = None
+
+
+class ConnectionRecord:
+    """See the module.
+
+    Args:
+        record_id: unique within the endpoint.
+        connection: the accepted socket; the record owns it from now on.
+        peer: the peer's address and port.
+        since: monotonic seconds of the accept.
+        pool: where the input buffer is lent from.
+    """
+
+    def __init__(
+        self,
+        record_id: int,
+        connection: socket.socket,
+        peer: tuple[str, int],
+        since: float,
+        pool: BufferPool,
+    ) -> None:
+        self.id = record_id
+        self.peer = peer
+        self.since = since
+        self.socket = connection
+        self.phase = Phase.WAITING
+        self.restarts = 0
+        self.answered = 0
+        self.association_rq: AssociateRq | None = None
+        self.negotiated: Negotiated | None = None
+        self.is_given_up = False
+        self.is_ending = False
+        self.end_reason = ""
+        self.end_detail = ""
+        self.handler: SupervisedRef[Any] | None = None
+        self.association: SupervisedRef[Any] | None = None
+        self.receiver: Receiver | None = None
+        self.received_length = 0
+        self.deadlines = Deadlines()
+        self._lock = Lock()
+        self._epoch = 0
+        self._input = InputBuffer(pool)
+        self._pdvs_done = 0
+        self._partial: Partial | None = None
+        self._requests: tuple[Request, ...] = ()
+        self._cancelled: frozenset[int] = frozenset()
+        self._serials = count(1)
+        self._output: deque[memoryview] = deque()
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"connection {self.id}"
+
+    # --- incarnations ------------------------------------------------------------------------
+
+    def adopt(self, association: SupervisedRef[Any]) -> int:
+        """Make `association` the owner; every earlier one is fenced off.
+
+        Returns:
+            The epoch that the new owner has to show from now on.
+        """
+        with self._lock:
+            self._epoch += 1
+            self.association = association
+            return self._epoch
+
+    def adopt_by_nobody(self) -> int:
+        """Fence every incarnation off, for whoever closes the connection in their place."""
+        with self._lock:
+            self._epoch += 1
+            self.association = None
+            return self._epoch
+
+    @property
+    def is_first_incarnation(self) -> bool:
+        """Whether nobody adopted the record before its present owner."""
+        return self._epoch == 1
+
+    def is_current(self, epoch: int) -> bool:
+        """Whether the holder of `epoch` is still the owner."""
+        return epoch == self._epoch
+
+    def _check(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            raise StaleIncarnation(f"connection {self.id}: epoch {epoch}, now {self._epoch}")
+
+    # --- input -------------------------------------------------------------------------------
+
+    def receive(self, epoch: int) -> int | None:
+        """Read once from the socket into the input buffer.
+
+        Returns:
+            How many bytes came; 0 at the end of the stream; None if there is nothing yet.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        with self._lock:
+            self._check(epoch)
+            if self._is_closed:
+                return 0
+            try:
+                length = self.socket.recv_into(self._input.room())
+            except (BlockingIOError, InterruptedError):
+                return None
+            self._input.received(length)
+            return length
+
+    @property
+    def unread(self) -> memoryview:
+        """The bytes from the boundary of the last PDU that was handled whole."""
+        return self._input.unread
+
+    @property
+    def unread_length(self) -> int:
+        """How many bytes there are in `unread`."""
+        return self._input.unread_length
+
+    @property
+    def pdvs_done(self) -> int:
+        """How many presentation data values of the next PDU are handled already."""
+        return self._pdvs_done
+
+    @property
+    def partial(self) -> Partial | None:
+        """How far the message has come that is being received."""
+        return self._partial
+
+    def advance(
+        self,
+        epoch: int,
+        consumed: int,
+        pdvs_done: int = 0,
+        partial: Partial | None = None,
+        request: Request | None = None,
+    ) -> None:
+        """Move the input cursor, and with it take note of what these bytes completed.
+
+        Args:
+            epoch: the caller's.
+            consumed: bytes of whole PDUs that are handled.
+            pdvs_done: how many values of the PDU after them are handled, too.
+            partial: the message that is being received now.
+            request: the request that became complete.
+        """
+        with self._lock:
+            self._check(epoch)
+            self._input.consume(consumed)
+            self._pdvs_done = pdvs_done
+            self._partial = partial
+            if request is not None:
+                self._requests = (*self._requests, request)
+
+    def settle_input(self, epoch: int) -> None:
+        """Give the buffer back where it can be; views of it are invalid from now on."""
+        with self._lock:
+            self._check(epoch)
+            self._input.settle()
+
+    def discard_input(self, epoch: int) -> None:
+        """Forget all unread bytes."""
+        with self._lock:
+            self._check(epoch)
+            self._input.clear()
+            self._pdvs_done = 0
+            self._partial = None
+
+    # --- requests ----------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The requests that are not answered yet, oldest first."""
+        return self._requests
+
+    def next_serial(self) -> int:
+        """A number for the next request."""
+        return next(self._serials)
+
+    def dispatch(self, epoch: int, serial: int) -> None:
+        """Note that a request is about to be handed to the Handler; it never is again."""
+        with self._lock:
+            self._check(epoch)
+            self._replace(serial, stage=Stage.DISPATCHED)
+
+    def requeue(self, epoch: int, serial: int) -> None:
+        """Take back what `dispatch` noted, since the Handler died before it began."""
+        with self._lock:
+            self._check(epoch)
+            self._replace(serial, stage=Stage.QUEUED)
+
+    def begin(self, serial: int) -> Request | None:
+        """Note, as the Handler, that a request's handler is about to run.
+
+        Returns:
+            The request; None if it is settled meanwhile and must not run.
+        """
+        with self._lock:
+            request = self.find(serial)
+            if self._is_over or request is None or request.stage is not Stage.DISPATCHED:
+                return None
+            return self._replace(serial, stage=Stage.RUNNING)
+
+    def finish(self, serial: int, outcome: Outcome) -> SupervisedRef[Any] | None:
+        """Note the outcome of a request, as its Handler; the first outcome counts.
+
+        Returns:
+            Who has to be told, None if the outcome came too late.
+        """
+        with self._lock:
+            request = self.find(serial)
+            if self._is_over or request is None or request.stage is not Stage.RUNNING:
+                return None
+            self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
+            return self.association
+
+    def settle(self, epoch: int, serial: int, outcome: Outcome) -> None:
+        """Note the outcome of a request, as the Association, unless it has one already."""
+        with self._lock:
+            self._check(epoch)
+            request = self.find(serial)
+            if request is not None and request.stage is not Stage.FINISHED:
+                self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
+
+    def find(self, serial: int) -> Request | None:
+        """The unanswered request with that number."""
+        for request in self._requests:
+            if request.serial == serial:
+                return request
+        return None
+
+    def cancel(self, serial: int) -> None:
+        """Ask the handler of a request to give up."""
+        with self._lock:
+            self._cancelled |= {serial}
+
+    def is_cancelled(self, serial: int) -> bool:
+        """Whether the handler of a request need not go on: cancelled, settled, or nobody left."""
+        if self._is_over or serial in self._cancelled:
+            return True
+        request = self.find(serial)
+        return request is None or request.stage is Stage.FINISHED
+
+    def may_commit(self, serial: int) -> bool:
+        """Whether what the handler of a request does through us still counts."""
+        request = self.find(serial)
+        return not self._is_over and request is not None and request.stage is Stage.RUNNING
+
+    def _replace(self, serial: int, **changes: Any) -> Request | None:
+        changed = None
+        requests: list[Request] = []
+        for request in self._requests:
+            if request.serial == serial:
+                changed = replace(request, **changes)
+                requests.append(changed)
+            else:
+                requests.append(request)
+        self._requests = tuple(requests)
+        return changed
+
+    # --- output ------------------------------------------------------------------------------
+
+    def send(
+        self,
+        epoch: int,
+        buffers: Iterable[bytes | memoryview],
+        serial: int = 0,
+        consumed: int = 0,
+        negotiated: Negotiated | None = None,
+    ) -> bool:
+        """Send whole PDUs, or keep what the socket does not take now.
+
+        What is in the record is sent by whoever owns it then, so that all that follows from
+        sending is noted in the same moment.
+
+        Args:
+            epoch: the caller's.
+            buffers: the PDUs, in pieces; they must not change any more.
+            serial: the request that they answer.
+            consumed: bytes of input that they answer.
+            negotiated: what they accept.
+
+        Returns:
+            Whether all of it went out.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        with self._lock:
+            self._check(epoch)
+            self._output.extend(memoryview(part) for part in buffers if len(part))
+            self._input.consume(consumed)
+            if negotiated is not None:
+                self.negotiated = negotiated
+            answered = self.find(serial)
+            if answered is not None:
+                self.answered += answered.command is not None
+                self._requests = tuple(r for r in self._requests if r is not answered)
+                self._cancelled -= {serial}
+            return self._flush()
+
+    def flush(self, epoch: int) -> bool:
+        """Send what `send` kept. Returns whether all of it went out. Raises OSError as it does."""
+        with self._lock:
+            self._check(epoch)
+            return self._flush()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether bytes wait to be sent."""
+        return bool(self._output)
+
+    def _flush(self) -> bool:
+        output = self._output
+        while output and not self._is_closed:
+            try:
+                parts = list(output) if len(output) <= _IOV_MAX else list(output)[:_IOV_MAX]
+                sent = self._write(parts)
+            except OSError as error:
+                if error.errno in _WOULD_BLOCK:
+                    return False
+                raise
+            while sent and sent >= len(output[0]):
+                sent -= len(output.popleft())
+            if sent:
+                output[0] = output[0][sent:]
+        return True
+
+    def _write(self, parts: list[memoryview]) -> int:
+        if len(parts) == 1:
+            return self.socket.send(parts[0])
+        return self.socket.sendmsg(parts)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_closed or self.is_ending
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the socket is closed."""
+        return self._is_closed
+
+    def stop_sending(self, epoch: int) -> None:
+        """Say that nothing more will be sent, so that closing does not destroy what was."""
+        with self._lock:
+            self._check(epoch)
+            if not self._is_closed:
+                try:
+                    self.socket.shutdown(socket.SHUT_WR)
+                except OSError:
+                    return  # the peer was faster
+
+    def close(self) -> bool:
+        """Close the socket, once; whoever calls.
+
+        Returns:
+            Whether this call did it.
+        """
+        with self._lock:
+            if self._is_closed:
+                return False
+            self._is_closed = True
+            self._epoch += 1
+            self.socket.close()
+            self._input.clear()
+            self._output.clear()
+            leftovers, self._requests = self._requests, ()
+            receiver, self.receiver = self.receiver, None
+        if receiver is not None:
+            receiver.abandon()
+        for request in leftovers:
+            # The handler that still reads a spool file holds it open or is told by `begin`.
+            if request.received is not None and request.stage is not Stage.RUNNING:
+                request.received.discard()
+        return True

@@ -1,0 +1,177 @@
+"""The tables of an endpoint that outlive every actor below it.
+
+Part of the error kernel: the listening socket, the connection records, the handlers, the
+subscribers and the counters. Passive, locked where more than one thread changes something,
+decodes nothing. The Endpoint makes one and hands it to its children as a start argument, so that
+a child that crashed finds everything again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors import events
+from dicom_actors.actors.connection_record import ConnectionRecord
+from dicom_actors.actors.input_buffer import BufferPool
+from dicom_actors.actors.signals import Deliver, PlaceFree
+from dicom_actors.supervision import cast
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+    from pykka import ActorRef
+
+    from dicom_actors.actors.fault_points import FaultPoints
+    from dicom_actors.actors.handler_table import HandlerTable
+    from dicom_actors.config import EndpointConfig
+    from dicom_actors.supervision import System
+
+__all__ = ["EndpointKernel"]
+
+_READ_LENGTH = 1 << 20
+_PLENTY_OF_BUFFERS = 16
+_MAX_WAITING_EVENTS = 10_000
+_MAX_REJECTED_AT_ONCE = 64
+
+
+class EndpointKernel:
+    """See the module.
+
+    Args:
+        config: the endpoint's configuration.
+        handlers: its event handlers.
+        listening_socket: bound and listening, not blocking.
+        system: the clock and the timers of the tree.
+    """
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        handlers: HandlerTable,
+        listening_socket: socket.socket,
+        system: System,
+    ) -> None:
+        self.config = config
+        self.handlers = handlers
+        self.listening_socket = listening_socket
+        self.system = system
+        self.clock = system.clock
+        self.timers = system.timers
+        self.faults: FaultPoints | None = None
+        self.association_supervisor: ActorRef[Any] | None = None
+        self.event_bus: ActorRef[Any] | None = None
+        self.listener: ActorRef[Any] | None = None
+        self.buffers = BufferPool(
+            max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
+        )
+        self.restarts = 0
+        self.requests = 0
+        self._lock = Lock()
+        self._ids = count(1)
+        self._records: dict[int, ConnectionRecord] = {}
+        self._opened = 0
+        self._is_someone_waiting = False
+        self._subscribers: dict[str, tuple[ActorRef[Any], frozenset[type]]] = {}
+        self._waiting_events: deque[Any] = deque(maxlen=_MAX_WAITING_EVENTS)
+
+    # --- connections -------------------------------------------------------------------------
+
+    def add_connection(self, connection: socket.socket, peer: tuple[str, int]) -> ConnectionRecord:
+        """Make the record of an accepted connection; it owns the socket."""
+        with self._lock:
+            record = ConnectionRecord(
+                next(self._ids), connection, peer, self.clock.monotonic(), self.buffers
+            )
+            self._records[record.id] = record
+            self._opened += 1
+        return record
+
+    def remove_connection(self, record: ConnectionRecord) -> None:
+        """Close a connection and forget it; a second call does nothing."""
+        record.close()
+        with self._lock:
+            known = self._records.pop(record.id, None)
+            self.requests += record.answered if known else 0
+            self.restarts += record.restarts if known else 0
+        if known is not None and self._is_someone_waiting and self.listener is not None:
+            self._is_someone_waiting = False
+            cast(self.listener, PlaceFree())
+
+    def may_not_accept(self) -> bool:
+        """Whether as many connections are open as may be; then a free place is told later."""
+        limit = self.config.max_associations
+        if limit is None:
+            return False
+        if self.config.when_full == "reject":
+            limit += _MAX_REJECTED_AT_ONCE
+        with self._lock:
+            self._is_someone_waiting = len(self._records) >= limit
+            return self._is_someone_waiting
+
+    def open_calling_ae_titles(self, besides: ConnectionRecord) -> Iterator[str]:
+        """The calling AE titles of the associations that are open or asked for, but for one."""
+        for record in self.connections:
+            if record is not besides and record.association_rq is not None and not record.is_ending:
+                yield record.association_rq.calling_ae_title
+
+    @property
+    def connections(self) -> tuple[ConnectionRecord, ...]:
+        """The records of all open connections, oldest first."""
+        with self._lock:
+            return tuple(self._records.values())
+
+    def connection(self, record_id: int) -> ConnectionRecord | None:
+        """The record of that number."""
+        return self._records.get(record_id)
+
+    @property
+    def opened(self) -> int:
+        """Connections accepted since the start."""
+        return self._opened
+
+    # --- subscribers -------------------------------------------------------------------------
+
+    def subscribe(self, ref: ActorRef[Any], kinds: frozenset[type]) -> None:
+        """Send events to `ref`; a second subscription replaces the first."""
+        with self._lock:
+            self._subscribers = {**self._subscribers, ref.actor_urn: (ref, kinds)}
+
+    def unsubscribe(self, ref: ActorRef[Any]) -> bool:
+        """Send no more events to `ref`; says whether it had subscribed."""
+        with self._lock:
+            left = {urn: one for urn, one in self._subscribers.items() if urn != ref.actor_urn}
+            known = len(left) != len(self._subscribers)
+            self._subscribers = left
+        return known
+
+    @property
+    def subscribers(self) -> tuple[tuple[ActorRef[Any], frozenset[type]], ...]:
+        """The subscribers and what they want; empty means all."""
+        return tuple(self._subscribers.values())
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether making an event is worth it."""
+        return bool(self._subscribers)
+
+    def publish(self, event: Any) -> None:
+        """Queue an event for the EventBus; the oldest is lost when too many wait."""
+        if self._subscribers:
+            self._waiting_events.append(event)
+            if self.event_bus is not None:
+                cast(self.event_bus, Deliver())
+
+    def next_event(self) -> Any | None:
+        """Take the oldest queued event; None if there is none."""
+        try:
+            return self._waiting_events.popleft()
+        except IndexError:
+            return None
+
+    def limit_reached(self, name: str, detail: str) -> None:
+        """Publish that a limit of the configuration was met."""
+        self.publish(events.LimitReached(name, detail))

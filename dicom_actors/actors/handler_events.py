@@ -1,0 +1,178 @@
+"""What event handlers are called with.
+
+An event is handed over: the Handler that calls the handler keeps nothing of it. Everything that
+costs something (decoding, mapping a file) happens when it is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicom_actors.actors.object_file import file_name_for, map_data, save_object
+from dicom_actors.data import DataSet, Limits, TransferSyntax
+from dicom_actors.errors import HandlerError
+
+if TYPE_CHECKING:
+    from dicom_actors.actors.connection_record import ConnectionRecord, Request
+    from dicom_actors.actors.receiver import ReceivedObject
+    from dicom_actors.config import EndpointConfig
+    from dicom_actors.messages import AssociationInfo
+    from dicom_actors.pdu import PresentationContextRq, UserIdentity
+
+__all__ = ["AssociationRequest", "EchoEvent", "RequestEvent", "StoreEvent"]
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRequest:
+    """What ``association_validator`` is called with (PS3.8 7.1.1).
+
+    Attributes:
+        called_ae_title: the title that the peer called.
+        calling_ae_title: the title that it gave itself.
+        peer: its address and port.
+        presentation_contexts: what it proposes.
+        user_identity: its user identity item, if any (PS3.7 D.3.3.7); it may hold a secret.
+    """
+
+    called_ae_title: str
+    calling_ae_title: str
+    peer: tuple[str, int]
+    presentation_contexts: tuple[PresentationContextRq, ...]
+    user_identity: UserIdentity | None
+
+
+class RequestEvent:
+    """A DIMSE request for a handler (PS3.7 9.3, 10.3).
+
+    Attributes:
+        association: the association that it came on.
+        message_id: its Message ID.
+        sop_class_uid: Affected or Requested SOP Class UID.
+        sop_instance_uid: Affected or Requested SOP Instance UID; empty if it has none.
+    """
+
+    def __init__(
+        self,
+        association: AssociationInfo,
+        record: ConnectionRecord,
+        request: Request,
+        config: EndpointConfig,
+    ) -> None:
+        assert request.command is not None
+        self.association = association
+        self.message_id = request.command.message_id
+        self.sop_class_uid = request.command.sop_class_uid
+        self.sop_instance_uid = request.command.sop_instance_uid
+        self._record = record
+        self._request = request
+        self._config = config
+
+    def __repr__(self) -> str:
+        # Neither data nor titles: this may end up in a log.
+        return (
+            f"<{type(self).__name__} association={self.association.id} "
+            f"message_id={self.message_id}>"
+        )
+
+    @property
+    def command(self) -> DataSet:
+        """The command set, decoded anew each time."""
+        assert self._request.command is not None
+        return self._request.command.elements
+
+    @cached_property
+    def transfer_syntax(self) -> TransferSyntax:
+        """The transfer syntax that was negotiated for its presentation context."""
+        contexts = self.association.presentation_contexts
+        return next(
+            TransferSyntax.of(uid)
+            for context_id, _, uid in contexts
+            if context_id == self._request.context_id
+        )
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the outcome any more.
+
+        True after a C-CANCEL, after the handler's deadline, and when the association is over. A
+        handler that takes long should look at it now and then, and return.
+        """
+        return self._record.is_cancelled(self._request.serial)
+
+
+class EchoEvent(RequestEvent):
+    """A C-ECHO request (PS3.7 9.1.5)."""
+
+
+class StoreEvent(RequestEvent):
+    """A C-STORE request (PS3.7 9.1.1) whose data set has been received."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the data set as received."""
+        return self._received.length
+
+    @cached_property
+    def data(self) -> memoryview:
+        """The data set's bytes as received, in `transfer_syntax`; nothing is copied."""
+        return map_data(self._received)
+
+    @cached_property
+    def dataset(self) -> DataSet:
+        """The data set, an index over the received bytes: values are decoded when asked for.
+
+        Raises:
+            DecodeError: the bytes are no data set.
+        """
+        return DataSet.from_bytes(
+            self.data,
+            transfer_syntax=self.transfer_syntax,
+            limits=Limits(
+                max_depth=self._config.max_sequence_depth,
+                max_elements=self._config.max_elements,
+            ),
+        )
+
+    def save(self, directory: str | Path, name: str | Path | None = None) -> Path:
+        """Keep the object as a Part 10 file with exactly the received bytes (PS3.10 7).
+
+        The file is whole and on the disk when this returns. An existing file of that name is
+        replaced.
+
+        Args:
+            directory: where to; made if it is not there.
+            name: the name below `directory`; None: the SOP Instance UID with ``.dcm``, or a hash
+                where that is no valid UID.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            HandlerError: the request is settled meanwhile (its deadline passed, the association
+                is over); nothing was written.
+            OSError: the file could not be written; nothing is left behind.
+            ValueError: `name` leads out of `directory`.
+        """
+        if not self._record.may_commit(self._request.serial):
+            raise HandlerError("save: the request is settled, nobody waits for this object")
+        root = Path(directory)
+        path = root / (name if name is not None else file_name_for(self.sop_instance_uid) + ".dcm")
+        if ".." in path.relative_to(root).parts:
+            raise ValueError(f"expected a name below the directory, got {str(name)!r}")
+        received = self._received
+        if received.path is not None:
+            # The spool file goes away under its name; what is mapped stays.
+            data = self.data
+            save_object(received, path)
+            self.__dict__["_received"] = replace(received, data=data, path=None)
+        else:
+            save_object(received, path)
+        return path
+
+    @cached_property
+    def _received(self) -> ReceivedObject:
+        assert self._request.received is not None
+        return self._request.received

@@ -1,0 +1,62 @@
+"""Which handler answers which service: the ``event_handlers`` of an endpoint, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from pykka import ActorRef
+
+from dicom_actors.dimse import CommandField
+from dicom_actors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dicom_actors.messages import EventHandler, EventHandlers
+
+__all__ = ["ASSOCIATION_VALIDATOR", "SERVICES", "HandlerTable"]
+
+ASSOCIATION_VALIDATOR: Final = "association_validator"
+
+SERVICES: Final[Mapping[int, str]] = {
+    CommandField.C_ECHO_RQ: "cecho",
+    CommandField.C_STORE_RQ: "cstore",
+}
+"""Command Field of a request to the name of its handler."""
+
+_NAMES: Final = frozenset({ASSOCIATION_VALIDATOR, *SERVICES.values()})
+
+
+class HandlerTable:
+    """The handlers by name; frozen.
+
+    Args:
+        event_handlers: a mapping, or pairs, of names and handlers. A handler is a callable, or
+            the ref of an actor that gets the event as a message and whose reply is the result.
+
+    Raises:
+        ConfigurationError: an unknown or repeated name, or a handler that cannot be called.
+    """
+
+    def __init__(self, event_handlers: EventHandlers = ()) -> None:
+        pairs = event_handlers.items() if isinstance(event_handlers, Mapping) else event_handlers
+        self._handlers: dict[str, EventHandler] = {}
+        for name, handler in pairs:
+            if name not in _NAMES:
+                raise ConfigurationError(
+                    f"event_handlers: expected one of {', '.join(sorted(_NAMES))}, got {name!r}"
+                )
+            if name in self._handlers:
+                raise ConfigurationError(f"event_handlers: {name!r} is given twice")
+            if not callable(handler) and not isinstance(handler, ActorRef):
+                raise ConfigurationError(
+                    f"event_handlers: expected a callable or an ActorRef for {name!r}, "
+                    f"got {type(handler).__name__}"
+                )
+            self._handlers[name] = handler
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._handlers
+
+    def get(self, name: str) -> EventHandler | None:
+        """The handler of that name, None if there is none."""
+        return self._handlers.get(name)

@@ -1,0 +1,453 @@
+"""The way of a request through an association: received, dispatched, answered.
+
+Belongs to one incarnation of an Association and runs in its thread. What must survive it stands
+in the connection record. PS3.7 chapters 6 and 9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dicom_actors import events
+from dicom_actors.actors.connection_record import Outcome, Phase, Request, Stage
+from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR, SERVICES
+from dicom_actors.actors.receiver import Receiver
+from dicom_actors.actors.signals import Dispatch, EndHandler, StartHandler
+from dicom_actors.data.part10 import file_meta_header
+from dicom_actors.dimse import (
+    Command,
+    CommandField,
+    CommandReceived,
+    DataReceived,
+    MessageAssembler,
+    Status,
+    encode_response,
+    fragment,
+)
+from dicom_actors.errors import UnexpectedPduError
+from dicom_actors.pdu import Reject
+from dicom_actors.supervision import Down, cast, demonitor, monitor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pykka import ActorRef
+
+    from dicom_actors.actors.connection_record import ConnectionRecord
+    from dicom_actors.actors.endpoint_kernel import EndpointKernel
+    from dicom_actors.actors.receiver import ReceivedObject
+    from dicom_actors.pdu import Pdv
+    from dicom_actors.supervision import Monitor
+    from dicom_actors.upper_layer import Negotiated
+
+__all__ = ["RequestFlow"]
+
+_PROGRESS_BYTES = 1 << 20
+"""A message that is being received must grow by this much within the DIMSE time-out."""
+
+
+class Owner(Protocol):
+    """What a flow needs of the Association that it belongs to."""
+
+    @property
+    def actor_ref(self) -> ActorRef[Any]:
+        """Its ref."""
+
+    def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
+        """Send the message that answers the request `serial`."""
+
+    def answer_association(self, outcome: Outcome, serial: int) -> None:
+        """Accept or reject the association."""
+
+
+class RequestFlow:
+    """See the module.
+
+    Args:
+        owner: the Association.
+        epoch: its epoch.
+        kernel: the endpoint's tables.
+        record: the connection's record.
+    """
+
+    def __init__(
+        self, owner: Owner, epoch: int, kernel: EndpointKernel, record: ConnectionRecord
+    ) -> None:
+        self._owner = owner
+        self._epoch = epoch
+        self._kernel = kernel
+        self._record = record
+        self._assembler = MessageAssembler(())
+        self._negotiated: Negotiated | None = None
+        self._syntaxes: dict[int, str] = {}
+        self._watch: Monitor | None = None
+        self._is_handler_wanted = False
+        self._doomed = False
+        self._next_progress = 0
+
+    # --- the beginning -----------------------------------------------------------------------
+
+    def open(self, negotiated: Negotiated) -> None:
+        """Take messages from now on."""
+        self._negotiated = negotiated
+        self._syntaxes = {c.context_id: c.transfer_syntax for c in negotiated.contexts}
+        self._assembler = MessageAssembler(self._syntaxes, self._record.partial)
+
+    def take_over(self, negotiated: Negotiated) -> None:
+        """Go on where an incarnation crashed: settle what cannot go on, keep what can.
+
+        A data set that was being received is lost: its fragments are dropped up to the last, then
+        the request fails. A request that was being handed over fails, since it may be what caused
+        the crash. One that a live Handler has is waited for, one with an outcome is answered.
+        """
+        record = self._record
+        phase, record.phase = record.phase, Phase.WAITING
+        self.open(negotiated)
+        partial = record.partial
+        self._doomed = partial is not None and partial.command is not None
+        self.abandon()
+        alive = record.handler is not None
+        if alive:
+            self._watch_handler()
+        failed = Outcome(Status.PROCESSING_FAILURE, "the association was restarted")
+        for request in record.requests:
+            crashed_here = phase is Phase.DISPATCH and request is record.requests[0]
+            handed_over = request.stage in {Stage.DISPATCHED, Stage.RUNNING}
+            if (crashed_here and request.stage is Stage.QUEUED) or (handed_over and not alive):
+                record.settle(self._epoch, request.serial, failed)
+            elif request.stage is Stage.DISPATCHED and record.handler is not None:
+                cast(record.handler, Dispatch(request.serial))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more should be taken from the peer for now."""
+        window = self._kernel.config.async_window
+        return len(self._record.requests) > window
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request waits for its answer."""
+        return not self._record.requests
+
+    # --- receiving ---------------------------------------------------------------------------
+
+    def receive(self, pdvs: Sequence[Pdv], consumed: int) -> None:
+        """Take the values of one P-DATA-TF.
+
+        Args:
+            pdvs: all of them; those that were handled before a restart are skipped.
+            consumed: the length of the PDU.
+
+        Raises:
+            RemoteProtocolError: the peer's fault.
+        """
+        record = self._record
+        last = len(pdvs) - 1
+        if last < 0:
+            record.advance(self._epoch, consumed, 0, record.partial)
+            return
+        for index in range(min(record.pdvs_done, last + 1), last + 1):
+            record.phase = Phase.CORE
+            event = self._assembler.receive(pdvs[index])
+            record.phase = Phase.WAITING
+            done, pdvs_done = (consumed, 0) if index == last else (0, index + 1)
+            if type(event) is DataReceived:
+                self._receive_data(event, done, pdvs_done)
+            elif type(event) is CommandReceived:
+                self._receive_command(event, done, pdvs_done)
+            else:
+                record.advance(self._epoch, done, pdvs_done, self._assembler.partial)
+
+    def abandon(self) -> None:
+        """Drop what is being received; nobody is left who would be answered."""
+        if self._record.receiver is not None:
+            self._record.receiver.abandon()
+            self._record.receiver = None
+
+    def flush(self) -> None:
+        """Let go of all views of received bytes."""
+        if self._record.receiver is not None:
+            self._record.receiver.flush()
+
+    def _receive_command(self, event: CommandReceived, consumed: int, pdvs_done: int) -> None:
+        record, command = self._record, event.command
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.command")
+        if command.is_response:
+            raise UnexpectedPduError(
+                f"a response {command.command_field:04X}H to a request that was never made"
+            )
+        if command.command_field == CommandField.C_CANCEL_RQ:
+            self._cancel(command)
+            record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
+        elif command.has_data_set:
+            self._begin_data(event.context_id, command)
+            record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
+        else:
+            self._complete(event.context_id, command, None, consumed, pdvs_done)
+
+    def _begin_data(self, context_id: int, command: Command) -> None:
+        config = self._kernel.config
+        self._doomed = False
+        self._record.received_length = 0
+        self._expect_progress()
+        assert self._negotiated is not None
+        self._record.receiver = Receiver(
+            file_meta_header(
+                command.sop_class_uid,
+                command.sop_instance_uid,
+                self._syntaxes[context_id],
+                source_ae_title=self._negotiated.calling_ae_title,
+            ),
+            spool_bytes=config.spool_bytes,
+            spool_directory=config.spool_directory,
+            max_bytes=config.max_object_bytes,
+        )
+
+    def _receive_data(self, event: DataReceived, consumed: int, pdvs_done: int) -> None:
+        record = self._record
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.fragment")
+        record.received_length += len(event.data)
+        if record.receiver is not None:
+            record.receiver.write(event.data)
+        if not event.is_last:
+            if record.received_length >= self._next_progress:
+                self._expect_progress()
+            record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
+            return
+        partial, receiver = record.partial, record.receiver
+        assert partial is not None
+        assert partial.command is not None
+        received = None if receiver is None else receiver.finish()
+        record.receiver = None
+        record.deadlines.message = None
+        self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
+
+    def _expect_progress(self) -> None:
+        timeout = self._kernel.config.dimse_timeout
+        self._next_progress = self._record.received_length + _PROGRESS_BYTES
+        self._record.deadlines.message = (
+            None if timeout is None else self._kernel.clock.monotonic() + timeout
+        )
+
+    def _cancel(self, command: Command) -> None:
+        for request in self._record.requests:
+            if request.command is not None and request.command.message_id == command.message_id:
+                self._record.cancel(request.serial)
+
+    # --- complete requests -------------------------------------------------------------------
+
+    def _complete(
+        self,
+        context_id: int,
+        command: Command,
+        received: ReceivedObject | None,
+        consumed: int,
+        pdvs_done: int,
+    ) -> None:
+        record = self._record
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.complete")
+        request = Request(
+            serial=record.next_serial(),
+            service=SERVICES.get(command.command_field, ""),
+            context_id=context_id,
+            command=command,
+            received=received,
+            began=self._kernel.clock.monotonic(),
+        )
+        outcome = self._settled_already(request)
+        if outcome is not None:
+            if received is not None:
+                received.discard()
+            request = replace(request, stage=Stage.FINISHED, outcome=outcome)
+        record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial, request)
+        if self._kernel.has_subscribers:
+            self._kernel.publish(_received_event(record.id, request))
+        self.progress()
+
+    def _settled_already(self, request: Request) -> Outcome | None:
+        """What is answered without a handler; None if there is one to ask."""
+        if self._doomed:
+            self._doomed = False
+            return Outcome(Status.PROCESSING_FAILURE, "the association was restarted")
+        if not request.service or (request.command and not request.command.sop_class_uid):
+            return Outcome(Status.UNRECOGNIZED_OPERATION)
+        if request.received is not None and request.received.failure:
+            self._kernel.limit_reached("max_object_bytes", request.received.failure)
+            return Outcome(Status.OUT_OF_RESOURCES, request.received.failure)
+        if request.service == "cstore":
+            if request.received is None:
+                return Outcome(Status.MISTYPED_ARGUMENT, "no data set")
+            if request.command is not None and not request.command.sop_instance_uid:
+                return Outcome(Status.INVALID_SOP_INSTANCE, "no Affected SOP Instance UID")
+        if request.service not in self._kernel.handlers:
+            # Verification needs no handler: to answer it is all there is to it (PS3.4 A.4).
+            if request.service == "cecho":
+                return Outcome()
+            return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
+        return None
+
+    def validate(self) -> None:
+        """Ask the ``association_validator``; the answer comes to `Owner.answer_association`."""
+        record = self._record
+        request = Request(
+            serial=record.next_serial(),
+            service=ASSOCIATION_VALIDATOR,
+            context_id=0,
+            command=None,
+            received=None,
+            began=self._kernel.clock.monotonic(),
+        )
+        record.advance(self._epoch, 0, 0, None, request)
+        self.progress()
+
+    # --- dispatching and answering -----------------------------------------------------------
+
+    def progress(self) -> None:
+        """Answer what has an outcome and hand the next request over, in the order of arrival."""
+        record = self._record
+        while record.requests and not record.is_ending:
+            first = record.requests[0]
+            if first.stage is Stage.QUEUED:
+                self._dispatch(first)
+            if first.stage is not Stage.FINISHED:
+                return
+            self._answer(first)
+
+    def _dispatch(self, request: Request) -> None:
+        record = self._record
+        if record.handler is None:
+            if not self._is_handler_wanted and self._kernel.association_supervisor is not None:
+                self._is_handler_wanted = True
+                cast(self._kernel.association_supervisor, StartHandler(record))
+            return
+        record.phase = Phase.DISPATCH
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.dispatch")
+        timeout = self._kernel.config.handler_timeout
+        record.deadlines.handler = (
+            None if timeout is None else self._kernel.clock.monotonic() + timeout
+        )
+        record.dispatch(self._epoch, request.serial)
+        cast(record.handler, Dispatch(request.serial))
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.dispatched")
+        record.phase = Phase.WAITING
+
+    def _answer(self, request: Request) -> None:
+        record, outcome = self._record, request.outcome
+        assert outcome is not None
+        record.deadlines.handler = None
+        record.phase = Phase.REPLY
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.reply")
+        if request.command is None:
+            self._owner.answer_association(outcome, request.serial)
+        else:
+            assert self._negotiated is not None
+            response = encode_response(request.command, outcome.status, outcome.comment)
+            pdvs = fragment(
+                request.context_id,
+                response,
+                self._negotiated.peer_max_pdu_length,
+                is_command=True,
+            )
+            self._owner.send_message(pdvs, request.serial)
+            if self._kernel.faults is not None:
+                self._kernel.faults.hit("association.replied")
+            if self._kernel.has_subscribers:
+                now = self._kernel.clock.monotonic()
+                self._kernel.publish(_completed_event(record.id, request, outcome, now))
+        record.phase = Phase.WAITING
+
+    # --- the Handler -------------------------------------------------------------------------
+
+    def handler_ready(self) -> None:
+        """The connection has a Handler now, or could not get one."""
+        self._is_handler_wanted = False
+        if self._record.handler is None:
+            self._fail_first("no handler could be started")
+        else:
+            self._watch_handler()
+        self.progress()
+
+    def _watch_handler(self) -> None:
+        if self._watch is not None:
+            demonitor(self._watch)
+        assert self._record.handler is not None
+        self._watch = monitor(self._record.handler, self._owner.actor_ref)
+
+    def handler_down(self, down: Down) -> None:
+        """A Handler ended; a request that it had not begun goes to the next one."""
+        record = self._record
+        if record.handler is None or down.ref.actor_urn != record.handler.actor_urn:
+            return
+        record.handler = None
+        self._watch = None
+        if record.requests:
+            first = record.requests[0]
+            if first.stage is Stage.DISPATCHED:
+                record.requeue(self._epoch, first.serial)
+            elif first.stage is Stage.RUNNING:
+                self._fail_first("the handler ended")
+        self.progress()
+
+    def handler_late(self) -> None:
+        """The running handler's deadline has passed: first warn it, then give it up."""
+        record = self._record
+        if not record.requests:
+            return
+        first = record.requests[0]
+        if not record.is_cancelled(first.serial):
+            record.cancel(first.serial)
+            record.deadlines.handler = (
+                self._kernel.clock.monotonic() + self._kernel.config.handler_grace
+            )
+            return
+        record.deadlines.handler = None
+        if self._kernel.association_supervisor is not None:
+            cast(self._kernel.association_supervisor, EndHandler(record, is_hung=True))
+        self._fail_first("the handler did not return in time")
+        if first.received is not None:
+            first.received.discard()
+        self.progress()
+
+    def _fail_first(self, why: str) -> None:
+        if self._record.requests:
+            first = self._record.requests[0]
+            outcome = Outcome(Status.PROCESSING_FAILURE, why, _rejection_of(first))
+            self._record.settle(self._epoch, first.serial, outcome)
+
+
+def _rejection_of(request: Request) -> Reject | None:
+    return Reject.ACSE_NO_REASON_TRANSIENT if request.command is None else None
+
+
+def _received_event(association_id: int, request: Request) -> events.RequestReceived:
+    assert request.command is not None
+    return events.RequestReceived(
+        association_id=association_id,
+        service=request.service,
+        message_id=request.command.message_id,
+        sop_class_uid=request.command.sop_class_uid,
+        sop_instance_uid=request.command.sop_instance_uid,
+        bytes=0 if request.received is None else request.received.length,
+    )
+
+
+def _completed_event(
+    association_id: int, request: Request, outcome: Outcome, now: float
+) -> events.RequestCompleted:
+    assert request.command is not None
+    return events.RequestCompleted(
+        association_id=association_id,
+        service=request.service,
+        message_id=request.command.message_id,
+        status=outcome.status,
+        comment=outcome.comment,
+        bytes=0 if request.received is None else request.received.length,
+        seconds=now - request.began,
+    )

@@ -1,0 +1,88 @@
+"""What the actors of an endpoint say to each other.
+
+What host applications say to an endpoint is in `dicom_actors.messages`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicom_actors.actors.connection_record import ConnectionRecord
+
+__all__ = [
+    "AbortNow",
+    "ArmCrashPoint",
+    "DeadlineReached",
+    "Deliver",
+    "Dispatch",
+    "EndHandler",
+    "HandlerReady",
+    "OutcomeReady",
+    "PlaceFree",
+    "StartHandler",
+]
+
+
+class AbortNow:
+    """To an Association: abort, since the host application wants it."""
+
+
+class DeadlineReached:
+    """To whoever armed a timer: look at the clock."""
+
+
+class Deliver:
+    """To the EventBus: events are waiting."""
+
+
+class HandlerReady:
+    """To an Association: its connection has a Handler."""
+
+
+class OutcomeReady:
+    """To an Association: a request of its connection has an outcome."""
+
+
+class PlaceFree:
+    """To the Listener: a connection is over, another may be accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """To a Handler: run the handler of that request."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartHandler:
+    """To the AssociationSupervisor: give that connection a Handler."""
+
+    record: ConnectionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class EndHandler:
+    """To the AssociationSupervisor: that connection's Handler is not needed any more.
+
+    Attributes:
+        is_hung: whether it is given up at once instead of being asked.
+    """
+
+    record: ConnectionRecord
+    is_hung: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCrashPoint:
+    """To the Endpoint, from `dicom_actors.testing`: let a place crash that many times.
+
+    Attributes:
+        point: one of `dicom_actors.testing.CRASH_POINTS`.
+        times: how often; 0 disarms it.
+    """
+
+    point: str
+    times: int

@@ -1,0 +1,102 @@
+"""The command ``dicom-actors``: its arguments, its exit codes, its one-line errors.
+
+Exit codes: 0 all went well; 1 something failed (each failure is one line on standard error);
+2 the arguments are wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from dicom_actors.errors import DicomError
+from dicom_actors.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what stands behind the command's name; None: those of the process.
+
+    Returns:
+        The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has had enough; closing says so without a traceback.
+        sys.stderr.close()
+        return 0
+    except (DicomError, OSError) as error:
+        print(f"dicom-actors: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dicom-actors",
+        description="DICOM files and a DICOM network endpoint. Not a medical device.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_dump(commands)
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="receive objects over the network and keep them",
+        description="Answer C-ECHO and C-STORE, and keep each object as "
+        "DIR/<study>/<series>/<instance>.dcm. Ctrl-C ends it.",
+    )
+    serve.add_argument("--port", type=int, default=4242, help="TCP port (default: 4242)")
+    serve.add_argument("--host", default="", help="address to bind to (default: all)")
+    serve.add_argument(
+        "--ae-title", default=None, help="our AE title; others are rejected (default: any)"
+    )
+    serve.add_argument(
+        "--store", default="dicom-archive", metavar="DIR", help="where to (default: %(default)s)"
+    )
+    serve.add_argument("--print", action="store_true", help="print each object that arrives")
+    serve.set_defaults(run=_serve)
+
+
+def _add_dump(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    dump = commands.add_parser(
+        "dump", help="print DICOM files", description="Print the elements of DICOM files."
+    )
+    dump.add_argument("files", nargs="+", metavar="FILE", help="DICOM files")
+    dump.set_defaults(run=_dump)
+
+
+# Each command's module is loaded when it runs, so that --help is quick.
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from dicom_actors.cli.serve import serve
+
+    return serve(
+        port=options.port,
+        host=options.host,
+        ae_title=options.ae_title,
+        store=options.store,
+        print_objects=options.print,
+    )
+
+
+def _dump(options: argparse.Namespace) -> int:
+    from dicom_actors.cli.dump import dump
+
+    return dump(options.files)

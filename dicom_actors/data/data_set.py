@@ -1,0 +1,509 @@
+"""Data sets: data elements by tag, read lazily from bytes or made of Python values.
+
+A data set is not made for several threads at a time: what passes between actors is handed
+over, not shared. Files are read and written by `part10`, bytes made by `encoder`.
+
+Standard: PS3.5 7.
+"""
+
+# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Self, overload
+
+from dicom_actors.data.data_element import DataElement
+from dicom_actors.data.dictionary import keyword_of, tag_of
+from dicom_actors.data.element_index import CHARACTER_SET, ElementIndex, dictionary_vr
+from dicom_actors.data.scope import DEFAULT_LIMITS, NOTHING, Limits, ReadWarning
+from dicom_actors.data.sequence import Sequence
+from dicom_actors.data.tag import Key, Tag, to_tag
+from dicom_actors.errors import ElementNotFoundError
+
+if TYPE_CHECKING:
+    from dicom_actors.data.transfer_syntax import TransferSyntax
+
+__all__ = ["AbsentAttributeError", "DataSet", "Path"]
+
+_MISSING: Final[Any] = object()
+_OWN_ATTRIBUTES: Final = frozenset(ElementIndex.__slots__)
+
+
+class AbsentAttributeError(ElementNotFoundError, AttributeError):
+    """An absent element that was asked for as an attribute."""
+
+
+class Path(tuple[Any, ...]):
+    """What leads to an element: tags and numbers of items, a key of the outermost data set.
+
+    It prints as ``BeamSequence[0].BeamName``.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        out = ""
+        for part in self:
+            if isinstance(part, Tag):
+                out += ("." if out else "") + (part.keyword or str(part))
+            else:
+                out += f"[{part}]"
+        return out
+
+
+class DataSet(ElementIndex, MutableMapping[Any, Any]):
+    """Data elements in tag order, a mapping from keys to values.
+
+    A key is a keyword, an int, a ``(group, element)`` pair or a `Tag`; a longer tuple leads
+    into sequences: ``ds["BeamSequence", 0, "BeamName"]``. A value is None for an empty element,
+    the value itself if there is one, a list of several, a list of `DataSet` for a sequence.
+    Keywords are attributes too.
+
+    Iteration gives tags. Two data sets are equal if they have the same tags and values.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, elements: Iterable[DataElement] | Mapping[Any, Any] = ()) -> None:
+        """Make a data set of elements, or of a mapping from keys to values.
+
+        Raises:
+            EncodeError: a value is none of its VR.
+            ElementNotFoundError: a key is no keyword.
+        """
+        made = ElementIndex(NOTHING, 0, 0, 0, {})
+        for name in ElementIndex.__slots__:
+            object.__setattr__(self, name, getattr(made, name))
+        object.__setattr__(self, "_extents", {})
+        if isinstance(elements, Mapping):
+            self.update(elements)
+        else:
+            for element in elements:
+                self.put_element(element)
+
+    # --- making ----------------------------------------------------------------------------
+
+    @classmethod
+    def from_keywords(cls, **values: Any) -> Self:
+        """Make a data set of keywords and values; a list is several values.
+
+        Raises:
+            EncodeError: a value is none of its VR.
+            ElementNotFoundError: a name is no keyword.
+        """
+        return cls(values)
+
+    @classmethod
+    def from_elements(cls, elements: Iterable[DataElement]) -> Self:
+        """Make a data set of elements."""
+        return cls(elements)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes | bytearray | memoryview,
+        transfer_syntax: str | TransferSyntax,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        character_set: str | Iterable[str] | None = None,
+        keep_truncated: bool = False,
+    ) -> DataSet:
+        """Index the bytes of a data set; values are decoded when they are asked for.
+
+        Args:
+            data: the data set without file meta. It is not copied: it must not change while the
+                data set, or a value of it, is in use.
+            transfer_syntax: how it is encoded; a UID, keyword or `TransferSyntax`.
+            limits: what it may cost.
+            character_set: values for Specific Character Set that override what the data set
+                declares.
+            keep_truncated: whether to take what there is of an input that is cut short, instead
+                of raising an error.
+
+        Returns:
+            The data set; `warnings` has what was forgiven so far.
+
+        Raises:
+            DecodeError: the bytes are no data set, or go beyond a limit.
+            UnsupportedTransferSyntaxError: no data set is encoded in that way.
+        """
+        from dicom_actors.data.reading import read_data_set  # noqa: PLC0415 - needs this module
+
+        return read_data_set(
+            data,
+            transfer_syntax,
+            limits=limits,
+            character_set=character_set,
+            keep_truncated=keep_truncated,
+        )
+
+    def to_bytes(self, transfer_syntax: str | TransferSyntax | None = None) -> bytes:
+        """Encode the data set, without file meta.
+
+        Elements that were read and not changed come out as the bytes that they were, unless the
+        transfer syntax asks for something else.
+
+        Args:
+            transfer_syntax: a UID, keyword or `TransferSyntax`; None: the one that it was read
+                in, Explicit VR Little Endian if it was not read.
+
+        Raises:
+            EncodeError: a value cannot be encoded; it has the path.
+            UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
+                decompressed, or no data set is encoded in that way.
+        """
+        from dicom_actors.data.encoder import encode_data_set  # noqa: PLC0415 - needs this module
+
+        return b"".join(encode_data_set(self, transfer_syntax))
+
+    @property
+    def transfer_syntax(self) -> TransferSyntax | None:
+        """The transfer syntax that it was read in; None if it was not read."""
+        return self._scope.reading.transfer_syntax
+
+    @property
+    def warnings(self) -> list[ReadWarning]:
+        """What the reader forgave in the whole input so far, in the order it was met."""
+        return [] if self._scope is NOTHING else self._scope.reading.warnings
+
+    @property
+    def file_meta(self) -> DataSet:
+        """The file meta information (group 0002), empty if there is none (PS3.10 7.1)."""
+        if self._file_meta is None:
+            object.__setattr__(self, "_file_meta", DataSet())
+        return self._file_meta  # type: ignore[return-value]  # made above
+
+    @file_meta.setter
+    def file_meta(self, file_meta: DataSet) -> None:
+        object.__setattr__(self, "_file_meta", file_meta)
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+            holder, last = self._follow(key)
+            return holder[last]
+        tag = to_tag(key)
+        try:
+            return self._value(tag)
+        except KeyError:
+            raise _absent(tag) from None
+
+    def __getattr__(self, name: str) -> Any:
+        tag = tag_of(name)
+        if tag is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} has no attribute {name!r}, nor is it"
+                " a keyword of the data dictionary"
+            )
+        try:
+            return self._value(tag)
+        except KeyError:
+            raise AbsentAttributeError(
+                f"no {name} ({tag >> 16:04X},{tag & 0xFFFF:04X}) in the data set",
+                tag=tag,
+                keyword=name,
+            ) from None
+
+    def value_for(self, key: Key, index: int = 0) -> Any:
+        """Return one value of an element, None where there is none of that number.
+
+        Args:
+            key: a key of any form.
+            index: which value, from 0; for a sequence, which item.
+
+        Raises:
+            ElementNotFoundError: the element is absent.
+        """
+        value = self[key]
+        if isinstance(value, list):
+            return value[index] if -len(value) <= index < len(value) else None
+        return value if index in {0, -1} else None
+
+    def fetch(self, key: Key) -> DataElement:
+        """Return an element.
+
+        Raises:
+            ElementNotFoundError: it is absent; names keyword and tag.
+        """
+        if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+            holder, last = self._follow(key)
+            return holder.fetch(last)
+        tag = to_tag(key)
+        item = self._index.get(tag)
+        if item is None:
+            raise _absent(tag)
+        return DataElement._read(self, tag, item) if type(item) is int else item  # type: ignore[return-value]
+
+    def _follow(self, path: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Follow a path through sequences; the last part is left to the caller."""
+        holder: Any = self
+        for at in range(0, len(path) - 1, 2):
+            items = holder[path[at]]
+            number = path[at + 1]
+            if not isinstance(items, list) or not isinstance(number, int):
+                raise TypeError(f"a path is key, number of an item, key, ...; got {path!r}")
+            if at + 2 == len(path):
+                return items, number
+            try:
+                holder = items[number]
+            except IndexError:
+                tag = to_tag(path[at])
+                raise ElementNotFoundError(
+                    f"no item {number} in {keyword_of(tag) or Tag(tag)}, which has {len(items)}",
+                    tag=tag,
+                    keyword=keyword_of(tag),
+                ) from None
+        return holder, path[-1]
+
+    @overload
+    def get(self, key: Key) -> Any: ...
+    @overload
+    def get(self, key: Key, default: Any) -> Any: ...
+    def get(self, key: Key, default: Any = None) -> Any:
+        """Return the value of an element, `default` if it is absent or the key unknown."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+                self[key]
+                return True
+            return to_tag(key) in self._index  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError):
+            return False
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __iter__(self) -> Iterator[Tag]:
+        return (int.__new__(Tag, tag) for tag in self._sorted_index())
+
+    def elements(self) -> Iterator[DataElement]:
+        """Give all elements in tag order, without those inside sequences."""
+        read = DataElement._read
+        for tag, item in self._sorted_index().items():
+            yield read(self, tag, item) if type(item) is int else item  # type: ignore[misc]
+
+    def walk(self) -> Iterator[tuple[Path, DataElement]]:
+        """Give all elements with their paths, those of items right after their sequence."""
+        stack: list[Iterator[tuple[Path, DataElement]]] = [_with_paths((), self)]
+        while stack:
+            for path, element in stack[-1]:
+                yield path, element
+                if element.vr == "SQ":
+                    stack.append(_items_with_paths(path, element.value))
+                    break
+            else:
+                stack.pop()
+
+    # --- changing --------------------------------------------------------------------------
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+            holder, last = self._follow(key)
+            holder[last] = value
+            return
+        if isinstance(value, DataElement):
+            self.put_element(value)
+        else:
+            self.put(key, None, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _OWN_ATTRIBUTES or name == "file_meta":
+            object.__setattr__(self, name, value)
+            return
+        tag = tag_of(name)
+        if tag is None:
+            raise AttributeError(f"{name!r} is no keyword of the data dictionary")
+        self.put(tag, None, value)
+
+    def put(self, key: Key, vr: str | None, values: Any) -> None:
+        """Put an element in, in place of the one with the same tag.
+
+        Args:
+            key: a key of any form.
+            vr: its VR; None: that of the element in place, else the dictionary's.
+            values: a value, a list of values, or None for an empty element.
+
+        Raises:
+            EncodeError: a value is none of the VR; the data set is as it was.
+        """
+        tag = to_tag(key)
+        if vr is None:
+            item = self._index.get(tag)
+            if item is None:
+                vr = dictionary_vr(self, tag)
+            else:
+                vr = self.vr_at(tag, item) if type(item) is int else item.vr  # type: ignore[union-attr]
+        self.put_element(DataElement(tag, vr, values))
+
+    def put_element(self, element: DataElement) -> None:
+        """Put an element in, in place of the one with the same tag.
+
+        An element of another data set is taken over with its value; its bytes are not kept.
+        """
+        tag = element._tag
+        if element._holder is not None:
+            if element._holder is self and self._index.get(tag) == element._offset:
+                return
+            element = DataElement(tag, element.vr, element.value)
+        self._before_change()
+        if tag == CHARACTER_SET:
+            self._keep_text()
+        self._values.pop(tag, None)
+        if tag not in self._index:
+            object.__setattr__(self, "_is_sorted", False)
+        self._index[tag] = element
+
+    def put_default(self, key: Key, values: Any, vr: str | None = None) -> Any:
+        """Put an element in unless there is one; return the value that is there then."""
+        if key not in self:
+            self.put(key, vr, values)
+        return self[key]
+
+    def __delitem__(self, key: Any) -> None:
+        if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+            holder, last = self._follow(key)
+            del holder[last]
+            return
+        tag = to_tag(key)
+        if tag not in self._index:
+            raise _absent(tag)
+        self._before_change()
+        if tag == CHARACTER_SET:
+            self._keep_text()
+        self._values.pop(tag, None)
+        del self._index[tag]
+
+    def __delattr__(self, name: str) -> None:
+        tag = tag_of(name)
+        if tag is None or tag not in self._index:
+            raise AbsentAttributeError(
+                f"no {name} in the data set", tag=tag, keyword=name if tag is not None else ""
+            )
+        del self[tag]
+
+    def clear(self) -> None:
+        """Remove all elements."""
+        for tag in list(self._index):
+            del self[tag]
+
+    def merge(self, other: Mapping[Any, Any], *, overwrite: bool = True) -> None:
+        """Put the elements of another data set in.
+
+        Args:
+            other: a data set, or a mapping from keys to values.
+            overwrite: whether elements that are here already are replaced.
+        """
+        if isinstance(other, DataSet):
+            for element in list(other.elements()):
+                if overwrite or element._tag not in self._index:
+                    self.put_element(element)
+        else:
+            for key, value in other.items():
+                if overwrite or key not in self:
+                    self[key] = value
+
+    def update(self, other: Any = (), /, **values: Any) -> None:
+        """Put elements in, as ``dict.update`` does; keywords are names."""
+        self.merge(other if isinstance(other, Mapping) else dict(other))
+        for keyword, value in values.items():
+            self[keyword] = value
+
+    def _keep_text(self) -> None:
+        """Decode text before its character set changes, so that it is encoded in the new one."""
+        for tag, item in self._index.items():
+            if type(item) is not int:
+                continue
+            vr = self.vr_at(tag, item)
+            if vr == "SQ":
+                for part in self._value(tag):
+                    if CHARACTER_SET not in part._index:
+                        part._keep_text()
+            elif vr in _CHARACTER_VRS and not bytes(self.raw_at(tag, item)).isascii():
+                self._before_change()
+                self._index[tag] = DataElement(tag, vr, self._value(tag))
+                self._values.pop(tag, None)
+        object.__setattr__(self, "_character_set", None)
+
+    # --- whole data sets -------------------------------------------------------------------
+
+    def copy(self) -> DataSet:
+        """Return a data set of its own: no list and no item is shared, only bytes are."""
+        return self.__deepcopy__({})
+
+    def __copy__(self) -> DataSet:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DataSet:
+        index: dict[int, Any] = {}
+        values: dict[int, Any] = {}
+        for tag, item in self._sorted_index().items():
+            if type(item) is not int:
+                index[tag] = DataElement(tag, item.vr, _copied(item.value))  # type: ignore[union-attr]
+                continue
+            index[tag] = item
+            if self._is_changed(tag):
+                values[tag] = _copied(self._values[tag])
+        made = ElementIndex(self._scope, self._number, self._start, self._end, index)
+        made._values = values
+        made._character_set = self._character_set
+        made._extents = None if self._extents is None else dict(self._extents)
+        made._file_meta = None if self._file_meta is None else self._file_meta.copy()
+        made.__class__ = DataSet
+        memo[id(self)] = made
+        return made  # type: ignore[return-value]  # its class is the data set's now
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DataSet):
+            return NotImplemented
+        if self._index.keys() != other._index.keys():
+            return False
+        return all(self._value(tag) == other._value(tag) for tag in self._index)
+
+    __hash__ = None  # type: ignore[assignment]  # a data set changes
+
+    def __repr__(self) -> str:
+        return f"<DataSet of {len(self)} elements>"
+
+    def __str__(self) -> str:
+        """Return one line for each element: tag, VR, name, value; items are indented."""
+        from dicom_actors.data.text import data_set_text  # noqa: PLC0415 - needed when printed
+
+        return data_set_text(self)
+
+    def __dir__(self) -> list[str]:
+        keywords = [keyword_of(tag) for tag in self._index]
+        return [*object.__dir__(self), *filter(None, keywords)]
+
+
+_CHARACTER_VRS: Final = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "PN"})
+
+
+def _absent(tag: int) -> ElementNotFoundError:
+    keyword = keyword_of(tag)
+    label = f"{keyword} " if keyword else ""
+    return ElementNotFoundError(
+        f"no {label}({tag >> 16:04X},{tag & 0xFFFF:04X}) in the data set", tag=tag, keyword=keyword
+    )
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Sequence):
+        return Sequence(item.copy() for item in value)
+    return list(value) if isinstance(value, list) else value
+
+
+def _with_paths(prefix: tuple[Any, ...], holder: DataSet) -> Iterator[tuple[Path, DataElement]]:
+    for element in holder.elements():
+        yield Path((*prefix, element.tag)), element
+
+
+def _items_with_paths(path: Path, items: list[DataSet]) -> Iterator[tuple[Path, DataElement]]:
+    for number, item in enumerate(items):
+        yield from _with_paths((*path, number), item)

@@ -1,0 +1,319 @@
+"""Bytes to the index of a data set: where each element starts.
+
+A scan reads headers alone: one unpacking, one test and one entry in a dict for each element.
+Values, sequences included, are skipped; `values` decodes them when somebody asks. Sequences
+of a defined length cost nothing, those of undefined length are walked to their end once.
+Nothing here recurses.
+
+Standard: PS3.5 7.1 (data elements), 7.5 (nesting).
+"""
+
+# ruff: noqa: PLR0917 - called for every header: positional arguments cost less
+
+from __future__ import annotations
+
+from struct import error as StructError  # noqa: N812 - the module spells it in lower case
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.data.layout import (
+    ITEM,
+    ITEM_END,
+    SEQUENCE_END,
+    UNDEFINED,
+    Layout,
+)
+from dicom_actors.data.undefined_length import end_of_item, end_of_undefined
+from dicom_actors.data.unusual import element_header, is_padding
+from dicom_actors.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_actors.data.scope import Scope
+
+    Index = dict[int, int]
+
+__all__ = ["read_items", "scan", "scan_all"]
+
+_PIXEL_DATA_GROUP: Final = 0x7FE00000
+
+
+def scan_all(scope: Scope, number: int, index: Index, start: int, end: int) -> int:
+    """Index a data set that fills its container.
+
+    Args:
+        scope: where the data set stands.
+        number: its number, if it is an item.
+        index: gets the offset of each element, in tag order.
+        start: where the first element starts.
+        end: where the container ends.
+
+    Returns:
+        Where the last element ends; what follows is padding or was warned of. More than `end`
+        if the input is cut short within the last element and that is not to be an error.
+
+    Raises:
+        DecodeError: an element is longer than its container, or nothing makes sense.
+    """
+    pos = scan(scope, number, index, start, end)
+    while pos != end:
+        if pos > end:
+            return _overrun(scope, number, index, end)
+        onward = _beyond(scope, number, index, pos, end)
+        if onward is None:
+            return pos
+        pos = scan(scope, number, index, onward, end)
+    return pos
+
+
+def scan(scope: Scope, number: int, index: Index, start: int, end: int, stop: int = ITEM) -> int:
+    """Index the elements from a position on.
+
+    Args:
+        scope: where the data set stands.
+        number: its number, if it is an item.
+        index: gets the offset of each element, in tag order.
+        start: where the next element starts.
+        end: where the container, or what there is of it, ends.
+        stop: the scan ends before the first tag that is not below this.
+
+    Returns:
+        Where the scan ended: at `end`; before `end` at something that is no element, or at
+        `stop`; or beyond `end`, if the last element is longer than what there is.
+
+    Raises:
+        DecodeError: the header of an element, or a sequence of undefined length, makes no sense.
+    """
+    before = len(index)
+    walk = _scan_explicit if scope.layout.is_explicit else _scan_implicit
+    try:
+        pos, is_ordered = walk(scope, number, index, start, end, stop)
+    except StructError as error:
+        raise scope.error("a header is cut short", number, offset=end) from error
+    if not is_ordered:
+        ordered = sorted(index.items())
+        index.clear()
+        index.update(ordered)
+    _count(scope, len(index) - before, pos)
+    return pos
+
+
+def _count(scope: Scope, count: int, pos: int) -> None:
+    reading = scope.reading
+    reading.seen_elements += count
+    if reading.seen_elements > reading.limits.max_elements:
+        raise scope.error(
+            f"more than {reading.limits.max_elements} elements and items", 0, offset=pos
+        )
+
+
+def _scan_explicit(
+    scope: Scope, number: int, index: Index, start: int, end: int, stop: int
+) -> tuple[int, bool]:
+    layout = scope.layout
+    buffer = scope.buffer
+    read, read_length, short, long = (
+        layout.read_explicit,
+        layout.read_length,
+        layout.short,
+        layout.long,
+    )
+    pos = start
+    last = next(reversed(index), -1)
+    is_ordered = True
+    limit = end - 8
+    while pos <= limit:
+        group, element, code, length = read(buffer, pos)
+        tag = group << 16 | element
+        if not last < tag < stop:
+            if tag >= stop or _is_over(scope, number, tag, last, pos, end):
+                break
+            is_ordered = is_ordered and _note_disorder(scope, number, tag, pos)
+        last = tag
+        index[tag] = pos
+        if code in short:
+            pos += 8 + length
+        elif code in long:
+            length = read_length(buffer, pos + 8)[0]
+            if length == UNDEFINED:
+                vr = layout.names[code]
+                pos = end_of_undefined(scope, number, tag, vr, pos + 12, end, layout)
+            else:
+                pos += 12 + length
+        else:
+            vr, value, length = element_header(scope, number, layout, tag, pos, end)
+            if length == UNDEFINED:
+                pos = end_of_undefined(scope, number, tag, vr, value, end, layout)
+            else:
+                pos = value + length
+    return pos, is_ordered
+
+
+def _scan_implicit(
+    scope: Scope, number: int, index: Index, start: int, end: int, stop: int
+) -> tuple[int, bool]:
+    layout, buffer = scope.layout, scope.buffer
+    read = layout.read_implicit
+    pos = start
+    last = next(reversed(index), -1)
+    is_ordered = True
+    limit = end - 8
+    while pos <= limit:
+        group, element, length = read(buffer, pos)
+        tag = group << 16 | element
+        if not last < tag < stop:
+            if tag >= stop or _is_over(scope, number, tag, last, pos, end):
+                break
+            is_ordered = is_ordered and _note_disorder(scope, number, tag, pos)
+        last = tag
+        index[tag] = pos
+        if length == UNDEFINED:
+            pos = end_of_undefined(scope, number, tag, "", pos + 8, end, layout)
+        else:
+            pos += 8 + length
+    return pos, is_ordered
+
+
+def _note_disorder(scope: Scope, number: int, tag: int, pos: int) -> bool:
+    scope.warn(
+        "an element out of order, or twice: the last one counts", number, offset=pos, tag=tag
+    )
+    return False
+
+
+def _is_over(scope: Scope, number: int, tag: int, last: int, pos: int, end: int) -> bool:
+    """Decide whether a tag that is not above the last one is an element at all."""
+    if tag == 0 and is_padding(scope.buffer, pos, end):
+        return True
+    if last < _PIXEL_DATA_GROUP:
+        return False
+    _, _, code, _ = scope.layout.read_explicit(scope.buffer, pos)
+    if scope.layout.is_explicit and (code in scope.layout.short or code in scope.layout.long):
+        _, value, length = element_header(scope, number, scope.layout, tag, pos, end)
+        return length != UNDEFINED and value + length > end
+    return True
+
+
+def _beyond(scope: Scope, number: int, index: Index, pos: int, end: int) -> int | None:
+    """Decide what the bytes are at which a scan stopped short of the end.
+
+    Returns:
+        Where to go on; None if what follows is no part of the data set.
+    """
+    if is_padding(scope.buffer, pos, end):
+        scope.warn(f"{end - pos} zero bytes after the last element", number, offset=pos)
+        return None
+    if end - pos >= 8:
+        group, element, _ = scope.layout.read_implicit(scope.buffer, pos)
+        tag = group << 16 | element
+        if tag in {ITEM_END, SEQUENCE_END}:
+            scope.warn("a delimiter outside a sequence", number, offset=pos, tag=tag)
+            return pos + 8
+    if next(reversed(index), 0) >= _PIXEL_DATA_GROUP:
+        scope.warn(f"{end - pos} bytes after the last element ignored", number, offset=pos)
+        return None
+    if end - pos < 8 and scope.reading.keeps_truncated:
+        scope.warn("cut short within a header", number, offset=pos)
+        return None
+    raise scope.error(f"expected a data element, {end - pos} bytes left", number, offset=pos)
+
+
+def _overrun(scope: Scope, number: int, index: Index, end: int) -> int:
+    # The scan went beyond the end over the element that starts last.
+    tag = max(index, key=index.__getitem__)
+    _, value, length = element_header(scope, number, scope.layout, tag, index[tag], end)
+    message = f"expected a value of {length} bytes, {max(end - value, 0)} left"
+    if not scope.reading.keeps_truncated:
+        raise scope.error(message, number, offset=index[tag], tag=tag)
+    scope.warn(message, number, offset=index[tag], tag=tag)
+    return value + length
+
+
+def read_items(
+    scope: Scope, start: int, end: int, make: Callable[[int, int, int, Index], None]
+) -> None:
+    """Index the items of a sequence.
+
+    Args:
+        scope: where the items stand; its layout is theirs.
+        start: where the first item starts.
+        end: where the last one ends.
+        make: called for each item with its number, where its elements start and end, and their
+            index.
+
+    Raises:
+        DecodeError: what is there are not whole items.
+    """
+    if scope.depth > scope.reading.limits.max_depth:
+        raise scope.error(
+            f"sequences nested deeper than {scope.reading.limits.max_depth}", 0, offset=start
+        )
+    buffer, read, layout = scope.buffer, scope.layout.read_implicit, scope.layout
+    pos, number = start, 0
+    while pos + 8 <= end:
+        group, element, length = read(buffer, pos)
+        tag = group << 16 | element
+        if tag != ITEM:
+            pos = _not_an_item(scope, number, tag, pos, end)
+            continue
+        index: Index = {}
+        pos += 8
+        if length != UNDEFINED:
+            following = content_end = min(pos + length, end)
+            if pos + length > end:
+                _fill_last_item(scope, number, index, pos, end, length)
+            elif length and scan_all(scope, number, index, pos, following) > following:
+                index.popitem()
+        else:
+            content_end = scan(scope, number, index, pos, end)
+            following = _close_item(scope, number, content_end, end, layout)
+        make(number, pos, content_end, index)
+        pos = following
+        number += 1
+    _count(scope, number, pos)
+    if pos != end and not scope.reading.keeps_truncated:
+        raise scope.error(f"expected an item, {end - pos} bytes left", number, offset=pos)
+
+
+def _fill_last_item(
+    scope: Scope, number: int, index: Index, pos: int, end: int, length: int
+) -> None:
+    """Read an item that is longer than its sequence.
+
+    Its length alone is wrong if its elements end where the sequence ends.
+    """
+    message = f"expected an item of {length} bytes, {end - pos} left in the sequence"
+    try:
+        is_whole = scan(scope, number, index, pos, end) == end
+    except DecodeError:
+        is_whole = False
+    if not is_whole and not scope.reading.keeps_truncated:
+        raise scope.error(message, number, offset=pos - 8)
+    if not is_whole and index:
+        index.popitem()
+    scope.warn(message, number, offset=pos - 8)
+
+
+def _close_item(scope: Scope, number: int, pos: int, end: int, layout: Layout) -> int:
+    if pos + 8 <= end:
+        group, element, _ = layout.read_implicit(scope.buffer, pos)
+        return end_of_item(scope, number, group << 16 | element, pos, end, layout)
+    if pos != end and not scope.reading.keeps_truncated:
+        raise scope.error(f"expected an item delimiter, {end - pos} bytes left", number, offset=pos)
+    return end
+
+
+def _not_an_item(scope: Scope, number: int, tag: int, pos: int, end: int) -> int:
+    """Decide what a sequence holds in place of an item, and where to go on."""
+    if tag == SEQUENCE_END:
+        scope.warn("a sequence delimiter in a sequence of defined length", number, offset=pos)
+        return pos + 8
+    if tag == ITEM_END:
+        scope.warn("an item delimiter outside an item", number, offset=pos)
+        return pos + 8
+    if tag == 0 and is_padding(scope.buffer, pos, end):
+        scope.warn(f"{end - pos} zero bytes after the last item", number, offset=pos)
+        return end
+    raise scope.error(
+        f"expected an item, got ({tag >> 16:04X},{tag & 0xFFFF:04X})", number, offset=pos, tag=tag
+    )

@@ -1,0 +1,141 @@
+"""The registry of data elements (PS3.6 chapters 6 to 9, PS3.7 Annex E), loaded when first used.
+
+Beside the rows of the registry, three kinds of elements follow from rules: group lengths
+(gggg,0000) and private creators (odd group, 0010 to 00FF) from PS3.5 7.2 and 7.8, and repeating
+groups such as (60xx,3000) from PS3.5 7.6.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from functools import cache
+from typing import NamedTuple
+
+from dicom_actors.data.dictionary.tables import read_columns
+
+# Patterns of the registry with x for any digit of the group: only these groups are meant.
+_GROUP_MASK = 0xFF00FFFF
+_REPEATING_GROUPS = {
+    0x50: range(0x5000, 0x5020, 2),  # curves, PS3.5 7.6
+    0x60: range(0x6000, 0x6020, 2),  # overlays, PS3.5 7.6
+    0x7F: range(0x7F00, 0x8000, 2),  # variable pixel data, retired
+}
+
+
+class Entry(NamedTuple):
+    """What the registry says of one data element.
+
+    Attributes:
+        tag: the tag that was asked for.
+        keyword: the keyword; empty for rule-made elements and withdrawn tags.
+        name: the name as printed in PS3.6; empty for withdrawn tags.
+        vr: the VR as printed, for example ``"CS"`` or ``"US or SS"``; empty for items,
+            delimiters and withdrawn tags.
+        vm: the multiplicity as printed, for example ``"1"``, ``"2-2n"`` or ``"1-n or 1"``.
+        is_retired: whether the element is retired.
+    """
+
+    tag: int
+    keyword: str
+    name: str
+    vr: str
+    vm: str
+    is_retired: bool
+
+
+class ElementRegistry:
+    """All rows, as columns, with an index by tag, by pattern and by keyword."""
+
+    def __init__(self) -> None:
+        tags, self._keywords, self._names, vrs, self._vms, self._retired = read_columns(
+            "elements.tsv"
+        )
+        self._vrs = list(map(sys.intern, vrs))
+        patterns = [(row, tag) for row, tag in enumerate(tags) if "x" in tag]
+        for row, _ in patterns:
+            tags[row] = "FFFFFFFF"  # no element has this tag
+        numbers = struct.unpack(f">{len(tags)}L", bytes.fromhex("".join(tags)))
+        self._rows = dict(zip(numbers, range(len(numbers)), strict=True))
+        self._rows.pop(0xFFFFFFFF, None)
+        self._patterns: dict[int, dict[int, int]] = {}
+        self.tags_by_keyword = dict(zip(self._keywords, numbers, strict=True))
+        for row, pattern in patterns:
+            self._add_pattern(row, pattern)
+        self.tags_by_keyword.pop("", None)
+        self.vrs_by_tag = {
+            tag: vr or "UN" for tag, vr in zip(numbers, self._vrs, strict=True) if tag != 0xFFFFFFFF
+        }
+
+    def _add_pattern(self, row: int, pattern: str) -> None:
+        mask = int("".join("0" if digit == "x" else "F" for digit in pattern), 16)
+        first = int(pattern.replace("x", "0"), 16)
+        self._patterns.setdefault(mask, {})[first] = row
+        # The keyword stands for the lowest tag that is neither a row of its own nor a group
+        # length: (6000,3000) for OverlayData, (1000,0010) for EscapeTriplet.
+        step = ~mask & -~mask
+        while first in self._rows or not first & 0xFFFF:
+            first += step
+        self.tags_by_keyword[self._keywords[row]] = first
+
+    def entry(self, tag: int) -> Entry | None:
+        """Return the entry of a tag, None if nothing is known of it."""
+        row = self._rows.get(tag)
+        if row is None:
+            if not tag & 0xFFFF:
+                return Entry(tag, "", "Generic Group Length", "UL", "1", is_retired=True)
+            if tag & 0x10000:
+                if 0x10 <= tag & 0xFFFF <= 0xFF:
+                    return Entry(tag, "", "Private Creator", "LO", "1", is_retired=False)
+                return None
+            row = self._repeating(tag)
+            if row is None:
+                return None
+        return Entry(
+            tag,
+            self._keywords[row],
+            self._names[row],
+            self._vrs[row],
+            self._vms[row],
+            self._retired[row] == "Y",
+        )
+
+    def vr_by_rule(self, tag: int) -> str:
+        """Return the VR of a tag that is no plain row: by pattern or rule, or ``"UN"``."""
+        if not tag & 0xFFFF:
+            return "UL"
+        if tag & 0x10000:
+            return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
+        row = self._repeating(tag)
+        return "UN" if row is None else self._vrs[row]
+
+    def _repeating(self, tag: int) -> int | None:
+        for mask, rows in self._patterns.items():
+            row = rows.get(tag & mask)
+            if row is not None and (
+                mask != _GROUP_MASK or tag >> 16 in _REPEATING_GROUPS[tag >> 24]
+            ):
+                return row
+        return None
+
+
+@cache
+def registry() -> ElementRegistry:
+    """Return the registry; it is read on the first call, in a few milliseconds."""
+    return ElementRegistry()
+
+
+class VrTable(dict[int, str]):
+    """VRs by tag, as ``vr_of`` gives them; ``table[tag]`` never fails.
+
+    It fills itself on the first look-up. Tags that are no plain row are resolved each time and
+    not kept: a hostile data set must not be able to fill the memory with made-up tags.
+    ``table.get`` knows the plain rows alone and is not what you want.
+    """
+
+    def __missing__(self, tag: int) -> str:
+        elements = registry()
+        if not self:
+            self.update(elements.vrs_by_tag)
+        vr = elements.vrs_by_tag.get(tag)
+        return elements.vr_by_rule(tag) if vr is None else vr

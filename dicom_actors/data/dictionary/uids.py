@@ -1,0 +1,79 @@
+"""The registry of UIDs (PS3.6 Annex A) and the SOP classes of PS3.4, loaded when first used."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from dicom_actors.data.dictionary.tables import read_columns
+
+
+class UidEntry(NamedTuple):
+    """What the registry says of one UID.
+
+    Attributes:
+        uid: the UID.
+        name: the name as printed in PS3.6, without "(Retired)".
+        keyword: the keyword; empty for two retired UIDs.
+        type: the kind of UID as printed, for example ``"SOP Class"`` or ``"Transfer Syntax"``.
+        is_retired: whether the UID is retired.
+        is_storage: whether it is a SOP class that C-STORE carries.
+    """
+
+    uid: str
+    name: str
+    keyword: str
+    type: str
+    is_retired: bool
+    is_storage: bool
+
+
+class QueryRetrieveSopClass(NamedTuple):
+    """A SOP class whose operation is C-FIND, C-MOVE or C-GET (PS3.4).
+
+    Attributes:
+        uid: the SOP class UID.
+        operation: ``"C-FIND"``, ``"C-MOVE"`` or ``"C-GET"``.
+        service: the service class, for example ``"Query/Retrieve"``.
+        information_model: for example ``"Study Root"``; empty where there is just one.
+        levels: the values of Query/Retrieve Level (0008,0052), top first; empty where the
+            service has no levels.
+    """
+
+    uid: str
+    operation: str
+    service: str
+    information_model: str
+    levels: tuple[str, ...]
+
+
+class UidRegistry:
+    """All registered UIDs, by UID and by keyword."""
+
+    def __init__(self) -> None:
+        columns = read_columns("uids.tsv")
+        self.entries = {
+            uid: UidEntry(uid, name, keyword, kind, retired == "Y", storage == "Y")
+            for uid, name, keyword, kind, retired, storage in zip(*columns, strict=True)
+        }
+        self.uids_by_keyword = {entry.keyword: uid for uid, entry in self.entries.items()}
+        self.uids_by_keyword.pop("", None)
+        self.storage_sop_classes = tuple(
+            uid for uid, entry in self.entries.items() if entry.is_storage
+        )
+
+
+@cache
+def registry() -> UidRegistry:
+    """Return the registry; it is read on the first call, in a millisecond."""
+    return UidRegistry()
+
+
+@cache
+def query_retrieve_table() -> dict[str, QueryRetrieveSopClass]:
+    """Return the query and retrieve SOP classes by UID."""
+    columns = read_columns("query_retrieve.tsv")
+    return {
+        uid: QueryRetrieveSopClass(uid, operation, service, model, tuple(levels.split()))
+        for uid, operation, service, model, levels in zip(*columns, strict=True)
+    }

@@ -1,0 +1,358 @@
+"""The index over bytes that a data set is, and its values on demand.
+
+An `ElementIndex` has, for each tag, either the offset of an element in the bytes or a
+`DataElement` that was put in. Values are decoded when asked for and kept. `DataSet` adds what
+users see. An index is made here and becomes a data set by a change of its class, since the
+attribute stores of a `DataSet` mean data elements and cost more.
+
+Standard: PS3.5 6.2.2 (UN), 7.5.3 (inheritance), Annex A (VRs that depend).
+"""
+
+# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dicom_actors.data.charset import DEFAULT, CharacterSet
+from dicom_actors.data.data_element import DataElement
+from dicom_actors.data.decoder import read_items, scan_all
+from dicom_actors.data.dictionary import VR_TABLE
+from dicom_actors.data.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.layout import IMPLICIT, UNDEFINED, Layout
+from dicom_actors.data.scope import NOTHING, Scope
+from dicom_actors.data.sequence import Sequence
+from dicom_actors.data.undefined_length import layout_of_items
+from dicom_actors.data.unusual import element_header
+from dicom_actors.errors import DecodeError
+
+if TYPE_CHECKING:
+    from dicom_actors.data.data_set import DataSet
+
+__all__ = ["ElementIndex", "Extent", "dictionary_vr", "read_index"]
+
+CHARACTER_SET = 0x00080005
+PIXEL_REPRESENTATION = 0x00280103
+_LUT_DATA = 0x00283006
+_LUT_DESCRIPTOR = 0x00283002
+_PIXEL_DATA = 0x7FE00010
+
+
+class Extent(NamedTuple):
+    """Where an element is in the bytes.
+
+    Attributes:
+        vr: the VR as written; empty if none is.
+        start: where the value starts.
+        end: where the value ends, before a delimiter.
+        following: where the next element starts.
+        is_undefined: whether the length is undefined.
+    """
+
+    vr: str
+    start: int
+    end: int
+    following: int
+    is_undefined: bool
+
+
+class ElementIndex:
+    """Elements by tag, as offsets or elements, and their decoded values."""
+
+    __slots__ = (
+        "_character_set",
+        "_end",
+        "_extents",
+        "_file_meta",
+        "_index",
+        "_is_sorted",
+        "_number",
+        "_scope",
+        "_start",
+        "_values",
+    )
+
+    _index: dict[int, int | DataElement]
+
+    def __init__(
+        self, scope: Scope, number: int, start: int, end: int, index: dict[int, int]
+    ) -> None:
+        self._scope = scope
+        self._number = number
+        self._start = start
+        self._end = end
+        self._index = index  # type: ignore[assignment]  # elements may come in
+        self._values: dict[int, Any] = {}
+        self._is_sorted = True
+        self._character_set: CharacterSet | None = (
+            None if CHARACTER_SET in index else scope.character_set
+        )
+        # Where the untouched elements end, by tag; made when the first one is changed.
+        self._extents: dict[int, Extent] | None = None
+        self._file_meta: DataSet | None = None
+
+    # --- context ---------------------------------------------------------------------------
+
+    @property
+    def character_set(self) -> CharacterSet:
+        """The character set of the text in this data set (PS3.3 C.12.1.1.2)."""
+        found = self._character_set
+        return self._find_character_set() if found is None else found
+
+    def _find_character_set(self) -> CharacterSet:
+        reading = self._scope.reading
+        declared = self._index.get(CHARACTER_SET)
+        if reading.character_set is not None and type(declared) is not DataElement:
+            found = reading.character_set
+        elif declared is None:
+            found = self._scope.character_set or DEFAULT
+        else:
+            # Its own text needs no set; the default one avoids asking again.
+            object.__setattr__(self, "_character_set", DEFAULT)
+            value = self._value(CHARACTER_SET)
+            terms = value if isinstance(value, list) else [] if value is None else [value]
+            found = CharacterSet.of(tuple(map(str, terms)))
+            if found.problem is not None:
+                self.warn(found.problem, CHARACTER_SET)
+        object.__setattr__(self, "_character_set", found)
+        return found
+
+    @property
+    def _is_signed(self) -> bool | None:
+        if PIXEL_REPRESENTATION in self._index:
+            return bool(self._value(PIXEL_REPRESENTATION) == 1)
+        return self._scope.is_signed
+
+    def warn(self, message: str, tag: int) -> None:
+        """Note that something in the value of an element was forgiven."""
+        self._scope.warn(message, self._number, tag=tag)
+
+    # --- headers ---------------------------------------------------------------------------
+
+    def extent_at(self, tag: int, offset: int) -> Extent:
+        """Find where the element is whose header starts at an offset."""
+        scope = self._scope
+        vr, start, length = element_header(
+            scope, self._number, scope.layout, tag, offset, self._end
+        )
+        if length == UNDEFINED:
+            end, following = scope.reading.ends[start]
+            return Extent(vr, start, end, following, is_undefined=True)
+        return Extent(vr, start, start + length, start + length, is_undefined=False)
+
+    def raw_at(self, tag: int, offset: int) -> bytes | memoryview:
+        """Return the bytes of the value of the element at an offset, without a copy."""
+        extent = self.extent_at(tag, offset)
+        return memoryview(self._scope.buffer)[extent.start : extent.end].toreadonly()
+
+    def vr_at(self, tag: int, offset: int) -> str:
+        """Find the VR of the element at an offset; for none or UN, the dictionary's."""
+        vr, _, _, _, is_undefined = self.extent_at(tag, offset)
+        return vr if vr not in {"", "UN"} else self._known_vr(tag, is_undefined=is_undefined)
+
+    def _known_vr(self, tag: int, *, is_undefined: bool = False) -> str:
+        if is_undefined and tag == _PIXEL_DATA:
+            return "OB"
+        vr = dictionary_vr(self, tag)
+        return "SQ" if vr == "UN" and is_undefined else vr
+
+    # --- values ----------------------------------------------------------------------------
+
+    def _value(self, tag: int) -> Any:
+        """Return the value of an element; KeyError if there is none."""
+        try:
+            return self._values[tag]
+        except KeyError:
+            pass
+        item = self._index[tag]
+        if type(item) is not int:
+            return item.value  # type: ignore[union-attr]
+        value = self._values[tag] = self._decode(tag, item)
+        return value
+
+    def value_at(self, tag: int, offset: int) -> Any:
+        """Return the value of the element at an offset, the one users share if it is in place."""
+        if self._index.get(tag) == offset:
+            return self._value(tag)
+        return self._decode(tag, offset)
+
+    def _decode(self, tag: int, offset: int) -> Any:
+        scope = self._scope
+        layout = scope.layout
+        if layout.is_explicit:
+            _, _, code, length = layout.read_explicit(scope.buffer, offset)
+            decoder = layout.short_decoders.get(code)
+            if decoder is not None:
+                if not length:
+                    return None
+                start = offset + 8
+                return decoder(scope.buffer, start, start + length, self, tag)
+        else:
+            _, _, length = layout.read_implicit(scope.buffer, offset)
+            decoder = layout.decoders.get(VR_TABLE[tag])
+            if decoder is not None and length != UNDEFINED and not tag & 0x10000:
+                if not length:
+                    return None
+                start = offset + 8
+                return decoder(scope.buffer, start, start + length, self, tag)
+        return self._decode_unusual(tag, offset)
+
+    def _decode_unusual(self, tag: int, offset: int) -> Any:
+        """Decode sequences, encapsulated data, and what needs the dictionary's VR."""
+        scope = self._scope
+        written, start, end, _, is_undefined = self.extent_at(tag, offset)
+        vr = written
+        if written in {"", "UN"}:
+            vr = self._known_vr(tag, is_undefined=is_undefined)
+        layout = scope.layout if written != "UN" else IMPLICIT
+        if vr == "SQ" or (is_undefined and written in {"", "UN"} and tag != _PIXEL_DATA):
+            inner = layout_of_items(scope, written, start, scope.layout)
+            try:
+                return self._decode_items(tag, start, end, inner)
+            except DecodeError as error:
+                if written != "UN" or is_undefined:
+                    raise
+                self.warn(f"no items in a sequence that came as UN: {error}", tag)
+                return bytes(scope.buffer[start:end])
+        if start == end and not is_undefined:
+            return None
+        if is_undefined:
+            return EncapsulatedPixelData.of_content(memoryview(scope.buffer)[start:end])
+        return layout.decoders[vr](scope.buffer, start, end, self, tag)
+
+    def _decode_items(self, tag: int, start: int, end: int, layout: Layout) -> Sequence:
+        outer, index = self._scope, self._index
+        scope = Scope(
+            outer.buffer,
+            layout,
+            outer.reading,
+            outer,
+            self._number,
+            tag,
+            self.character_set if CHARACTER_SET in index else outer.character_set,
+            self._is_signed if PIXEL_REPRESENTATION in index else outer.is_signed,
+        )
+        made: list[Any] = []
+        own_class = type(self)
+
+        def make(number: int, start: int, end: int, index: dict[int, int]) -> None:
+            item = ElementIndex(scope, number, start, end, index)
+            item.__class__ = own_class
+            made.append(item)
+
+        if start != end:
+            read_items(scope, start, end, make)
+        return Sequence(made, is_read=True)
+
+    # --- changes ---------------------------------------------------------------------------
+
+    def _before_change(self) -> None:
+        """Note where the untouched elements are, before the first one is changed."""
+        if self._extents is None:
+            object.__setattr__(self, "_extents", self._find_extents())
+
+    def _find_extents(self) -> dict[int, Extent]:
+        return {
+            tag: self.extent_at(tag, item) for tag, item in self._index.items() if type(item) is int
+        }
+
+    def _sorted_index(self) -> dict[int, int | DataElement]:
+        """The index in tag order."""
+        if not self._is_sorted:
+            ordered = sorted(self._index.items(), key=_tag_of_pair)
+            self._index.clear()
+            self._index.update(ordered)
+            object.__setattr__(self, "_is_sorted", True)
+        return self._index
+
+    def _is_changed(self, tag: int) -> bool:
+        """Whether the value of an element that was read is no longer what was read.
+
+        Only lists can be changed in place: the items of sequences, and several values.
+        """
+        value = self._values.get(tag)
+        if type(value) is Sequence:
+            read = value.read
+            return (
+                read is None
+                or len(value) != len(read)
+                or any(
+                    item is not was or not item._is_as_read()
+                    for item, was in zip(value, read, strict=True)
+                )
+            )
+        if type(value) is not list:
+            return False
+        warnings = self._scope.reading.warnings
+        count = len(warnings)
+        fresh = self._decode(tag, self._index[tag])  # type: ignore[arg-type]
+        del warnings[count:]
+        return bool(fresh != value)
+
+    def _is_as_read(self) -> bool:
+        """Whether this data set is one that was read and nothing in it was changed."""
+        if self._extents is not None or self._scope is NOTHING:
+            return False
+        return not any(
+            self._is_changed(tag)
+            for tag, value in self._values.items()
+            if type(value) is Sequence or type(value) is list
+        )
+
+
+def _tag_of_pair(pair: tuple[int, Any]) -> int:
+    return pair[0]
+
+
+def dictionary_vr(holder: ElementIndex, tag: int) -> str:
+    """Find the VR of an element that does not tell it (PS3.5 Annex A.1, PS3.6).
+
+    Args:
+        holder: the data set that the element is, or will be, in.
+        tag: the element.
+    """
+    vr = VR_TABLE[tag]
+    if len(vr) == 2:
+        if vr == "UN" and tag & 0x10000:
+            return private_vr(holder, tag)
+        return vr
+    if vr == "US or SS" or (vr == "US or SS or OW" and tag != _LUT_DATA):
+        return "SS" if holder._is_signed else "US"
+    if vr == "US or OW" and _LUT_DESCRIPTOR in holder._index:
+        descriptor = holder._value(_LUT_DESCRIPTOR)
+        # A table of one entry is a number (PS3.3 C.11.1.1.1).
+        return "US" if isinstance(descriptor, list) and descriptor[0] == 1 else "OW"
+    return "OW" if "OW" in vr else "UN"
+
+
+def private_vr(holder: ElementIndex, tag: int) -> str:
+    """Find the VR of a private element by its creator, ``"UN"`` if nothing is known of it."""
+    from dicom_actors.data.private import vr_of_private  # noqa: PLC0415 - seldom needed
+
+    creator_tag = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
+    if creator_tag not in holder._index or tag & 0xFFFF < 0x1000:
+        return "UN"
+    creator = holder._value(creator_tag)
+    return vr_of_private(creator, tag) if isinstance(creator, str) else "UN"
+
+
+def read_index(scope: Scope, start: int, end: int) -> ElementIndex:
+    """Index a whole data set."""
+    index: dict[int, int] = {}
+    pos = scan_all(scope, 0, index, start, end)
+    made = ElementIndex(scope, 0, start, end, index)
+    if pos > end:
+        _keep_what_there_is(made, end)
+    return made
+
+
+def _keep_what_there_is(holder: ElementIndex, end: int) -> None:
+    """Take the part of the last value that a truncated input has, if a part makes sense."""
+    tag = max(holder._index, key=holder._index.__getitem__)  # type: ignore[arg-type]  # offsets
+    extent = holder.extent_at(tag, holder._index[tag])  # type: ignore[arg-type]
+    holder._before_change()
+    del holder._index[tag]
+    vr = extent.vr or holder._known_vr(tag)
+    if vr in {"OB", "OW", "UN", "LT", "ST", "UT"} and extent.start < end:
+        raw = memoryview(holder._scope.buffer)[extent.start : end]
+        holder._index[tag] = DataElement(tag, "OB" if vr == "UN" else vr, bytes(raw))

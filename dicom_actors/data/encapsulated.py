@@ -1,0 +1,213 @@
+"""Encapsulated pixel data: fragments, offset tables, frames.
+
+Fragments stay where they are and come out as slices of it; nothing is decompressed here.
+
+Standard: PS3.5 A.4; PS3.3 C.7.6.3.1.8 (Extended Offset Table).
+"""
+
+from __future__ import annotations
+
+from struct import pack, unpack_from
+from typing import TYPE_CHECKING
+
+from dicom_actors.errors import DecodeError, EncodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from mmap import mmap
+    from typing import Self
+
+__all__ = ["EncapsulatedPixelData"]
+
+# What the codestreams of JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPEG XL and MPEG begin with.
+_CODESTREAM_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\x00\x00\x00\x0c")
+_MAX_FRAGMENT = 0xFFFFFFFE
+
+
+class EncapsulatedPixelData:
+    """The value of Pixel Data (7FE0,0010) in a transfer syntax that compresses it.
+
+    ``ds.PixelData.frames(ds.NumberOfFrames)`` gives the compressed frames.
+    """
+
+    __slots__ = ("_content", "_fragments", "_offsets")
+
+    def __init__(
+        self, fragments: Iterable[bytes | memoryview], offset_table: Iterable[int] = ()
+    ) -> None:
+        """Make pixel data of fragments.
+
+        Args:
+            fragments: the fragments, without the Basic Offset Table; odd ones get a zero byte.
+            offset_table: where each frame starts, in bytes from the first fragment's item; empty
+                for none.
+
+        Raises:
+            EncodeError: a fragment is longer than an item can be.
+        """
+        self._content: memoryview | None = None
+        self._fragments: tuple[memoryview, ...] | None = tuple(map(_even, fragments))
+        self._offsets: tuple[int, ...] | None = tuple(offset_table)
+
+    @classmethod
+    def of_content(cls, content: bytes | memoryview | mmap) -> Self:
+        """Make pixel data of the bytes between the header and the sequence delimiter."""
+        made = object.__new__(cls)
+        made._content = memoryview(content).toreadonly()
+        made._fragments = made._offsets = None
+        return made
+
+    @classmethod
+    def of_frames(
+        cls, frames: Iterable[bytes | memoryview], *, has_offset_table: bool = True
+    ) -> Self:
+        """Make pixel data of compressed frames, one fragment for each.
+
+        Args:
+            frames: the compressed frames.
+            has_offset_table: whether the Basic Offset Table is filled, where its 32 bits do.
+        """
+        fragments = tuple(map(_even, frames))
+        offsets: list[int] = []
+        at = 0
+        for fragment in fragments:
+            offsets.append(at)
+            at += 8 + len(fragment)
+        return cls(fragments, offsets if has_offset_table and at < 0xFFFFFFFF else ())
+
+    @property
+    def fragments(self) -> tuple[memoryview, ...]:
+        """The fragments as they are, without the Basic Offset Table."""
+        if self._fragments is None:
+            self._split()
+        return self._fragments or ()
+
+    @property
+    def offset_table(self) -> tuple[int, ...]:
+        """The Basic Offset Table: where each frame starts; empty if it is not filled."""
+        if self._offsets is None:
+            self._split()
+        return self._offsets or ()
+
+    def frames(
+        self, count: int | None = None, *, extended_offsets: Sequence[int] | None = None
+    ) -> list[tuple[memoryview, ...]]:
+        """Find out which fragments make each frame.
+
+        Args:
+            count: Number of Frames (0028,0008); None if the tables or fragments have to tell.
+            extended_offsets: the values of Extended Offset Table (7FE0,0001), if there is one.
+
+        Returns:
+            For each frame, its fragments; most often one.
+
+        Raises:
+            DecodeError: neither a table nor the fragments tell where frames start.
+        """
+        fragments = self.fragments
+        offsets = extended_offsets or self.offset_table
+        if count is None:
+            count = len(offsets) or len(fragments)
+        if len(fragments) == count:
+            return [(fragment,) for fragment in fragments]
+        if count == 1:
+            return [fragments]
+        starts = self._starts(offsets, count)
+        ends = [*starts[1:], len(fragments)]
+        return [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
+
+    def frame(
+        self,
+        number: int,
+        count: int | None = None,
+        *,
+        extended_offsets: Sequence[int] | None = None,
+    ) -> bytes | memoryview:
+        """Return one compressed frame, counted from 0, in one piece.
+
+        Raises:
+            DecodeError: neither a table nor the fragments tell where frames start.
+            IndexError: there is no such frame.
+        """
+        parts = self.frames(count, extended_offsets=extended_offsets)[number]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def encoded(self) -> list[bytes | memoryview]:
+        """The content of the element: the offset table's item, then those of the fragments.
+
+        The sequence delimiter is not in it.
+        """
+        if self._content is not None:
+            return [self._content]
+        table = pack(f"<{len(self.offset_table)}I", *self.offset_table)
+        out: list[bytes | memoryview] = [pack("<HHI", 0xFFFE, 0xE000, len(table)) + table]
+        for fragment in self.fragments:
+            out += (pack("<HHI", 0xFFFE, 0xE000, len(fragment)), fragment)
+        return out
+
+    def _starts(self, offsets: Sequence[int], count: int) -> list[int]:
+        """The number of the fragment with which each frame starts."""
+        fragments = self.fragments
+        if len(offsets) == count:
+            by_offset, at = {}, 0
+            for number, fragment in enumerate(fragments):
+                by_offset[at] = number
+                at += 8 + len(fragment)
+            starts = [by_offset.get(offset, -1) for offset in offsets]
+            if -1 not in starts and starts == sorted(set(starts)):
+                return starts
+        starts = [
+            number
+            for number, fragment in enumerate(fragments)
+            if bytes(fragment[:4]).startswith(_CODESTREAM_STARTS)
+        ]
+        if len(starts) == count and starts[:1] == [0]:
+            return starts
+        raise DecodeError(
+            f"expected offsets of {count} frames in {len(fragments)} fragments, got {len(offsets)}",
+            tag=0x7FE00010,
+        )
+
+    def _split(self) -> None:
+        content = self._content
+        if content is None:
+            return
+        found: list[memoryview] = []
+        pos, end = 0, len(content)
+        while pos + 8 <= end:
+            group, element, length = unpack_from("<HHI", content, pos)
+            if (group, element) != (0xFFFE, 0xE000) or length > end - pos - 8:
+                raise DecodeError(
+                    f"expected a fragment of at most {end - pos - 8} bytes,"
+                    f" got ({group:04X},{element:04X}) of {length}",
+                    tag=0x7FE00010,
+                )
+            found.append(content[pos + 8 : pos + 8 + length])
+            pos += 8 + length
+        table = found[0] if found else content[:0]
+        self._offsets = unpack_from(f"<{len(table) // 4}I", table)
+        self._fragments = tuple(found[1:])
+
+    def __len__(self) -> int:
+        return len(self.fragments)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EncapsulatedPixelData):
+            return NotImplemented
+        return self.fragments == other.fragments and self.offset_table == other.offset_table
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(bytes, self.fragments)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return EncapsulatedPixelData.of_content, (b"".join(self.encoded()),)
+
+    def __repr__(self) -> str:
+        size = sum(map(len, self.fragments))
+        return f"<EncapsulatedPixelData {len(self.fragments)} fragments, {size} bytes>"
+
+
+def _even(fragment: bytes | memoryview) -> memoryview:
+    if len(fragment) > _MAX_FRAGMENT:
+        raise EncodeError(f"a fragment has at most {_MAX_FRAGMENT} bytes, got {len(fragment)}")
+    return memoryview(bytes(fragment) + b"\0" if len(fragment) & 1 else fragment)

@@ -1,0 +1,108 @@
+"""How data elements lie in bytes: explicit or implicit VR, and the byte order.
+
+A `Layout` holds the prepared readers of one of the three encodings that the standard knows,
+and the VRs as they look when their two letters are read as one number, so that a scan over
+headers needs one unpacking and one set look-up for each element. What elements mean is the
+business of `values`; where a data set begins and ends, of `decoder`.
+
+Standard: PS3.5 7.1 (data elements), 7.3 (byte order), Annex A.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.data.values import DECODERS
+from dicom_actors.data.vr import LONG_LENGTH, VR
+
+if TYPE_CHECKING:
+    from dicom_actors.data.transfer_syntax import TransferSyntax
+
+__all__ = [
+    "BIG_ENDIAN",
+    "EXPLICIT",
+    "IMPLICIT",
+    "ITEM",
+    "ITEM_END",
+    "SEQUENCE_END",
+    "UNDEFINED",
+    "Layout",
+    "layout_of",
+]
+
+UNDEFINED: Final = 0xFFFFFFFF
+"""The length that says "until the delimiter" (PS3.5 7.1.1)."""
+
+ITEM: Final = 0xFFFEE000
+ITEM_END: Final = 0xFFFEE00D
+SEQUENCE_END: Final = 0xFFFEE0DD
+
+
+class Layout:
+    """One of the three encodings of data elements.
+
+    Attributes:
+        is_explicit: elements carry their VR.
+        is_little_endian: the byte order of numbers.
+        order: the same as the `struct` module writes it, ``"<"`` or ``">"``.
+        read_explicit: unpacks group, element, VR as a number, and 16-bit length.
+        read_implicit: unpacks group, element, and 32-bit length; items have this form always.
+        read_length: unpacks a 32-bit length.
+        decoders: VRs to decoders of values.
+        short_decoders: VR numbers with a length of 16 bits to decoders of values.
+        short: VR numbers whose length has 16 bits.
+        long: VR numbers with two reserved bytes and a length of 32 bits.
+        names: VR numbers to VRs.
+    """
+
+    __slots__ = (
+        "decoders",
+        "is_explicit",
+        "is_little_endian",
+        "long",
+        "names",
+        "order",
+        "read_explicit",
+        "read_implicit",
+        "read_length",
+        "short",
+        "short_decoders",
+    )
+
+    def __init__(self, *, is_explicit: bool, is_little_endian: bool) -> None:
+        self.is_explicit = is_explicit
+        self.is_little_endian = is_little_endian
+        self.order = "<" if is_little_endian else ">"
+        self.read_explicit = Struct(self.order + "HHHH").unpack_from
+        self.read_implicit = Struct(self.order + "HHI").unpack_from
+        self.read_length = Struct(self.order + "I").unpack_from
+        number = Struct(self.order + "H").unpack
+        self.names: dict[int, str] = {}
+        long: list[int] = []
+        short: list[int] = []
+        for vr in VR:
+            letters = vr.value.encode("ascii")
+            code = number(letters)[0]
+            self.names[code] = vr.value
+            (long if letters in LONG_LENGTH else short).append(code)
+        self.long = frozenset(long)
+        self.short = frozenset(short)
+        self.decoders: dict[str, Any] = DECODERS[self.order]
+        self.short_decoders = {code: self.decoders[self.names[code]] for code in short}
+
+    def __repr__(self) -> str:
+        vr = "explicit" if self.is_explicit else "implicit"
+        return f"<Layout {vr} VR, {'little' if self.is_little_endian else 'big'} endian>"
+
+
+IMPLICIT: Final = Layout(is_explicit=False, is_little_endian=True)
+EXPLICIT: Final = Layout(is_explicit=True, is_little_endian=True)
+BIG_ENDIAN: Final = Layout(is_explicit=True, is_little_endian=False)
+
+
+def layout_of(transfer_syntax: TransferSyntax) -> Layout:
+    """The layout of data sets in a transfer syntax (after inflation, if it is deflated)."""
+    if transfer_syntax.is_implicit_vr:
+        return IMPLICIT
+    return EXPLICIT if transfer_syntax.is_little_endian else BIG_ENDIAN

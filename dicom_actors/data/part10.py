@@ -1,0 +1,402 @@
+"""DICOM files: preamble, prefix, file meta information, data set.
+
+Reading takes as little as it can: small files as a whole, large ones as a memory map, and where
+only the front is wanted, the front. A data set that was read from a map keeps the map, so that
+it survives the renaming and the removal of its file. Files without preamble, file meta or
+transfer syntax are read where it is clear what they are, and a warning says so.
+
+Standard: PS3.10 7.
+"""
+
+# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
+
+from __future__ import annotations
+
+import mmap
+import os
+from struct import pack
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from dicom_actors.data.atomic_file import write_atomically
+from dicom_actors.data.data_set import DataSet
+from dicom_actors.data.element_index import CHARACTER_SET, ElementIndex
+from dicom_actors.data.encoder import encode_data_set, encode_elements
+from dicom_actors.data.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, Layout
+from dicom_actors.data.reading import as_bytes, index_data_set, make_reading
+from dicom_actors.data.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
+from dicom_actors.data.tag import Key, to_tag
+from dicom_actors.data.transfer_syntax import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    TransferSyntax,
+)
+from dicom_actors.data.unusual import element_header, fits
+from dicom_actors.errors import DecodeError, EncodeError, NotPart10Error
+from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+
+__all__ = ["file_meta_for", "file_meta_header", "read_file", "write_file"]
+
+_PREFIX: Final = b"DICM"
+_NO_PREAMBLE: Final = bytes(128)
+_FRONT: Final = 16 << 10
+_MAPPED_FROM: Final = 64 << 10
+_TRANSFER_SYNTAX: Final = 0x00020010
+
+
+# --- reading -------------------------------------------------------------------------------
+
+
+def read_file(
+    source: Source,
+    *,
+    until: Key | None = None,
+    keywords: Iterable[Key] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    character_set: str | Iterable[str] | None = None,
+    keep_truncated: bool = False,
+) -> DataSet:
+    """Read a DICOM file; values are decoded when they are asked for.
+
+    Args:
+        source: a path, a binary file object that is read from where it stands, or the bytes,
+            which are not copied.
+        until: the first element that is not wanted, nor any after it, for example
+            ``"PixelData"``.
+        keywords: the elements that are wanted, as keys of any form; the data set has these, those
+            it needs to be understood (Specific Character Set), and no others.
+        limits: what the file may cost.
+        character_set: values for Specific Character Set that override what the file declares.
+        keep_truncated: whether to take what there is of a file that is cut short, instead of
+            raising an error.
+
+    Returns:
+        The data set, with `file_meta` and `transfer_syntax`; `warnings` has what was forgiven.
+
+    Raises:
+        NotPart10Error: it is no DICOM file.
+        DecodeError: it is one that cannot be read, or it goes beyond a limit.
+        UnsupportedTransferSyntaxError: no data set is encoded in that way.
+        OSError: the file cannot be read.
+    """
+    wanted = None if keywords is None else {to_tag(key) for key in keywords}
+    stop = None if until is None else to_tag(until)
+    if wanted is not None:
+        last = max(wanted, default=0) + 1
+        stop = last if stop is None else min(last, stop)
+    options = _Options(stop, limits, character_set, keep_truncated=keep_truncated)
+    if isinstance(source, bytes | bytearray | memoryview):
+        made = options.read(as_bytes(source))
+    elif isinstance(source, str | os.PathLike):
+        made = _read_path(source, options)
+    else:
+        made = options.read(source.read())
+    if wanted is not None:
+        index = made._index
+        wanted.add(CHARACTER_SET)
+        made._index = {tag: index[tag] for tag in sorted(wanted) if tag in index}
+        made._before_change()
+    return made
+
+
+def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        if options.stop is not None:
+            front = os.read(handle, _FRONT)
+            if len(front) < _FRONT:
+                return options.read(front)
+            made = options.read_front(front)
+            if made is not None:
+                return made
+            os.lseek(handle, 0, os.SEEK_SET)
+        size = os.fstat(handle).st_size
+        if size >= _MAPPED_FROM:
+            return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
+        pieces = []
+        while piece := os.read(handle, max(size, _FRONT)):
+            pieces.append(piece)
+        return options.read(b"".join(pieces))
+    finally:
+        os.close(handle)
+
+
+class _Options:
+    """How a file is to be read."""
+
+    def __init__(
+        self,
+        stop: int | None,
+        limits: Limits,
+        character_set: str | Iterable[str] | None,
+        *,
+        keep_truncated: bool,
+    ) -> None:
+        self.stop = stop
+        self.limits = limits
+        self.character_set = character_set
+        self.keep_truncated = keep_truncated
+
+    def read(self, buffer: Bytes) -> DataSet:
+        """Read a file that is there as a whole."""
+        reading = self.reading()
+        meta, start, syntax = _read_meta(buffer, reading)
+        reading.transfer_syntax = syntax
+        made = index_data_set(buffer, start, syntax, reading, stop=self.stop)
+        made._file_meta = meta
+        return made
+
+    def read_front(self, front: bytes) -> DataSet | None:
+        """Read a file of which only the front is there; None if that is not enough."""
+        reading = self.reading()
+        try:
+            meta, start, syntax = _read_meta(front, reading)
+            if syntax.is_deflated or not syntax.is_data_set_encoding or reading.warnings:
+                return None
+            reading.transfer_syntax = syntax
+            made = index_data_set(front, start, syntax, reading, stop=self.stop)
+        except DecodeError:
+            return None
+        # Only a tag beyond the last wanted one, within the front, shows that all is there.
+        if reading.warnings or made._end > len(front) - 12:
+            return None
+        made._file_meta = meta
+        return made
+
+    def reading(self) -> Reading:
+        return make_reading(
+            EXPLICIT_VR_LITTLE_ENDIAN,
+            self.limits,
+            self.character_set,
+            keep_truncated=self.keep_truncated,
+        )
+
+
+def _read_meta(buffer: Bytes, reading: Reading) -> tuple[DataSet | None, int, TransferSyntax]:
+    """Read the file meta information.
+
+    Returns:
+        It, or None if there is none; where the data set starts; its transfer syntax.
+    """
+    if bytes(buffer[128:132]) == _PREFIX:
+        start = 132
+    elif bytes(buffer[:4]) == _PREFIX:
+        start = 4
+        _warn(reading, buffer, "no preamble before the prefix DICM")
+    else:
+        start = 0
+    if len(buffer) - start >= 8 and EXPLICIT.read_explicit(buffer, start)[0] == 2:
+        if not start:
+            _warn(reading, buffer, "no preamble and no prefix before the file meta information")
+        return _read_meta_group(buffer, start, reading)
+    syntax = _guess_syntax(buffer, start)
+    if syntax is None:
+        raise NotPart10Error(_no_file_message(buffer))
+    _warn(reading, buffer, f"no file meta information; read as {syntax}")
+    return None, start, syntax
+
+
+def _read_meta_group(
+    buffer: Bytes, start: int, reading: Reading
+) -> tuple[DataSet, int, TransferSyntax]:
+    layout: Layout = EXPLICIT
+    code = EXPLICIT.read_explicit(buffer, start)[2]
+    if code not in EXPLICIT.short and code not in EXPLICIT.long:
+        layout = IMPLICIT
+        _warn(reading, buffer, "file meta information in implicit VR")
+    scope = Scope(buffer, layout, reading)
+    index, end = _scan_meta(scope, start)
+    made = ElementIndex(scope, 0, start, end, index)
+    made.__class__ = DataSet
+    meta: Any = made
+    length = meta.get(0x00020000)
+    if length is None:
+        scope.warn("no group length in the file meta information", 0, offset=start)
+    elif length != end - start - 12:
+        scope.warn(
+            f"group length {length} of the file meta information, which has {end - start - 12}",
+            0,
+            offset=start,
+        )
+    uid = meta.get(_TRANSFER_SYNTAX)
+    if isinstance(uid, str) and uid:
+        return meta, end, TransferSyntax.of(uid)
+    syntax = _guess_syntax(buffer, end) or IMPLICIT_VR_LITTLE_ENDIAN
+    scope.warn(f"no transfer syntax in the file meta information; read as {syntax}", 0)
+    return meta, end, syntax
+
+
+def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
+    """Index the elements of group 0002; the data set after it may begin with any group."""
+    buffer, layout = scope.buffer, scope.layout
+    index: dict[int, int] = {}
+    pos, end = start, len(buffer)
+    while pos + 8 <= end:
+        group, element, _ = layout.read_implicit(buffer, pos)
+        if group != 2:
+            break
+        tag = group << 16 | element
+        _, value, length = element_header(scope, 0, layout, tag, pos, end)
+        if length > end - value:
+            raise scope.error(
+                f"expected a value of {length} bytes, {end - value} left", 0, offset=pos, tag=tag
+            )
+        index[tag] = pos
+        pos = value + length
+    return dict(sorted(index.items())), pos
+
+
+def _guess_syntax(buffer: Bytes, start: int) -> TransferSyntax | None:
+    """Find the transfer syntax of a data set that does not say it by its first element."""
+    end = len(buffer)
+    if end - start < 8:
+        return None
+    group = EXPLICIT.read_explicit(buffer, start)[0]
+    if group > 0x00FF and group & 0xFF:
+        return None
+    for layout, syntax in (
+        (EXPLICIT, EXPLICIT_VR_LITTLE_ENDIAN),
+        (BIG_ENDIAN, EXPLICIT_VR_BIG_ENDIAN),
+        (IMPLICIT, IMPLICIT_VR_LITTLE_ENDIAN),
+    ):
+        if fits(buffer, layout, start, end):
+            first = layout.read_explicit(buffer, start)[0]
+            if first <= 0x0020 or layout.is_explicit:
+                return syntax
+    return None
+
+
+def _warn(reading: Reading, buffer: Bytes, message: str) -> None:
+    Scope(buffer, EXPLICIT, reading).warn(message, 0, offset=0)
+
+
+def _no_file_message(buffer: Bytes) -> str:
+    if not len(buffer):
+        return "expected a DICOM file, got 0 bytes"
+    return (
+        f"expected a DICOM file, got {len(buffer)} bytes that have no DICM at byte 128 and do not"
+        " begin with a data element"
+    )
+
+
+# --- writing -------------------------------------------------------------------------------
+
+
+def write_file(
+    target: str | os.PathLike[str] | IO[bytes],
+    data_set: DataSet,
+    *,
+    transfer_syntax: str | TransferSyntax | None = None,
+    preamble: bytes | None = None,
+) -> None:
+    """Write a DICOM file; a path gets the whole file or stays as it is.
+
+    The file meta information is made right: the class, instance and transfer syntax are those of
+    the data set, the implementation is this one; what else `data_set.file_meta` has is kept.
+
+    Args:
+        target: a path, or a binary file object that is written to where it stands.
+        data_set: what to write; what was not changed is written as it was read.
+        transfer_syntax: how to encode it; None: as it was read, else as its file meta says, else
+            Explicit VR Little Endian.
+        preamble: 128 bytes before the prefix; None: zeros, whatever was read.
+
+    Raises:
+        EncodeError: a value cannot be encoded, or there is no SOP class or instance UID.
+        UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
+            decompressed.
+        OSError: the file cannot be written.
+    """
+    if preamble is not None and len(preamble) != 128:
+        raise EncodeError(f"a preamble has 128 bytes, got {len(preamble)}")
+    if transfer_syntax is None:
+        transfer_syntax = (
+            data_set.transfer_syntax
+            or data_set.file_meta.get(_TRANSFER_SYNTAX)
+            or EXPLICIT_VR_LITTLE_ENDIAN
+        )
+    syntax = TransferSyntax.of(transfer_syntax)
+    pieces = [
+        preamble or _NO_PREAMBLE,
+        _PREFIX,
+        *encode_elements(file_meta_for(data_set, syntax), EXPLICIT),
+        *encode_data_set(data_set, syntax),
+    ]
+    if isinstance(target, str | os.PathLike):
+        write_atomically(target, pieces)
+    else:
+        target.writelines(pieces)
+
+
+def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet:
+    """Make the file meta information with which a data set is written (PS3.10 7.1).
+
+    Raises:
+        EncodeError: neither the data set nor its file meta has the SOP class or instance.
+    """
+    meta = data_set.file_meta.copy()
+    class_uid = data_set.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
+    instance_uid = data_set.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID")
+    if "DirectoryRecordSequence" in data_set:
+        # A DICOMDIR has its class and instance in the file meta alone (PS3.10 8.6).
+        class_uid = "1.2.840.10008.1.3.10"
+    if not class_uid or not instance_uid:
+        raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be a file")
+    meta.put("FileMetaInformationGroupLength", "UL", 0)
+    meta.put("FileMetaInformationVersion", "OB", b"\0\x01")
+    meta.put("MediaStorageSOPClassUID", "UI", class_uid)
+    meta.put("MediaStorageSOPInstanceUID", "UI", instance_uid)
+    meta.put("TransferSyntaxUID", "UI", transfer_syntax.uid)
+    meta.put("ImplementationClassUID", "UI", IMPLEMENTATION_CLASS_UID)
+    meta.put("ImplementationVersionName", "SH", IMPLEMENTATION_VERSION_NAME)
+    return meta
+
+
+def file_meta_header(
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str,
+    source_ae_title: str | None = None,
+) -> bytes:
+    """Make all that stands before the data set in a file: preamble, prefix, file meta.
+
+    A received data set becomes a file by writing this before its bytes.
+
+    Args:
+        sop_class_uid: Media Storage SOP Class UID.
+        sop_instance_uid: Media Storage SOP Instance UID.
+        transfer_syntax_uid: the transfer syntax of the data set that follows.
+        source_ae_title: who sent it (Source Application Entity Title); None: not said.
+
+    Raises:
+        EncodeError: a UID or the title is not ASCII text.
+
+    Standard: PS3.10 7.1.
+    """
+    group = b"".join(
+        (
+            b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01",
+            _short_text(0x0002, b"UI", sop_class_uid, b"\0"),
+            _short_text(0x0003, b"UI", sop_instance_uid, b"\0"),
+            _short_text(0x0010, b"UI", transfer_syntax_uid, b"\0"),
+            _short_text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
+            _short_text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+            b"" if source_ae_title is None else _short_text(0x0016, b"AE", source_ae_title, b" "),
+        )
+    )
+    return _NO_PREAMBLE + _PREFIX + b"\x02\0\0\0UL\x04\0" + pack("<I", len(group)) + group
+
+
+def _short_text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
+    try:
+        raw = text.encode("ascii")
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"expected ASCII text, got {text!r}", tag=0x00020000 | element) from error
+    if len(raw) & 1:
+        raw += padding
+    return pack("<HH2sH", 2, element, vr, len(raw)) + raw

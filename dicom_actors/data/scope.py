@@ -1,0 +1,217 @@
+"""What the elements of a data set share while they are bytes: the input and where it stands.
+
+A `Reading` belongs to one input: its limits, what was forgiven, what was found out on the way.
+A `Scope` belongs to one data set or to all items of one sequence: bytes, layout, nesting, and
+what items inherit. No parsing here; `decoder` does that.
+
+Standard: PS3.5 6.2.2 and 7.5.3 (what items inherit).
+"""
+
+from __future__ import annotations
+
+from mmap import mmap
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.data.dictionary import keyword_of
+from dicom_actors.data.layout import EXPLICIT, Layout
+from dicom_actors.errors import DecodeError
+
+if TYPE_CHECKING:
+    from dicom_actors.data.charset import CharacterSet
+    from dicom_actors.data.transfer_syntax import TransferSyntax
+
+__all__ = ["DEFAULT_LIMITS", "NOTHING", "Bytes", "Limits", "ReadWarning", "Reading", "Scope"]
+
+Bytes = bytes | memoryview | mmap
+"""What a data set can be an index over: bytes that do not change while it lives."""
+
+_MAX_WARNINGS: Final = 1_000
+
+
+class Limits:
+    """What an input may cost.
+
+    Attributes:
+        max_depth: how deep sequences may be nested.
+        max_elements: how many elements may be looked at, those in sequences counted.
+        max_inflated_bytes: how long a deflated data set may become.
+        max_inflation: how many times longer than its stream; asked from 16 MiB on.
+    """
+
+    __slots__ = ("max_depth", "max_elements", "max_inflated_bytes", "max_inflation")
+
+    def __init__(
+        self,
+        *,
+        max_depth: int = 64,
+        max_elements: int = 10_000_000,
+        max_inflated_bytes: int = 4 << 30,
+        max_inflation: int = 200,
+    ) -> None:
+        self.max_depth = max_depth
+        self.max_elements = max_elements
+        self.max_inflated_bytes = max_inflated_bytes
+        self.max_inflation = max_inflation
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+class ReadWarning:
+    """Something that the reader forgave.
+
+    Attributes:
+        message: what was expected, what came, what was made of it.
+        offset: where in the input, in bytes from its start; None if unknown.
+        tag: the element concerned, as an int; None if none.
+        path: what leads there through sequences, for example ``("BeamSequence[0]",)``.
+    """
+
+    __slots__ = ("message", "offset", "path", "tag")
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        tag: int | None = None,
+        path: tuple[str, ...] = (),
+    ) -> None:
+        self.message = message
+        self.offset = offset
+        self.tag = tag
+        self.path = path
+
+    def __str__(self) -> str:
+        """Return the message with its place, as an error's would be."""
+        return str(DecodeError(self.message, offset=self.offset, tag=self.tag, path=self.path))
+
+    def __repr__(self) -> str:
+        return f"<ReadWarning {self}>"
+
+
+class Reading:
+    """What is known about one input while it is read, shared by the data set and all its items.
+
+    Attributes:
+        limits: what the input may cost.
+        warnings: what was forgiven, oldest first; at most 1,000.
+        keeps_truncated: whether elements that a truncated input lost are no error.
+        character_set: the character set that overrides the declared ones; None: none does.
+        transfer_syntax: the transfer syntax of the input; None if it was not read.
+        deflated: the stream that the input was inflated from; None if it was not deflated.
+        ends: for each undefined length found on the way, by the offset where its content
+            starts: where the content ends, and where the next thing starts.
+        irregular: headers that needed guessing, by offset: VR (empty if the dictionary has to
+            say), start of the value, length.
+    """
+
+    __slots__ = (
+        "character_set",
+        "deflated",
+        "ends",
+        "irregular",
+        "keeps_truncated",
+        "limits",
+        "seen_elements",
+        "transfer_syntax",
+        "warnings",
+    )
+
+    def __init__(
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        keeps_truncated: bool = False,
+        character_set: CharacterSet | None = None,
+        transfer_syntax: TransferSyntax | None = None,
+    ) -> None:
+        self.limits = limits
+        self.transfer_syntax = transfer_syntax
+        self.warnings: list[ReadWarning] = []
+        self.keeps_truncated = keeps_truncated
+        self.character_set = character_set
+        self.deflated: bytes | None = None
+        self.ends: dict[int, tuple[int, int]] = {}
+        self.irregular: dict[int, tuple[str, int, int]] = {}
+        self.seen_elements = 0
+
+
+class Scope:
+    """Where the elements of a data set, or of the items of one sequence, stand.
+
+    Attributes:
+        buffer: the bytes that all offsets refer to.
+        layout: how elements lie in them.
+        reading: what is shared by the whole input.
+        parent: the scope that the sequence is in; None at the top.
+        parent_number: the number of the item, in the parent's sequence, that the sequence is in.
+        tag: the sequence; 0 at the top.
+        depth: 0 at the top, 1 for the items of a sequence of the top.
+        character_set: what items inherit; None at the top.
+        is_signed: the Pixel Representation that items inherit; None if there is none above.
+    """
+
+    __slots__ = (
+        "buffer",
+        "character_set",
+        "depth",
+        "is_signed",
+        "layout",
+        "parent",
+        "parent_number",
+        "reading",
+        "tag",
+    )
+
+    def __init__(  # noqa: PLR0917 - made for every sequence: positional arguments cost less
+        self,
+        buffer: Bytes,
+        layout: Layout,
+        reading: Reading,
+        parent: Scope | None = None,
+        parent_number: int = 0,
+        tag: int = 0,
+        character_set: CharacterSet | None = None,
+        is_signed: bool | None = None,  # noqa: FBT001 - as above
+    ) -> None:
+        self.buffer = buffer
+        self.layout = layout
+        self.reading = reading
+        self.parent = parent
+        self.parent_number = parent_number
+        self.tag = tag
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.character_set = character_set
+        self.is_signed = is_signed
+
+    def path(self, number: int) -> tuple[str, ...]:
+        """What leads to the item of that number: ``("BeamSequence[0]", ...)``."""
+        parts: list[str] = []
+        scope: Scope | None = self
+        while scope is not None and scope.parent is not None:
+            parts.append(f"{_label(scope.tag)}[{number}]")
+            scope, number = scope.parent, scope.parent_number
+        return tuple(reversed(parts))
+
+    def warn(
+        self, message: str, number: int, *, offset: int | None = None, tag: int | None = None
+    ) -> None:
+        """Note something that is forgiven in the item of that number."""
+        warnings = self.reading.warnings
+        if len(warnings) < _MAX_WARNINGS:
+            warnings.append(ReadWarning(message, offset=offset, tag=tag, path=self.path(number)))
+
+    def error(
+        self, message: str, number: int, *, offset: int | None = None, tag: int | None = None
+    ) -> DecodeError:
+        """Make the error for something in the item of that number that cannot be read."""
+        return DecodeError(message, offset=offset, tag=tag, path=self.path(number))
+
+
+NOTHING: Final = Scope(b"", EXPLICIT, Reading())
+"""The scope of data sets that were not read; nothing is ever noted in it."""
+
+
+def _label(tag: int) -> str:
+    return keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

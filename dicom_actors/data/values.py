@@ -1,0 +1,376 @@
+"""Bytes to Python values and back, one pair for each VR.
+
+A decoder gets the bytes of one element that is not empty and returns what a user sees: the
+value itself where there is one, a list where there are several. An encoder gets the values and
+returns the bytes, padded to an even length. Sequences and encapsulated pixel data are left to
+`data_set` and `encoder`.
+
+Where bytes are no value of their VR, decoding warns and returns the next best thing: the text
+of a number, the bytes of an odd size. Other words (OW, OD, OF, OL, OV) are little endian in
+Python, whatever the data set is.
+
+Standard: PS3.5 6.2 (VRs), 6.4 (several values), 7.3 (byte order).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from functools import partial
+from struct import Struct, pack, unpack_from
+from struct import error as StructError  # noqa: N812 - the module spells it in lower case
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from dicom_actors.data.charset import TextKind
+from dicom_actors.data.number_strings import DS, IS, decimal_text
+from dicom_actors.data.person_name import PersonName
+from dicom_actors.data.tag import Tag
+from dicom_actors.data.temporal import AS, DA, DT, TM
+from dicom_actors.errors import EncodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dicom_actors.data.charset import CharacterSet
+    from dicom_actors.data.scope import Bytes
+
+__all__ = ["DECODERS", "PADDING", "Decoder", "Holder", "encode_values", "is_swapped", "swap"]
+
+PADDING: Final = " \0"
+_COPIED_BYTES: Final = 0x10000
+_WORDS: Final = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
+
+
+class Holder(Protocol):
+    """The data set that a value is in."""
+
+    @property
+    def character_set(self) -> CharacterSet:
+        """What its text is encoded in."""
+
+    def warn(self, message: str, tag: int) -> None:
+        """Note that something in the value of an element was forgiven."""
+
+
+Decoder = "Callable[[Bytes, int, int, Holder, int], Any]"
+"""Takes the bytes, where the value starts and ends, the data set and the tag."""
+
+
+# --- numbers -------------------------------------------------------------------------------
+
+_NUMBERS: Final = {
+    "SS": ("h", 2),
+    "US": ("H", 2),
+    "SL": ("i", 4),
+    "UL": ("I", 4),
+    "SV": ("q", 8),
+    "UV": ("Q", 8),
+    "FL": ("f", 4),
+    "FD": ("d", 8),
+}
+
+
+def _number_decoder(vr: str, order: str) -> Any:
+    code, size = _NUMBERS[vr]
+    read_one = Struct(order + code).unpack_from
+
+    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
+        length = end - start
+        if length == size:
+            return read_one(buffer, start)[0]
+        count, rest = divmod(length, size)
+        if rest:
+            holder.warn(f"expected {size} bytes for each {vr}, got {length} in all", tag)
+            return bytes(buffer[start:end])
+        return list(unpack_from(f"{order}{count}{code}", buffer, start))
+
+    return decode
+
+
+def _encode_numbers(values: Sequence[Any], vr: str, order: str) -> bytes:
+    code, _ = _NUMBERS[vr]
+    try:
+        return pack(f"{order}{len(values)}{code}", *values)
+    except (StructError, OverflowError, TypeError) as error:
+        raise EncodeError(f"expected values of {vr}, got {list(values)!r}: {error}") from error
+
+
+def _tag_decoder(order: str) -> Any:
+    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
+        count, rest = divmod(end - start, 4)
+        if rest:
+            holder.warn(f"expected 4 bytes for each AT, got {end - start} in all", tag)
+            return bytes(buffer[start:end])
+        words = unpack_from(f"{order}{2 * count}H", buffer, start)
+        tags = [Tag(words[at] << 16 | words[at + 1]) for at in range(0, 2 * count, 2)]
+        return tags[0] if count == 1 else tags
+
+    return decode
+
+
+def _encode_tags(values: Sequence[Any], order: str) -> bytes:
+    words = [part for value in values for part in (value >> 16, value & 0xFFFF)]
+    return pack(f"{order}{len(words)}H", *words)
+
+
+# --- bytes ---------------------------------------------------------------------------------
+
+
+def _decode_bytes(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:  # noqa: ARG001 - as every decoder
+    if end - start <= _COPIED_BYTES:
+        return bytes(buffer[start:end])
+    return memoryview(buffer)[start:end].toreadonly()
+
+
+def _word_decoder(vr: str) -> Any:
+    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:  # noqa: ARG001 - as every decoder
+        return swap(vr, buffer[start:end])
+
+    return decode
+
+
+def is_swapped(vr: str) -> bool:
+    """Whether the bytes of a VR depend on the byte order."""
+    return vr in _WORDS or vr in _NUMBERS or vr == "AT"
+
+
+def swap(vr: str, raw: Bytes) -> bytes:
+    """Change the byte order of a value; a rest that is no whole word stays as it is."""
+    if vr == "AT":
+        code = "H"
+    elif vr in _WORDS:
+        code = _WORDS[vr]
+    elif vr in _NUMBERS:
+        code = {2: "H", 4: "I", 8: "Q"}[_NUMBERS[vr][1]]
+    else:
+        return bytes(raw)
+    words = array(code)
+    whole = len(raw) - len(raw) % words.itemsize
+    words.frombytes(raw[:whole])
+    words.byteswap()
+    return words.tobytes() + bytes(raw[whole:])
+
+
+# --- text ----------------------------------------------------------------------------------
+
+
+def _ascii(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> str:
+    raw = bytes(buffer[start:end])
+    text, problem = holder.character_set.decode(raw, TextKind.VALUES)
+    holder.warn(problem or "characters beyond the default repertoire", tag)
+    return text
+
+
+def _text_decoder(make: Callable[[str], Any] | None = None) -> Any:
+    """Make a decoder for VRs of the default repertoire, whose values may be delimited."""
+
+    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
+        try:
+            text = str(buffer[start:end], "ascii")
+        except UnicodeDecodeError:
+            text = _ascii(buffer, start, end, holder, tag)
+        if "\\" in text:
+            parts = [part.strip(PADDING) for part in text.split("\\")]
+            return parts if make is None else [make(part) for part in parts]
+        text = text.strip(PADDING)
+        return text if make is None else make(text)
+
+    return decode
+
+
+def _character_decoder(
+    kind: TextKind, *, is_delimited: bool, keeps_leading: bool, make: Callable[[str], Any] | None
+) -> Any:
+    """Make a decoder for VRs to which Specific Character Set applies."""
+    strip: Callable[[str, str], str] = str.rstrip if keeps_leading else str.strip
+
+    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
+        characters = holder.character_set
+        text: str | None = None
+        if characters.codec is not None:
+            try:
+                text = str(buffer[start:end], characters.codec)
+            except UnicodeDecodeError:
+                text = None
+        if text is None:
+            text, problem = characters.decode(bytes(buffer[start:end]), kind)
+            if problem is not None:
+                holder.warn(problem, tag)
+        if is_delimited and "\\" in text:
+            parts = [strip(part, PADDING) for part in text.split("\\")]
+            return parts if make is None else [make(part) for part in parts]
+        text = strip(text, PADDING)
+        return text if make is None else make(text)
+
+    return decode
+
+
+def _decode_url(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> str:
+    try:
+        return str(buffer[start:end], "ascii").rstrip(PADDING)
+    except UnicodeDecodeError:
+        return _ascii(buffer, start, end, holder, tag).rstrip(PADDING)
+
+
+_make_person_name = partial(str.__new__, PersonName)
+
+
+# --- numbers as text -----------------------------------------------------------------------
+
+_new_ds = partial(float.__new__, DS)
+_new_is = partial(int.__new__, IS)
+_set_ds_text = DS._text.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - its decoder
+
+
+def _set_is_text(number: IS, text: str) -> None:
+    number._text = text  # noqa: SLF001 - its decoder
+
+
+def _number_string_decoder(
+    vr: str, new: Callable[[str], Any], set_text: Callable[[Any, str], None]
+) -> Any:
+    def one(text: str, holder: Holder, tag: int) -> Any:
+        text = text.strip(PADDING)
+        if not text:
+            return None
+        try:
+            number = new(text)
+        except ValueError:
+            number = _integral(text) if vr == "IS" else None
+            holder.warn(f"expected a number as {vr}, got {text!r}", tag)
+            if number is None:
+                return text
+        set_text(number, text)
+        return number
+
+    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
+        try:
+            text = str(buffer[start:end], "ascii")
+        except UnicodeDecodeError:
+            text = _ascii(buffer, start, end, holder, tag)
+        if "\\" not in text:
+            return one(text, holder, tag)
+        parts = text.rstrip(PADDING).split("\\")
+        try:
+            numbers = list(map(new, parts))
+        except ValueError:
+            return [one(part, holder, tag) for part in parts]
+        deque(map(set_text, numbers, parts), maxlen=0)
+        return numbers
+
+    return decode
+
+
+def _integral(text: str) -> Any:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return _new_is(int(number)) if number.is_integer() else None
+
+
+def _encode_text(values: Sequence[Any]) -> bytes:
+    try:
+        return "\\".join(values).encode("ascii")
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"expected ASCII characters, got {values!r}") from error
+    except TypeError as error:
+        raise EncodeError(f"expected text, got {values!r}") from error
+
+
+def _encode_number_strings(values: Sequence[Any], vr: str) -> bytes:
+    parts = []
+    for value in values:
+        if isinstance(value, DS | IS):
+            parts.append(value.text)
+        elif value is None:
+            parts.append("")
+        elif isinstance(value, str):
+            parts.append(value)
+        else:
+            try:
+                parts.append(decimal_text(value) if vr == "DS" else str(int(value)))
+            except (ValueError, TypeError, OverflowError) as error:
+                raise EncodeError(f"expected a number as {vr}, got {value!r}") from error
+    return _encode_text(parts)
+
+
+# --- the tables ----------------------------------------------------------------------------
+
+_KINDS: Final = {
+    "LO": (TextKind.VALUES, True, False, None),
+    "SH": (TextKind.VALUES, True, False, None),
+    "UC": (TextKind.VALUES, True, True, None),
+    "LT": (TextKind.TEXT, False, True, None),
+    "ST": (TextKind.TEXT, False, True, None),
+    "UT": (TextKind.TEXT, False, True, None),
+    "PN": (TextKind.PERSON_NAME, True, False, _make_person_name),
+}
+
+
+def _decoders(order: str) -> dict[str, Any]:
+    table: dict[str, Any] = {vr: _number_decoder(vr, order) for vr in _NUMBERS}
+    table["AT"] = _tag_decoder(order)
+    for vr in ("OB", "UN", "OW", "OD", "OF", "OL", "OV"):
+        table[vr] = _decode_bytes if order == "<" or vr not in _WORDS else _word_decoder(vr)
+    for vr in ("AE", "CS", "UI"):
+        table[vr] = _text_decoder()
+    for text_class in (AS, DA, DT, TM):
+        table[text_class.__name__] = _text_decoder(partial(str.__new__, text_class))
+    for vr, (kind, is_delimited, keeps_leading, make) in _KINDS.items():
+        table[vr] = _character_decoder(
+            kind, is_delimited=is_delimited, keeps_leading=keeps_leading, make=make
+        )
+    table["UR"] = _decode_url
+    table["DS"] = _number_string_decoder("DS", _new_ds, _set_ds_text)
+    table["IS"] = _number_string_decoder("IS", _new_is, _set_is_text)
+    return table
+
+
+DECODERS: Final[dict[str, dict[str, Any]]] = {"<": _decoders("<"), ">": _decoders(">")}
+"""By byte order and VR: the decoder of values that are not empty. SQ has none."""
+
+
+def encode_values(
+    vr: str, values: Sequence[Any], order: str, character_set: CharacterSet
+) -> bytes | memoryview:
+    """Encode the values of an element that is no sequence.
+
+    Args:
+        vr: its VR.
+        values: its values, at least one; bytes stand for themselves in any VR.
+        order: the byte order, ``"<"`` or ``">"``.
+        character_set: what text is encoded in, where that depends on it.
+
+    Returns:
+        The bytes, of even length.
+
+    Raises:
+        EncodeError: a value is none of this VR, or has a character that the set lacks.
+    """
+    first = values[0]
+    raw: bytes | memoryview
+    if isinstance(first, bytes | bytearray | memoryview):
+        if order == ">" and is_swapped(vr):
+            raw = swap(vr, first)  # type: ignore[arg-type]
+        else:
+            raw = first if isinstance(first, bytes | memoryview) else bytes(first)
+    elif vr in _KINDS:
+        kind = _KINDS[vr][0]
+        try:
+            raw = character_set.encode("\\".join(values), kind)
+        except TypeError as error:
+            raise EncodeError(f"expected text, got {values!r}") from error
+    elif vr in _NUMBERS:
+        return _encode_numbers(values, vr, order)
+    elif vr in {"DS", "IS"}:
+        raw = _encode_number_strings(values, vr)
+    elif vr == "AT":
+        return _encode_tags(values, order)
+    elif vr in {"AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR"}:
+        raw = _encode_text(values)
+    else:
+        raise EncodeError(f"expected bytes for {vr}, got {first!r}")
+    if len(raw) & 1:
+        raw = bytes(raw) + (b"\0" if vr in {"UI", "OB", "UN"} or vr in _WORDS else b" ")
+    return raw

@@ -1,0 +1,43 @@
+"""DIMSE messages: commands, statuses, assembly and fragmentation. PS3.7.
+
+Pure: bytes and presentation data values in, messages out, and the reverse. Knows nothing of
+sockets, threads or time.
+"""
+
+from dicom_actors.dimse.assembler import (
+    MAX_COMMAND_SET_LENGTH,
+    CommandReceived,
+    DataReceived,
+    MessageAssembler,
+    Partial,
+)
+from dicom_actors.dimse.command import (
+    NO_DATA_SET,
+    Command,
+    CommandElement,
+    CommandField,
+    decode_command,
+    encode_command,
+)
+from dicom_actors.dimse.fragmenter import fragment
+from dicom_actors.dimse.response import encode_response
+from dicom_actors.dimse.status import Status, StatusCategory, category_of
+
+__all__ = [
+    "MAX_COMMAND_SET_LENGTH",
+    "NO_DATA_SET",
+    "Command",
+    "CommandElement",
+    "CommandField",
+    "CommandReceived",
+    "DataReceived",
+    "MessageAssembler",
+    "Partial",
+    "Status",
+    "StatusCategory",
+    "category_of",
+    "decode_command",
+    "encode_command",
+    "encode_response",
+    "fragment",
+]

@@ -1,0 +1,213 @@
+"""Command sets: the first half of every DIMSE message. PS3.7 6.3, 9.3, 10.3 and Annex E.
+
+A command set is a flat list of group 0000 elements, always in Implicit VR Little Endian
+(PS3.7 6.3.1), so that it has a reader and a writer of its own here; `Command.elements` is the
+same as a `DataSet`, for those who want to look at all of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from dicom_actors.data import DataSet
+from dicom_actors.data.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN
+from dicom_actors.errors import InvalidPduError
+
+__all__ = ["NO_DATA_SET", "Command", "CommandElement", "CommandField", "decode_command"]
+
+NO_DATA_SET = 0x0101
+"""The Command Data Set Type that says "no data set follows"; any other value says one does."""
+
+RESPONSE = 0x8000
+"""The bit of Command Field that tells a response from its request (PS3.7 Annex E)."""
+
+
+class CommandField(IntEnum):
+    """Command Field (0000,0100) of each message; a response has `RESPONSE` added."""
+
+    C_STORE_RQ = 0x0001
+    C_GET_RQ = 0x0010
+    C_FIND_RQ = 0x0020
+    C_MOVE_RQ = 0x0021
+    C_ECHO_RQ = 0x0030
+    N_EVENT_REPORT_RQ = 0x0100
+    N_GET_RQ = 0x0110
+    N_SET_RQ = 0x0120
+    N_ACTION_RQ = 0x0130
+    N_CREATE_RQ = 0x0140
+    N_DELETE_RQ = 0x0150
+    C_CANCEL_RQ = 0x0FFF
+
+
+class CommandElement(IntEnum):
+    """Element numbers within group 0000 that this package reads or writes (PS3.7 Annex E)."""
+
+    GROUP_LENGTH = 0x0000
+    AFFECTED_SOP_CLASS_UID = 0x0002
+    REQUESTED_SOP_CLASS_UID = 0x0003
+    COMMAND_FIELD = 0x0100
+    MESSAGE_ID = 0x0110
+    MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+    PRIORITY = 0x0700
+    COMMAND_DATA_SET_TYPE = 0x0800
+    STATUS = 0x0900
+    OFFENDING_ELEMENT = 0x0901
+    ERROR_COMMENT = 0x0902
+    AFFECTED_SOP_INSTANCE_UID = 0x1000
+    REQUESTED_SOP_INSTANCE_UID = 0x1001
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command set as received or as it is to be sent.
+
+    Attributes:
+        raw: its bytes, Implicit VR Little Endian.
+        command_field: which message this is.
+        message_id: Message ID of a request, Message ID Being Responded To of a response or cancel.
+        sop_class_uid: Affected or Requested SOP Class UID, empty if absent.
+        sop_instance_uid: Affected or Requested SOP Instance UID, empty if absent.
+        has_data_set: whether a data set follows.
+        status: the status of a response; None if absent.
+    """
+
+    raw: bytes
+    command_field: int
+    message_id: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    has_data_set: bool
+    status: int | None = None
+
+    @property
+    def is_response(self) -> bool:
+        """Whether this answers something."""
+        return bool(self.command_field & RESPONSE)
+
+    @property
+    def elements(self) -> DataSet:
+        """All elements, as a new data set."""
+        return DataSet.from_bytes(self.raw, transfer_syntax=IMPLICIT_VR_LITTLE_ENDIAN)
+
+
+_HEADER = struct.Struct("<HHL")
+
+
+def decode_command(raw: bytes) -> Command:
+    """Read a command set.
+
+    A missing group length is forgiven, as is a wrong one: the length of the message is known.
+
+    Args:
+        raw: the whole command set.
+
+    Returns:
+        The command.
+
+    Raises:
+        InvalidPduError: a length past the end, an element of another group, or no Command Field,
+            Message ID or Command Data Set Type.
+
+    Standard: PS3.7 6.3.1, 9.3, 10.3.
+    """
+    values: dict[int, bytes] = {}
+    position, end = 0, len(raw)
+    while position < end:
+        if end - position < 8:
+            raise InvalidPduError(
+                f"command set: expected an element of 8 bytes or more at byte {position}, "
+                f"{end - position} left"
+            )
+        group, element, length = _HEADER.unpack_from(raw, position)
+        if group != 0:
+            raise InvalidPduError(
+                f"command set: expected group 0000 at byte {position}, got {group:04X}"
+            )
+        position += 8
+        if length > end - position:
+            raise InvalidPduError(
+                f"command set: element (0000,{element:04X}) has length {length}, "
+                f"{end - position} left"
+            )
+        values[element] = raw[position : position + length]
+        position += length
+    return _from_values(raw, values)
+
+
+def _from_values(raw: bytes, values: dict[int, bytes]) -> Command:
+    command_field = _number(values, CommandElement.COMMAND_FIELD)
+    answers = bool(command_field & RESPONSE) or command_field == CommandField.C_CANCEL_RQ
+    message_id = _number(
+        values,
+        CommandElement.MESSAGE_ID_BEING_RESPONDED_TO if answers else CommandElement.MESSAGE_ID,
+    )
+    return Command(
+        raw=raw,
+        command_field=command_field,
+        message_id=message_id,
+        sop_class_uid=_uid(
+            values, CommandElement.AFFECTED_SOP_CLASS_UID, CommandElement.REQUESTED_SOP_CLASS_UID
+        ),
+        sop_instance_uid=_uid(
+            values,
+            CommandElement.AFFECTED_SOP_INSTANCE_UID,
+            CommandElement.REQUESTED_SOP_INSTANCE_UID,
+        ),
+        has_data_set=_number(values, CommandElement.COMMAND_DATA_SET_TYPE) != NO_DATA_SET,
+        status=(
+            _number(values, CommandElement.STATUS) if CommandElement.STATUS in values else None
+        ),
+    )
+
+
+def _number(values: dict[int, bytes], element: CommandElement) -> int:
+    value = values.get(element)
+    if value is None or len(value) < 2:
+        raise InvalidPduError(
+            f"command set: expected a number in {element.name} (0000,{element:04X}), "
+            f"{'it is absent' if value is None else f'got {len(value)} bytes'}"
+        )
+    return int.from_bytes(value[:2], "little")
+
+
+def _uid(values: dict[int, bytes], *elements: CommandElement) -> str:
+    for element in elements:
+        value = values.get(element)
+        if value:
+            # What is no ASCII is no UID either; it must not raise, and it must stay visible.
+            return value.decode("ascii", "backslashreplace").rstrip("\0 ")
+    return ""
+
+
+def encode_command(values: dict[int, int | str], *, has_data_set: bool) -> bytes:
+    """Write a command set.
+
+    Args:
+        values: element number to value: an int is written as US, a text padded to even length
+            (UIDs with NUL, the rest with a space). Group length and Command Data Set Type are
+            added here.
+        has_data_set: whether a data set will follow.
+
+    Returns:
+        The bytes in Implicit VR Little Endian, elements in ascending order.
+
+    Standard: PS3.7 6.3.1.
+    """
+    values = {
+        **values,
+        CommandElement.COMMAND_DATA_SET_TYPE: 0x0001 if has_data_set else NO_DATA_SET,
+    }
+    parts = []
+    for element in sorted(values):
+        value = values[element]
+        if isinstance(value, int):
+            data = value.to_bytes(2, "little")
+        else:
+            data = value.encode("ascii", "replace")
+            if len(data) % 2:
+                data += b" " if element == CommandElement.ERROR_COMMENT else b"\0"
+        parts.append(_HEADER.pack(0, element, len(data)) + data)
+    body = b"".join(parts)
+    return _HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body

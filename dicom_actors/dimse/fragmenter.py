@@ -1,0 +1,40 @@
+"""From messages to presentation data values that the peer takes. PS3.8 9.3.5, D.1, E."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.pdu import Pdv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["fragment"]
+
+_PDV_OVERHEAD: Final = 6
+"""Item length, context id and message control header count towards the Maximum Length."""
+
+_LENGTH_WITHOUT_LIMIT: Final = 128 * 1024
+"""Bytes of a PDU's variable field towards a peer that announced no maximum (PS3.8 D.1: 0)."""
+
+
+def fragment(
+    context_id: int, data: bytes | memoryview, max_pdu_length: int, *, is_command: bool
+) -> Iterator[Pdv]:
+    """Cut a command set or a data set into values, each to be sent in a PDU of its own.
+
+    Args:
+        context_id: the presentation context.
+        data: all of it; what is yielded are slices, not copies.
+        max_pdu_length: the peer's Maximum Length in bytes; 0 for no limit.
+        is_command: whether this is a command set.
+
+    Yields:
+        The fragments in order; the last one says that it is the last. No data gives one empty
+        fragment.
+    """
+    limit = max((max_pdu_length or _LENGTH_WITHOUT_LIMIT) - _PDV_OVERHEAD, 1)
+    view = memoryview(data)
+    length = len(view)
+    for start in range(0, length or 1, limit):
+        yield Pdv(context_id, is_command, start + limit >= length, view[start : start + limit])

@@ -1,0 +1,163 @@
+"""Messages from host applications to an endpoint: ``endpoint.ask(messages.GetStatus())``.
+
+Frozen, matched by type. What each answers stands with it; ``tell`` instead of ``ask`` drops the
+answer. An endpoint that has stopped answers none of them (`pykka.ActorDeadError`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from pykka import ActorRef
+
+    EventHandler = Callable[[Any], Any] | ActorRef[Any]
+    EventHandlers = Mapping[str, EventHandler] | Iterable[tuple[str, EventHandler]]
+
+__all__ = [
+    "AbortAssociation",
+    "AssociationInfo",
+    "EndpointStatus",
+    "GetStatus",
+    "GetTree",
+    "ListAssociations",
+    "SetHandlers",
+    "Subscribe",
+    "TreeNode",
+    "Unsubscribe",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus:
+    """Ask for an `EndpointStatus`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListAssociations:
+    """Ask for a tuple of `AssociationInfo`, one for each open connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetTree:
+    """Ask for the supervision tree, as the `TreeNode` of the endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetHandlers:
+    """Replace the event handlers; messages that are not yet dispatched get the new ones.
+
+    Nobody is dropped; what an association has negotiated stays. Answers None, or raises
+    `ConfigurationError` and keeps the old ones.
+    """
+
+    event_handlers: EventHandlers
+
+
+@dataclass(frozen=True, slots=True)
+class AbortAssociation:
+    """Abort an association (A-ABORT, source 0); answers whether there was one of that id."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Send events to an actor from now on.
+
+    Attributes:
+        ref: any actor; it gets each event as a message of its own.
+        kinds: the classes of `dicom_actors.events` wanted; empty means all.
+    """
+
+    ref: ActorRef[Any]
+    kinds: Collection[type] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Send no more events to an actor; answers whether it had subscribed."""
+
+    ref: ActorRef[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatus:
+    """What `GetStatus` answers.
+
+    Attributes:
+        host: the address that the endpoint is bound to.
+        port: the port that it is bound to, also where 0 was asked for.
+        state: ``"running"``.
+        associations: open connections.
+        restarts: restarts of Association actors since the start.
+        associations_opened: connections since the start.
+        requests: requests answered since the start.
+        disowned_handlers: threads of handlers that were given up and still run.
+    """
+
+    host: str
+    port: int
+    state: str
+    associations: int
+    restarts: int
+    associations_opened: int
+    requests: int
+    disowned_handlers: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationInfo:
+    """One association, as handlers and host applications see it.
+
+    Attributes:
+        id: its number, unique within the endpoint.
+        calling_ae_title: the peer's title; empty before its A-ASSOCIATE-RQ.
+        called_ae_title: the title that it called.
+        peer: the peer's address and port.
+        state: ``"connecting"``, ``"open"`` or ``"closing"``.
+        since: monotonic seconds at which the connection was accepted.
+        presentation_contexts: the accepted contexts, as (id, abstract syntax, transfer syntax).
+        max_pdu_length: the peer's Maximum Length in bytes; 0 for none.
+        implementation_class_uid: the peer's.
+        implementation_version_name: the peer's; empty if it gave none.
+        requests: requests answered so far.
+        restarts: restarts of its Association actor.
+    """
+
+    id: int
+    calling_ae_title: str
+    called_ae_title: str
+    peer: tuple[str, int]
+    state: str
+    since: float
+    presentation_contexts: tuple[tuple[int, str, str], ...] = ()
+    max_pdu_length: int = 0
+    implementation_class_uid: str = ""
+    implementation_version_name: str = ""
+    requests: int = 0
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """An actor of the supervision tree.
+
+    Attributes:
+        name: what it is called in the tree.
+        kind: ``"supervisor"`` or ``"worker"``.
+        state: ``"running"`` or ``"restarting"``.
+        restarts: how often it was restarted.
+        ref: its current ref; None while it is restarted.
+        children: what it supervises, in start order.
+    """
+
+    name: str
+    kind: str
+    state: str
+    restarts: int
+    ref: ActorRef[Any] | None
+    children: tuple[TreeNode, ...] = field(default=())

@@ -1,0 +1,183 @@
+"""What static and dynamic supervisors have in common: start a child, report, end with them.
+
+Leaves to others: which child is restarted when (`supervisor`, `dynamic_supervisor`).
+"""
+
+from __future__ import annotations
+
+import abc
+import logging
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dicom_actors.supervision.actor import SupervisedActor
+from dicom_actors.supervision.administration import Administer
+from dicom_actors.supervision.children import ChildState
+from dicom_actors.supervision.errors import ChildStartError, SpecError, UnknownMessage
+from dicom_actors.supervision.exits import IGNORE, ExitReason, Ignore, Stop, note_origin
+from dicom_actors.supervision.life import ChildDown
+from dicom_actors.supervision.ref import SupervisedRef, current_thread_of_actor
+from dicom_actors.supervision.reports import ChildTerminated, Report, ShutdownError, StartError
+from dicom_actors.supervision.restart_window import RestartWindow
+from dicom_actors.supervision.shutdown import is_expected, stop_children
+from dicom_actors.supervision.spec import ChildSpec, check_count, check_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dicom_actors.supervision.children import Child
+
+__all__ = ["BaseSupervisor"]
+
+logger = logging.getLogger(__name__)
+
+
+class _TryAgain:
+    """A supervisor's message to itself, behind all that wait: start this child again."""
+
+    __slots__ = ("child",)
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+
+
+class BaseSupervisor(SupervisedActor, abc.ABC):
+    """An actor with children; they never outlive it.
+
+    Subclasses of the two kinds of supervisor may have callbacks of their own. News of children
+    never passes through them; `handle_call` must give unknown messages to ``super()`` for the
+    administration to work. When the supervisor ends, its children are ended before `terminate`.
+    """
+
+    operations: ClassVar[frozenset[str]]
+
+    def __init__(self, intensity: int, period: float) -> None:
+        check_count("intensity", intensity)
+        check_seconds("period", period)
+        super().__init__()
+        self._window = RestartWindow(intensity, period)
+
+    # --- what the two kinds do in their own way --------------------------------------------
+
+    @abc.abstractmethod
+    def _child_down(self, ref: SupervisedRef[Any], reason: ExitReason) -> None:
+        """Act on the end of an actor that was started here."""
+
+    @abc.abstractmethod
+    def _restart(self, child: Child) -> None:
+        """Start a child again that ended, or whose latest start failed."""
+
+    @abc.abstractmethod
+    def _stop_all(self) -> None:
+        """End all children."""
+
+    # --- callbacks -------------------------------------------------------------------------
+
+    def handle_call(self, message: Any) -> Any:
+        """Answer the administration."""
+        if isinstance(message, Administer):
+            if message.operation not in self.operations:
+                raise UnknownMessage(f"{self} has no {message.operation}")
+            return self._administer(message)
+        return super().handle_call(message)
+
+    def _administer(self, message: Administer) -> Any:
+        return getattr(self, message.operation)(*message.arguments)
+
+    def _handle_control(self, message: Any) -> Any:
+        if isinstance(message, ChildDown):
+            self._child_down(message.ref, message.reason)
+            return None
+        if isinstance(message, _TryAgain):
+            if message.child.retry is message:  # not stopped, deleted or started since
+                self._restart(message.child)
+            return None
+        return super()._handle_control(message)
+
+    def _begin(self) -> Any:
+        try:
+            step = super()._begin()
+        except BaseException:
+            self._stop_all()
+            raise
+        if step is IGNORE or isinstance(step, Stop):
+            self._stop_all()
+        return step
+
+    def _finish(self, reason: ExitReason) -> ExitReason:
+        self._stop_all()
+        return super()._finish(reason)
+
+    # --- children --------------------------------------------------------------------------
+
+    def _launch(self, child: Child, extra: tuple[Any, ...] = ()) -> SupervisedRef[Any] | Ignore:
+        """Start a child's actor.
+
+        Raises:
+            ChildStartError: it did not start, which is reported.
+        """
+        try:
+            return self._adopt(child.spec, extra)
+        except BaseException as cause:
+            note_origin(cause, f"the start of child {child.spec.id!r}")
+            self._report(StartError, child, None, ExitReason.error(cause))
+            raise ChildStartError(
+                f"{self}: child {child.spec.id!r} did not start: {cause!r}", child.spec.id
+            ) from cause
+
+    def _adopt(self, spec: ChildSpec, extra: tuple[Any, ...]) -> SupervisedRef[Any] | Ignore:
+        thread = current_thread_of_actor()
+        if thread is None or thread.actor_ref is not self._ref:
+            raise RuntimeError(f"{self} can start children in its own thread alone")
+        thread.is_adopting = True
+        try:
+            outcome = spec.launch(extra)
+        finally:
+            thread.is_adopting = False
+        if isinstance(outcome, Ignore):
+            return outcome
+        if not isinstance(outcome, SupervisedRef) or outcome.life.parent is not self._ref:
+            raise SpecError(
+                "start: expected the reference of a SupervisedActor that it has started,"
+                f" got {outcome!r}"
+            )
+        return outcome
+
+    def _retry_later(self, child: Child, error: ChildStartError) -> None:
+        """Start a child again, whose start has failed, when all that waits is handled."""
+        child.last_reason = ExitReason.of(error.__cause__)
+        retry = _TryAgain(child)
+        child.is_off(ChildState.RESTARTING, retry)
+        self._inbox.put_control(retry, in_turn=True)
+
+    def _stop_and_report(self, children: Iterable[Child]) -> None:
+        """End children together, and report those that ended in another way than asked for."""
+        for child, reason in stop_children(children, self.system):
+            self._report_end(child, child.ref, reason)
+            child.is_off()
+
+    def _report_end(self, child: Child, ref: SupervisedRef[Any] | None, reason: ExitReason) -> None:
+        if not is_expected(child.spec, reason):
+            self._report(ShutdownError, child, ref, reason)
+
+    def _report_death(self, child: Child, ref: SupervisedRef[Any], reason: ExitReason) -> None:
+        """Report that a child ended by itself, if that is worth a report."""
+        if not reason.is_normal or child.spec.restart.applies_after(reason):
+            self._report(ChildTerminated, child, ref, reason)
+
+    def _report(
+        self,
+        kind: type[Report],
+        child: Child,
+        ref: SupervisedRef[Any] | None,
+        reason: ExitReason | None,
+    ) -> None:
+        self.system.report(kind(self._ref, child.spec.id, ref, reason, child.restarts))
+
+    def _ignore_stranger(self, ref: SupervisedRef[Any]) -> None:
+        logger.debug("%s: %s ended, which is not a child, or no longer", self, ref)
+
+
+def check_spec(spec: object) -> None:
+    """Raise `SpecError` unless `spec` is a `ChildSpec`."""
+    if not isinstance(spec, ChildSpec):
+        raise SpecError(f"children: expected a ChildSpec, got {spec!r}")

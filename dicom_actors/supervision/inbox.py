@@ -1,0 +1,188 @@
+"""The inbox: a queue for one reader that can be closed, with a lane for what cannot wait.
+
+What it hands out, and in which order:
+
+- the control lane first: `Exit`, `Down` and what a supervisor hears of its children;
+- then messages in the order in which they came: `Envelope` (a call or a cast) and `Info`
+  (what the system itself sends, such as timers);
+- `CLOSED` once it is closed.
+
+Leaves to others: sockets (`socket_inbox`), and what the messages mean (`actor`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.supervision.errors import InboxFull, NoProcError, SpecError
+
+if TYPE_CHECKING:
+    from dicom_actors.supervision.exits import ExitReason
+    from dicom_actors.supervision.reply import Reply
+
+__all__ = ["CLOSED", "Envelope", "Exit", "Inbox", "Info"]
+
+
+class Closed(Enum):
+    """The type of `CLOSED`."""
+
+    CLOSED = "closed"
+
+
+CLOSED: Final = Closed.CLOSED
+"""What a closed inbox gives its reader."""
+
+
+class Envelope:
+    """A message from somebody: a call if there is somebody to answer, else a cast."""
+
+    __slots__ = ("message", "reply_to")
+
+    def __init__(self, message: Any, reply_to: Reply | None = None) -> None:
+        self.message = message
+        self.reply_to = reply_to
+
+
+class Info:
+    """A message from the system itself, for `handle_info`."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+
+
+class Exit:
+    """A request to end; a control message."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: ExitReason) -> None:
+        self.reason = reason
+
+
+class Inbox:
+    """The inbox of one actor: any thread puts, the actor's thread alone gets.
+
+    Args:
+        limit: calls and casts that may wait, 1 or more; None: no limit. Control messages and
+            what the system sends always find room, since they are few.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        if limit is not None and limit < 1:
+            raise SpecError(f"limit: expected 1 or more, or None, got {limit}")
+        self.owner = "the actor"
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._control: deque[Any] = deque()
+        self._messages: deque[Any] = deque()
+        self._is_closed = False
+        self._is_waiting = False
+        self._wake = threading.Lock()  # released once for each time the reader waits
+        self._wake.acquire()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the inbox is closed."""
+        return self._is_closed
+
+    def put(self, envelope: Any) -> bool:
+        """Add a call or a cast; returns False if the inbox is closed.
+
+        A call that comes too late is answered with `NoProcError` at once, a cast is dropped.
+
+        Raises:
+            InboxFull: a cast found the inbox at its limit. A call is answered with that error.
+        """
+        with self._lock:
+            is_closed = self._is_closed
+            is_full = self._limit is not None and len(self._messages) >= self._limit
+            if not is_closed and not is_full:
+                self._messages.append(envelope)
+                if self._is_waiting:
+                    self._is_waiting = False
+                    self._wake_reader()
+                return True
+        if is_closed:
+            self._refuse(envelope)
+            return False
+        error = InboxFull(f"the inbox of {self.owner} is full: {self._limit} messages wait")
+        if envelope.reply_to is None:
+            raise error
+        envelope.reply_to.fail(error)
+        return True
+
+    def put_info(self, message: Any) -> bool:
+        """Add a message of the system's in its turn; returns False if the inbox is closed."""
+        return self._add(self._messages, Info(message))
+
+    def put_control(self, message: Any, *, in_turn: bool = False) -> bool:
+        """Add a control message; returns False if the inbox is closed.
+
+        Args:
+            message: the message.
+            in_turn: put it behind the messages that wait, instead of before all of them.
+        """
+        return self._add(self._messages if in_turn else self._control, message)
+
+    def _add(self, lane: deque[Any], item: Any) -> bool:
+        with self._lock:
+            if self._is_closed:
+                return False
+            lane.append(item)
+            if self._is_waiting:
+                self._is_waiting = False
+                self._wake_reader()
+            return True
+
+    def get(self) -> Any:
+        """The next item; waits for it. Only the actor's own thread may call this."""
+        while True:
+            with self._lock:
+                if self._control:
+                    return self._control.popleft()
+                if self._messages:
+                    return self._messages.popleft()
+                if self._is_closed:
+                    return CLOSED
+                self._is_waiting = True
+            self._wake.acquire()
+
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._messages and not self._control
+
+    def qsize(self) -> int:
+        """How many messages wait."""
+        return len(self._messages) + len(self._control)
+
+    def close(self) -> None:
+        """Refuse everything that waits or comes, and wake the reader; from any thread."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            waiting = list(self._messages)
+            self._messages.clear()
+            self._control.clear()
+            if self._is_waiting:
+                self._is_waiting = False
+                self._wake_reader()
+        for item in waiting:
+            self._refuse(item)
+
+    def release(self) -> None:
+        """Give back what the inbox holds; the actor's thread calls it as its last act."""
+
+    def _wake_reader(self) -> None:
+        """Wake the reader, which waits; the lock is held."""
+        self._wake.release()
+
+    def _refuse(self, item: Any) -> None:
+        reply_to = getattr(item, "reply_to", None)
+        if reply_to is not None:
+            reply_to.fail(NoProcError(f"{self.owner} is dead"))

@@ -1,0 +1,237 @@
+"""The record of one actor's life: everything about it that outlives its thread.
+
+Every way to die ends in `Life.end`, which acts once, whoever comes first: the actor's own
+thread, or somebody who kills it because that thread hangs. In this order the inbox is closed,
+actors that live in its care are killed, the name is freed, callers are answered, the parent is
+told, and then those who monitor it.
+
+Leaves to others: what callbacks do (`actor`), when to kill (`shutdown`, `supervisor`).
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pykka
+
+from dicom_actors.supervision.delivery import Recipient, deliver
+from dicom_actors.supervision.errors import ActorCrashed
+from dicom_actors.supervision.exits import ExitReason
+from dicom_actors.supervision.inbox import Exit
+
+if TYPE_CHECKING:
+    from dicom_actors.supervision.inbox import Inbox
+    from dicom_actors.supervision.ref import SupervisedRef
+    from dicom_actors.supervision.reply import Reply
+    from dicom_actors.supervision.system import System
+
+__all__ = ["ChildDown", "Down", "Life", "Monitor"]
+
+
+class Down(NamedTuple):
+    """The notice of an actor's death, exactly one for each `monitor`.
+
+    Attributes:
+        ref: who died.
+        reason: why; `ExitReason.NOPROC` if it was dead when the monitor was set.
+        handle: what `monitor` returned.
+    """
+
+    ref: SupervisedRef[Any]
+    reason: ExitReason
+    handle: Monitor
+
+
+class ChildDown(NamedTuple):
+    """What a supervisor hears when an actor ends that it has started."""
+
+    ref: SupervisedRef[Any]
+    reason: ExitReason
+
+
+class Monitor:
+    """A pending notice; made by `monitor`."""
+
+    __slots__ = ("_recipient", "is_cancelled", "ref")
+
+    def __init__(self, ref: SupervisedRef[Any], recipient: Recipient) -> None:
+        self.ref: Final = ref
+        self.is_cancelled = False
+        self._recipient: Recipient | None = recipient
+
+    def fire(self, reason: ExitReason) -> None:
+        """Send the notice, unless it was sent or cancelled."""
+        recipient, self._recipient = self._recipient, None
+        if recipient is not None:
+            deliver(recipient, Down(self.ref, reason, self), first=True)
+
+    def cancel(self) -> None:
+        """Never send the notice; one that waits in an inbox is not handled."""
+        self.is_cancelled = True
+        self._recipient = None
+
+
+class Life:
+    """What is known of one incarnation of an actor.
+
+    Attributes:
+        inbox: the actor's inbox.
+        system: what it shares with its tree; None before it is started.
+        name: its name in the registry; None if it has none.
+        parent: the supervisor that started it; None for a root.
+        owns_system: whether the system ends with it.
+        thread: its thread, while that runs.
+        reason: why it ended; None while it lives.
+        is_down: everybody was told of its end, or is being told.
+        is_disowned: it was killed while its thread went on.
+        current: the call that is being answered, or the start that is waited for.
+    """
+
+    __slots__ = (
+        "_deferred",
+        "_dependents",
+        "_lock",
+        "_watchers",
+        "current",
+        "inbox",
+        "is_disowned",
+        "is_down",
+        "name",
+        "owns_system",
+        "parent",
+        "reason",
+        "system",
+        "thread",
+    )
+
+    def __init__(self, inbox: Inbox) -> None:
+        self.inbox: Final = inbox
+        self.system: System | None = None
+        self.name: str | None = None
+        self.parent: SupervisedRef[Any] | None = None
+        self.owns_system = False
+        self.thread: threading.Thread | None = None
+        self.reason: ExitReason | None = None
+        self.is_down = False
+        self.is_disowned = False
+        self.current: Reply | None = None
+        self._lock = threading.Lock()
+        self._deferred: weakref.WeakSet[Reply] | None = None
+        self._dependents: dict[SupervisedRef[Any], None] = {}
+        self._watchers: dict[Monitor, None] = {}
+
+    def request_exit(self, reason: ExitReason) -> None:
+        """Ask the actor to end once it has handled its current message."""
+        self.inbox.put_control(Exit(reason))
+
+    def watch(self, ref: SupervisedRef[Any], recipient: Recipient) -> Monitor:
+        """Send one `Down` to `recipient` when this life, that of `ref`, is over."""
+        handle = Monitor(ref, recipient)
+        with self._lock:
+            if not self.is_down:
+                self._watchers[handle] = None
+                return handle
+        handle.fire(ExitReason.NOPROC)
+        return handle
+
+    def unwatch(self, handle: Monitor) -> bool:
+        """Cancel a monitor; returns False if its notice was sent before."""
+        handle.cancel()
+        with self._lock:
+            was_pending = handle in self._watchers
+            self._watchers.pop(handle, None)
+        return was_pending
+
+    def take_care_of(self, ref: SupervisedRef[Any]) -> bool:
+        """Let `ref` not outlive this life; returns False if this life is over."""
+        with self._lock:
+            if self.reason is None:
+                self._dependents[ref] = None
+            return self.reason is None
+
+    def let_go(self, ref: SupervisedRef[Any]) -> None:
+        """Forget a dependent that is dead."""
+        with self._lock:
+            self._dependents.pop(ref, None)
+
+    def defer(self) -> Reply:
+        """Take the call that is being answered out of the loop's hands.
+
+        Raises:
+            RuntimeError: no call is being answered, or it was deferred before.
+        """
+        reply, self.current = self.current, None
+        if reply is None:
+            raise RuntimeError("there is no call whose answer could be deferred")
+        with self._lock:
+            if self._deferred is None:
+                self._deferred = weakref.WeakSet()
+            self._deferred.add(reply)
+        if self.reason is not None:
+            reply.fail(self._crash(self.reason))
+        return reply
+
+    def end(self, ref: SupervisedRef[Any], reason: ExitReason, *, disown: bool = False) -> bool:
+        """End this life, that of `ref`, for everybody; returns False if it was over before.
+
+        Args:
+            ref: the actor's reference, which is not kept here.
+            reason: why.
+            disown: the actor's thread is left to itself and counted until it ends.
+        """
+        with self._lock:
+            if self.reason is not None:
+                return False
+            self.reason = reason
+            if disown and self.thread is not None and self.system is not None:
+                self.is_disowned = True
+                self.system.count_disowned(1)
+            dependents = list(self._dependents)
+            self._dependents.clear()
+        self.inbox.close()
+        for dependent in reversed(dependents):
+            dependent.life.end(dependent, ExitReason.KILLED, disown=True)
+        self._sign_off(ref)
+        self._answer(reason)
+        self._tell(ref, reason)
+        if self.owns_system and self.system is not None:
+            self.system.close()
+        return True
+
+    def thread_ended(self) -> None:
+        """Note that the actor's thread does nothing more."""
+        self.thread = None
+        if self.is_disowned and self.system is not None:
+            self.system.count_disowned(-1)
+
+    def _sign_off(self, ref: SupervisedRef[Any]) -> None:
+        if self.name is not None and self.system is not None:
+            self.system.registry.release(self.name, ref)
+        ref.actor_stopped.set()
+        if self.parent is None:
+            pykka.ActorRegistry.unregister(ref)
+        else:
+            self.parent.life.let_go(ref)
+
+    def _answer(self, reason: ExitReason) -> None:
+        with self._lock:
+            waiting = list(self._deferred or ())
+        if self.current is not None:
+            waiting.append(self.current)
+        for reply in waiting:
+            reply.fail(self._crash(reason))
+
+    def _crash(self, reason: ExitReason) -> ActorCrashed:
+        return ActorCrashed(f"{self.inbox.owner} ended without an answer: {reason}", reason)
+
+    def _tell(self, ref: SupervisedRef[Any], reason: ExitReason) -> None:
+        if self.parent is not None:
+            self.parent.life.inbox.put_control(ChildDown(ref, reason))
+        with self._lock:
+            self.is_down = True
+            watchers = list(self._watchers)
+            self._watchers.clear()
+        for watcher in watchers:
+            watcher.fire(reason)

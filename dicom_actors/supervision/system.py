@@ -1,0 +1,73 @@
+"""What all actors of one tree share: clock, timers, names, reports.
+
+The root makes a system, or is given one, and everything below inherits it. There is nothing
+global: two trees in one process know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.supervision.clock import Clock, SystemClock
+from dicom_actors.supervision.registry import Registry
+from dicom_actors.supervision.reports import Report, log_report
+from dicom_actors.supervision.timers import TimerService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["System"]
+
+logger = logging.getLogger(__name__)
+
+
+class System:
+    """The surroundings of one tree of actors.
+
+    A root actor that is started without a system makes its own and closes it when it ends; who
+    makes one closes it.
+
+    Args:
+        clock: tells the time; None: the system's.
+        reports: called with every `Report`, in the supervisor's thread: it must return at once.
+
+    Attributes:
+        clock: tells the time.
+        timers: sends messages later.
+        registry: the names of actors.
+    """
+
+    def __init__(
+        self, *, clock: Clock | None = None, reports: Callable[[Report], object] | None = None
+    ) -> None:
+        self.clock: Final[Clock] = SystemClock() if clock is None else clock
+        self.timers: Final = TimerService(self.clock)
+        self.registry: Final = Registry()
+        self._reports = reports
+        self._lock = threading.Lock()
+        self._disowned = 0
+
+    @property
+    def disowned(self) -> int:
+        """How many threads of killed actors still run."""
+        return self._disowned
+
+    def count_disowned(self, change: int) -> None:
+        """Count a thread that was disowned (1) or has ended (-1); for the actors themselves."""
+        with self._lock:
+            self._disowned += change
+
+    def report(self, report: Report) -> None:
+        """Log a report and hand it to the sink."""
+        log_report(report)
+        if self._reports is not None:
+            try:
+                self._reports(report)
+            except BaseException:  # the sink's fault is not the supervisor's
+                logger.exception("the sink for reports raised")
+
+    def close(self) -> None:
+        """End the timers and their thread. The actors are not touched: stop the root first."""
+        self.timers.close()

@@ -1,0 +1,159 @@
+"""Timers: messages that come later.
+
+One service for a tree of actors, with that tree's clock. It does nothing but hand over
+messages, so nothing that a timer does can hold up another timer.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.supervision.delivery import Recipient, deliver
+
+if TYPE_CHECKING:
+    from dicom_actors.supervision.clock import Clock
+
+__all__ = ["Timer", "TimerService"]
+
+_FEW: Final = 64  # below this many cancelled timers, it does not pay to clear them out
+
+
+class Timer:
+    """A message on its way."""
+
+    __slots__ = ("_message", "_recipient", "_service", "due")
+
+    def __init__(
+        self, service: TimerService, due: float, recipient: Recipient, message: Any
+    ) -> None:
+        self.due: Final = due
+        self._service = service
+        self._recipient: Recipient | None = recipient
+        self._message = message
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the message is still to come."""
+        return self._recipient is not None
+
+    def cancel(self) -> bool:
+        """Call the message back; returns False if it was sent or called back before.
+
+        What was sent may still wait in an inbox: compare what it says with what is expected.
+        """
+        return self._service.cancel(self)
+
+    def take(self) -> tuple[Recipient, Any] | None:
+        """The recipient and the message, once; for the service."""
+        if self._recipient is None:
+            return None
+        recipient, message = self._recipient, self._message
+        self._recipient = self._message = None
+        return recipient, message
+
+
+class TimerService:
+    """Sends messages at their time, by one thread that is started with the first timer.
+
+    Args:
+        clock: tells the time; a `ManualClock` also does the sending, and then there is no thread.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._changed = threading.Condition(threading.Lock())
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._count = 0  # orders timers of the same time by age
+        self._cancelled = 0
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self._is_driven = clock.drives(self)
+
+    def send_after(self, seconds: float, recipient: Recipient, message: Any) -> Timer:
+        """Send `message` to `recipient` in `seconds` (0 or more) from now.
+
+        A supervised actor gets it in `handle_info`, in its turn; see `delivery.deliver`.
+        """
+        return self.send_at(self._clock.monotonic() + seconds, recipient, message)
+
+    def send_at(self, due: float, recipient: Recipient, message: Any) -> Timer:
+        """Send `message` to `recipient` at the time `due` of the service's clock."""
+        timer = Timer(self, due, recipient, message)
+        with self._changed:
+            if self._is_closed:
+                timer.take()
+                return timer
+            self._count += 1
+            heapq.heappush(self._heap, (due, self._count, timer))
+            if not self._is_driven:
+                if self._thread is None:
+                    self._thread = threading.Thread(
+                        target=self._run, name="supervision-timers", daemon=True
+                    )
+                    self._thread.start()
+                elif self._heap[0][2] is timer:
+                    self._changed.notify()
+        return timer
+
+    def cancel(self, timer: Timer) -> bool:
+        """Call a timer's message back; returns False if it was sent or called back before."""
+        with self._changed:
+            if timer.take() is None:
+                return False
+            self._cancelled += 1
+            if self._cancelled > _FEW and self._cancelled > len(self._heap) // 2:
+                self._heap = [entry for entry in self._heap if entry[2].is_pending]
+                heapq.heapify(self._heap)
+                self._cancelled = 0
+            return True
+
+    def pending(self) -> int:
+        """How many messages are on their way."""
+        with self._changed:
+            return sum(timer.is_pending for _, _, timer in self._heap)
+
+    def next_due(self) -> float | None:
+        """When the next message is due; None: there is none."""
+        with self._changed:
+            return self._first_due()
+
+    def fire_due(self) -> None:
+        """Send everything that is due now."""
+        while (sending := self._pop_due()) is not None:
+            deliver(*sending)
+
+    def close(self) -> None:
+        """Forget all timers and end the thread; whatever comes later is dropped."""
+        with self._changed:
+            self._is_closed = True
+            self._heap.clear()
+            self._changed.notify()
+
+    def _first_due(self) -> float | None:
+        while self._heap and not self._heap[0][2].is_pending:
+            heapq.heappop(self._heap)
+            self._cancelled = max(self._cancelled - 1, 0)
+        return self._heap[0][0] if self._heap else None
+
+    def _pop_due(self) -> tuple[Recipient, Any] | None:
+        with self._changed:
+            due = self._first_due()
+            if due is None or due > self._clock.monotonic():
+                return None
+            return heapq.heappop(self._heap)[2].take()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                due = self._first_due()
+                while not self._is_closed and (due is None or due > self._clock.monotonic()):
+                    self._changed.wait(self._seconds_until(due))
+                    due = self._first_due()
+                if self._is_closed:
+                    return
+            self.fire_due()
+
+    def _seconds_until(self, due: float | None) -> float | None:
+        return None if due is None else min(due - self._clock.monotonic(), threading.TIMEOUT_MAX)

@@ -1,0 +1,422 @@
+"""The upper layer of one association: inputs in, effects out.
+
+It holds no socket, thread, clock or bytes. Its owner feeds it what happens and carries out the
+effects that come back, in their order. What a state does on an event is in `table.py`; this
+module finds out which event an input is, and chooses for the two actions that have two
+outcomes. Standard: PS3.8 9.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.errors import (
+    InvalidPduError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    UnexpectedPduError,
+)
+from dicom_actors.pdu import (
+    ABORT_REASONS,
+    Abort,
+    AssociateAc,
+    AssociateLimitError,
+    AssociateRj,
+    AssociateRq,
+    PDataTf,
+    PduLimits,
+    PduType,
+    Pdv,
+    Reject,
+    ReleaseRp,
+    ReleaseRq,
+    encode_pdu,
+    p_data_length,
+)
+from dicom_actors.pdu.decoder import decode_body
+from dicom_actors.pdu.header import HEADER_LENGTH, decode_header
+from dicom_actors.upper_layer.effects import DataIndication, Indicate
+from dicom_actors.upper_layer.negotiated import negotiated
+from dicom_actors.upper_layer.negotiation import refuse_request
+from dicom_actors.upper_layer.primitives import (
+    AbortRequest,
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    DataRequest,
+    ReleaseRequest,
+    ReleaseResponse,
+)
+from dicom_actors.upper_layer.steps import Occurrence, effect_of
+from dicom_actors.upper_layer.table import ACTIONS, TRANSITIONS, Action, Event, Role, State
+
+if TYPE_CHECKING:
+    from dicom_actors.pdu import Pdu
+    from dicom_actors.upper_layer.effects import Effects
+    from dicom_actors.upper_layer.negotiated import Negotiated
+    from dicom_actors.upper_layer.primitives import Primitive
+
+__all__ = ["UpperLayer", "UpperLayerLimits"]
+
+_EVENTS: Final = {
+    PduType.A_ASSOCIATE_RQ: Event.EVT6,
+    PduType.A_ASSOCIATE_AC: Event.EVT3,
+    PduType.A_ASSOCIATE_RJ: Event.EVT4,
+    PduType.P_DATA_TF: Event.EVT10,
+    PduType.A_RELEASE_RQ: Event.EVT12,
+    PduType.A_RELEASE_RP: Event.EVT13,
+    PduType.A_ABORT: Event.EVT16,
+}
+# PDUs that are refused or ignored whatever they hold; their bodies are not waited for.
+_BODY_UNREAD: Final = {Action.AA_1, Action.AA_6, Action.AA_7, Action.AA_8}
+# A P-DATA-TF with one PDV: type, reserved, length, length of the PDV, context, control header.
+_ONE_PDV: Final = Struct(">BxIIBB")
+_ONE_PDV_LENGTH: Final = _ONE_PDV.size
+_STA6: Final = State.STA6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpperLayerLimits(PduLimits):
+    """What a peer may do.
+
+    Attributes:
+        max_empty_pdus: P-DATA-TF without any PDV that may follow each other.
+    """
+
+    max_empty_pdus: int = 1_000
+
+
+class UpperLayer:
+    """The state machine of one association, for either side; of one only, from start to end.
+
+    Attributes:
+        role: ours.
+        limits: what the peer may do.
+        state: the state of table 9-10; only the machine sets it.
+        negotiated: the terms of the association, once it is accepted.
+        error: the first thing that the peer did wrong; None if nothing.
+    """
+
+    __slots__ = (
+        "_context_ids",
+        "_discarding",
+        "_empty_pdus",
+        "_max_pdu_length",
+        "_rq",
+        "_skip",
+        "error",
+        "limits",
+        "negotiated",
+        "role",
+        "state",
+    )
+
+    def __init__(self, role: Role, limits: UpperLayerLimits | None = None) -> None:
+        """Make a machine in Sta1.
+
+        Args:
+            role: whether we ask for the association or are asked.
+            limits: what the peer may do; `max_pdu_length` is what we must announce.
+        """
+        self.role = role
+        self.limits = UpperLayerLimits() if limits is None else limits
+        self.state = State.STA1
+        self.negotiated: Negotiated | None = None
+        self.error: RemoteProtocolError | None = None
+        self._rq: AssociateRq | None = None
+        self._context_ids: frozenset[int] = frozenset()
+        self._max_pdu_length = self.limits.max_pdu_length
+        self._empty_pdus = 0
+        # Bytes to come of a PDU that was refused or ignored from its header.
+        self._skip = 0
+        # The peer's bytes are no PDUs any more: read, and thrown away, until it closes.
+        self._discarding = False
+
+    @classmethod
+    def resume(cls, terms: Negotiated, limits: UpperLayerLimits | None = None) -> UpperLayer:
+        """Return a machine for an association that is established already: in Sta6.
+
+        Args:
+            terms: of the association; `find_fault` has nothing against them.
+            limits: as for a new machine.
+
+        Raises:
+            LocalProtocolError: the limits are not those that were announced.
+        """
+        machine = cls(terms.role, limits)
+        machine._check_announced(terms.own_max_pdu_length)
+        machine._establish(terms)
+        machine.state = State.STA6
+        return machine
+
+    # --- inputs ----------------------------------------------------------------------------
+
+    def connected(self) -> Effects:
+        """The transport connection is open: Evt5 for the acceptor, Evt2 for the requestor.
+
+        Raises:
+            LocalProtocolError: not in this state, which stays.
+        """
+        if self.role is Role.ACCEPTOR:
+            return self._apply(Occurrence(Event.EVT5))
+        return self._apply(Occurrence(Event.EVT2, self._rq))
+
+    def receive_data(self, view: memoryview) -> tuple[int, Effects]:
+        """Look for one PDU at the start of what came and was not consumed yet.
+
+        Whatever the peer sends, this does not raise: its faults become the abort or rejection
+        that the standard wants, and `error` says what they were.
+
+        Args:
+            view: the unconsumed bytes, as many as there are. Payloads that are indicated are
+                slices of it.
+
+        Returns:
+            How many bytes are done with, and the effects. 0 means that the PDU is not complete;
+            call again with more bytes behind the same ones. Else call again with the rest.
+        """
+        size = len(view)
+        if self.state is _STA6 and size >= _ONE_PDV_LENGTH:
+            # The common case by far, done with as few steps as can be; all else goes below.
+            kind, length, pdv_length, context_id, control = _ONE_PDV.unpack_from(view)
+            if (
+                kind == 4  # P-DATA-TF
+                and length == pdv_length + 4
+                and 6 <= length <= self._max_pdu_length
+                and context_id in self._context_ids
+            ):
+                end = length + HEADER_LENGTH
+                if size < end:
+                    return 0, ()
+                self._empty_pdus = 0
+                pdv = Pdv(context_id, (control & 1) == 1, (control & 2) == 2, view[12:end])
+                return end, (Indicate(DataIndication((pdv,))),)
+        return self._receive_any(view, size)
+
+    def receive_eof(self) -> Effects:
+        """The transport connection is closed, lost, or could not be opened: Evt17.
+
+        Raises:
+            LocalProtocolError: there was none (Sta1).
+        """
+        return self._apply(Occurrence(Event.EVT17))
+
+    def artim_expired(self) -> Effects:
+        """The ARTIM timer ran out: Evt18.
+
+        Raises:
+            LocalProtocolError: it does not run in this state, which stays.
+        """
+        return self._apply(Occurrence(Event.EVT18))
+
+    def request(self, primitive: Primitive) -> Effects:
+        """The local user wants something.
+
+        Raises:
+            LocalProtocolError: not in this state, or not in this form. The state stays, and
+                nothing was done.
+
+        Standard: PS3.8 7.
+        """
+        match primitive:
+            case DataRequest(pdvs):
+                return self._send_data(pdvs)
+            case AssociateRequest(rq):
+                return self._request_association(rq)
+            case AssociateAccept(ac):
+                return self._accept_association(ac)
+            case AssociateReject(reject):
+                return self._apply(Occurrence(Event.EVT8, AssociateRj.of(reject)))
+            case ReleaseRequest():
+                return self._apply(Occurrence(Event.EVT11, ReleaseRq()))
+            case ReleaseResponse():
+                return self._apply(Occurrence(Event.EVT14, ReleaseRp()))
+            case AbortRequest(source, reason):
+                return self._apply(Occurrence(Event.EVT15, _checked_abort(source, reason)))
+            case _:
+                raise LocalProtocolError(f"expected a request primitive, got {primitive!r}")
+
+    def fail(self, error: RemoteProtocolError) -> Effects:
+        """A layer above found a fault in what the peer sent: Evt19.
+
+        Args:
+            error: the fault; its `abort_reason` goes into the A-ABORT.
+
+        Raises:
+            LocalProtocolError: there is no peer in this state, which stays.
+        """
+        return self._apply(Occurrence(Event.EVT19, error=error))
+
+    # --- what the peer sends ---------------------------------------------------------------
+
+    def _receive_any(self, view: memoryview, size: int) -> tuple[int, Effects]:
+        if self._discarding or self.state is State.STA1 or self.state is State.STA4:
+            return size, ()
+        if self._skip:
+            skipped = min(self._skip, size)
+            self._skip -= skipped
+            return skipped, ()
+        if size < HEADER_LENGTH:
+            return 0, ()
+        try:
+            kind, length = decode_header(view, self.limits)
+        except RemoteProtocolError as error:
+            # Where the next PDU begins is anybody's guess now.
+            self._discarding = True
+            return size, self._apply(Occurrence(Event.EVT19, error=error))
+        event = _EVENTS[kind]
+        end = HEADER_LENGTH + length
+        action = TRANSITIONS[event, self.state]
+        if action in _BODY_UNREAD:
+            self._skip = max(0, end - size)
+            return min(end, size), self._apply(self._unread(kind, event, action))
+        if size < end:
+            return 0, ()
+        return end, self._receive_pdu(kind, event, view[:end])
+
+    def _unread(self, kind: PduType, event: Event, action: Action) -> Occurrence:
+        if action is Action.AA_6:
+            return Occurrence(event)
+        return Occurrence(event, error=UnexpectedPduError(f"{kind.title} in {self.state}"))
+
+    def _receive_pdu(self, kind: PduType, event: Event, view: memoryview) -> Effects:
+        """Take a whole PDU that the state allows."""
+        try:
+            occurrence = self._checked(event, decode_body(kind, view, self.limits))
+        except AssociateLimitError as error:
+            if event is Event.EVT6:
+                occurrence = Occurrence(event, AssociateRj.of(Reject.ACSE_NO_REASON), error)
+            else:
+                occurrence = Occurrence(Event.EVT19, error=error)
+        except RemoteProtocolError as error:
+            occurrence = Occurrence(Event.EVT19, error=error)
+        return () if occurrence is None else self._apply(occurrence)
+
+    def _is_empty(self, data: PDataTf) -> bool:
+        """Count P-DATA-TF without PDVs, which are good for nothing but to keep us busy."""
+        if data.pdvs:
+            self._empty_pdus = 0
+            return False
+        self._empty_pdus += 1
+        if self._empty_pdus > self.limits.max_empty_pdus:
+            raise InvalidPduError(
+                f"P-DATA-TF: expected {self.limits.max_empty_pdus} without a PDV in a row at most,"
+                " got more"
+            )
+        return True
+
+    def _checked(self, event: Event, pdu: Pdu) -> Occurrence | None:
+        """Return what a PDU is for the table, with what it says about the association noted.
+
+        None is a PDU that is to be ignored.
+
+        Raises:
+            InvalidPduError: it does not go with what was negotiated.
+        """
+        match pdu:
+            case AssociateRq():
+                self._rq = pdu
+                refused = refuse_request(pdu)
+                if refused is not None:
+                    reject, message = refused
+                    return Occurrence(event, AssociateRj.of(reject), InvalidPduError(message))
+            case AssociateAc() if self._rq is not None:
+                self._establish(negotiated(self._rq, pdu, self.role))
+            case PDataTf():
+                if self._is_empty(pdu):
+                    return None
+                for pdv in pdu.pdvs:
+                    if pdv.context_id not in self._context_ids:
+                        raise InvalidPduError(
+                            "P-DATA-TF PDV: expected an accepted presentation context,"
+                            f" got {pdv.context_id}"
+                        )
+        return Occurrence(event, pdu)
+
+    # --- what the local user asks for ------------------------------------------------------
+
+    def _request_association(self, rq: AssociateRq) -> Effects:
+        if self.role is not Role.REQUESTOR:
+            raise LocalProtocolError("AssociateRequest: expected the requestor's role")
+        self._check_possible(Event.EVT1)
+        self._check_announced(rq.user_information.max_pdu_length)
+        encode_pdu(rq)  # it goes out when the transport is open, too late to complain
+        self._rq = rq
+        return self._apply(Occurrence(Event.EVT1))
+
+    def _accept_association(self, ac: AssociateAc) -> Effects:
+        self._check_possible(Event.EVT7)
+        self._check_announced(ac.user_information.max_pdu_length)
+        if self._rq is None:
+            raise LocalProtocolError("AssociateAccept: there is no request to answer")
+        try:
+            terms = negotiated(self._rq, ac, self.role)
+        except InvalidPduError as error:
+            raise LocalProtocolError(f"AssociateAccept: {error}") from error
+        effects = self._apply(Occurrence(Event.EVT7, ac))
+        self._establish(terms)
+        return effects
+
+    def _send_data(self, pdvs: tuple[Pdv, ...]) -> Effects:
+        self._check_possible(Event.EVT9)
+        if not pdvs:
+            raise LocalProtocolError("DataRequest: expected a PDV at least, got none")
+        for pdv in pdvs:
+            if pdv.context_id not in self._context_ids:
+                raise LocalProtocolError(
+                    f"DataRequest: expected an accepted presentation context, got {pdv.context_id}"
+                )
+        limit = 0 if self.negotiated is None else self.negotiated.peer_max_pdu_length
+        length = p_data_length(pdvs)
+        if limit and length > limit:
+            raise LocalProtocolError(
+                f"DataRequest: expected {limit} bytes at most, which the peer takes, got {length}"
+            )
+        return self._apply(Occurrence(Event.EVT9, PDataTf(pdvs)))
+
+    def _check_announced(self, max_pdu_length: int) -> None:
+        expected = self.limits.max_pdu_length
+        if max_pdu_length != expected:
+            raise LocalProtocolError(
+                f"maximum length: expected to announce {expected}, which is the limit that is"
+                f" held, got {max_pdu_length}"
+            )
+
+    # --- the table -------------------------------------------------------------------------
+
+    def _establish(self, terms: Negotiated) -> None:
+        self.negotiated = terms
+        self._rq = None
+        self._context_ids = frozenset(context.context_id for context in terms.contexts)
+
+    def _check_possible(self, event: Event) -> Action:
+        action = TRANSITIONS.get((event, self.state))
+        if action is None:
+            raise LocalProtocolError(f"{event}: not possible in {self.state}")
+        return action
+
+    def _apply(self, occurrence: Occurrence) -> Effects:
+        """Do what the table says, and be in the state that it says."""
+        action = self._check_possible(occurrence.event)
+        outcomes = ACTIONS[action]
+        outcome = outcomes[0]
+        # The two actions with two outcomes (PS3.8 tables 9-6 and 9-8).
+        if (action is Action.AE_6 and occurrence.error is not None) or (
+            action is Action.AR_8 and self.role is Role.ACCEPTOR
+        ):
+            outcome = outcomes[1]
+        effects = tuple([effect_of(step, occurrence) for step in outcome.steps])
+        self.error = self.error or occurrence.error
+        self.state = outcome.next_state
+        return effects
+
+
+def _checked_abort(source: int, reason: int) -> Abort:
+    if (source, reason) != (0, 0) and not (source == 2 and reason in ABORT_REASONS):
+        raise LocalProtocolError(
+            "AbortRequest: expected source 0 with reason 0, or source 2 with reason"
+            f" {', '.join(map(str, ABORT_REASONS))}; got {source} with {reason}"
+        )
+    return Abort(source, reason)

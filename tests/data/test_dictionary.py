@@ -1,0 +1,197 @@
+"""The dictionaries: look-ups, rule-made elements, and agreement with pydicom's tables."""
+
+import pytest
+from pydicom import datadict
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom._uid_dict import UID_dictionary
+
+from dicom_actors.data import dictionary
+from dicom_actors.data.vr import VR
+
+# PS3.6 2026c against pydicom's 2024c; what each difference is, by tag.
+NEWER = {
+    0x00102160: "Ethnic Group was retired in 2025b",
+    0x003A0320: "keyword ends in TableSequence since 2024d",
+    0x003A0325: "keyword ends in CodeSequence since 2024d",
+    0x30040012: "Dose Value is current again since 2024e",
+}
+
+
+def printed(entry):
+    return (entry.vr, entry.vm, entry.name, "Retired" if entry.is_retired else "", entry.keyword)
+
+
+def differences(tag, ours, theirs):
+    """The fields in which the two differ beyond pydicom's way of writing them."""
+    vr, vm, name, retired, keyword = theirs
+    if vr == "NONE":
+        vr = ""
+    if name.startswith("Retired-blank"):
+        return []
+    name = name.replace(" uA", " µA").replace(" uS", " µS")
+    if ours.vm == "1-n or 1":
+        vm = ours.vm
+    if vr == "OB" and ours.vr == "" and not ours.name:
+        vr, vm = "", ""
+    pairs = zip(printed(ours), (vr, vm, name, retired, keyword), strict=True)
+    return [pair for pair in pairs if pair[0] != pair[1]]
+
+
+def test_every_element_agrees_with_pydicom():
+    found = {}
+    for tag, theirs in DicomDictionary.items():
+        ours = dictionary.entry(tag)
+        assert ours is not None, f"{tag:08X} is missing"
+        if tag not in NEWER and (unlike := differences(tag, ours, theirs)):
+            found[f"{tag:08X}"] = unlike
+    # "X or Y" are printed in the same order by both.
+    assert found == {}
+
+
+def test_the_listed_differences_exist():
+    for tag in NEWER:
+        assert printed(dictionary.entry(tag)) != DicomDictionary[tag]
+
+
+def test_every_repeating_group_agrees_with_pydicom():
+    for pattern, theirs in RepeatersDictionary.items():
+        if pattern in {"1000xxx0", "1010xxxx"}:
+            tag = int(pattern.replace("x", "1"), 16)
+        else:
+            tag = int(pattern.replace("x", "0"), 16)
+        if tag in DicomDictionary:  # a plain row of its own comes first
+            continue
+        ours = dictionary.entry(tag)
+        assert printed(ours) == theirs, pattern
+        assert ours.tag == tag
+
+
+def test_vr_of_is_that_of_the_entry():
+    for keyword in dictionary.keywords():
+        tag = dictionary.tag_of(keyword)
+        entry = dictionary.entry(tag)
+        assert dictionary.vr_of(tag) == (entry.vr or "UN") == dictionary.VR_TABLE[tag]
+        assert entry.keyword == keyword
+
+
+def test_vrs_exist():
+    vrs = {dictionary.vr_of(dictionary.tag_of(keyword)) for keyword in dictionary.keywords()}
+    assert {part for vr in vrs for part in vr.split(" or ")} <= set(VR)
+
+
+def test_keywords_are_as_many_as_pydicom_s_and_more():
+    assert set(datadict.keyword_dict) - set(dictionary.keywords()) == {
+        "",
+        "SummarizedFilterLookupTable",
+        "AnalogFilterType",
+    }
+
+
+def test_keywords_of_repeating_groups():
+    assert dictionary.tag_of("OverlayData") == 0x60003000
+    assert dictionary.keyword_of(0x60183000) == "OverlayData"
+    assert dictionary.tag_of("RowsForNthOrderCoefficients") == 0x00280410
+    assert dictionary.tag_of("EscapeTriplet") == 0x10000010
+    assert dictionary.tag_of("ZonalMap") == 0x10100001
+    assert dictionary.tag_of("NoSuchKeyword") is None
+    assert dictionary.tag_of("") is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "name"),
+    [
+        (0x00080000, "UL", "Generic Group Length"),
+        (0x00090000, "UL", "Generic Group Length"),
+        (0x00020000, "UL", "File Meta Information Group Length"),
+        (0x00090010, "LO", "Private Creator"),
+        (0x7FE100FF, "LO", "Private Creator"),
+        (0x60023000, "OB or OW", "Overlay Data"),
+        (0x50103000, "OB or OW", "Curve Data"),
+        (0x7F000010, "OB or OW", "Variable Pixel Data"),
+        (0x7FE00010, "OB or OW", "Pixel Data"),
+        (0x002031FF, "CS", "Source Image IDs"),
+        (0x00280422, "LO", "Coefficient Coding"),
+        (0x10000023, "US", "Huffman Table Triplet"),
+        (0x10101234, "US", "Zonal Map"),
+    ],
+)
+def test_elements_that_follow_from_rules(tag, vr, name):
+    assert dictionary.vr_of(tag) == vr
+    assert dictionary.entry(tag).name == name
+    assert dictionary.entry(tag).vr == vr
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        0x00091010,  # a private element
+        0x0009000F,  # below the private creators
+        0x60203000,  # groups beyond 601E are no overlays
+        0x60013000,  # odd groups are private
+        0x50203000,
+        0x7F010110,
+        0x12345678,
+        0xFFFFFFFF,
+    ],
+)
+def test_what_no_rule_covers_is_unknown(tag):
+    assert dictionary.entry(tag) is None
+    assert dictionary.vr_of(tag) == "UN"
+    assert dictionary.keyword_of(tag) == ""
+
+
+def test_items_have_no_vr():
+    assert dictionary.entry(0xFFFEE000).vr == ""
+    assert dictionary.vr_of(0xFFFEE00D) == "UN"
+
+
+def test_unknown_tags_leave_nothing_behind():
+    before = len(dictionary.VR_TABLE)
+    for tag in range(0x13570000, 0x13570000 + 1000):
+        assert dictionary.VR_TABLE[tag] in {"UN", "UL", "LO"}
+    assert len(dictionary.VR_TABLE) == before
+
+
+def test_every_uid_agrees_with_pydicom():
+    for uid, (name, kind, _, retired, keyword) in UID_dictionary.items():
+        entry = dictionary.uid_entry(uid)
+        if name:
+            assert (
+                entry.name.replace("&", "and")
+                == name.replace("&", "and").removesuffix(" (Retired)").split(":")[0].strip()
+            ), uid
+        assert entry.keyword == keyword, uid
+        assert entry.is_retired == (retired == "Retired"), uid
+        if not entry.type.startswith("Well-known frame"):
+            assert entry.type.lower() == kind.lower(), uid
+        if keyword:
+            assert dictionary.uid_of(keyword) == uid
+
+
+def test_unregistered_uids():
+    assert dictionary.uid_entry("1.2.3") is None
+    assert dictionary.uid_of("NoSuchKeyword") is None
+    assert dictionary.uid_of("") is None
+
+
+def test_storage_sop_classes():
+    storage = dictionary.storage_sop_classes()
+    assert len(storage) == len(set(storage)) == 214
+    assert dictionary.uid_of("CTImageStorage") in storage
+    assert dictionary.uid_of("Verification") not in storage
+    assert dictionary.uid_of("MediaStorageDirectoryStorage") not in storage
+    for uid in storage:
+        assert dictionary.uid_entry(uid).type == "SOP Class"
+
+
+def test_query_retrieve_sop_classes():
+    classes = dictionary.query_retrieve_sop_classes()
+    find = classes[dictionary.uid_of("StudyRootQueryRetrieveInformationModelFind")]
+    assert (find.operation, find.information_model) == ("C-FIND", "Study Root")
+    assert find.levels == ("STUDY", "SERIES", "IMAGE")
+    for uid, sop_class in classes.items():
+        assert sop_class.uid == uid
+        assert sop_class.operation in {"C-FIND", "C-MOVE", "C-GET"}
+        assert dictionary.uid_entry(uid) is not None
+    with pytest.raises(TypeError):
+        classes["1.2.3"] = find

@@ -1,0 +1,75 @@
+"""Every test leaves nothing behind: no actor, no thread, no open descriptor."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pykka
+import pytest
+from hypothesis import settings
+from supervision.kit import LIMIT, Gate, Journal, ManualSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+settings.register_profile("supervision", derandomize=True, deadline=None, max_examples=50)
+
+
+def open_descriptors() -> set[str]:
+    listing = Path("/proc/self/fd")
+    if not listing.exists():
+        return set()
+    return {f"{fd}->{target}" for fd in os.listdir(listing) if (target := _target(listing / fd))}
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:  # that of the listing itself
+        return ""
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """Compare actors, threads and open descriptors with those before the test."""
+    threads = set(threading.enumerate())
+    descriptors = open_descriptors()
+    assert pykka.ActorRegistry.get_all() == []
+    yield
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(LIMIT)
+    assert set(threading.enumerate()) - threads == set()
+    assert pykka.ActorRegistry.get_all() == []
+    assert open_descriptors() - descriptors == set()
+
+
+@pytest.fixture
+def system(clean: None) -> Iterator[ManualSystem]:
+    """A system with a manual clock; its roots are stopped after the test."""
+    system = ManualSystem()
+    yield system
+    for root in pykka.ActorRegistry.get_all():
+        root.stop(timeout=LIMIT)
+    system.close()
+
+
+@pytest.fixture
+def gates(system: ManualSystem) -> Iterator[Callable[[], Gate]]:
+    """Makes gates, and releases them all after the test, before the roots are stopped."""
+    made: list[Gate] = []
+
+    def make() -> Gate:
+        made.append(Gate())
+        return made[-1]
+
+    yield make
+    for gate in made:
+        gate.release()
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
