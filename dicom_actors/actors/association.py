@@ -239,11 +239,11 @@ class Association(SupervisedActor):
             while not (self._is_over or self._is_discarding or self._is_paused):
                 view = record.unread
                 record.phase = Phase.CORE
-                if self._kernel.faults is not None:
-                    self._kernel.faults.hit("association.core")
                 consumed, effects = machine.receive_data(view)
+                if consumed and self._kernel.faults is not None:
+                    self._kernel.faults.hit("association.core")
                 record.phase = Phase.WAITING
-                if not consumed and not effects:
+                if not consumed:
                     break
                 record.deadlines.pdu = None
                 self._carry_out_input(effects, consumed)

@@ -18,7 +18,7 @@ from dicom_actors.actors.event_bus import EventBus, deliver_events
 from dicom_actors.actors.fault_points import FaultPoints
 from dicom_actors.actors.handler_table import HandlerTable
 from dicom_actors.actors.listener import Listener
-from dicom_actors.actors.signals import AbortNow, ArmCrashPoint
+from dicom_actors.actors.signals import AbortNow, ArmCrashPoint, GetKernel
 from dicom_actors.actors.tree import tree_of
 from dicom_actors.config import EndpointConfig
 from dicom_actors.errors import ConfigurationError, TransportError
@@ -54,7 +54,7 @@ class Endpoint(Supervisor):
         config: limits and time-outs.
 
     Raises:
-        ConfigurationError: an event handler is wrong.
+        ConfigurationError: an event handler or the port is wrong.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class Endpoint(Supervisor):
         config: EndpointConfig | None = None,
     ) -> None:
         super().__init__(strategy=Strategy.REST_FOR_ONE, intensity=10, period=10.0)
+        if not 0 <= port <= 65535:
+            raise ConfigurationError(f"port: expected 0 to 65535, got {port}")
         self._port = port
         self._host = host
         self._handlers = HandlerTable(event_handlers)
@@ -145,8 +147,10 @@ class Endpoint(Supervisor):
                 return kernel.unsubscribe(ref)
             case messages.AbortAssociation(number):
                 return self._abort(number)
-            case ArmCrashPoint(point, times):
-                return self._arm(point, times)
+            case GetKernel():
+                return kernel
+            case ArmCrashPoint():
+                return self._arm(message)
         return super().handle_call(message)
 
     def _status(self) -> messages.EndpointStatus:
@@ -180,11 +184,11 @@ class Endpoint(Supervisor):
             cast(record.association, AbortNow())
         return True
 
-    def _arm(self, point: str, times: int) -> None:
+    def _arm(self, message: ArmCrashPoint) -> None:
         if self._kernel.faults is None:
             self._kernel.faults = FaultPoints()
         try:
-            self._kernel.faults.arm(point, times)
+            self._kernel.faults.arm(message.point, message.times, message.after)
         except ValueError as error:
             self.defer_reply().fail(error)
 
@@ -199,7 +203,7 @@ def _listen(host: str, port: int) -> socket.socket:
             backlog=_BACKLOG,
             dualstack_ipv6=both,
         )
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise TransportError(
             f"cannot bind to {host or 'all addresses'}, port {port}: {error}"
         ) from error

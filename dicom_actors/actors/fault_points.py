@@ -44,10 +44,10 @@ class FaultPoints:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._armed: dict[str, int] = {}
+        self._armed: dict[str, tuple[int, int]] = {}
 
-    def arm(self, point: str, times: int) -> None:
-        """Let `point` raise the next `times` times; 0 disarms it.
+    def arm(self, point: str, times: int, after: int = 0) -> None:
+        """Let `point` raise `times` times, once it was passed `after` times; 0 times disarms it.
 
         Raises:
             ValueError: there is no such place.
@@ -56,18 +56,21 @@ class FaultPoints:
             raise ValueError(f"expected one of {', '.join(sorted(CRASH_POINTS))}, got {point!r}")
         with self._lock:
             if times:
-                self._armed[point] = times
+                self._armed[point] = (after, times)
             else:
                 self._armed.pop(point, None)
 
     def hit(self, point: str) -> None:
         """Raise `InjectedCrash` if `point` is armed."""
         with self._lock:
-            left = self._armed.get(point)
-            if not left:
+            if point not in self._armed:
                 return
-            if left == 1:
+            after, times = self._armed[point]
+            if after:
+                self._armed[point] = (after - 1, times)
+                return
+            if times == 1:
                 del self._armed[point]
             else:
-                self._armed[point] = left - 1
+                self._armed[point] = (0, times - 1)
         raise InjectedCrash(point)

@@ -18,6 +18,7 @@ __all__ = [
     "Deliver",
     "Dispatch",
     "EndHandler",
+    "GetKernel",
     "HandlerReady",
     "OutcomeReady",
     "PlaceFree",
@@ -35,6 +36,10 @@ class DeadlineReached:
 
 class Deliver:
     """To the EventBus: events are waiting."""
+
+
+class GetKernel:
+    """To the Endpoint, from `dicom_actors.testing`: answers with its tables."""
 
 
 class HandlerReady:
@@ -82,7 +87,9 @@ class ArmCrashPoint:
     Attributes:
         point: one of `dicom_actors.testing.CRASH_POINTS`.
         times: how often; 0 disarms it.
+        after: how often it is passed before.
     """
 
     point: str
     times: int
+    after: int = 0

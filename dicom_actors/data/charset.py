@@ -41,8 +41,9 @@ class TextKind(Enum):
 
 
 _STAND_ALONE: Final = {"ISO_IR 192": "utf_8", "GB18030": "gb18030", "GBK": "gbk"}
-_TERM: Final = re.compile(r"ISO[ _-]?(2022)?[ _-]*IR[ _-]?(\d{1,3})")
-_TOKEN: Final = re.compile(
+# Compiled when first used: that would be a part of the time to import this.
+_TERM: Final = r"ISO[ _-]?(2022)?[ _-]*IR[ _-]?(\d{1,3})"
+_TOKEN: Final = (
     rb"\x1b(?P<escape>\([BJ]|\)I|-[ABCDFGHLMTb]|\$B|\$\(D|\$\)[AC])"
     rb"|(?P<low>[\x21-\x7e]+)|(?P<high>[\x80-\xff]+)"
     rb"|(?P<control>[\x00-\x1a\x1c-\x20\x7f]+)|(?P<stray>\x1b)"
@@ -151,7 +152,7 @@ class CharacterSet:
         problem: str | None = None
         g0: CodeElement | None = None  # None: ASCII or ISO-IR 14, which Python reads alike
         g1 = last = self._initial
-        for token in _TOKEN.finditer(raw):
+        for token in re.finditer(_TOKEN, raw):
             found = token.lastgroup
             run = token[0]
             if found == "escape":
@@ -288,7 +289,7 @@ def _defined_term(term: str) -> str | None:
     if term in _STAND_ALONE or term == "":
         return term
     upper = term.upper()
-    match = _TERM.fullmatch(upper)
+    match = re.fullmatch(_TERM, upper, re.ASCII)
     if match is None:
         return {"UTF-8": "ISO_IR 192", "UTF8": "ISO_IR 192", "GB 18030": "GB18030"}.get(
             upper, upper if upper in _STAND_ALONE else None

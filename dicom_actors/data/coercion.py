@@ -10,6 +10,7 @@ Standard: PS3.5 6.2, 6.4.
 from __future__ import annotations
 
 import datetime as dt
+from operator import index
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case
 from struct import pack
 from typing import TYPE_CHECKING, Any, Final
@@ -144,7 +145,7 @@ def _integer(value: Any) -> IS | None:
 
 def _number(code: str) -> Callable[[Any], Any]:
     def integer(value: Any) -> int:
-        number = int(value.__index__())
+        number = index(value)
         pack(code, number)  # only for its range
         return number
 

@@ -181,7 +181,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
     # --- reading ---------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
-        if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+        if isinstance(key, tuple) and _is_path(key):
             holder, last = self._follow(key)
             return holder[last]
         tag = to_tag(key)
@@ -227,14 +227,15 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         Raises:
             ElementNotFoundError: it is absent; names keyword and tag.
         """
-        if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+        if isinstance(key, tuple) and _is_path(key):
             holder, last = self._follow(key)
-            return holder.fetch(last)
+            found: DataElement = holder.fetch(last)
+            return found
         tag = to_tag(key)
         item = self._index.get(tag)
         if item is None:
             raise _absent(tag)
-        return DataElement._read(self, tag, item) if type(item) is int else item  # type: ignore[return-value]
+        return DataElement._read(self, tag, item) if isinstance(item, int) else item
 
     def _follow(self, path: tuple[Any, ...]) -> tuple[Any, Any]:
         """Follow a path through sequences; the last part is left to the caller."""
@@ -270,7 +271,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
 
     def __contains__(self, key: object) -> bool:
         try:
-            if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+            if isinstance(key, tuple) and _is_path(key):
                 self[key]
                 return True
             return to_tag(key) in self._index  # type: ignore[arg-type]
@@ -304,7 +305,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
     # --- changing --------------------------------------------------------------------------
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+        if isinstance(key, tuple) and _is_path(key):
             holder, last = self._follow(key)
             holder[last] = value
             return
@@ -367,7 +368,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         return self[key]
 
     def __delitem__(self, key: Any) -> None:
-        if type(key) is tuple and (len(key) != 2 or type(key[0]) is not int):
+        if isinstance(key, tuple) and _is_path(key):
             holder, last = self._follow(key)
             del holder[last]
             return
@@ -459,6 +460,14 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         memo[id(self)] = made
         return made  # type: ignore[return-value]  # its class is the data set's now
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        from dicom_actors.data.reading import restore  # noqa: PLC0415 - needs this module
+
+        syntax = self.transfer_syntax
+        terms = self.character_set.terms
+        meta = self._file_meta
+        return restore, (self.to_bytes(), syntax.uid if syntax else None, terms, meta)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DataSet):
             return NotImplemented
@@ -483,6 +492,11 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
 
 
 _CHARACTER_VRS: Final = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "PN"})
+
+
+def _is_path(key: tuple[Any, ...]) -> bool:
+    """Whether a tuple leads into sequences; two plain ints are a group and an element."""
+    return len(key) != 2 or type(key[0]) is not int
 
 
 def _absent(tag: int) -> ElementNotFoundError:

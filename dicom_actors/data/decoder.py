@@ -89,7 +89,11 @@ def scan(scope: Scope, number: int, index: Index, start: int, end: int, stop: in
     try:
         pos, is_ordered = walk(scope, number, index, start, end, stop)
     except StructError as error:
-        raise scope.error("a header is cut short", number, offset=end) from error
+        if not scope.reading.keeps_truncated:
+            raise scope.error("a header is cut short", number, offset=end) from error
+        scope.warn("a header is cut short", number, offset=end)
+        index.popitem()
+        pos, is_ordered = end, False
     if not is_ordered:
         ordered = sorted(index.items())
         index.clear()

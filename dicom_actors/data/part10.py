@@ -257,7 +257,7 @@ def _guess_syntax(buffer: Bytes, start: int) -> TransferSyntax | None:
     if end - start < 8:
         return None
     group = EXPLICIT.read_explicit(buffer, start)[0]
-    if group > 0x00FF and group & 0xFF:
+    if (group > 0x00FF and group & 0xFF) or not any(bytes(buffer[start : start + 8])):
         return None
     for layout, syntax in (
         (EXPLICIT, EXPLICIT_VR_LITTLE_ENDIAN),
@@ -314,18 +314,14 @@ def write_file(
     """
     if preamble is not None and len(preamble) != 128:
         raise EncodeError(f"a preamble has 128 bytes, got {len(preamble)}")
-    if transfer_syntax is None:
-        transfer_syntax = (
-            data_set.transfer_syntax
-            or data_set.file_meta.get(_TRANSFER_SYNTAX)
-            or EXPLICIT_VR_LITTLE_ENDIAN
-        )
-    syntax = TransferSyntax.of(transfer_syntax)
+    if transfer_syntax is None and data_set.transfer_syntax is None:
+        transfer_syntax = data_set.file_meta.get(_TRANSFER_SYNTAX) or EXPLICIT_VR_LITTLE_ENDIAN
+    syntax = TransferSyntax.of(transfer_syntax or data_set.transfer_syntax or "")
     pieces = [
         preamble or _NO_PREAMBLE,
         _PREFIX,
         *encode_elements(file_meta_for(data_set, syntax), EXPLICIT),
-        *encode_data_set(data_set, syntax),
+        *encode_data_set(data_set, transfer_syntax),
     ]
     if isinstance(target, str | os.PathLike):
         write_atomically(target, pieces)
@@ -337,7 +333,7 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
     """Make the file meta information with which a data set is written (PS3.10 7.1).
 
     Raises:
-        EncodeError: neither the data set nor its file meta has the SOP class or instance.
+        EncodeError: neither a new data set nor its file meta has the SOP class or instance.
     """
     meta = data_set.file_meta.copy()
     class_uid = data_set.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
@@ -345,12 +341,15 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
     if "DirectoryRecordSequence" in data_set:
         # A DICOMDIR has its class and instance in the file meta alone (PS3.10 8.6).
         class_uid = "1.2.840.10008.1.3.10"
-    if not class_uid or not instance_uid:
+    if (not class_uid or not instance_uid) and data_set.transfer_syntax is None:
         raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be a file")
     meta.put("FileMetaInformationGroupLength", "UL", 0)
     meta.put("FileMetaInformationVersion", "OB", b"\0\x01")
-    meta.put("MediaStorageSOPClassUID", "UI", class_uid)
-    meta.put("MediaStorageSOPInstanceUID", "UI", instance_uid)
+    # A file that was read without them is written without them.
+    if class_uid:
+        meta.put("MediaStorageSOPClassUID", "UI", class_uid)
+    if instance_uid:
+        meta.put("MediaStorageSOPInstanceUID", "UI", instance_uid)
     meta.put("TransferSyntaxUID", "UI", transfer_syntax.uid)
     meta.put("ImplementationClassUID", "UI", IMPLEMENTATION_CLASS_UID)
     meta.put("ImplementationVersionName", "SH", IMPLEMENTATION_VERSION_NAME)

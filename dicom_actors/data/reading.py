@@ -3,6 +3,8 @@
 Standard: PS3.5 Annex A; A.5 (deflated).
 """
 
+# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
@@ -13,14 +15,14 @@ from dicom_actors.data.decoder import scan
 from dicom_actors.data.element_index import ElementIndex, read_index
 from dicom_actors.data.layout import ITEM, Layout, layout_of
 from dicom_actors.data.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
-from dicom_actors.data.transfer_syntax import TransferSyntax
+from dicom_actors.data.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, TransferSyntax
 from dicom_actors.data.unusual import actual_layout
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["inflate", "make_reading", "read_data_set"]
+__all__ = ["inflate", "make_reading", "read_data_set", "restore"]
 
 _RATIO_FROM: Final = 16 << 20
 _STEP: Final = 1 << 20
@@ -58,6 +60,22 @@ def read_data_set(
     syntax = TransferSyntax.of(transfer_syntax)
     reading = make_reading(syntax, limits, character_set, keep_truncated=keep_truncated)
     return index_data_set(as_bytes(data), 0, syntax, reading)
+
+
+def restore(
+    data: bytes, syntax: str | None, terms: tuple[str, ...], meta: DataSet | None
+) -> DataSet:
+    """Make a data set of what pickling took from it."""
+    made = read_data_set(data, syntax or EXPLICIT_VR_LITTLE_ENDIAN, keep_truncated=True)
+    if made.character_set.terms != terms:
+        made = read_data_set(
+            data,
+            syntax or EXPLICIT_VR_LITTLE_ENDIAN,
+            character_set=terms or None,
+            keep_truncated=True,
+        )
+    made._file_meta = meta
+    return made
 
 
 def as_bytes(data: bytes | bytearray | memoryview) -> bytes | memoryview:

@@ -14,15 +14,15 @@ from typing import Final, Literal, NamedTuple, Self
 
 __all__ = ["AS", "DA", "DT", "TM", "Age"]
 
-_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})", re.ASCII)
-_TIME: Final = re.compile(r"(\d{2})(?:(:?)(\d{2})(?:\2(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
-_DATE_TIME: Final = re.compile(
+# Patterns are compiled when first used: that would be a part of the time to import this.
+_DATE: Final = r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})"
+_TIME: Final = r"(\d{2})(?:(:?)(\d{2})(?:\2(\d{2})(?:\.(\d{1,6}))?)?)?"
+_DATE_TIME: Final = (
     r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?)?)?)?"
-    r"(?:([+-])(\d{2})(\d{2}))?",
-    re.ASCII,
+    r"(?:([+-])(\d{2})(\d{2}))?"
 )
-_AGE: Final = re.compile(r"(\d{3})([DWMY])", re.ASCII)
-_OFFSET: Final = re.compile(r"-(0\d|1[0-4])[0-5]\d(?=-|$)", re.ASCII)
+_AGE: Final = r"(\d{3})([DWMY])"
+_OFFSET: Final = r"-(0\d|1[0-4])[0-5]\d(-|$)"
 _DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.436875, "Y": 365.2425}
 
 
@@ -54,7 +54,7 @@ class AS(str):
         Raises:
             ValueError: the text is no age.
         """
-        match = _AGE.fullmatch(self.rstrip(" "))
+        match = re.fullmatch(_AGE, self.rstrip(" "), re.ASCII)
         if match is None:
             raise ValueError(f"an age is three digits and one of D, W, M, Y; got {str(self)!r}")
         return Age(int(match[1]), match[2])  # type: ignore[arg-type]  # the pattern's letters
@@ -208,7 +208,7 @@ def _range_hyphen(text: str) -> int:
     offset from UTC; no range ends in such a year.
     """
     position = text.find("-")
-    if position > 0 and _OFFSET.match(text.rstrip(" "), position):
+    if position > 0 and re.match(_OFFSET, text[position:].rstrip(" "), re.ASCII):
         position = text.find("-", position + 1)
     return position
 
@@ -225,7 +225,7 @@ def _ends(text: str, hyphen: int | None = None) -> tuple[str | None, str | None]
 
 
 def _date(text: str) -> dt.date:
-    match = _DATE.fullmatch(text.rstrip(" "))
+    match = re.fullmatch(_DATE, text.rstrip(" "), re.ASCII)
     if match is not None:
         year, month, day = (int(part) for part in match.groups() if part is not None)
         try:
@@ -237,7 +237,7 @@ def _date(text: str) -> dt.date:
 
 def _time(text: str, end: Literal[0, 1]) -> dt.time:
     """Return the first (`end` 0) or the last (1) instant that the text means."""
-    match = _TIME.fullmatch(text.rstrip(" "))
+    match = re.fullmatch(_TIME, text.rstrip(" "), re.ASCII)
     if match is None:
         raise ValueError(f"a time is HH, HHMM, HHMMSS or HHMMSS.F to .FFFFFF, got {str(text)!r}")
     hour, _, minute, second, fraction = match.groups()
@@ -254,7 +254,7 @@ def _time(text: str, end: Literal[0, 1]) -> dt.time:
 
 def _date_time(text: str, end: Literal[0, 1]) -> dt.datetime:
     """Return the first (`end` 0) or the last (1) instant that the text means."""
-    match = _DATE_TIME.fullmatch(text.rstrip(" "))
+    match = re.fullmatch(_DATE_TIME, text.rstrip(" "), re.ASCII)
     if match is None:
         raise ValueError(f"a date and time is YYYYMMDDHHMMSS.FFFFFF&ZZXX, got {str(text)!r}")
     year, month, day, *clock = match.groups()[:7]

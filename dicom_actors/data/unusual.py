@@ -106,8 +106,9 @@ def _element_may_follow(layout: Layout, buffer: Bytes, tag: int, pos: int, end: 
         return False
     group, element, code, _ = layout.read_explicit(buffer, pos)
     following: int = group << 16 | element
-    is_element: bool = code in layout.short or code in layout.long or following >= 0xFFFEE000
-    return is_element and following > tag
+    if following <= tag:
+        return False
+    return bool(code in layout.short or code in layout.long or following >= 0xFFFEE000)
 
 
 def is_padding(buffer: Bytes, pos: int, end: int) -> bool:

@@ -58,7 +58,6 @@ def stop_children(children: Iterable[Child], system: System) -> list[tuple[Child
     timers = []
     for child, ref in running:
         ref.life.watch(ref, mailbox.put)
-        ask_to_end(child)
         seconds = seconds_to_end(child.spec)
         if child.kill_timer is not None:  # it was asked before, and that time counts
             child.kill_timer.cancel()
@@ -66,6 +65,7 @@ def stop_children(children: Iterable[Child], system: System) -> list[tuple[Child
             timers.append(system.timers.send_at(due, mailbox.put, _TimeIsUp(ref)))
         elif seconds is not None:
             timers.append(system.timers.send_after(seconds, mailbox.put, _TimeIsUp(ref)))
+        ask_to_end(child)
     waiting = len(running)
     while waiting:
         notice = mailbox.get()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable  # noqa: TC003 - part of the public signature
+from collections.abc import Callable  # noqa: TC003 - part of the public signature
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -114,7 +114,7 @@ class ChildSpec:
     budget: tuple[int, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.id is None or not isinstance(self.id, Hashable):
+        if self.id is None or not is_hashable(self.id):
             raise SpecError(f"id: expected something hashable, not None, got {self.id!r}")
         if not callable(self.start) and not _is_start_tuple(self.start):
             raise SpecError(
@@ -149,6 +149,15 @@ class ChildSpec:
         if extra and isinstance(self.start, functools.partial):
             return self.start.func(*extra, *self.start.args, **self.start.keywords)
         return self.start(*extra)
+
+
+def is_hashable(value: object) -> bool:
+    """Whether `value` can be a key; ``Hashable`` is too kind to tuples."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def check_member(field: str, value: object, kind: type[Enum]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dicom_actors.supervision.base_supervisor import BaseSupervisor, check_spec
@@ -24,6 +23,7 @@ from dicom_actors.supervision.spec import (
     Restart,
     Strategy,
     check_member,
+    is_hashable,
 )
 
 if TYPE_CHECKING:
@@ -79,12 +79,13 @@ class Supervisor(BaseSupervisor):
         self._auto_shutdown = auto_shutdown
         self._children: dict[Any, Child] = {}  # by id, in the order of their start
         self._by_ref: dict[SupervisedRef[Any], Child] = {}
-        self._specs = tuple(children)
+        self._specs: tuple[ChildSpec, ...] = tuple(children)
         self._check_specs(self._specs)
 
     def init(self) -> Any:
         """Start the children that were given."""
-        return self.start_children(*self._specs)
+        specs, self._specs = self._specs, ()  # from here on, `_children` has what is to be kept
+        return self.start_children(*specs)
 
     # --- administration --------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class Supervisor(BaseSupervisor):
         return self._find(child_id).spec
 
     def _find(self, child_id: Any) -> Child:
-        child = self._children.get(child_id) if isinstance(child_id, Hashable) else None
+        child = self._children.get(child_id) if is_hashable(child_id) else None
         if child is None:
             raise ChildNotFound(f"{self} has no child {child_id!r}")
         return child

@@ -25,7 +25,7 @@ class _Armed(contextlib.AbstractContextManager["_Armed"]):
 
 
 def crash_at(
-    endpoint: pykka.ActorRef[Any], point: str, times: int = 1
+    endpoint: pykka.ActorRef[Any], point: str, times: int = 1, *, after: int = 0
 ) -> contextlib.AbstractContextManager[object]:
     """Make the actor that next comes to `point` crash there.
 
@@ -35,10 +35,11 @@ def crash_at(
         endpoint: the endpoint's ref.
         point: one of `CRASH_POINTS`.
         times: how often, by whichever actors come there.
+        after: how often actors pass the place unharmed before.
 
     Raises:
         ValueError: there is no such place.
         pykka.ActorDeadError: the endpoint is down.
     """
-    endpoint.ask(ArmCrashPoint(point, times))
+    endpoint.ask(ArmCrashPoint(point, times, after))
     return _Armed(endpoint, point)

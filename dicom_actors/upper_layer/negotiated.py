@@ -23,10 +23,12 @@ from dicom_actors.upper_layer.table import Role
 if TYPE_CHECKING:
     from dicom_actors.pdu import AssociateAc, AssociateRq
 
-__all__ = ["AcceptedContext", "Negotiated", "find_fault", "negotiated"]
+__all__ = ["AcceptedContext", "Negotiated", "find_fault", "is_usable_length", "negotiated"]
 
 # One operation at a time each way, where no window was negotiated (PS3.7 D.3.3.3).
 _SYNCHRONOUS: Final = AsyncWindow(1, 1)
+# A PDV's header and two bytes: fragments are of even length (PS3.8 annex E.1 with PS3.7 6.3.1).
+_MIN_LENGTH: Final = 8
 _MAX_LENGTH: Final = 0xFFFFFFFF
 _MAX_OPERATIONS: Final = 0xFFFF
 
@@ -90,10 +92,16 @@ def negotiated(rq: AssociateRq, ac: AssociateAc, role: Role) -> Negotiated:
 
     Raises:
         InvalidPduError: the answer is none to this request: a context that was not proposed or
-            was answered before, or a transfer syntax that was not proposed for it.
+            was answered before, a transfer syntax that was not proposed for it, or a maximum
+            length that leaves no room for data.
 
     Standard: PS3.8 9.3.3.2, PS3.7 D.3.3.
     """
+    if not is_usable_length(ac.user_information.max_pdu_length):
+        raise InvalidPduError(
+            f"A-ASSOCIATE-AC: expected a maximum length of 0 or {_MIN_LENGTH} at least,"
+            f" got {ac.user_information.max_pdu_length}"
+        )
     as_requestor = role is Role.REQUESTOR
     own, peer = rq.user_information, ac.user_information
     # The window counts from the requestor's side, in the answer too.
@@ -172,6 +180,11 @@ def _requestor_roles(
     return proposed.scu and answered.scu, proposed.scp and answered.scp
 
 
+def is_usable_length(max_pdu_length: int) -> bool:
+    """Return whether a P-DATA-TF of this length can carry anything; 0 is no limit."""
+    return max_pdu_length == 0 or _MIN_LENGTH <= max_pdu_length <= _MAX_LENGTH
+
+
 def find_fault(terms: Negotiated) -> str | None:
     """Return what is wrong with the terms of an association; None if they are sound.
 
@@ -188,8 +201,9 @@ def find_fault(terms: Negotiated) -> str | None:
         if not (context.abstract_syntax and context.transfer_syntax):
             return f"presentation context {context.context_id}: a syntax is missing"
     for name in ("own_max_pdu_length", "peer_max_pdu_length"):
-        if not 0 <= getattr(terms, name) <= _MAX_LENGTH:
-            return f"{name}: expected 0 to {_MAX_LENGTH}, got {getattr(terms, name)}"
+        if not is_usable_length(getattr(terms, name)):
+            expected = f"0 or {_MIN_LENGTH} to {_MAX_LENGTH}"
+            return f"{name}: expected {expected}, got {getattr(terms, name)}"
     for name in ("max_invoked", "max_performed"):
         if not 0 <= getattr(terms, name) <= _MAX_OPERATIONS:
             return f"{name}: expected 0 to {_MAX_OPERATIONS}, got {getattr(terms, name)}"

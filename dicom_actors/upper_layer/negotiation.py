@@ -25,6 +25,7 @@ from dicom_actors.pdu import (
     UserInformation,
     is_ae_title,
 )
+from dicom_actors.upper_layer.negotiated import is_usable_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,6 +116,12 @@ def refuse_request(rq: AssociateRq) -> tuple[Reject, str] | None:
         return (
             Reject.ACSE_NO_REASON,
             f"A-ASSOCIATE-RQ: expected odd presentation context ids, each once, got {ids}",
+        )
+    max_pdu_length = rq.user_information.max_pdu_length
+    if not is_usable_length(max_pdu_length):
+        return (
+            Reject.ACSE_NO_REASON,
+            f"A-ASSOCIATE-RQ: expected a maximum length with room for data, got {max_pdu_length}",
         )
     return None
 

@@ -11,7 +11,16 @@ from kit.endpoints import LIMIT, running
 from kit.gate import Gate
 from kit.peer import CT_IMAGE, EXPLICIT, IMPLICIT, Peer, echo_pdus, store_pdus
 
-from dicom_actors import DataSet, DimseFailure, Endpoint, Reject, Status, events, messages, read_file
+from dicom_actors import (
+    DataSet,
+    DimseFailure,
+    Endpoint,
+    Reject,
+    Status,
+    events,
+    messages,
+    read_file,
+)
 from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.pdu import AssociateAc, AssociateRj, PresentationContextRq, ReleaseRp
 
@@ -95,7 +104,9 @@ def test_a_large_object_is_spooled_renamed_and_still_readable(tmp_path: Any) -> 
 
 def test_a_spool_file_that_nobody_keeps_goes_away(tmp_path: Any) -> None:
     with (
-        running({"cstore": lambda event: None}, spool_bytes=10, spool_directory=tmp_path) as endpoint,
+        running(
+            {"cstore": lambda event: None}, spool_bytes=10, spool_directory=tmp_path
+        ) as endpoint,
         Peer.associated(endpoint.port) as peer,
     ):
         assert peer.store(DATA) == Status.SUCCESS

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from dicom_actors.actors import receiver as receiver_module
 from dicom_actors.actors.receiver import Receiver, write_all
+
+if TYPE_CHECKING:
+    import pytest
 
 HEADER = b"the header"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def command(*, has_data_set: bool, message_id: int = 1) -> bytes:
 
 def cut(data: bytes, cuts: list[int], context_id: int, *, is_command: bool) -> list[Pdv]:
     places = [0, *sorted({c % (len(data) + 1) for c in cuts}), len(data)]
-    parts = [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    parts = [data[a:b] for a, b in itertools.pairwise(places)]
     return [
         Pdv(context_id, is_command, i == len(parts) - 1, memoryview(part))
         for i, part in enumerate(parts)

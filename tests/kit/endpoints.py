@@ -77,9 +77,7 @@ class Watcher(pykka.ThreadingActor):
 
 
 @contextlib.contextmanager
-def running(
-    event_handlers: Any = (), *, system: Any = None, **settings: Any
-) -> Iterator[Running]:
+def running(event_handlers: Any = (), *, system: Any = None, **settings: Any) -> Iterator[Running]:
     """Run an endpoint for the length of the block."""
     ref = Endpoint.start(
         0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def open_descriptors() -> set[str]:
     listing = Path("/proc/self/fd")
     if not listing.exists():
         return set()
-    return {f"{fd}->{target}" for fd in os.listdir(listing) if (target := _target(listing / fd))}
+    return {f"{link.name}->{target}" for link in listing.iterdir() if (target := _target(link))}
 
 
 def _target(link: Path) -> str:
@@ -68,6 +68,14 @@ def gates(system: ManualSystem) -> Iterator[Callable[[], Gate]]:
     yield make
     for gate in made:
         gate.release()
+
+
+@pytest.fixture
+def no_log() -> Iterator[None]:
+    """Make no log records at all."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

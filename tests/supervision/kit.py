@@ -6,11 +6,8 @@ Every wait has a limit that only serves to fail.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from functools import partial
-from typing import Any
-
-import pykka
+from typing import TYPE_CHECKING, Any
 
 from dicom_actors.supervision import (
     IGNORE,
@@ -22,10 +19,17 @@ from dicom_actors.supervision import (
     SupervisedActor,
     SupervisedRef,
     System,
+    Timer,
+    TimerService,
     kill,
     monitor,
     which_children,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pykka
 
 LIMIT = 5.0
 """Seconds after which a wait is a failure."""
@@ -135,6 +139,17 @@ class Worker(SupervisedActor):
             self.at_end()
 
 
+class Stub(SupervisedActor):
+    """A child without a thread: it does nothing, and ends when it is told to."""
+
+    def _start_actor_loop(self) -> None:
+        self._life.current.set(self.actor_ref)
+
+
+def end_stub(ref: SupervisedRef[Any], reason: ExitReason = ExitReason.NORMAL) -> None:
+    ref.life.end(ref, reason)
+
+
 def worker(label: str, *, spec: dict[str, Any] | None = None, **arguments: Any) -> ChildSpec:
     """The spec of a `Worker`; `spec` has the spec's own fields."""
     return ChildSpec(label, partial(Worker.start, label, **arguments), **(spec or {}))
@@ -196,6 +211,22 @@ def thread_of(ref: SupervisedRef[Any]) -> threading.Thread:
     return thread
 
 
+class CountedTimers(TimerService):
+    """Timers that a test can wait for before it moves the clock."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self._sent = threading.Semaphore(0)
+
+    def send_at(self, due: float, recipient: Any, message: Any) -> Timer:
+        timer = super().send_at(due, recipient, message)
+        self._sent.release()
+        return timer
+
+    def wait_for_one_more(self) -> None:
+        assert self._sent.acquire(timeout=LIMIT), "nobody set a timer"
+
+
 class ManualSystem(System):
     """A system whose time a test moves, and whose reports it reads."""
 
@@ -203,6 +234,7 @@ class ManualSystem(System):
         self.manual = ManualClock()
         self.seen: list[Any] = []
         super().__init__(clock=self.manual, reports=self.seen.append)
+        self.timers = CountedTimers(self.manual)
 
     def advance(self, seconds: float) -> None:
         self.manual.advance(seconds)

@@ -40,7 +40,7 @@ start = Worker.start
         ("id", {"start": start}),
         ("start", {"id": "a"}),
         ("id", {"id": None, "start": start}),
-        ("id", {"id": [], "start": start}),
+        ("id", {"id": ([],), "start": start}),
         ("start", {"id": "a", "start": None}),
         ("start", {"id": "a", "start": (Worker,)}),
         ("start", {"id": "a", "start": (Worker, [], {})}),

@@ -25,6 +25,7 @@ from dicom_actors.upper_layer import (
     AssociateRequest,
     DataRequest,
     Indicate,
+    NegotiationPolicy,
     ReleaseRequest,
     ReleaseResponse,
     Role,
@@ -61,6 +62,13 @@ AC = AssociateAc(
         PresentationContextAc(3, ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_LITTLE),
     ),
     USER,
+)
+POLICY = NegotiationPolicy(
+    abstract_syntaxes={VERIFICATION: (EXPLICIT_LITTLE, IMPLICIT_LITTLE)},
+    max_pdu_length=MAX_PDU_LENGTH,
+    implementation_class_uid="1.2.3.4",
+    implementation_version_name="VERSION",
+    called_ae_titles=frozenset({"CALLED"}),
 )
 RJ = AssociateRj.of(Reject.CALLED_AE_TITLE_NOT_RECOGNIZED)
 PDV = Pdv(1, is_command=True, is_last=True, data=b"echo")

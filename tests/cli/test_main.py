@@ -1,0 +1,60 @@
+"""The command line: help, versions, errors in a line, exit codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from dicom_actors import __version__
+from dicom_actors.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CT = str(get_testdata_file("CT_small.dcm"))
+
+
+def test_dump_prints_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dump", CT]) == 0
+    out = capsys.readouterr().out
+    assert "CompressedSamples^CT1" in out
+    assert "1.2.840.10008.1.2.1" in out or "Explicit VR Little Endian" in out
+
+
+def test_dump_goes_on_after_a_file_that_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x").write_bytes(b"this is no DICOM file, whatever its name says")
+    assert main(["dump", str(tmp_path / "x"), str(tmp_path / "absent"), CT]) == 1
+    out, err = capsys.readouterr()
+    assert "CompressedSamples^CT1" in out
+    assert len(err.splitlines()) == 2
+    assert all(line.startswith("dicom-actors: ") for line in err.splitlines())
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.strip() == f"dicom-actors {__version__}"
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["dump"], ["serve", "--port", "x"]])
+def test_wrong_arguments_are_exit_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: dicom-actors" in capsys.readouterr().err
+
+
+def test_a_port_that_cannot_be_bound_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--port", "99999", "--store", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dicom-actors: ")
+    assert "99999" in line

@@ -1,0 +1,64 @@
+"""``dicom-actors serve``: what is sent is kept, and said in a line."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pydicom
+import pytest
+from kit.dcmtk import run, storescu
+from kit.peer import Peer, store_pdus
+from kit.serving import serving
+from pydicom.data import get_testdata_file
+
+pytestmark = pytest.mark.interop
+
+CT = Path(str(get_testdata_file("CT_small.dcm")))
+
+
+def test_objects_are_kept_by_study_series_and_instance(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with serving("--store", str(store), "--ae-title", "TEST") as server:
+        assert run("echoscu", "-aec", "TEST", "127.0.0.1", server.port).returncode == 0
+        assert run("echoscu", "-aec", "OTHER", "127.0.0.1", server.port).returncode != 0
+        result = storescu(server.port, CT, CT, options=("-aet", "SENDER"))
+        assert result.returncode == 0, result.stderr
+        assert server.stop() == 0
+    sent = pydicom.dcmread(CT)
+    path = store / sent.StudyInstanceUID / sent.SeriesInstanceUID / f"{sent.SOPInstanceUID}.dcm"
+    kept = pydicom.dcmread(path)
+    assert kept.PatientName == sent.PatientName
+    assert kept.PixelData == sent.PixelData
+    assert [p for p in store.rglob("*") if p.is_file()] == [path]
+    lines = server.output.splitlines()
+    assert len([line for line in lines if "SENDER 127.0.0.1 CT Image Storage" in line]) == 2
+    assert str(path) in server.output
+    assert lines[-1] == "stopped"
+
+
+def test_print_shows_the_data_set(tmp_path: Path) -> None:
+    with serving("--store", str(tmp_path), "--print") as server:
+        assert storescu(server.port, CT).returncode == 0
+        assert server.stop(signal.SIGINT) == 0
+    assert "CompressedSamples^CT1" in server.output
+
+
+def test_names_never_come_from_the_peers_text(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with serving("--store", str(store)) as server:
+        with Peer.associated(server.port) as peer:
+            for number, uid in enumerate(("../../escape", "/etc/x", "..", "1.2.3"), start=1):
+                data = _element(0x0020_000D, b"../../../x\0") + _element(0x0020_000E, b"/tmp/y\0")
+                peer.send(*store_pdus(data, number, uid))
+                assert peer.status() == 0
+        assert server.stop() == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["store"]
+    names = {part for p in store.rglob("*.dcm") for part in p.relative_to(store).parts}
+    assert all(n == "1.2.3.dcm" or n.startswith("uid-") for n in names)
+
+
+def _element(tag: int, value: bytes) -> bytes:
+    value += b" " * (len(value) % 2)
+    header = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
+    return header + b"UI" + len(value).to_bytes(2, "little") + value

@@ -1,0 +1,55 @@
+"""The stub that gives keywords their types."""
+
+from pathlib import Path
+
+from mypy import api
+
+import dicom_actors.data
+from dicom_actors.data.dictionary import keywords
+from dicom_actors.data.dictionary.make_stub import stub_text
+
+STUB = Path(dicom_actors.data.__file__).with_name("keywords.pyi")
+
+USE = """
+from datetime import date
+from dicom_actors.data import DataSet
+
+ds = DataSet()
+reveal_type(ds.PatientID)
+reveal_type(ds.PatientName.family_name)
+reveal_type(ds.Rows)
+reveal_type(ds.ImageOrientationPatient)
+reveal_type(ds.BeamSequence)
+ds.StudyDate = date(2024, 1, 31)
+ds.PatientID = None
+ds.ImageType = ["ORIGINAL", "PRIMARY"]
+del ds.PatientID
+ds.Rows = "512"  # E: a number is meant
+ds.PatientsName  # E: no such keyword
+"""
+
+
+def test_the_stub_is_up_to_date():
+    assert STUB.read_text(encoding="utf-8") == stub_text()
+
+
+def test_every_keyword_is_in_it():
+    text = STUB.read_text(encoding="utf-8")
+    missing = [keyword for keyword in keywords() if f"\n    {keyword}: _" not in text]
+    assert missing == ["Item", "ItemDelimitationItem", "SequenceDelimitationItem"]
+
+
+def test_type_checkers_know_the_values(tmp_path):
+    source = tmp_path / "use.py"
+    source.write_text(USE)
+    options = ["--strict", "--no-error-summary", "--hide-error-context", "--no-color-output"]
+    out, errors, _ = api.run([*options, f"--cache-dir={tmp_path}", str(source)])
+    assert errors == ""
+    lines = [line.partition("use.py:")[2] for line in out.splitlines() if "use.py:" in line]
+    notes = [line for line in lines if "note: Revealed" in line]
+    assert [("str" in notes[0]), ("str" in notes[1]), ("int" in notes[2])] == [True] * 3
+    assert "list[dicom_actors.data.number_strings.DS]" in notes[3]
+    assert "list[dicom_actors.data.data_set.DataSet]" in notes[4]
+    wrong = [line.partition(":")[0] for line in lines if "error:" in line]
+    expected = [str(n) for n, line in enumerate(USE.splitlines(), 1) if "# E:" in line]
+    assert wrong == expected
