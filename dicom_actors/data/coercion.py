@@ -132,7 +132,9 @@ def _tag(value: Any) -> Tag:
 def _decimal(value: Any) -> DS | None:
     if isinstance(value, str) and not value.strip(PADDING):
         return None
-    return value if type(value) is DS else DS(value)
+    if isinstance(value, DS):
+        return value
+    return DS.of(value) if isinstance(value, str) else DS(value)
 
 
 def _integer(value: Any) -> IS | None:
@@ -140,7 +142,9 @@ def _integer(value: Any) -> IS | None:
         return None
     if isinstance(value, float) and not value.is_integer():
         raise ValueError("not a whole number")
-    return value if type(value) is IS else IS(value)
+    if isinstance(value, IS):
+        return value
+    return IS.of(value) if isinstance(value, str) else IS(value)
 
 
 def _number(code: str) -> Callable[[Any], Any]:

@@ -18,9 +18,10 @@ from dicom_actors.errors import EncodeError
 if TYPE_CHECKING:
     from dicom_actors.data.element_index import ElementIndex
 
-__all__ = ["DataElement"]
+__all__ = ["UNREAD", "DataElement", "ReadElement"]
 
-_UNREAD: Any = object()
+UNREAD: Any = object()
+"""In place of a value that was not decoded yet."""
 
 
 class DataElement:
@@ -31,7 +32,7 @@ class DataElement:
 
     __slots__ = ("_holder", "_offset", "_tag", "_value", "_vr")
 
-    _holder: ElementIndex | None
+    _holder: Any  # the data set that it was read in; None for one that was not read
     _offset: int
     _tag: int
     _value: Any
@@ -59,17 +60,6 @@ class DataElement:
         self._holder = None
         self._offset = -1
 
-    @classmethod
-    def _read(cls, holder: ElementIndex, tag: int, offset: int) -> DataElement:
-        """Make the element that starts at an offset of a data set's bytes."""
-        element = object.__new__(cls)
-        element._tag = tag
-        element._vr = ""
-        element._value = _UNREAD
-        element._holder = holder
-        element._offset = offset
-        return element
-
     @property
     def tag(self) -> Tag:
         """The tag."""
@@ -78,8 +68,6 @@ class DataElement:
     @property
     def vr(self) -> str:
         """The VR; for an element that was read without one, or as UN, what the dictionary says."""
-        if not self._vr and self._holder is not None:
-            self._vr = self._holder.vr_at(self._tag, self._offset)
         return self._vr
 
     @property
@@ -91,8 +79,6 @@ class DataElement:
         Raises:
             DecodeError: the bytes are no value.
         """
-        if self._value is _UNREAD and self._holder is not None:
-            self._value = self._holder.value_at(self._tag, self._offset)
         return self._value
 
     @property
@@ -155,3 +141,24 @@ class DataElement:
         from dicom_actors.data.text import element_line  # noqa: PLC0415 - made when printed
 
         return element_line(self)
+
+
+class ReadElement(DataElement):
+    """An element that was read and stands in a data set's bytes; made by the data set."""
+
+    __slots__ = ()
+
+    def __init__(self, holder: ElementIndex, tag: int, vr: str, offset: int) -> None:
+        self._holder = holder
+        self._tag = tag
+        self._vr = vr
+        self._offset = offset
+        self._value = UNREAD
+
+    @property
+    def value(self) -> Any:
+        """The value; see `DataElement.value`."""
+        value = self._value
+        if value is UNREAD:
+            value = self._value = self._holder.value_at(self._tag, self._offset)
+        return value

@@ -10,7 +10,15 @@ Standard: PS3.5 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    ValuesView,
+)
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from dicom_actors.data.data_element import DataElement
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["AbsentAttributeError", "DataSet", "Path"]
 
 _MISSING: Final[Any] = object()
+_new_tag: Final = int.__new__
 _OWN_ATTRIBUTES: Final = frozenset(ElementIndex.__slots__)
 
 
@@ -75,7 +84,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         made = ElementIndex(NOTHING, 0, 0, 0, {})
         for name in ElementIndex.__slots__:
             object.__setattr__(self, name, getattr(made, name))
-        object.__setattr__(self, "_extents", {})
+        object.__setattr__(self, "_replaced", set())
         if isinstance(elements, Mapping):
             self.update(elements)
         else:
@@ -235,7 +244,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         item = self._index.get(tag)
         if item is None:
             raise _absent(tag)
-        return DataElement._read(self, tag, item) if isinstance(item, int) else item
+        return item if not isinstance(item, int) else self._element(tag, item)
 
     def _follow(self, path: tuple[Any, ...]) -> tuple[Any, Any]:
         """Follow a path through sequences; the last part is left to the caller."""
@@ -282,22 +291,31 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         return len(self._index)
 
     def __iter__(self) -> Iterator[Tag]:
-        return (int.__new__(Tag, tag) for tag in self._sorted_index())
+        return (_new_tag(Tag, tag) for tag in self._sorted_index())
+
+    def values(self) -> ValuesView[Any]:
+        """Give all values in tag order; the whole data set is decoded at once."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[Any, Any]:
+        """Give all tags and values in tag order; the whole data set is decoded at once."""
+        return _Items(self)
 
     def elements(self) -> Iterator[DataElement]:
         """Give all elements in tag order, without those inside sequences."""
-        read = DataElement._read
+        element = self._element
         for tag, item in self._sorted_index().items():
-            yield read(self, tag, item) if type(item) is int else item  # type: ignore[misc]
+            yield element(tag, item) if type(item) is int else item  # type: ignore[misc, arg-type]
 
     def walk(self) -> Iterator[tuple[Path, DataElement]]:
         """Give all elements with their paths, those of items right after their sequence."""
         stack: list[Iterator[tuple[Path, DataElement]]] = [_with_paths((), self)]
         while stack:
-            for path, element in stack[-1]:
-                yield path, element
-                if element.vr == "SQ":
-                    stack.append(_items_with_paths(path, element.value))
+            for pair in stack[-1]:
+                yield pair
+                element = pair[1]
+                if element._vr == "SQ":
+                    stack.append(_items_with_paths(pair[0], element.value))
                     break
             else:
                 stack.pop()
@@ -353,10 +371,9 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
             if element._holder is self and self._index.get(tag) == element._offset:
                 return
             element = DataElement(tag, element.vr, element.value)
-        self._before_change()
         if tag == CHARACTER_SET:
             self._keep_text()
-        self._values.pop(tag, None)
+        self._before_change(tag)
         if tag not in self._index:
             object.__setattr__(self, "_is_sorted", False)
         self._index[tag] = element
@@ -375,10 +392,9 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         tag = to_tag(key)
         if tag not in self._index:
             raise _absent(tag)
-        self._before_change()
         if tag == CHARACTER_SET:
             self._keep_text()
-        self._values.pop(tag, None)
+        self._before_change(tag)
         del self._index[tag]
 
     def __delattr__(self, name: str) -> None:
@@ -427,9 +443,9 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
                     if CHARACTER_SET not in part._index:
                         part._keep_text()
             elif vr in _CHARACTER_VRS and not bytes(self.raw_at(tag, item)).isascii():
-                self._before_change()
-                self._index[tag] = DataElement(tag, vr, self._value(tag))
-                self._values.pop(tag, None)
+                element = DataElement(tag, vr, self._value(tag))
+                self._before_change(tag)
+                self._index[tag] = element
         object.__setattr__(self, "_character_set", None)
 
     # --- whole data sets -------------------------------------------------------------------
@@ -454,7 +470,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         made = ElementIndex(self._scope, self._number, self._start, self._end, index)
         made._values = values
         made._character_set = self._character_set
-        made._extents = None if self._extents is None else dict(self._extents)
+        made._replaced = None if self._replaced is None else set(self._replaced)
         made._file_meta = None if self._file_meta is None else self._file_meta.copy()
         made.__class__ = DataSet
         memo[id(self)] = made
@@ -491,6 +507,27 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         return [*object.__dir__(self), *filter(None, keywords)]
 
 
+class _Values(ValuesView[Any]):
+    _mapping: DataSet
+
+    def __iter__(self) -> Iterator[Any]:
+        self._mapping._decode_all()
+        values = self._mapping._values
+        return iter(
+            [
+                values[tag] if type(item) is int else item.value  # type: ignore[union-attr]
+                for tag, item in self._mapping._sorted_index().items()
+            ]
+        )
+
+
+class _Items(ItemsView[Any, Any]):
+    _mapping: DataSet
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return zip(list(self._mapping), self._mapping.values(), strict=True)
+
+
 _CHARACTER_VRS: Final = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "PN"})
 
 
@@ -514,10 +551,15 @@ def _copied(value: Any) -> Any:
 
 
 def _with_paths(prefix: tuple[Any, ...], holder: DataSet) -> Iterator[tuple[Path, DataElement]]:
-    for element in holder.elements():
-        yield Path((*prefix, element.tag)), element
+    element = holder._element
+    for tag, item in holder._sorted_index().items():
+        path = Path((*prefix, _new_tag(Tag, tag)))
+        yield path, element(tag, item) if type(item) is int else item  # type: ignore[misc, arg-type]
 
 
 def _items_with_paths(path: Path, items: list[DataSet]) -> Iterator[tuple[Path, DataElement]]:
-    for number, item in enumerate(items):
-        yield from _with_paths((*path, number), item)
+    if len(items) == 1:
+        return _with_paths((*path, 0), items[0])
+    return chain.from_iterable(
+        _with_paths((*path, number), item) for number, item in enumerate(items)
+    )

@@ -13,7 +13,7 @@ Standard: PS3.5 7.1 (data elements), 7.5 (nesting).
 from __future__ import annotations
 
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors.data.layout import (
     ITEM,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.scope import Scope
 
     Index = dict[int, int]
+    _Item = TypeVar("_Item")
 
 __all__ = ["read_items", "scan", "scan_all"]
 
@@ -234,16 +235,15 @@ def _overrun(scope: Scope, number: int, index: Index, end: int) -> int:
 
 
 def read_items(
-    scope: Scope, start: int, end: int, make: Callable[[int, int, int, Index], None]
-) -> None:
+    scope: Scope, start: int, end: int, new: Callable[[Scope, int, int, int, Index], _Item]
+) -> list[_Item]:
     """Index the items of a sequence.
 
     Args:
         scope: where the items stand; its layout is theirs.
         start: where the first item starts.
         end: where the last one ends.
-        make: called for each item with its number, where its elements start and end, and their
-            index.
+        new: makes an item of its scope, number, where its elements start and end, their index.
 
     Raises:
         DecodeError: what is there are not whole items.
@@ -252,31 +252,106 @@ def read_items(
         raise scope.error(
             f"sequences nested deeper than {scope.reading.limits.max_depth}", 0, offset=start
         )
-    buffer, read, layout = scope.buffer, scope.layout.read_implicit, scope.layout
-    pos, number = start, 0
+    if scope.layout.is_explicit:
+        items, pos, count = _plain_items(scope, start, end, new)
+        _count(scope, count, pos)
+        if pos == end:
+            return items
+    else:
+        items, pos = [], start
     while pos + 8 <= end:
-        group, element, length = read(buffer, pos)
-        tag = group << 16 | element
-        if tag != ITEM:
-            pos = _not_an_item(scope, number, tag, pos, end)
-            continue
-        index: Index = {}
-        pos += 8
-        if length != UNDEFINED:
-            following = content_end = min(pos + length, end)
-            if pos + length > end:
-                _fill_last_item(scope, number, index, pos, end, length)
-            elif length and scan_all(scope, number, index, pos, following) > following:
-                index.popitem()
-        else:
-            content_end = scan(scope, number, index, pos, end)
-            following = _close_item(scope, number, content_end, end, layout)
-        make(number, pos, content_end, index)
-        pos = following
-        number += 1
-    _count(scope, number, pos)
+        number = len(items)
+        item, pos = _one_item(scope, number, pos, end)
+        if item is not None:
+            _count(scope, 1, pos)
+            items.append(new(scope, number, *item))
     if pos != end and not scope.reading.keeps_truncated:
-        raise scope.error(f"expected an item, {end - pos} bytes left", number, offset=pos)
+        raise scope.error(f"expected an item, {end - pos} bytes left", len(items), offset=pos)
+    return items
+
+
+def _plain_items(
+    scope: Scope, start: int, end: int, new: Callable[[Scope, int, int, int, Index], _Item]
+) -> tuple[list[_Item], int, int]:
+    """Index explicit items, as long as there is nothing special about them.
+
+    Nearly all are like that, and sequences are many: this is `_one_item` and the scan in one.
+
+    Returns:
+        The items, where the first one stands that is special (`end` if none is), and how many
+        elements and items there are.
+    """
+    layout, buffer = scope.layout, scope.buffer
+    read_item, read, read_length = layout.read_implicit, layout.read_explicit, layout.read_length
+    short, long = layout.short, layout.long
+    items: list[_Item] = []
+    item_at, count = start, 0
+    while item_at + 8 <= end:
+        group, element, length = read_item(buffer, item_at)
+        pos = item_at + 8
+        item_end = pos + length
+        if group != 0xFFFE or element != 0xE000 or item_end > end:
+            break
+        index: Index = {}
+        last = -1
+        limit = item_end - 12
+        while pos <= limit:
+            group, element, code, length = read(buffer, pos)
+            tag = group << 16 | element
+            if not last < tag < ITEM:
+                break
+            last = tag
+            index[tag] = pos
+            if code in short:
+                pos += 8 + length
+            elif code in long:
+                length = read_length(buffer, pos + 8)[0]
+                if length == UNDEFINED:
+                    break
+                pos += 12 + length
+            else:
+                break
+        if pos != item_end:
+            if pos != item_end - 8:
+                break
+            # What has no room for a value is an empty element, or is special.
+            group, element, code, length = read(buffer, pos)
+            tag = group << 16 | element
+            if code not in short or length or not last < tag < ITEM:
+                break
+            index[tag] = pos
+        count += 1 + len(index)
+        items.append(new(scope, len(items), item_at + 8, item_end, index))
+        item_at = item_end
+    return items, item_at, count
+
+
+def _one_item(
+    scope: Scope, number: int, pos: int, end: int
+) -> tuple[tuple[int, int, Index] | None, int]:
+    """Index any item.
+
+    Returns:
+        Where its elements start and end, and their index; None if what stands there is none, but
+        can be passed over. Then, where to go on.
+    """
+    group, element, length = scope.layout.read_implicit(scope.buffer, pos)
+    tag = group << 16 | element
+    if tag != ITEM:
+        return None, _not_an_item(scope, number, tag, pos, end)
+    index: Index = {}
+    pos += 8
+    if length == UNDEFINED:
+        content_end = scan(scope, number, index, pos, end)
+        following = _close_item(scope, number, content_end, end, scope.layout)
+        return (pos, content_end, index), following
+    following = pos + length
+    if following > end:
+        _fill_last_item(scope, number, index, pos, end, length)
+        return (pos, end, index), end
+    if scan_all(scope, number, index, pos, following) > following:
+        index.popitem()
+    return (pos, following, index), following
 
 
 def _fill_last_item(

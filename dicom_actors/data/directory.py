@@ -10,17 +10,18 @@ Standard: PS3.10 8 (file sets and file IDs), PS3.3 Annex F (directory records).
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dicom_actors.data.data_set import DataSet
 from dicom_actors.data.part10 import read_file
 from dicom_actors.data.scope import DEFAULT_LIMITS, Limits, ReadWarning
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
+
+    from dicom_actors.data.data_set import DataSet
 
 __all__ = ["Directory", "DirectoryRecord", "read_directory"]
 
@@ -204,10 +205,12 @@ def _find(folder: Path, name: str) -> Path:
     if path.exists():
         return path
     try:
-        names = os.listdir(folder)
+        alike = [
+            other
+            for other in folder.iterdir()
+            # On ISO 9660, names have a version behind a semicolon.
+            if other.name.upper().partition(";")[0].rstrip(".") == name.upper()
+        ]
     except OSError:
         return path
-    alike = [
-        other for other in names if other.upper().partition(";")[0].rstrip(".") == name.upper()
-    ]
-    return folder / min(alike) if alike else path
+    return min(alike, default=path)

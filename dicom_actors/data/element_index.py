@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.data.charset import DEFAULT, CharacterSet
-from dicom_actors.data.data_element import DataElement
+from dicom_actors.data.data_element import DataElement, ReadElement
 from dicom_actors.data.decoder import read_items, scan_all
 from dicom_actors.data.dictionary import VR_TABLE
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
@@ -36,6 +36,7 @@ PIXEL_REPRESENTATION = 0x00280103
 _LUT_DATA = 0x00283006
 _LUT_DESCRIPTOR = 0x00283002
 _PIXEL_DATA = 0x7FE00010
+_UNKNOWN: Any = object()
 
 
 class Extent(NamedTuple):
@@ -62,11 +63,11 @@ class ElementIndex:
     __slots__ = (
         "_character_set",
         "_end",
-        "_extents",
         "_file_meta",
         "_index",
         "_is_sorted",
         "_number",
+        "_replaced",
         "_scope",
         "_start",
         "_values",
@@ -87,8 +88,8 @@ class ElementIndex:
         self._character_set: CharacterSet | None = (
             None if CHARACTER_SET in index else scope.character_set
         )
-        # Where the untouched elements end, by tag; made when the first one is changed.
-        self._extents: dict[int, Extent] | None = None
+        # The tags of elements that were read and are no more; None before any change.
+        self._replaced: set[int] | None = None
         self._file_meta: DataSet | None = None
 
     # --- context ---------------------------------------------------------------------------
@@ -156,6 +157,15 @@ class ElementIndex:
         vr = dictionary_vr(self, tag)
         return "SQ" if vr == "UN" and is_undefined else vr
 
+    def _element(self, tag: int, offset: int) -> DataElement:
+        """Make the element at an offset."""
+        layout = self._scope.layout
+        if layout.is_explicit:
+            vr = layout.names.get(layout.read_explicit(self._scope.buffer, offset)[2], "UN")
+            if vr != "UN":
+                return ReadElement(self, tag, vr, offset)
+        return ReadElement(self, tag, self.vr_at(tag, offset), offset)
+
     # --- values ----------------------------------------------------------------------------
 
     def _value(self, tag: int) -> Any:
@@ -172,21 +182,53 @@ class ElementIndex:
 
     def value_at(self, tag: int, offset: int) -> Any:
         """Return the value of the element at an offset, the one users share if it is in place."""
-        if self._index.get(tag) == offset:
-            return self._value(tag)
-        return self._decode(tag, offset)
+        value = self._values.get(tag, _UNKNOWN)
+        if value is _UNKNOWN:
+            value = self._decode(tag, offset)
+            if self._index.get(tag) == offset:
+                self._values[tag] = value
+        return value
+
+    def _decode_all(self) -> None:
+        """Decode all values that are not yet; as `_value` for each, without its overhead."""
+        values, scope = self._values, self._scope
+        layout, buffer = scope.layout, scope.buffer
+        read, decoders = layout.read_explicit, layout.short_decoders
+        is_explicit = layout.is_explicit
+        for tag, item in self._index.items():
+            if tag in values or type(item) is not int:
+                continue
+            if is_explicit:
+                _, _, code, length = read(buffer, item)
+                decoder = decoders.get(code)
+                if decoder is not None:
+                    start = item + 8
+                    values[tag] = (
+                        decoder(buffer, start, start + length, self, tag) if length else None
+                    )
+                    continue
+            values[tag] = self._decode(tag, item)
 
     def _decode(self, tag: int, offset: int) -> Any:
         scope = self._scope
         layout = scope.layout
         if layout.is_explicit:
             _, _, code, length = layout.read_explicit(scope.buffer, offset)
+            start = offset + 8
             decoder = layout.short_decoders.get(code)
-            if decoder is not None:
-                if not length:
-                    return None
-                start = offset + 8
-                return decoder(scope.buffer, start, start + length, self, tag)
+            if decoder is None:
+                # SQ, UN and VRs that do not exist are not among these.
+                decoder = layout.long_decoders.get(code)
+                if decoder is not None or code == layout.sequence:
+                    length = layout.read_length(scope.buffer, start)[0]
+                    start += 4
+            if length != UNDEFINED:
+                if decoder is not None:
+                    if not length:
+                        return None
+                    return decoder(scope.buffer, start, start + length, self, tag)
+                if code == layout.sequence:
+                    return self._decode_items(tag, start, start + length, layout)
         else:
             _, _, length = layout.read_implicit(scope.buffer, offset)
             decoder = layout.decoders.get(VR_TABLE[tag])
@@ -232,29 +274,23 @@ class ElementIndex:
             self.character_set if CHARACTER_SET in index else outer.character_set,
             self._is_signed if PIXEL_REPRESENTATION in index else outer.is_signed,
         )
-        made: list[Any] = []
+        items: Any = read_items(scope, start, end, ElementIndex)
         own_class = type(self)
-
-        def make(number: int, start: int, end: int, index: dict[int, int]) -> None:
-            item = ElementIndex(scope, number, start, end, index)
+        for item in items:
             item.__class__ = own_class
-            made.append(item)
-
-        if start != end:
-            read_items(scope, start, end, make)
-        return Sequence(made, is_read=True)
+        sequence = Sequence(items)
+        sequence.read = tuple(items)
+        return sequence
 
     # --- changes ---------------------------------------------------------------------------
 
-    def _before_change(self) -> None:
-        """Note where the untouched elements are, before the first one is changed."""
-        if self._extents is None:
-            object.__setattr__(self, "_extents", self._find_extents())
-
-    def _find_extents(self) -> dict[int, Extent]:
-        return {
-            tag: self.extent_at(tag, item) for tag, item in self._index.items() if type(item) is int
-        }
+    def _before_change(self, tag: int) -> None:
+        """Note that an element is to be replaced, removed or added."""
+        if self._replaced is None:
+            object.__setattr__(self, "_replaced", set())
+        if type(self._index.get(tag)) is int:
+            self._replaced.add(tag)  # type: ignore[union-attr]  # made above
+        self._values.pop(tag, None)
 
     def _sorted_index(self) -> dict[int, int | DataElement]:
         """The index in tag order."""
@@ -272,7 +308,7 @@ class ElementIndex:
         """
         value = self._values.get(tag)
         if type(value) is Sequence:
-            read = value.read
+            read: tuple[DataSet, ...] | None = getattr(value, "read", None)
             return (
                 read is None
                 or len(value) != len(read)
@@ -291,7 +327,7 @@ class ElementIndex:
 
     def _is_as_read(self) -> bool:
         """Whether this data set is one that was read and nothing in it was changed."""
-        if self._extents is not None or self._scope is NOTHING:
+        if self._replaced is not None or self._scope is NOTHING:
             return False
         return not any(
             self._is_changed(tag)
@@ -350,7 +386,7 @@ def _keep_what_there_is(holder: ElementIndex, end: int) -> None:
     """Take the part of the last value that a truncated input has, if a part makes sense."""
     tag = max(holder._index, key=holder._index.__getitem__)  # type: ignore[arg-type]  # offsets
     extent = holder.extent_at(tag, holder._index[tag])  # type: ignore[arg-type]
-    holder._before_change()
+    holder._before_change(tag)
     del holder._index[tag]
     vr = extent.vr or holder._known_vr(tag)
     if vr in {"OB", "OW", "UN", "LT", "ST", "UT"} and extent.start < end:

@@ -255,68 +255,74 @@ class _Elements:
         self.characters = characters
         self.depth = depth
         self.is_same = is_same
-        self.extents = holder._find_extents() if holder._extents is None else holder._extents
         self.run = (0, 0)  # bytes to be copied that are not among the pieces yet
         # The group length of the group: its place among the pieces, and the bytes before it.
         self.group_length: tuple[int, int] | None = None
         self.group_is_changed = False
 
     def encode(self) -> int:
-        holder = self.holder
-        removed = {tag >> 16 for tag in self.extents if tag not in holder._index}
+        holder, is_same = self.holder, self.is_same
+        layout, buffer = holder._scope.layout, holder._scope.buffer
+        read, short, is_explicit = layout.read_explicit, layout.short, layout.is_explicit
+        changed = {
+            tag
+            for tag, value in holder._values.items()
+            if isinstance(value, list) and holder._is_changed(tag)
+        }
+        removed = {tag >> 16 for tag in holder._replaced or ()}
         length, group = 0, -1
         for tag, item in holder._sorted_index().items():
             if tag >> 16 != group:
                 self.end_group(length)
                 group = tag >> 16
-                self.group_is_changed = not self.is_same or group in removed
+                self.group_is_changed = not is_same or group in removed
             if not tag & 0xFFFF:
                 self.flush()
                 self.group_length = (len(self.pieces), length)
-            length += self.one(tag, item)
+            if not isinstance(item, int) or tag in changed:
+                self.flush()
+                self.group_is_changed = True
+                length += self.changed(tag, item)
+            elif not is_same:
+                length += self.convert(tag, item)
+            else:
+                following = 0
+                if is_explicit:
+                    _, _, code, size = read(buffer, item)
+                    if code in short:
+                        following = item + 8 + size
+                following = following or holder.extent_at(tag, item).following
+                if item != self.run[1]:
+                    self.flush()
+                    self.run = (item, following)
+                else:
+                    self.run = (self.run[0], following)
+                length += following - item
         self.end_group(length)
         self.flush()
         return length
 
-    def one(self, tag: int, item: int | DataElement) -> int:
-        holder = self.holder
+    def changed(self, tag: int, item: int | DataElement) -> int:
+        """Encode an element that was put in, or whose list of values was changed."""
+        holder, encoder = self.holder, self.encoder
         if not isinstance(item, int):
-            self.flush()
-            self.group_is_changed = True
-            return self.encoder.element(
-                tag,
-                item.vr,
-                item.value,
-                self.characters,
-                self.depth,
-            )
-        extent = self.extents[tag]
-        if holder._is_changed(tag):
-            self.flush()
-            self.group_is_changed = True
-            vr = extent.vr if extent.vr not in {"", "UN"} else holder.vr_at(tag, item)
-            return self.encoder.element(
-                tag,
-                vr,
-                holder._values[tag],
-                self.characters,
-                self.depth,
-                is_undefined=extent.is_undefined,
-            )
-        if self.is_same:
-            start, end = self.run
-            if item != end:
-                self.flush()
-                start = item
-            self.run = (start, extent.following)
-            return extent.following - item
-        return self.convert(tag)
+            return encoder.element(tag, item.vr, item.value, self.characters, self.depth)
+        extent = holder.extent_at(tag, item)
+        vr = extent.vr if extent.vr not in {"", "UN"} else holder.vr_at(tag, item)
+        return encoder.element(
+            tag,
+            vr,
+            holder._values[tag],
+            self.characters,
+            self.depth,
+            is_undefined=extent.is_undefined,
+        )
 
-    def convert(self, tag: int) -> int:
+    def convert(self, tag: int, offset: int) -> int:
         """Encode an unchanged element in another layout or character set."""
         holder, encoder = self.holder, self.encoder
         scope = holder._scope
-        vr, start, end, _, is_undefined = self.extents[tag]
+        vr, start, end, _, is_undefined = holder.extent_at(tag, offset)
         if vr == "UN" or not vr:
             known = vr or dictionary_vr(holder, tag)
             if vr == "UN" and is_undefined:

@@ -51,6 +51,8 @@ class Layout:
         read_length: unpacks a 32-bit length.
         decoders: VRs to decoders of values.
         short_decoders: VR numbers with a length of 16 bits to decoders of values.
+        long_decoders: VR numbers with a length of 32 bits to decoders, without SQ and UN.
+        sequence: the VR number of SQ.
         short: VR numbers whose length has 16 bits.
         long: VR numbers with two reserved bytes and a length of 32 bits.
         names: VR numbers to VRs.
@@ -61,11 +63,13 @@ class Layout:
         "is_explicit",
         "is_little_endian",
         "long",
+        "long_decoders",
         "names",
         "order",
         "read_explicit",
         "read_implicit",
         "read_length",
+        "sequence",
         "short",
         "short_decoders",
     )
@@ -89,6 +93,12 @@ class Layout:
         self.long = frozenset(long)
         self.short = frozenset(short)
         self.decoders: dict[str, Any] = DECODERS[self.order]
+        self.long_decoders = {
+            code: self.decoders[self.names[code]]
+            for code in long
+            if self.names[code] not in {"SQ", "UN"}
+        }
+        self.sequence = next(code for code in long if self.names[code] == "SQ")
         self.short_decoders = {code: self.decoders[self.names[code]] for code in short}
 
     def __repr__(self) -> str:

@@ -1,18 +1,16 @@
 """Numbers that are text in the data set: values of DS and IS (PS3.5 6.2).
 
-Each is a number that keeps the text it came from, so that what was read is written unchanged,
-and a copy of a value into another data set has the same digits.
+Each is a number with a text, so that what was read is written unchanged, and a copy of a value
+into another data set has the same digits. In elements of more than 16 values (contours of a
+structure set have hundreds of thousands) the text is not kept but made from the number: an
+object with a reference to a text costs the garbage collector a visit, which a number does not.
 """
 
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:
-    from decimal import Decimal
-
-__all__ = ["DS", "IS", "decimal_text"]
+__all__ = ["DS", "IS", "ReadDS", "ReadIS", "decimal_text"]
 
 
 def decimal_text(number: float) -> str:
@@ -23,8 +21,7 @@ def decimal_text(number: float) -> str:
     """
     if not isfinite(number):
         raise ValueError(f"a DS holds finite numbers, got {number!r}")
-    text = repr(float(number))
-    text = text.removesuffix(".0")
+    text = float.__repr__(number).removesuffix(".0")
     if len(text) <= 16:
         return text
     for precision in range(16, 0, -1):
@@ -35,56 +32,74 @@ def decimal_text(number: float) -> str:
 
 
 class DS(float):
-    """A value of DS: a float with the text it came from."""
+    """A value of DS: a float with a text."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def of(text: str) -> DS:
+        """Return the number that a text stands for, with that text.
+
+        Raises:
+            ValueError: the text is no number.
+        """
+        made = ReadDS(text)
+        made._text = text.strip()
+        return made
+
+    @property
+    def text(self) -> str:
+        """The text in the data set, without padding."""
+        return decimal_text(self)
+
+
+class ReadDS(DS):
+    """A value of DS that keeps the text it came from."""
 
     __slots__ = ("_text",)
 
     _text: str
 
-    def __new__(cls, number: float | str | Decimal) -> Self:
-        """Make a number of a text, or of a number, which gets its most exact text.
-
-        Raises:
-            ValueError: the text is no number.
-        """
-        made = super().__new__(cls, number)
-        if isinstance(number, str):
-            made._text = number.strip()
-        elif isinstance(number, DS):
-            made._text = number.text
-        return made
-
     @property
     def text(self) -> str:
         """The text in the data set, without padding."""
-        try:
-            return self._text
-        except AttributeError:
-            return decimal_text(self)
+        return self._text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return DS.of, (self._text,)
 
 
 class IS(int):
-    """A value of IS: an int with the text it came from."""
+    """A value of IS: an int with a text."""
 
-    _text: str
+    __slots__ = ()
 
-    def __new__(cls, number: int | str) -> Self:
-        """Make a number of a text or of a number.
+    @staticmethod
+    def of(text: str) -> IS:
+        """Return the number that a text stands for, with that text.
 
         Raises:
             ValueError: the text is no integer.
         """
-        made = super().__new__(cls, number)
-        if isinstance(number, str):
-            made._text = number.strip()
-        elif isinstance(number, IS):
-            made._text = number.text
+        made = ReadIS(text)
+        made._text = text.strip()
         return made
 
     @property
     def text(self) -> str:
         """The text in the data set, without padding."""
-        try:
-            return self._text
-        except AttributeError:
-            return int.__repr__(self)
+        return int.__repr__(self)
+
+
+class ReadIS(IS):
+    """A value of IS that keeps the text it came from."""
+
+    _text: str
+
+    @property
+    def text(self) -> str:
+        """The text in the data set, without padding."""
+        return self._text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return IS.of, (self._text,)

@@ -100,7 +100,7 @@ def read_file(
         index = made._index
         wanted.add(CHARACTER_SET)
         made._index = {tag: index[tag] for tag in sorted(wanted) if tag in index}
-        made._before_change()
+        made._replaced = set()
     return made
 
 

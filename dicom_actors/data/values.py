@@ -22,7 +22,7 @@ from struct import error as StructError  # noqa: N812 - the module spells it in 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors.data.charset import TextKind
-from dicom_actors.data.number_strings import DS, IS, decimal_text
+from dicom_actors.data.number_strings import DS, IS, ReadDS, ReadIS, decimal_text
 from dicom_actors.data.person_name import PersonName
 from dicom_actors.data.tag import Tag
 from dicom_actors.data.temporal import AS, DA, DT, TM
@@ -217,17 +217,19 @@ _make_person_name = partial(str.__new__, PersonName)
 
 # --- numbers as text -----------------------------------------------------------------------
 
-_new_ds = partial(float.__new__, DS)
-_new_is = partial(int.__new__, IS)
-_set_ds_text = DS._text.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - its decoder
+_KEEPS_TEXT: Final = 16
+_set_ds_text = ReadDS._text.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - its decoder
 
 
-def _set_is_text(number: IS, text: str) -> None:
+def _set_is_text(number: ReadIS, text: str) -> None:
     number._text = text  # noqa: SLF001 - its decoder
 
 
 def _number_string_decoder(
-    vr: str, new: Callable[[str], Any], set_text: Callable[[Any, str], None]
+    vr: str,
+    new: Callable[[str], Any],
+    new_plain: Callable[[str], Any],
+    set_text: Callable[[Any, str], None],
 ) -> Any:
     def one(text: str, holder: Holder, tag: int) -> Any:
         text = text.strip(PADDING)
@@ -252,6 +254,8 @@ def _number_string_decoder(
             return one(text, holder, tag)
         parts = text.rstrip(PADDING).split("\\")
         try:
+            if len(parts) > _KEEPS_TEXT:
+                return list(map(new_plain, parts))
             numbers = list(map(new, parts))
         except ValueError:
             return [one(part, holder, tag) for part in parts]
@@ -266,7 +270,7 @@ def _integral(text: str) -> Any:
         number = float(text)
     except ValueError:
         return None
-    return _new_is(int(number)) if number.is_integer() else None
+    return ReadIS(number) if number.is_integer() else None
 
 
 def _encode_text(values: Sequence[Any]) -> bytes:
@@ -322,8 +326,8 @@ def _decoders(order: str) -> dict[str, Any]:
             kind, is_delimited=is_delimited, keeps_leading=keeps_leading, make=make
         )
     table["UR"] = _decode_url
-    table["DS"] = _number_string_decoder("DS", _new_ds, _set_ds_text)
-    table["IS"] = _number_string_decoder("IS", _new_is, _set_is_text)
+    table["DS"] = _number_string_decoder("DS", ReadDS, DS, _set_ds_text)
+    table["IS"] = _number_string_decoder("IS", ReadIS, IS, _set_is_text)
     return table
 
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN
 from dicom_actors.errors import InvalidPduError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["NO_DATA_SET", "Command", "CommandElement", "CommandField", "decode_command"]
 
@@ -50,6 +54,7 @@ class CommandElement(IntEnum):
     COMMAND_FIELD = 0x0100
     MESSAGE_ID = 0x0110
     MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+    MOVE_DESTINATION = 0x0600
     PRIORITY = 0x0700
     COMMAND_DATA_SET_TYPE = 0x0800
     STATUS = 0x0900
@@ -57,6 +62,15 @@ class CommandElement(IntEnum):
     ERROR_COMMENT = 0x0902
     AFFECTED_SOP_INSTANCE_UID = 0x1000
     REQUESTED_SOP_INSTANCE_UID = 0x1001
+    EVENT_TYPE_ID = 0x1002
+    ATTRIBUTE_IDENTIFIER_LIST = 0x1005
+    ACTION_TYPE_ID = 0x1008
+    NUMBER_OF_REMAINING_SUBOPERATIONS = 0x1020
+    NUMBER_OF_COMPLETED_SUBOPERATIONS = 0x1021
+    NUMBER_OF_FAILED_SUBOPERATIONS = 0x1022
+    NUMBER_OF_WARNING_SUBOPERATIONS = 0x1023
+    MOVE_ORIGINATOR_AE_TITLE = 0x1030
+    MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,13 @@ class Command:
 
 
 _HEADER = struct.Struct("<HHL")
+_SPACE_PADDED = frozenset(
+    {
+        CommandElement.ERROR_COMMENT,
+        CommandElement.MOVE_DESTINATION,
+        CommandElement.MOVE_ORIGINATOR_AE_TITLE,
+    }
+)
 
 
 def decode_command(raw: bytes) -> Command:
@@ -181,13 +202,13 @@ def _uid(values: dict[int, bytes], *elements: CommandElement) -> str:
     return ""
 
 
-def encode_command(values: dict[int, int | str], *, has_data_set: bool) -> bytes:
+def encode_command(values: Mapping[int, int | str | bytes], *, has_data_set: bool) -> bytes:
     """Write a command set.
 
     Args:
         values: element number to value: an int is written as US, a text padded to even length
-            (UIDs with NUL, the rest with a space). Group length and Command Data Set Type are
-            added here.
+            (UIDs with NUL, the rest with a space), bytes as they are. Group length and Command
+            Data Set Type are added here.
         has_data_set: whether a data set will follow.
 
     Returns:
@@ -204,10 +225,12 @@ def encode_command(values: dict[int, int | str], *, has_data_set: bool) -> bytes
         value = values[element]
         if isinstance(value, int):
             data = value.to_bytes(2, "little")
+        elif isinstance(value, bytes):
+            data = value
         else:
             data = value.encode("ascii", "replace")
             if len(data) % 2:
-                data += b" " if element == CommandElement.ERROR_COMMENT else b"\0"
+                data += b" " if element in _SPACE_PADDED else b"\0"
         parts.append(_HEADER.pack(0, element, len(data)) + data)
     body = b"".join(parts)
     return _HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body

@@ -6,6 +6,7 @@ Whether a PDU may come at all, and what its content means, is the business of
 """
 
 from dicom_actors.pdu.decoder import decode_pdu
+from dicom_actors.pdu.description import describe_pdu
 from dicom_actors.pdu.encoder import (
     encode_p_data_header,
     encode_pdu,
@@ -74,6 +75,7 @@ __all__ = [
     "UserInformation",
     "decode_pdu",
     "describe_abort",
+    "describe_pdu",
     "describe_reject",
     "encode_p_data_header",
     "encode_pdu",

@@ -328,8 +328,8 @@ class SupervisedActor(pykka.ThreadingActor):
         """Run `handle_call` and answer; returns what else is to be done."""
         life = self._life
         life.current = reply = call.reply_to
-        if life.reason is not None:  # killed since the call was taken out: answer nobody
-            return life.reason
+        if life.reason is not None:  # killed since the call was taken out of the inbox
+            return self._answered(life.reason)
         answer = self.handle_call(call.message)
         if answer.__class__ is Stop:
             return answer

@@ -106,7 +106,9 @@ class HostilePeer:
         answer = peer.associate(called=called, calling=calling, contexts=contexts)
         if not isinstance(answer, AssociateAc):
             peer.close()
-            raise AssertionError(f"expected an A-ASSOCIATE-AC, got {answer}")
+            raise AssertionError(  # noqa: TRY004 - what came is wrong, not what was passed
+                f"expected an A-ASSOCIATE-AC, got {answer}"
+            )
         return peer
 
     def __enter__(self) -> Self:
@@ -119,9 +121,7 @@ class HostilePeer:
 
     def send(self, *parts: bytes | Pdu) -> None:
         """Send bytes, whatever they are, and PDUs, all in one write."""
-        self.socket.sendall(
-            b"".join(p if isinstance(p, bytes) else encode_pdu(p) for p in parts)
-        )
+        self.socket.sendall(b"".join(p if isinstance(p, bytes) else encode_pdu(p) for p in parts))
 
     def send_slowly(
         self,

@@ -5,6 +5,11 @@ and their fragments are the business of `dicom_actors.dimse`. Standard: PS3.8 ch
 PS3.7 annex D.
 """
 
+from dicom_actors.upper_layer.conformance import (
+    AcceptableContext,
+    acceptable_contexts,
+    describe_policy,
+)
 from dicom_actors.upper_layer.effects import (
     Aborted,
     AssociateAccepted,
@@ -53,6 +58,7 @@ from dicom_actors.upper_layer.table import Role, State
 __all__ = [
     "AbortRequest",
     "Aborted",
+    "AcceptableContext",
     "AcceptedContext",
     "AssociateAccept",
     "AssociateAccepted",
@@ -84,6 +90,8 @@ __all__ = [
     "StopArtim",
     "UpperLayer",
     "UpperLayerLimits",
+    "acceptable_contexts",
+    "describe_policy",
     "find_fault",
     "negotiate",
     "negotiated",

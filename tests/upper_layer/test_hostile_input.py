@@ -337,9 +337,7 @@ def test_a_maximum_length_without_room_for_data():
 # --- P-DATA -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "place", [(role, state) for role, state in ROUTES if state in {State.STA6}]
-)
+@pytest.mark.parametrize("place", [(role, state) for role, state in ROUTES if state is State.STA6])
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,0 +1,252 @@
+"""The layers of the package: who may import whom. Read from the sources, without importing them.
+
+One way down::
+
+    errors, config < data, pdu < upper_layer < dimse < actors, scu < archive, testing < cli
+
+``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
+``actors`` and what is above it see ``supervision``; ``archive`` uses the public interface alone;
+the four pure layers do without sockets, selectors, threads, queues, clocks and pykka. Imports
+for type checkers and imports inside functions count like all others.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = "dicom_actors"
+
+_BELOW_DIMSE = {"errors", "config", "version", "data", "pdu", "upper_layer"}
+_BELOW_ARCHIVE = {*_BELOW_DIMSE, "dimse", "supervision", "actors", "scu", "messages", "events"}
+_PUBLIC = {"", "errors", "config", "messages", "events", "version"}
+
+# What each module or package directly below `dicom_actors` may import of the others; "" is
+# `dicom_actors` itself, which has the public names.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "version": set(),
+    "config": {"errors"},
+    "data": {"errors", "config", "version"},
+    "pdu": {"errors", "config", "version"},
+    "upper_layer": _BELOW_DIMSE,
+    "dimse": _BELOW_DIMSE,
+    "supervision": set(),
+    "messages": _BELOW_ARCHIVE,
+    "events": _BELOW_ARCHIVE,
+    "actors": _BELOW_ARCHIVE,
+    "scu": _BELOW_ARCHIVE,
+    "archive": _PUBLIC,
+    "testing": {*_BELOW_ARCHIVE, "archive", ""},
+    "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},
+    "__main__": {"cli"},
+}
+PURE = {"data", "pdu", "upper_layer", "dimse"}
+# Sockets, selectors, threads, queues and clocks; what brings them along; and pykka.
+IMPURE = {
+    "_thread",
+    "asyncio",
+    "concurrent",
+    "http",
+    "multiprocessing",
+    "pykka",
+    "queue",
+    "sched",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "socketserver",
+    "ssl",
+    "subprocess",
+    "threading",
+    "time",
+    "urllib",
+}
+# What our tests use and judge by; and the one module whose purpose is one of them.
+NEVER = {"hypothesis", "pydicom", "pynetdicom", "pytest"}
+EXEMPT = {("dicom_actors.data.pydicom_bridge", "pydicom")}
+
+
+def imports_of(name: str, source: str, *, is_package: bool) -> list[tuple[int, str, str]]:
+    """Return (line, module, name imported from it or "") for each import in a source."""
+    found = []
+    parents = name.split(".") if is_package else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                base = parents[: len(parents) - node.level + 1]
+                module = ".".join([*base, module] if module else base)
+            found += [(node.lineno, module, alias.name) for alias in node.names]
+    return found
+
+
+def unit_of(module: str, imported: str) -> str:
+    """Return which part of the package an import is from; "" is the package itself."""
+    parts = module.split(".")
+    if len(parts) > 1:
+        return parts[1]
+    return imported if imported in MAY_IMPORT else ""
+
+
+def violations(sources: dict[str, str], packages: set[str]) -> list[str]:
+    """Return what breaks the rules.
+
+    Args:
+        sources: the text of each module, by its dotted name.
+        packages: those of the names that are packages (an ``__init__.py``).
+    """
+    found = []
+    for name, source in sorted(sources.items()):
+        unit = name.split(".")[1] if "." in name else ""
+        if unit and unit not in MAY_IMPORT:
+            found.append(f"{name}: {unit} has no place in the layers")
+            continue
+        for line, module, imported in imports_of(name, source, is_package=name in packages):
+            top = module.split(".")[0]
+            where = f"{name}, line {line}"
+            if top in NEVER and (name, top) not in EXEMPT:
+                found.append(f"{where}: the package must not import {top}")
+            if unit in PURE and top in IMPURE:
+                found.append(f"{where}: {unit} must not import {top}")
+            if top == PACKAGE and unit:
+                other = unit_of(module, imported)
+                if other != unit and other not in MAY_IMPORT[unit]:
+                    found.append(f"{where}: {unit} must not import {other or PACKAGE}")
+    return found
+
+
+def read_package() -> tuple[dict[str, str], set[str]]:
+    sources, packages = {}, set()
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        sources[name] = path.read_text("utf-8")
+        if is_package:
+            packages.add(name)
+    return sources, packages
+
+
+def test_the_package_keeps_to_its_layers():
+    sources, packages = read_package()
+
+    assert {"dicom_actors", "dicom_actors.errors", "dicom_actors.pdu"} <= set(sources)
+    assert violations(sources, packages) == []
+
+
+# --- the checker itself -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("dicom_actors.data.tag", "import struct\nfrom dicom_actors.errors import DecodeError"),
+        ("dicom_actors.pdu.decoder", "from dicom_actors.pdu.header import decode_header"),
+        ("dicom_actors.pdu.decoder", "from .header import decode_header"),
+        ("dicom_actors.pdu", "from . import header\nfrom .header import decode_header"),
+        ("dicom_actors.upper_layer.machine", "from dicom_actors import pdu, errors"),
+        ("dicom_actors.dimse.x", "from ..upper_layer import UpperLayer\nimport dicom_actors.data"),
+        ("dicom_actors.supervision.inbox", "import selectors, threading, pykka, time"),
+        ("dicom_actors.actors.endpoint", "from dicom_actors.supervision import Supervisor"),
+        ("dicom_actors.actors.mover", "from dicom_actors.scu import connect"),
+        ("dicom_actors.archive.store", "from dicom_actors import DataSet, messages, errors"),
+        ("dicom_actors.testing.peer", "from dicom_actors import connect\nimport socket"),
+        ("dicom_actors.cli.main", "from dicom_actors.testing import FaultyProxy"),
+        ("dicom_actors", "from dicom_actors.actors import Endpoint"),
+        ("dicom_actors.data.pydicom_bridge", "import pydicom"),
+        ("dicom_actors.__main__", "from dicom_actors.cli.main import main"),
+    ],
+)
+def test_good_imports(name, source):
+    assert violations({name: source}, {"dicom_actors", "dicom_actors.pdu"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("errors", "import dicom_actors.config", "errors must not import config"),
+        ("config", "from dicom_actors.data import DataSet", "config must not import data"),
+        ("data.tag", "from dicom_actors.pdu import Pdv", "data must not import pdu"),
+        ("pdu.items", "from dicom_actors.data.tag import Tag", "pdu must not import data"),
+        ("pdu.items", "from ..data import tag", "pdu must not import data"),
+        ("pdu.items", "from .. import data", "pdu must not import data"),
+        ("pdu.items", "from dicom_actors import data", "pdu must not import data"),
+        ("pdu.items", "from dicom_actors import Endpoint", "pdu must not import dicom_actors"),
+        ("pdu.items", "import dicom_actors", "pdu must not import dicom_actors"),
+        ("pdu.x", "from dicom_actors.upper_layer import x", "pdu must not import upper_layer"),
+        ("upper_layer.x", "import dicom_actors.dimse.x", "upper_layer must not import dimse"),
+        ("dimse.x", "from dicom_actors.actors import x", "dimse must not import actors"),
+        ("dimse.x", "from dicom_actors import messages", "dimse must not import messages"),
+        ("dimse.x", "from dicom_actors.supervision import x", "dimse must not import supervision"),
+        ("supervision.x", "from dicom_actors.data import x", "supervision must not import data"),
+        (
+            "supervision.x",
+            "from dicom_actors.errors import x",
+            "supervision must not import errors",
+        ),
+        ("actors.x", "from dicom_actors.cli import x", "actors must not import cli"),
+        ("actors.x", "from dicom_actors.testing import x", "actors must not import testing"),
+        ("scu.x", "from dicom_actors.archive import x", "scu must not import archive"),
+        ("archive.x", "from dicom_actors.actors import x", "archive must not import actors"),
+        ("archive.x", "from dicom_actors.data import x", "archive must not import data"),
+        ("testing.x", "from dicom_actors.cli import x", "testing must not import cli"),
+        ("__main__", "from dicom_actors.actors import x", "__main__ must not import actors"),
+        ("brand_new", "", "brand_new has no place in the layers"),
+        ("brand_new.x", "import os", "brand_new has no place in the layers"),
+        ("cli.main", "import pydicom.dataset", "the package must not import pydicom"),
+        ("data.pydicom_bridge", "import pynetdicom", "the package must not import pynetdicom"),
+        ("testing.x", "from pynetdicom import AE", "the package must not import pynetdicom"),
+        *[
+            (f"{layer}.x", f"import {module}", f"{layer} must not import {module}")
+            for layer in sorted(PURE)
+            for module in ("socket", "selectors", "select", "threading", "queue", "time", "pykka")
+        ],
+        ("data.x", "from time import monotonic", "data must not import time"),
+        ("data.x", "from concurrent.futures import Future", "data must not import concurrent"),
+        ("dimse.x", "import os, socket as s", "dimse must not import socket"),
+        ("pdu.x", "def f():\n    import threading", "pdu must not import threading"),
+        (
+            "pdu.x",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket",
+            "pdu must not import socket",
+        ),
+        ("pdu.x", "try:\n    import time\nexcept ImportError:\n    pass", "must not import time"),
+    ],
+)
+def test_bad_imports(name, source, message):
+    (found,) = violations({f"dicom_actors.{name}": source}, set())
+
+    assert message in found
+    assert found.startswith(f"dicom_actors.{name}")
+
+
+def test_a_bad_import_is_found_at_its_line():
+    source = "import struct\n\n\ndef f():\n    from dicom_actors.cli import main\n"
+
+    assert violations({"dicom_actors.dimse.deep.x": source}, set()) == [
+        "dicom_actors.dimse.deep.x, line 5: dimse must not import cli"
+    ]
+
+
+def test_relative_imports_in_a_package_count_from_the_package():
+    source = "from .x import y\nfrom ..data import z"
+
+    assert violations({"dicom_actors.pdu": source}, {"dicom_actors.pdu"}) == [
+        "dicom_actors.pdu, line 2: pdu must not import data"
+    ]
+
+
+def test_the_layers_are_one_way():
+    # Within a tier packages may see each other; nothing imports what may import it from above.
+    same_tier = [{"actors", "scu", "messages", "events"}]
+    for unit, others in MAY_IMPORT.items():
+        for other in others - {"", unit}:
+            if not any({unit, other} <= tier for tier in same_tier):
+                assert unit not in MAY_IMPORT[other], f"{unit} and {other} may import each other"
