@@ -17,6 +17,8 @@ from dicom_actors.errors import ConfigurationError
 if TYPE_CHECKING:
     import ssl
 
+    from dicom_actors.tls import TlsConfig
+
 __all__ = ["EndpointConfig"]
 
 KIB: Final = 1024
@@ -79,7 +81,7 @@ class EndpointConfig:
             ``None`` takes every abstract syntax a peer proposes as a storage class.
         transfer_syntaxes: transfer syntax UIDs for storage, most preferred first; None: all known,
             what needs no conversion first.
-        tls: an ``ssl.SSLContext`` for server side TLS; None: plain TCP.
+        tls: a `TlsConfig` or a server's ``ssl.SSLContext``; None: plain TCP.
     """
 
     ae_title: str | None = None
@@ -106,7 +108,7 @@ class EndpointConfig:
     max_elements: int = 10_000_000
     storage_sop_classes: Sequence[str] | None = ()
     transfer_syntaxes: Sequence[str] | None = None
-    tls: ssl.SSLContext | None = None
+    tls: TlsConfig | ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         """Check every setting.

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pykka import ActorRef
+
+    from dicom_actors.tls import TlsConfig
 
     EventHandler = Callable[[Any], Any] | ActorRef[Any]
     EventHandlers = Mapping[str, EventHandler] | Iterable[tuple[str, EventHandler]]
@@ -20,12 +23,17 @@ if TYPE_CHECKING:
 __all__ = [
     "AbortAssociation",
     "AssociationInfo",
+    "Drain",
+    "DrainReport",
     "EndpointStatus",
     "GetStatus",
     "GetTree",
     "ListAssociations",
+    "Resume",
     "SetHandlers",
+    "SetTls",
     "Subscribe",
+    "Suspend",
     "TreeNode",
     "Unsubscribe",
 ]
@@ -47,6 +55,33 @@ class GetTree:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspend:
+    """Accept no more connections; those that are open go on. Twice is fine. Answers None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Accept connections again, on the same port. Twice is fine.
+
+    Answers None, or raises `TransportError` if the port was taken meanwhile; then it stays
+    suspended.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Suspend, let the open associations finish, and abort what is left after `deadline`.
+
+    Answers a `DrainReport` when it is over. The endpoint stays suspended.
+
+    Attributes:
+        deadline: seconds from now, 0 or more.
+    """
+
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
 class SetHandlers:
     """Replace the event handlers; messages that are not yet dispatched get the new ones.
 
@@ -55,6 +90,16 @@ class SetHandlers:
     """
 
     event_handlers: EventHandlers
+
+
+@dataclass(frozen=True, slots=True)
+class SetTls:
+    """Use other certificates for the connections that come from now on; nobody is dropped.
+
+    Answers None, or raises `ConfigurationError` and keeps the old ones.
+    """
+
+    tls: TlsConfig | ssl.SSLContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +136,7 @@ class EndpointStatus:
     Attributes:
         host: the address that the endpoint is bound to.
         port: the port that it is bound to, also where 0 was asked for.
-        state: ``"running"``.
+        state: ``"running"``, ``"suspended"`` or ``"draining"``.
         associations: open connections.
         restarts: restarts of Association actors since the start.
         associations_opened: connections since the start.
@@ -107,6 +152,19 @@ class EndpointStatus:
     associations_opened: int
     requests: int
     disowned_handlers: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrainReport:
+    """What `Drain` answers.
+
+    Attributes:
+        finished: how many associations ended by themselves.
+        cut: those that were aborted at the deadline.
+    """
+
+    finished: int
+    cut: tuple[AssociationInfo, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +184,9 @@ class AssociationInfo:
         implementation_version_name: the peer's; empty if it gave none.
         requests: requests answered so far.
         restarts: restarts of its Association actor.
+        is_secure: whether it is under TLS.
+        peer_certificate: the peer's certificate as `ssl.SSLSocket.getpeercert` gives it; None
+            without TLS, empty if the peer gave none.
     """
 
     id: int
@@ -140,6 +201,8 @@ class AssociationInfo:
     implementation_version_name: str = ""
     requests: int = 0
     restarts: int = 0
+    is_secure: bool = False
+    peer_certificate: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

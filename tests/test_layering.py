@@ -5,9 +5,10 @@ One way down::
     errors, config < data, pdu < upper_layer < dimse < actors, scu < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
-``actors`` and what is above it see ``supervision``; ``archive`` uses the public interface alone;
-the four pure layers do without sockets, selectors, threads, queues, clocks and pykka. Imports
-for type checkers and imports inside functions count like all others.
+``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
+and what is above it; ``archive`` uses the public interface alone; the four pure layers do without
+sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
+functions count like all others.
 """
 
 from __future__ import annotations
@@ -21,15 +22,25 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "dicom_actors"
 
 _BELOW_DIMSE = {"errors", "config", "version", "data", "pdu", "upper_layer"}
-_BELOW_ARCHIVE = {*_BELOW_DIMSE, "dimse", "supervision", "actors", "scu", "messages", "events"}
-_PUBLIC = {"", "errors", "config", "messages", "events", "version"}
+_BELOW_ARCHIVE = {
+    *_BELOW_DIMSE,
+    "tls",
+    "dimse",
+    "supervision",
+    "actors",
+    "scu",
+    "messages",
+    "events",
+}
+_PUBLIC = {"", "errors", "tls", "config", "messages", "events", "version"}
 
 # What each module or package directly below `dicom_actors` may import of the others; "" is
 # `dicom_actors` itself, which has the public names.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
-    "config": {"errors"},
+    "tls": {"errors"},
+    "config": {"errors", "tls"},
     "data": {"errors", "config", "version"},
     "pdu": {"errors", "config", "version"},
     "upper_layer": _BELOW_DIMSE,
@@ -66,9 +77,12 @@ IMPURE = {
     "time",
     "urllib",
 }
-# What our tests use and judge by; and the one module whose purpose is one of them.
+# What our tests use and judge by; and the modules whose purpose is one of them.
 NEVER = {"hypothesis", "pydicom", "pynetdicom", "pytest"}
-EXEMPT = {("dicom_actors.data.pydicom_bridge", "pydicom")}
+EXEMPT = {
+    ("dicom_actors.data.pydicom_bridge", "pydicom"),
+    ("dicom_actors.testing.pytest_plugin", "pytest"),
+}
 
 
 def imports_of(name: str, source: str, *, is_package: bool) -> list[tuple[int, str, str]]:
@@ -180,6 +194,7 @@ def test_good_imports(name, source):
         ("pdu.items", "from dicom_actors import data", "pdu must not import data"),
         ("pdu.items", "from dicom_actors import Endpoint", "pdu must not import dicom_actors"),
         ("pdu.items", "import dicom_actors", "pdu must not import dicom_actors"),
+        ("dimse.x", "from dicom_actors.tls import x", "dimse must not import tls"),
         ("pdu.x", "from dicom_actors.upper_layer import x", "pdu must not import upper_layer"),
         ("upper_layer.x", "import dicom_actors.dimse.x", "upper_layer must not import dimse"),
         ("dimse.x", "from dicom_actors.actors import x", "dimse must not import actors"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_actors.actors.connection_record import Phase, Stage
+from dicom_actors.actors.connection_record import Phase
+from dicom_actors.actors.in_flight import Stage
 from dicom_actors.dimse import CommandField
 from dicom_actors.upper_layer import find_fault
 

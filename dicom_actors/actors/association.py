@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors import events
 from dicom_actors.actors.admission import admit
 from dicom_actors.actors.adoption import why_not_adoptable
+from dicom_actors.actors.alarm import Alarm
 from dicom_actors.actors.association_info import association_info
-from dicom_actors.actors.connection_record import Outcome, Phase, StaleIncarnation
+from dicom_actors.actors.connection_record import Phase, StaleIncarnation
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.request_flow import RequestFlow
 from dicom_actors.actors.signals import (
@@ -60,12 +61,13 @@ from dicom_actors.upper_layer import (
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Sequence
 
     from dicom_actors.actors.connection_record import ConnectionRecord
     from dicom_actors.actors.endpoint_kernel import EndpointKernel
+    from dicom_actors.actors.in_flight import Outcome
     from dicom_actors.pdu import AssociateRq, Pdv
-    from dicom_actors.supervision import Timer
     from dicom_actors.upper_layer import Effect, Negotiated
 
 __all__ = ["Association"]
@@ -91,8 +93,7 @@ class Association(SupervisedActor):
         self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
         self._flow: RequestFlow
         self._acceptance: AssociateAc | None = None
-        self._timer: Timer | None = None
-        self._timer_at: float | None = None
+        self._alarm = Alarm(kernel.timers, record.deadlines, self.actor_ref)
         self._release_length = 0
         self._is_discarding = False
         self._is_over = False
@@ -121,12 +122,49 @@ class Association(SupervisedActor):
         if record.is_closed:
             self._over("connection lost")
             return
-        self._sockets.register(record.socket, token=record.id)
-        if record.is_first_incarnation:
-            self._carry_out(self._machine.connected())
+        if self._kernel.tls is not None and not record.transport.is_handshaken:
+            self._begin_tls(self._kernel.tls)
         else:
-            self._take_over()
-        self._arm_timer()
+            self._sockets.register(record.transport.socket, token=record.id)
+            if record.is_first_incarnation:
+                self._carry_out(self._machine.connected())
+            else:
+                self._take_over()
+        if not self._is_over:
+            self._alarm.set()
+
+    def _begin_tls(self, context: ssl.SSLContext) -> None:
+        record, kernel = self._record, self._kernel
+        if (
+            record.transport.is_secure
+        ):  # the handshake crashed, and there is no way to begin it anew
+            self._over("connection lost", "TLS")
+            return
+        record.deadlines.artim = None  # it starts when the transport is there (PS3.8 9.1.5)
+        record.deadlines.handshake = kernel.clock.monotonic() + kernel.config.handshake_timeout
+        try:
+            record.start_tls(self._epoch, context)
+        except OSError as error:
+            self._over("connection lost", f"TLS: {_cause(error)}")
+            return
+        self._sockets.register(record.transport.socket, token=record.id)
+        self._go_on_with_tls()
+
+    def _go_on_with_tls(self) -> None:
+        record = self._record
+        try:
+            waits_for = record.handshake(self._epoch)
+        except (OSError, ValueError) as error:
+            self._over("connection lost", f"TLS: {_cause(error)}")
+            return
+        if waits_for == "done":
+            record.deadlines.handshake = None
+            self._sockets.modify(record.transport.socket)
+            self._carry_out(self._machine.connected())
+            self._read()  # what came with the last message of the handshake
+        else:
+            write = waits_for == "write"
+            self._sockets.modify(record.transport.socket, read=not write, write=write)
 
     def _take_over(self) -> None:
         record = self._record
@@ -144,7 +182,7 @@ class Association(SupervisedActor):
 
     def terminate(self, reason: ExitReason) -> None:
         """Abort the association if the whole endpoint ends; a crash leaves all to the record."""
-        self._cancel_timer()
+        self._alarm.cancel()
         if self._is_over or reason.kind != "shutdown":
             return
         record = self._record
@@ -159,7 +197,7 @@ class Association(SupervisedActor):
     def _wait_for_end(self) -> None:
         # A socket that is closed with unread input sends a reset, which would destroy the
         # A-ABORT on its way (PS3.8 9.3.8 wants it read).
-        connection = self._record.socket
+        connection = self._record.transport.socket
         connection.settimeout(_FAREWELL_SECONDS)
         deadline = self._kernel.clock.monotonic() + _FAREWELL_SECONDS
         while connection.recv(65536) and self._kernel.clock.monotonic() < deadline:
@@ -197,12 +235,15 @@ class Association(SupervisedActor):
     def _after_message(self) -> None:
         if not self._is_over:
             self._try_release()
-            self._arm_timer()
+            self._alarm.set()
 
     # --- input -------------------------------------------------------------------------------
 
     def _on_socket(self, ready: SocketReady) -> None:
         if self._is_over:
+            return
+        if self._record.deadlines.handshake is not None:
+            self._go_on_with_tls()
             return
         if ready.writable:
             self._send_more()
@@ -230,7 +271,7 @@ class Association(SupervisedActor):
             return
         if not self._is_discarding:
             self._carry_out(self._machine.receive_eof())
-        self._over("connection lost", "" if error is None else str(error.strerror or error))
+        self._over("connection lost", "" if error is None else _cause(error))
 
     def _consume(self) -> None:
         """Handle the whole PDUs that are there, as far as requests may be taken."""
@@ -275,7 +316,7 @@ class Association(SupervisedActor):
             # A sender under Nagle's algorithm waits for our acknowledgement between a command
             # and its data set; the system forgets this setting by itself.
             with contextlib.suppress(OSError):
-                record.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+                record.transport.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
     def _carry_out_input(self, effects: Sequence[Effect], consumed: int) -> None:
         first = effects[0] if effects else None
@@ -443,29 +484,18 @@ class Association(SupervisedActor):
         wish = (read, record.has_output)
         if wish != self._watched:
             self._watched = wish
-            self._sockets.modify(record.socket, read=read, write=record.has_output)
+            self._sockets.modify(record.transport.socket, read=read, write=record.has_output)
 
     # --- time --------------------------------------------------------------------------------
 
-    def _arm_timer(self) -> None:
-        earliest = self._record.deadlines.earliest()
-        if earliest is None or (self._timer_at is not None and self._timer_at <= earliest):
-            return  # a timer that is early only looks at the clock
-        self._cancel_timer()
-        self._timer_at = earliest
-        self._timer = self._kernel.timers.send_at(earliest, self.actor_ref, DeadlineReached())
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = self._timer_at = None
-
     def _on_deadline(self) -> None:
-        self._timer = self._timer_at = None
+        self._alarm.went_off()
         if self._is_over:
             return
         deadlines, now = self._record.deadlines, self._kernel.clock.monotonic()
-        if deadlines.artim is not None and deadlines.artim <= now:
+        if deadlines.handshake is not None and deadlines.handshake <= now:
+            self._over("timed out", "TLS handshake")
+        elif deadlines.artim is not None and deadlines.artim <= now:
             deadlines.artim = None
             self._over("timed out", "the peer did not close, or asked for nothing")
         elif deadlines.write is not None and deadlines.write <= now:
@@ -527,8 +557,8 @@ class Association(SupervisedActor):
         self._is_over = True
         self._note_end(reason, detail)
         record, kernel = self._record, self._kernel
-        self._cancel_timer()
-        self._sockets.unregister(self._record.socket)
+        self._alarm.cancel()
+        self._sockets.unregister(self._record.transport.socket)
         kernel.remove_connection(record)
         if record.handler is not None and kernel.association_supervisor is not None:
             cast(kernel.association_supervisor, EndHandler(record))
@@ -538,3 +568,7 @@ class Association(SupervisedActor):
                     association_info(record), record.end_reason, record.end_detail, record.answered
                 )
             )
+
+
+def _cause(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

@@ -44,4 +44,6 @@ def association_info(record: ConnectionRecord) -> AssociationInfo:
         ),
         requests=record.answered,
         restarts=record.restarts,
+        is_secure=record.transport.is_handshaken,
+        peer_certificate=record.transport.peer_certificate,
     )

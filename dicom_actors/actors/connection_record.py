@@ -12,39 +12,31 @@ replaced as a whole.
 
 from __future__ import annotations
 
-import errno
-import socket
-from collections import deque
-from dataclasses import dataclass, replace
-from enum import Enum, IntEnum
+from dataclasses import replace
+from enum import Enum
 from itertools import count
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dicom_actors.actors.deadlines import Deadlines
+from dicom_actors.actors.in_flight import Request, Stage
 from dicom_actors.actors.input_buffer import InputBuffer
+from dicom_actors.actors.transport import Transport
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from collections.abc import Iterable
 
+    from dicom_actors.actors.in_flight import Outcome
     from dicom_actors.actors.input_buffer import BufferPool
-    from dicom_actors.actors.receiver import ReceivedObject, Receiver
-    from dicom_actors.dimse import Command, Partial
-    from dicom_actors.pdu import AssociateRq, Reject
+    from dicom_actors.actors.receiver import Receiver
+    from dicom_actors.dimse import Partial
+    from dicom_actors.pdu import AssociateRq
     from dicom_actors.supervision import SupervisedRef
     from dicom_actors.upper_layer import Negotiated
 
-__all__ = [
-    "ConnectionRecord",
-    "Outcome",
-    "Phase",
-    "Request",
-    "Stage",
-    "StaleIncarnation",
-]
-
-_IOV_MAX = 512
-_WOULD_BLOCK = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
+__all__ = ["ConnectionRecord", "Phase", "StaleIncarnation"]
 
 
 class StaleIncarnation(Exception):
@@ -58,55 +50,6 @@ class Phase(Enum):
     CORE = "core"
     DISPATCH = "dispatch"
     REPLY = "reply"
-
-
-class Stage(IntEnum):
-    """How far a request has come."""
-
-    QUEUED = 1
-    DISPATCHED = 2
-    RUNNING = 3
-    FINISHED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a request is to be answered with.
-
-    Attributes:
-        status: the status code.
-        comment: the Error Comment.
-        reject: for an association request: the rejection, None to accept.
-    """
-
-    status: int = 0
-    comment: str = ""
-    reject: Reject | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A complete request that is not answered yet.
-
-    Attributes:
-        serial: its number on this connection; never used twice, unlike Message IDs.
-        service: the name of its handler, as ``"cstore"``.
-        context_id: its presentation context; 0 for an association request.
-        command: its command set; None for an association request.
-        received: its data set; None if it has none.
-        stage: how far it has come.
-        began: monotonic seconds at which it was complete.
-        outcome: what to answer, from stage FINISHED on.
-    """
-
-    serial: int
-    service: str
-    context_id: int
-    command: Command | None
-    received: ReceivedObject | None
-    began: float
-    stage: Stage = Stage.QUEUED
-    outcome: Outcome | None = None
 
 
 class ConnectionRecord:
@@ -131,7 +74,7 @@ class ConnectionRecord:
         self.id = record_id
         self.peer = peer
         self.since = since
-        self.socket = connection
+        self.transport = Transport(connection)
         self.phase = Phase.WAITING
         self.restarts = 0
         self.answered = 0
@@ -154,8 +97,6 @@ class ConnectionRecord:
         self._requests: tuple[Request, ...] = ()
         self._cancelled: frozenset[int] = frozenset()
         self._serials = count(1)
-        self._output: deque[memoryview] = deque()
-        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"connection {self.id}"
@@ -193,6 +134,20 @@ class ConnectionRecord:
         if epoch != self._epoch:
             raise StaleIncarnation(f"connection {self.id}: epoch {epoch}, now {self._epoch}")
 
+    # --- TLS ---------------------------------------------------------------------------------
+
+    def start_tls(self, epoch: int, context: ssl.SSLContext) -> None:
+        """See `Transport.start_tls`."""
+        with self._lock:
+            self._check(epoch)
+            self.transport.start_tls(context)
+
+    def handshake(self, epoch: int) -> Literal["done", "read", "write"]:
+        """See `Transport.handshake`."""
+        with self._lock:
+            self._check(epoch)
+            return self.transport.handshake()
+
     # --- input -------------------------------------------------------------------------------
 
     def receive(self, epoch: int) -> int | None:
@@ -206,13 +161,9 @@ class ConnectionRecord:
         """
         with self._lock:
             self._check(epoch)
-            if self._is_closed:
-                return 0
-            try:
-                length = self.socket.recv_into(self._input.room())
-            except (BlockingIOError, InterruptedError):
-                return None
-            self._input.received(length)
+            length = self.transport.receive_into(self._input.room())
+            if length:
+                self._input.received(length)
             return length
 
     @property
@@ -396,7 +347,6 @@ class ConnectionRecord:
         """
         with self._lock:
             self._check(epoch)
-            self._output.extend(memoryview(part) for part in buffers if len(part))
             self._input.consume(consumed)
             if negotiated is not None:
                 self.negotiated = negotiated
@@ -405,60 +355,35 @@ class ConnectionRecord:
                 self.answered += answered.command is not None
                 self._requests = tuple(r for r in self._requests if r is not answered)
                 self._cancelled -= {serial}
-            return self._flush()
+            return self.transport.send(buffers)
 
     def flush(self, epoch: int) -> bool:
         """Send what `send` kept. Returns whether all of it went out. Raises OSError as it does."""
         with self._lock:
             self._check(epoch)
-            return self._flush()
+            return self.transport.flush()
 
     @property
     def has_output(self) -> bool:
         """Whether bytes wait to be sent."""
-        return bool(self._output)
-
-    def _flush(self) -> bool:
-        output = self._output
-        while output and not self._is_closed:
-            try:
-                parts = list(output) if len(output) <= _IOV_MAX else list(output)[:_IOV_MAX]
-                sent = self._write(parts)
-            except OSError as error:
-                if error.errno in _WOULD_BLOCK:
-                    return False
-                raise
-            while sent and sent >= len(output[0]):
-                sent -= len(output.popleft())
-            if sent:
-                output[0] = output[0][sent:]
-        return True
-
-    def _write(self, parts: list[memoryview]) -> int:
-        if len(parts) == 1:
-            return self.socket.send(parts[0])
-        return self.socket.sendmsg(parts)
+        return self.transport.has_output
 
     # --- the end -----------------------------------------------------------------------------
 
     @property
     def _is_over(self) -> bool:
-        return self._is_closed or self.is_ending
+        return self.transport.is_closed or self.is_ending
 
     @property
     def is_closed(self) -> bool:
         """Whether the socket is closed."""
-        return self._is_closed
+        return self.transport.is_closed
 
     def stop_sending(self, epoch: int) -> None:
-        """Say that nothing more will be sent, so that closing does not destroy what was."""
+        """See `Transport.stop_sending`."""
         with self._lock:
             self._check(epoch)
-            if not self._is_closed:
-                try:
-                    self.socket.shutdown(socket.SHUT_WR)
-                except OSError:
-                    return  # the peer was faster
+            self.transport.stop_sending()
 
     def close(self) -> bool:
         """Close the socket, once; whoever calls.
@@ -467,19 +392,17 @@ class ConnectionRecord:
             Whether this call did it.
         """
         with self._lock:
-            if self._is_closed:
+            if self.transport.is_closed:
                 return False
-            self._is_closed = True
             self._epoch += 1
-            self.socket.close()
+            self.transport.close()
             self._input.clear()
-            self._output.clear()
             leftovers, self._requests = self._requests, ()
             receiver, self.receiver = self.receiver, None
         if receiver is not None:
             receiver.abandon()
         for request in leftovers:
-            # The handler that still reads a spool file holds it open or is told by `begin`.
+            # A handler that runs discards its spool file itself.
             if request.received is not None and request.stage is not Stage.RUNNING:
                 request.received.discard()
         return True

@@ -13,6 +13,7 @@ class Deadlines:
     """The deadlines of one connection.
 
     Attributes:
+        handshake: TLS must be established.
         artim: the A-ASSOCIATE-RQ must have come, or the peer must have closed (PS3.8 9.1.5).
         pdu: the PDU that has begun must be complete.
         idle: any PDU must have come.
@@ -21,13 +22,14 @@ class Deadlines:
         handler: the running handler must have returned.
     """
 
-    __slots__ = ("artim", "handler", "idle", "message", "pdu", "write")
+    __slots__ = ("artim", "handler", "handshake", "idle", "message", "pdu", "write")
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Await nothing."""
+        self.handshake: float | None = None
         self.artim: float | None = None
         self.pdu: float | None = None
         self.idle: float | None = None
@@ -41,6 +43,7 @@ class Deadlines:
             (
                 deadline
                 for deadline in (
+                    self.handshake,
                     self.artim,
                     self.pdu,
                     self.idle,

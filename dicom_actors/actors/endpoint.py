@@ -7,8 +7,7 @@ nothing and runs no user code.
 from __future__ import annotations
 
 import functools
-import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors import messages
 from dicom_actors.actors.association_info import association_info
@@ -18,7 +17,14 @@ from dicom_actors.actors.event_bus import EventBus, deliver_events
 from dicom_actors.actors.fault_points import FaultPoints
 from dicom_actors.actors.handler_table import HandlerTable
 from dicom_actors.actors.listener import Listener
-from dicom_actors.actors.signals import AbortNow, ArmCrashPoint, GetKernel
+from dicom_actors.actors.listening_socket import listen
+from dicom_actors.actors.signals import (
+    AbortNow,
+    ArmCrashPoint,
+    DrainDeadline,
+    Drained,
+    GetKernel,
+)
 from dicom_actors.actors.tree import tree_of
 from dicom_actors.config import EndpointConfig
 from dicom_actors.errors import ConfigurationError, TransportError
@@ -32,12 +38,21 @@ from dicom_actors.supervision import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     from dicom_actors.messages import EventHandlers
-    from dicom_actors.supervision import ExitReason, SupervisedRef
+    from dicom_actors.supervision import ExitReason, Reply, SupervisedRef, Timer
+    from dicom_actors.tls import TlsConfig
 
 __all__ = ["Endpoint"]
 
-_BACKLOG = 1024
+
+class _Drain(NamedTuple):
+    """A drain under way: who waits for its end, its timer, with how many connections it began."""
+
+    reply: Reply
+    timer: Timer
+    connections: int
 
 
 class Endpoint(Supervisor):
@@ -72,7 +87,9 @@ class Endpoint(Supervisor):
         self._host = host
         self._handlers = HandlerTable(event_handlers)
         self._config = EndpointConfig() if config is None else config
-        self._listening_socket: socket.socket | None = None
+        self._tls = None if self._config.tls is None else _server_context(self._config.tls)
+        self._address = (host, port)
+        self._drain_in_progress: _Drain | None = None
         self._kernel: EndpointKernel
 
     if TYPE_CHECKING:
@@ -95,13 +112,11 @@ class Endpoint(Supervisor):
         Raises:
             TransportError: the port cannot be bound.
         """
-        self._listening_socket = _listen(self._host, self._port)
-        self._kernel = EndpointKernel(
-            self._config,
-            self._handlers,
-            self._listening_socket,
-            self.system,
-        )
+        listening_socket = listen(self._host, self._port)
+        self._address = listening_socket.getsockname()[:2]
+        self._kernel = EndpointKernel(self._config, self._handlers, listening_socket, self.system)
+        self._kernel.endpoint = self.actor_ref
+        self._kernel.tls = self._tls
         # Start order. A Listener that crashes drops nobody; when the AssociationSupervisor does,
         # the Listener starts again after it. Stopping in reverse refuses new peers first.
         children = (
@@ -122,8 +137,8 @@ class Endpoint(Supervisor):
     def terminate(self, reason: ExitReason) -> None:
         """Close what is left once the children are down."""
         super().terminate(reason)
-        if self._listening_socket is not None:
-            self._listening_socket.close()
+        if self._kernel.listening_socket is not None:
+            self._kernel.listening_socket.close()
         for record in self._kernel.connections:
             self._kernel.remove_connection(record)
         deliver_events(self._kernel)
@@ -140,11 +155,19 @@ class Endpoint(Supervisor):
                 return tree_of(self)
             case messages.SetHandlers(event_handlers):
                 return self._set_handlers(event_handlers)
+            case messages.SetTls(tls):
+                return self._set_tls(tls)
             case messages.Subscribe(ref, kinds):
                 kernel.subscribe(ref, frozenset(kinds))
                 return None
             case messages.Unsubscribe(ref):
                 return kernel.unsubscribe(ref)
+            case messages.Suspend():
+                return self._suspend()
+            case messages.Resume():
+                return self._resume()
+            case messages.Drain(deadline):
+                return self._drain(deadline)
             case messages.AbortAssociation(number):
                 return self._abort(number)
             case GetKernel():
@@ -155,12 +178,16 @@ class Endpoint(Supervisor):
 
     def _status(self) -> messages.EndpointStatus:
         kernel = self._kernel
-        host, port = kernel.listening_socket.getsockname()[:2]
+        host, port = self._address
         connections = kernel.connections
+        if kernel.is_draining:
+            state = "draining"
+        else:
+            state = "suspended" if kernel.listening_socket is None else "running"
         return messages.EndpointStatus(
             host=host,
             port=port,
-            state="running",
+            state=state,
             associations=len(connections),
             restarts=kernel.restarts + sum(record.restarts for record in connections),
             associations_opened=kernel.opened,
@@ -168,11 +195,89 @@ class Endpoint(Supervisor):
             disowned_handlers=self.system.disowned,
         )
 
+    # --- suspend, resume, drain ----------------------------------------------------------------
+
+    def handle_cast(self, message: Any) -> Any:
+        """Finish draining when the last connection is over. Runs in the Endpoint's thread."""
+        if isinstance(message, Drained):
+            if not self._kernel.connections:
+                self._end_drain(())
+            return None
+        return super().handle_cast(message)
+
+    def handle_info(self, message: Any) -> Any:
+        """Finish draining when its time is over. Runs in the Endpoint's thread."""
+        if isinstance(message, DrainDeadline):
+            self._cut()
+            return None
+        return super().handle_info(message)
+
+    def _suspend(self) -> None:
+        kernel = self._kernel
+        if kernel.listening_socket is None:
+            return
+        self.terminate_child("listener")
+        kernel.listening_socket.close()
+        kernel.listening_socket = None
+        for record in kernel.connections:
+            if record.association is None:  # it has said nothing yet, so it is none
+                kernel.remove_connection(record)
+
+    def _resume(self) -> None:
+        kernel = self._kernel
+        self._end_drain(())
+        if kernel.listening_socket is not None:
+            return
+        try:
+            kernel.listening_socket = listen(self._host, self._address[1])
+        except TransportError as error:
+            self.defer_reply().fail(error)
+            return
+        self.restart_child("listener")
+
+    def _drain(self, deadline: float) -> messages.DrainReport | None:
+        kernel = self._kernel
+        self._end_drain(())
+        self._suspend()
+        kernel.is_draining = True
+        if not kernel.connections:
+            kernel.is_draining = False
+            return messages.DrainReport(0, ())
+        timer = self.system.timers.send_after(deadline, self.actor_ref, DrainDeadline())
+        self._drain_in_progress = _Drain(self.defer_reply(), timer, len(kernel.connections))
+        return None
+
+    def _cut(self) -> None:
+        cut = []
+        for record in self._kernel.connections:
+            cut.append(association_info(record))
+            self._abort(record.id)
+        self._end_drain(tuple(cut))
+
+    def _end_drain(self, cut: tuple[messages.AssociationInfo, ...]) -> None:
+        drain, self._drain_in_progress = self._drain_in_progress, None
+        self._kernel.is_draining = False
+        if drain is not None:
+            drain.timer.cancel()
+            left = len(self._kernel.connections)
+            drain.reply.set(messages.DrainReport(drain.connections - left, cut))
+
+    # --- the rest ----------------------------------------------------------------------------
+
     def _set_handlers(self, event_handlers: EventHandlers) -> None:
         try:
             self._kernel.handlers = HandlerTable(event_handlers)
         except ConfigurationError as error:
             self.defer_reply().fail(error)  # the caller's fault, not ours
+
+    def _set_tls(self, tls: TlsConfig | ssl.SSLContext) -> None:
+        if self._kernel.tls is None:
+            self.defer_reply().fail(ConfigurationError("tls: the endpoint was started without"))
+            return
+        try:
+            self._kernel.tls = _server_context(tls)
+        except ConfigurationError as error:
+            self.defer_reply().fail(error)
 
     def _abort(self, number: int) -> bool:
         record = self._kernel.connection(number)
@@ -193,19 +298,8 @@ class Endpoint(Supervisor):
             self.defer_reply().fail(error)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    both = not host and socket.has_dualstack_ipv6()
-    is_ipv6 = both or ":" in host
-    try:
-        listening_socket = socket.create_server(
-            (host, port),
-            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
-            backlog=_BACKLOG,
-            dualstack_ipv6=both,
-        )
-    except OSError as error:
-        raise TransportError(
-            f"cannot bind to {host or 'all addresses'}, port {port}: {error}"
-        ) from error
-    listening_socket.setblocking(False)
-    return listening_socket
+def _server_context(tls: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:
+    # An endpoint without TLS has no reason to load ssl.
+    from dicom_actors.tls import server_context  # noqa: PLC0415
+
+    return server_context(tls)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors import events
 from dicom_actors.actors.connection_record import ConnectionRecord
 from dicom_actors.actors.input_buffer import BufferPool
-from dicom_actors.actors.signals import Deliver, PlaceFree
+from dicom_actors.actors.signals import Deliver, Drained, PlaceFree
 from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Iterator
 
     from pykka import ActorRef
@@ -44,7 +45,7 @@ class EndpointKernel:
     Args:
         config: the endpoint's configuration.
         handlers: its event handlers.
-        listening_socket: bound and listening, not blocking.
+        listening_socket: bound and listening, not blocking; None while suspended.
         system: the clock and the timers of the tree.
     """
 
@@ -57,14 +58,17 @@ class EndpointKernel:
     ) -> None:
         self.config = config
         self.handlers = handlers
-        self.listening_socket = listening_socket
+        self.listening_socket: socket.socket | None = listening_socket
         self.system = system
         self.clock = system.clock
         self.timers = system.timers
+        self.tls: ssl.SSLContext | None = None
         self.faults: FaultPoints | None = None
         self.association_supervisor: ActorRef[Any] | None = None
         self.event_bus: ActorRef[Any] | None = None
         self.listener: ActorRef[Any] | None = None
+        self.endpoint: ActorRef[Any] | None = None
+        self.is_draining = False
         self.buffers = BufferPool(
             max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
         )
@@ -97,6 +101,9 @@ class EndpointKernel:
             known = self._records.pop(record.id, None)
             self.requests += record.answered if known else 0
             self.restarts += record.restarts if known else 0
+            is_last = not self._records
+        if is_last and self.is_draining and self.endpoint is not None:
+            cast(self.endpoint, Drained())
         if known is not None and self._is_someone_waiting and self.listener is not None:
             self._is_someone_waiting = False
             cast(self.listener, PlaceFree())

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from dicom_actors.actors.association_info import association_info
-from dicom_actors.actors.connection_record import Outcome
 from dicom_actors.actors.handler_events import AssociationRequest, EchoEvent, StoreEvent
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR
+from dicom_actors.actors.in_flight import Outcome
 from dicom_actors.actors.signals import Dispatch, OutcomeReady
 from dicom_actors.data import DataSet
 from dicom_actors.dimse import Status
@@ -24,8 +24,9 @@ from dicom_actors.pdu import Reject
 from dicom_actors.supervision import SupervisedActor, cast
 
 if TYPE_CHECKING:
-    from dicom_actors.actors.connection_record import ConnectionRecord, Request
+    from dicom_actors.actors.connection_record import ConnectionRecord
     from dicom_actors.actors.endpoint_kernel import EndpointKernel
+    from dicom_actors.actors.in_flight import Request
 
 __all__ = ["Handler"]
 

@@ -16,7 +16,8 @@ from dicom_actors.data import DataSet, Limits, TransferSyntax
 from dicom_actors.errors import HandlerError
 
 if TYPE_CHECKING:
-    from dicom_actors.actors.connection_record import ConnectionRecord, Request
+    from dicom_actors.actors.connection_record import ConnectionRecord
+    from dicom_actors.actors.in_flight import Request
     from dicom_actors.actors.receiver import ReceivedObject
     from dicom_actors.config import EndpointConfig
     from dicom_actors.messages import AssociationInfo

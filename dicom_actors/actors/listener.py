@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.association_supervisor import start_association
 from dicom_actors.actors.signals import DeadlineReached, PlaceFree
-from dicom_actors.supervision import SocketInbox, SocketReady, SupervisedActor
+from dicom_actors.supervision import IGNORE, SocketInbox, SocketReady, SupervisedActor
 
 if TYPE_CHECKING:
     from dicom_actors.actors.connection_record import ConnectionRecord
@@ -58,24 +58,29 @@ class Listener(SupervisedActor):
         super().__init__()
         self._kernel = kernel
         self._waiting: dict[int, ConnectionRecord] = {}
+        self._listening_socket: socket.socket
         self._timer: Any = None
 
     def create_inbox(self) -> SocketInbox:
         """Give the inbox that is the sockets, too."""
         return self._sockets
 
-    def init(self) -> None:
+    def init(self) -> Any:
         """Take over the listening socket and the connections without a first byte.
 
-        Runs in the Listener's thread.
+        Runs in the Listener's thread. While the endpoint is suspended there is nothing to do.
         """
         kernel = self._kernel
+        if kernel.listening_socket is None:
+            return IGNORE
         kernel.listener = self.actor_ref
-        self._sockets.register(kernel.listening_socket, token=_LISTENING)
+        self._listening_socket = kernel.listening_socket
+        self._sockets.register(self._listening_socket, token=_LISTENING)
         for record in kernel.connections:
             if record.association is None and not record.is_closed:
                 self._wait_for_first_byte(record)
         self._arm_timer()
+        return None
 
     def terminate(self, reason: Any) -> None:  # noqa: ARG002 - the hook's signature
         """Await nothing more; the sockets belong to others."""
@@ -111,12 +116,12 @@ class Listener(SupervisedActor):
         for _ in range(_ACCEPTS_AT_ONCE):
             if kernel.may_not_accept():
                 kernel.limit_reached("max_associations", "further peers wait")
-                self._sockets.modify(kernel.listening_socket, read=False)
+                self._sockets.modify(self._listening_socket, read=False)
                 return
             if kernel.faults is not None:
                 kernel.faults.hit("listener.accept")
             try:
-                connection, address = kernel.listening_socket.accept()
+                connection, address = self._listening_socket.accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -138,31 +143,31 @@ class Listener(SupervisedActor):
     def _pause(self, error: OSError) -> None:
         _logger.error("cannot accept: %s; trying again in %s s", error.strerror, _PAUSE_SECONDS)
         self._kernel.limit_reached("file descriptors", error.strerror or "")
-        self._sockets.modify(self._kernel.listening_socket, read=False)
+        self._sockets.modify(self._listening_socket, read=False)
         self._kernel.timers.send_after(_PAUSE_SECONDS, self.actor_ref, DeadlineReached())
 
     def _listen_again(self) -> None:
         if not self._kernel.may_not_accept():
-            self._sockets.modify(self._kernel.listening_socket, read=True)
+            self._sockets.modify(self._listening_socket, read=True)
 
     # --- handing over ------------------------------------------------------------------------
 
     def _wait_for_first_byte(self, record: ConnectionRecord) -> None:
         self._waiting[record.id] = record
-        self._sockets.register(record.socket, token=record.id)
+        self._sockets.register(record.transport.socket, token=record.id)
 
     def _first_byte(self, record_id: int) -> None:
         record = self._waiting.get(record_id)
         if record is None:
             return
         try:
-            begins = bool(record.socket.recv(1, socket.MSG_PEEK))
+            begins = bool(record.transport.socket.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
             return
         except OSError:
             begins = False
         del self._waiting[record_id]
-        self._sockets.unregister(record.socket)
+        self._sockets.unregister(record.transport.socket)
         if begins:
             self._hand_over(record)
         else:
@@ -183,7 +188,7 @@ class Listener(SupervisedActor):
             if deadline is not None and deadline > now:
                 break  # they stand in the order of their deadlines
             del self._waiting[record.id]
-            self._sockets.unregister(record.socket)
+            self._sockets.unregister(record.transport.socket)
             self._kernel.remove_connection(record)
 
     def _arm_timer(self) -> None:

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dicom_actors import events
-from dicom_actors.actors.connection_record import Outcome, Phase, Request, Stage
+from dicom_actors.actors.connection_record import Phase
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR, SERVICES
+from dicom_actors.actors.in_flight import Outcome, Request, Stage
 from dicom_actors.actors.receiver import Receiver
 from dicom_actors.actors.signals import Dispatch, EndHandler, StartHandler
 from dicom_actors.data.part10 import file_meta_header

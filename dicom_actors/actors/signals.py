@@ -17,6 +17,8 @@ __all__ = [
     "DeadlineReached",
     "Deliver",
     "Dispatch",
+    "DrainDeadline",
+    "Drained",
     "EndHandler",
     "GetKernel",
     "HandlerReady",
@@ -36,6 +38,14 @@ class DeadlineReached:
 
 class Deliver:
     """To the EventBus: events are waiting."""
+
+
+class DrainDeadline:
+    """To the Endpoint, from its timer: the time for draining is over."""
+
+
+class Drained:
+    """To the Endpoint: the last connection is over."""
 
 
 class GetKernel:

@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_serve(commands)
     _add_dump(commands)
+    _add_control(commands)
     return parser
 
 
@@ -69,6 +70,13 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument(
         "--store", default="dicom-archive", metavar="DIR", help="where to (default: %(default)s)"
     )
+    serve.add_argument(
+        "--drain",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="time for open associations to finish at the end (default: 10)",
+    )
     serve.add_argument("--print", action="store_true", help="print each object that arrives")
     serve.set_defaults(run=_serve)
 
@@ -79,6 +87,32 @@ def _add_dump(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     dump.add_argument("files", nargs="+", metavar="FILE", help="DICOM files")
     dump.set_defaults(run=_dump)
+
+
+def _add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that talk to a running ``serve`` of the same user on this machine."""
+    status = commands.add_parser("status", help="how a running endpoint is")
+    top = commands.add_parser("top", help="watch the actors of a running endpoint")
+    top.add_argument("--once", action="store_true", help="print it once instead of watching")
+    drain = commands.add_parser(
+        "drain", help="let open associations finish, accepting no more; abort the rest"
+    )
+    drain.add_argument(
+        "--deadline", type=_seconds, default=30.0, metavar="SECONDS", help="default: 30"
+    )
+    abort = commands.add_parser("abort", help="abort an association")
+    abort.add_argument("id", type=int, help="its number, as `status` prints it")
+    for name, command in (("status", status), ("top", top), ("drain", drain), ("abort", abort)):
+        command.add_argument("--port", type=int, default=4242, help="its port (default: 4242)")
+        command.add_argument("--json", action="store_true", help="print one line of JSON")
+        command.set_defaults(run=_control, control=name)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text}")
+    return value
 
 
 # Each command's module is loaded when it runs, so that --help is quick.
@@ -93,6 +127,7 @@ def _serve(options: argparse.Namespace) -> int:
         ae_title=options.ae_title,
         store=options.store,
         print_objects=options.print,
+        drain=options.drain,
     )
 
 
@@ -100,3 +135,15 @@ def _dump(options: argparse.Namespace) -> int:
     from dicom_actors.cli.dump import dump
 
     return dump(options.files)
+
+
+def _control(options: argparse.Namespace) -> int:
+    from dicom_actors.cli import operate
+
+    if options.control == "status":
+        return operate.status(options.port, as_json=options.json)
+    if options.control == "top":
+        return operate.top(options.port, once=options.once, as_json=options.json)
+    if options.control == "drain":
+        return operate.drain(options.port, options.deadline, as_json=options.json)
+    return operate.abort(options.port, options.id, as_json=options.json)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 from pathlib import Path
+from typing import Any
+
+import pykka
 
 from dicom_actors import messages
 from dicom_actors.actors import Endpoint, StoreEvent, file_name_for
@@ -46,8 +51,10 @@ class ObjectFolder:
         print(text, flush=True)
 
 
-def serve(*, port: int, host: str, ae_title: str | None, store: str, print_objects: bool) -> int:
-    """Run an endpoint until SIGINT or SIGTERM.
+def serve(
+    *, port: int, host: str, ae_title: str | None, store: str, print_objects: bool, drain: float
+) -> int:
+    """Run an endpoint until SIGINT or SIGTERM, then let open associations finish.
 
     Args:
         port: TCP port; 0 picks one.
@@ -55,6 +62,7 @@ def serve(*, port: int, host: str, ae_title: str | None, store: str, print_objec
         ae_title: the called AE title to insist on; None: any.
         store: the folder for what arrives.
         print_objects: whether to print each object.
+        drain: seconds for open associations to finish at the end.
 
     Returns:
         0, or 1 if the endpoint gave up by itself.
@@ -76,17 +84,36 @@ def serve(*, port: int, host: str, ae_title: str | None, store: str, print_objec
             config=config,
         )
         try:
-            status = endpoint.ask(messages.GetStatus())
-            print(f"listening on port {status.port}, keeping objects in {root}", flush=True)
-            endpoint.actor_stopped.wait()
+            bound = endpoint.ask(messages.GetStatus()).port
+            with _control(endpoint, bound):
+                print(f"listening on port {bound}, keeping objects in {root}", flush=True)
+                endpoint.actor_stopped.wait()
             print("the endpoint gave up", flush=True)
         except KeyboardInterrupt:
-            endpoint.stop()
-            print("stopped", flush=True)
+            _finish(endpoint, drain)
             return 0
+        finally:
+            endpoint.stop()
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 1
+
+
+def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractContextManager[None]:
+    if not hasattr(socket, "AF_UNIX"):
+        return contextlib.nullcontext()  # a system without such sockets has no control
+    from dicom_actors.cli.control import open_control_socket
+
+    return open_control_socket(endpoint, port)
+
+
+def _finish(endpoint: pykka.ActorRef[Any], drain: float) -> None:
+    """Let the open associations finish; a second Ctrl-C does not wait for them."""
+    with contextlib.suppress(KeyboardInterrupt, pykka.ActorDeadError):
+        report: messages.DrainReport = endpoint.ask(messages.Drain(drain), block=True)
+        if report.cut:
+            print(f"{len(report.cut)} associations were cut", flush=True)
+    print("stopped", flush=True)
 
 
 def _printable(text: str) -> str:

@@ -108,7 +108,7 @@ class DataElement:
         if self._holder is None:
             return None
         extent = self._holder.extent_at(self._tag, self._offset)
-        return extent.end - extent.start
+        return int(extent.end - extent.start)
 
     @property
     def keyword(self) -> str:
@@ -160,5 +160,9 @@ class ReadElement(DataElement):
         """The value; see `DataElement.value`."""
         value = self._value
         if value is UNREAD:
-            value = self._value = self._holder.value_at(self._tag, self._offset)
+            holder, tag = self._holder, self._tag
+            value = holder._values.get(tag, UNREAD)
+            if value is UNREAD:
+                value = holder.value_at(tag, self._offset)
+            self._value = value
         return value

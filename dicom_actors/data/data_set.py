@@ -18,7 +18,6 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from dicom_actors.data.data_element import DataElement
@@ -43,22 +42,19 @@ class AbsentAttributeError(ElementNotFoundError, AttributeError):
     """An absent element that was asked for as an attribute."""
 
 
-class Path(tuple[Any, ...]):
-    """What leads to an element: tags and numbers of items, a key of the outermost data set.
+class Path(tuple[int, ...]):
+    """What leads to an element: a tag, and for each sequence the number of an item and a tag.
 
-    It prints as ``BeamSequence[0].BeamName``.
+    It is a key of the outermost data set, and prints as ``BeamSequence[0].BeamName``.
     """
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        out = ""
-        for part in self:
-            if isinstance(part, Tag):
-                out += ("." if out else "") + (part.keyword or str(part))
-            else:
-                out += f"[{part}]"
-        return out
+        labels = [keyword_of(tag) or str(Tag(tag)) for tag in self[::2]]
+        return labels[0] + "".join(
+            f"[{number}].{label}" for number, label in zip(self[1::2], labels[1:], strict=True)
+        )
 
 
 class DataSet(ElementIndex, MutableMapping[Any, Any]):
@@ -309,13 +305,26 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
 
     def walk(self) -> Iterator[tuple[Path, DataElement]]:
         """Give all elements with their paths, those of items right after their sequence."""
-        stack: list[Iterator[tuple[Path, DataElement]]] = [_with_paths((), self)]
+        # What is left to visit at each depth: tags and elements of a data set, or, where the
+        # data set is None, numbers and items of a sequence.
+        stack: list[tuple[tuple[Any, ...], DataSet | None, Iterator[tuple[int, Any]]]]
+        stack = [((), self, iter(self._sorted_index().items()))]
         while stack:
-            for pair in stack[-1]:
-                yield pair
-                element = pair[1]
+            prefix, holder, rest = stack[-1]
+            if holder is None:
+                for number, item in rest:
+                    stack.append(((*prefix, number), item, iter(item._sorted_index().items())))
+                    break
+                else:
+                    stack.pop()
+                continue
+            make = holder._element
+            for tag, item in rest:
+                element = make(tag, item) if type(item) is int else item
+                path = Path((*prefix, tag))
+                yield path, element
                 if element._vr == "SQ":
-                    stack.append(_items_with_paths(pair[0], element.value))
+                    stack.append((path, None, enumerate(element.value)))
                     break
             else:
                 stack.pop()
@@ -548,18 +557,3 @@ def _copied(value: Any) -> Any:
     if isinstance(value, Sequence):
         return Sequence(item.copy() for item in value)
     return list(value) if isinstance(value, list) else value
-
-
-def _with_paths(prefix: tuple[Any, ...], holder: DataSet) -> Iterator[tuple[Path, DataElement]]:
-    element = holder._element
-    for tag, item in holder._sorted_index().items():
-        path = Path((*prefix, _new_tag(Tag, tag)))
-        yield path, element(tag, item) if type(item) is int else item  # type: ignore[misc, arg-type]
-
-
-def _items_with_paths(path: Path, items: list[DataSet]) -> Iterator[tuple[Path, DataElement]]:
-    if len(items) == 1:
-        return _with_paths((*path, 0), items[0])
-    return chain.from_iterable(
-        _with_paths((*path, number), item) for number, item in enumerate(items)
-    )

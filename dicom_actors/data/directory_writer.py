@@ -66,9 +66,11 @@ def write_directory(
             ASCII characters goes; media that others are to read should not need it.
 
     Raises:
-        EncodeError: the name of a DICOM file cannot be a file ID.
+        EncodeError: the name of a DICOM file cannot be a file ID, or the File-set ID is too long.
         OSError: the folder cannot be read or written.
     """
+    if len(file_set_id) > 16:
+        raise EncodeError(f"a File-set ID has at most 16 characters, got {file_set_id!r}")
     root = Path(folder)
     tree = _Tree()
     skipped = []

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.data.charset import DEFAULT, CharacterSet
-from dicom_actors.data.data_element import DataElement, ReadElement
+from dicom_actors.data.data_element import UNREAD, DataElement, ReadElement
 from dicom_actors.data.decoder import read_items, scan_all
 from dicom_actors.data.dictionary import VR_TABLE
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
@@ -36,7 +36,6 @@ PIXEL_REPRESENTATION = 0x00280103
 _LUT_DATA = 0x00283006
 _LUT_DESCRIPTOR = 0x00283002
 _PIXEL_DATA = 0x7FE00010
-_UNKNOWN: Any = object()
 
 
 class Extent(NamedTuple):
@@ -182,11 +181,11 @@ class ElementIndex:
 
     def value_at(self, tag: int, offset: int) -> Any:
         """Return the value of the element at an offset, the one users share if it is in place."""
-        value = self._values.get(tag, _UNKNOWN)
-        if value is _UNKNOWN:
-            value = self._decode(tag, offset)
-            if self._index.get(tag) == offset:
-                self._values[tag] = value
+        if self._index.get(tag) != offset:
+            return self._decode(tag, offset)
+        value = self._values.get(tag, UNREAD)
+        if value is UNREAD:
+            value = self._values[tag] = self._decode(tag, offset)
         return value
 
     def _decode_all(self) -> None:

@@ -126,7 +126,8 @@ class _Writer:
             values = [b"".join(values[0].encoded())]
         if isinstance(values[0], bytes | memoryview):
             return {**attribute, "InlineBinary": b64encode(values[0]).decode("ascii")}
-        return {**attribute, "Value": [self._value(value) for value in values]}
+        models = [self._value(value) for value in values]
+        return attribute if models == [None] else {**attribute, "Value": models}
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, PersonName):
@@ -225,7 +226,8 @@ class _Reader:
             except DecodeError:
                 raise
             except DataError as error:
-                raise DecodeError(str(error), tag=tag, path=path) from error
+                message = str(error).removesuffix(f" [tag {tag}]")
+                raise DecodeError(message, tag=tag, path=path) from error
         return data_set
 
     def _attribute(
@@ -249,7 +251,7 @@ class _Reader:
                 raise DecodeError(f"expected an array, got {_short(given)}", tag=tag, path=path)
             return vr, self._values(tag, vr, given, path)
         raw = self._bytes(tag, forms[0], given, path)
-        return vr, _encapsulated(raw) if tag == _PIXEL_DATA and vr == "OB" else raw
+        return vr, _encapsulated(raw) if tag == _PIXEL_DATA else raw
 
     def _values(self, tag: Tag, vr: str, values: list[Any], path: tuple[str, ...]) -> Any:
         if vr == "SQ":

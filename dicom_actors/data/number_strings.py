@@ -1,16 +1,15 @@
 """Numbers that are text in the data set: values of DS and IS (PS3.5 6.2).
 
 Each is a number with a text, so that what was read is written unchanged, and a copy of a value
-into another data set has the same digits. In elements of more than 16 values (contours of a
-structure set have hundreds of thousands) the text is not kept but made from the number: an
-object with a reference to a text costs the garbage collector a visit, which a number does not.
+into another data set has the same digits.
 """
 
 from __future__ import annotations
 
 from math import isfinite
+from typing import Self
 
-__all__ = ["DS", "IS", "ReadDS", "ReadIS", "decimal_text"]
+__all__ = ["DS", "IS", "decimal_text"]
 
 
 def decimal_text(number: float) -> str:
@@ -32,74 +31,64 @@ def decimal_text(number: float) -> str:
 
 
 class DS(float):
-    """A value of DS: a float with a text."""
+    """A value of DS: a float with its text.
 
-    __slots__ = ()
-
-    @staticmethod
-    def of(text: str) -> DS:
-        """Return the number that a text stands for, with that text.
-
-        Raises:
-            ValueError: the text is no number.
-        """
-        made = ReadDS(text)
-        made._text = text.strip()
-        return made
-
-    @property
-    def text(self) -> str:
-        """The text in the data set, without padding."""
-        return decimal_text(self)
-
-
-class ReadDS(DS):
-    """A value of DS that keeps the text it came from."""
+    ``DS.of("1.50")`` keeps the text; ``DS(1.5)`` makes one of the number.
+    """
 
     __slots__ = ("_text",)
 
     _text: str
 
-    @property
-    def text(self) -> str:
-        """The text in the data set, without padding."""
-        return self._text
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return DS.of, (self._text,)
-
-
-class IS(int):
-    """A value of IS: an int with a text."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def of(text: str) -> IS:
+    @classmethod
+    def of(cls, text: str) -> Self:
         """Return the number that a text stands for, with that text.
 
         Raises:
-            ValueError: the text is no integer.
+            ValueError: the text is no number.
         """
-        made = ReadIS(text)
+        made = cls(text)
         made._text = text.strip()
         return made
 
     @property
     def text(self) -> str:
         """The text in the data set, without padding."""
-        return int.__repr__(self)
+        try:
+            return self._text
+        except AttributeError:
+            return decimal_text(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return DS.of, (self.text,)
 
 
-class ReadIS(IS):
-    """A value of IS that keeps the text it came from."""
+class IS(int):
+    """A value of IS: an int with its text.
+
+    ``IS.of("007")`` keeps the text; ``IS(7)`` makes one of the number.
+    """
 
     _text: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the number that a text stands for, with that text.
+
+        Raises:
+            ValueError: the text is no integer.
+        """
+        made = cls(text)
+        made._text = text.strip()
+        return made
 
     @property
     def text(self) -> str:
         """The text in the data set, without padding."""
-        return self._text
+        try:
+            return self._text
+        except AttributeError:
+            return int.__repr__(self)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return IS.of, (self._text,)
+        return IS.of, (self.text,)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Self
 
 from dicom_actors.data import dictionary
+from dicom_actors.data.dictionary import KEYWORD_TABLE
 from dicom_actors.errors import ElementNotFoundError
 
 __all__ = ["Key", "Tag", "UnknownKeywordError", "to_tag"]
@@ -111,8 +112,10 @@ def to_tag(key: Key) -> int:
         TypeError: the key is none of these.
     """
     if isinstance(key, str):
-        tag = dictionary.tag_of(key)
-        return tag if tag is not None else _from_printed(key)
+        try:
+            return KEYWORD_TABLE[key]
+        except KeyError:
+            return _from_printed(key)
     if isinstance(key, int):
         if 0 <= key <= 0xFFFFFFFF:
             return int(key)

@@ -5,9 +5,8 @@ The table of all known ones is read when one beyond the four plain ones is asked
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from dicom_actors.data.dictionary.tables import read_columns
 
@@ -20,8 +19,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class TransferSyntax:
+class TransferSyntax(NamedTuple):
     """How the data sets of a transfer syntax are encoded.
 
     Attributes:

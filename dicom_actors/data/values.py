@@ -22,7 +22,7 @@ from struct import error as StructError  # noqa: N812 - the module spells it in 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors.data.charset import TextKind
-from dicom_actors.data.number_strings import DS, IS, ReadDS, ReadIS, decimal_text
+from dicom_actors.data.number_strings import DS, IS, decimal_text
 from dicom_actors.data.person_name import PersonName
 from dicom_actors.data.tag import Tag
 from dicom_actors.data.temporal import AS, DA, DT, TM
@@ -218,10 +218,13 @@ _make_person_name = partial(str.__new__, PersonName)
 # --- numbers as text -----------------------------------------------------------------------
 
 _KEEPS_TEXT: Final = 16
-_set_ds_text = ReadDS._text.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - its decoder
+"""Elements of more values have plain numbers: a structure set has hundreds of thousands, and the
+garbage collector visits each object that is more than a number."""
+
+_set_ds_text = DS._text.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - its decoder
 
 
-def _set_is_text(number: ReadIS, text: str) -> None:
+def _set_is_text(number: IS, text: str) -> None:
     number._text = text  # noqa: SLF001 - its decoder
 
 
@@ -270,7 +273,7 @@ def _integral(text: str) -> Any:
         number = float(text)
     except ValueError:
         return None
-    return ReadIS(number) if number.is_integer() else None
+    return IS(number) if number.is_integer() else None
 
 
 def _encode_text(values: Sequence[Any]) -> bytes:
@@ -326,8 +329,8 @@ def _decoders(order: str) -> dict[str, Any]:
             kind, is_delimited=is_delimited, keeps_leading=keeps_leading, make=make
         )
     table["UR"] = _decode_url
-    table["DS"] = _number_string_decoder("DS", ReadDS, DS, _set_ds_text)
-    table["IS"] = _number_string_decoder("IS", ReadIS, IS, _set_is_text)
+    table["DS"] = _number_string_decoder("DS", DS, float, _set_ds_text)
+    table["IS"] = _number_string_decoder("IS", IS, int, _set_is_text)
     return table
 
 

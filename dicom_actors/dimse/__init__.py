@@ -20,6 +20,13 @@ from dicom_actors.dimse.command import (
     encode_command,
 )
 from dicom_actors.dimse.fragmenter import fragment
+from dicom_actors.dimse.outcome import (
+    SubOperations,
+    describe_status,
+    error_comment,
+    sub_operations,
+)
+from dicom_actors.dimse.request import attribute_identifier_list, encode_cancel, encode_request
 from dicom_actors.dimse.response import encode_response
 from dicom_actors.dimse.status import Status, StatusCategory, category_of
 
@@ -35,9 +42,16 @@ __all__ = [
     "Partial",
     "Status",
     "StatusCategory",
+    "SubOperations",
+    "attribute_identifier_list",
     "category_of",
     "decode_command",
+    "describe_status",
+    "encode_cancel",
     "encode_command",
+    "encode_request",
     "encode_response",
+    "error_comment",
     "fragment",
+    "sub_operations",
 ]

@@ -34,6 +34,7 @@ _VERSION: Final = Struct(">H")
 _FIRST_ITEM: Final = 74
 _CONTEXT_FIELDS: Final = 4  # id, reserved, result or reserved, reserved
 _MAX_CONTEXTS: Final = 128  # there are no more odd numbers from 1 to 255
+_MAX_UNKNOWN: Final = 128
 
 
 class _VariableItems(NamedTuple):
@@ -128,6 +129,11 @@ def _read_items(
             user_information = decode_user_information(view, start, end, limits, where)
         else:
             # Items of other types are skipped (PS3.8 9.3.1), and kept for those who want them.
+            if len(unknown) == _MAX_UNKNOWN:
+                raise AssociateLimitError(
+                    f"{where}: expected {_MAX_UNKNOWN} items of unknown types at most, got more",
+                    offset=start,
+                )
             unknown.append(UnknownItem(item_type, bytes(view[start:end])))
     return _VariableItems(
         application_context or "",

@@ -1,5 +1,7 @@
 """The seven PDUs as values.
 
+The small ones are named tuples, which are made in half the time that a frozen dataclass takes.
+
 Standard: PS3.8 9.3.
 """
 

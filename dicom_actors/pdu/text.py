@@ -15,14 +15,19 @@ from dicom_actors.errors import LocalProtocolError
 __all__ = ["decode_ae_title", "decode_text", "decode_uid", "encode_ae_title", "is_ae_title"]
 
 _AE_TITLE_LENGTH: Final = 16
+_LONGEST: Final = 64  # a UID; names and titles are shorter
 
 
 def decode_text(field: bytes | memoryview) -> str:
-    r"""Return the bytes as printable ASCII; any other byte as ``\xNN``."""
-    text = bytes(field).decode("latin-1")
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
+    r"""Return the bytes as printable ASCII; any other byte as ``\xNN``.
+
+    What is longer than any text field may be is cut and ends in ``...``, so that it neither
+    costs much nor equals anything legal.
+    """
+    text = bytes(field[:_LONGEST]).decode("latin-1")
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
+    return text if len(field) <= _LONGEST else f"{text}..."
 
 
 def decode_uid(field: bytes | memoryview) -> str:

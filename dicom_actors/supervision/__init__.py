@@ -1,4 +1,62 @@
-"""Supervision: OTP's actors and supervisors on pykka."""
+"""Supervision: OTP's supervisors, and what they need of an actor, on pykka.
+
+A fault that nobody foresaw is best met by starting again from a state that is known to be
+good. So an actor that fails just ends, and its supervisor, which does nothing risky itself,
+starts a new one. This package knows nothing of DICOM and can be used alone::
+
+    from dicom_actors.supervision import (
+        ActorCrashed, ChildSpec, SupervisedActor, Supervisor, call, which_children,
+    )
+
+    class Divider(SupervisedActor):
+        def __init__(self, dividend):
+            super().__init__()
+            self.dividend = dividend
+
+        def handle_call(self, divisor):
+            return self.dividend / divisor
+
+    supervisor = Supervisor.start([ChildSpec("divider", (Divider, (12,), {}))])
+    divider = which_children(supervisor)[0].ref
+    assert call(divider, 4) == 3
+    try:
+        call(divider, 0)
+    except ActorCrashed as crash:
+        assert isinstance(crash.__cause__, ZeroDivisionError)
+    divider = which_children(supervisor)[0].ref  # a new actor with the same arguments
+    assert call(divider, 3) == 4
+    supervisor.stop()
+
+**Actors.** A `SupervisedActor` has the callbacks of a gen_server: `init`, `handle_continue`,
+`handle_call` (an ask), `handle_cast` (a tell), `handle_info` (what the system sends) and
+`terminate`. They run in the actor's own thread, one at a time. ``start`` returns when `init` is
+done and raises what it raised. An exception in a callback, SystemExit included, ends this
+actor and nothing else; only a `CallError` raised in `handle_call` is an answer. pykka's own
+hooks (``on_start``, ``on_receive``...) and proxies are not used.
+
+**Messages.** ``ref.ask``, ``ref.tell`` and ``ref.stop`` are pykka's, and `call` and `cast` hold
+for every pykka actor. No question stays open: whoever asks the dead, or one who dies, is told
+at once. Requests to end and notices of death go before other messages. Messages are shared, not
+copied: make them immutable, or hand them over for good.
+
+**Supervisors.** A `Supervisor` starts its children in order, ends them in reverse order, and
+restarts them by its `Strategy`. A `DynamicSupervisor` has any number of children that come and
+go. Both give up after more than ``intensity`` restarts within ``period`` seconds and leave the
+rest to their own supervisor. A `ChildSpec` says when a child is restarted (`Restart`) and how
+it is ended: it is asked, and killed after its ``shutdown`` time. `start_child`,
+`terminate_child`, `which_children` and their like change and show a running tree.
+
+**Death.** `monitor` promises exactly one `Down`, however an actor ends, and after its supervisor
+was told. `kill` ends an actor for everybody else at once. Its thread cannot be ended: it is
+*disowned*, what it still sends is refused, and ``System.disowned`` counts it. What user code
+does outside the actors, it does; so cleanup that must happen belongs to the owner of a
+resource, not to `terminate`. Nothing here can contain a crash of the interpreter, ``os._exit``
+or C code that holds the interpreter's lock: above a tree stands the system's process manager.
+
+**Surroundings.** All actors of a tree share one `System`: clock, timers, names, reports. There
+is nothing global, and time is injected: with a `ManualClock` no test has to wait. An inbox can
+be more than a queue: a `SocketInbox` gives what is readable or writable as the next message.
+"""
 
 from __future__ import annotations
 

@@ -85,16 +85,14 @@ class TimerService:
             if self._is_closed:
                 timer.take()
                 return timer
+            if self._thread is None and not self._is_driven:
+                thread = threading.Thread(target=self._run, name="supervision-timers", daemon=True)
+                thread.start()
+                self._thread = thread
             self._count += 1
             heapq.heappush(self._heap, (due, self._count, timer))
-            if not self._is_driven:
-                if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=self._run, name="supervision-timers", daemon=True
-                    )
-                    self._thread.start()
-                elif self._heap[0][2] is timer:
-                    self._changed.notify()
+            if self._heap[0][2] is timer:
+                self._changed.notify()
         return timer
 
     def cancel(self, timer: Timer) -> bool:

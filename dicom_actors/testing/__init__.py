@@ -55,14 +55,20 @@ starts endpoints and stops them, ``dicom_clock`` is their clock, ``dicom_no_leak
 threads and descriptors that a test leaves behind.
 """
 
-from dicom_actors.actors.fault_points import CRASH_POINTS, InjectedCrash
-from dicom_actors.supervision import ManualClock
-from dicom_actors.testing.crash_points import crash_at
-from dicom_actors.testing.faulty_handler import Fault, FaultyHandler
-from dicom_actors.testing.faulty_link import Corrupt, Cut, Delay, LinkFault, Stall
-from dicom_actors.testing.faulty_proxy import FaultyProxy
-from dicom_actors.testing.health import assert_healthy
-from dicom_actors.testing.hostile_peer import HostilePeer
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dicom_actors.actors.fault_points import CRASH_POINTS, InjectedCrash
+    from dicom_actors.supervision import ManualClock
+    from dicom_actors.testing.crash_points import crash_at
+    from dicom_actors.testing.faulty_handler import Fault, FaultyHandler
+    from dicom_actors.testing.faulty_link import Corrupt, Cut, Delay, LinkFault, Stall
+    from dicom_actors.testing.faulty_proxy import FaultyProxy
+    from dicom_actors.testing.health import assert_healthy
+    from dicom_actors.testing.hostile_peer import HostilePeer
 
 __all__ = [
     "CRASH_POINTS",
@@ -80,3 +86,33 @@ __all__ = [
     "assert_healthy",
     "crash_at",
 ]
+
+# Loaded when first used: pytest imports this package for its plugin in every run.
+_HOMES = {
+    "CRASH_POINTS": "dicom_actors.actors.fault_points",
+    "Corrupt": "dicom_actors.testing.faulty_link",
+    "Cut": "dicom_actors.testing.faulty_link",
+    "Delay": "dicom_actors.testing.faulty_link",
+    "Fault": "dicom_actors.testing.faulty_handler",
+    "FaultyHandler": "dicom_actors.testing.faulty_handler",
+    "FaultyProxy": "dicom_actors.testing.faulty_proxy",
+    "HostilePeer": "dicom_actors.testing.hostile_peer",
+    "InjectedCrash": "dicom_actors.actors.fault_points",
+    "LinkFault": "dicom_actors.testing.faulty_link",
+    "ManualClock": "dicom_actors.supervision",
+    "Stall": "dicom_actors.testing.faulty_link",
+    "assert_healthy": "dicom_actors.testing.health",
+    "crash_at": "dicom_actors.testing.crash_points",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

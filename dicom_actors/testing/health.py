@@ -29,6 +29,7 @@ __all__ = ["assert_healthy"]
 
 _CHILDREN: Final = ("associations", "event bus", "listener")
 _DESCRIPTORS: Final = Path("/proc/self/fd")
+_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 _VERIFICATION: Final = "1.2.840.10008.1.1"
 
 
@@ -133,14 +134,13 @@ def _all(tree: TreeNode) -> Iterator[TreeNode]:
 
 def _orphan_threads(endpoint: pykka.ActorRef[Any], tree: TreeNode) -> Iterator[str]:
     known = {node.ref for node in _all(tree)}
-    system = endpoint.life.system  # type: ignore[attr-defined]  # a SupervisedRef
     for thread in threading.enumerate():
-        if (
-            isinstance(thread, ActorThread)
-            and thread.actor_ref.life.system is system
-            and thread.actor_ref not in known
-            and thread.is_alive()
-        ):
+        if not isinstance(thread, ActorThread) or thread.actor_ref in known:
+            continue
+        ancestor: Any = thread.actor_ref
+        while ancestor is not None and ancestor != endpoint:
+            ancestor = ancestor.life.parent
+        if ancestor is not None and thread.is_alive():
             yield f"a thread belongs to no actor of the tree: {thread.name}"
 
 
@@ -148,21 +148,22 @@ def _orphan_sockets(kernel: EndpointKernel, port: int) -> Iterator[str]:
     """Look for sockets at the endpoint's end of a connection that no record owns."""
     if not _DESCRIPTORS.is_dir():
         return
-    before = _accepted_sockets(kernel, port)
+    before = _sockets_on(port)
     owned = {record.socket.fileno() for record in kernel.connections}
-    for number in sorted(before - owned - {kernel.listening_socket.fileno()}):
+    if kernel.listening_socket is not None:
+        owned.add(kernel.listening_socket.fileno())
+    for number in sorted(before - owned):
         yield f"an accepted socket belongs to no connection: descriptor {number}"
 
 
-def _accepted_sockets(kernel: EndpointKernel, port: int) -> set[int]:
-    family = kernel.listening_socket.family
+def _sockets_on(port: int) -> set[int]:
     found = set()
     for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 - names, not paths
         with contextlib.suppress(OSError, ValueError):
             if not os.readlink(_DESCRIPTORS / name).startswith("socket:"):  # noqa: PTH115 - no path
                 continue
             with socket.socket(fileno=os.dup(int(name))) as twin:
-                if twin.family == family and twin.getsockname()[1] == port:
+                if twin.family in _FAMILIES and twin.getsockname()[1] == port:
                     found.add(int(name))
     return found
 

@@ -48,9 +48,10 @@ def dicom_endpoint(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any
     from dicom_actors.supervision import System  # noqa: PLC0415
     from dicom_actors.testing import assert_healthy  # noqa: PLC0415
 
-    clock = (
-        request.getfixturevalue("dicom_clock") if "dicom_clock" in request.fixturenames else None
-    )
+    wanted = request.fixturenames
+    if "dicom_no_leaks" in wanted:
+        request.getfixturevalue("dicom_no_leaks")  # to look when our endpoints are stopped
+    clock = request.getfixturevalue("dicom_clock") if "dicom_clock" in wanted else None
     system = System(clock=clock)
     started: list[SupervisedRef[Endpoint]] = []
 
@@ -81,11 +82,11 @@ def dicom_no_leaks() -> Iterator[None]:
     """After the test there are no more threads and open descriptors than before."""
     threads, descriptors = set(threading.enumerate()), _open_descriptors()
     yield
+    deadline = time.monotonic() + _LIMIT
     for thread in set(threading.enumerate()) - threads:
-        thread.join(_LIMIT)
+        thread.join(max(0.0, deadline - time.monotonic()))
     left = set(threading.enumerate()) - threads
     assert not left, f"threads are left: {', '.join(thread.name for thread in left)}"
-    deadline = time.monotonic() + _LIMIT
     while (open_still := _open_descriptors() - descriptors) and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     assert not open_still, f"descriptors are left: {', '.join(sorted(open_still))}"

@@ -1,6 +1,6 @@
 """What a negotiation policy accepts, as data and as text: the tables of a conformance statement.
 
-Standard: PS3.2 annex A (DICOM Conformance Statement), presentation context tables.
+Standard: PS3.2 (the presentation context tables of a DICOM Conformance Statement).
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ class ReleaseCollision(Signal):
     """Both sides want to release.
 
     As the association requestor answer with `ReleaseResponse` now; as the acceptor when the
-    `ReleaseConfirmation` has come (PS3.8 7.2.2.7).
+    `ReleaseConfirmation` has come (PS3.8 7.2.2).
     """
 
     __slots__ = ()

@@ -27,7 +27,7 @@ __all__ = ["AcceptedContext", "Negotiated", "find_fault", "is_usable_length", "n
 
 # One operation at a time each way, where no window was negotiated (PS3.7 D.3.3.3).
 _SYNCHRONOUS: Final = AsyncWindow(1, 1)
-# A PDV's header and two bytes: fragments are of even length (PS3.8 annex E.1 with PS3.7 6.3.1).
+# A PDV's header and two bytes: messages are of even length, and so are their fragments.
 _MIN_LENGTH: Final = 8
 _MAX_LENGTH: Final = 0xFFFFFFFF
 _MAX_OPERATIONS: Final = 0xFFFF
@@ -174,7 +174,7 @@ def _check_answer(
 def _requestor_roles(
     proposed: RoleSelection | None, answered: RoleSelection | None
 ) -> tuple[bool, bool]:
-    """Return whether the requestor is SCU and SCP of a SOP class (PS3.7 table D.3-11)."""
+    """Return whether the requestor is SCU and SCP of a SOP class (PS3.7 D.3.3.4)."""
     if proposed is None or answered is None:
         return True, False
     return proposed.scu and answered.scu, proposed.scp and answered.scp

@@ -87,6 +87,13 @@ def test_keywords_are_as_many_as_pydicom_s_and_more():
     }
 
 
+def test_tables_without_the_call():
+    assert dictionary.KEYWORD_TABLE["PatientID"] == dictionary.tag_of("PatientID") == 0x00100020
+    assert dictionary.VR_TABLE[0x00100020] == dictionary.vr_of(0x00100020) == "LO"
+    with pytest.raises(KeyError):
+        dictionary.KEYWORD_TABLE["PatientsID"]
+
+
 def test_keywords_of_repeating_groups():
     assert dictionary.tag_of("OverlayData") == 0x60003000
     assert dictionary.keyword_of(0x60183000) == "OverlayData"

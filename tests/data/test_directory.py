@@ -344,9 +344,7 @@ def test_types_and_keys_of_other_instances(tmp_path):
     write_directory(tmp_path)
     directory = read_directory(tmp_path)
     by_type = {record.type: record.data_set for record in directory.walk()}
-    assert [record.type for record in directory.records] == ["PATIENT", "PALETTE"] or [
-        record.type for record in directory.records
-    ] == ["PALETTE", "PATIENT"]
+    assert [record.type for record in directory.records] == ["PATIENT", "PALETTE"]
     sr = by_type["SR DOCUMENT"]
     assert sr.ConceptNameCodeSequence == [title]
     assert sr.ContentSequence == [modifier]
@@ -393,6 +391,11 @@ def test_names_that_can_be_no_file_ids_at_all(tmp_path, name):
     instance(tmp_path, name)
     with pytest.raises(EncodeError, match="file ID"):
         write_directory(tmp_path, check_names=False)
+
+
+def test_a_file_set_id_that_is_too_long(tmp_path):
+    with pytest.raises(EncodeError, match="File-set ID"):
+        write_directory(tmp_path, file_set_id="X" * 17)
 
 
 def test_an_empty_folder(tmp_path):

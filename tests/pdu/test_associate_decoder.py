@@ -173,6 +173,26 @@ def test_user_information_is_limited():
         decode_pdu(associate(item(0x50, item(0x60, bytes(97)))), limits)
 
 
+def test_items_of_unknown_types_are_limited():
+    assert len(decode_pdu(associate(*[item(0x60)] * 128)).unknown_items) == 128
+    with pytest.raises(AssociateLimitError, match="128 items of unknown types at most"):
+        decode_pdu(associate(*[item(0x60)] * 129))
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        (b"1" * 64, "1" * 64),
+        (b"1" * 65, "1" * 64 + "..."),
+        (b"\xff" * 60_000, r"\xff" * 64 + "..."),
+    ],
+)
+def test_a_text_that_is_too_long_is_cut_and_equals_nothing_legal(field, expected):
+    rq = decode_pdu(associate(proposal(1, item(0x30, field))))
+
+    assert rq.presentation_contexts[0].abstract_syntax == expected
+
+
 def test_a_request_of_a_mebibyte_is_refused_at_its_first_item_too_many():
     empty = proposal(1)
     count = (1024 * 1024 - 68) // len(empty)

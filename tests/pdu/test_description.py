@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from dicom_actors.pdu import (
     Abort,
@@ -25,26 +25,32 @@ NAMES = {"1.2.840.10008.1.1": "Verification", "1.2.840.10008.1.2": "Implicit"}
     [
         (
             DCMTK_IDENTITY_RQ.pdu,
-            "A-ASSOCIATE-RQ: MODALITY to ARCHIVE"
-            " | contexts 1 1.2.840.10008.5.1.4.1.1.2 [1.2.840.10008.1.2.1];"
-            " 3 1.2.840.10008.5.1.4.1.1.2 [1.2.840.10008.1.2.2, Implicit]"
-            " | maximum length 16384 | software OFFIS_DCMTK_367 1.2.276.0.7230010.3.0.3.6.7"
-            " | user identity of type 2",
+            (
+                "A-ASSOCIATE-RQ: MODALITY to ARCHIVE"
+                " | contexts 1 1.2.840.10008.5.1.4.1.1.2 [1.2.840.10008.1.2.1];"
+                " 3 1.2.840.10008.5.1.4.1.1.2 [1.2.840.10008.1.2.2, Implicit]"
+                " | maximum length 16384 | software OFFIS_DCMTK_367 1.2.276.0.7230010.3.0.3.6.7"
+                " | user identity of type 2"
+            ),
         ),
         (
             DCMTK_AC.pdu,
-            "A-ASSOCIATE-AC: PYSCU to DCMTK"
-            " | contexts 1 accepted [1.2.840.10008.1.2.1]; 3 abstract syntax not supported;"
-            " 5 transfer syntaxes not supported"
-            " | maximum length 16384 | software OFFIS_DCMTK_367 1.2.276.0.7230010.3.0.3.6.7",
+            (
+                "A-ASSOCIATE-AC: PYSCU to DCMTK"
+                " | contexts 1 accepted [1.2.840.10008.1.2.1]; 3 abstract syntax not supported;"
+                " 5 transfer syntaxes not supported"
+                " | maximum length 16384 | software OFFIS_DCMTK_367 1.2.276.0.7230010.3.0.3.6.7"
+            ),
         ),
         (
             LAYOUT_RQ.pdu,
-            "A-ASSOCIATE-RQ: ABCDEFGHIJKLMNOP to A | contexts 255 Verification [Implicit]"
-            " | maximum length unlimited | software V 1.2.3.4 | window 0/65535"
-            " | role Verification SCP | role 1.2.3.4 SCU | extended 1.2.3.4, 0 bytes"
-            " | common extended 1.2.3.4 | common extended 1.2.3.4 | user identity of type 5"
-            " | item 5AH, 3 bytes | item 00H, 0 bytes",
+            (
+                "A-ASSOCIATE-RQ: ABCDEFGHIJKLMNOP to A | contexts 255 Verification [Implicit]"
+                " | maximum length unlimited | software V 1.2.3.4 | window 0/65535"
+                " | role Verification SCP | role 1.2.3.4 SCU | extended 1.2.3.4, 0 bytes"
+                " | common extended 1.2.3.4 | common extended 1.2.3.4 | user identity of type 5"
+                " | item 5AH, 3 bytes | item 00H, 0 bytes"
+            ),
         ),
         (
             PDataTf((Pdv(1, True, False, b"secret"), Pdv(3, False, True, b""))),
@@ -80,6 +86,7 @@ def test_golden_pdus_are_one_line_with_their_name(golden):
     assert golden.name.startswith(line.split(":")[0])
 
 
+@settings(max_examples=40)
 @given(PDUS)
 def test_every_pdu_is_one_printable_line(pdu):
     assert describe_pdu(pdu).isprintable()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dicom_actors.errors import RemoteProtocolError
@@ -23,6 +23,7 @@ def test_decode_undoes_encode(pdu):
     assert decoded == pdu
 
 
+@settings(max_examples=40)
 @given(PDUS)
 def test_encode_undoes_decode_for_canonical_bytes(pdu):
     data = encode_pdu(pdu)
@@ -30,6 +31,7 @@ def test_encode_undoes_decode_for_canonical_bytes(pdu):
     assert encode_pdu(decode_pdu(memoryview(data))) == data
 
 
+@settings(max_examples=40)
 @given(PDUS, st.integers(0, 2000))
 def test_a_pdu_cut_short_is_refused(pdu, cut):
     data = encode_pdu(pdu)

@@ -225,9 +225,7 @@ def test_p32_each_child_has_its_own_time_and_the_longest_counts(system, gates, j
     hangs = {name: gates() for name in shutdowns}
     supervisor = DynamicSupervisor.start(system=system)
     refs = {
-        name: start_child(
-            supervisor, worker(name, at_end=hangs[name], spec={"shutdown": shutdown})
-        )
+        name: start_child(supervisor, worker(name, at_end=hangs[name], spec={"shutdown": shutdown}))
         for name, shutdown in shutdowns.items()
     }
     downs = {name: watch(ref) for name, ref in refs.items()}

@@ -12,7 +12,6 @@ from supervision.kit import (
     child,
     down_of,
     raise_error,
-    sync,
     thread_of,
     watch,
     worker,
@@ -136,18 +135,21 @@ def test_p42_after_demonitor_there_is_none(system, gates):
     assert notices.entries == [("worker", "start")]
 
 
-def test_p42_the_supervisor_hears_first(system):
-    supervisor = Supervisor.start([worker("a")], system=system)
+def test_p42_the_supervisor_hears_first(system, gates):
+    class Busy(Supervisor):
+        def handle_cast(self, message):
+            message()
+
+    gate = gates()
+    supervisor = Busy.start([worker("a")], system=system)
     ref = child(supervisor, "a")
-    waiting = []
-    monitor(ref, lambda down: waiting.append(supervisor.actor_inbox.qsize()))
-    future = watch(ref)
-    blocked = thread_of(supervisor)
-    assert blocked.is_alive()
+    supervisor.tell(gate)
+    gate.wait_entered()
+    heard_before = []
+    monitor(ref, lambda down: heard_before.append(supervisor.actor_inbox.qsize()))
     kill(ref)
-    down_of(future)
-    sync(supervisor)
-    assert child(supervisor, "a") is not ref
+    assert heard_before == [1]
+    gate.release()
 
 
 def test_p42_a_watcher_can_be_a_plain_pykka_actor(system):

@@ -219,9 +219,7 @@ def test_p03_a_start_function_may_fail_in_any_way(system):
 
 def test_p04_ignore_keeps_the_spec_of_a_static_child(system):
     script = Script("ignore", "ok")
-    supervisor = Supervisor.start(
-        [worker("a", script=script), worker("b")], system=system
-    )
+    supervisor = Supervisor.start([worker("a", script=script), worker("b")], system=system)
     assert count_children(supervisor) == ChildCounts(specs=2, active=1, supervisors=0, workers=2)
     assert which_children(supervisor)[1].state is ChildState.STOPPED
     assert restart_child(supervisor, "a") is child(supervisor, "a")

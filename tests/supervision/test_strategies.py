@@ -11,8 +11,7 @@ START = [("a", "start"), ("b", "start"), ("c", "start")]
 
 def start_three(system, journal, strategy, *, scripts=None, intensity=1, spec=None):
     specs = [
-        worker(name, journal=journal, script=(scripts or {}).get(name), spec=spec)
-        for name in "abc"
+        worker(name, journal=journal, script=(scripts or {}).get(name), spec=spec) for name in "abc"
     ]
     return Supervisor.start(specs, strategy=strategy, intensity=intensity, system=system)
 
@@ -69,9 +68,7 @@ def test_p09_the_end_of_a_child_that_is_not_restarted_touches_nobody(system, jou
 
 def test_p10_one_for_all_begins_again_when_another_child_fails_to_restart(system, journal):
     scripts = {"b": Script("ok", "raise")}
-    supervisor = start_three(
-        system, journal, Strategy.ONE_FOR_ALL, scripts=scripts, intensity=2
-    )
+    supervisor = start_three(system, journal, Strategy.ONE_FOR_ALL, scripts=scripts, intensity=2)
     end(child(supervisor, "a"), "abnormal")
     sync(supervisor)  # the next try goes through the inbox
     sync(supervisor)
@@ -89,9 +86,7 @@ def test_p10_one_for_all_begins_again_when_another_child_fails_to_restart(system
 
 def test_p10_rest_for_one_goes_on_from_the_child_that_failed(system, journal):
     scripts = {"b": Script("ok", "raise")}
-    supervisor = start_three(
-        system, journal, Strategy.REST_FOR_ONE, scripts=scripts, intensity=2
-    )
+    supervisor = start_three(system, journal, Strategy.REST_FOR_ONE, scripts=scripts, intensity=2)
     end(child(supervisor, "a"), "abnormal")
     sync(supervisor)
     sync(supervisor)

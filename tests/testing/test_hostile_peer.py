@@ -14,12 +14,11 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def pair() -> tuple[HostilePeer, socket.socket]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX)
-    theirs.settimeout(10)
-    peer = HostilePeer.__new__(HostilePeer)
-    peer.socket, peer.transcript, peer._unread = ours, b"", bytearray()
-    ours.settimeout(10)
-    return peer, theirs
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = HostilePeer.connect(listening.getsockname()[1])
+        other, _ = listening.accept()
+    other.settimeout(10)
+    return peer, other
 
 
 def test_it_sends_bytes_and_pdus_as_they_are() -> None:

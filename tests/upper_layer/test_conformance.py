@@ -41,24 +41,22 @@ def test_a_policy_without_a_list_is_asked():
 
 
 def test_the_text():
-    assert describe_policy(POLICY, lambda uid: NAMES.get(uid, uid)) == "\n".join(
-        [
-            "Implementation: 1.2.3",
-            "Maximum length: 65536 bytes",
-            "Asynchronous operations: the peer may invoke 1, perform 1",
-            "Called AE titles: any",
-            "Calling AE titles: any",
-            "Associations: no limit in all, no limit for each calling AE title",
-            "Specialized SOP classes: no",
-            "SOP class extended negotiation: no",
-            "Acceptable presentation contexts: 2",
-            "  Verification (SCP)",
-            "    Implicit VR Little Endian",
-            "  1.2.840.10008.5.1.4.1.1.2 (SCP/SCU)",
-            "    1.2.840.10008.1.2.1",
-            "    Implicit VR Little Endian",
-        ]
-    )
+    assert describe_policy(POLICY, lambda uid: NAMES.get(uid, uid)).split("\n") == [
+        "Implementation: 1.2.3",
+        "Maximum length: 65536 bytes",
+        "Asynchronous operations: the peer may invoke 1, perform 1",
+        "Called AE titles: any",
+        "Calling AE titles: any",
+        "Associations: no limit in all, no limit for each calling AE title",
+        "Specialized SOP classes: no",
+        "SOP class extended negotiation: no",
+        "Acceptable presentation contexts: 2",
+        "  Verification (SCP)",
+        "    Implicit VR Little Endian",
+        "  1.2.840.10008.5.1.4.1.1.2 (SCP/SCU)",
+        "    1.2.840.10008.1.2.1",
+        "    Implicit VR Little Endian",
+    ]
 
 
 def test_the_text_of_a_narrow_policy():

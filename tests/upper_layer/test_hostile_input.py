@@ -234,9 +234,20 @@ def test_an_item_past_its_parent_in_an_answer():
         [context(index % 128 * 2 + 1) for index in range(129)],
         [context(1) for _ in range(5000)],
         [context(1, transfer_syntaxes=2500)],
+        [context(1), *[item(0x60)] * 200_000],
         [],
     ],
-    ids=["even", "zero", "twice", "254", "129", "5000", "transfer syntaxes", "none"],
+    ids=[
+        "even",
+        "zero",
+        "twice",
+        "254",
+        "129",
+        "5000",
+        "transfer syntaxes",
+        "unknown items",
+        "none",
+    ],
 )
 def test_presentation_contexts_that_cannot_be(contexts):
     machine = UpperLayer(Role.ACCEPTOR)

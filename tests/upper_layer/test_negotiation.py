@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_actors.pdu import (
@@ -334,6 +334,7 @@ def test_what_the_provider_refuses(change, reject, message):
     assert message in refused[1]
 
 
+@settings(max_examples=40)
 @given(ASSOCIATE_RQS, st.booleans())
 def test_every_request_has_an_answer_that_both_sides_understand_alike(rq, is_wide):
     policy = replace(

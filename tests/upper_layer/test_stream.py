@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dicom_actors.errors import RemoteProtocolError
@@ -138,6 +138,7 @@ def test_random_bytes_in_any_state(place, data, is_continued):
     check_receiving(machine, data + (bytes(64) if is_continued else b""))
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(ROUTES, key=str)), st.lists(PDUS, min_size=1, max_size=4))
 def test_random_pdus_in_any_state(place, pdus):
     machine = machine_led_to(*place)

@@ -205,3 +205,25 @@ def test_rows_and_actions_stand_in_the_standards_order():
 
     assert cells == sorted(cells)
     assert list(ACTIONS) == list(Action)
+
+
+@pytest.mark.parametrize(
+    ("event", "role", "state"),
+    [
+        ("Evt3", Role.ACCEPTOR, State.STA3),
+        ("Evt4", Role.ACCEPTOR, State.STA3),
+        ("Evt6", Role.REQUESTOR, State.STA4),
+        ("Evt10", Role.ACCEPTOR, State.STA6),
+        ("Evt12", Role.REQUESTOR, State.STA6),
+        ("Evt13", Role.ACCEPTOR, State.STA8),
+        ("Evt16", Role.REQUESTOR, State.STA6),
+    ],
+)
+def test_the_pdus_of_the_cells_are_those_that_another_machine_sends(event, role, state):
+    sender = machine_led_to(role, state)
+    local = {"Evt3": "Evt7", "Evt4": "Evt8", "Evt10": "Evt9", "Evt12": "Evt11"}
+    local |= {"Evt13": "Evt14", "Evt16": "Evt15"}
+
+    effects = sender.connected() if event == "Evt6" else happen(sender, local[event])
+
+    assert plain(effects)[0] == ("Send", PDU_EVENTS[event])

@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dicom_actors.data.dictionary import elements, uids
-from dicom_actors.data.dictionary.elements import Entry, VrTable
+from dicom_actors.data.dictionary.elements import Entry, KeywordTable, VrTable
 from dicom_actors.data.dictionary.uids import QueryRetrieveSopClass, UidEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
+    "KEYWORD_TABLE",
     "VR_TABLE",
     "Entry",
     "QueryRetrieveSopClass",
@@ -35,6 +36,10 @@ __all__ = [
 
 VR_TABLE = VrTable()
 """VRs by tag for decoders: ``VR_TABLE[tag]`` is ``vr_of(tag)`` without the call. Read only."""
+
+KEYWORD_TABLE = KeywordTable()
+"""Tags by keyword: ``KEYWORD_TABLE[keyword]`` is `tag_of` without the call, and raises KeyError
+for what is no keyword. Read only."""
 
 
 def entry(tag: int) -> Entry | None:
@@ -68,7 +73,10 @@ def tag_of(keyword: str) -> int | None:
 
     For a repeating group this is the tag of its first group: ``OverlayData`` is (6000,3000).
     """
-    return elements.registry().tags_by_keyword.get(keyword)
+    try:
+        return KEYWORD_TABLE[keyword]
+    except KeyError:
+        return None
 
 
 def keyword_of(tag: int) -> str:

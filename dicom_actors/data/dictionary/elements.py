@@ -56,14 +56,14 @@ class ElementRegistry:
         for row, _ in patterns:
             tags[row] = "FFFFFFFF"  # no element has this tag
         numbers = struct.unpack(f">{len(tags)}L", bytes.fromhex("".join(tags)))
-        self._rows = dict(zip(numbers, range(len(numbers)), strict=True))
+        self._rows: dict[int, int] = dict(zip(numbers, range(len(numbers)), strict=True))
         self._rows.pop(0xFFFFFFFF, None)
         self._patterns: dict[int, dict[int, int]] = {}
-        self.tags_by_keyword = dict(zip(self._keywords, numbers, strict=True))
+        self.tags_by_keyword: dict[str, int] = dict(zip(self._keywords, numbers, strict=True))
         for row, pattern in patterns:
             self._add_pattern(row, pattern)
         self.tags_by_keyword.pop("", None)
-        self.vrs_by_tag = {
+        self.vrs_by_tag: dict[int, str] = {
             tag: vr or "UN" for tag, vr in zip(numbers, self._vrs, strict=True) if tag != 0xFFFFFFFF
         }
 
@@ -139,3 +139,15 @@ class VrTable(dict[int, str]):
             self.update(elements.vrs_by_tag)
         vr = elements.vrs_by_tag.get(tag)
         return elements.vr_by_rule(tag) if vr is None else vr
+
+
+class KeywordTable(dict[str, int]):
+    """Tags by keyword; ``table[keyword]`` raises KeyError for what is no keyword.
+
+    It fills itself on the first look-up; ``table.get`` does not and is not what you want.
+    """
+
+    def __missing__(self, keyword: str) -> int:
+        if not self:
+            self.update(registry().tags_by_keyword)
+        return registry().tags_by_keyword[keyword]

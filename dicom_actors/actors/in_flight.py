@@ -1,0 +1,63 @@
+"""What is known of a request from its last byte to its answer. Frozen; replaced as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicom_actors.actors.receiver import ReceivedObject
+    from dicom_actors.dimse import Command
+    from dicom_actors.pdu import Reject
+
+__all__ = ["Outcome", "Request", "Stage"]
+
+
+class Stage(IntEnum):
+    """How far a request has come."""
+
+    QUEUED = 1
+    DISPATCHED = 2
+    RUNNING = 3
+    FINISHED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a request is to be answered with.
+
+    Attributes:
+        status: the status code.
+        comment: the Error Comment.
+        reject: for an association request: the rejection, None to accept.
+    """
+
+    status: int = 0
+    comment: str = ""
+    reject: Reject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A complete request that is not answered yet.
+
+    Attributes:
+        serial: its number on this connection; never used twice, unlike Message IDs.
+        service: the name of its handler, as ``"cstore"``.
+        context_id: its presentation context; 0 for an association request.
+        command: its command set; None for an association request.
+        received: its data set; None if it has none.
+        stage: how far it has come.
+        began: monotonic seconds at which it was complete.
+        outcome: what to answer, from stage FINISHED on.
+    """
+
+    serial: int
+    service: str
+    context_id: int
+    command: Command | None
+    received: ReceivedObject | None
+    began: float
+    stage: Stage = Stage.QUEUED
+    outcome: Outcome | None = None

@@ -1,0 +1,41 @@
+"""The listening socket of an endpoint."""
+
+from __future__ import annotations
+
+import socket
+
+from dicom_actors.errors import TransportError
+
+__all__ = ["listen"]
+
+_BACKLOG = 1024
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen.
+
+    Args:
+        host: the address to bind to; empty: all, IPv6 too where the system has it.
+        port: TCP port, 0 to 65535; 0 picks one.
+
+    Returns:
+        The socket, which does not block.
+
+    Raises:
+        TransportError: the port cannot be bound; the message says why.
+    """
+    both = not host and socket.has_dualstack_ipv6()
+    is_ipv6 = both or ":" in host
+    try:
+        listening_socket = socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+            backlog=_BACKLOG,
+            dualstack_ipv6=both,
+        )
+    except OSError as error:
+        raise TransportError(
+            f"cannot bind to {host or 'all addresses'}, port {port}: {error}"
+        ) from error
+    listening_socket.setblocking(False)
+    return listening_socket

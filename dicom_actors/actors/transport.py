@@ -1,0 +1,155 @@
+"""The socket of a connection, plain or under TLS. It never blocks.
+
+Belongs to the connection record, which guards it with its lock and closes it once.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
+
+__all__ = ["Transport"]
+
+_IOV_MAX = 512
+_CAN_GATHER = hasattr(socket.socket, "sendmsg")
+_WOULD_BLOCK = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
+
+
+class Transport:
+    """Reads into buffers, sends whole PDUs, keeps what the socket does not take.
+
+    Args:
+        connection: the accepted socket, not blocking; the transport owns it from now on.
+
+    Attributes:
+        socket: the socket to watch; another one after `start_tls`.
+        is_secure: whether TLS was begun.
+        is_handshaken: whether TLS is established.
+        is_closed: whether the socket is closed.
+        peer_certificate: what `ssl.SSLSocket.getpeercert` gives; None without TLS.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.is_secure = False
+        self.is_handshaken = False
+        self.is_closed = False
+        self.peer_certificate: dict[str, Any] | None = None
+        self._output: deque[memoryview] = deque()
+
+    # --- TLS ---------------------------------------------------------------------------------
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Put TLS on the connection; `handshake` does the rest.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        self.is_secure = True
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
+
+    def handshake(self) -> Literal["done", "read", "write"]:
+        """Go on with the TLS handshake; says what it waits for.
+
+        Raises:
+            OSError: it failed (`ssl.SSLError` is one), or the connection is lost.
+        """
+        connection: Any = self.socket
+        try:
+            connection.do_handshake()
+        except OSError as error:
+            if _waits(error):
+                return "write" if "Write" in type(error).__name__ else "read"
+            raise
+        self.peer_certificate = connection.getpeercert()
+        self.is_handshaken = True
+        return "done"
+
+    # --- bytes -------------------------------------------------------------------------------
+
+    def receive_into(self, room: memoryview) -> int | None:
+        """Read once.
+
+        Returns:
+            How many bytes came; 0 at the end of the stream; None if there is nothing yet.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        if self.is_closed:
+            return 0
+        try:
+            return self.socket.recv_into(room)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            if self.is_secure and _waits(error):
+                return None
+            raise
+
+    def send(self, buffers: Iterable[bytes | memoryview]) -> bool:
+        """Send, behind what is kept; returns whether all of it went out.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        self._output.extend(memoryview(part) for part in buffers if len(part))
+        return self.flush()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether bytes wait to be sent."""
+        return bool(self._output)
+
+    def flush(self) -> bool:
+        """Send what is kept; returns and raises as `send` does."""
+        output = self._output
+        while output and not self.is_closed:
+            try:
+                sent = self._write(list(output) if len(output) <= _IOV_MAX else [output[0]])
+            except OSError as error:
+                if error.errno in _WOULD_BLOCK or (self.is_secure and _waits(error)):
+                    return False
+                raise
+            while sent and sent >= len(output[0]):
+                sent -= len(output.popleft())
+            if sent:
+                output[0] = output[0][sent:]
+        return True
+
+    def _write(self, parts: list[memoryview]) -> int:
+        if len(parts) == 1:
+            return self.socket.send(parts[0])
+        if self.is_secure or not _CAN_GATHER:
+            return self.socket.send(b"".join(parts))
+        return self.socket.sendmsg(parts)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def stop_sending(self) -> None:
+        """Say that nothing more will be sent, so that closing does not destroy what was."""
+        if not self.is_closed:
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                return  # the peer was faster
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.is_closed = True
+        self.socket.close()
+        self._output.clear()
+
+
+def _waits(error: OSError) -> bool:
+    # TLS has nothing to give, or cannot send, before more came. By name, since a plain endpoint
+    # has no reason to load ssl.
+    return type(error).__name__ in {"SSLWantReadError", "SSLWantWriteError"}

@@ -1,0 +1,481 @@
+"""One association from its request to its end, as a series of messages.
+
+The protocol is `UpperLayer`'s; this carries out its effects on a transport, in the thread of
+whoever calls, and gives every step a deadline. When a method raises an `AssociationError`, the
+association is over and its connection is closed. Standard: PS3.8 9.2, PS3.7 6.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors.dimse import CommandReceived, DataReceived, MessageAssembler, fragment
+from dicom_actors.dimse.pieces import fragment_pieces
+from dicom_actors.errors import (
+    AssociationAborted,
+    AssociationError,
+    AssociationRejected,
+    AssociationTimeout,
+    LocalProtocolError,
+    RemoteProtocolError,
+    TransportError,
+    UnexpectedPduError,
+)
+from dicom_actors.pdu import describe_abort, describe_reject
+from dicom_actors.scu.incoming import IncomingData
+from dicom_actors.upper_layer import (
+    Aborted,
+    AbortRequest,
+    AssociateAccepted,
+    AssociateRejected,
+    AssociateRequest,
+    CloseTransport,
+    DataIndication,
+    DataRequest,
+    Indicate,
+    OpenTransport,
+    ReleaseCollision,
+    ReleaseConfirmation,
+    ReleaseIndication,
+    ReleaseRequest,
+    ReleaseResponse,
+    Role,
+    Send,
+    State,
+    UpperLayer,
+    UpperLayerLimits,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from mmap import mmap
+
+    from dicom_actors.dimse import Command
+    from dicom_actors.pdu import AssociateAc, AssociateRq, Pdv
+    from dicom_actors.scu.settings import Settings
+    from dicom_actors.scu.transport import Transport
+    from dicom_actors.upper_layer import Effects, Indication, Negotiated
+
+__all__ = ["Channel", "Message"]
+
+_READ_LENGTH: Final = 256 * 1024
+_MAX_QUEUED_BUFFERS: Final = 2048
+_BUFFERS_OF_A_CALL: Final = 256
+_MAX_UNREAD_MESSAGES: Final = 65_536
+"""Messages that a peer may have sent before the first of them is wanted."""
+
+_FAREWELL_SECONDS: Final = 1.0
+"""How long after our A-ABORT the peer may take to close, before we do."""
+
+
+class Message(NamedTuple):
+    """A message of the peer.
+
+    Attributes:
+        context_id: its presentation context.
+        command: its command set.
+        data: its data set; None if it has none.
+        failure: why the data set could not be kept; empty if it was.
+    """
+
+    context_id: int
+    command: Command
+    data: memoryview | mmap | None = None
+    failure: str = ""
+
+
+class Channel:
+    """An association as its requestor.
+
+    Args:
+        settings: how long the peer may take, and how much it may send.
+        open_transport: opens the connection.
+    """
+
+    def __init__(self, settings: Settings, open_transport: Callable[[], Transport]) -> None:
+        self._settings = settings
+        self._clock = settings.clock
+        self._machine = UpperLayer(
+            Role.REQUESTOR, UpperLayerLimits(max_pdu_length=settings.max_pdu_length)
+        )
+        self._open_transport = open_transport
+        self._transport: Transport | None = None
+        self._input = memoryview(bytearray(settings.max_pdu_length + _READ_LENGTH))
+        self._start = self._end = 0
+        self._pdus = 0
+        self._output: deque[bytes | memoryview] = deque()
+        self._assembler = MessageAssembler(())
+        self._incoming: IncomingData | None = None
+        self._messages: deque[Message] = deque()
+        self._acceptance: AssociateAc | None = None
+        self._is_released = False
+        self._over: AssociationError | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the association is established and nothing that ends it is known."""
+        return self._acceptance is not None and self._over is None and not self._is_released
+
+    @property
+    def terms(self) -> Negotiated:
+        """What was negotiated."""
+        assert self._machine.negotiated is not None
+        return self._machine.negotiated
+
+    # --- beginning and end -------------------------------------------------------------------
+
+    def associate(self, rq: AssociateRq) -> AssociateAc:
+        """Connect, and ask for the association; it is established when this returns.
+
+        Raises:
+            AssociationRejected: the peer refuses; in words.
+            AssociationError: anything else that went wrong.
+            LocalProtocolError: there is no such request.
+        """
+        self._perform(self._machine.request(AssociateRequest(rq)))
+        try:
+            self._perform(self._machine.connected())
+            self._flush()
+            self._pump(lambda: self._acceptance is not None, "the association request")
+        except BaseException:
+            self.abort()
+            raise
+        assert self._acceptance is not None
+        self._assembler = MessageAssembler(
+            frozenset(context.context_id for context in self.terms.contexts)
+        )
+        return self._acceptance
+
+    def release(self) -> None:
+        """Release the association; what still comes is dropped."""
+        self._check_open()
+        self._perform(self._machine.request(ReleaseRequest()))
+        self._flush()
+        self._pump(lambda: self._is_released, "the release request")
+
+    def abort(self) -> None:
+        """End the association at once; does nothing if it is over."""
+        if self._transport is None:
+            return
+        with contextlib.suppress(LocalProtocolError):
+            self._perform(self._machine.request(AbortRequest()))
+        self._over = self._over or AssociationAborted("aborted by us", source=0, reason=0)
+        self.close()
+
+    def fail(self, error: RemoteProtocolError) -> AssociationError:
+        """Abort for a fault of the peer's; returns what to raise."""
+        if self._over is None:
+            self._perform(self._machine.fail(error))
+        self.close()
+        return self._ending()
+
+    # --- messages ----------------------------------------------------------------------------
+
+    def send(
+        self, context_id: int, command: bytes, pieces: Sequence[bytes | memoryview] | None = None
+    ) -> None:
+        """Send a message.
+
+        Args:
+            context_id: an accepted presentation context.
+            command: the command set.
+            pieces: the data set in pieces, which are not copied; None for none.
+
+        Raises:
+            AssociationError: the association is over.
+        """
+        self._check_open()
+        limit = self.terms.peer_max_pdu_length
+        self._send_values(fragment(context_id, command, limit, is_command=True))
+        if pieces is not None:
+            self._send_values(fragment_pieces(context_id, pieces, limit))
+        self._flush()
+
+    def receive(self, what: str) -> Message:
+        """Receive the next message.
+
+        Args:
+            what: what it is to answer, for the error message.
+
+        Raises:
+            AssociationError: it did not come.
+        """
+        if not self._messages:
+            self._check_open()
+            self._pump(lambda: bool(self._messages), what, self._settings.response_timeout)
+        return self._messages.popleft()
+
+    def poll(self, seconds: float) -> Message | None:
+        """Receive the next message if one comes in time; None if not.
+
+        Raises:
+            AssociationError: the association is over.
+        """
+        if not self._messages:
+            self._check_open()
+            deadline = self._clock.monotonic() + seconds
+            while not self._messages and self._wait(deadline, for_writing=False):
+                self._check_open()
+        return self._messages.popleft() if self._messages else None
+
+    def _send_values(self, pdvs: Iterable[Pdv]) -> None:
+        request, output = self._machine.request, self._output
+        for pdv in pdvs:
+            for effect in request(DataRequest((pdv,))):
+                output.extend(effect.buffers)  # type: ignore[union-attr]  # DT-1 sends, no more
+            if len(output) > _MAX_QUEUED_BUFFERS:
+                self._flush()
+
+    # --- time --------------------------------------------------------------------------------
+
+    def _pump(self, is_done: Callable[[], bool], what: str, seconds: float | None = None) -> None:
+        """Receive until something has come; every PDU gives the peer new time."""
+        if seconds is None:
+            seconds = self._settings.timeout
+        seen = -1
+        deadline = 0.0
+        while not is_done():
+            self._raise_if_over()
+            if self._pdus != seen:
+                seen = self._pdus
+                deadline = self._clock.monotonic() + seconds
+            if not self._wait(deadline, for_writing=False):
+                raise self._timed_out(f"no answer to {what} within {seconds:g} s")
+            if self._output:
+                self._flush()
+
+    def _flush(self) -> None:
+        """Send what is queued; every byte that goes out gives the peer new time."""
+        seconds = self._settings.timeout
+        deadline = None
+        while self._output:
+            self._raise_if_over()
+            if self._send_some():
+                deadline = None
+                continue
+            if self._over is not None or not self._output:
+                continue
+            if deadline is None:
+                deadline = self._clock.monotonic() + seconds
+            if not self._wait(deadline, for_writing=True):
+                raise self._timed_out(f"the peer read nothing for {seconds:g} s")
+        self._raise_if_over()
+
+    def _wait(self, deadline: float, *, for_writing: bool) -> bool:
+        """Wait for the peer and take in what it sent; False when the time is over."""
+        left = deadline - self._clock.monotonic()
+        if left <= 0 or self._transport is None:
+            return False
+        self._transport.wait(left, for_writing=for_writing)
+        self._take_in()
+        return True
+
+    def _timed_out(self, message: str) -> AssociationTimeout:
+        error = AssociationTimeout(f"{self._peer}: {message}")
+        self._over = self._over or error
+        self.abort()
+        return error
+
+    # --- the transport -----------------------------------------------------------------------
+
+    def _send_some(self) -> bool:
+        """Send once; whether anything went out."""
+        output = self._output
+        if self._transport is None:
+            return False
+        try:
+            sent = self._transport.send(list(islice(output, _BUFFERS_OF_A_CALL)))
+        except OSError as error:
+            # What the peer said before it went away is still to be read.
+            self._take_in_the_rest(error)
+            return False
+        has_sent = sent > 0
+        while output and sent >= len(output[0]):
+            sent -= len(output.popleft())
+        if sent:
+            output[0] = memoryview(output[0])[sent:]
+        return has_sent
+
+    def _take_in(self) -> bool:
+        """Receive once; whether there may be more."""
+        if self._transport is None:
+            return False
+        try:
+            length = self._transport.receive_into(self._room())
+        except OSError as error:
+            self._lose(error)
+            return False
+        if length is None:
+            return False
+        if length == 0:
+            self._lose(None)
+            return False
+        self._end += length
+        self._consume()
+        return True
+
+    def _take_in_the_rest(self, error: OSError) -> None:
+        while self._over is None and self._take_in():
+            pass
+        if self._over is None:
+            self._lose(error)
+
+    def _lose(self, error: OSError | None) -> None:
+        if self._machine.state is not State.STA1:
+            self._perform(self._machine.receive_eof())
+        if error is not None and isinstance(self._over, TransportError):
+            self._over = TransportError(f"{self._peer}: {error.strerror or error}")
+            self._over.__cause__ = error
+        self._close_transport()
+
+    def _room(self) -> memoryview:
+        """Where to receive into: behind the unread bytes, which move to the front."""
+        length = self._end - self._start
+        if self._start:
+            self._input[:length] = self._input[self._start : self._end]
+            self._start, self._end = 0, length
+        elif length == len(self._input):
+            # A PDU longer than any with data: the answer to the association request.
+            larger = memoryview(bytearray(2 * length))
+            larger[:length] = self._input
+            self._input = larger
+        return self._input[self._end :]
+
+    def _consume(self) -> None:
+        machine = self._machine
+        while self._start < self._end:
+            consumed, effects = machine.receive_data(self._input[self._start : self._end])
+            if not consumed:
+                return
+            self._start += consumed
+            self._pdus += 1
+            self._perform(effects)
+
+    def close(self) -> None:
+        """Close the connection; after an A-ABORT so that it arrives."""
+        if self._transport is not None and self._machine.state is State.STA13:
+            self._say_farewell(self._transport)
+        self._close_transport()
+
+    def _say_farewell(self, transport: Transport) -> None:
+        """Let the A-ABORT arrive: a socket closed with unread bytes would destroy it."""
+        limit = min(_FAREWELL_SECONDS, self._settings.timeout)
+        deadline = self._clock.monotonic() + limit
+        while self._output and self._transport is not None:
+            if not self._send_some() and not self._wait(deadline, for_writing=True):
+                break
+        transport.stop_sending()
+        while self._transport is not None and self._wait(deadline, for_writing=False):
+            pass
+
+    def _close_transport(self) -> None:
+        self._output.clear()
+        self._incoming = None
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def _perform(self, effects: Effects) -> None:
+        for effect in effects:
+            match effect:
+                case Indicate(indication):
+                    self._heed(indication)
+                case Send(buffers):
+                    self._output.extend(buffers)
+                case CloseTransport():
+                    self._close_transport()
+                case OpenTransport():
+                    self._transport = self._open_transport()
+                case _:
+                    # ARTIM: `close` waits no longer than it would run.
+                    continue
+
+    def _heed(self, indication: Indication) -> None:
+        match indication:
+            case DataIndication(pdvs):
+                self._assemble(pdvs)
+            case AssociateAccepted(ac):
+                self._acceptance = ac
+            case AssociateRejected(rj):
+                self._over = AssociationRejected(
+                    f"{self._peer}: {describe_reject(*rj)}",
+                    result=rj.result,
+                    source=rj.source,
+                    reason=rj.reason,
+                )
+            case ReleaseConfirmation():
+                self._is_released = True
+            case ReleaseIndication() | ReleaseCollision():
+                self._perform(self._machine.request(ReleaseResponse()))
+                if isinstance(indication, ReleaseIndication):
+                    self._over = AssociationError(f"{self._peer}: the peer released it")
+            case Aborted():
+                self._over = self._over or self._why(indication)
+
+    def _why(self, aborted: Aborted) -> AssociationError:
+        if aborted.connection_lost:
+            return TransportError(f"{self._peer}: the peer closed the connection")
+        words = describe_abort(aborted.source, aborted.reason)
+        if aborted.error is not None:
+            words = f"aborted by us, since the peer broke the protocol: {aborted.error}"
+        error = AssociationAborted(
+            f"{self._peer}: {words}", source=aborted.source, reason=aborted.reason
+        )
+        error.__cause__ = aborted.error
+        return error
+
+    def _assemble(self, pdvs: Sequence[Pdv]) -> None:
+        for pdv in pdvs:
+            partial = self._assembler.partial
+            try:
+                event = self._assembler.receive(pdv)
+            except RemoteProtocolError as error:
+                self._perform(self._machine.fail(error))
+                return
+            if type(event) is CommandReceived:
+                if event.command.has_data_set:
+                    self._incoming = IncomingData(self._settings)
+                else:
+                    self._keep(Message(event.context_id, event.command))
+            elif type(event) is DataReceived and self._incoming is not None:
+                self._incoming.write(event.data)
+                if event.is_last and partial is not None and partial.command is not None:
+                    incoming, self._incoming = self._incoming, None
+                    data = incoming.finish()
+                    self._keep(Message(partial.context_id, partial.command, data, incoming.failure))
+
+    def _keep(self, message: Message) -> None:
+        if len(self._messages) >= _MAX_UNREAD_MESSAGES:
+            error = UnexpectedPduError(f"more than {_MAX_UNREAD_MESSAGES} messages nobody asked for")
+            self._perform(self._machine.fail(error))
+            return
+        self._messages.append(message)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    @property
+    def _peer(self) -> str:
+        settings = self._settings
+        return f"{settings.called} at {settings.host}:{settings.port}"
+
+    def _check_open(self) -> None:
+        if self._over is not None and self._transport is not None:
+            self._raise_if_over()
+        if not self.is_open:
+            raise self._ending()
+
+    def _raise_if_over(self) -> None:
+        if self._over is not None:
+            self.close()
+            raise self._over
+
+    def _ending(self) -> AssociationError:
+        if self._over is None:
+            return AssociationError(f"{self._peer}: the association is released")
+        return self._over
+

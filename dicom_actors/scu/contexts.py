@@ -1,0 +1,243 @@
+"""Which presentation contexts are proposed, and which accepted one an object goes out on.
+
+PS3.8 9.3.2.2, PS3.7 D.3.3.4.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors.data import TransferSyntax
+from dicom_actors.data.dictionary import storage_sop_classes, uid_entry, uid_of
+from dicom_actors.pdu import RoleSelection
+from dicom_actors.upper_layer import propose_contexts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dicom_actors.pdu import PresentationContextRq
+    from dicom_actors.upper_layer import AcceptedContext
+
+__all__ = [
+    "UNCOMPRESSED",
+    "VERIFICATION",
+    "ContextLike",
+    "ProposedContext",
+    "Proposals",
+    "choose_context",
+    "contexts_of_object",
+    "default_contexts",
+    "is_plain",
+    "retrieve_contexts",
+    "to_context",
+    "uid_for",
+]
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+
+UNCOMPRESSED: Final = (
+    "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
+    "1.2.840.10008.1.2",  # Implicit VR Little Endian
+)
+"""What is proposed where we make or read the data sets ourselves, most preferred first."""
+
+MAX_CONTEXTS: Final = 128
+"""As many as there are odd numbers in a byte (PS3.8 9.3.2.2)."""
+
+# What people query and retrieve with.
+_QUERY_RETRIEVE: Final = (
+    "1.2.840.10008.5.1.4.1.2.1.1",  # Patient Root: FIND, MOVE, GET
+    "1.2.840.10008.5.1.4.1.2.1.2",
+    "1.2.840.10008.5.1.4.1.2.1.3",
+    "1.2.840.10008.5.1.4.1.2.2.1",  # Study Root: FIND, MOVE, GET
+    "1.2.840.10008.5.1.4.1.2.2.2",
+    "1.2.840.10008.5.1.4.1.2.2.3",
+    "1.2.840.10008.5.1.4.31",  # Modality Worklist
+)
+
+# Storage SOP classes that an archive of images seldom has, left out where not all can be
+# proposed: retired ones aside, protocols, measurements of eyes, templates, security, DICONDE.
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+_SELDOM: Final = (
+    "1.2.840.10008.5.1.4.3",
+    "1.2.840.10008.5.1.4.4",
+    *(
+        _STORAGE + family
+        for family in (
+            *("9.1.4", "9.5.", "9.6.", "9.7.", "9.8.", "9.100", "11.9", "11.10", "11.11"),
+            *("68.", "77.1.5.3", "77.1.5.5", "77.1.5.6", "77.1.5.7", "77.1.5.8", "78.", "79.1"),
+            *("80.", "81.", "82.", "88.7", "90.", "91.", "104.3", "104.4", "104.5", "131"),
+            *("200.", "201.", "481.1", "481.2", "501.", "601.", "66.6", "66.8", "6.3", "14."),
+        )
+    ),
+)
+_COMMON: Final = frozenset({_STORAGE + "481.1", _STORAGE + "481.2"})
+
+
+class ProposedContext(NamedTuple):
+    """A presentation context to propose.
+
+    Attributes:
+        abstract_syntax: a SOP class UID.
+        transfer_syntaxes: their UIDs, most preferred first.
+        scu: whether we want to invoke its operations.
+        scp: whether we want the peer to invoke them, as it does for what a C-GET retrieves.
+    """
+
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...] = UNCOMPRESSED
+    scu: bool = True
+    scp: bool = False
+
+
+ContextLike = ProposedContext | str | tuple[str, "str | Sequence[str]"]
+"""What `connect` takes as a context: a SOP class alone, or with one or several transfer syntaxes.
+
+UIDs and the keywords of PS3.6 will do for both.
+"""
+
+
+def uid_for(name: str) -> str:
+    """Return the UID that a UID or a keyword means.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if name[:1].isdigit():
+        return name
+    uid = uid_of(name)
+    if uid is None:
+        raise ValueError(f"expected a UID or its keyword in PS3.6, got {name!r}")
+    return uid
+
+
+def to_context(context: ContextLike) -> ProposedContext:
+    """Make a proposal of what a user gave.
+
+    Raises:
+        ValueError: a name is neither a UID nor a keyword, or there is no transfer syntax.
+    """
+    if isinstance(context, ProposedContext):
+        return context
+    if isinstance(context, str):
+        return ProposedContext(uid_for(context))
+    abstract_syntax, transfer_syntaxes = context
+    if isinstance(transfer_syntaxes, str):
+        transfer_syntaxes = (transfer_syntaxes,)
+    if not transfer_syntaxes:
+        raise ValueError(f"{abstract_syntax}: expected a transfer syntax at least, got none")
+    return ProposedContext(uid_for(abstract_syntax), tuple(map(uid_for, transfer_syntaxes)))
+
+
+def default_contexts() -> tuple[ProposedContext, ...]:
+    """What is proposed before it is known what is wanted."""
+    return tuple(ProposedContext(uid) for uid in (VERIFICATION, *_QUERY_RETRIEVE))
+
+
+def contexts_of_object(sop_class_uid: str, transfer_syntax: str) -> tuple[ProposedContext, ...]:
+    """What to propose for sending an object.
+
+    A context of its own for the transfer syntax that it has, so that the peer cannot choose
+    another one; and one for what it may be converted to.
+    """
+    own = ProposedContext(sop_class_uid, (transfer_syntax,))
+    others = tuple(uid for uid in UNCOMPRESSED if uid != transfer_syntax)
+    if not is_plain(transfer_syntax):
+        return (own,)
+    return own, ProposedContext(sop_class_uid, others)
+
+
+def is_plain(transfer_syntax: str) -> bool:
+    """Whether data sets in it can be converted to other uncompressed ones."""
+    syntax = TransferSyntax.of(transfer_syntax)
+    return syntax.is_known and not syntax.is_encapsulated and syntax.is_data_set_encoding
+
+
+@cache
+def retrieve_contexts(
+    sop_classes: tuple[str, ...] | None, transfer_syntaxes: tuple[str, ...]
+) -> tuple[ProposedContext, ...]:
+    """What to propose for getting objects with C-GET.
+
+    Args:
+        sop_classes: UIDs of what may come; None: the storage SOP classes in use.
+        transfer_syntaxes: what they may come in.
+    """
+    if sop_classes is None:
+        sop_classes = tuple(uid for uid in storage_sop_classes() if _is_usual(uid))
+    return tuple(
+        ProposedContext(uid, transfer_syntaxes, scu=False, scp=True) for uid in sop_classes
+    )
+
+
+def _is_usual(uid: str) -> bool:
+    entry = uid_entry(uid)
+    if entry is None or entry.is_retired:
+        return False
+    return uid in _COMMON or not uid.startswith(_SELDOM)
+
+
+def choose_context(
+    accepted: Iterable[AcceptedContext], transfer_syntax: str
+) -> AcceptedContext | None:
+    """Choose on which context an object goes out.
+
+    Args:
+        accepted: those of its SOP class.
+        transfer_syntax: the one that it has.
+
+    Returns:
+        One with that transfer syntax if there is any, else one that it can be converted to,
+        None if there is none.
+    """
+    usable = [context for context in accepted if context.as_scu]
+    for context in usable:
+        if context.transfer_syntax == transfer_syntax:
+            return context
+    if not is_plain(transfer_syntax):
+        return None
+    targets = [context for context in usable if is_plain(context.transfer_syntax)]
+    return targets[0] if targets else None
+
+
+class Proposals:
+    """The presentation contexts of an association request, and what was asked for before.
+
+    Args:
+        contexts: those to begin with.
+    """
+
+    def __init__(self, contexts: Iterable[ProposedContext]) -> None:
+        self._contexts: tuple[ProposedContext, ...] = ()
+        self.put_first(contexts)
+
+    def covers(self, contexts: Iterable[ProposedContext]) -> bool:
+        """Whether all of these are proposed."""
+        return set(contexts) <= set(self._contexts)
+
+    def put_first(self, contexts: Iterable[ProposedContext]) -> None:
+        """Propose these, and of the others as many as there is room for.
+
+        Raises:
+            ValueError: there are more than 128 of them.
+        """
+        wanted = dict.fromkeys(contexts)
+        if len(wanted) > MAX_CONTEXTS:
+            raise ValueError(
+                f"presentation contexts: expected {MAX_CONTEXTS} at most, got {len(wanted)}"
+            )
+        both = dict.fromkeys((*wanted, *self._contexts))
+        self._contexts = tuple(both)[:MAX_CONTEXTS]
+
+    def presentation_contexts(self) -> tuple[PresentationContextRq, ...]:
+        """The items of the request."""
+        return propose_contexts(
+            (context.abstract_syntax, context.transfer_syntaxes) for context in self._contexts
+        )
+
+    def role_selections(self) -> tuple[RoleSelection, ...]:
+        """The items for the SOP classes that the peer is to use, too."""
+        served = {context.abstract_syntax for context in self._contexts if context.scp}
+        used = {context.abstract_syntax for context in self._contexts if context.scu}
+        return tuple(RoleSelection(uid, uid in used, True) for uid in sorted(served))

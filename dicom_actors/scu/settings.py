@@ -1,0 +1,105 @@
+"""How an association is asked for and how long its peer may take.
+
+Times are seconds, sizes are bytes; `math.inf` is a time without end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable  # noqa: TC003 - part of the public signature
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from dicom_actors.config import check_ae_title
+from dicom_actors.errors import ConfigurationError
+from dicom_actors.pdu import UserIdentity
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+    from dicom_actors.pdu import SopClassExtended
+    from dicom_actors.scu.transport import Transport
+
+__all__ = ["Clock", "Credentials", "Settings", "user_identity_of"]
+
+_KIB: Final = 1024
+_MIB: Final = 1024 * _KIB
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "port": (1, 0xFFFF),
+    "timeout": (0.001, float("inf")),
+    "response_timeout": (0.001, float("inf")),
+    "max_pdu_length": (4 * _KIB, 16 * _MIB),
+    "async_window": (1, 0xFFFF),
+    "max_object_bytes": (1, 1 << 50),
+    "spool_bytes": (0, 1 << 31),
+}
+
+Credentials = UserIdentity | str | tuple[str, str]
+"""Who the user is: a name, a name and a passcode, or any other user identity item."""
+
+
+class Clock(Protocol):
+    """Tells the time; the `time` module does."""
+
+    def monotonic(self) -> float:
+        """Seconds from some fixed point; never goes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `connect` was asked for; see there for what is not described here.
+
+    Attributes:
+        open_transport: opens the connection; None: TCP to `host` and `port`.
+        clock: tells the time for all deadlines.
+    """
+
+    host: str
+    port: int
+    called: str
+    calling: str
+    timeout: float
+    response_timeout: float
+    tls: ssl.SSLContext | None = None
+    server_hostname: str | None = None
+    user_identity: UserIdentity | None = None
+    extended: tuple[SopClassExtended, ...] = ()
+    async_window: int = 1
+    max_pdu_length: int = 128 * _KIB
+    max_object_bytes: int = 16 * _KIB * _MIB
+    spool_bytes: int = 16 * _MIB
+    spool_directory: str | Path | None = None
+    clock: Clock = field(default=time)
+    open_transport: Callable[[Settings], Transport] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every setting.
+
+        Raises:
+            ConfigurationError: a setting is out of its range; the message names it.
+        """
+        check_ae_title(self.called, "called")
+        check_ae_title(self.calling, "calling")
+        for name, (lowest, highest) in _RANGES.items():
+            _check_number(name, getattr(self, name), lowest, highest)
+
+
+def _check_number(name: str, value: Any, lowest: float, highest: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{name}: expected a number, got {value!r}")
+    if not lowest <= value <= highest:
+        raise ConfigurationError(f"{name}: expected {lowest} to {highest}, got {value}")
+
+
+def user_identity_of(credentials: Credentials | None) -> UserIdentity | None:
+    """Make the user identity item of what a user of `connect` gave (PS3.7 D.3.3.7).
+
+    A positive response is asked for, so that a peer that looks at it says so.
+    """
+    if credentials is None or isinstance(credentials, UserIdentity):
+        return credentials
+    if isinstance(credentials, str):
+        return UserIdentity(1, credentials.encode(), positive_response_requested=True)
+    name, passcode = credentials
+    return UserIdentity(2, name.encode(), passcode.encode(), positive_response_requested=True)

@@ -1,0 +1,161 @@
+"""The connection of an association through TLS. PS3.15 B.
+
+What goes out is gathered into few records; encryption copies it anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.errors import AssociationTimeout, TransportError
+from dicom_actors.scu.transport import wait_for_socket
+
+if TYPE_CHECKING:
+    import socket
+
+    from dicom_actors.scu.settings import Clock
+    from dicom_actors.scu.transport import Buffers
+
+__all__ = ["TlsTransport", "negotiate_tls"]
+
+_GATHERED: Final = 64 * 1024
+"""Bytes that go to one call, four records of the greatest length."""
+
+
+class TlsTransport:
+    """A socket with TLS established, which belongs to this object; see `Transport`.
+
+    Args:
+        connection: the socket; it does not block.
+    """
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        self._socket = connection
+        # What a call could not send must be offered again unchanged (SSL_write).
+        self._pending = b""
+        self._wants_write_to_read = False
+        self._wants_read_to_write = False
+
+    def send(self, buffers: Buffers) -> int:
+        """See `Transport`. Raises OSError when the connection is lost."""
+        self._wants_read_to_write = False
+        if not self._pending:
+            self._pending = _gather(buffers)
+        try:
+            sent = self._socket.send(self._pending)
+        except ssl.SSLWantWriteError:
+            return 0
+        except ssl.SSLWantReadError:
+            self._wants_read_to_write = True
+            return 0
+        self._pending = b""
+        return sent
+
+    def receive_into(self, room: memoryview) -> int | None:
+        """See `Transport`. Raises OSError when the connection is lost."""
+        self._wants_write_to_read = False
+        try:
+            return self._socket.recv_into(room)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLWantWriteError:
+            self._wants_write_to_read = True
+            return None
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return 0
+
+    def wait(self, seconds: float, *, for_writing: bool) -> None:
+        """See `Transport`."""
+        if self._socket.pending():
+            return
+        for_writing = for_writing and not self._wants_read_to_write
+        wait_for_socket(
+            self._socket,
+            seconds,
+            for_reading=True,
+            for_writing=for_writing or self._wants_write_to_read,
+        )
+
+    def stop_sending(self) -> None:
+        """Say with a close_notify that nothing more comes."""
+        with contextlib.suppress(OSError, ValueError):
+            self._socket.unwrap()
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._socket.close()
+
+
+def _gather(buffers: Buffers) -> bytes:
+    length, count = 0, 0
+    for buffer in buffers:
+        length += len(buffer)
+        count += 1
+        if length >= _GATHERED:
+            break
+    if count == 1:
+        return bytes(memoryview(buffers[0])[:_GATHERED])
+    return b"".join(buffers[:count])[:_GATHERED]
+
+
+def negotiate_tls(
+    connection: socket.socket,
+    context: ssl.SSLContext,
+    server_hostname: str,
+    clock: Clock,
+    deadline: float,
+) -> ssl.SSLSocket:
+    """Do the TLS handshake as a client; the socket belongs to the one that is returned.
+
+    Args:
+        connection: connected, and not blocking.
+        context: whom to trust and who we are.
+        server_hostname: the name that the peer's certificate must have, if the context checks it.
+        clock: tells the time.
+        deadline: when to give up, by the clock.
+
+    Raises:
+        TransportError: the handshake failed; it says why.
+        AssociationTimeout: it took too long.
+    """
+    try:
+        wrapped = context.wrap_socket(
+            connection, server_hostname=server_hostname, do_handshake_on_connect=False
+        )
+    except (OSError, ValueError) as error:
+        connection.close()
+        raise TransportError(f"TLS cannot be set up: {error}") from error
+    try:
+        _shake_hands(wrapped, clock, deadline)
+    except ssl.SSLError as error:
+        wrapped.close()
+        reason = getattr(error, "verify_message", "") or error.reason or str(error)
+        raise TransportError(f"the TLS handshake failed: {reason}") from error
+    except AssociationTimeout:
+        wrapped.close()
+        raise
+    except OSError as error:
+        wrapped.close()
+        raise TransportError(f"the TLS handshake failed: {error.strerror or error}") from error
+    except BaseException:
+        wrapped.close()
+        raise
+    return wrapped
+
+
+def _shake_hands(connection: ssl.SSLSocket, clock: Clock, deadline: float) -> None:
+    while True:
+        try:
+            connection.do_handshake()
+        except ssl.SSLWantReadError:
+            for_writing = False
+        except ssl.SSLWantWriteError:
+            for_writing = True
+        else:
+            return
+        left = deadline - clock.monotonic()
+        if left <= 0:
+            raise AssociationTimeout("the TLS handshake was not finished in time")
+        wait_for_socket(connection, left, for_reading=not for_writing, for_writing=for_writing)

@@ -1,0 +1,179 @@
+"""The TCP connection of an association: what it takes, what it gives, and waiting for either.
+
+Nothing here blocks but `wait`, which has a limit. The limits of time are the caller's business,
+as is the protocol; TLS is in `tls_transport`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from typing import TYPE_CHECKING, Final, Protocol
+
+from dicom_actors.errors import AssociationTimeout, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_actors.scu.settings import Clock
+
+    Buffers = Sequence[bytes | memoryview]
+
+__all__ = ["SocketTransport", "Transport", "connect_tcp", "wait_for_socket"]
+
+_QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Transport(Protocol):
+    """A connection to a peer that never blocks but in `wait`."""
+
+    def send(self, buffers: Buffers) -> int:
+        """Send of these buffers what goes out at once; returns bytes, 0 for none for now.
+
+        Args:
+            buffers: at most 1,024, the number that systems take.
+        """
+
+    def receive_into(self, room: memoryview) -> int | None:
+        """Receive what there is; returns bytes, 0 at the end, None for nothing yet."""
+
+    def wait(self, seconds: float, *, for_writing: bool) -> None:
+        """Return when there is something to receive, or room to send, or the time is over."""
+
+    def stop_sending(self) -> None:
+        """Say that nothing more comes."""
+
+    def close(self) -> None:
+        """Close the connection; more than once does no harm."""
+
+
+class SocketTransport:
+    """A connected TCP socket, which belongs to this object.
+
+    Args:
+        connection: the socket.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._socket = connection
+        self._gathers = hasattr(connection, "sendmsg")
+
+    def send(self, buffers: Buffers) -> int:
+        """See `Transport`. Raises OSError when the connection is lost."""
+        try:
+            if self._gathers:
+                return self._socket.sendmsg(buffers)
+            return self._socket.send(b"".join(buffers))
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def receive_into(self, room: memoryview) -> int | None:
+        """See `Transport`. Raises OSError when the connection is lost."""
+        try:
+            return self._socket.recv_into(room)
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    def wait(self, seconds: float, *, for_writing: bool) -> None:
+        """See `Transport`."""
+        if _QUICK_ACK is not None:
+            # The kernel falls back to delayed acknowledgements, which stall a peer that sends
+            # small pieces under Nagle's algorithm for 40 ms each.
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        wait_for_socket(self._socket, seconds, for_reading=True, for_writing=for_writing)
+
+    def stop_sending(self) -> None:
+        """See `Transport`."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._socket.close()
+
+
+def wait_for_socket(
+    connection: socket.socket, seconds: float, *, for_reading: bool, for_writing: bool
+) -> None:
+    """Return when a socket is ready or the time is over.
+
+    Args:
+        connection: the socket.
+        seconds: how long, 0 and more; `math.inf` for ever.
+        for_reading: whether something to receive is ready.
+        for_writing: whether room to send is.
+    """
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(
+            connection,
+            (select.POLLIN if for_reading else 0) | (select.POLLOUT if for_writing else 0),
+        )
+        # poll takes whole milliseconds; rounded up, so that the last one is not spent spinning.
+        poll.poll(None if seconds > 1e6 else max(0, int(seconds * 1000) + 1))
+        return
+    readers = [connection] if for_reading else []
+    writers = [connection] if for_writing else []
+    select.select(readers, writers, writers, None if seconds > 1e6 else seconds)
+
+
+def connect_tcp(host: str, port: int, clock: Clock, deadline: float) -> socket.socket:
+    """Open a TCP connection, with no delay for small writes.
+
+    Args:
+        host: a name or an address; every address of a name is tried.
+        port: 1 to 65535.
+        clock: tells the time.
+        deadline: when to give up, by the clock.
+
+    Raises:
+        TransportError: nobody can be reached there; it says why.
+        AssociationTimeout: nobody answered in time.
+    """
+    where = f"{host}:{port}"
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise TransportError(f"{where}: {error.strerror or error}") from error
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in addresses:
+        connection = socket.socket(family, kind, protocol)
+        try:
+            _connect(connection, address, clock, deadline)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            connection.close()
+            failure = error
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    if isinstance(failure, TimeoutError):
+        raise AssociationTimeout(f"{where}: no answer to the TCP connection in time") from failure
+    reason = "no address" if failure is None else failure.strerror or str(failure)
+    raise TransportError(f"{where}: {reason}") from failure
+
+
+def _connect(
+    connection: socket.socket, address: tuple[object, ...], clock: Clock, deadline: float
+) -> None:
+    connection.setblocking(False)
+    try:
+        connection.connect(address)
+    except (BlockingIOError, InterruptedError):
+        # In progress; the socket becomes writable when it is decided.
+        wait_for_socket(
+            connection, max(0.0, deadline - clock.monotonic()), for_reading=False, for_writing=True
+        )
+        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code)) from None
+        try:
+            connection.getpeername()
+        except OSError:
+            raise TimeoutError("not connected in time") from None
