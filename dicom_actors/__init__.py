@@ -13,7 +13,7 @@ from dicom_actors.version import __version__
 
 if TYPE_CHECKING:
     from dicom_actors import errors, events, messages
-    from dicom_actors.actors import Endpoint
+    from dicom_actors.actors import Accept, Endpoint
     from dicom_actors.config import EndpointConfig
     from dicom_actors.data import (
         VR,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VR",
+    "Accept",
     "DataElement",
     "DataSet",
     "DicomError",
@@ -56,6 +57,7 @@ _HOMES = {
     "DataSet": "dicom_actors.data",
     "DicomError": "dicom_actors.errors",
     "DimseFailure": "dicom_actors.errors",
+    "Accept": "dicom_actors.actors",
     "Endpoint": "dicom_actors.actors",
     "EndpointConfig": "dicom_actors.config",
     "PersonName": "dicom_actors.data",

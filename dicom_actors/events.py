@@ -18,6 +18,7 @@ __all__ = [
     "AssociationClosed",
     "AssociationOpened",
     "LimitReached",
+    "PduTraced",
     "RequestCompleted",
     "RequestReceived",
 ]
@@ -90,6 +91,21 @@ class RequestCompleted:
     comment: str
     bytes: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PduTraced:
+    """A PDU came or went; only for those who subscribe to this kind by name.
+
+    Attributes:
+        association_id: the association's number.
+        is_received: whether it came from the peer.
+        text: the PDU in a line, payloads as lengths.
+    """
+
+    association_id: int
+    is_received: bool
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ class Subscribe:
 
     Attributes:
         ref: any actor; it gets each event as a message of its own.
-        kinds: the classes of `dicom_actors.events` wanted; empty means all.
+        kinds: the classes of `dicom_actors.events` wanted; empty means all but `PduTraced`,
+            which costs something with each PDU.
     """
 
     ref: ActorRef[Any]

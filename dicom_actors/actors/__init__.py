@@ -5,8 +5,10 @@ They own sockets, time and failure; what goes over the wire is decided in `upper
 Association, socket.
 """
 
+from dicom_actors.actors.admission import describe_acceptance
 from dicom_actors.actors.endpoint import Endpoint
 from dicom_actors.actors.handler_events import (
+    Accept,
     AssociationRequest,
     EchoEvent,
     RequestEvent,
@@ -15,10 +17,12 @@ from dicom_actors.actors.handler_events import (
 from dicom_actors.actors.object_file import file_name_for
 
 __all__ = [
+    "Accept",
     "AssociationRequest",
     "EchoEvent",
     "Endpoint",
     "RequestEvent",
     "StoreEvent",
+    "describe_acceptance",
     "file_name_for",
 ]

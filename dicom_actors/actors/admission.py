@@ -6,23 +6,26 @@ out. The user's ``association_validator`` is asked afterwards, by the Handler.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from dicom_actors.actors.handler_table import HandlerTable
 from dicom_actors.data import TransferSyntax
 from dicom_actors.data.dictionary import storage_sop_classes, uid_entry
+from dicom_actors.data.uid import uid_name
 from dicom_actors.pdu import AsyncWindow
-from dicom_actors.upper_layer import NegotiationPolicy, negotiate
+from dicom_actors.upper_layer import NegotiationPolicy, describe_policy, negotiate
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_actors.actors.handler_table import HandlerTable
     from dicom_actors.config import EndpointConfig
+    from dicom_actors.messages import EventHandlers
     from dicom_actors.pdu import AssociateAc, AssociateRq, Reject
 
-__all__ = ["admit", "policy_for"]
+__all__ = ["admit", "describe_acceptance", "policy_for", "with_identity_response"]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 
@@ -59,6 +62,36 @@ def admit(
         open_associations=len(open_calling_ae_titles),
         open_from_caller=open_calling_ae_titles.count(rq.calling_ae_title),
     )
+
+
+def with_identity_response(ac: AssociateAc, rq: AssociateRq, response: bytes | None) -> AssociateAc:
+    """Answer the user identity of `rq`, if it asks for that and there is a response.
+
+    Standard: PS3.7 D.3.3.7.
+    """
+    identity = rq.user_information.user_identity
+    if response is None or identity is None or not identity.positive_response_requested:
+        return ac
+    return replace(
+        ac, user_information=replace(ac.user_information, user_identity_response=response)
+    )
+
+
+def describe_acceptance(config: EndpointConfig, event_handlers: EventHandlers) -> str:
+    """Return what an endpoint accepts, as text: a line for each presentation context.
+
+    Args:
+        config: the endpoint's configuration.
+        event_handlers: its event handlers.
+
+    Raises:
+        ConfigurationError: an event handler is wrong.
+
+    Standard: PS3.2 (the tables of a Conformance Statement).
+    """
+    policy = policy_for(config, HandlerTable(event_handlers))
+    classes = (VERIFICATION, *storage_sop_classes(), *(config.storage_sop_classes or ()))
+    return describe_policy(policy, lambda uid: uid_name(uid) or uid, classes)
 
 
 def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPolicy:

@@ -14,7 +14,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors import events
-from dicom_actors.actors.admission import admit
+from dicom_actors.actors.admission import admit, with_identity_response
 from dicom_actors.actors.adoption import why_not_adoptable
 from dicom_actors.actors.alarm import Alarm
 from dicom_actors.actors.association_info import association_info
@@ -28,8 +28,17 @@ from dicom_actors.actors.signals import (
     HandlerReady,
     OutcomeReady,
 )
+from dicom_actors.data.uid import uid_name
 from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
-from dicom_actors.pdu import Abort, AssociateAc, AssociateRj, Reject, describe_abort, encode_pdu
+from dicom_actors.pdu import (
+    Abort,
+    AssociateAc,
+    AssociateRj,
+    Reject,
+    describe_abort,
+    describe_stream,
+    encode_pdu,
+)
 from dicom_actors.supervision import (
     Continue,
     Down,
@@ -76,6 +85,9 @@ _logger = logging.getLogger(__name__)
 
 _FAREWELL_SECONDS = 1.0
 """How long an Association that is shut down lets its peer read the A-ABORT."""
+
+_HEAD_LENGTH = 12
+"""So much of each PDU is kept for a crash report: headers, nothing of what they carry."""
 
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 
@@ -286,6 +298,9 @@ class Association(SupervisedActor):
                 record.phase = Phase.WAITING
                 if not consumed:
                     break
+                record.recent_pdus.append((True, bytes(view[:_HEAD_LENGTH]), consumed))
+                if self._kernel.is_traced:
+                    self._trace(view[:consumed], is_received=True)
                 record.deadlines.pdu = None
                 self._carry_out_input(effects, consumed)
             if not self._is_over:
@@ -388,10 +403,12 @@ class Association(SupervisedActor):
 
     def answer_association(self, outcome: Outcome, serial: int) -> None:
         """Accept or reject the association, as the validator said."""
-        if outcome.reject is not None:
-            self._reject(outcome.reject, serial)
-        elif self._acceptance is not None:
-            self._accept(self._acceptance, serial)
+        rq = self._record.association_rq
+        if outcome.reject is not None or self._acceptance is None or rq is None:
+            self._reject(outcome.reject or Reject.ACSE_NO_REASON_TRANSIENT, serial)
+            return
+        answer = with_identity_response(self._acceptance, rq, outcome.identity_response)
+        self._accept(answer, serial)
 
     def _accept(self, ac: AssociateAc, serial: int) -> None:
         record = self._record
@@ -453,6 +470,10 @@ class Association(SupervisedActor):
     ) -> None:
         """Send whole PDUs; what the socket does not take waits in the record."""
         record = self._record
+        length = sum(map(len, buffers))
+        record.recent_pdus.append((False, bytes(buffers[0][:_HEAD_LENGTH]), length))
+        if self._kernel.is_traced:
+            self._trace(b"".join(buffers), is_received=False)
         try:
             done = record.send(self._epoch, buffers, serial, consumed, agreement)
         except OSError as error:
@@ -463,6 +484,10 @@ class Association(SupervisedActor):
                 self._kernel.clock.monotonic() + self._kernel.config.write_timeout
             )
             self._watch()
+
+    def _trace(self, data: bytes | memoryview, *, is_received: bool) -> None:
+        for text in describe_stream(data, _name_of):
+            self._kernel.publish(events.PduTraced(self._record.id, is_received, text))
 
     def _send_more(self) -> None:
         record = self._record
@@ -532,7 +557,12 @@ class Association(SupervisedActor):
     def _say_goodbye(self, why: str) -> None:
         """End what cannot go on after a crash: A-ABORT, or A-ASSOCIATE-RJ before acceptance."""
         record = self._record
-        _logger.error("connection %d ends: %s", record.id, why)
+        _logger.error(
+            "connection %d ends: %s; its last PDUs:\n%s",
+            record.id,
+            why,
+            record.describe_recent_pdus(),
+        )
         self._note_end("aborted", why)
         farewell = (
             encode_pdu(AssociateRj.of(Reject.ACSE_NO_REASON_TRANSIENT))
@@ -572,3 +602,7 @@ class Association(SupervisedActor):
 
 def _cause(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
+
+
+def _name_of(uid: str) -> str:
+    return uid_name(uid) or uid

@@ -12,6 +12,7 @@ replaced as a whole.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from enum import Enum
 from itertools import count
@@ -22,6 +23,7 @@ from dicom_actors.actors.deadlines import Deadlines
 from dicom_actors.actors.in_flight import Request, Stage
 from dicom_actors.actors.input_buffer import InputBuffer
 from dicom_actors.actors.transport import Transport
+from dicom_actors.pdu import describe_head
 
 if TYPE_CHECKING:
     import socket
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from dicom_actors.upper_layer import Negotiated
 
 __all__ = ["ConnectionRecord", "Phase", "StaleIncarnation"]
+
+
+_RECENT_PDUS = 16
 
 
 class StaleIncarnation(Exception):
@@ -78,6 +83,7 @@ class ConnectionRecord:
         self.phase = Phase.WAITING
         self.restarts = 0
         self.answered = 0
+        self.recent_pdus: deque[tuple[bool, bytes, int]] = deque(maxlen=_RECENT_PDUS)
         self.association_rq: AssociateRq | None = None
         self.negotiated: Negotiated | None = None
         self.is_given_up = False
@@ -100,6 +106,13 @@ class ConnectionRecord:
 
     def __repr__(self) -> str:
         return f"connection {self.id}"
+
+    def describe_recent_pdus(self) -> str:
+        """The last PDUs of the connection, for a crash report; a line each."""
+        return "\n".join(
+            f"  {'received' if is_received else 'sent'} {describe_head(head, length)}"
+            for is_received, head, length in self.recent_pdus
+        )
 
     # --- incarnations ------------------------------------------------------------------------
 

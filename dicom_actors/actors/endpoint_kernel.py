@@ -79,6 +79,7 @@ class EndpointKernel:
         self._records: dict[int, ConnectionRecord] = {}
         self._opened = 0
         self._is_someone_waiting = False
+        self.is_traced = False
         self._subscribers: dict[str, tuple[ActorRef[Any], frozenset[type]]] = {}
         self._waiting_events: deque[Any] = deque(maxlen=_MAX_WAITING_EVENTS)
 
@@ -146,6 +147,7 @@ class EndpointKernel:
         """Send events to `ref`; a second subscription replaces the first."""
         with self._lock:
             self._subscribers = {**self._subscribers, ref.actor_urn: (ref, kinds)}
+            self._note_tracing()
 
     def unsubscribe(self, ref: ActorRef[Any]) -> bool:
         """Send no more events to `ref`; says whether it had subscribed."""
@@ -153,7 +155,11 @@ class EndpointKernel:
             left = {urn: one for urn, one in self._subscribers.items() if urn != ref.actor_urn}
             known = len(left) != len(self._subscribers)
             self._subscribers = left
+            self._note_tracing()
         return known
+
+    def _note_tracing(self) -> None:
+        self.is_traced = any(events.PduTraced in kinds for _, kinds in self._subscribers.values())
 
     @property
     def subscribers(self) -> tuple[tuple[ActorRef[Any], frozenset[type]], ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from dicom_actors.actors.signals import Deliver
+from dicom_actors.events import PduTraced
 from dicom_actors.supervision import SupervisedActor
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def deliver_events(kernel: EndpointKernel) -> None:
     """Hand the queued events of `kernel` to those who want them."""
     while (event := kernel.next_event()) is not None:
         for ref, kinds in kernel.subscribers:
-            if kinds and type(event) not in kinds:
+            if type(event) not in kinds and (kinds or type(event) is PduTraced):
                 continue
             if _backlog_of(ref) >= MAX_SUBSCRIBER_BACKLOG:
                 continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from dicom_actors.actors.association_info import association_info
-from dicom_actors.actors.handler_events import AssociationRequest, EchoEvent, StoreEvent
+from dicom_actors.actors.handler_events import Accept, AssociationRequest, EchoEvent, StoreEvent
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.in_flight import Outcome
 from dicom_actors.actors.signals import Dispatch, OutcomeReady
@@ -133,13 +133,15 @@ def _outcome_of(service: str, result: Any) -> Outcome:
 
 def _validation_outcome(result: Any) -> Outcome:
     if result is None or result is True:
-        return Outcome()
+        return Outcome(identity_response=b"")
+    if isinstance(result, Accept):
+        return Outcome(identity_response=result.identity_response)
     if result is False:
         return Outcome(reject=Reject.NO_REASON)
     if isinstance(result, Reject):
         return Outcome(reject=result)
     raise HandlerError(
-        f"expected None, a bool or a Reject from the {ASSOCIATION_VALIDATOR} handler, "
+        f"expected None, a bool, an Accept or a Reject from the {ASSOCIATION_VALIDATOR} handler, "
         f"got {type(result).__name__}"
     )
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicom_actors.messages import AssociationInfo
     from dicom_actors.pdu import PresentationContextRq, UserIdentity
 
-__all__ = ["AssociationRequest", "EchoEvent", "RequestEvent", "StoreEvent"]
+__all__ = ["Accept", "AssociationRequest", "EchoEvent", "RequestEvent", "StoreEvent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,18 @@ class AssociationRequest:
     peer: tuple[str, int]
     presentation_contexts: tuple[PresentationContextRq, ...]
     user_identity: UserIdentity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """What ``association_validator`` may return instead of None, to say more.
+
+    Attributes:
+        identity_response: the server's response to the peer's user identity (PS3.7 D.3.3.7.2):
+            a Kerberos or SAML response, empty for a user name. It is sent if the peer asks for it.
+    """
+
+    identity_response: bytes = b""
 
 
 class RequestEvent:

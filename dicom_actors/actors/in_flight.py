@@ -31,11 +31,14 @@ class Outcome:
         status: the status code.
         comment: the Error Comment.
         reject: for an association request: the rejection, None to accept.
+        identity_response: for an association request: what the user identity is answered with,
+            if the peer asks for an answer; None: it was not looked at.
     """
 
     status: int = 0
     comment: str = ""
     reject: Reject | None = None
+    identity_response: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from dicom_actors.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dicom_actors.tls import TlsConfig
+
 __all__ = ["main"]
 
 
@@ -78,6 +80,21 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="time for open associations to finish at the end (default: 10)",
     )
     serve.add_argument("--print", action="store_true", help="print each object that arrives")
+    serve.add_argument("--trace", action="store_true", help="print each PDU in a line")
+    serve.add_argument(
+        "--show-policy", action="store_true", help="print what would be accepted, and end"
+    )
+    tls = serve.add_argument_group("TLS")
+    tls.add_argument("--tls-certificate", metavar="FILE", help="our certificate, PEM")
+    tls.add_argument("--tls-key", metavar="FILE", help="its private key, if in another file")
+    tls.add_argument(
+        "--tls-authorities",
+        metavar="FILE",
+        help="certificates of the authorities to trust, PEM (default: those of the system)",
+    )
+    tls.add_argument(
+        "--tls-anonymous", action="store_true", help="take peers without a certificate, too"
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -119,15 +136,31 @@ def _seconds(text: str) -> float:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from dicom_actors.cli.serve import serve
+    from dicom_actors.cli.serve import ServeOptions, serve, show_policy
 
-    return serve(
+    settings = ServeOptions(
         port=options.port,
         host=options.host,
         ae_title=options.ae_title,
         store=options.store,
         print_objects=options.print,
+        trace=options.trace,
         drain=options.drain,
+        tls=_tls(options),
+    )
+    return show_policy(settings) if options.show_policy else serve(settings)
+
+
+def _tls(options: argparse.Namespace) -> TlsConfig | None:
+    if options.tls_certificate is None:
+        return None
+    from dicom_actors.tls import TlsConfig
+
+    return TlsConfig(
+        certificate=options.tls_certificate,
+        key=options.tls_key,
+        authorities=options.tls_authorities,
+        require_peer_certificate=not options.tls_anonymous,
     )
 
 

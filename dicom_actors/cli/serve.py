@@ -5,24 +5,55 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from dicom_actors import messages
-from dicom_actors.actors import Endpoint, StoreEvent, file_name_for
+from dicom_actors import events, messages
+from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance, file_name_for
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.uid import uid_name
 
-__all__ = ["ObjectFolder", "serve"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_actors.tls import TlsConfig
+
+__all__ = ["ObjectFolder", "ServeOptions", "serve", "show_policy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """What ``serve`` was asked for.
+
+    Attributes:
+        port: TCP port; 0 picks one.
+        host: address to bind to; empty for all.
+        ae_title: the called AE title to insist on; None: any.
+        store: the folder for what arrives.
+        print_objects: whether to print each object.
+        trace: whether to print each PDU.
+        drain: seconds for open associations to finish at the end.
+        tls: certificates; None: plain TCP.
+    """
+
+    port: int
+    host: str
+    ae_title: str | None
+    store: str
+    print_objects: bool
+    trace: bool
+    drain: float
+    tls: TlsConfig | None
 
 
 class ObjectFolder:
     """A ``cstore`` handler that keeps objects as ``<study>/<series>/<instance>.dcm``.
 
     Args:
-        root: the folder; made if it is not there.
+        root: the folder.
         print_objects: whether to print the whole data set of each object.
     """
 
@@ -51,46 +82,52 @@ class ObjectFolder:
         print(text, flush=True)
 
 
-def serve(
-    *, port: int, host: str, ae_title: str | None, store: str, print_objects: bool, drain: float
-) -> int:
-    """Run an endpoint until SIGINT or SIGTERM, then let open associations finish.
+class Tracer(pykka.ThreadingActor):
+    """Prints each PDU that the endpoint tells of."""
 
-    Args:
-        port: TCP port; 0 picks one.
-        host: address to bind to; empty for all.
-        ae_title: the called AE title to insist on; None: any.
-        store: the folder for what arrives.
-        print_objects: whether to print each object.
-        drain: seconds for open associations to finish at the end.
+    use_daemon_thread = True
+
+    def on_receive(self, message: Any) -> None:
+        """Print one. Runs in the Tracer's thread."""
+        if isinstance(message, events.PduTraced):
+            arrow = "<-" if message.is_received else "->"
+            print(f"{message.association_id:>6} {arrow} {message.text}", flush=True)
+
+
+def show_policy(options: ServeOptions) -> int:
+    """Print what the endpoint would accept, as in a DICOM Conformance Statement (PS3.2)."""
+    handlers = {"cstore": ObjectFolder(Path(options.store))}
+    print(describe_acceptance(EndpointConfig(ae_title=options.ae_title), handlers))
+    return 0
+
+
+def serve(options: ServeOptions) -> int:
+    """Run an endpoint until SIGINT or SIGTERM, then let open associations finish.
 
     Returns:
         0, or 1 if the endpoint gave up by itself.
 
     Raises:
         TransportError: the port cannot be bound.
-        ConfigurationError: the AE title is none.
+        ConfigurationError: the port, the AE title or a certificate is none.
     """
-    root = Path(store)
+    root = Path(options.store)
     root.mkdir(parents=True, exist_ok=True)
-    config = EndpointConfig(ae_title=ae_title, spool_directory=root)
     # SIGTERM ends it as Ctrl-C does: by KeyboardInterrupt in this thread.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         endpoint = Endpoint.start(
-            port,
-            host=host,
-            event_handlers={"cstore": ObjectFolder(root, print_objects=print_objects)},
-            config=config,
+            options.port,
+            host=options.host,
+            event_handlers={"cstore": ObjectFolder(root, print_objects=options.print_objects)},
+            config=EndpointConfig(ae_title=options.ae_title, spool_directory=root, tls=options.tls),
         )
         try:
-            bound = endpoint.ask(messages.GetStatus()).port
-            with _control(endpoint, bound):
-                print(f"listening on port {bound}, keeping objects in {root}", flush=True)
-                endpoint.actor_stopped.wait()
+            with _tracing(endpoint, wanted=options.trace):
+                _wait(endpoint, root)
             print("the endpoint gave up", flush=True)
         except KeyboardInterrupt:
-            _finish(endpoint, drain)
+            _finish(endpoint, options.drain)
             return 0
         finally:
             endpoint.stop()
@@ -99,12 +136,32 @@ def serve(
     return 1
 
 
+def _wait(endpoint: pykka.ActorRef[Any], root: Path) -> None:
+    port = endpoint.ask(messages.GetStatus(), block=True).port
+    with _control(endpoint, port):
+        print(f"listening on port {port}, keeping objects in {root}", flush=True)
+        endpoint.actor_stopped.wait()
+
+
 def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractContextManager[None]:
     if not hasattr(socket, "AF_UNIX"):
         return contextlib.nullcontext()  # a system without such sockets has no control
     from dicom_actors.cli.control import open_control_socket
 
     return open_control_socket(endpoint, port)
+
+
+@contextlib.contextmanager
+def _tracing(endpoint: pykka.ActorRef[Any], *, wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    tracer = Tracer.start()
+    endpoint.ask(messages.Subscribe(tracer, kinds=(events.PduTraced,)))
+    try:
+        yield
+    finally:
+        tracer.stop(block=False)
 
 
 def _finish(endpoint: pykka.ActorRef[Any], drain: float) -> None:

@@ -27,6 +27,8 @@ from dicom_actors.data.unusual import element_header
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dicom_actors.data.data_set import DataSet
 
 __all__ = ["ElementIndex", "Extent", "dictionary_vr", "read_index"]
@@ -307,32 +309,46 @@ class ElementIndex:
         """
         value = self._values.get(tag)
         if type(value) is Sequence:
-            read: tuple[DataSet, ...] | None = getattr(value, "read", None)
-            return (
-                read is None
-                or len(value) != len(read)
-                or any(
-                    item is not was or not item._is_as_read()
-                    for item, was in zip(value, read, strict=True)
-                )
-            )
-        if type(value) is not list:
-            return False
+            return not _has_items_read(value) or not _are_as_read(value)
+        return type(value) is list and self._has_other_values(tag, value)
+
+    def _has_other_values(self, tag: int, values: list[Any]) -> bool:
         warnings = self._scope.reading.warnings
         count = len(warnings)
         fresh = self._decode(tag, self._index[tag])  # type: ignore[arg-type]
         del warnings[count:]
-        return bool(fresh != value)
+        return bool(fresh != values)
 
     def _is_as_read(self) -> bool:
         """Whether this data set is one that was read and nothing in it was changed."""
-        if self._replaced is not None or self._scope is NOTHING:
+        return _are_as_read([self])
+
+
+def _has_items_read(items: Sequence) -> bool:
+    """Whether a list of items holds those that were read; they themselves may be changed."""
+    read: tuple[DataSet, ...] | None = getattr(items, "read", None)
+    return (
+        read is not None
+        and len(items) == len(read)
+        and all(item is was for item, was in zip(items, read, strict=True))
+    )
+
+
+def _are_as_read(holders: Iterable[ElementIndex]) -> bool:
+    """Whether data sets were read, and nothing in them, however deep, was changed."""
+    rest = list(holders)
+    while rest:
+        holder = rest.pop()
+        if holder._replaced is not None or holder._scope is NOTHING:
             return False
-        return not any(
-            self._is_changed(tag)
-            for tag, value in self._values.items()
-            if type(value) is Sequence or type(value) is list
-        )
+        for tag, value in holder._values.items():
+            if type(value) is Sequence:
+                if not _has_items_read(value):
+                    return False
+                rest += value
+            elif type(value) is list and holder._has_other_values(tag, value):
+                return False
+    return True
 
 
 def _tag_of_pair(pair: tuple[int, Any]) -> int:

@@ -20,7 +20,7 @@ def decimal_text(number: float) -> str:
     """
     if not isfinite(number):
         raise ValueError(f"a DS holds finite numbers, got {number!r}")
-    text = float.__repr__(number).removesuffix(".0")
+    text = float.__repr__(float(number)).removesuffix(".0")
     if len(text) <= 16:
         return text
     for precision in range(16, 0, -1):

@@ -288,17 +288,16 @@ def _encode_text(values: Sequence[Any]) -> bytes:
 def _encode_number_strings(values: Sequence[Any], vr: str) -> bytes:
     parts = []
     for value in values:
-        if isinstance(value, DS | IS):
-            parts.append(value.text)
-        elif value is None:
-            parts.append("")
-        elif isinstance(value, str):
-            parts.append(value)
-        else:
-            try:
+        if value is None or isinstance(value, str):
+            parts.append(value or "")
+            continue
+        try:
+            if isinstance(value, DS | IS):
+                parts.append(value.text)
+            else:
                 parts.append(decimal_text(value) if vr == "DS" else str(int(value)))
-            except (ValueError, TypeError, OverflowError) as error:
-                raise EncodeError(f"expected a number as {vr}, got {value!r}") from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise EncodeError(f"expected a number as {vr}, got {value!r}: {error}") from error
     return _encode_text(parts)
 
 

@@ -46,6 +46,7 @@ from dicom_actors.pdu.reasons import (
     describe_reject,
 )
 from dicom_actors.pdu.text import is_ae_title
+from dicom_actors.pdu.trace import describe_head, describe_stream
 
 __all__ = [
     "ABORT_REASONS",
@@ -75,8 +76,10 @@ __all__ = [
     "UserInformation",
     "decode_pdu",
     "describe_abort",
+    "describe_head",
     "describe_pdu",
     "describe_reject",
+    "describe_stream",
     "encode_p_data_header",
     "encode_pdu",
     "is_ae_title",

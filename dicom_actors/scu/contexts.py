@@ -206,15 +206,18 @@ class Proposals:
 
     Args:
         contexts: those to begin with.
+
+    Attributes:
+        contexts: all of them.
     """
 
     def __init__(self, contexts: Iterable[ProposedContext]) -> None:
-        self._contexts: tuple[ProposedContext, ...] = ()
+        self.contexts: tuple[ProposedContext, ...] = ()
         self.put_first(contexts)
 
     def covers(self, contexts: Iterable[ProposedContext]) -> bool:
         """Whether all of these are proposed."""
-        return set(contexts) <= set(self._contexts)
+        return set(contexts) <= set(self.contexts)
 
     def put_first(self, contexts: Iterable[ProposedContext]) -> None:
         """Propose these, and of the others as many as there is room for.
@@ -227,17 +230,17 @@ class Proposals:
             raise ValueError(
                 f"presentation contexts: expected {MAX_CONTEXTS} at most, got {len(wanted)}"
             )
-        both = dict.fromkeys((*wanted, *self._contexts))
-        self._contexts = tuple(both)[:MAX_CONTEXTS]
+        both = dict.fromkeys((*wanted, *self.contexts))
+        self.contexts = tuple(both)[:MAX_CONTEXTS]
 
     def presentation_contexts(self) -> tuple[PresentationContextRq, ...]:
         """The items of the request."""
         return propose_contexts(
-            (context.abstract_syntax, context.transfer_syntaxes) for context in self._contexts
+            (context.abstract_syntax, context.transfer_syntaxes) for context in self.contexts
         )
 
     def role_selections(self) -> tuple[RoleSelection, ...]:
         """The items for the SOP classes that the peer is to use, too."""
-        served = {context.abstract_syntax for context in self._contexts if context.scp}
-        used = {context.abstract_syntax for context in self._contexts if context.scu}
+        served = {context.abstract_syntax for context in self.contexts if context.scp}
+        used = {context.abstract_syntax for context in self.contexts if context.scu}
         return tuple(RoleSelection(uid, uid in used, True) for uid in sorted(served))

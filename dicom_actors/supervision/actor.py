@@ -248,7 +248,7 @@ class SupervisedActor(pykka.ThreadingActor):
         try:
             reason = self._live()
         except BaseException as exception:  # noqa: BLE001 - nothing may pass the end below
-            reason = self._crashed("its loop", exception)
+            reason = self._crashed("its end", exception)
         finally:
             life.end(ref, reason)
             life.inbox.release()
@@ -352,13 +352,11 @@ class SupervisedActor(pykka.ThreadingActor):
             raise step
 
     def _finish(self, reason: ExitReason) -> ExitReason:
-        """Run `terminate`; returns the reason, or what `terminate` raised."""
+        """Run `terminate`; returns the reason. What this raises becomes the reason."""
         try:
             self.terminate(reason)
         except Stop as stop:
             return stop.reason
-        except BaseException as exception:  # noqa: BLE001 - the boundary, as above
-            return self._crashed("terminate", exception)
         return reason
 
     def _answered(self, reason: ExitReason) -> ExitReason:

@@ -58,7 +58,9 @@ def describe_policy(
     name_of: Callable[[str], str] = str,
     abstract_syntaxes: Iterable[str] = (),
 ) -> str:
-    """Return a policy as text, one statement or presentation context a line.
+    """Return a policy as text, one statement, SOP class or transfer syntax a line.
+
+    SOP classes with the same transfer syntaxes stand together, before these.
 
     Args:
         policy: the policy.
@@ -90,10 +92,14 @@ def _general(policy: NegotiationPolicy) -> Iterator[str]:
 
 def _contexts(rows: tuple[AcceptableContext, ...], name_of: Callable[[str], str]) -> Iterator[str]:
     yield f"Acceptable presentation contexts: {len(rows)}"
+    alike: dict[tuple[str, ...], list[AcceptableContext]] = {}
     for row in rows:
-        roles = "/".join([*["SCP"] * row.as_scp, *["SCU"] * row.as_scu])
-        yield f"  {name_of(row.abstract_syntax)} ({roles or 'no role'})"
-        yield from (f"    {name_of(uid)}" for uid in row.transfer_syntaxes)
+        alike.setdefault(row.transfer_syntaxes, []).append(row)
+    for transfer_syntaxes, group in alike.items():
+        for row in group:
+            roles = "/".join([*["SCP"] * row.as_scp, *["SCU"] * row.as_scu])
+            yield f"  {name_of(row.abstract_syntax)} ({roles or 'no role'})"
+        yield from (f"    {name_of(uid)}" for uid in transfer_syntaxes)
 
 
 def _titles(titles: frozenset[str] | None) -> str:

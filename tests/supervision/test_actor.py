@@ -136,9 +136,17 @@ def test_p33_ignore(system, journal):
 
 
 def test_p33_a_start_timeout_kills(system, journal, gates):
+    class Continues(Worker):
+        def init(self):
+            super().init()
+            return Continue()
+
+        def handle_continue(self, term):
+            self.journal.add("continue")
+
     gate = gates()
     started = in_thread(
-        lambda: Worker.start(
+        lambda: Continues.start(
             journal=journal, script=Script(gate), system=system, name="x", timeout=10.0
         )
     )
@@ -150,7 +158,7 @@ def test_p33_a_start_timeout_kills(system, journal, gates):
         started.get(timeout=LIMIT)
     assert system.registry.names() == {}
     assert system.disowned == 1
-    hung = next(t for t in threading.enumerate() if t.name.startswith("Worker-"))
+    hung = next(t for t in threading.enumerate() if t.name.startswith("Continues-"))
     gate.release()
     hung.join(LIMIT)
     assert system.disowned == 0
@@ -344,6 +352,15 @@ def test_p35_deferred_replies(system):
     end(ref, "shutdown")
     with pytest.raises(ActorCrashed):
         third.get(timeout=LIMIT)
+
+
+def test_p35_a_call_deferred_as_its_actor_dies_is_answered(system):
+    """The kill may come when the call is no longer the current one, and not yet a deferred one."""
+    ref = Worker.start(system=system)
+    kill(ref)
+    ref.life.current = Reply()
+    with pytest.raises(ActorCrashed):
+        ref.life.defer().get(timeout=0)
 
 
 def test_p35_there_is_nothing_to_defer_in_a_cast(system):

@@ -56,10 +56,11 @@ CALLBACKS = [
 
 
 class Raises(SupervisedActor):
-    def __init__(self, callback, exception):
+    def __init__(self, callback, exception, ends=None):
         super().__init__()
         self.callback = callback
         self.exception = exception
+        self.ends = ends
 
     def _maybe(self, callback):
         if self.callback == callback:
@@ -82,6 +83,7 @@ class Raises(SupervisedActor):
         self._maybe("handle_info")
 
     def terminate(self, reason):
+        self.ends.append(reason)
         self._maybe("terminate")
 
 
@@ -94,7 +96,8 @@ def test_p55_base_exceptions_end_one_actor(system, callback, exception):
         with pytest.raises(error):
             Raises.start(callback, exception, system=system)
     else:
-        ref = Raises.start(callback, exception, system=system)
+        ends = []
+        ref = Raises.start(callback, exception, ends, system=system)
         down = watch(ref)
         if callback == "handle_call":
             with pytest.raises(ActorCrashed) as caught:
@@ -108,6 +111,7 @@ def test_p55_base_exceptions_end_one_actor(system, callback, exception):
         reason = down_of(down).reason
         assert reason.kind == "noproc" or isinstance(reason.exception, exception)
         assert isinstance(ref.reason.exception, exception)
+        assert len(ends) == 1  # also after SystemExit
     assert bystander.ask("alive?", timeout=LIMIT) == "alive?"
 
 

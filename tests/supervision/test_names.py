@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from supervision.kit import Script, Worker, child, down_of, end, sync, watch
+from supervision.kit import Script, Worker, child, down_of, end, sync, watch, worker
 
 from dicom_actors.supervision import (
     AlreadyStarted,
@@ -53,7 +53,7 @@ def test_p41_a_name_that_is_taken_while_its_second_actor_is_made(system):
 def test_p41_a_name_is_free_before_anybody_hears_of_the_death(system, how):
     seen = []
     ref = Worker.start(name="x", system=system)
-    monitor(ref, lambda down: seen.append(system.registry.names()))
+    monitor(ref, lambda down: seen.append(dict(system.registry._refs)))
     end(ref, how)
     assert seen == [{}]
 
@@ -73,6 +73,21 @@ def test_p41_lookup_never_gives_a_dead_actor(system, gates):
     gate.release()
     stopped.get()
     assert system.registry.lookup("x") is replacement  # the late end of the first takes nothing
+
+
+def test_p41_a_name_changes_hands_while_its_first_owner_dies(system):
+    """A killed supervisor kills its children before its own name is freed."""
+    supervisor = Supervisor.start([worker("a")], name="x", system=system)
+    seen = []
+
+    def take_over(_down):
+        seen.append(system.registry.lookup("x"))
+        seen.append(Worker.start(name="x", system=system))
+
+    monitor(child(supervisor, "a"), take_over)
+    kill(supervisor)
+    assert seen[0] is None
+    assert system.registry.lookup("x") is seen[1]
 
 
 def test_p41_a_named_child_is_restarted_1000_times(system):

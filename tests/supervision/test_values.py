@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import queue
+import weakref
 from pathlib import Path
 
 import pykka
@@ -67,11 +68,21 @@ def test_a_reason_keeps_no_frames():
 
 
 def test_a_reply_keeps_no_frames_but_can_be_had_twice():
+    class DataSet:
+        pass
+
+    def fail():
+        data_set = DataSet()
+        freed.append(weakref.ref(data_set))
+        raise_error()
+
+    freed = []
     reply = Reply()
     try:
-        raise_error()
+        fail()
     except ValueError:
         reply.set_exception()
+    assert freed[0]() is None
     for _ in range(2):
         with pytest.raises(ValueError, match="on purpose"):
             reply.get(timeout=0)

@@ -60,6 +60,14 @@ def test_a_rejection_is_an_answer() -> None:
         assert_healthy(endpoint.ref, called="SOMEBODY")
 
 
+def test_a_suspended_endpoint_is_healthy() -> None:
+    with running() as endpoint, Peer.associated(endpoint.port):
+        endpoint.ref.ask(messages.Suspend())
+        assert_healthy(endpoint.ref, associations=1)
+        endpoint.ref.ask(messages.Resume())
+        assert_healthy(endpoint.ref, associations=1)
+
+
 def test_a_number_of_associations_that_is_wrong() -> None:
     with running() as endpoint:
         expect_finding(endpoint, "expected 2 connections, got none", associations=2)
@@ -114,7 +122,7 @@ def test_a_thread_of_no_actor_in_the_tree() -> None:
 
 def test_an_accepted_socket_that_nobody_owns() -> None:
     with running() as endpoint, Peer.associated(endpoint.port):
-        twin = os.dup(kernel_of(endpoint).connections[0].socket.fileno())
+        twin = os.dup(kernel_of(endpoint).connections[0].transport.socket.fileno())
         expect_finding(endpoint, f"belongs to no connection: descriptor {twin}")
         os.close(twin)
         assert_healthy(endpoint.ref)

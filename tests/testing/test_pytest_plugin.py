@@ -33,26 +33,24 @@ def test_a_stopped_endpoint_is_no_fault(dicom_endpoint, dicom_no_leaks):
 """
 
 BAD = """
-import os, socket, threading
-from dicom_actors.testing import HostilePeer
+import socket, threading
+from dicom_actors.testing import HostilePeer, assert_healthy, pytest_plugin
 from dicom_actors import messages
 
 kept = []
+pytest_plugin._LIMIT = 2.0
+assert_healthy.__kwdefaults__["timeout"] = 0.5
 
-def test_half_a_pdu(dicom_endpoint, monkeypatch):
-    monkeypatch.setattr("dicom_actors.testing.assert_healthy.__kwdefaults__", {
-        "associations": None, "echo": True, "called": None, "timeout": 0.5})
+def test_half_a_pdu(dicom_endpoint):
     endpoint = dicom_endpoint()
     peer = HostilePeer.associated(endpoint.ask(messages.GetStatus()).port)
     kept.append(peer)
     peer.send(b"\\x04")
 
-def test_a_descriptor(dicom_no_leaks, monkeypatch):
-    monkeypatch.setattr("dicom_actors.testing.pytest_plugin._LIMIT", 0.1)
+def test_a_descriptor(dicom_no_leaks):
     kept.append(socket.socket())
 
-def test_a_thread(dicom_no_leaks, monkeypatch):
-    monkeypatch.setattr("dicom_actors.testing.pytest_plugin._LIMIT", 0.1)
+def test_a_thread(dicom_no_leaks):
     threading.Thread(target=threading.Event().wait, name="stray", daemon=True).start()
 """
 

@@ -59,6 +59,15 @@ def test_the_text():
     ]
 
 
+def test_sop_classes_with_the_same_transfer_syntaxes_stand_together():
+    policy = replace(POLICY, abstract_syntaxes=dict.fromkeys(("1.1", "1.2"), (IMPLICIT,)))
+    assert describe_policy(policy).splitlines()[-3:] == [
+        "  1.1 (SCP)",
+        "  1.2 (SCP)",
+        f"    {IMPLICIT}",
+    ]
+
+
 def test_the_text_of_a_narrow_policy():
     policy = replace(
         POLICY,

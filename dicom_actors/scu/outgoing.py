@@ -1,0 +1,168 @@
+"""Objects to be stored: where their bytes are, and what must be known to send them.
+
+Of a file only the file meta information is read (PS3.10 7.1); its data set is sent as it is, out
+of a memory map. Where that cannot be, since there is no file meta information or the peer wants
+another transfer syntax, the data set is read and encoded.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors.data import DataSet, TransferSyntax, read_file
+from dicom_actors.data.encoder import encode_data_set
+from dicom_actors.data.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from dicom_actors.errors import EncodeError
+
+if TYPE_CHECKING:
+    Piece = bytes | memoryview
+    Storable = DataSet | str | os.PathLike[str] | bytes | bytearray | memoryview
+
+__all__ = ["OutgoingObject", "outgoing_object"]
+
+_FRONT: Final = 2 * 1024
+"""Bytes in which the file meta information is looked for; it has 300 to 500, mostly."""
+
+_MAPPED_FROM: Final = 64 * 1024
+"""Bytes of a file from which mapping it costs less than reading it."""
+
+_SHORT: Final = Struct("<HH2sH")
+_LONG: Final = Struct("<I")
+_WITH_LONG_LENGTH: Final = frozenset({b"OB", b"UN", b"UT", b"OW", b"SQ", b"UC", b"UR"})
+
+
+class _Meta(NamedTuple):
+    """What the file meta information says.
+
+    Attributes:
+        sop_class_uid: Media Storage SOP Class UID.
+        sop_instance_uid: Media Storage SOP Instance UID.
+        transfer_syntax: Transfer Syntax UID.
+        end: the byte at which the data set begins.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax: str
+    end: int
+
+
+class OutgoingObject(NamedTuple):
+    """An object that can be sent.
+
+    Attributes:
+        source: what the user gave: a data set, a path, or bytes.
+        sop_class_uid: its SOP class.
+        sop_instance_uid: its SOP instance.
+        transfer_syntax: the UID of the one that it has.
+        start: where in the file the data set begins; None: it is to be encoded.
+    """
+
+    source: Storable
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax: str
+    start: int | None
+
+    def pieces(self, transfer_syntax: str) -> list[Piece]:
+        """Return the data set, to be sent piece by piece.
+
+        Args:
+            transfer_syntax: the UID of the one that it is to have.
+
+        Raises:
+            DataError: it cannot be read, or not be encoded so.
+            OSError: the file cannot be read.
+        """
+        if self.start is not None and transfer_syntax == self.transfer_syntax:
+            if isinstance(self.source, bytes | bytearray | memoryview):
+                return [memoryview(self.source)[self.start :]]
+            assert not isinstance(self.source, DataSet)
+            return [_map_from(self.source, self.start)]
+        data_set = self.source if isinstance(self.source, DataSet) else read_file(self.source)
+        return encode_data_set(data_set, transfer_syntax)
+
+
+def outgoing_object(source: Storable) -> OutgoingObject:
+    """Find out what must be known to send an object.
+
+    Args:
+        source: a data set; or a file, as a path or as its bytes.
+
+    Raises:
+        NotPart10Error: it is no DICOM file.
+        DataError: it cannot be read, or does not say what it is.
+        OSError: the file cannot be read.
+    """
+    if isinstance(source, DataSet):
+        return _of_data_set(source, source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        front: bytes | memoryview = memoryview(source)[:_FRONT]
+    else:
+        front = _read_front(source)
+    meta = _decode_meta(bytes(front))
+    if meta is None:
+        return _of_data_set(source, read_file(source))
+    return OutgoingObject(source, *meta)
+
+
+def _of_data_set(source: Storable, data_set: DataSet) -> OutgoingObject:
+    meta = data_set.file_meta
+    sop_class = data_set.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
+    instance = data_set.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID")
+    if not sop_class or not instance:
+        raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be stored")
+    syntax = data_set.transfer_syntax
+    if syntax is None:
+        syntax = TransferSyntax.of(meta.get("TransferSyntaxUID") or EXPLICIT_VR_LITTLE_ENDIAN)
+    return OutgoingObject(source, str(sop_class), str(instance), syntax.uid, None)
+
+
+def _read_front(path: str | os.PathLike[str]) -> bytes:
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return os.read(handle, _FRONT)
+    finally:
+        os.close(handle)
+
+
+def _map_from(path: str | os.PathLike[str], start: int) -> memoryview:
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        size = os.fstat(handle).st_size
+        if size >= _MAPPED_FROM:
+            return memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))[start:]
+        pieces = []
+        while piece := os.read(handle, _MAPPED_FROM):
+            pieces.append(piece)
+        return memoryview(b"".join(pieces))[start:]
+    finally:
+        os.close(handle)
+
+
+def _decode_meta(front: bytes) -> _Meta | None:
+    """Read the file meta information in its ordinary form; None for any other."""
+    if front[128:132] != b"DICM":
+        return None
+    found: dict[int, str] = {}
+    position, end = 132, len(front)
+    while position + 8 <= end:
+        group, element, vr, length = _SHORT.unpack_from(front, position)
+        if group != 2:
+            if 0x0010 in found and found.get(0x0002) and found.get(0x0003):
+                return _Meta(found[0x0002], found[0x0003], found[0x0010], position)
+            return None
+        position += 8
+        if vr in _WITH_LONG_LENGTH:
+            if position + 4 > end:
+                return None
+            (length,) = _LONG.unpack_from(front, position)
+            position += 4
+        if vr == b"UI":
+            raw = front[position : position + length]
+            found[element] = raw.decode("ascii", "replace").rstrip("\0 ")
+        position += length
+    return None

@@ -1,0 +1,320 @@
+"""C-FIND, C-GET and C-MOVE as a user: requests with many responses, taken one by one.
+
+PS3.7 9.1.2 to 9.1.4, PS3.4 C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+from dicom_actors.data import DataSet
+from dicom_actors.data.encoder import encode_data_set
+from dicom_actors.dimse import (
+    CommandElement,
+    CommandField,
+    Status,
+    StatusCategory,
+    category_of,
+    describe_status,
+    error_comment,
+    sub_operations,
+)
+from dicom_actors.errors import DataError, DimseFailure
+from dicom_actors.scu.session import Running
+
+if TYPE_CHECKING:
+    from dicom_actors.dimse import Command
+    from dicom_actors.scu.channel import Message
+    from dicom_actors.scu.session import Session
+    from dicom_actors.upper_layer import AcceptedContext
+
+__all__ = ["MoveProgress", "Operation", "find", "get", "move", "raise_failure"]
+
+Item = TypeVar("Item")
+
+_PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WITH_WARNING})
+
+
+class MoveProgress(NamedTuple):
+    """How far a C-MOVE or C-GET is (PS3.7 9.1.4.1).
+
+    Attributes:
+        remaining: sub-operations that are still to be done; None where the peer does not say.
+        completed: those that went well.
+        failed: those that failed.
+        warning: those that went well with a warning.
+        status: Pending (FF00H), or the final status.
+        failed_sop_instance_uids: which instances failed, as far as the final response says.
+    """
+
+    remaining: int | None
+    completed: int | None
+    failed: int | None
+    warning: int | None
+    status: int
+    failed_sop_instance_uids: tuple[str, ...] = ()
+
+
+class Operation(Iterator[Item], Generic[Item]):
+    """What comes of a C-FIND, C-GET or C-MOVE; nothing is received before it is asked for.
+
+    Leaving the loop, or `close`, cancels the operation. Used from one thread at a time, that of
+    its association.
+    """
+
+    def __init__(self, session: Session, running: Running, responses: _Responses[Item]) -> None:
+        self._session = session
+        self._running = running
+        self._responses = responses
+        self._items = responses.items()
+        next(self._items)  # up to the first wait, so that closing it cancels the operation
+
+    def __iter__(self) -> Operation[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        item = next(self._items)
+        assert item is not None
+        return item
+
+    @property
+    def status(self) -> int | None:
+        """The final status; None while there is none."""
+        return self._responses.status
+
+    @property
+    def progress(self) -> MoveProgress | None:
+        """The counts that the peer told last; None if it told none yet, and for C-FIND."""
+        return self._responses.progress
+
+    def cancel(self) -> None:
+        """Ask the peer to give up (C-CANCEL); what it still sends is given until it does."""
+        if self._session.running is self._running:
+            self._session.cancel_running()
+
+    def close(self) -> None:
+        """Cancel the operation if it runs, and drop what still comes."""
+        self._items.close()
+
+
+class _Responses(Generic[Item]):
+    """The responses to one request.
+
+    Args:
+        session: where it runs.
+        running: the operation.
+    """
+
+    def __init__(self, session: Session, running: Running) -> None:
+        self.session = session
+        self.running = running
+        self.status: int | None = None
+        self.progress: MoveProgress | None = None
+
+    def items(self) -> Generator[Item | None, None, None]:
+        """Give what comes; the first is None and means nothing."""
+        try:
+            yield None
+            yield from self.wanted()
+        except GeneratorExit:
+            # Nobody wants the rest. Anything else is looked after when the association is used
+            # again or ends, since it may be Ctrl-C.
+            if self.session.running is self.running:
+                self.session.finish_running()
+            raise
+        finally:
+            if self.running.outstanding:
+                self.running.is_abandoned = True
+            elif self.session.running is self.running:
+                self.session.running = None
+
+    def wanted(self) -> Iterator[Item]:
+        """Give what is wanted of the responses."""
+        raise AssertionError
+
+    def receive(self, *, stores: bool = False) -> tuple[Message, bool]:
+        """Receive a message; and whether it is the final response."""
+        running = self.running
+        message = self.session.receive(f"the {running.name} request", stores=stores)
+        command = message.command
+        if not command.is_response:
+            return message, False
+        self.session.check(command, running.command_field, running.outstanding)
+        if command.status in _PENDING:
+            return message, False
+        assert command.status is not None
+        self.status = command.status
+        running.outstanding.clear()
+        self.session.running = None
+        return message, True
+
+    def finish(self, message: Message) -> None:
+        """Take the final response.
+
+        Raises:
+            DimseFailure: it is a failure.
+        """
+        command = message.command
+        comment = error_comment(command)
+        if self.progress is not None and not comment:
+            comment = _in_words(self.progress)
+        raise_failure(command, comment)
+
+
+class _Matches(_Responses[DataSet]):
+    def wanted(self) -> Iterator[DataSet]:
+        while True:
+            message, is_final = self.receive()
+            if is_final:
+                self.finish(message)
+                return
+            if message.failure:
+                raise DataError(f"an identifier could not be kept: {message.failure}")
+            if message.data is not None:
+                yield self.session.data_set_of(message)
+
+
+class _Moves(_Responses[MoveProgress]):
+    def wanted(self) -> Iterator[MoveProgress]:
+        while True:
+            message, is_final = self.receive()
+            self.progress = _progress_of(self.session, message)
+            if is_final:
+                self.finish(message)
+                yield self.progress
+                return
+            yield self.progress
+
+
+class _Instances(_Responses[DataSet]):
+    def wanted(self) -> Iterator[DataSet]:
+        while True:
+            message, is_final = self.receive(stores=True)
+            if not message.command.is_response:
+                yield from self.instance(message)
+                continue
+            self.progress = _progress_of(self.session, message)
+            if is_final:
+                self.finish(message)
+                return
+
+    def instance(self, message: Message) -> Iterator[DataSet]:
+        """Give an instance; Success is answered when the next one is asked for."""
+        session = self.session
+        if message.data is None:
+            session.respond(message, Status.MISTYPED_ARGUMENT, "no data set")
+            return
+        if message.failure:
+            session.respond(message, Status.OUT_OF_RESOURCES, message.failure)
+            return
+        try:
+            data_set = session.data_set_of(message)
+        except DataError as error:
+            session.respond(message, Status.CANNOT_UNDERSTAND, str(error))
+            return
+        data_set.file_meta = _file_meta_of(session, message)
+        is_taken = False
+        try:
+            yield data_set
+            is_taken = True
+        finally:
+            if not is_taken and session.channel.is_open:
+                session.respond(message, Status.PROCESSING_FAILURE, "the receiver gave up")
+        session.respond(message, Status.SUCCESS)
+
+
+def find(session: Session, sop_class_uid: str, identifier: DataSet) -> Operation[DataSet]:
+    """Ask for matches (PS3.4 C.4.1)."""
+    running = _request(session, "C-FIND", CommandField.C_FIND_RQ, sop_class_uid, identifier)
+    return Operation(session, running, _Matches(session, running))
+
+
+def get(session: Session, sop_class_uid: str, identifier: DataSet) -> Operation[DataSet]:
+    """Ask for instances on this association (PS3.4 C.4.3)."""
+    running = _request(session, "C-GET", CommandField.C_GET_RQ, sop_class_uid, identifier)
+    return Operation(session, running, _Instances(session, running))
+
+
+def move(
+    session: Session, sop_class_uid: str, identifier: DataSet, destination: str
+) -> Operation[MoveProgress]:
+    """Ask for instances to be sent to somebody (PS3.4 C.4.2)."""
+    running = _request(
+        session,
+        "C-MOVE",
+        CommandField.C_MOVE_RQ,
+        sop_class_uid,
+        identifier,
+        {CommandElement.MOVE_DESTINATION: destination},
+    )
+    return Operation(session, running, _Moves(session, running))
+
+
+def _request(
+    session: Session,
+    name: str,
+    command_field: CommandField,
+    sop_class_uid: str,
+    identifier: DataSet,
+    more: dict[int, int | str | bytes] | None = None,
+) -> Running:
+    context: AcceptedContext = session.context_for(sop_class_uid)
+    pieces = encode_data_set(identifier, context.transfer_syntax)
+    running = Running(name, command_field, context)
+    message_id = session.request(
+        context, command_field, sop_class_uid, pieces=pieces, more=more
+    )
+    running.outstanding.add(message_id)
+    session.running = running
+    return running
+
+
+def _progress_of(session: Session, message: Message) -> MoveProgress:
+    status = message.command.status
+    assert status is not None
+    failed: tuple[str, ...] = ()
+    if message.data is not None and not message.failure:
+        try:
+            uids = session.data_set_of(message).get("FailedSOPInstanceUIDList")
+        except DataError:
+            uids = None
+        failed = tuple(map(str, uids if isinstance(uids, list) else [uids] if uids else []))
+    return MoveProgress(*sub_operations(message.command), status, failed)
+
+
+def _file_meta_of(session: Session, message: Message) -> DataSet:
+    contexts = session.channel.terms.contexts
+    return DataSet.from_keywords(
+        MediaStorageSOPClassUID=message.command.sop_class_uid,
+        MediaStorageSOPInstanceUID=message.command.sop_instance_uid,
+        TransferSyntaxUID=next(
+            context.transfer_syntax
+            for context in contexts
+            if context.context_id == message.context_id
+        ),
+        SourceApplicationEntityTitle=session.settings.called,
+    )
+
+
+def _in_words(progress: MoveProgress) -> str:
+    counts = (
+        (progress.completed, "completed"),
+        (progress.warning, "with a warning"),
+        (progress.failed, "failed"),
+        (progress.remaining, "not done"),
+    )
+    return ", ".join(f"{count} {what}" for count, what in counts if count is not None)
+
+
+def raise_failure(command: Command, comment: str | None = None) -> None:
+    """Raise what the status of a response says, unless it is good or a warning.
+
+    Raises:
+        DimseFailure: the operation failed; its comment is the peer's, or the status in words.
+    """
+    assert command.status is not None
+    if category_of(command.status) is StatusCategory.FAILURE:
+        comment = error_comment(command) if comment is None else comment
+        words = describe_status(command.status).partition(": ")[2]
+        raise DimseFailure(command.status, f"{words} ({comment})" if comment else words)

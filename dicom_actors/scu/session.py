@@ -1,0 +1,417 @@
+"""An association that is asked for anew when other presentation contexts are wanted.
+
+Below the services of `association` and above the messages of `channel`: presentation contexts,
+Message IDs, requests and their responses, and what a peer asks of us. PS3.7 7.5, 8.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from dicom_actors.data import DataSet
+from dicom_actors.dimse import (
+    Command,
+    CommandField,
+    Status,
+    encode_cancel,
+    encode_request,
+    encode_response,
+)
+from dicom_actors.errors import (
+    AssociationError,
+    AssociationTimeout,
+    DicomError,
+    LocalProtocolError,
+    UnexpectedPduError,
+)
+from dicom_actors.pdu import AssociateRq, AsyncWindow, UserInformation
+from dicom_actors.scu.channel import Channel
+from dicom_actors.scu.contexts import Proposals, default_contexts
+from dicom_actors.scu.transport import SocketTransport, connect_tcp
+from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from dicom_actors.pdu import AssociateAc
+    from dicom_actors.scu.channel import Message
+    from dicom_actors.scu.contexts import ProposedContext
+    from dicom_actors.scu.settings import Settings
+    from dicom_actors.scu.transport import Transport
+    from dicom_actors.upper_layer import AcceptedContext
+
+__all__ = ["EventReport", "Running", "Session"]
+
+_RESPONSE: Final = 0x8000
+_PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WITH_WARNING})
+
+
+class EventReport(NamedTuple):
+    """An N-EVENT-REPORT of the peer (PS3.7 10.1.1).
+
+    Attributes:
+        sop_class_uid: of what it is about.
+        sop_instance_uid: likewise.
+        event_type_id: what happened, by SOP class.
+        data_set: the Event Information; None if there is none.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    event_type_id: int
+    data_set: DataSet | None
+
+
+class Running:
+    """Operations that have responses to come.
+
+    Attributes:
+        name: of the service, for example ``"C-FIND"``.
+        command_field: of the requests.
+        context: where they run.
+        outstanding: the Message IDs of the requests that have no final response yet.
+        is_abandoned: nobody will ask for the responses any more.
+        is_cancelled: the peer was asked to give up.
+    """
+
+    __slots__ = (
+        "command_field",
+        "context",
+        "is_abandoned",
+        "is_cancelled",
+        "name",
+        "outstanding",
+    )
+
+    def __init__(
+        self, name: str, command_field: CommandField, context: AcceptedContext | None = None
+    ) -> None:
+        self.name = name
+        self.command_field = command_field
+        self.context = context
+        self.outstanding: set[int] = set()
+        self.is_abandoned = False
+        self.is_cancelled = False
+
+
+class Session:
+    """See the module.
+
+    Args:
+        settings: whom to connect to, and how.
+        contexts: what to propose; None: what is needed, when it is needed.
+        on_event_report: answers what the peer reports; None: there is nobody to ask.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        contexts: Iterable[ProposedContext] | None,
+        on_event_report: Callable[[EventReport], int | None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.acceptance: AssociateAc | None = None
+        self.running: Running | None = None
+        self._is_automatic = contexts is None
+        self._proposals = Proposals(default_contexts() if contexts is None else contexts)
+        self._on_event_report = on_event_report
+        self._last_message_id = 0
+        self._event_reports = 0
+        self.channel: Channel
+
+    def open(self) -> Self:
+        """Connect and associate.
+
+        Raises:
+            AssociationError: it did not come about.
+        """
+        self.channel = self._associate()
+        return self
+
+    def another(self) -> Session:
+        """Make one for one more association with the same settings and contexts."""
+        twin = Session(self.settings, self._proposals.contexts, self._on_event_report)
+        twin._is_automatic = self._is_automatic  # noqa: SLF001 - of the same class
+        return twin
+
+    # --- presentation contexts ---------------------------------------------------------------
+
+    def covers(self, contexts: Iterable[ProposedContext]) -> bool:
+        """Whether no other association is needed for these; never where the user chose them."""
+        return not self._is_automatic or self._proposals.covers(contexts)
+
+    def cover(self, contexts: Iterable[ProposedContext]) -> None:
+        """Make sure that these were proposed, with a new association if need be.
+
+        Raises:
+            AssociationError: the new association did not come about.
+        """
+        wanted = tuple(contexts)
+        if self.covers(wanted):
+            return
+        self._proposals.put_first(wanted)
+        self.channel.release()
+        self.channel = self._associate()
+
+    def accepted(self, abstract_syntax: str) -> tuple[AcceptedContext, ...]:
+        """Return the accepted contexts of a SOP class."""
+        return self._accepted.get(abstract_syntax, ())
+
+    def context_for(self, abstract_syntax: str) -> AcceptedContext:
+        """Return an accepted context for our own requests on a SOP class.
+
+        Raises:
+            AssociationError: there is none.
+        """
+        for context in self.accepted(abstract_syntax):
+            if context.as_scu:
+                return context
+        raise AssociationError(f"the peer accepted no presentation context for {abstract_syntax}")
+
+    def _associate(self) -> Channel:
+        settings = self.settings
+        window = settings.async_window
+        channel = Channel(settings, self._open_transport)
+        self.acceptance = channel.associate(
+            AssociateRq(
+                settings.called,
+                settings.calling,
+                self._proposals.presentation_contexts(),
+                UserInformation(
+                    settings.max_pdu_length,
+                    IMPLEMENTATION_CLASS_UID,
+                    IMPLEMENTATION_VERSION_NAME,
+                    async_window=None if window == 1 else AsyncWindow(window, 1),
+                    roles=self._proposals.role_selections(),
+                    extended=settings.extended,
+                    user_identity=settings.user_identity,
+                ),
+            )
+        )
+        self._accepted: dict[str, tuple[AcceptedContext, ...]] = {}
+        for context in channel.terms.contexts:
+            uid = context.abstract_syntax
+            self._accepted[uid] = (*self._accepted.get(uid, ()), context)
+        return channel
+
+    def _open_transport(self) -> Transport:
+        settings = self.settings
+        if settings.open_transport is not None:
+            return settings.open_transport(settings)
+        deadline = settings.clock.monotonic() + settings.timeout
+        connection = connect_tcp(settings.host, settings.port, settings.clock, deadline)
+        if settings.tls is None:
+            return SocketTransport(connection)
+        from dicom_actors.scu.tls_transport import (  # noqa: PLC0415 - loads ssl
+            TlsTransport,
+            negotiate_tls,
+        )
+
+        name = settings.server_hostname or settings.host
+        return TlsTransport(negotiate_tls(connection, settings.tls, name, settings.clock, deadline))
+
+    # --- requests ----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Make sure that no other operation runs.
+
+        Raises:
+            LocalProtocolError: one does.
+        """
+        running = self.running
+        if running is None:
+            return
+        if not running.is_abandoned:
+            raise LocalProtocolError(
+                f"a {running.name} is running on this association: take all that it gives, or"
+                " close it, before anything else is asked for"
+            )
+        self.finish_running()
+
+    def request(
+        self,
+        context: AcceptedContext,
+        command_field: CommandField,
+        sop_class_uid: str,
+        sop_instance_uid: str = "",
+        *,
+        pieces: Sequence[bytes | memoryview] | None = None,
+        more: Mapping[int, int | str | bytes] | None = None,
+        message_id: int | None = None,
+    ) -> int:
+        """Send a request; returns its Message ID. Arguments as for `encode_request`.
+
+        Raises:
+            AssociationError: the association is over.
+        """
+        if message_id is None:
+            message_id = self.next_message_id()
+        command = encode_request(
+            command_field,
+            message_id,
+            sop_class_uid,
+            sop_instance_uid,
+            has_data_set=pieces is not None,
+            more=more,
+        )
+        self.channel.send(context.context_id, command, pieces)
+        return message_id
+
+    def next_message_id(self) -> int:
+        """A Message ID that no operation had for long."""
+        self._last_message_id = self._last_message_id % 0xFFFF + 1
+        return self._last_message_id
+
+    # --- responses ---------------------------------------------------------------------------
+
+    def response(self, command_field: CommandField, message_id: int, what: str) -> Message:
+        """Receive the response to a request.
+
+        Raises:
+            AssociationError: it did not come, or something else came in its place.
+        """
+        message = self.receive(what)
+        self.check(message.command, command_field, {message_id})
+        return message
+
+    def receive(self, what: str, *, stores: bool = False) -> Message:
+        """Receive a response; what the peer asks meanwhile is answered.
+
+        Args:
+            what: what it is to answer, for the error message.
+            stores: whether a C-STORE request is given back, too.
+        """
+        while True:
+            message = self.channel.receive(what)
+            command = message.command
+            if command.is_response:
+                return message
+            if stores and command.command_field == CommandField.C_STORE_RQ:
+                return message
+            self._serve(message)
+
+    def check(
+        self, command: Command, command_field: CommandField, message_ids: Iterable[int]
+    ) -> None:
+        """Abort unless a response answers one of our requests.
+
+        Raises:
+            AssociationError: it does not.
+        """
+        if command.command_field != command_field | _RESPONSE or command.message_id not in (
+            message_ids
+        ):
+            raise self.channel.fail(
+                UnexpectedPduError(
+                    f"expected a response {command_field | _RESPONSE:04X}H to message"
+                    f" {', '.join(map(str, message_ids))}, got {command.command_field:04X}H to"
+                    f" message {command.message_id}"
+                )
+            )
+        if command.status is None:
+            raise self.channel.fail(UnexpectedPduError("expected a Status in a response"))
+
+    # --- several responses -------------------------------------------------------------------
+
+    def cancel_running(self) -> None:
+        """Ask the peer, once, to give up the operation that runs, if it can be."""
+        running = self.running
+        if running is None or running.context is None or running.is_cancelled:
+            return
+        if self.channel.is_open:
+            running.is_cancelled = True
+            for message_id in running.outstanding:
+                self.channel.send(running.context.context_id, encode_cancel(message_id))
+
+    def finish_running(self) -> None:
+        """Cancel the operation that runs and drop what still comes of it.
+
+        Raises:
+            AssociationError: the peer did not finish it in time.
+        """
+        running, self.running = self.running, None
+        if running is None or not self.channel.is_open:
+            return
+        self.running = running
+        self.cancel_running()
+        clock = self.settings.clock
+        deadline = clock.monotonic() + self.settings.timeout
+        while running.outstanding:
+            message = self.receive(f"the cancellation of the {running.name}", stores=True)
+            command = message.command
+            if not command.is_response:
+                self.respond(message, Status.PROCESSING_FAILURE, "cancelled")
+                continue
+            self.check(command, running.command_field, running.outstanding)
+            if command.status not in _PENDING:
+                running.outstanding.discard(command.message_id)
+            elif clock.monotonic() > deadline:
+                self.channel.abort()
+                raise AssociationTimeout(
+                    f"the {running.name} was not given up within {self.settings.timeout:g} s"
+                )
+        self.running = None
+
+    # --- what the peer asks ------------------------------------------------------------------
+
+    def respond(self, message: Message, status: int, comment: str = "") -> None:
+        """Answer a request of the peer."""
+        self.channel.send(message.context_id, encode_response(message.command, status, comment))
+
+    def listen(self, seconds: float) -> bool:
+        """Answer what the peer asks until there was an event report, or the time is over."""
+        clock = self.settings.clock
+        deadline = clock.monotonic() + seconds
+        seen = self._event_reports
+        while self._event_reports == seen:
+            message = self.channel.poll(max(0.0, deadline - clock.monotonic()))
+            if message is None:
+                return False
+            if message.command.is_response:
+                self.check(message.command, CommandField.C_ECHO_RQ, ())
+            self._serve(message)
+        return True
+
+    def _serve(self, message: Message) -> None:
+        command = message.command
+        if command.command_field == CommandField.C_CANCEL_RQ:
+            return
+        if command.command_field != CommandField.N_EVENT_REPORT_RQ or not self._on_event_report:
+            self.respond(message, Status.UNRECOGNIZED_OPERATION)
+            return
+        self._event_reports += 1
+        try:
+            report = self._report_of(message)
+        except DicomError as error:
+            self.respond(message, Status.MISTYPED_ARGUMENT, str(error))
+            return
+        try:
+            status = self._on_event_report(report)
+        except Exception:
+            self.respond(message, Status.PROCESSING_FAILURE)
+            raise
+        self.respond(message, Status.SUCCESS if status is None else int(status))
+
+    def _report_of(self, message: Message) -> EventReport:
+        command = message.command
+        event_type = command.elements.get("EventTypeID")
+        return EventReport(
+            command.sop_class_uid,
+            command.sop_instance_uid,
+            event_type if isinstance(event_type, int) else 0,
+            None if message.data is None else self.data_set_of(message),
+        )
+
+    def data_set_of(self, message: Message) -> DataSet:
+        """Return the data set of a message that has one: an index over the received bytes.
+
+        Raises:
+            DecodeError: it cannot be read.
+        """
+        assert message.data is not None
+        syntax = next(
+            context.transfer_syntax
+            for context in self.channel.terms.contexts
+            if context.context_id == message.context_id
+        )
+        return DataSet.from_bytes(memoryview(message.data), syntax)

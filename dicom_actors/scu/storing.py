@@ -1,0 +1,263 @@
+"""C-STORE as a user: one object after the other, as many at a time as the peer allows.
+
+PS3.7 9.1.1, PS3.4 B.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable  # noqa: TC003 - part of the public signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dicom_actors.data import DataSet
+from dicom_actors.data.dictionary import uid_entry
+from dicom_actors.dimse import CommandField, StatusCategory, category_of, error_comment
+from dicom_actors.errors import AssociationError, DicomError
+from dicom_actors.scu.contexts import MAX_CONTEXTS, choose_context, contexts_of_object
+from dicom_actors.scu.outgoing import OutgoingObject, outgoing_object
+from dicom_actors.scu.session import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_actors.scu.contexts import ProposedContext
+    from dicom_actors.scu.outgoing import Piece, Storable
+    from dicom_actors.scu.session import Session
+    from dicom_actors.upper_layer import AcceptedContext
+
+__all__ = ["StorePipeline", "StoreResult", "plan", "store_all"]
+
+_LOOK_AHEAD: Final = 256
+"""Files that are looked into before the first of them is sent."""
+
+_MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+
+
+class StoreResult(NamedTuple):
+    """What became of an object that was to be stored.
+
+    Attributes:
+        status: what the peer answered; None if it was not asked or did not answer.
+        sop_instance_uid: the object; empty if it could not be read.
+        source: what was given: a data set, a path, or bytes.
+        comment: the peer's comment, or why there is no answer.
+    """
+
+    status: int | None
+    sop_instance_uid: str
+    source: Any
+    comment: str = ""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the peer has it, with or without a warning."""
+        return self.status is not None and category_of(self.status) in {
+            StatusCategory.SUCCESS,
+            StatusCategory.WARNING,
+        }
+
+
+class Chunk(NamedTuple):
+    """Objects to be sent on the same association.
+
+    Attributes:
+        objects: those; and results for what cannot be sent.
+        contexts: the presentation contexts that they want, at most 128.
+    """
+
+    objects: Iterable[OutgoingObject | StoreResult]
+    contexts: dict[ProposedContext, None]
+
+
+def plan(
+    items: Storable | Iterable[Storable], look_ahead: int = _LOOK_AHEAD
+) -> Iterator[Chunk]:
+    """Look into what is to be sent, so that it is known what to propose.
+
+    Args:
+        items: paths, data sets and files as bytes, or one of them; a folder is all files below.
+        look_ahead: how many files are looked into at a time. What comes from an iterator is not
+            asked for ahead, unless it is a path.
+
+    Yields:
+        Objects that share 128 presentation contexts.
+    """
+    is_kept = isinstance(items, list | tuple)
+    objects: list[OutgoingObject | StoreResult] = []
+    contexts: dict[ProposedContext, None] = {}
+    for source in _sources(items):
+        found = _look_into(source)
+        wanted: tuple[ProposedContext, ...] = ()
+        if isinstance(found, OutgoingObject):
+            wanted = contexts_of_object(found.sop_class_uid, found.transfer_syntax)
+            if len(contexts.keys() | set(wanted)) > MAX_CONTEXTS:
+                yield Chunk(objects, contexts)
+                objects, contexts = [], {}
+        objects.append(found)
+        contexts.update(dict.fromkeys(wanted))
+        may_wait = is_kept or isinstance(source, str | os.PathLike)
+        if len(objects) >= look_ahead or not may_wait:
+            yield Chunk(objects, contexts)
+            objects, contexts = [], {}
+    if objects:
+        yield Chunk(objects, contexts)
+
+
+def _sources(items: Storable | Iterable[Storable]) -> Iterator[Storable]:
+    if isinstance(items, DataSet | str | os.PathLike | bytes | bytearray | memoryview):
+        items = (items,)
+    for item in items:
+        if isinstance(item, str | os.PathLike) and Path(item).is_dir():
+            for folder, folders, names in os.walk(item):
+                folders.sort()
+                for name in sorted(names):
+                    yield Path(folder, name)
+        else:
+            yield item
+
+
+def _look_into(source: Storable) -> OutgoingObject | StoreResult:
+    try:
+        found = outgoing_object(source)
+    except OSError as error:
+        return StoreResult(None, "", source, f"not sent: {error.strerror or error}")
+    except DicomError as error:
+        return StoreResult(None, "", source, f"not sent: {error}")
+    if found.sop_class_uid == _MEDIA_DIRECTORY:
+        return StoreResult(None, found.sop_instance_uid, source, "not sent: it is a DICOMDIR")
+    return found
+
+
+class StorePipeline:
+    """Sends objects on the association of a session, and gives their results as they come.
+
+    Args:
+        session: where to; nothing else may run on it meanwhile.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._objects: dict[int, OutgoingObject] = {}
+        self._running = Running("C-STORE", CommandField.C_STORE_RQ)
+        session.running = self._running
+
+    def put(self, found: OutgoingObject | StoreResult) -> Iterator[StoreResult]:
+        """Send an object as soon as the peer takes one more.
+
+        Yields:
+            Results that came meanwhile, of this object or others.
+
+        Raises:
+            AssociationError: the association is over; objects that were not answered have their
+                results before.
+        """
+        if isinstance(found, StoreResult):
+            yield found
+            return
+        prepared = self._prepare(found)
+        if isinstance(prepared, StoreResult):
+            yield prepared
+            return
+        context, pieces = prepared
+        results: list[StoreResult] = []
+        try:
+            while len(self._objects) >= self._window:
+                results.append(self._next())
+            self._send(found, context, pieces)
+        except AssociationError:
+            yield from results
+            yield from self._unanswered()
+            raise
+        yield from results
+
+    def drain(self) -> Iterator[StoreResult]:
+        """Wait for the objects that are not answered yet; as `put`."""
+        while self._objects:
+            try:
+                result = self._next()
+            except AssociationError:
+                yield from self._unanswered()
+                raise
+            yield result
+
+    def finish(self) -> None:
+        """Let other operations run again; responses that still come are dropped."""
+        if self._running.outstanding:
+            self._running.is_abandoned = True
+        elif self._session.running is self._running:
+            self._session.running = None
+
+    @property
+    def _window(self) -> int:
+        ours, theirs = self._session.settings.async_window, self._session.channel.terms.max_invoked
+        return min(ours, theirs) if theirs else ours
+
+    def _prepare(
+        self, found: OutgoingObject
+    ) -> tuple[AcceptedContext, list[Piece]] | StoreResult:
+        """Choose the presentation context and open the file."""
+        uid, syntax = found.sop_class_uid, found.transfer_syntax
+        context = choose_context(self._session.accepted(uid), syntax)
+        if context is None:
+            entry = uid_entry(uid)
+            name = uid if entry is None else entry.name
+            why = f"not sent: the peer accepts no {name} in transfer syntax {syntax}"
+            return StoreResult(None, found.sop_instance_uid, found.source, why)
+        try:
+            return context, found.pieces(context.transfer_syntax)
+        except OSError as error:
+            why = f"not sent: {error.strerror or error}"
+        except DicomError as error:
+            why = f"not sent: {error}"
+        return StoreResult(None, found.sop_instance_uid, found.source, why)
+
+    def _send(self, found: OutgoingObject, context: AcceptedContext, pieces: list[Piece]) -> None:
+        session = self._session
+        message_id = session.next_message_id()
+        self._objects[message_id] = found
+        self._running.outstanding.add(message_id)
+        session.request(
+            context,
+            CommandField.C_STORE_RQ,
+            found.sop_class_uid,
+            found.sop_instance_uid,
+            pieces=pieces,
+            message_id=message_id,
+        )
+
+    def _next(self) -> StoreResult:
+        session = self._session
+        command = session.receive("a C-STORE request").command
+        session.check(command, CommandField.C_STORE_RQ, self._objects)
+        found = self._objects.pop(command.message_id)
+        self._running.outstanding.discard(command.message_id)
+        return StoreResult(
+            command.status, found.sop_instance_uid, found.source, error_comment(command)
+        )
+
+    def _unanswered(self) -> Iterator[StoreResult]:
+        objects, self._objects = self._objects, {}
+        for found in objects.values():
+            yield StoreResult(
+                None, found.sop_instance_uid, found.source, "not answered: the association ended"
+            )
+
+
+def store_all(session: Session, chunks: Iterable[Chunk]) -> Iterator[StoreResult]:
+    """Send what was planned; an association is asked for anew where contexts are missing.
+
+    Raises:
+        AssociationError: the association is over; what was on its way has its results before.
+    """
+    pipeline = StorePipeline(session)
+    try:
+        for chunk in chunks:
+            if not session.covers(chunk.contexts):
+                yield from pipeline.drain()
+                session.cover(chunk.contexts)
+            for found in chunk.objects:
+                yield from pipeline.put(found)
+        yield from pipeline.drain()
+    finally:
+        pipeline.finish()
