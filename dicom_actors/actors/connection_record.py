@@ -109,10 +109,15 @@ class ConnectionRecord:
 
     def describe_recent_pdus(self) -> str:
         """The last PDUs of the connection, for a crash report; a line each."""
-        return "\n".join(
+        lines = [
             f"  {'received' if is_received else 'sent'} {describe_head(head, length)}"
             for is_received, head, length in self.recent_pdus
-        )
+        ]
+        head = bytes(self.unread[:12])
+        if len(head) >= 6:
+            length = 6 + int.from_bytes(head[2:6], "big")
+            lines.append(f"  not handled {describe_head(head, length)}")
+        return "\n".join(lines)
 
     # --- incarnations ------------------------------------------------------------------------
 

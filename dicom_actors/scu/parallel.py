@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.errors import AssociationError
@@ -98,7 +99,7 @@ class _Worker:
                 answered += 1
                 self._results.put(result)
         except AssociationError as error:
-            for found in chunk.objects[answered:]:
+            for found in islice(chunk.objects, answered, None):
                 self._results.put(_not_sent(found, error))
             self._results.put(chunk)
             raise

@@ -73,7 +73,7 @@ def sop_class_for(model: str | None, operation: str, identifier: DataSet) -> str
     table = query_retrieve_sop_classes()
     for keyword in (stem + operation[2:].capitalize(), stem):
         uid = uid_of(keyword)
-        if uid in table and table[uid].operation == operation:
+        if uid is not None and uid in table and table[uid].operation == operation:
             return uid
     raise ValueError(f"model {model!r} has no {operation}")
 

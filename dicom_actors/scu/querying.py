@@ -5,6 +5,7 @@ PS3.7 9.1.2 to 9.1.4, PS3.4 C.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
@@ -98,7 +99,7 @@ class Operation(Iterator[Item], Generic[Item]):
         self._items.close()
 
 
-class _Responses(Generic[Item]):
+class _Responses(ABC, Generic[Item]):
     """The responses to one request.
 
     Args:
@@ -129,9 +130,9 @@ class _Responses(Generic[Item]):
             elif self.session.running is self.running:
                 self.session.running = None
 
+    @abstractmethod
     def wanted(self) -> Iterator[Item]:
         """Give what is wanted of the responses."""
-        raise AssertionError
 
     def receive(self, *, stores: bool = False) -> tuple[Message, bool]:
         """Receive a message; and whether it is the final response."""

@@ -128,6 +128,25 @@ class Session:
         self.channel = self._associate()
         return self
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the association is established, as far as is known."""
+        return self.channel.is_open
+
+    def release(self) -> None:
+        """Release the association; an operation that runs is cancelled before.
+
+        Raises:
+            AssociationError: the peer did not agree to it.
+        """
+        if self.channel.is_open:
+            self.finish_running()
+            self.channel.release()
+
+    def abort(self) -> None:
+        """End the association at once."""
+        self.channel.abort()
+
     def another(self) -> Session:
         """Make one for one more association with the same settings and contexts."""
         twin = Session(self.settings, self._proposals.contexts, self._on_event_report)

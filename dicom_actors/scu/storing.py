@@ -106,15 +106,21 @@ def plan(
 
 def _sources(items: Storable | Iterable[Storable]) -> Iterator[Storable]:
     if isinstance(items, DataSet | str | os.PathLike | bytes | bytearray | memoryview):
-        items = (items,)
+        yield from _files_of(items)
+        return
     for item in items:
-        if isinstance(item, str | os.PathLike) and Path(item).is_dir():
-            for folder, folders, names in os.walk(item):
-                folders.sort()
-                for name in sorted(names):
-                    yield Path(folder, name)
-        else:
-            yield item
+        yield from _files_of(item)
+
+
+def _files_of(item: Storable) -> Iterator[Storable]:
+    """Give what a user named; for a folder the files in and below it, in order of names."""
+    if not isinstance(item, str | os.PathLike) or not Path(item).is_dir():
+        yield item
+        return
+    for folder, folders, names in os.walk(Path(item)):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(folder, name)
 
 
 def _look_into(source: Storable) -> OutgoingObject | StoreResult:
