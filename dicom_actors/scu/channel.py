@@ -274,7 +274,7 @@ class Channel:
         return True
 
     def _timed_out(self, message: str) -> AssociationTimeout:
-        error = AssociationTimeout(f"{self._peer}: {message}")
+        error = AssociationTimeout(f"{self._settings.peer}: {message}")
         self._over = self._over or error
         self.abort()
         return error
@@ -327,7 +327,7 @@ class Channel:
         if self._machine.state is not State.STA1:
             self._perform(self._machine.receive_eof())
         if error is not None and isinstance(self._over, TransportError):
-            self._over = TransportError(f"{self._peer}: {error.strerror or error}")
+            self._over = TransportError(f"{self._settings.peer}: {error.strerror or error}")
             self._over.__cause__ = error
         self._close_transport()
 
@@ -403,7 +403,7 @@ class Channel:
                 self._acceptance = ac
             case AssociateRejected(rj):
                 self._over = AssociationRejected(
-                    f"{self._peer}: {describe_reject(*rj)}",
+                    f"{self._settings.peer}: {describe_reject(*rj)}",
                     result=rj.result,
                     source=rj.source,
                     reason=rj.reason,
@@ -413,18 +413,18 @@ class Channel:
             case ReleaseIndication() | ReleaseCollision():
                 self._perform(self._machine.request(ReleaseResponse()))
                 if isinstance(indication, ReleaseIndication):
-                    self._over = AssociationError(f"{self._peer}: the peer released it")
+                    self._over = AssociationError(f"{self._settings.peer}: the peer released it")
             case Aborted():
                 self._over = self._over or self._why(indication)
 
     def _why(self, aborted: Aborted) -> AssociationError:
         if aborted.connection_lost:
-            return TransportError(f"{self._peer}: the peer closed the connection")
+            return TransportError(f"{self._settings.peer}: the peer closed the connection")
         words = describe_abort(aborted.source, aborted.reason)
         if aborted.error is not None:
             words = f"aborted by us, since the peer broke the protocol: {aborted.error}"
         error = AssociationAborted(
-            f"{self._peer}: {words}", source=aborted.source, reason=aborted.reason
+            f"{self._settings.peer}: {words}", source=aborted.source, reason=aborted.reason
         )
         error.__cause__ = aborted.error
         return error
@@ -451,17 +451,14 @@ class Channel:
 
     def _keep(self, message: Message) -> None:
         if len(self._messages) >= _MAX_UNREAD_MESSAGES:
-            error = UnexpectedPduError(f"more than {_MAX_UNREAD_MESSAGES} messages nobody asked for")
+            error = UnexpectedPduError(
+                f"more than {_MAX_UNREAD_MESSAGES} messages nobody asked for"
+            )
             self._perform(self._machine.fail(error))
             return
         self._messages.append(message)
 
     # --- the end -----------------------------------------------------------------------------
-
-    @property
-    def _peer(self) -> str:
-        settings = self._settings
-        return f"{settings.called} at {settings.host}:{settings.port}"
 
     def _check_open(self) -> None:
         if self._over is not None and self._transport is not None:
@@ -476,6 +473,5 @@ class Channel:
 
     def _ending(self) -> AssociationError:
         if self._over is None:
-            return AssociationError(f"{self._peer}: the association is released")
+            return AssociationError(f"{self._settings.peer}: the association is released")
         return self._over
-

@@ -23,8 +23,8 @@ __all__ = [
     "UNCOMPRESSED",
     "VERIFICATION",
     "ContextLike",
-    "ProposedContext",
     "Proposals",
+    "ProposedContext",
     "choose_context",
     "contexts_of_object",
     "default_contexts",
@@ -81,8 +81,8 @@ class ProposedContext(NamedTuple):
     Attributes:
         abstract_syntax: a SOP class UID.
         transfer_syntaxes: their UIDs, most preferred first.
-        scu: whether we want to invoke its operations.
-        scp: whether we want the peer to invoke them, as it does for what a C-GET retrieves.
+        scu: whether we want to be its user.
+        scp: whether we want to be its provider, as of what a C-GET retrieves.
     """
 
     abstract_syntax: str

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from dicom_actors.data.tag import Key
     from dicom_actors.scu.session import Session
 
+    _Values = Mapping[int, int | str | bytes]
+
 __all__ = ["NormalizedResult", "NormalizedServices"]
 
 
@@ -71,7 +73,7 @@ class NormalizedServices:
             The result, with the instance's UID and the attributes that the peer tells.
         """
         return self._invoke(
-            CommandField.N_CREATE_RQ, sop_class, sop_instance_uid or "", attributes, abstract_syntax
+            CommandField.N_CREATE_RQ, sop_class, sop_instance_uid or "", abstract_syntax, attributes
         )
 
     def n_set(
@@ -84,7 +86,7 @@ class NormalizedServices:
     ) -> NormalizedResult:
         """Change attributes of an instance (PS3.7 10.1.3)."""
         return self._invoke(
-            CommandField.N_SET_RQ, sop_class, sop_instance_uid, modifications, abstract_syntax
+            CommandField.N_SET_RQ, sop_class, sop_instance_uid, abstract_syntax, modifications
         )
 
     def n_get(
@@ -104,18 +106,16 @@ class NormalizedServices:
             abstract_syntax: see the class.
         """
         tags = attribute_identifier_list(map(to_tag, attributes))
-        more = {CommandElement.ATTRIBUTE_IDENTIFIER_LIST: tags} if tags else None
+        more: _Values = {CommandElement.ATTRIBUTE_IDENTIFIER_LIST: tags} if tags else {}
         return self._invoke(
-            CommandField.N_GET_RQ, sop_class, sop_instance_uid, None, abstract_syntax, more
+            CommandField.N_GET_RQ, sop_class, sop_instance_uid, abstract_syntax, more=more
         )
 
     def n_delete(
         self, sop_class: str, sop_instance_uid: str, *, abstract_syntax: str | None = None
     ) -> NormalizedResult:
         """Delete an instance (PS3.7 10.1.6)."""
-        return self._invoke(
-            CommandField.N_DELETE_RQ, sop_class, sop_instance_uid, None, abstract_syntax
-        )
+        return self._invoke(CommandField.N_DELETE_RQ, sop_class, sop_instance_uid, abstract_syntax)
 
     def n_action(
         self,
@@ -135,14 +135,14 @@ class NormalizedServices:
             information: what the action needs.
             abstract_syntax: see the class.
         """
-        more = {CommandElement.ACTION_TYPE_ID: action_type_id}
+        more: _Values = {CommandElement.ACTION_TYPE_ID: action_type_id}
         return self._invoke(
             CommandField.N_ACTION_RQ,
             sop_class,
             sop_instance_uid,
-            information,
             abstract_syntax,
-            more,
+            information,
+            more=more,
         )
 
     def n_event_report(
@@ -163,14 +163,14 @@ class NormalizedServices:
             information: what there is to say about it.
             abstract_syntax: see the class.
         """
-        more = {CommandElement.EVENT_TYPE_ID: event_type_id}
+        more: _Values = {CommandElement.EVENT_TYPE_ID: event_type_id}
         return self._invoke(
             CommandField.N_EVENT_REPORT_RQ,
             sop_class,
             sop_instance_uid,
-            information,
             abstract_syntax,
-            more,
+            information,
+            more=more,
         )
 
     def _invoke(
@@ -178,9 +178,10 @@ class NormalizedServices:
         command_field: CommandField,
         sop_class: str,
         sop_instance_uid: str,
-        data_set: DataSet | None,
         abstract_syntax: str | None,
-        more: Mapping[int, int | str | bytes] | None = None,
+        data_set: DataSet | None = None,
+        *,
+        more: _Values | None = None,
     ) -> NormalizedResult:
         session = self._session
         session.begin()
@@ -194,8 +195,7 @@ class NormalizedServices:
         message_id = session.request(
             context, command_field, uid_for(sop_class), sop_instance_uid, pieces=pieces, more=more
         )
-        name = command_field.name.removesuffix("_RQ").replace("_", "-")
-        message = session.response(command_field, message_id, f"the {name} request")
+        message = session.response(command_field, message_id)
         command = message.command
         raise_failure(command)
         return NormalizedResult(

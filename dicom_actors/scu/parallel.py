@@ -148,7 +148,7 @@ def store_parallel(
         yield from _hand_out(first, chunks, tasks, results, parallel)
     finally:
         stop.set()
-        for worker in workers:
+        for _ in workers:
             tasks.put(None)
         for worker in workers:
             worker.thread.join()

@@ -6,7 +6,7 @@ PS3.7 9.1.2 to 9.1.4, PS3.4 C.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from dicom_actors.data import DataSet
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.session import Session
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["MoveProgress", "Operation", "find", "get", "move", "raise_failure"]
+__all__ = ["MoveProgress", "Operation", "find", "get", "move", "raise_failure", "words_for"]
 
 Item = TypeVar("Item")
 
@@ -227,13 +227,13 @@ class _Instances(_Responses[DataSet]):
 
 def find(session: Session, sop_class_uid: str, identifier: DataSet) -> Operation[DataSet]:
     """Ask for matches (PS3.4 C.4.1)."""
-    running = _request(session, "C-FIND", CommandField.C_FIND_RQ, sop_class_uid, identifier)
+    running = _request(session, CommandField.C_FIND_RQ, sop_class_uid, identifier)
     return Operation(session, running, _Matches(session, running))
 
 
 def get(session: Session, sop_class_uid: str, identifier: DataSet) -> Operation[DataSet]:
     """Ask for instances on this association (PS3.4 C.4.3)."""
-    running = _request(session, "C-GET", CommandField.C_GET_RQ, sop_class_uid, identifier)
+    running = _request(session, CommandField.C_GET_RQ, sop_class_uid, identifier)
     return Operation(session, running, _Instances(session, running))
 
 
@@ -241,31 +241,22 @@ def move(
     session: Session, sop_class_uid: str, identifier: DataSet, destination: str
 ) -> Operation[MoveProgress]:
     """Ask for instances to be sent to somebody (PS3.4 C.4.2)."""
-    running = _request(
-        session,
-        "C-MOVE",
-        CommandField.C_MOVE_RQ,
-        sop_class_uid,
-        identifier,
-        {CommandElement.MOVE_DESTINATION: destination},
-    )
+    more: dict[int, int | str | bytes] = {CommandElement.MOVE_DESTINATION: destination}
+    running = _request(session, CommandField.C_MOVE_RQ, sop_class_uid, identifier, more)
     return Operation(session, running, _Moves(session, running))
 
 
 def _request(
     session: Session,
-    name: str,
     command_field: CommandField,
     sop_class_uid: str,
     identifier: DataSet,
-    more: dict[int, int | str | bytes] | None = None,
+    more: Mapping[int, int | str | bytes] | None = None,
 ) -> Running:
     context: AcceptedContext = session.context_for(sop_class_uid)
     pieces = encode_data_set(identifier, context.transfer_syntax)
-    running = Running(name, command_field, context)
-    message_id = session.request(
-        context, command_field, sop_class_uid, pieces=pieces, more=more
-    )
+    running = Running(command_field, context)
+    message_id = session.request(context, command_field, sop_class_uid, pieces=pieces, more=more)
     running.outstanding.add(message_id)
     session.running = running
     return running
@@ -317,5 +308,10 @@ def raise_failure(command: Command, comment: str | None = None) -> None:
     assert command.status is not None
     if category_of(command.status) is StatusCategory.FAILURE:
         comment = error_comment(command) if comment is None else comment
-        words = describe_status(command.status).partition(": ")[2]
-        raise DimseFailure(command.status, f"{words} ({comment})" if comment else words)
+        raise DimseFailure(command.status, words_for(command.status, comment))
+
+
+def words_for(status: int, comment: str = "") -> str:
+    """Return what a failure status means, and the peer's comment if there is one."""
+    words = describe_status(status).partition(": ")[2]
+    return f"{words} ({comment})" if comment else words

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from dicom_actors.data import DataSet
+from dicom_actors.data.dictionary import uid_entry
 from dicom_actors.dimse import (
     Command,
     CommandField,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.transport import Transport
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["EventReport", "Running", "Session"]
+__all__ = ["EventReport", "Running", "Session", "service_name"]
 
 _RESPONSE: Final = 0x8000
 _PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WITH_WARNING})
@@ -83,15 +84,18 @@ class Running:
         "outstanding",
     )
 
-    def __init__(
-        self, name: str, command_field: CommandField, context: AcceptedContext | None = None
-    ) -> None:
-        self.name = name
+    def __init__(self, command_field: CommandField, context: AcceptedContext | None = None) -> None:
+        self.name = service_name(command_field)
         self.command_field = command_field
         self.context = context
         self.outstanding: set[int] = set()
         self.is_abandoned = False
         self.is_cancelled = False
+
+
+def service_name(command_field: CommandField) -> str:
+    """Return what a request belongs to, for example ``"C-FIND"``."""
+    return command_field.name.removesuffix("_RQ").replace("_", "-")
 
 
 class Session:
@@ -150,7 +154,7 @@ class Session:
     def another(self) -> Session:
         """Make one for one more association with the same settings and contexts."""
         twin = Session(self.settings, self._proposals.contexts, self._on_event_report)
-        twin._is_automatic = self._is_automatic  # noqa: SLF001 - of the same class
+        twin._is_automatic = self._is_automatic
         return twin
 
     # --- presentation contexts ---------------------------------------------------------------
@@ -176,16 +180,24 @@ class Session:
         """Return the accepted contexts of a SOP class."""
         return self._accepted.get(abstract_syntax, ())
 
-    def context_for(self, abstract_syntax: str) -> AcceptedContext:
+    def context_for(self, abstract_syntax: str, *, as_scp: bool = False) -> AcceptedContext:
         """Return an accepted context for our own requests on a SOP class.
+
+        Args:
+            abstract_syntax: the SOP class.
+            as_scp: whether we ask as its provider. Where the peer says nothing about roles, a
+                context without that role will do, since many leave them out.
 
         Raises:
             AssociationError: there is none.
         """
-        for context in self.accepted(abstract_syntax):
-            if context.as_scu:
-                return context
-        raise AssociationError(f"the peer accepted no presentation context for {abstract_syntax}")
+        found = self.accepted(abstract_syntax)
+        usable = [context for context in found if (context.as_scp if as_scp else context.as_scu)]
+        if usable or (as_scp and found):
+            return (usable or found)[0]
+        entry = uid_entry(abstract_syntax)
+        name = abstract_syntax if entry is None else f"{entry.name} ({abstract_syntax})"
+        raise AssociationError(f"{self.settings.peer}: no presentation context for {name}")
 
     def _associate(self) -> Channel:
         settings = self.settings
@@ -283,13 +295,13 @@ class Session:
 
     # --- responses ---------------------------------------------------------------------------
 
-    def response(self, command_field: CommandField, message_id: int, what: str) -> Message:
+    def response(self, command_field: CommandField, message_id: int) -> Message:
         """Receive the response to a request.
 
         Raises:
             AssociationError: it did not come, or something else came in its place.
         """
-        message = self.receive(what)
+        message = self.receive(f"the {service_name(command_field)} request")
         self.check(message.command, command_field, {message_id})
         return message
 

@@ -84,6 +84,11 @@ class Settings:
         for name, (lowest, highest) in _RANGES.items():
             _check_number(name, getattr(self, name), lowest, highest)
 
+    @property
+    def peer(self) -> str:
+        """Whom this is about, for error messages."""
+        return f"{self.called} at {self.host}:{self.port}"
+
 
 def _check_number(name: str, value: Any, lowest: float, highest: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):

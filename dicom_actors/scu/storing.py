@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable  # noqa: TC003 - part of the public signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.dictionary import uid_entry
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.session import Session
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["StorePipeline", "StoreResult", "plan", "store_all"]
+__all__ = ["StorePipeline", "StoreResult", "contexts_for", "plan", "store_all"]
 
 _LOOK_AHEAD: Final = 256
 """Files that are looked into before the first of them is sent."""
@@ -70,9 +70,7 @@ class Chunk(NamedTuple):
     contexts: dict[ProposedContext, None]
 
 
-def plan(
-    items: Storable | Iterable[Storable], look_ahead: int = _LOOK_AHEAD
-) -> Iterator[Chunk]:
+def plan(items: Storable | Iterable[Storable], look_ahead: int = _LOOK_AHEAD) -> Iterator[Chunk]:
     """Look into what is to be sent, so that it is known what to propose.
 
     Args:
@@ -108,7 +106,7 @@ def _sources(items: Storable | Iterable[Storable]) -> Iterator[Storable]:
     if isinstance(items, DataSet | str | os.PathLike | bytes | bytearray | memoryview):
         yield from _files_of(items)
         return
-    for item in items:
+    for item in cast("Iterable[Storable]", items):  # a data set is an iterable, too
         yield from _files_of(item)
 
 
@@ -135,6 +133,25 @@ def _look_into(source: Storable) -> OutgoingObject | StoreResult:
     return found
 
 
+def contexts_for(items: Storable | Iterable[Storable]) -> tuple[ProposedContext, ...]:
+    """Return the presentation contexts for what is to be sent, to hand them to `connect`.
+
+    Args:
+        items: as for `Association.store_many`; all of it is looked into.
+
+    Raises:
+        ValueError: these are more than 128, the most that one association has.
+    """
+    contexts: dict[ProposedContext, None] = {}
+    for chunk in plan(items):
+        contexts.update(chunk.contexts)
+    if len(contexts) > MAX_CONTEXTS:
+        raise ValueError(
+            f"presentation contexts: expected {MAX_CONTEXTS} at most, got {len(contexts)}"
+        )
+    return tuple(contexts)
+
+
 class StorePipeline:
     """Sends objects on the association of a session, and gives their results as they come.
 
@@ -145,7 +162,7 @@ class StorePipeline:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._objects: dict[int, OutgoingObject] = {}
-        self._running = Running("C-STORE", CommandField.C_STORE_RQ)
+        self._running = Running(CommandField.C_STORE_RQ)
         session.running = self._running
 
     def put(self, found: OutgoingObject | StoreResult) -> Iterator[StoreResult]:
@@ -199,9 +216,7 @@ class StorePipeline:
         ours, theirs = self._session.settings.async_window, self._session.channel.terms.max_invoked
         return min(ours, theirs) if theirs else ours
 
-    def _prepare(
-        self, found: OutgoingObject
-    ) -> tuple[AcceptedContext, list[Piece]] | StoreResult:
+    def _prepare(self, found: OutgoingObject) -> tuple[AcceptedContext, list[Piece]] | StoreResult:
         """Choose the presentation context and open the file."""
         uid, syntax = found.sop_class_uid, found.transfer_syntax
         context = choose_context(self._session.accepted(uid), syntax)

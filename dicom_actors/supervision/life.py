@@ -137,11 +137,11 @@ class Life:
         return handle
 
     def unwatch(self, handle: Monitor) -> bool:
-        """Cancel a monitor; returns False if its notice was sent before."""
-        handle.cancel()
+        """Cancel a monitor; returns False if its notice was or is being sent."""
         with self._lock:
             was_pending = handle in self._watchers
             self._watchers.pop(handle, None)
+        handle.cancel()
         return was_pending
 
     def take_care_of(self, ref: SupervisedRef[Any]) -> bool:

@@ -48,7 +48,8 @@ def demonitor(handle: Monitor) -> bool:
     """End a monitor: no `Down` of it is handled from now on.
 
     Returns:
-        True if the `Down` had not been sent.
+        True if the `Down` was still to come; False if it was or is being sent, which a
+        supervised actor then does not handle.
     """
     return handle.ref.life.unwatch(handle)
 

@@ -138,7 +138,10 @@ class TestNesting:
         data = self.nested(10_000, is_undefined=is_undefined)
         ds = read(data, limits=Limits(max_depth=20_000))
         if is_undefined:
-            assert sum(1 for _ in ds.walk()) == 10_000
+            beams, depth = ds.BeamSequence, 1
+            while beams and len(beams[0]):
+                beams, depth = beams[0].BeamSequence, depth + 1
+            assert depth == 10_000
         else:
             assert ds.BeamSequence[0].BeamSequence[0].fetch("BeamSequence").vr == "SQ"
         assert read(ds.to_bytes(), limits=Limits(max_depth=20_000)).to_bytes() == data
@@ -164,14 +167,15 @@ class TestBudgets:
         with pytest.raises(DecodeError, match="more than 1000"):
             read(data, limits=Limits(max_elements=1000)).BeamSequence  # noqa: B018
 
-    def test_a_million_empty_items_are_walked_once(self):
-        data = element(BEAMS, "SQ", item(b"") * 1_000_000, UNDEFINED) + SEQUENCE_END
-        assert len(read(data).BeamSequence) == 1_000_000
+    def test_very_many_empty_items_are_walked_once(self):
+        data = element(BEAMS, "SQ", item(b"") * 250_000, UNDEFINED) + SEQUENCE_END
+        assert len(read(data).BeamSequence) == 250_000
 
     def test_warnings_are_bounded(self):
         data = b"".join(element(0x00090000 + at, "ZZ", b"") for at in range(0x1000, 0x2000))
-        assert len(read(data)) == 4096
-        assert len(read(data).warnings) == 1_000
+        ds = read(MODALITY + data)
+        assert len(ds) == 4097
+        assert len(ds.warnings) == 1_000
 
     def test_deflated_beyond_the_absolute_limit(self):
         bomb = deflate(MODALITY + element(0x7FE00010, "OB", bytes(1 << 20)))

@@ -1,0 +1,28 @@
+"""The user side: associations that we ask for, and the services of the peer.
+
+`connect` runs in the thread of whoever calls it; no actor is needed. Standard: PS3.4, PS3.7.
+"""
+
+from __future__ import annotations
+
+from dicom_actors.scu.association import Association, connect
+from dicom_actors.scu.contexts import UNCOMPRESSED, ProposedContext
+from dicom_actors.scu.normalized import NormalizedResult
+from dicom_actors.scu.query_models import MODELS
+from dicom_actors.scu.querying import MoveProgress, Operation
+from dicom_actors.scu.session import EventReport
+from dicom_actors.scu.storing import StoreResult, contexts_for
+
+__all__ = [
+    "MODELS",
+    "UNCOMPRESSED",
+    "Association",
+    "EventReport",
+    "MoveProgress",
+    "NormalizedResult",
+    "Operation",
+    "ProposedContext",
+    "StoreResult",
+    "connect",
+    "contexts_for",
+]

@@ -1,0 +1,372 @@
+"""What users of DICOM services have in hands: an association with a peer. PS3.7, PS3.4."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Self
+
+from dicom_actors.dimse import CommandField
+from dicom_actors.errors import AssociationError, DimseFailure
+from dicom_actors.scu.contexts import (
+    UNCOMPRESSED,
+    VERIFICATION,
+    ProposedContext,
+    retrieve_contexts,
+    to_context,
+    uid_for,
+)
+from dicom_actors.scu.normalized import NormalizedServices
+from dicom_actors.scu.parallel import CHUNK_LENGTH, store_parallel
+from dicom_actors.scu.query_models import sop_class_for
+from dicom_actors.scu.querying import (
+    MoveProgress,
+    Operation,
+    find,
+    get,
+    move,
+    raise_failure,
+    words_for,
+)
+from dicom_actors.scu.session import EventReport, Session
+from dicom_actors.scu.settings import Credentials, Settings, user_identity_of
+from dicom_actors.scu.storing import StoreResult, plan, store_all
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from dicom_actors.data import DataSet
+    from dicom_actors.pdu import SopClassExtended
+    from dicom_actors.scu.contexts import ContextLike
+    from dicom_actors.scu.outgoing import Storable
+    from dicom_actors.scu.settings import Clock
+    from dicom_actors.scu.transport import Transport
+    from dicom_actors.upper_layer import Negotiated
+
+__all__ = ["Association", "connect"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Association(NormalizedServices):
+    """An association that we asked for; made by `connect`, used in one thread at a time.
+
+    As a context manager it is released at the end, and aborted by an exception. When a method
+    raises an `AssociationError`, the association is over, unless the message says that there is
+    no presentation context.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.abort()
+            return
+        try:
+            self.release()
+        except AssociationError as failure:
+            # Everything that was asked for is answered; only the farewell is missing.
+            _logger.warning("not released in good order: %s", failure)
+
+    def __repr__(self) -> str:
+        state = "open" if self.is_open else "over"
+        return f"<Association with {self._session.settings.peer}, {state}>"
+
+    # --- what it is --------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is established, as far as is known."""
+        return self._session.is_open
+
+    @property
+    def terms(self) -> Negotiated:
+        """What was negotiated: contexts, lengths, window, the peer's implementation."""
+        return self._session.channel.terms
+
+    @property
+    def user_identity_response(self) -> bytes | None:
+        """The peer's response to the user identity; None: it did not look at it."""
+        acceptance = self._session.acceptance
+        return None if acceptance is None else acceptance.user_information.user_identity_response
+
+    # --- services ----------------------------------------------------------------------------
+
+    def echo(self) -> None:
+        """Ask whether the peer is there (C-ECHO, PS3.4 A).
+
+        Raises:
+            DimseFailure: it says that it cannot answer.
+            AssociationError: the association is over, or has no context for it.
+        """
+        session = self._session
+        session.begin()
+        session.cover((ProposedContext(VERIFICATION),))
+        context = session.context_for(VERIFICATION)
+        message_id = session.request(context, CommandField.C_ECHO_RQ, VERIFICATION)
+        message = session.response(CommandField.C_ECHO_RQ, message_id)
+        raise_failure(message.command)
+
+    def store(self, source: Storable, *, check: bool = False) -> StoreResult:
+        """Send an object (C-STORE, PS3.4 B).
+
+        Args:
+            source: a data set, or a DICOM file as a path or as bytes.
+            check: whether a failure is raised.
+
+        Returns:
+            What the peer answered. A status of None means that the object was not sent, as the
+            comment says: the peer accepts neither its transfer syntax nor one that it can be
+            converted to without compressing or decompressing it.
+
+        Raises:
+            DimseFailure: with `check`: the peer answered with a failure.
+            AssociationError: the association is over; with `check`: the object was not sent.
+        """
+        (result,) = self.store_many((source,))
+        if check and not result.is_stored:
+            if result.status is None:
+                raise AssociationError(f"{result.sop_instance_uid}: {result.comment}")
+            raise DimseFailure(result.status, words_for(result.status, result.comment))
+        return result
+
+    def store_many(
+        self, items: Storable | Iterable[Storable], *, parallel: int = 1
+    ) -> Iterator[StoreResult]:
+        """Send many objects, as many at a time as the negotiated window allows.
+
+        Args:
+            items: data sets, and DICOM files as paths or as bytes. A folder is all files in it
+                and below. Files are looked into some ahead, to propose what they need.
+            parallel: how many associations to send on; the results then come in any order.
+
+        Yields:
+            A result for each object, stored or not.
+
+        Raises:
+            AssociationError: the association is over. What was sent and not answered has a result
+                that says so; what was not sent yet has none.
+        """
+        if parallel < 1:
+            raise ValueError(f"parallel: expected 1 or more, got {parallel}")
+        self._session.begin()
+        if parallel == 1:
+            return store_all(self._session, plan(items))
+        window = self._session.settings.async_window
+        chunks = plan(items, max(CHUNK_LENGTH, 4 * window))
+        return store_parallel(self._session, chunks, parallel)
+
+    def find(self, identifier: DataSet, *, model: str | None = None) -> Operation[DataSet]:
+        """Ask for what matches (C-FIND, PS3.4 C.4.1, K.4.1 and others).
+
+        Args:
+            identifier: keys and what they must match.
+            model: what is asked, a key of `MODELS` or a SOP class; None: ``"patient"``,
+                ``"study"`` or ``"worklist"``, as the identifier looks.
+
+        Returns:
+            An iterator over the matches, received as they are asked for. Leaving it early cancels
+            the query.
+
+        Raises:
+            DimseFailure: from the iterator: the peer answered with a failure.
+            AssociationError: here or there: the association is over, or has no context for it.
+        """
+        uid = self._cover("C-FIND", identifier, model)
+        return find(self._session, uid, identifier)
+
+    def get(
+        self,
+        identifier: DataSet,
+        *,
+        model: str | None = None,
+        sop_classes: Sequence[str] | None = None,
+        transfer_syntaxes: Sequence[str] = UNCOMPRESSED,
+    ) -> Operation[DataSet]:
+        """Ask for instances to be sent on this association (C-GET, PS3.4 C.4.3).
+
+        Args:
+            identifier: which ones.
+            model: as for `find`.
+            sop_classes: what may come; None: the usual storage SOP classes. It plays no part
+                where `connect` was given contexts.
+            transfer_syntaxes: what it may come in; likewise.
+
+        Returns:
+            An iterator over the instances. One is answered with Success when the next is asked
+            for, so that what the caller could not keep is not lost to the peer.
+
+        Raises:
+            DimseFailure: from the iterator: the peer answered with a failure.
+            AssociationError: here or there: the association is over, or has no context for it.
+        """
+        classes = None if sop_classes is None else tuple(map(uid_for, sop_classes))
+        syntaxes = tuple(map(uid_for, transfer_syntaxes))
+        uid = self._cover("C-GET", identifier, model, retrieve_contexts(classes, syntaxes))
+        return get(self._session, uid, identifier)
+
+    def move(
+        self, identifier: DataSet, destination: str, *, model: str | None = None
+    ) -> Operation[MoveProgress]:
+        """Ask for instances to be sent to an application entity (C-MOVE, PS3.4 C.4.2).
+
+        Args:
+            identifier: which ones.
+            destination: the AE title, which the peer must know.
+            model: as for `find`.
+
+        Returns:
+            An iterator over what the peer tells of its progress, the final counts last.
+
+        Raises:
+            DimseFailure: from the iterator: the peer answered with a failure.
+            AssociationError: here or there: the association is over, or has no context for it.
+        """
+        uid = self._cover("C-MOVE", identifier, model)
+        return move(self._session, uid, identifier, destination)
+
+    def cancel(self) -> None:
+        """Ask the peer to give up the C-FIND, C-GET or C-MOVE that runs (C-CANCEL).
+
+        Its iterator gives what the peer still sends, and ends.
+        """
+        self._session.cancel_running()
+
+    def listen(self, seconds: float) -> bool:
+        """Wait for an event report (N-EVENT-REPORT), as after a storage commitment request.
+
+        Args:
+            seconds: how long.
+
+        Returns:
+            Whether one came; `on_event_report` was called with it.
+
+        Raises:
+            AssociationError: the association is over.
+        """
+        self._session.begin()
+        return self._session.listen(seconds)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Release the association; does nothing if it is over.
+
+        Raises:
+            AssociationError: the peer did not agree to it.
+        """
+        self._session.release()
+
+    def abort(self) -> None:
+        """End the association at once; does nothing if it is over."""
+        self._session.abort()
+
+    def _cover(
+        self,
+        operation: str,
+        identifier: DataSet,
+        model: str | None,
+        contexts: tuple[ProposedContext, ...] = (),
+    ) -> str:
+        session = self._session
+        session.begin()
+        uid = sop_class_for(model, operation, identifier)
+        session.cover((ProposedContext(uid), *contexts))
+        return uid
+
+
+def connect(
+    host: str,
+    port: int,
+    *,
+    called: str = "ANY-SCP",
+    calling: str = "DICOM_ACTORS",
+    contexts: Iterable[ContextLike] | None = None,
+    timeout: float = 30.0,
+    response_timeout: float | None = None,
+    tls: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
+    user_identity: Credentials | None = None,
+    extended: Iterable[SopClassExtended] = (),
+    on_event_report: Callable[[EventReport], int | None] | None = None,
+    async_window: int = 1,
+    max_pdu_length: int = 128 * 1024,
+    max_object_bytes: int = 16 << 30,
+    spool_bytes: int = 16 << 20,
+    spool_directory: str | Path | None = None,
+    clock: Clock = time,
+    open_transport: Callable[[Settings], Transport] | None = None,
+) -> Association:
+    """Ask a peer for an association.
+
+    Everything runs in the thread of whoever calls, and every step has a deadline.
+
+    Args:
+        host: the peer's name or address.
+        port: its port.
+        called: its AE title.
+        calling: our AE title.
+        contexts: the presentation contexts to propose: SOP classes, alone or with transfer
+            syntaxes. None: those of verification, query and retrieval; and as soon as others are
+            needed, the association is released and asked for anew with them.
+        timeout: seconds to connect, for TLS, for the answer to the request, for the peer to read
+            something of what we send, and for the release.
+        response_timeout: seconds for a response to come, or the next part of it; `math.inf` for
+            ever; None: `timeout`.
+        tls: makes the connection secure, with the certificates that it has and trusts.
+        server_hostname: the name in the peer's certificate; None: `host`.
+        user_identity: a user name, a name and a passcode, or any user identity item.
+        extended: items of SOP class extended negotiation.
+        on_event_report: is called with an event report of the peer, while something is awaited;
+            returns the status to answer, None for Success.
+        async_window: how many operations we would like to have outstanding.
+        max_pdu_length: bytes of a PDU that we take.
+        max_object_bytes: bytes of a data set that we take.
+        spool_bytes: a data set longer than this goes to a temporary file.
+        spool_directory: the directory for that; None: the system's.
+        clock: tells the time for all deadlines.
+        open_transport: opens the connection in place of TCP.
+
+    Returns:
+        The association, established.
+
+    Raises:
+        AssociationRejected: the peer refuses, in words.
+        AssociationTimeout: the peer does not answer in time.
+        AssociationAborted: the peer aborted instead.
+        TransportError: there is no connection, or it was lost.
+        ConfigurationError: a setting is out of its range.
+    """
+    settings = Settings(
+        host=host,
+        port=port,
+        called=called,
+        calling=calling,
+        timeout=timeout,
+        response_timeout=timeout if response_timeout is None else response_timeout,
+        tls=tls,
+        server_hostname=server_hostname,
+        user_identity=user_identity_of(user_identity),
+        extended=tuple(extended),
+        async_window=async_window,
+        max_pdu_length=max_pdu_length,
+        max_object_bytes=max_object_bytes,
+        spool_bytes=spool_bytes,
+        spool_directory=spool_directory,
+        clock=clock,
+        open_transport=open_transport,
+    )
+    proposed = None if contexts is None else [to_context(context) for context in contexts]
+    return Association(Session(settings, proposed, on_event_report).open())
