@@ -10,34 +10,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors import events
-from dicom_actors.actors.admission import admit, with_identity_response
 from dicom_actors.actors.adoption import why_not_adoptable
 from dicom_actors.actors.alarm import Alarm
 from dicom_actors.actors.association_info import association_info
 from dicom_actors.actors.connection_record import Phase, StaleIncarnation
-from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR
+from dicom_actors.actors.farewell import farewell_to, let_peer_read
+from dicom_actors.actors.opening import Opening, cause_of
 from dicom_actors.actors.request_flow import RequestFlow
 from dicom_actors.actors.signals import (
     AbortNow,
     DeadlineReached,
-    EndHandler,
     HandlerReady,
     OutcomeReady,
 )
-from dicom_actors.data.uid import uid_name
 from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
 from dicom_actors.pdu import (
-    Abort,
-    AssociateAc,
-    AssociateRj,
-    Reject,
     describe_abort,
-    describe_stream,
-    encode_pdu,
 )
 from dicom_actors.supervision import (
     Continue,
@@ -46,7 +37,6 @@ from dicom_actors.supervision import (
     SocketInbox,
     SocketReady,
     SupervisedActor,
-    cast,
 )
 from dicom_actors.upper_layer import (
     Aborted,
@@ -86,11 +76,6 @@ _logger = logging.getLogger(__name__)
 _FAREWELL_SECONDS = 1.0
 """How long an Association that is shut down lets its peer read the A-ABORT."""
 
-_HEAD_LENGTH = 12
-"""So much of each PDU is kept for a crash report: headers, nothing of what they carry."""
-
-_QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
-
 
 class Association(SupervisedActor):
     """One incarnation of the association on the connection of `record`."""
@@ -104,7 +89,7 @@ class Association(SupervisedActor):
         self._limits = UpperLayerLimits(max_pdu_length=kernel.config.max_pdu_length)
         self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
         self._flow: RequestFlow
-        self._acceptance: AssociateAc | None = None
+        self._opening: Opening
         self._alarm = Alarm(kernel.timers, record.deadlines, self.actor_ref)
         self._release_length = 0
         self._is_discarding = False
@@ -126,6 +111,7 @@ class Association(SupervisedActor):
             if self._kernel.faults is not None:
                 self._kernel.faults.hit("association.adopt")
         self._flow = RequestFlow(self, self._epoch, self._kernel, record)
+        self._opening = Opening(self._epoch, self._kernel, record)
         return Continue(None)
 
     def handle_continue(self, term: Any) -> None:  # noqa: ARG002 - the hook's signature
@@ -134,7 +120,7 @@ class Association(SupervisedActor):
         if record.is_closed:
             self._over("connection lost")
             return
-        if self._kernel.tls is not None and not record.transport.is_handshaken:
+        if self._kernel.tls is not None and self._opening.wants_tls:
             self._begin_tls(self._kernel.tls)
         else:
             self._sockets.register(record.transport.socket, token=record.id)
@@ -146,37 +132,25 @@ class Association(SupervisedActor):
             self._alarm.set()
 
     def _begin_tls(self, context: ssl.SSLContext) -> None:
-        record, kernel = self._record, self._kernel
-        if (
-            record.transport.is_secure
-        ):  # the handshake crashed, and there is no way to begin it anew
-            self._over("connection lost", "TLS")
-            return
-        record.deadlines.artim = None  # it starts when the transport is there (PS3.8 9.1.5)
-        record.deadlines.handshake = kernel.clock.monotonic() + kernel.config.handshake_timeout
         try:
-            record.start_tls(self._epoch, context)
+            self._opening.begin_tls(context)
         except OSError as error:
-            self._over("connection lost", f"TLS: {_cause(error)}")
+            self._over("connection lost", f"TLS: {cause_of(error)}")
             return
-        self._sockets.register(record.transport.socket, token=record.id)
+        self._sockets.register(self._record.transport.socket, token=self._record.id)
         self._go_on_with_tls()
 
     def _go_on_with_tls(self) -> None:
-        record = self._record
         try:
-            waits_for = record.handshake(self._epoch)
-        except (OSError, ValueError) as error:
-            self._over("connection lost", f"TLS: {_cause(error)}")
+            waits_for = self._opening.go_on_with_tls()
+        except OSError as error:
+            self._over("connection lost", f"TLS: {cause_of(error)}")
             return
+        write = waits_for == "write"
+        self._sockets.modify(self._record.transport.socket, read=not write, write=write)
         if waits_for == "done":
-            record.deadlines.handshake = None
-            self._sockets.modify(record.transport.socket)
             self._carry_out(self._machine.connected())
             self._read()  # what came with the last message of the handshake
-        else:
-            write = waits_for == "write"
-            self._sockets.modify(record.transport.socket, read=not write, write=write)
 
     def _take_over(self) -> None:
         record = self._record
@@ -203,51 +177,43 @@ class Association(SupervisedActor):
                 if isinstance(effect, Send):
                     record.send(self._epoch, effect.buffers)
                     record.stop_sending(self._epoch)
-                    self._wait_for_end()
+                    let_peer_read(record, self._kernel.clock, _FAREWELL_SECONDS)
         self._end("aborted", "the endpoint stopped")
-
-    def _wait_for_end(self) -> None:
-        # A socket that is closed with unread input sends a reset, which would destroy the
-        # A-ABORT on its way (PS3.8 9.3.8 wants it read).
-        connection = self._record.transport.socket
-        connection.settimeout(_FAREWELL_SECONDS)
-        deadline = self._kernel.clock.monotonic() + _FAREWELL_SECONDS
-        while connection.recv(65536) and self._kernel.clock.monotonic() < deadline:
-            pass
 
     # --- messages ----------------------------------------------------------------------------
 
     def handle_info(self, message: Any) -> None:
         """Take what the system sends: a ready socket, a timer, the end of the Handler."""
-        if isinstance(message, SocketReady):
-            self._on_socket(message)
-        elif isinstance(message, DeadlineReached):
-            self._on_deadline()
-        elif isinstance(message, Down):
-            self._flow.handler_down(message)
-        else:
-            super().handle_info(message)
-        self._after_message()
+        self._handle(message)
 
     def handle_cast(self, message: Any) -> None:
         """Take what the other actors of the endpoint send."""
-        if isinstance(message, OutcomeReady):
-            if self._kernel.faults is not None:
-                self._kernel.faults.hit("association.outcome")
-            self._flow.progress()
-            self._consume()
-        elif isinstance(message, HandlerReady):
-            self._flow.handler_ready()
-        elif isinstance(message, AbortNow):
-            self._abort(source=0, reason=0, detail="the host application wanted it")
-        else:
-            super().handle_cast(message)
-        self._after_message()
+        self._handle(message)
 
-    def _after_message(self) -> None:
-        if not self._is_over:
-            self._try_release()
-            self._alarm.set()
+    def _handle(self, message: Any) -> None:
+        try:
+            if isinstance(message, SocketReady):
+                self._on_socket(message)
+            elif isinstance(message, OutcomeReady):
+                if self._kernel.faults is not None:
+                    self._kernel.faults.hit("association.outcome")
+                self._flow.progress()
+                self._consume()
+            elif isinstance(message, DeadlineReached):
+                self._on_deadline()
+            elif isinstance(message, HandlerReady):
+                self._flow.handler_ready()
+            elif isinstance(message, Down):
+                self._flow.handler_down(message)
+            elif isinstance(message, AbortNow):
+                self._abort(source=0, reason=0, detail="the host application wanted it")
+            else:
+                super().handle_cast(message)
+            if not self._is_over:
+                self._try_release()
+                self._alarm.set()
+        except StaleIncarnation:
+            self._over("connection lost")  # somebody else has closed it
 
     # --- input -------------------------------------------------------------------------------
 
@@ -283,55 +249,44 @@ class Association(SupervisedActor):
             return
         if not self._is_discarding:
             self._carry_out(self._machine.receive_eof())
-        self._over("connection lost", "" if error is None else _cause(error))
+        self._over("connection lost", "" if error is None else cause_of(error))
 
     def _consume(self) -> None:
         """Handle the whole PDUs that are there, as far as requests may be taken."""
         record, machine, flow = self._record, self._machine, self._flow
-        try:
-            while not (self._is_over or self._is_discarding or self._is_paused):
-                view = record.unread
-                record.phase = Phase.CORE
-                consumed, effects = machine.receive_data(view)
-                if consumed and self._kernel.faults is not None:
-                    self._kernel.faults.hit("association.core")
-                record.phase = Phase.WAITING
-                if not consumed:
-                    break
-                record.recent_pdus.append((True, bytes(view[:_HEAD_LENGTH]), consumed))
-                if self._kernel.is_traced:
-                    self._trace(view[:consumed], is_received=True)
-                record.deadlines.pdu = None
-                self._carry_out_input(effects, consumed)
-            if not self._is_over:
-                flow.flush()
-                view = memoryview(b"")
-                record.settle_input(self._epoch)
-                self._await_more()
-        except StaleIncarnation:
-            self._over("connection lost")
+        while not (self._is_over or self._is_discarding or self._is_paused):
+            view = record.unread
+            record.phase = Phase.CORE
+            consumed, effects = machine.receive_data(view)
+            if consumed and self._kernel.faults is not None:
+                self._kernel.faults.hit("association.core")
+            record.phase = Phase.WAITING
+            if not consumed:
+                break
+            record.pdu_log.received(view[:consumed], self._kernel)
+            record.deadlines.pdu = None
+            self._carry_out_input(effects, consumed)
+        if not self._is_over:
+            flow.flush()
+            record.settle_input(self._epoch)
+            self._await_more()
 
     @property
     def _is_paused(self) -> bool:
-        return (self._release_length > 0 or self._flow.is_full) and not self._record.is_ending
+        record = self._record
+        held = self._release_length > 0 or self._flow.is_full or record.has_output
+        return held and not record.is_ending
 
     def _await_more(self) -> None:
-        record, config = self._record, self._kernel.config
-        now = self._kernel.clock.monotonic()
-        deadlines = record.deadlines
+        record = self._record
         self._watch()
-        if record.unread_length and not self._is_paused:
-            if deadlines.pdu is None:
-                deadlines.pdu = now + config.pdu_timeout
-        elif self._flow.is_idle and record.partial is None and config.idle_timeout is not None:
-            deadlines.idle = now + config.idle_timeout
-        else:
-            deadlines.idle = None
-        if _QUICK_ACK is not None and not self._is_over:
-            # A sender under Nagle's algorithm waits for our acknowledgement between a command
-            # and its data set; the system forgets this setting by itself.
-            with contextlib.suppress(OSError):
-                record.transport.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        record.deadlines.await_input(
+            self._kernel.clock.monotonic(),
+            self._kernel.config,
+            has_begun=record.unread_length > 0 and not self._is_paused,
+            is_idle=self._flow.is_idle and record.partial is None,
+        )
+        record.transport.acknowledge_quickly()
 
     def _carry_out_input(self, effects: Sequence[Effect], consumed: int) -> None:
         first = effects[0] if effects else None
@@ -382,37 +337,22 @@ class Association(SupervisedActor):
                 self._note_end("aborted", str(indication.error))
 
     def _on_request(self, rq: AssociateRq) -> None:
-        record, kernel = self._record, self._kernel
-        record.association_rq = rq
-        if kernel.faults is not None:
-            kernel.faults.hit("association.request")
-        answer = admit(
-            rq, kernel.config, kernel.handlers, tuple(kernel.open_calling_ae_titles(record))
-        )
-        if kernel.system.disowned > kernel.config.max_disowned_handlers:
-            kernel.limit_reached("max_disowned_handlers", "associations are rejected")
-            answer = Reject.LOCAL_LIMIT_EXCEEDED
-        if isinstance(answer, Reject):
-            self._reject(answer)
-            return
-        self._acceptance = answer
-        if ASSOCIATION_VALIDATOR in kernel.handlers:
+        answer = self._opening.decide(rq)
+        if answer is None:
             self._flow.validate()
         else:
-            self._accept(answer, serial=0)
+            self._answer_request(answer, serial=0)
 
     def answer_association(self, outcome: Outcome, serial: int) -> None:
         """Accept or reject the association, as the validator said."""
-        rq = self._record.association_rq
-        if outcome.reject is not None or self._acceptance is None or rq is None:
-            self._reject(outcome.reject or Reject.ACSE_NO_REASON_TRANSIENT, serial)
-            return
-        answer = with_identity_response(self._acceptance, rq, outcome.identity_response)
-        self._accept(answer, serial)
+        self._answer_request(self._opening.conclude(outcome), serial)
 
-    def _accept(self, ac: AssociateAc, serial: int) -> None:
-        record = self._record
-        effects = self._machine.request(AssociateAccept(ac))
+    def _answer_request(self, answer: AssociateAccept | AssociateReject, serial: int) -> None:
+        if isinstance(answer, AssociateReject):
+            self._note_end("rejected", answer.reject.sentence)
+            self._carry_out(self._machine.request(answer), serial)
+            return
+        effects = self._machine.request(answer)
         agreement = self._machine.negotiated
         assert agreement is not None
         self._flow.open(agreement)
@@ -420,11 +360,7 @@ class Association(SupervisedActor):
             assert isinstance(effect, Send)
             self._send(effect.buffers, serial, agreement=agreement)
         if self._kernel.has_subscribers:
-            self._kernel.publish(events.AssociationOpened(association_info(record)))
-
-    def _reject(self, reject: Reject, serial: int = 0) -> None:
-        self._note_end("rejected", reject.sentence)
-        self._carry_out(self._machine.request(AssociateReject(reject)), serial)
+            self._kernel.publish(events.AssociationOpened(association_info(self._record)))
 
     def _try_release(self) -> None:
         if not self._release_length or not self._flow.is_idle or self._is_over:
@@ -453,11 +389,8 @@ class Association(SupervisedActor):
 
     def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
         """Send the message that answers the request `serial`, in one write."""
-        buffers: list[bytes | memoryview] = []
-        for pdv in pdvs:
-            for effect in self._machine.request(DataRequest((pdv,))):
-                assert isinstance(effect, Send)
-                buffers += effect.buffers
+        effects = (e for pdv in pdvs for e in self._machine.request(DataRequest((pdv,))))
+        buffers = [part for e in effects if isinstance(e, Send) for part in e.buffers]
         self._send(buffers, serial)
 
     def _send(
@@ -470,10 +403,7 @@ class Association(SupervisedActor):
     ) -> None:
         """Send whole PDUs; what the socket does not take waits in the record."""
         record = self._record
-        length = sum(map(len, buffers))
-        record.recent_pdus.append((False, bytes(buffers[0][:_HEAD_LENGTH]), length))
-        if self._kernel.is_traced:
-            self._trace(b"".join(buffers), is_received=False)
+        record.pdu_log.sent(buffers, self._kernel)
         try:
             done = record.send(self._epoch, buffers, serial, consumed, agreement)
         except OSError as error:
@@ -484,10 +414,6 @@ class Association(SupervisedActor):
                 self._kernel.clock.monotonic() + self._kernel.config.write_timeout
             )
             self._watch()
-
-    def _trace(self, data: bytes | memoryview, *, is_received: bool) -> None:
-        for text in describe_stream(data, _name_of):
-            self._kernel.publish(events.PduTraced(self._record.id, is_received, text))
 
     def _send_more(self) -> None:
         record = self._record
@@ -500,7 +426,7 @@ class Association(SupervisedActor):
             record.deadlines.write = None
             if record.is_ending and record.end_reason != "released":
                 record.stop_sending(self._epoch)
-            self._watch()
+            self._consume()  # which was held back while the peer did not read
 
     def _watch(self) -> None:
         """Ask for what this association waits for: a peer that oversends is not read."""
@@ -517,22 +443,13 @@ class Association(SupervisedActor):
         self._alarm.went_off()
         if self._is_over:
             return
-        deadlines, now = self._record.deadlines, self._kernel.clock.monotonic()
-        if deadlines.handshake is not None and deadlines.handshake <= now:
-            self._over("timed out", "TLS handshake")
-        elif deadlines.artim is not None and deadlines.artim <= now:
-            deadlines.artim = None
-            self._over("timed out", "the peer did not close, or asked for nothing")
-        elif deadlines.write is not None and deadlines.write <= now:
-            self._over("timed out", "the peer does not read")
-        elif deadlines.handler is not None and deadlines.handler <= now:
+        due = self._record.deadlines.due(self._kernel.clock.monotonic())
+        if due == "handler":
             self._flow.handler_late()
-        else:
-            for name in ("pdu", "message", "idle"):
-                deadline = getattr(deadlines, name)
-                if deadline is not None and deadline <= now:
-                    self._abort(source=2, reason=0, detail=f"{name}_timeout")
-                    return
+        elif due in {"pdu", "message", "idle"}:
+            self._abort(source=2, reason=0, detail=f"{due}_timeout")
+        elif due is not None:
+            self._over("timed out", f"{due}_timeout")
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -557,24 +474,15 @@ class Association(SupervisedActor):
     def _say_goodbye(self, why: str) -> None:
         """End what cannot go on after a crash: A-ABORT, or A-ASSOCIATE-RJ before acceptance."""
         record = self._record
-        _logger.error(
-            "connection %d ends: %s; its last PDUs:\n%s",
-            record.id,
-            why,
-            record.describe_recent_pdus(),
-        )
+        report = record.pdu_log.report(record.unread)
+        _logger.error("connection %d ends: %s; its last PDUs:\n%s", record.id, why, report)
         self._note_end("aborted", why)
-        farewell = (
-            encode_pdu(AssociateRj.of(Reject.ACSE_NO_REASON_TRANSIENT))
-            if record.negotiated is None
-            else encode_pdu(Abort(source=2, reason=0))
-        )
         record.deadlines.clear()
         record.deadlines.artim = self._kernel.clock.monotonic() + self._kernel.config.artim_timeout
         self._is_discarding = True
         record.discard_input(self._epoch)
         if not record.is_ending:
-            self._send((farewell,))
+            self._send((farewell_to(record),))
         if not self._is_over:
             self._begin_ending()
 
@@ -586,23 +494,6 @@ class Association(SupervisedActor):
     def _end(self, reason: str, detail: str) -> None:
         self._is_over = True
         self._note_end(reason, detail)
-        record, kernel = self._record, self._kernel
         self._alarm.cancel()
         self._sockets.unregister(self._record.transport.socket)
-        kernel.remove_connection(record)
-        if record.handler is not None and kernel.association_supervisor is not None:
-            cast(kernel.association_supervisor, EndHandler(record))
-        if kernel.has_subscribers:
-            kernel.publish(
-                events.AssociationClosed(
-                    association_info(record), record.end_reason, record.end_detail, record.answered
-                )
-            )
-
-
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
-
-
-def _name_of(uid: str) -> str:
-    return uid_name(uid) or uid
+        self._kernel.remove_connection(self._record)

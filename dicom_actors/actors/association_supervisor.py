@@ -84,7 +84,7 @@ class AssociationSupervisor(DynamicSupervisor):
     def init(self) -> Any:
         """End what a predecessor left behind. Runs in the AssociationSupervisor's thread."""
         for record in self._kernel.connections:
-            if record.association is not None:
+            if record.is_handed_over:
                 _end_orphan(self._kernel, record)
         self._kernel.association_supervisor = self.actor_ref
         return super().init()

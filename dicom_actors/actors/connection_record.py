@@ -12,7 +12,6 @@ replaced as a whole.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from enum import Enum
 from itertools import count
@@ -22,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dicom_actors.actors.deadlines import Deadlines
 from dicom_actors.actors.in_flight import Request, Stage
 from dicom_actors.actors.input_buffer import InputBuffer
+from dicom_actors.actors.pdu_log import PduLog
 from dicom_actors.actors.transport import Transport
-from dicom_actors.pdu import describe_head
 
 if TYPE_CHECKING:
     import socket
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
     from dicom_actors.upper_layer import Negotiated
 
 __all__ = ["ConnectionRecord", "Phase", "StaleIncarnation"]
-
-
-_RECENT_PDUS = 16
 
 
 class StaleIncarnation(Exception):
@@ -83,9 +79,10 @@ class ConnectionRecord:
         self.phase = Phase.WAITING
         self.restarts = 0
         self.answered = 0
-        self.recent_pdus: deque[tuple[bool, bytes, int]] = deque(maxlen=_RECENT_PDUS)
+        self.pdu_log = PduLog(record_id)
         self.association_rq: AssociateRq | None = None
         self.negotiated: Negotiated | None = None
+        self.is_handed_over = False
         self.is_given_up = False
         self.is_ending = False
         self.end_reason = ""
@@ -107,18 +104,6 @@ class ConnectionRecord:
     def __repr__(self) -> str:
         return f"connection {self.id}"
 
-    def describe_recent_pdus(self) -> str:
-        """The last PDUs of the connection, for a crash report; a line each."""
-        lines = [
-            f"  {'received' if is_received else 'sent'} {describe_head(head, length)}"
-            for is_received, head, length in self.recent_pdus
-        ]
-        head = bytes(self.unread[:12])
-        if len(head) >= 6:
-            length = 6 + int.from_bytes(head[2:6], "big")
-            lines.append(f"  not handled {describe_head(head, length)}")
-        return "\n".join(lines)
-
     # --- incarnations ------------------------------------------------------------------------
 
     def adopt(self, association: SupervisedRef[Any]) -> int:
@@ -130,6 +115,7 @@ class ConnectionRecord:
         with self._lock:
             self._epoch += 1
             self.association = association
+            self.is_handed_over = True
             return self._epoch
 
     def adopt_by_nobody(self) -> int:

@@ -6,7 +6,16 @@ None means that nothing is awaited.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicom_actors.config import EndpointConfig
+
 __all__ = ["Deadlines"]
+
+
+_NAMES = ("handshake", "artim", "write", "handler", "pdu", "message", "idle")
+"""In the order in which they are looked at."""
 
 
 class Deadlines:
@@ -22,7 +31,7 @@ class Deadlines:
         handler: the running handler must have returned.
     """
 
-    __slots__ = ("artim", "handler", "handshake", "idle", "message", "pdu", "write")
+    __slots__ = _NAMES
 
     def __init__(self) -> None:
         self.clear()
@@ -40,18 +49,32 @@ class Deadlines:
     def earliest(self) -> float | None:
         """The first of them; None if nothing is awaited."""
         return min(
-            (
-                deadline
-                for deadline in (
-                    self.handshake,
-                    self.artim,
-                    self.pdu,
-                    self.idle,
-                    self.message,
-                    self.write,
-                    self.handler,
-                )
-                if deadline is not None
-            ),
-            default=None,
+            (at for at in map(self.__getattribute__, _NAMES) if at is not None), default=None
         )
+
+    def await_input(
+        self, now: float, config: EndpointConfig, *, has_begun: bool, is_idle: bool
+    ) -> None:
+        """Await the rest of a PDU that has begun, or anything at all.
+
+        Args:
+            now: monotonic seconds.
+            config: the endpoint's configuration.
+            has_begun: whether a part of a PDU is there.
+            is_idle: whether it is for the peer to say something.
+        """
+        if has_begun:
+            if self.pdu is None:
+                self.pdu = now + config.pdu_timeout
+        elif is_idle and config.idle_timeout is not None:
+            self.idle = now + config.idle_timeout
+        else:
+            self.idle = None
+
+    def due(self, now: float) -> str | None:
+        """The name of one that has come; None if none has."""
+        for name in _NAMES:
+            at = getattr(self, name)
+            if at is not None and at <= now:
+                return name
+        return None

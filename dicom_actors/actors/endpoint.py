@@ -220,7 +220,7 @@ class Endpoint(Supervisor):
         kernel.listening_socket.close()
         kernel.listening_socket = None
         for record in kernel.connections:
-            if record.association is None:  # it has said nothing yet, so it is none
+            if not record.is_handed_over:  # it has said nothing yet, so it is none
                 kernel.remove_connection(record)
 
     def _resume(self) -> None:

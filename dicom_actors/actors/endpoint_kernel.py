@@ -14,9 +14,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors import events
+from dicom_actors.actors.association_info import association_info
 from dicom_actors.actors.connection_record import ConnectionRecord
 from dicom_actors.actors.input_buffer import BufferPool
-from dicom_actors.actors.signals import Deliver, Drained, PlaceFree
+from dicom_actors.actors.signals import Deliver, Drained, EndHandler, PlaceFree
 from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class EndpointKernel:
         return record
 
     def remove_connection(self, record: ConnectionRecord) -> None:
-        """Close a connection and forget it; a second call does nothing."""
+        """Close a connection, forget it and tell; a second call does nothing."""
         record.close()
         with self._lock:
             known = self._records.pop(record.id, None)
@@ -105,7 +106,17 @@ class EndpointKernel:
             is_last = not self._records
         if is_last and self.is_draining and self.endpoint is not None:
             cast(self.endpoint, Drained())
-        if known is not None and self._is_someone_waiting and self.listener is not None:
+        if known is None:
+            return
+        if record.handler is not None and self.association_supervisor is not None:
+            cast(self.association_supervisor, EndHandler(record))
+        if self._subscribers and record.is_handed_over:
+            self.publish(
+                events.AssociationClosed(
+                    association_info(record), record.end_reason, record.end_detail, record.answered
+                )
+            )
+        if self._is_someone_waiting and self.listener is not None:
             self._is_someone_waiting = False
             cast(self.listener, PlaceFree())
 

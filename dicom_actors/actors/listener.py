@@ -77,7 +77,7 @@ class Listener(SupervisedActor):
         self._listening_socket = kernel.listening_socket
         self._sockets.register(self._listening_socket, token=_LISTENING)
         for record in kernel.connections:
-            if record.association is None and not record.is_closed:
+            if not (record.is_handed_over or record.is_closed):
                 self._wait_for_first_byte(record)
         self._arm_timer()
         return None

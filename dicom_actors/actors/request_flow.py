@@ -158,6 +158,8 @@ class RequestFlow:
             elif type(event) is CommandReceived:
                 self._receive_command(event, done, pdvs_done)
             else:
+                if record.deadlines.message is None:
+                    self._expect_progress()
                 record.advance(self._epoch, done, pdvs_done, self._assembler.partial)
 
     def abandon(self) -> None:
@@ -173,6 +175,7 @@ class RequestFlow:
 
     def _receive_command(self, event: CommandReceived, consumed: int, pdvs_done: int) -> None:
         record, command = self._record, event.command
+        record.deadlines.message = None
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.command")
         if command.is_response:

@@ -6,6 +6,8 @@ Elements do not change; a data set is changed by putting another one in.
 Standard: PS3.5 7.1.
 """
 
+# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -59,6 +61,17 @@ class DataElement:
         self._value = coerce(self._vr, values, self._tag)
         self._holder = None
         self._offset = -1
+
+    @classmethod
+    def _of(cls, tag: int, vr: str, value: Any) -> DataElement:
+        """Make an element of a value as decoding gives it, which need not be one of the VR."""
+        element = object.__new__(cls)
+        element._tag = tag
+        element._vr = vr
+        element._value = value
+        element._holder = None
+        element._offset = -1
+        return element
 
     @property
     def tag(self) -> Tag:

@@ -20,15 +20,18 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
+from dicom_actors.data.copying import copied, copy_of, reduce
 from dicom_actors.data.data_element import DataElement
-from dicom_actors.data.dictionary import keyword_of, tag_of
+from dicom_actors.data.data_set_forms import DataSetForms
+from dicom_actors.data.dictionary import KEYWORD_TABLE, keyword_of, tag_of
 from dicom_actors.data.element_index import CHARACTER_SET, ElementIndex, dictionary_vr
 from dicom_actors.data.scope import DEFAULT_LIMITS, NOTHING, Limits, ReadWarning
-from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.tag import Key, Tag, to_tag
+from dicom_actors.data.views import Items, Path, Values, walk
 from dicom_actors.errors import ElementNotFoundError
 
 if TYPE_CHECKING:
+    from dicom_actors.data.checks import Departure
     from dicom_actors.data.transfer_syntax import TransferSyntax
 
 __all__ = ["AbsentAttributeError", "DataSet", "Path"]
@@ -42,22 +45,7 @@ class AbsentAttributeError(ElementNotFoundError, AttributeError):
     """An absent element that was asked for as an attribute."""
 
 
-class Path(tuple[int, ...]):
-    """What leads to an element: a tag, and for each sequence the number of an item and a tag.
-
-    It is a key of the outermost data set, and prints as ``BeamSequence[0].BeamName``.
-    """
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        labels = [keyword_of(tag) or str(Tag(tag)) for tag in self[::2]]
-        return labels[0] + "".join(
-            f"[{number}].{label}" for number, label in zip(self[1::2], labels[1:], strict=True)
-        )
-
-
-class DataSet(ElementIndex, MutableMapping[Any, Any]):
+class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
     """Data elements in tag order, a mapping from keys to values.
 
     A key is a keyword, an int, a ``(group, element)`` pair or a `Tag`; a longer tuple leads
@@ -186,30 +174,38 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
     # --- reading ---------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, tuple) and _is_path(key):
-            holder, last = self._follow(key)
-            return holder[last]
-        tag = to_tag(key)
         try:
-            return self._value(tag)
-        except KeyError:
-            raise _absent(tag) from None
+            tag = KEYWORD_TABLE[key]
+        except (KeyError, TypeError):
+            if isinstance(key, tuple) and _is_path(key):
+                holder, last = self._follow(key)
+                return holder[last]
+            tag = to_tag(key)
+        value = self._values.get(tag, _MISSING)
+        if value is not _MISSING:
+            return value
+        item = self._index.get(tag)
+        if item is None:
+            raise _absent(tag)
+        return self._value(tag)
 
-    def __getattr__(self, name: str) -> Any:
-        tag = tag_of(name)
-        if tag is None:
-            raise AttributeError(
-                f"{type(self).__name__!r} has no attribute {name!r}, nor is it"
-                " a keyword of the data dictionary"
-            )
-        try:
-            return self._value(tag)
-        except KeyError:
-            raise AbsentAttributeError(
-                f"no {name} ({tag >> 16:04X},{tag & 0xFFFF:04X}) in the data set",
-                tag=tag,
-                keyword=name,
-            ) from None
+    if not TYPE_CHECKING:  # type checkers know the keywords
+
+        def __getattr__(self, name: str) -> Any:
+            tag = tag_of(name)
+            if tag is None:
+                raise AttributeError(
+                    f"{type(self).__name__!r} has no attribute {name!r}, nor is it"
+                    " a keyword of the data dictionary"
+                )
+            try:
+                return self._value(tag)
+            except KeyError:
+                raise AbsentAttributeError(
+                    f"no {name} ({tag >> 16:04X},{tag & 0xFFFF:04X}) in the data set",
+                    tag=tag,
+                    keyword=name,
+                ) from None
 
     def value_for(self, key: Key, index: int = 0) -> Any:
         """Return one value of an element, None where there is none of that number.
@@ -291,43 +287,21 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
 
     def values(self) -> ValuesView[Any]:
         """Give all values in tag order; the whole data set is decoded at once."""
-        return _Values(self)
+        return Values(self)
 
     def items(self) -> ItemsView[Any, Any]:
         """Give all tags and values in tag order; the whole data set is decoded at once."""
-        return _Items(self)
+        return Items(self)
 
     def elements(self) -> Iterator[DataElement]:
         """Give all elements in tag order, without those inside sequences."""
         element = self._element
         for tag, item in self._sorted_index().items():
-            yield element(tag, item) if type(item) is int else item  # type: ignore[misc, arg-type]
+            yield element(tag, item) if type(item) is int else item  # type: ignore[misc]
 
     def walk(self) -> Iterator[tuple[Path, DataElement]]:
         """Give all elements with their paths, those of items right after their sequence."""
-        # What is left to visit at each depth: tags and elements of a data set, or, where the
-        # data set is None, numbers and items of a sequence.
-        stack: list[tuple[tuple[Any, ...], DataSet | None, Iterator[tuple[int, Any]]]]
-        stack = [((), self, iter(self._sorted_index().items()))]
-        while stack:
-            prefix, holder, rest = stack[-1]
-            if holder is None:
-                for number, item in rest:
-                    stack.append(((*prefix, number), item, iter(item._sorted_index().items())))
-                    break
-                else:
-                    stack.pop()
-                continue
-            make = holder._element
-            for tag, item in rest:
-                element = make(tag, item) if type(item) is int else item
-                path = Path((*prefix, tag))
-                yield path, element
-                if element._vr == "SQ":
-                    stack.append((path, None, enumerate(element.value)))
-                    break
-            else:
-                stack.pop()
+        return walk(self)
 
     # --- changing --------------------------------------------------------------------------
 
@@ -341,14 +315,16 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         else:
             self.put(key, None, value)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _OWN_ATTRIBUTES or name == "file_meta":
-            object.__setattr__(self, name, value)
-            return
-        tag = tag_of(name)
-        if tag is None:
-            raise AttributeError(f"{name!r} is no keyword of the data dictionary")
-        self.put(tag, None, value)
+    if not TYPE_CHECKING:  # type checkers know the keywords
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in _OWN_ATTRIBUTES or name == "file_meta":
+                object.__setattr__(self, name, value)
+                return
+            tag = tag_of(name)
+            if tag is None:
+                raise AttributeError(f"{name!r} is no keyword of the data dictionary")
+            self.put(tag, None, value)
 
     def put(self, key: Key, vr: str | None, values: Any) -> None:
         """Put an element in, in place of the one with the same tag.
@@ -379,7 +355,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         if element._holder is not None:
             if element._holder is self and self._index.get(tag) == element._offset:
                 return
-            element = DataElement(tag, element.vr, element.value)
+            element = DataElement._of(tag, element.vr, copied(element.value))
         if tag == CHARACTER_SET:
             self._keep_text()
         self._before_change(tag)
@@ -406,13 +382,15 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         self._before_change(tag)
         del self._index[tag]
 
-    def __delattr__(self, name: str) -> None:
-        tag = tag_of(name)
-        if tag is None or tag not in self._index:
-            raise AbsentAttributeError(
-                f"no {name} in the data set", tag=tag, keyword=name if tag is not None else ""
-            )
-        del self[tag]
+    if not TYPE_CHECKING:  # type checkers know the keywords
+
+        def __delattr__(self, name: str) -> None:
+            tag = tag_of(name)
+            if tag is None or tag not in self._index:
+                raise AbsentAttributeError(
+                    f"no {name} in the data set", tag=tag, keyword=name if tag is not None else ""
+                )
+            del self[tag]
 
     def clear(self) -> None:
         """Remove all elements."""
@@ -452,7 +430,7 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
                     if CHARACTER_SET not in part._index:
                         part._keep_text()
             elif vr in _CHARACTER_VRS and not bytes(self.raw_at(tag, item)).isascii():
-                element = DataElement(tag, vr, self._value(tag))
+                element = DataElement._of(tag, vr, self._value(tag))
                 self._before_change(tag)
                 self._index[tag] = element
         object.__setattr__(self, "_character_set", None)
@@ -467,31 +445,22 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DataSet:
-        index: dict[int, Any] = {}
-        values: dict[int, Any] = {}
-        for tag, item in self._sorted_index().items():
-            if type(item) is not int:
-                index[tag] = DataElement(tag, item.vr, _copied(item.value))  # type: ignore[union-attr]
-                continue
-            index[tag] = item
-            if self._is_changed(tag):
-                values[tag] = _copied(self._values[tag])
-        made = ElementIndex(self._scope, self._number, self._start, self._end, index)
-        made._values = values
-        made._character_set = self._character_set
-        made._replaced = None if self._replaced is None else set(self._replaced)
-        made._file_meta = None if self._file_meta is None else self._file_meta.copy()
-        made.__class__ = DataSet
-        memo[id(self)] = made
-        return made  # type: ignore[return-value]  # its class is the data set's now
+        return copy_of(self, memo)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from dicom_actors.data.reading import restore  # noqa: PLC0415 - needs this module
+        return reduce(self)
 
-        syntax = self.transfer_syntax
-        terms = self.character_set.terms
-        meta = self._file_meta
-        return restore, (self.to_bytes(), syntax.uid if syntax else None, terms, meta)
+    def check(self) -> list[Departure]:
+        """List where the data set departs from the rules of its VRs and of the dictionary.
+
+        Writing does not ask for this: what was read can be written, right or wrong.
+
+        Returns:
+            The departures, each with the path; empty if there are none.
+        """
+        from dicom_actors.data.checks import check  # noqa: PLC0415 - seldom needed
+
+        return check(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DataSet):
@@ -516,27 +485,6 @@ class DataSet(ElementIndex, MutableMapping[Any, Any]):
         return [*object.__dir__(self), *filter(None, keywords)]
 
 
-class _Values(ValuesView[Any]):
-    _mapping: DataSet
-
-    def __iter__(self) -> Iterator[Any]:
-        self._mapping._decode_all()
-        values = self._mapping._values
-        return iter(
-            [
-                values[tag] if type(item) is int else item.value  # type: ignore[union-attr]
-                for tag, item in self._mapping._sorted_index().items()
-            ]
-        )
-
-
-class _Items(ItemsView[Any, Any]):
-    _mapping: DataSet
-
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        return zip(list(self._mapping), self._mapping.values(), strict=True)
-
-
 _CHARACTER_VRS: Final = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "PN"})
 
 
@@ -551,9 +499,3 @@ def _absent(tag: int) -> ElementNotFoundError:
     return ElementNotFoundError(
         f"no {label}({tag >> 16:04X},{tag & 0xFFFF:04X}) in the data set", tag=tag, keyword=keyword
     )
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Sequence):
-        return Sequence(item.copy() for item in value)
-    return list(value) if isinstance(value, list) else value

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_actors.data.charset import DEFAULT, CharacterSet
+from dicom_actors.data.charset import DEFAULT, CharacterSet, TextKind
 from dicom_actors.data.data_element import UNREAD, DataElement, ReadElement
 from dicom_actors.data.decoder import read_items, scan_all
 from dicom_actors.data.dictionary import VR_TABLE
@@ -351,6 +351,13 @@ def _are_as_read(holders: Iterable[ElementIndex]) -> bool:
     return True
 
 
+def _part(vr: str, raw: bytes, characters: CharacterSet) -> Any:
+    """Decode what there is of a value that was cut short."""
+    if vr in {"OB", "OW", "UN"}:
+        return raw
+    return characters.decode(raw, TextKind.TEXT)[0]
+
+
 def _tag_of_pair(pair: tuple[int, Any]) -> int:
     return pair[0]
 
@@ -406,4 +413,4 @@ def _keep_what_there_is(holder: ElementIndex, end: int) -> None:
     vr = extent.vr or holder._known_vr(tag)
     if vr in {"OB", "OW", "UN", "LT", "ST", "UT"} and extent.start < end:
         raw = memoryview(holder._scope.buffer)[extent.start : end]
-        holder._index[tag] = DataElement(tag, "OB" if vr == "UN" else vr, bytes(raw))
+        holder._index[tag] = DataElement._of(tag, vr, _part(vr, bytes(raw), holder.character_set))

@@ -3,8 +3,6 @@
 Standard: PS3.5 Annex A; A.5 (deflated).
 """
 
-# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
@@ -13,19 +11,23 @@ from dicom_actors.data.charset import CharacterSet
 from dicom_actors.data.data_set import DataSet
 from dicom_actors.data.decoder import scan
 from dicom_actors.data.element_index import ElementIndex, read_index
-from dicom_actors.data.layout import ITEM, Layout, layout_of
+from dicom_actors.data.layout import ITEM, layout_of
 from dicom_actors.data.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
-from dicom_actors.data.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, TransferSyntax
-from dicom_actors.data.unusual import actual_layout
+from dicom_actors.data.transfer_syntax import TransferSyntax
+from dicom_actors.data.unusual import actual_layout, fits
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["inflate", "make_reading", "read_data_set", "restore"]
+__all__ = ["inflate", "make_reading", "read_data_set"]
 
 _RATIO_FROM: Final = 16 << 20
 _STEP: Final = 1 << 20
+
+
+class NoDeflateStreamError(DecodeError):
+    """Bytes that are no deflate stream, or not a whole one."""
 
 
 def make_reading(
@@ -60,22 +62,6 @@ def read_data_set(
     syntax = TransferSyntax.of(transfer_syntax)
     reading = make_reading(syntax, limits, character_set, keep_truncated=keep_truncated)
     return index_data_set(as_bytes(data), 0, syntax, reading)
-
-
-def restore(
-    data: bytes, syntax: str | None, terms: tuple[str, ...], meta: DataSet | None
-) -> DataSet:
-    """Make a data set of what pickling took from it."""
-    made = read_data_set(data, syntax or EXPLICIT_VR_LITTLE_ENDIAN, keep_truncated=True)
-    if made.character_set.terms != terms:
-        made = read_data_set(
-            data,
-            syntax or EXPLICIT_VR_LITTLE_ENDIAN,
-            character_set=terms or None,
-            keep_truncated=True,
-        )
-    made._file_meta = meta
-    return made
 
 
 def as_bytes(data: bytes | bytearray | memoryview) -> bytes | memoryview:
@@ -132,13 +118,15 @@ def _inflated(
     buffer: Bytes, start: int, syntax: TransferSyntax, reading: Reading
 ) -> tuple[Bytes, int, int]:
     stream = bytes(memoryview(buffer)[start:])
-    layout: Layout = layout_of(syntax)
-    scope = Scope(buffer, layout, reading)
-    code = layout.read_explicit(stream, 0)[2] if len(stream) >= 8 else 0
-    if code in layout.short or code in layout.long:
-        scope.warn("announced as deflated, but is not", 0, offset=start)
+    layout = layout_of(syntax)
+    try:
+        inflated = inflate(stream, reading.limits)
+    except NoDeflateStreamError:
+        if len(stream) < 8 or not fits(stream, layout, 0, len(stream)):
+            raise
+        Scope(buffer, layout, reading).warn("announced as deflated, but is not", 0, offset=start)
+        reading.deflated = stream
         return buffer, start, len(buffer)
-    inflated = inflate(stream, reading.limits)
     reading.deflated = stream
     return inflated, 0, len(inflated)
 
@@ -172,7 +160,7 @@ def inflate(stream: bytes, limits: Limits) -> bytes:
                     f"inflates to more than {limits.max_inflation} times its {len(stream)} bytes"
                 )
             if not piece and not rest:
-                raise DecodeError("the deflate stream is cut short", offset=len(stream))
+                raise NoDeflateStreamError("the deflate stream is cut short", offset=len(stream))
     except ZlibError as error:
-        raise DecodeError(f"no deflate stream: {error}") from error
+        raise NoDeflateStreamError(f"no deflate stream: {error}") from error
     return b"".join(pieces)

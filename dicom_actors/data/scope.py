@@ -99,7 +99,7 @@ class Reading:
         keeps_truncated: whether elements that a truncated input lost are no error.
         character_set: the character set that overrides the declared ones; None: none does.
         transfer_syntax: the transfer syntax of the input; None if it was not read.
-        deflated: the stream that the input was inflated from; None if it was not deflated.
+        deflated: what the input was before it was inflated; None if it was not announced so.
         ends: for each undefined length found on the way, by the offset where its content
             starts: where the content ends, and where the next thing starts.
         irregular: headers that needed guessing, by offset: VR (empty if the dictionary has to

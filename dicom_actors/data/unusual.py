@@ -153,10 +153,10 @@ def fits(buffer: Bytes, layout: Layout, start: int, end: int) -> bool:
         elif code not in layout.short:
             return False
         # Groups 0002 and 0008 in the other byte order; the standard has no such groups.
-        return group not in {0x0200, 0x0800} and (length <= left or length == UNDEFINED)
+        return bool(group not in {0x0200, 0x0800} and (length <= left or length == UNDEFINED))
     group, _, length = layout.read_implicit(buffer, start)
     code = EXPLICIT.read_explicit(buffer, start)[2]
     if code in EXPLICIT.short or code in EXPLICIT.long:
         # Two letters as the low half of a length: only a large first value could have it.
-        return length <= left and group >= 0x0008 and left > 0x100000
-    return length <= left or length == UNDEFINED
+        return bool(length <= left and group >= 0x0008 and left > 0x100000)
+    return bool(length <= left or length == UNDEFINED)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.outgoing import Storable
     from dicom_actors.scu.settings import Clock
     from dicom_actors.scu.transport import Transport
+    from dicom_actors.tls import TlsConfig
     from dicom_actors.upper_layer import Negotiated
 
 __all__ = ["Association", "connect"]
@@ -296,7 +297,7 @@ def connect(
     contexts: Iterable[ContextLike] | None = None,
     timeout: float = 30.0,
     response_timeout: float | None = None,
-    tls: ssl.SSLContext | None = None,
+    tls: TlsConfig | ssl.SSLContext | None = None,
     server_hostname: str | None = None,
     user_identity: Credentials | None = None,
     extended: Iterable[SopClassExtended] = (),

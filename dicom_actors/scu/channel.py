@@ -112,6 +112,7 @@ class Channel:
         self._messages: deque[Message] = deque()
         self._acceptance: AssociateAc | None = None
         self._is_released = False
+        self._is_interrupted = False
         self._over: AssociationError | None = None
 
     @property
@@ -164,6 +165,13 @@ class Channel:
             self._perform(self._machine.request(AbortRequest()))
         self._over = self._over or AssociationAborted("aborted by us", source=0, reason=0)
         self.close()
+
+    def interrupt(self) -> None:
+        """End the connection, from any thread, for whoever waits for it."""
+        self._is_interrupted = True
+        transport = self._transport
+        if transport is not None:
+            transport.interrupt()
 
     def fail(self, error: RemoteProtocolError) -> AssociationError:
         """Abort for a fault of the peer's; returns what to raise."""
@@ -391,6 +399,8 @@ class Channel:
                     self._close_transport()
                 case OpenTransport():
                     self._transport = self._open_transport()
+                    if self._is_interrupted:
+                        self._transport.interrupt()
                 case _:
                     # ARTIM: `close` waits no longer than it would run.
                     continue

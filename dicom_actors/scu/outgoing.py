@@ -135,9 +135,9 @@ def _map_from(path: str | os.PathLike[str], start: int) -> memoryview:
         size = os.fstat(handle).st_size
         if size >= _MAPPED_FROM:
             return memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))[start:]
-        pieces = []
-        while piece := os.read(handle, _MAPPED_FROM):
-            pieces.append(piece)
+        pieces = [os.read(handle, size)]
+        while len(pieces[-1]) and sum(map(len, pieces)) < size:
+            pieces.append(os.read(handle, size))
         return memoryview(b"".join(pieces))[start:]
     finally:
         os.close(handle)

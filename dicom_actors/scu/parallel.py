@@ -8,16 +8,16 @@ do the work.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.errors import AssociationError
 from dicom_actors.scu.storing import Chunk, StoreResult, store_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from dicom_actors.scu.outgoing import OutgoingObject
     from dicom_actors.scu.session import Session
@@ -32,6 +32,20 @@ CHUNK_LENGTH: Final = 16
 _CHUNKS_AHEAD: Final = 2
 
 
+class _Report(NamedTuple):
+    """What a worker tells beside results.
+
+    Attributes:
+        chunks: how many it has done.
+        has_ended: whether it takes no more.
+        error: why; None if it never had an association.
+    """
+
+    chunks: int
+    has_ended: bool = False
+    error: BaseException | None = None
+
+
 class _Worker:
     """One association and its thread.
 
@@ -39,7 +53,7 @@ class _Worker:
         session: where to send.
         is_own: whether the session is to be opened and released here.
         tasks: what to send; None says that there is no more.
-        results: takes results; and a chunk when it is done, and None or an error at the end.
+        results: takes results and reports.
         stop: says that nobody wants results any more.
     """
 
@@ -48,65 +62,63 @@ class _Worker:
         session: Session,
         *,
         is_own: bool,
-        tasks: queue.SimpleQueue[Chunk | None],
-        results: queue.SimpleQueue[StoreResult | Chunk | BaseException | None],
+        tasks: SimpleQueue[Chunk | None],
+        results: SimpleQueue[StoreResult | _Report],
         stop: threading.Event,
     ) -> None:
         self._session = session
         self._is_own = is_own
+        self._is_ready = not is_own
         self._tasks = tasks
         self._results = results
         self._stop = stop
-        self.thread = threading.Thread(target=self._run, name="dicom-actors store", daemon=True)
-        self.thread.start()
+        self._thread = threading.Thread(target=self._run, name="dicom-actors store", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end of the thread; it need not wait for an association any more."""
+        if not self._is_ready:
+            self._session.interrupt()
+        self._thread.join()
 
     def _run(self) -> None:
-        end: BaseException | None = None
         try:
-            if self._has_association():
-                self._work()
-        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
-            end = error
-        self._results.put(end)
-
-    def _has_association(self) -> bool:
-        if self._is_own:
-            try:
+            if self._is_own:
                 self._session.open()
-            except AssociationError as error:
-                _logger.info("one association fewer to send on: %s", error)
-                return False
-        return True
-
-    def _work(self) -> None:
-        session = self._session
-        try:
-            while (chunk := self._tasks.get()) is not None:
-                self._send(chunk)
-                self._results.put(chunk)
-        except AssociationError:
-            raise
-        except BaseException:
-            session.abort()
-            raise
+                self._is_ready = True
+        except BaseException as error:  # noqa: BLE001 - it is told to the caller's thread
+            _logger.info("one association fewer to send on: %s", error)
+            is_expected = isinstance(error, AssociationError)
+            self._results.put(_Report(0, has_ended=True, error=None if is_expected else error))
+            return
+        while (chunk := self._tasks.get()) is not None:
+            if not self._send(chunk):
+                return
         if self._is_own:
-            session.release()
+            self._release()
 
-    def _send(self, chunk: Chunk) -> None:
+    def _send(self, chunk: Chunk) -> bool:
+        """Send the objects of a chunk; whether others can follow."""
         answered = 0
+        wanted = (found for found in chunk.objects if not self._stop.is_set())
         try:
-            for result in store_all(self._session, (self._until_stopped(chunk),)):
+            for result in store_all(self._session, (Chunk(wanted, chunk.contexts),)):
                 answered += 1
                 self._results.put(result)
-        except AssociationError as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+            self._session.abort()
             for found in islice(chunk.objects, answered, None):
                 self._results.put(_not_sent(found, error))
-            self._results.put(chunk)
-            raise
+            self._results.put(_Report(1, has_ended=True, error=error))
+            return False
+        self._results.put(_Report(1))
+        return True
 
-    def _until_stopped(self, chunk: Chunk) -> Chunk:
-        wanted = (found for found in chunk.objects if not self._stop.is_set())
-        return Chunk(wanted, chunk.contexts)
+    def _release(self) -> None:
+        try:
+            self._session.release()
+        except AssociationError as error:
+            _logger.warning("not released in good order: %s", error)
 
 
 def _not_sent(found: OutgoingObject | StoreResult, error: BaseException) -> StoreResult:
@@ -131,8 +143,8 @@ def store_parallel(
     if first is None:
         return
     session.cover(first.contexts)
-    tasks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-    results: queue.SimpleQueue[StoreResult | Chunk | BaseException | None] = queue.SimpleQueue()
+    tasks: SimpleQueue[Chunk | None] = SimpleQueue()
+    results: SimpleQueue[StoreResult | _Report] = SimpleQueue()
     stop = threading.Event()
     workers = [
         _Worker(
@@ -151,43 +163,39 @@ def store_parallel(
         for _ in workers:
             tasks.put(None)
         for worker in workers:
-            worker.thread.join()
+            worker.join()
 
 
 def _hand_out(
     first: Chunk,
-    chunks: Iterable[Chunk],
-    tasks: queue.SimpleQueue[Chunk | None],
-    results: queue.SimpleQueue[StoreResult | Chunk | BaseException | None],
+    chunks: Iterator[Chunk],
+    tasks: SimpleQueue[Chunk | None],
+    results: SimpleQueue[StoreResult | _Report],
     workers: int,
 ) -> Iterator[StoreResult]:
     """Keep the workers busy, and give what they report."""
-    rest = iter(chunks)
     tasks.put(first)
     ahead, has_more = 1, True
     failure: BaseException | None = None
     while workers:
         while has_more and ahead < _CHUNKS_AHEAD * workers:
-            chunk = next(rest, None)
+            chunk = next(chunks, None)
             has_more = chunk is not None
             if chunk is not None:
                 tasks.put(chunk)
                 ahead += 1
-        if not has_more and not ahead:
-            for _ in range(workers):
-                tasks.put(None)
-            ahead = -1
+        if not ahead:
+            break
         report = results.get()
         if isinstance(report, StoreResult):
             yield report
-        elif isinstance(report, Chunk):
-            ahead -= 1
-        else:
-            workers -= 1
-            failure = failure or report
-    while not tasks.empty():
+            continue
+        ahead -= report.chunks
+        workers -= report.has_ended
+        failure = failure or report.error
+    while failure is not None and not tasks.empty():
         left = tasks.get()
-        if left is not None and failure is not None:
+        if left is not None:
             for found in left.objects:
                 yield _not_sent(found, failure)
     if failure is not None:

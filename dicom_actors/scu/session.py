@@ -121,7 +121,7 @@ class Session:
         self._on_event_report = on_event_report
         self._last_message_id = 0
         self._event_reports = 0
-        self.channel: Channel
+        self.channel = Channel(settings, self._open_transport)
 
     def open(self) -> Self:
         """Connect and associate.
@@ -129,7 +129,7 @@ class Session:
         Raises:
             AssociationError: it did not come about.
         """
-        self.channel = self._associate()
+        self._associate()
         return self
 
     @property
@@ -150,6 +150,10 @@ class Session:
     def abort(self) -> None:
         """End the association at once."""
         self.channel.abort()
+
+    def interrupt(self) -> None:
+        """Make whoever waits for the peer, in another thread, find the connection lost."""
+        self.channel.interrupt()
 
     def another(self) -> Session:
         """Make one for one more association with the same settings and contexts."""
@@ -174,7 +178,8 @@ class Session:
             return
         self._proposals.put_first(wanted)
         self.channel.release()
-        self.channel = self._associate()
+        self.channel = Channel(self.settings, self._open_transport)
+        self._associate()
 
     def accepted(self, abstract_syntax: str) -> tuple[AcceptedContext, ...]:
         """Return the accepted contexts of a SOP class."""
@@ -199,11 +204,10 @@ class Session:
         name = abstract_syntax if entry is None else f"{entry.name} ({abstract_syntax})"
         raise AssociationError(f"{self.settings.peer}: no presentation context for {name}")
 
-    def _associate(self) -> Channel:
+    def _associate(self) -> None:
         settings = self.settings
         window = settings.async_window
-        channel = Channel(settings, self._open_transport)
-        self.acceptance = channel.associate(
+        self.acceptance = self.channel.associate(
             AssociateRq(
                 settings.called,
                 settings.calling,
@@ -220,10 +224,9 @@ class Session:
             )
         )
         self._accepted: dict[str, tuple[AcceptedContext, ...]] = {}
-        for context in channel.terms.contexts:
+        for context in self.channel.terms.contexts:
             uid = context.abstract_syntax
             self._accepted[uid] = (*self._accepted.get(uid, ()), context)
-        return channel
 
     def _open_transport(self) -> Transport:
         settings = self.settings
@@ -235,11 +238,13 @@ class Session:
             return SocketTransport(connection)
         from dicom_actors.scu.tls_transport import (  # noqa: PLC0415 - loads ssl
             TlsTransport,
+            client_context,
             negotiate_tls,
         )
 
         name = settings.server_hostname or settings.host
-        return TlsTransport(negotiate_tls(connection, settings.tls, name, settings.clock, deadline))
+        tls = client_context(settings.tls)
+        return TlsTransport(negotiate_tls(connection, tls, name, settings.clock, deadline))
 
     # --- requests ----------------------------------------------------------------------------
 

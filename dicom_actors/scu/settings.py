@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.pdu import SopClassExtended
     from dicom_actors.scu.transport import Transport
+    from dicom_actors.tls import TlsConfig
 
 __all__ = ["Clock", "Credentials", "Settings", "user_identity_of"]
 
@@ -61,7 +62,7 @@ class Settings:
     calling: str
     timeout: float
     response_timeout: float
-    tls: ssl.SSLContext | None = None
+    tls: TlsConfig | ssl.SSLContext | None = None
     server_hostname: str | None = None
     user_identity: UserIdentity | None = None
     extended: tuple[SopClassExtended, ...] = ()

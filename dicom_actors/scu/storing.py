@@ -49,6 +49,16 @@ class StoreResult(NamedTuple):
     source: Any
     comment: str = ""
 
+    def __repr__(self) -> str:
+        """Show what was given as its name or length."""
+        status = "None" if self.status is None else f"{self.status:04X}H"
+        source = self.source
+        if isinstance(source, bytes | bytearray | memoryview):
+            source = f"<{len(source)} bytes>"
+        elif isinstance(source, DataSet):
+            source = repr(source)
+        return f"StoreResult({status}, {self.sop_instance_uid!r}, {source}, {self.comment!r})"
+
     @property
     def is_stored(self) -> bool:
         """Whether the peer has it, with or without a warning."""

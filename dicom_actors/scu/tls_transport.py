@@ -6,19 +6,19 @@ What goes out is gathered into few records; encryption copies it anyway.
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.errors import AssociationTimeout, TransportError
 from dicom_actors.scu.transport import wait_for_socket
+from dicom_actors.tls import client_context
 
 if TYPE_CHECKING:
-    import socket
-
     from dicom_actors.scu.settings import Clock
     from dicom_actors.scu.transport import Buffers
 
-__all__ = ["TlsTransport", "negotiate_tls"]
+__all__ = ["TlsTransport", "client_context", "negotiate_tls"]
 
 _GATHERED: Final = 64 * 1024
 """Bytes that go to one call, four records of the greatest length."""
@@ -82,6 +82,13 @@ class TlsTransport:
         """Say with a close_notify that nothing more comes."""
         with contextlib.suppress(OSError, ValueError):
             self._socket.unwrap()
+
+    def interrupt(self) -> None:
+        """See `Transport`."""
+        with contextlib.suppress(OSError):
+            # Of the socket itself: that of SSL would take its state away from a thread that
+            # uses it.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """See `Transport`."""

@@ -45,6 +45,9 @@ class Transport(Protocol):
     def stop_sending(self) -> None:
         """Say that nothing more comes."""
 
+    def interrupt(self) -> None:
+        """End the connection both ways, from any thread; a `wait` for it returns."""
+
     def close(self) -> None:
         """Close the connection; more than once does no harm."""
 
@@ -90,6 +93,11 @@ class SocketTransport:
         """See `Transport`."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
+
+    def interrupt(self) -> None:
+        """See `Transport`."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """See `Transport`."""

@@ -286,12 +286,11 @@ class SupervisedActor(pykka.ThreadingActor):
         """Handle messages until something ends that; returns why."""
         while True:
             try:
-                if step is not None:
-                    self._take_step(step)
-                    step = None
+                reason = self._take_step(step)
+                if reason is not None:
+                    return self._answered(reason)
+                step = None
                 step = self._receive()
-                if isinstance(step, ExitReason):
-                    return step
             except CallError as refusal:
                 call, self._life.current = self._life.current, None
                 if call is None:
@@ -303,7 +302,7 @@ class SupervisedActor(pykka.ThreadingActor):
                 return self._answered(self._crashed("a callback", exception))
 
     def _receive(self) -> Any:
-        """Handle messages until a callback returns something; returns that, or an ExitReason."""
+        """Handle messages until there is something else to do; returns that."""
         get, cast, info = self._inbox.get, self.handle_cast, self.handle_info
         while True:
             item = get()
@@ -315,9 +314,9 @@ class SupervisedActor(pykka.ThreadingActor):
             elif kind is Info:
                 step = info(item.message)
             elif kind is Exit:
-                return item.reason
+                return Stop(item.reason)
             elif item is CLOSED:
-                return ExitReason.KILLED
+                return Stop(ExitReason.KILLED)
             else:
                 step = self._handle_control(item)
             item = None  # what is waited for next may take long: keep no message alive
@@ -329,7 +328,7 @@ class SupervisedActor(pykka.ThreadingActor):
         life = self._life
         life.current = reply = call.reply_to
         if life.reason is not None:  # killed since the call was taken out of the inbox
-            return self._answered(life.reason)
+            return Stop(self._answered(life.reason))
         answer = self.handle_call(call.message)
         if answer.__class__ is Stop:
             return answer
@@ -344,12 +343,11 @@ class SupervisedActor(pykka.ThreadingActor):
             return None
         return self.handle_info(message)
 
-    def _take_step(self, step: Any) -> None:
-        """Do what a callback returned."""
+    def _take_step(self, step: Any) -> ExitReason | None:
+        """Do what a callback returned; returns the reason if that was to end."""
         while isinstance(step, Continue):
             step = self.handle_continue(step.term)
-        if isinstance(step, Stop):
-            raise step
+        return step.reason if isinstance(step, Stop) else None
 
     def _finish(self, reason: ExitReason) -> ExitReason:
         """Run `terminate`; returns the reason. What this raises becomes the reason."""

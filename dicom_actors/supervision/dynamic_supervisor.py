@@ -83,7 +83,11 @@ class DynamicSupervisor(BaseSupervisor):
     # --- administration --------------------------------------------------------------------
 
     def start_child(self, spec: ChildSpec) -> Any:
-        """Start one more child; see `administration.start_child`."""
+        """Start one more child; see `administration.start_child`.
+
+        What this raises is an answer in `handle_call`; elsewhere it ends the supervisor, unless
+        it is caught.
+        """
         check_spec(spec)
         if spec.significant:
             raise SpecError(f"significant: child {spec.id!r}, but its supervisor is dynamic")

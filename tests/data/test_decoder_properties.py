@@ -79,7 +79,9 @@ FIELDS = {
     "TextValue": st.one_of(st.none(), lines.map(lambda text: text or None)),
     "SelectorUVValue": many(st.integers(0, 2**64 - 1)),
 }
-flat = st.fixed_dictionaries({}, optional=FIELDS)
+flat = st.sets(st.sampled_from(sorted(FIELDS)), max_size=5).flatmap(
+    lambda keywords: st.fixed_dictionaries({keyword: FIELDS[keyword] for keyword in keywords})
+)
 data_sets = st.recursive(
     flat,
     lambda inner: st.builds(

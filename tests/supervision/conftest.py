@@ -15,6 +15,7 @@ from supervision.kit import LIMIT, Gate, Journal, ManualSystem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# not loaded, so that it does not change the tests of other folders: each test here names it
 settings.register_profile("supervision", derandomize=True, deadline=None, max_examples=50)
 
 

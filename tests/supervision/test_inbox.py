@@ -12,8 +12,6 @@ from supervision.kit import LIMIT
 from dicom_actors.supervision import Inbox, InboxFull, NoProcError, Reply, SocketInbox, SpecError
 from dicom_actors.supervision.inbox import CLOSED, Envelope, Info
 
-settings.load_profile("supervision")
-
 
 def drain(inbox):
     items = []
@@ -35,6 +33,7 @@ def test_control_goes_first_and_the_rest_in_its_order():
     assert drain(inbox) == ["control 1", "control 2", 1, 2, "in turn", 3]
 
 
+@settings.get_profile("supervision")
 @given(st.lists(st.tuples(st.booleans(), st.integers()), max_size=30))
 def test_each_lane_keeps_its_order(items):
     inbox = Inbox()

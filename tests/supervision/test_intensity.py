@@ -32,8 +32,6 @@ from dicom_actors.supervision import (
 from dicom_actors.supervision.administration import Administer
 from dicom_actors.supervision.restart_window import RestartWindow
 
-settings.load_profile("supervision")
-
 
 def crash(supervisor, child_id="a"):
     end(child(supervisor, child_id), "abnormal")
@@ -81,6 +79,7 @@ def test_p11_intensity_0_ends_with_the_first_failure(system):
     assert down_of(down).reason == ExitReason.SHUTDOWN
 
 
+@settings.get_profile("supervision")
 @given(
     st.integers(0, 4),
     st.integers(0, 10),

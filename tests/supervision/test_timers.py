@@ -12,8 +12,6 @@ from supervision.kit import LIMIT, Journal, Worker, raise_error
 
 from dicom_actors.supervision import ManualClock, Reply, System, SystemClock, TimerService
 
-settings.load_profile("supervision")
-
 
 @pytest.fixture
 def clock():
@@ -97,6 +95,7 @@ def test_cancelled_timers_do_not_pile_up(timers):
     assert timers.pending() == 0
 
 
+@settings.get_profile("supervision")
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30), st.data())
 def test_timers_come_in_the_order_of_their_times(entries, data):
     clock = ManualClock()

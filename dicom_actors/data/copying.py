@@ -1,0 +1,78 @@
+"""Copies of data sets, and what pickling takes from them.
+
+A copy shares the bytes that were read, which do not change, and nothing that can.
+"""
+
+# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors.data.data_element import DataElement
+from dicom_actors.data.element_index import ElementIndex
+from dicom_actors.data.sequence import Sequence
+
+if TYPE_CHECKING:
+    from dicom_actors.data.data_set import DataSet
+
+__all__ = ["copied", "copy_of", "reduce", "restore"]
+
+
+def copy_of(data_set: DataSet, memo: dict[int, Any]) -> DataSet:
+    """Copy a data set with all that is in it; see `DataSet.copy`."""
+    index: dict[int, Any] = {}
+    values: dict[int, Any] = {}
+    for tag, item in data_set._sorted_index().items():
+        if not isinstance(item, int):
+            index[tag] = DataElement._of(tag, item.vr, copied(item.value))
+            continue
+        index[tag] = item
+        if data_set._is_changed(tag):
+            values[tag] = copied(data_set._values[tag])
+    scope, number = data_set._scope, data_set._number
+    made: Any = ElementIndex(scope, number, data_set._start, data_set._end, index)
+    made._values = values
+    made._character_set = data_set._character_set
+    made._replaced = None if data_set._replaced is None else set(data_set._replaced)
+    made._file_meta = None if data_set._file_meta is None else data_set._file_meta.copy()
+    made.__class__ = type(data_set)
+    memo[id(data_set)] = copy = made
+    return copy  # type: ignore[no-any-return]  # its class was changed
+
+
+def copied(value: Any) -> Any:
+    """Copy a value, so that neither a list nor an item is shared."""
+    if isinstance(value, Sequence):
+        return Sequence(item.copy() for item in value)
+    return list(value) if isinstance(value, list) else value
+
+
+def reduce(data_set: DataSet) -> tuple[Any, ...]:
+    """Take the bytes of a data set, and what is needed to read them as they were."""
+    syntax = data_set.transfer_syntax
+    terms = data_set.character_set.terms
+    uid = syntax.uid if syntax else None
+    return restore, (data_set.to_bytes(), uid, terms, data_set._file_meta)
+
+
+def restore(
+    data: bytes, syntax: str | None, terms: tuple[str, ...], meta: DataSet | None
+) -> DataSet:
+    """Make a data set of what `reduce` took from it."""
+    from dicom_actors.data.reading import read_data_set  # noqa: PLC0415 - needs data sets
+    from dicom_actors.data.transfer_syntax import (  # noqa: PLC0415
+        EXPLICIT_VR_LITTLE_ENDIAN,
+    )
+
+    made = read_data_set(data, syntax or EXPLICIT_VR_LITTLE_ENDIAN, keep_truncated=True)
+    if made.character_set.terms != terms:
+        # An item, whose set was declared above it, or a set that was overridden.
+        made = read_data_set(
+            data,
+            syntax or EXPLICIT_VR_LITTLE_ENDIAN,
+            character_set=terms,
+            keep_truncated=True,
+        )
+    made._file_meta = meta
+    return made

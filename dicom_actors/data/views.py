@@ -1,0 +1,87 @@
+"""Ways over a whole data set: all values, all elements with their paths.
+
+Nothing here recurses.
+"""
+
+# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, ValuesView
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors.data.dictionary import keyword_of
+from dicom_actors.data.tag import Tag
+
+if TYPE_CHECKING:
+    from dicom_actors.data.data_element import DataElement
+    from dicom_actors.data.data_set import DataSet
+
+__all__ = ["Items", "Path", "Values", "walk"]
+
+
+class Path(tuple[int, ...]):
+    """What leads to an element: a tag, and for each sequence the number of an item and a tag.
+
+    It is a key of the outermost data set, and prints as ``BeamSequence[0].BeamName``.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        labels = [keyword_of(tag) or str(Tag(tag)) for tag in self[::2]]
+        return labels[0] + "".join(
+            f"[{number}].{label}" for number, label in zip(self[1::2], labels[1:], strict=True)
+        )
+
+
+class Values(ValuesView[Any]):
+    """All values in tag order, decoded at once."""
+
+    _mapping: DataSet
+
+    def __iter__(self) -> Iterator[Any]:
+        self._mapping._decode_all()
+        values = self._mapping._values
+        return iter(
+            [
+                values[tag] if type(item) is int else item.value  # type: ignore[union-attr]
+                for tag, item in self._mapping._sorted_index().items()
+            ]
+        )
+
+
+class Items(ItemsView[Any, Any]):
+    """All tags and values in tag order, decoded at once."""
+
+    _mapping: DataSet
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return zip(list(self._mapping), self._mapping.values(), strict=True)
+
+
+def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
+    """Give all elements with their paths; see `DataSet.walk`."""
+    # What is left to visit at each depth: tags and elements of a data set, or, where the
+    # data set is None, numbers and items of a sequence.
+    stack: list[tuple[tuple[Any, ...], DataSet | None, Iterator[tuple[int, Any]]]]
+    stack = [((), data_set, iter(data_set._sorted_index().items()))]
+    while stack:
+        prefix, holder, rest = stack[-1]
+        if holder is None:
+            for number, item in rest:
+                stack.append(((*prefix, number), item, iter(item._sorted_index().items())))
+                break
+            else:
+                stack.pop()
+            continue
+        make = holder._element
+        for tag, item in rest:
+            element = make(tag, item) if type(item) is int else item
+            path = Path((*prefix, tag))
+            yield path, element
+            if element._vr == "SQ":
+                stack.append((path, None, enumerate(element.value)))
+                break
+        else:
+            stack.pop()
