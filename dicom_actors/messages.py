@@ -6,7 +6,7 @@ answer. An endpoint that has stopped answers none of them (`pykka.ActorDeadError
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -216,6 +216,9 @@ class TreeNode:
         state: ``"running"`` or ``"restarting"``.
         restarts: how often it was restarted.
         ref: its current ref; None while it is restarted.
+        queue_length: messages that wait in its inbox.
+        idle_seconds: since it last took a message; None if it never did.
+        last_error: why it was restarted the last time; empty if it was not.
         children: what it supervises, in start order.
     """
 
@@ -224,4 +227,7 @@ class TreeNode:
     state: str
     restarts: int
     ref: ActorRef[Any] | None
-    children: tuple[TreeNode, ...] = field(default=())
+    queue_length: int = 0
+    idle_seconds: float | None = None
+    last_error: str = ""
+    children: tuple[TreeNode, ...] = ()

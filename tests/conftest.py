@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,8 +14,12 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _pytest.terminal import TerminalReporter
+
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile("suite")
+
+PROMISES = 59
 
 LIMIT = 10.0
 """Seconds that any wait of a test may take before the test fails."""
@@ -42,3 +47,22 @@ def nothing_left() -> Iterator[None]:
     while (left := _descriptors() - descriptors) and time.monotonic() < deadline:
         os.sched_yield()
     assert left == set()
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Print the table of the promises of supervision: which tests hold each, and whether."""
+    held: dict[int, list[bool]] = {}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            match = re.search(r"::test_p(\d\d)_", getattr(report, "nodeid", ""))
+            if match is not None:
+                held.setdefault(int(match[1]), []).append(outcome == "passed")
+    if len(held) < PROMISES // 2:
+        return  # a part of the suite
+    terminalreporter.section("promises of supervision")
+    for number in range(1, PROMISES + 1):
+        results = held.get(number, [])
+        verdict = "held" if results and all(results) else "broken" if results else "no test"
+        terminalreporter.write_line(f"P{number:<3} {verdict:<8} {len(results)} tests")
+    kept = sum(bool(results) and all(results) for results in held.values())
+    terminalreporter.write_line(f"{kept} of {PROMISES} promises held")

@@ -160,7 +160,6 @@ class Association(SupervisedActor):
             return
         self._machine = UpperLayer.resume(record.negotiated, self._limits)
         self._flow.take_over(record.negotiated)
-        self._kernel.publish(events.ActorRestarted(f"association {record.id}", record.restarts))
         if record.has_output:
             self._send_more()
         self._flow.progress()

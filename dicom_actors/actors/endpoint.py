@@ -25,7 +25,7 @@ from dicom_actors.actors.signals import (
     Drained,
     GetKernel,
 )
-from dicom_actors.actors.tree import tree_of
+from dicom_actors.actors.tree import publish_report, tree_of
 from dicom_actors.config import EndpointConfig
 from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.supervision import (
@@ -116,6 +116,7 @@ class Endpoint(Supervisor):
         self._address = listening_socket.getsockname()[:2]
         self._kernel = EndpointKernel(self._config, self._handlers, listening_socket, self.system)
         self._kernel.endpoint = self.actor_ref
+        self.system.add_sink(functools.partial(publish_report, self._kernel))
         self._kernel.tls = self._tls
         # Start order. A Listener that crashes drops nobody; when the AssociationSupervisor does,
         # the Listener starts again after it. Stopping in reverse refuses new peers first.

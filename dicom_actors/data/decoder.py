@@ -363,7 +363,7 @@ def _fill_last_item(
     """
     message = f"expected an item of {length} bytes, {end - pos} left in the sequence"
     try:
-        is_whole = scan(scope, number, index, pos, end) == end
+        is_whole = scan(scope, number, index, pos, end) == end and bool(index)
     except DecodeError:
         is_whole = False
     if not is_whole and not scope.reading.keeps_truncated:

@@ -154,7 +154,7 @@ class EncapsulatedPixelData:
                 by_offset[at] = number
                 at += 8 + len(fragment)
             starts = [by_offset.get(offset, -1) for offset in offsets]
-            if -1 not in starts and starts == sorted(set(starts)):
+            if starts[0] == 0 and -1 not in starts and starts == sorted(set(starts)):
                 return starts
         starts = [
             number

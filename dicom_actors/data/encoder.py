@@ -44,7 +44,7 @@ __all__ = ["encode_data_set", "encode_elements"]
 _CHARACTER_VRS: Final = frozenset(vr.value for vr in VR if vr.uses_character_set)
 _LONG: Final = frozenset(vr.value for vr in VR if vr.has_long_length)
 _CODES: Final = {vr.value: vr.value.encode("ascii") for vr in VR}
-_MAX_DEPTH: Final = 200
+_MAX_DEPTH: Final = 100
 _PIXEL_DATA: Final = 0x7FE00010
 
 

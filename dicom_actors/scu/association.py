@@ -154,7 +154,8 @@ class Association(NormalizedServices):
             parallel: how many associations to send on; the results then come in any order.
 
         Yields:
-            A result for each object, stored or not.
+            A result for each object, stored or not; in the order of the objects, where the window
+            is 1 and nothing is parallel.
 
         Raises:
             AssociationError: the association is over. What was sent and not answered has a result

@@ -185,13 +185,13 @@ class StorePipeline:
             AssociationError: the association is over; objects that were not answered have their
                 results before.
         """
-        if isinstance(found, StoreResult):
-            yield found
-            return
-        prepared = self._prepare(found)
+        prepared = found if isinstance(found, StoreResult) else self._prepare(found)
         if isinstance(prepared, StoreResult):
+            if self._window == 1:
+                yield from self.drain()  # the results stay in the order of the objects
             yield prepared
             return
+        assert isinstance(found, OutgoingObject)
         context, pieces = prepared
         results: list[StoreResult] = []
         try:

@@ -304,8 +304,10 @@ class SupervisedActor(pykka.ThreadingActor):
     def _receive(self) -> Any:
         """Handle messages until there is something else to do; returns that."""
         get, cast, info = self._inbox.get, self.handle_cast, self.handle_info
+        life, now = self._life, self.system.clock.monotonic
         while True:
             item = get()
+            life.last_message = now()
             kind = item.__class__
             if kind is Envelope:
                 step = cast(item.message) if item.reply_to is None else self._answer(item)

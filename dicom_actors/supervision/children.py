@@ -40,6 +40,7 @@ class ChildInfo(NamedTuple):
         ref: the actor; None unless it is running or stopping.
         type: worker or supervisor.
         restarts: how often it was restarted.
+        last_reason: why it was restarted the last time; None if it never was.
     """
 
     id: Any
@@ -47,6 +48,7 @@ class ChildInfo(NamedTuple):
     ref: SupervisedRef[Any] | None
     type: ChildType
     restarts: int
+    last_reason: ExitReason | None = None
 
 
 class ChildCounts(NamedTuple):
@@ -120,7 +122,14 @@ class Child:
 
     def info(self) -> ChildInfo:
         """What `which_children` says of it."""
-        return ChildInfo(self.spec.id, self.state, self.ref, self.spec.type, self.restarts)
+        return ChildInfo(
+            self.spec.id,
+            self.state,
+            self.ref,
+            self.spec.type,
+            self.restarts,
+            self.last_reason if self.restarts else None,
+        )
 
 
 def count(children: Collection[Child]) -> ChildCounts:

@@ -86,6 +86,7 @@ class Life:
         reason: why it ended; None while it lives.
         is_down: everybody was told of its end, or is being told.
         is_disowned: it was killed while its thread went on.
+        last_message: when it last took a message, by its system's clock; None: never.
         current: the call that is being answered, or the start that is waited for.
     """
 
@@ -98,6 +99,7 @@ class Life:
         "inbox",
         "is_disowned",
         "is_down",
+        "last_message",
         "name",
         "owns_system",
         "parent",
@@ -117,6 +119,7 @@ class Life:
         self.is_down = False
         self.is_disowned = False
         self.current: Reply | None = None
+        self.last_message: float | None = None
         self._lock = threading.Lock()
         self._deferred: weakref.WeakSet[Reply] | None = None
         self._dependents: dict[SupervisedRef[Any], None] = {}

@@ -39,6 +39,16 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
         """Why the actor ended; None while it lives."""
         return self.life.reason
 
+    @property
+    def queue_length(self) -> int:
+        """How many messages wait in its inbox."""
+        return self.life.inbox.qsize()
+
+    @property
+    def last_message(self) -> float | None:
+        """When it last took a message, by its system's clock; None if it never did."""
+        return self.life.last_message
+
     def is_alive(self) -> bool:
         """Whether the actor has not ended; it may be ending, or hang."""
         return self.life.reason is None

@@ -45,7 +45,7 @@ class System:
         self.clock: Final[Clock] = SystemClock() if clock is None else clock
         self.timers: Final = TimerService(self.clock)
         self.registry: Final = Registry()
-        self._reports = reports
+        self._sinks = () if reports is None else (reports,)
         self._lock = threading.Lock()
         self._disowned = 0
 
@@ -59,12 +59,17 @@ class System:
         with self._lock:
             self._disowned += change
 
+    def add_sink(self, sink: Callable[[Report], object]) -> None:
+        """Call `sink`, too, with every report from now on; see the class."""
+        with self._lock:
+            self._sinks = (*self._sinks, sink)
+
     def report(self, report: Report) -> None:
-        """Log a report and hand it to the sink."""
+        """Log a report and hand it to the sinks."""
         log_report(report)
-        if self._reports is not None:
+        for sink in self._sinks:
             try:
-                self._reports(report)
+                sink(report)
             except BaseException:  # the sink's fault is not the supervisor's
                 logger.exception("the sink for reports raised")
 

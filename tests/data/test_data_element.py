@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from dicom_actors.data import DataElement, DataSet, PersonName, Tag
+from dicom_actors.errors import ElementNotFoundError, EncodeError
+
+EXPLICIT = "1.2.840.10008.1.2.1"
+
+
+def test_attributes():
+    element = DataElement("ImageType", "CS", ["A", "B"])
+    assert element.tag == Tag(0x00080008)
+    assert (element.vr, element.vm, element.values) == ("CS", 2, ["A", "B"])
+    assert (element.keyword, element.name) == ("ImageType", "Image Type")
+    assert element.value == ["A", "B"]
+    assert element.raw is None
+    assert element.length is None
+    assert not element.is_empty
+
+
+@pytest.mark.parametrize("values", [None, [], (), ""])
+def test_empty(values):
+    element = DataElement("PatientID", "LO", values)
+    assert element.value is None
+    assert element.values == []
+    assert element.vm == 0
+    assert element.is_empty
+
+
+def test_one_value():
+    element = DataElement("PatientName", "PN", "Doe^John")
+    assert element.value == PersonName("Doe^John")
+    assert element.values == [PersonName("Doe^John")]
+
+
+def test_a_sequence():
+    element = DataElement("BeamSequence", "SQ", [DataSet(), {"BeamName": "A"}])
+    assert (element.vm, len(element.values)) == (1, 2)
+    assert element.values[1].BeamName == "A"
+    assert DataElement("BeamSequence", "SQ", DataSet()).values == [DataSet()]
+
+
+def test_equality():
+    assert DataElement("PatientID", "LO", "X") == DataElement(0x00100020, "LO", ["X"])
+    assert DataElement("PatientID", "LO", "X") != DataElement("PatientID", "LO", "Y")
+    assert DataElement("PatientID", "LO", "X") != DataElement("PatientID", "SH", "X")
+    assert DataElement("PatientID", "LO", "X") != "X"
+
+
+def test_repr():
+    element = DataElement("PatientID", "LO", "X")
+    assert repr(element) == "DataElement(Tag(0x00100020), 'LO', ['X'])"
+
+
+def test_bad_ones():
+    with pytest.raises(EncodeError, match="expected a VR, got 'XX'"):
+        DataElement("PatientID", "XX", "X")
+    with pytest.raises(ElementNotFoundError):
+        DataElement("NoKeyword", "LO", "X")
+    with pytest.raises(EncodeError, match=r"\(0028,0010\)"):
+        DataElement("Rows", "US", "x")
+
+
+class TestRead:
+    @pytest.fixture
+    def ds(self):
+        made = DataSet.from_keywords(PatientID="ABC", BeamSequence=[{"BeamName": "A"}])
+        return DataSet.from_bytes(made.to_bytes(EXPLICIT), EXPLICIT)
+
+    def test_raw_and_length(self, ds):
+        element = ds.fetch("PatientID")
+        assert element.raw == b"ABC "
+        assert element.raw.readonly
+        assert element.length == 4
+        assert ds.fetch("BeamSequence").length == 18
+        assert element == DataElement("PatientID", "LO", "ABC")
+
+    def test_it_keeps_what_it_was(self, ds):
+        element, untouched = ds.fetch("PatientID"), ds.fetch("PatientID")
+        assert element.value == "ABC"
+        ds.PatientID = "NEW"
+        assert element.value == untouched.value == "ABC"
+        assert ds.fetch("PatientID").value == "NEW"
+        assert ds.fetch("PatientID").raw is None
+
+    def test_its_items_are_those_of_the_data_set(self, ds):
+        assert ds.fetch("BeamSequence").value is ds.BeamSequence
