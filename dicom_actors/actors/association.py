@@ -16,7 +16,7 @@ from dicom_actors import events
 from dicom_actors.actors.adoption import why_not_adoptable
 from dicom_actors.actors.alarm import Alarm
 from dicom_actors.actors.association_info import association_info
-from dicom_actors.actors.connection_record import Phase, StaleIncarnation
+from dicom_actors.actors.connection_record import StaleIncarnation
 from dicom_actors.actors.farewell import farewell_to, let_peer_read
 from dicom_actors.actors.opening import Opening, cause_of
 from dicom_actors.actors.request_flow import RequestFlow
@@ -26,6 +26,7 @@ from dicom_actors.actors.signals import (
     HandlerReady,
     OutcomeReady,
 )
+from dicom_actors.actors.tenure import Phase
 from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
 from dicom_actors.pdu import (
     describe_abort,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection_record import ConnectionRecord
     from dicom_actors.actors.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.in_flight import Outcome
+    from dicom_actors.actors.tenure import Tenure
     from dicom_actors.pdu import AssociateRq, Pdv
     from dicom_actors.upper_layer import Effect, Negotiated
 
@@ -85,12 +87,13 @@ class Association(SupervisedActor):
         super().__init__()
         self._kernel = kernel
         self._record = record
+        self._tenure: Tenure
         self._epoch = 0
         self._limits = UpperLayerLimits(max_pdu_length=kernel.config.max_pdu_length)
         self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
         self._flow: RequestFlow
         self._opening: Opening
-        self._alarm = Alarm(kernel.timers, record.deadlines, self.actor_ref)
+        self._alarm: Alarm
         self._release_length = 0
         self._is_discarding = False
         self._is_over = False
@@ -100,18 +103,18 @@ class Association(SupervisedActor):
         """Give the inbox that is the socket, too."""
         return self._sockets
 
-    # --- life --------------------------------------------------------------------------------
-
     def init(self) -> Any:
         """Become the owner of the connection. Runs in the Association's thread."""
         record = self._record
-        self._epoch = record.adopt(self.actor_ref)
-        if not record.is_first_incarnation:
+        self._tenure = record.adopt(self.actor_ref)
+        self._epoch = self._tenure.epoch
+        self._alarm = Alarm(self._kernel.timers, self._tenure.deadlines, self.actor_ref)
+        if self._epoch > 1:
             record.restarts += 1
             if self._kernel.faults is not None:
                 self._kernel.faults.hit("association.adopt")
-        self._flow = RequestFlow(self, self._epoch, self._kernel, record)
-        self._opening = Opening(self._epoch, self._kernel, record)
+        self._flow = RequestFlow(self, self._tenure, self._kernel, record)
+        self._opening = Opening(self._tenure, self._kernel, record)
         return Continue(None)
 
     def handle_continue(self, term: Any) -> None:  # noqa: ARG002 - the hook's signature
@@ -124,7 +127,7 @@ class Association(SupervisedActor):
             self._begin_tls(self._kernel.tls)
         else:
             self._sockets.register(record.transport.socket, token=record.id)
-            if record.is_first_incarnation:
+            if self._epoch == 1:
                 self._carry_out(self._machine.connected())
             else:
                 self._take_over()
@@ -179,8 +182,6 @@ class Association(SupervisedActor):
                     let_peer_read(record, self._kernel.clock, _FAREWELL_SECONDS)
         self._end("aborted", "the endpoint stopped")
 
-    # --- messages ----------------------------------------------------------------------------
-
     def handle_info(self, message: Any) -> None:
         """Take what the system sends: a ready socket, a timer, the end of the Handler."""
         self._handle(message)
@@ -212,14 +213,12 @@ class Association(SupervisedActor):
                 self._try_release()
                 self._alarm.set()
         except StaleIncarnation:
-            self._over("connection lost")  # somebody else has closed it
-
-    # --- input -------------------------------------------------------------------------------
+            self._step_down()
 
     def _on_socket(self, ready: SocketReady) -> None:
         if self._is_over:
             return
-        if self._record.deadlines.handshake is not None:
+        if self._tenure.deadlines.handshake is not None:
             self._go_on_with_tls()
             return
         if ready.writable:
@@ -252,21 +251,21 @@ class Association(SupervisedActor):
 
     def _consume(self) -> None:
         """Handle the whole PDUs that are there, as far as requests may be taken."""
-        record, machine, flow = self._record, self._machine, self._flow
+        record, machine, tenure = self._record, self._machine, self._tenure
         while not (self._is_over or self._is_discarding or self._is_paused):
             view = record.unread
-            record.phase = Phase.CORE
+            tenure.phase = Phase.CORE
             consumed, effects = machine.receive_data(view)
             if consumed and self._kernel.faults is not None:
                 self._kernel.faults.hit("association.core")
-            record.phase = Phase.WAITING
+            tenure.phase = Phase.WAITING
             if not consumed:
                 break
             record.pdu_log.received(view[:consumed], self._kernel)
-            record.deadlines.pdu = None
+            self._tenure.deadlines.pdu = None
             self._carry_out_input(effects, consumed)
         if not self._is_over:
-            flow.flush()
+            self._flow.flush()
             record.settle_input(self._epoch)
             self._await_more()
 
@@ -274,12 +273,12 @@ class Association(SupervisedActor):
     def _is_paused(self) -> bool:
         record = self._record
         held = self._release_length > 0 or self._flow.is_full or record.has_output
-        return held and not record.is_ending
+        return held and not self._tenure.is_ending
 
     def _await_more(self) -> None:
         record = self._record
         self._watch()
-        record.deadlines.await_input(
+        self._tenure.deadlines.await_input(
             self._kernel.clock.monotonic(),
             self._kernel.config,
             has_begun=record.unread_length > 0 and not self._is_paused,
@@ -303,8 +302,6 @@ class Association(SupervisedActor):
         self._record.advance(self._epoch, consumed, 0, self._record.partial)
         self._carry_out(effects)
 
-    # --- effects -----------------------------------------------------------------------------
-
     def _carry_out(self, effects: Iterable[Effect], serial: int = 0) -> None:
         for effect in effects:
             if isinstance(effect, Send):
@@ -312,16 +309,14 @@ class Association(SupervisedActor):
             elif isinstance(effect, Indicate):
                 self._on_indication(effect.indication)
             elif isinstance(effect, StartArtim):
-                self._record.deadlines.artim = (
-                    self._kernel.clock.monotonic() + self._kernel.config.artim_timeout
-                )
+                self._start_artim()
             elif isinstance(effect, StopArtim):
-                self._record.deadlines.artim = None
+                self._tenure.deadlines.artim = None
             elif isinstance(effect, CloseTransport):
                 self._over("aborted by peer")
-        if self._machine.state is State.STA13 and not self._record.is_ending and not self._is_over:
+        if self._machine.state is State.STA13 and not self._tenure.is_ending and not self._is_over:
             error = self._machine.error
-            self._note_end("refused", "" if error is None else str(error))
+            self._tenure.note_end("refused", "" if error is None else str(error))
             self._begin_ending()
 
     def _on_indication(self, indication: Any) -> None:
@@ -329,11 +324,11 @@ class Association(SupervisedActor):
             self._on_request(indication.rq)
         elif isinstance(indication, Aborted):
             if indication.connection_lost:
-                self._note_end("connection lost", "")
+                self._tenure.note_end("connection lost", "")
             elif indication.error is None:
-                self._note_end("aborted by peer", describe_abort(*indication[:2]))
+                self._tenure.note_end("aborted by peer", describe_abort(*indication[:2]))
             else:
-                self._note_end("aborted", str(indication.error))
+                self._tenure.note_end("aborted", str(indication.error))
 
     def _on_request(self, rq: AssociateRq) -> None:
         answer = self._opening.decide(rq)
@@ -348,7 +343,7 @@ class Association(SupervisedActor):
 
     def _answer_request(self, answer: AssociateAccept | AssociateReject, serial: int) -> None:
         if isinstance(answer, AssociateReject):
-            self._note_end("rejected", answer.reject.sentence)
+            self._tenure.note_end("rejected", answer.reject.sentence)
             self._carry_out(self._machine.request(answer), serial)
             return
         effects = self._machine.request(answer)
@@ -367,7 +362,7 @@ class Association(SupervisedActor):
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.release")
         consumed, self._release_length = self._release_length, 0
-        self._note_end("released", "")
+        self._tenure.note_end("released", "")
         for effect in self._machine.request(ReleaseResponse()):
             if isinstance(effect, Send):
                 self._send(effect.buffers, consumed=consumed)
@@ -376,15 +371,13 @@ class Association(SupervisedActor):
         self._begin_ending()
 
     def _abort(self, source: int, reason: int, detail: str) -> None:
-        self._note_end("aborted", detail)
+        self._tenure.note_end("aborted", detail)
         try:
             effects = self._machine.request(AbortRequest(source=source, reason=reason))
         except LocalProtocolError:
             self._over("aborted", detail)  # nothing was asked yet, so there is nobody to tell
             return
         self._carry_out(effects)
-
-    # --- output ------------------------------------------------------------------------------
 
     def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
         """Send the message that answers the request `serial`, in one write."""
@@ -408,8 +401,8 @@ class Association(SupervisedActor):
         except OSError as error:
             self._end_of_stream(error)
             return
-        if not done and record.deadlines.write is None:
-            record.deadlines.write = (
+        if not done and self._tenure.deadlines.write is None:
+            self._tenure.deadlines.write = (
                 self._kernel.clock.monotonic() + self._kernel.config.write_timeout
             )
             self._watch()
@@ -422,8 +415,8 @@ class Association(SupervisedActor):
             self._end_of_stream(error)
             return
         if done:
-            record.deadlines.write = None
-            if record.is_ending and record.end_reason != "released":
+            self._tenure.deadlines.write = None
+            if self._tenure.is_ending and self._tenure.end_reason != "released":
                 record.stop_sending(self._epoch)
             self._consume()  # which was held back while the peer did not read
 
@@ -436,13 +429,15 @@ class Association(SupervisedActor):
             self._watched = wish
             self._sockets.modify(record.transport.socket, read=read, write=record.has_output)
 
-    # --- time --------------------------------------------------------------------------------
+    def _start_artim(self) -> None:
+        timeout = self._kernel.config.artim_timeout
+        self._tenure.deadlines.artim = self._kernel.clock.monotonic() + timeout
 
     def _on_deadline(self) -> None:
         self._alarm.went_off()
         if self._is_over:
             return
-        due = self._record.deadlines.due(self._kernel.clock.monotonic())
+        due = self._tenure.deadlines.due(self._kernel.clock.monotonic())
         if due == "handler":
             self._flow.handler_late()
         elif due in {"pdu", "message", "idle"}:
@@ -450,20 +445,12 @@ class Association(SupervisedActor):
         elif due is not None:
             self._over("timed out", f"{due}_timeout")
 
-    # --- the end -----------------------------------------------------------------------------
-
-    def _note_end(self, reason: str, detail: str) -> None:
-        record = self._record
-        if not record.end_reason:
-            record.end_reason, record.end_detail = reason, detail
-
     def _begin_ending(self) -> None:
         """Nothing more is sent; wait for the peer to close, or for ARTIM."""
-        record = self._record
-        record.is_ending = True
-        record.deadlines.pdu = record.deadlines.message = record.deadlines.idle = None
-        record.deadlines.handler = None
-        if record.end_reason != "released":
+        record, tenure = self._record, self._tenure
+        tenure.is_ending = True
+        tenure.deadlines.await_end()
+        if self._tenure.end_reason != "released":
             # Else closing, with unread input, would send a reset and destroy what we said last.
             self._flow.abandon()
             if not record.has_output:
@@ -475,12 +462,12 @@ class Association(SupervisedActor):
         record = self._record
         report = record.pdu_log.report(record.unread)
         _logger.error("connection %d ends: %s; its last PDUs:\n%s", record.id, why, report)
-        self._note_end("aborted", why)
-        record.deadlines.clear()
-        record.deadlines.artim = self._kernel.clock.monotonic() + self._kernel.config.artim_timeout
+        self._tenure.note_end("aborted", why)
+        self._tenure.deadlines.clear()
+        self._start_artim()
         self._is_discarding = True
         record.discard_input(self._epoch)
-        if not record.is_ending:
+        if not self._tenure.is_ending:
             self._send((farewell_to(record),))
         if not self._is_over:
             self._begin_ending()
@@ -491,8 +478,16 @@ class Association(SupervisedActor):
             self.exit(ExitReason.NORMAL)
 
     def _end(self, reason: str, detail: str) -> None:
+        self._tenure.note_end(reason, detail)
+        self._let_go()
+        self._kernel.remove_connection(self._record, self._epoch)
+
+    def _step_down(self) -> None:
+        """Leave the connection to whoever has it now, or has closed it."""
+        self._let_go()
+        self.exit(ExitReason.NORMAL)
+
+    def _let_go(self) -> None:
         self._is_over = True
-        self._note_end(reason, detail)
         self._alarm.cancel()
         self._sockets.unregister(self._record.transport.socket)
-        self._kernel.remove_connection(self._record)

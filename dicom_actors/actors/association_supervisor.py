@@ -161,7 +161,7 @@ class AssociationSupervisor(DynamicSupervisor):
 
 def _end_orphan(kernel: EndpointKernel, record: ConnectionRecord) -> None:
     """Abort a connection that nobody serves any more, as well as that can be done at once."""
-    epoch = record.adopt_by_nobody()
+    epoch = record.adopt(None).epoch
     try:
         if record.negotiated is not None and not record.is_ending:
             record.send(epoch, [encode_pdu(Abort(source=2, reason=0))])

@@ -6,22 +6,21 @@ from here: the unread bytes, what was negotiated, the requests that are on their
 that are not sent yet, and the absolute deadlines.
 
 Every method that changes something takes the caller's epoch. `adopt` raises the epoch, so that
-whatever an old incarnation still does is refused with `StaleIncarnation`. Values are frozen and
-replaced as a whole.
+whatever an old incarnation still does is refused with `StaleIncarnation`; what it merely notes
+goes into a `Tenure` of its own. Values are frozen and replaced as a whole.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
-from dicom_actors.actors.deadlines import Deadlines
 from dicom_actors.actors.in_flight import Request, Stage
 from dicom_actors.actors.input_buffer import InputBuffer
 from dicom_actors.actors.pdu_log import PduLog
+from dicom_actors.actors.tenure import Tenure
 from dicom_actors.actors.transport import Transport
 
 if TYPE_CHECKING:
@@ -31,26 +30,16 @@ if TYPE_CHECKING:
 
     from dicom_actors.actors.in_flight import Outcome
     from dicom_actors.actors.input_buffer import BufferPool
-    from dicom_actors.actors.receiver import Receiver
     from dicom_actors.dimse import Partial
     from dicom_actors.pdu import AssociateRq
     from dicom_actors.supervision import SupervisedRef
     from dicom_actors.upper_layer import Negotiated
 
-__all__ = ["ConnectionRecord", "Phase", "StaleIncarnation"]
+__all__ = ["ConnectionRecord", "StaleIncarnation"]
 
 
 class StaleIncarnation(Exception):
     """The caller was replaced; what it wanted is refused."""
-
-
-class Phase(Enum):
-    """What the current incarnation is doing; set before each step, read after a crash."""
-
-    WAITING = "waiting"
-    CORE = "core"
-    DISPATCH = "dispatch"
-    REPLY = "reply"
 
 
 class ConnectionRecord:
@@ -76,24 +65,16 @@ class ConnectionRecord:
         self.peer = peer
         self.since = since
         self.transport = Transport(connection)
-        self.phase = Phase.WAITING
         self.restarts = 0
         self.answered = 0
         self.pdu_log = PduLog(record_id)
-        self.association_rq: AssociateRq | None = None
+        self.tenure = Tenure()
         self.negotiated: Negotiated | None = None
         self.is_handed_over = False
         self.is_given_up = False
-        self.is_ending = False
-        self.end_reason = ""
-        self.end_detail = ""
         self.handler: SupervisedRef[Any] | None = None
         self.association: SupervisedRef[Any] | None = None
-        self.receiver: Receiver | None = None
-        self.received_length = 0
-        self.deadlines = Deadlines()
         self._lock = Lock()
-        self._epoch = 0
         self._input = InputBuffer(pool)
         self._pdvs_done = 0
         self._partial: Partial | None = None
@@ -104,41 +85,34 @@ class ConnectionRecord:
     def __repr__(self) -> str:
         return f"connection {self.id}"
 
-    # --- incarnations ------------------------------------------------------------------------
-
-    def adopt(self, association: SupervisedRef[Any]) -> int:
+    def adopt(self, association: SupervisedRef[Any] | None) -> Tenure:
         """Make `association` the owner; every earlier one is fenced off.
 
+        Args:
+            association: None for whoever only closes the connection.
+
         Returns:
-            The epoch that the new owner has to show from now on.
+            What the new owner writes into; its epoch is to be shown from now on.
         """
         with self._lock:
-            self._epoch += 1
+            self.tenure = self.tenure.next()
             self.association = association
             self.is_handed_over = True
-            return self._epoch
-
-    def adopt_by_nobody(self) -> int:
-        """Fence every incarnation off, for whoever closes the connection in their place."""
-        with self._lock:
-            self._epoch += 1
-            self.association = None
-            return self._epoch
+            return self.tenure
 
     @property
-    def is_first_incarnation(self) -> bool:
-        """Whether nobody adopted the record before its present owner."""
-        return self._epoch == 1
+    def is_ending(self) -> bool:
+        """Whether nothing more is sent to the peer."""
+        return self.tenure.is_ending
 
-    def is_current(self, epoch: int) -> bool:
-        """Whether the holder of `epoch` is still the owner."""
-        return epoch == self._epoch
+    @property
+    def association_rq(self) -> AssociateRq | None:
+        """What the peer asked for; None before that."""
+        return self.tenure.association_rq
 
     def _check(self, epoch: int) -> None:
-        if epoch != self._epoch:
-            raise StaleIncarnation(f"connection {self.id}: epoch {epoch}, now {self._epoch}")
-
-    # --- TLS ---------------------------------------------------------------------------------
+        if epoch != self.tenure.epoch:
+            raise StaleIncarnation(f"connection {self.id}: epoch {epoch}, now {self.tenure.epoch}")
 
     def start_tls(self, epoch: int, context: ssl.SSLContext) -> None:
         """See `Transport.start_tls`."""
@@ -151,8 +125,6 @@ class ConnectionRecord:
         with self._lock:
             self._check(epoch)
             return self.transport.handshake()
-
-    # --- input -------------------------------------------------------------------------------
 
     def receive(self, epoch: int) -> int | None:
         """Read once from the socket into the input buffer.
@@ -229,8 +201,6 @@ class ConnectionRecord:
             self._pdvs_done = 0
             self._partial = None
 
-    # --- requests ----------------------------------------------------------------------------
-
     @property
     def requests(self) -> tuple[Request, ...]:
         """The requests that are not answered yet, oldest first."""
@@ -277,6 +247,12 @@ class ConnectionRecord:
             self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
             return self.association
 
+    def forget_handler(self, epoch: int) -> None:
+        """Note that the Handler is dead."""
+        with self._lock:
+            self._check(epoch)
+            self.handler = None
+
     def settle(self, epoch: int, serial: int, outcome: Outcome) -> None:
         """Note the outcome of a request, as the Association, unless it has one already."""
         with self._lock:
@@ -320,8 +296,6 @@ class ConnectionRecord:
                 requests.append(request)
         self._requests = tuple(requests)
         return changed
-
-    # --- output ------------------------------------------------------------------------------
 
     def send(
         self,
@@ -372,8 +346,6 @@ class ConnectionRecord:
         """Whether bytes wait to be sent."""
         return self.transport.has_output
 
-    # --- the end -----------------------------------------------------------------------------
-
     @property
     def _is_over(self) -> bool:
         return self.transport.is_closed or self.is_ending
@@ -389,22 +361,24 @@ class ConnectionRecord:
             self._check(epoch)
             self.transport.stop_sending()
 
-    def close(self) -> bool:
-        """Close the socket, once; whoever calls.
+    def close(self, epoch: int | None = None) -> bool:
+        """Close the socket, once.
+
+        Args:
+            epoch: of the incarnation that wants it; None: for whoever does not depend on one.
 
         Returns:
-            Whether this call did it.
+            Whether this call did it; False also for an incarnation that was replaced.
         """
         with self._lock:
-            if self.transport.is_closed:
+            if self.transport.is_closed or epoch not in {None, self.tenure.epoch}:
                 return False
-            self._epoch += 1
+            self.tenure = self.tenure.next()
             self.transport.close()
             self._input.clear()
             leftovers, self._requests = self._requests, ()
-            receiver, self.receiver = self.receiver, None
-        if receiver is not None:
-            receiver.abandon()
+        if self.tenure.receiver is not None:
+            self.tenure.receiver.abandon()
         for request in leftovers:
             # A handler that runs discards its spool file itself.
             if request.received is not None and request.stage is not Stage.RUNNING:

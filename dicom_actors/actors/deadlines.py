@@ -71,6 +71,10 @@ class Deadlines:
         else:
             self.idle = None
 
+    def await_end(self) -> None:
+        """Await nothing more but that the peer reads what was said, and closes."""
+        self.pdu = self.message = self.idle = self.handler = None
+
     def due(self, now: float) -> str | None:
         """The name of one that has come; None if none has."""
         for name in _NAMES:

@@ -196,8 +196,6 @@ class Endpoint(Supervisor):
             disowned_handlers=self.system.disowned,
         )
 
-    # --- suspend, resume, drain ----------------------------------------------------------------
-
     def handle_cast(self, message: Any) -> Any:
         """Finish draining when the last connection is over. Runs in the Endpoint's thread."""
         if isinstance(message, Drained):
@@ -263,8 +261,6 @@ class Endpoint(Supervisor):
             left = len(self._kernel.connections)
             drain.reply.set(messages.DrainReport(drain.connections - left, cut))
 
-    # --- the rest ----------------------------------------------------------------------------
-
     def _set_handlers(self, event_handlers: EventHandlers) -> None:
         try:
             self._kernel.handlers = HandlerTable(event_handlers)
@@ -294,7 +290,7 @@ class Endpoint(Supervisor):
         if self._kernel.faults is None:
             self._kernel.faults = FaultPoints()
         try:
-            self._kernel.faults.arm(message.point, message.times, message.after)
+            self._kernel.faults.arm(message.point, message.times, message.after, message.action)
         except ValueError as error:
             self.defer_reply().fail(error)
 

@@ -84,8 +84,6 @@ class EndpointKernel:
         self._subscribers: dict[str, tuple[ActorRef[Any], frozenset[type]]] = {}
         self._waiting_events: deque[Any] = deque(maxlen=_MAX_WAITING_EVENTS)
 
-    # --- connections -------------------------------------------------------------------------
-
     def add_connection(self, connection: socket.socket, peer: tuple[str, int]) -> ConnectionRecord:
         """Make the record of an accepted connection; it owns the socket."""
         with self._lock:
@@ -96,9 +94,16 @@ class EndpointKernel:
             self._opened += 1
         return record
 
-    def remove_connection(self, record: ConnectionRecord) -> None:
-        """Close a connection, forget it and tell; a second call does nothing."""
-        record.close()
+    def remove_connection(self, record: ConnectionRecord, epoch: int | None = None) -> None:
+        """Close a connection, forget it and tell; a second call does nothing.
+
+        Args:
+            record: the connection's.
+            epoch: of the incarnation that wants it, which does nothing if it was replaced; None:
+                for whoever does not depend on one.
+        """
+        if not record.close(epoch):
+            return
         with self._lock:
             known = self._records.pop(record.id, None)
             self.requests += record.answered if known else 0
@@ -113,7 +118,10 @@ class EndpointKernel:
         if self._subscribers and record.is_handed_over:
             self.publish(
                 events.AssociationClosed(
-                    association_info(record), record.end_reason, record.end_detail, record.answered
+                    association_info(record),
+                    record.tenure.end_reason,
+                    record.tenure.end_detail,
+                    record.answered,
                 )
             )
         if self._is_someone_waiting and self.listener is not None:
@@ -151,8 +159,6 @@ class EndpointKernel:
     def opened(self) -> int:
         """Connections accepted since the start."""
         return self._opened
-
-    # --- subscribers -------------------------------------------------------------------------
 
     def subscribe(self, ref: ActorRef[Any], kinds: frozenset[type]) -> None:
         """Send events to `ref`; a second subscription replaces the first."""

@@ -7,7 +7,10 @@ something through `dicom_actors.testing`, so that the places cost one attribute 
 from __future__ import annotations
 
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["CRASH_POINTS", "FaultPoints", "InjectedCrash"]
 
@@ -39,15 +42,34 @@ class InjectedCrash(Exception):
     """What an armed place raises."""
 
 
+class _Armed(NamedTuple):
+    after: int
+    times: int
+    action: Callable[[], object] | None
+
+
 class FaultPoints:
     """The armed places of one endpoint; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._armed: dict[str, tuple[int, int]] = {}
+        self._armed: dict[str, _Armed] = {}
 
-    def arm(self, point: str, times: int, after: int = 0) -> None:
-        """Let `point` raise `times` times, once it was passed `after` times; 0 times disarms it.
+    def arm(
+        self,
+        point: str,
+        times: int,
+        after: int = 0,
+        action: Callable[[], object] | None = None,
+    ) -> None:
+        """Let something happen at `point`.
+
+        Args:
+            point: one of `CRASH_POINTS`.
+            times: how often; 0 disarms it.
+            after: how often it is passed before.
+            action: what happens there, in the thread of the actor; None: it raises
+                `InjectedCrash`.
 
         Raises:
             ValueError: there is no such place.
@@ -56,21 +78,31 @@ class FaultPoints:
             raise ValueError(f"expected one of {', '.join(sorted(CRASH_POINTS))}, got {point!r}")
         with self._lock:
             if times:
-                self._armed[point] = (after, times)
+                self._armed[point] = _Armed(after, times, action)
             else:
                 self._armed.pop(point, None)
 
+    def passed(self, point: str) -> int:
+        """How often an armed `point` still has to be passed before it does something."""
+        return self._armed[point].after
+
     def hit(self, point: str) -> None:
-        """Raise `InjectedCrash` if `point` is armed."""
+        """Do what `point` is armed with, if it is.
+
+        Raises:
+            InjectedCrash: unless it is armed with something else.
+        """
         with self._lock:
-            if point not in self._armed:
+            armed = self._armed.get(point)
+            if armed is None:
                 return
-            after, times = self._armed[point]
-            if after:
-                self._armed[point] = (after - 1, times)
+            if armed.after:
+                self._armed[point] = armed._replace(after=armed.after - 1)
                 return
-            if times == 1:
+            if armed.times == 1:
                 del self._armed[point]
             else:
-                self._armed[point] = (0, times - 1)
-        raise InjectedCrash(point)
+                self._armed[point] = armed._replace(times=armed.times - 1)
+        if armed.action is None:
+            raise InjectedCrash(point)
+        armed.action()

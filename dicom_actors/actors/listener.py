@@ -109,8 +109,6 @@ class Listener(SupervisedActor):
         else:
             super().handle_cast(message)
 
-    # --- accepting ---------------------------------------------------------------------------
-
     def _accept(self) -> None:
         kernel = self._kernel
         for _ in range(_ACCEPTS_AT_ONCE):
@@ -136,7 +134,7 @@ class Listener(SupervisedActor):
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             record = kernel.add_connection(connection, _peer_of(address))
-            record.deadlines.artim = kernel.clock.monotonic() + kernel.config.artim_timeout
+            record.tenure.deadlines.artim = kernel.clock.monotonic() + kernel.config.artim_timeout
             self._wait_for_first_byte(record)
             self._arm_timer()
 
@@ -149,8 +147,6 @@ class Listener(SupervisedActor):
     def _listen_again(self) -> None:
         if not self._kernel.may_not_accept():
             self._sockets.modify(self._listening_socket, read=True)
-
-    # --- handing over ------------------------------------------------------------------------
 
     def _wait_for_first_byte(self, record: ConnectionRecord) -> None:
         self._waiting[record.id] = record
@@ -179,12 +175,10 @@ class Listener(SupervisedActor):
         if not start_association(self._kernel, record):
             self._kernel.remove_connection(record)
 
-    # --- silence -----------------------------------------------------------------------------
-
     def _close_silent(self) -> None:
         now = self._kernel.clock.monotonic()
         for record in list(self._waiting.values()):
-            deadline = record.deadlines.artim
+            deadline = record.tenure.deadlines.artim
             if deadline is not None and deadline > now:
                 break  # they stand in the order of their deadlines
             del self._waiting[record.id]
@@ -193,7 +187,7 @@ class Listener(SupervisedActor):
 
     def _arm_timer(self) -> None:
         if self._timer is None and self._waiting:
-            deadline = next(iter(self._waiting.values())).deadlines.artim
+            deadline = next(iter(self._waiting.values())).tenure.deadlines.artim
             if deadline is not None:
                 self._timer = self._kernel.timers.send_at(
                     deadline, self.actor_ref, DeadlineReached()

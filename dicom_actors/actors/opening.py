@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection_record import ConnectionRecord
     from dicom_actors.actors.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.in_flight import Outcome
+    from dicom_actors.actors.tenure import Tenure
     from dicom_actors.pdu import AssociateAc, AssociateRq
 
 __all__ = ["Opening", "cause_of"]
@@ -28,18 +29,16 @@ class Opening:
     """The beginning of the association on the connection of `record`.
 
     Args:
-        epoch: the incarnation's epoch.
+        tenure: the incarnation's.
         kernel: the endpoint's tables.
         record: the connection's record.
     """
 
-    def __init__(self, epoch: int, kernel: EndpointKernel, record: ConnectionRecord) -> None:
-        self._epoch = epoch
+    def __init__(self, tenure: Tenure, kernel: EndpointKernel, record: ConnectionRecord) -> None:
+        self._tenure = tenure
         self._kernel = kernel
         self._record = record
         self._acceptance: AssociateAc | None = None
-
-    # --- TLS ---------------------------------------------------------------------------------
 
     @property
     def wants_tls(self) -> bool:
@@ -55,9 +54,11 @@ class Opening:
         record, kernel = self._record, self._kernel
         if record.transport.is_secure:
             raise OSError("the handshake was interrupted")
-        record.deadlines.artim = None  # it starts when the transport is there (PS3.8 9.1.5)
-        record.deadlines.handshake = kernel.clock.monotonic() + kernel.config.handshake_timeout
-        record.start_tls(self._epoch, context)
+        self._tenure.deadlines.artim = None  # it starts when the transport is there (PS3.8 9.1.5)
+        self._tenure.deadlines.handshake = (
+            kernel.clock.monotonic() + kernel.config.handshake_timeout
+        )
+        record.start_tls(self._tenure.epoch, context)
 
     def go_on_with_tls(self) -> Literal["done", "read", "write"]:
         """Go on with the handshake; says what it waits for.
@@ -65,17 +66,15 @@ class Opening:
         Raises:
             OSError: it failed, or the connection is lost.
         """
-        waits_for = self._record.handshake(self._epoch)
+        waits_for = self._record.handshake(self._tenure.epoch)
         if waits_for == "done":
-            self._record.deadlines.handshake = None
+            self._tenure.deadlines.handshake = None
         return waits_for
-
-    # --- the request -------------------------------------------------------------------------
 
     def decide(self, rq: AssociateRq) -> AssociateAccept | AssociateReject | None:
         """Take an association request; returns None if the validator has to be asked."""
         record, kernel = self._record, self._kernel
-        record.association_rq = rq
+        self._tenure.association_rq = rq
         if kernel.faults is not None:
             kernel.faults.hit("association.request")
         if kernel.system.disowned > kernel.config.max_disowned_handlers:
@@ -90,7 +89,7 @@ class Opening:
 
     def conclude(self, outcome: Outcome) -> AssociateAccept | AssociateReject:
         """Say what the validator's outcome comes to."""
-        rq = self._record.association_rq
+        rq = self._tenure.association_rq
         if outcome.reject is not None or self._acceptance is None or rq is None:
             return AssociateReject(outcome.reject or Reject.ACSE_NO_REASON_TRANSIENT)
         return AssociateAccept(

@@ -76,11 +76,12 @@ class Receiver:
         self._path: str | None = None
         self._pending: list[bytes | memoryview] = []
         self._failure = ""
+        self._is_abandoned = False
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next fragment; it may be held as a view until `flush`."""
         self._length += len(data)
-        if self._failure:
+        if self._failure or self._is_abandoned:
             return
         if self._max_bytes is not None and self._length > self._max_bytes:
             self._fail(f"more than {self._max_bytes} bytes")
@@ -116,7 +117,8 @@ class Receiver:
         )
 
     def abandon(self) -> None:
-        """Drop everything, the spool file included."""
+        """Drop everything, the spool file included; whatever still comes, too."""
+        self._is_abandoned = True
         self._pending.clear()
         self._close()
         self._memory = bytearray()

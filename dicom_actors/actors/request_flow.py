@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dicom_actors import events
-from dicom_actors.actors.connection_record import Phase
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR, SERVICES
 from dicom_actors.actors.in_flight import Outcome, Request, Stage
 from dicom_actors.actors.receiver import Receiver
 from dicom_actors.actors.signals import Dispatch, EndHandler, StartHandler
+from dicom_actors.actors.tenure import Phase
 from dicom_actors.data.part10 import file_meta_header
 from dicom_actors.dimse import (
     Command,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection_record import ConnectionRecord
     from dicom_actors.actors.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.receiver import ReceivedObject
+    from dicom_actors.actors.tenure import Tenure
     from dicom_actors.pdu import Pdv
     from dicom_actors.supervision import Monitor
     from dicom_actors.upper_layer import Negotiated
@@ -67,16 +68,17 @@ class RequestFlow:
 
     Args:
         owner: the Association.
-        epoch: its epoch.
+        tenure: the Association's.
         kernel: the endpoint's tables.
         record: the connection's record.
     """
 
     def __init__(
-        self, owner: Owner, epoch: int, kernel: EndpointKernel, record: ConnectionRecord
+        self, owner: Owner, tenure: Tenure, kernel: EndpointKernel, record: ConnectionRecord
     ) -> None:
         self._owner = owner
-        self._epoch = epoch
+        self._tenure = tenure
+        self._epoch = tenure.epoch
         self._kernel = kernel
         self._record = record
         self._assembler = MessageAssembler(())
@@ -86,8 +88,6 @@ class RequestFlow:
         self._is_handler_wanted = False
         self._doomed = False
         self._next_progress = 0
-
-    # --- the beginning -----------------------------------------------------------------------
 
     def open(self, negotiated: Negotiated) -> None:
         """Take messages from now on."""
@@ -103,7 +103,7 @@ class RequestFlow:
         the crash. One that a live Handler has is waited for, one with an outcome is answered.
         """
         record = self._record
-        phase, record.phase = record.phase, Phase.WAITING
+        phase, self._tenure.phase = self._tenure.phase, Phase.WAITING
         self.open(negotiated)
         partial = record.partial
         self._doomed = partial is not None and partial.command is not None
@@ -131,8 +131,6 @@ class RequestFlow:
         """Whether no request waits for its answer."""
         return not self._record.requests
 
-    # --- receiving ---------------------------------------------------------------------------
-
     def receive(self, pdvs: Sequence[Pdv], consumed: int) -> None:
         """Take the values of one P-DATA-TF.
 
@@ -149,33 +147,33 @@ class RequestFlow:
             record.advance(self._epoch, consumed, 0, record.partial)
             return
         for index in range(min(record.pdvs_done, last + 1), last + 1):
-            record.phase = Phase.CORE
+            self._tenure.phase = Phase.CORE
             event = self._assembler.receive(pdvs[index])
-            record.phase = Phase.WAITING
+            self._tenure.phase = Phase.WAITING
             done, pdvs_done = (consumed, 0) if index == last else (0, index + 1)
             if type(event) is DataReceived:
                 self._receive_data(event, done, pdvs_done)
             elif type(event) is CommandReceived:
                 self._receive_command(event, done, pdvs_done)
             else:
-                if record.deadlines.message is None:
+                if self._tenure.deadlines.message is None:
                     self._expect_progress()
                 record.advance(self._epoch, done, pdvs_done, self._assembler.partial)
 
     def abandon(self) -> None:
         """Drop what is being received; nobody is left who would be answered."""
-        if self._record.receiver is not None:
-            self._record.receiver.abandon()
-            self._record.receiver = None
+        if self._tenure.receiver is not None:
+            self._tenure.receiver.abandon()
+            self._tenure.receiver = None
 
     def flush(self) -> None:
         """Let go of all views of received bytes."""
-        if self._record.receiver is not None:
-            self._record.receiver.flush()
+        if self._tenure.receiver is not None:
+            self._tenure.receiver.flush()
 
     def _receive_command(self, event: CommandReceived, consumed: int, pdvs_done: int) -> None:
         record, command = self._record, event.command
-        record.deadlines.message = None
+        self._tenure.deadlines.message = None
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.command")
         if command.is_response:
@@ -194,10 +192,10 @@ class RequestFlow:
     def _begin_data(self, context_id: int, command: Command) -> None:
         config = self._kernel.config
         self._doomed = False
-        self._record.received_length = 0
+        self._tenure.received_length = 0
         self._expect_progress()
         assert self._negotiated is not None
-        self._record.receiver = Receiver(
+        self._tenure.receiver = Receiver(
             file_meta_header(
                 command.sop_class_uid,
                 command.sop_instance_uid,
@@ -213,26 +211,26 @@ class RequestFlow:
         record = self._record
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.fragment")
-        record.received_length += len(event.data)
-        if record.receiver is not None:
-            record.receiver.write(event.data)
+        self._tenure.received_length += len(event.data)
+        if self._tenure.receiver is not None:
+            self._tenure.receiver.write(event.data)
         if not event.is_last:
-            if record.received_length >= self._next_progress:
+            if self._tenure.received_length >= self._next_progress:
                 self._expect_progress()
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
             return
-        partial, receiver = record.partial, record.receiver
+        partial, receiver = record.partial, self._tenure.receiver
         assert partial is not None
         assert partial.command is not None
         received = None if receiver is None else receiver.finish()
-        record.receiver = None
-        record.deadlines.message = None
+        self._tenure.receiver = None
+        self._tenure.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
 
     def _expect_progress(self) -> None:
         timeout = self._kernel.config.dimse_timeout
-        self._next_progress = self._record.received_length + _PROGRESS_BYTES
-        self._record.deadlines.message = (
+        self._next_progress = self._tenure.received_length + _PROGRESS_BYTES
+        self._tenure.deadlines.message = (
             None if timeout is None else self._kernel.clock.monotonic() + timeout
         )
 
@@ -240,8 +238,6 @@ class RequestFlow:
         for request in self._record.requests:
             if request.command is not None and request.command.message_id == command.message_id:
                 self._record.cancel(request.serial)
-
-    # --- complete requests -------------------------------------------------------------------
 
     def _complete(
         self,
@@ -308,12 +304,10 @@ class RequestFlow:
         record.advance(self._epoch, 0, 0, None, request)
         self.progress()
 
-    # --- dispatching and answering -----------------------------------------------------------
-
     def progress(self) -> None:
         """Answer what has an outcome and hand the next request over, in the order of arrival."""
         record = self._record
-        while record.requests and not record.is_ending:
+        while record.requests and not self._tenure.is_ending:
             first = record.requests[0]
             if first.stage is Stage.QUEUED:
                 self._dispatch(first)
@@ -328,24 +322,24 @@ class RequestFlow:
                 self._is_handler_wanted = True
                 cast(self._kernel.association_supervisor, StartHandler(record))
             return
-        record.phase = Phase.DISPATCH
+        self._tenure.phase = Phase.DISPATCH
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.dispatch")
         timeout = self._kernel.config.handler_timeout
-        record.deadlines.handler = (
+        self._tenure.deadlines.handler = (
             None if timeout is None else self._kernel.clock.monotonic() + timeout
         )
         record.dispatch(self._epoch, request.serial)
         cast(record.handler, Dispatch(request.serial))
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.dispatched")
-        record.phase = Phase.WAITING
+        self._tenure.phase = Phase.WAITING
 
     def _answer(self, request: Request) -> None:
         record, outcome = self._record, request.outcome
         assert outcome is not None
-        record.deadlines.handler = None
-        record.phase = Phase.REPLY
+        self._tenure.deadlines.handler = None
+        self._tenure.phase = Phase.REPLY
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.reply")
         if request.command is None:
@@ -365,9 +359,7 @@ class RequestFlow:
             if self._kernel.has_subscribers:
                 now = self._kernel.clock.monotonic()
                 self._kernel.publish(_completed_event(record.id, request, outcome, now))
-        record.phase = Phase.WAITING
-
-    # --- the Handler -------------------------------------------------------------------------
+        self._tenure.phase = Phase.WAITING
 
     def handler_ready(self) -> None:
         """The connection has a Handler now, or could not get one."""
@@ -389,7 +381,7 @@ class RequestFlow:
         record = self._record
         if record.handler is None or down.ref.actor_urn != record.handler.actor_urn:
             return
-        record.handler = None
+        record.forget_handler(self._epoch)
         self._watch = None
         if record.requests:
             first = record.requests[0]
@@ -407,11 +399,11 @@ class RequestFlow:
         first = record.requests[0]
         if not record.is_cancelled(first.serial):
             record.cancel(first.serial)
-            record.deadlines.handler = (
+            self._tenure.deadlines.handler = (
                 self._kernel.clock.monotonic() + self._kernel.config.handler_grace
             )
             return
-        record.deadlines.handler = None
+        self._tenure.deadlines.handler = None
         if self._kernel.association_supervisor is not None:
             cast(self._kernel.association_supervisor, EndHandler(record, is_hung=True))
         self._fail_first("the handler did not return in time")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicom_actors.actors.connection_record import ConnectionRecord
 
 __all__ = [
@@ -98,8 +100,10 @@ class ArmCrashPoint:
         point: one of `dicom_actors.testing.CRASH_POINTS`.
         times: how often; 0 disarms it.
         after: how often it is passed before.
+        action: what happens there instead of a crash.
     """
 
     point: str
     times: int
     after: int = 0
+    action: Callable[[], object] | None = None

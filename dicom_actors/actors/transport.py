@@ -45,8 +45,6 @@ class Transport:
         self.peer_certificate: dict[str, Any] | None = None
         self._output: deque[memoryview] = deque()
 
-    # --- TLS ---------------------------------------------------------------------------------
-
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Put TLS on the connection; `handshake` does the rest.
 
@@ -74,8 +72,6 @@ class Transport:
         self.peer_certificate = connection.getpeercert()
         self.is_handshaken = True
         return "done"
-
-    # --- bytes -------------------------------------------------------------------------------
 
     def receive_into(self, room: memoryview) -> int | None:
         """Read once.
@@ -143,8 +139,6 @@ class Transport:
         if self.is_secure or not _CAN_GATHER:
             return self.socket.send(b"".join(parts))
         return self.socket.sendmsg(parts)
-
-    # --- the end -----------------------------------------------------------------------------
 
     def stop_sending(self) -> None:
         """Say that nothing more will be sent, so that closing does not destroy what was."""

@@ -174,7 +174,9 @@ class ReadElement(DataElement):
         value = self._value
         if value is UNREAD:
             holder, tag = self._holder, self._tag
-            value = holder._values.get(tag, UNREAD)
+            value = UNREAD
+            if holder._index.get(tag) == self._offset:
+                value = holder._values.get(tag, UNREAD)
             if value is UNREAD:
                 value = holder.value_at(tag, self._offset)
             self._value = value

@@ -187,7 +187,10 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
         item = self._index.get(tag)
         if item is None:
             raise _absent(tag)
-        return self._value(tag)
+        if not isinstance(item, int):
+            return item.value
+        value = self._values[tag] = self._decode(tag, item)
+        return value
 
     if not TYPE_CHECKING:  # type checkers know the keywords
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.data.charset import DEFAULT, CharacterSet, TextKind
-from dicom_actors.data.data_element import UNREAD, DataElement, ReadElement
+from dicom_actors.data.data_element import DataElement, ReadElement
 from dicom_actors.data.decoder import read_items, scan_all
 from dicom_actors.data.dictionary import VR_TABLE
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
@@ -182,12 +182,10 @@ class ElementIndex:
         return value
 
     def value_at(self, tag: int, offset: int) -> Any:
-        """Return the value of the element at an offset, the one users share if it is in place."""
-        if self._index.get(tag) != offset:
-            return self._decode(tag, offset)
-        value = self._values.get(tag, UNREAD)
-        if value is UNREAD:
-            value = self._values[tag] = self._decode(tag, offset)
+        """Decode the value of the element at an offset, and keep it if it is still in place."""
+        value = self._decode(tag, offset)
+        if self._index.get(tag) == offset:
+            self._values[tag] = value
         return value
 
     def _decode_all(self) -> None:
@@ -217,19 +215,20 @@ class ElementIndex:
             _, _, code, length = layout.read_explicit(scope.buffer, offset)
             start = offset + 8
             decoder = layout.short_decoders.get(code)
-            if decoder is None:
-                # SQ, UN and VRs that do not exist are not among these.
-                decoder = layout.long_decoders.get(code)
-                if decoder is not None or code == layout.sequence:
-                    length = layout.read_length(scope.buffer, start)[0]
-                    start += 4
-            if length != UNDEFINED:
-                if decoder is not None:
-                    if not length:
-                        return None
+            if decoder is not None:
+                if length:
                     return decoder(scope.buffer, start, start + length, self, tag)
-                if code == layout.sequence:
-                    return self._decode_items(tag, start, start + length, layout)
+                return None
+            decoder = layout.long_decoders.get(code)
+            if decoder is not None or code == layout.sequence:
+                length = layout.read_length(scope.buffer, start)[0]
+                if length != UNDEFINED:
+                    start += 4
+                    if decoder is None:
+                        return self._decode_items(tag, start, start + length, layout)
+                    if length:
+                        return decoder(scope.buffer, start, start + length, self, tag)
+                    return None
         else:
             _, _, length = layout.read_implicit(scope.buffer, offset)
             decoder = layout.decoders.get(VR_TABLE[tag])

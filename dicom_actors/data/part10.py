@@ -211,19 +211,13 @@ def _read_meta_group(
         _warn(reading, buffer, "file meta information in implicit VR")
     scope = Scope(buffer, layout, reading)
     index, end = _scan_meta(scope, start)
-    made = ElementIndex(scope, 0, start, end, index)
-    made.__class__ = DataSet
-    meta: Any = made
-    length = meta.get(0x00020000)
-    if length is None:
+    meta: Any = ElementIndex(scope, 0, start, end, index)
+    meta.__class__ = DataSet
+    if 0x00020000 not in index:
         scope.warn("no group length in the file meta information", 0, offset=start)
-    elif length != end - start - 12:
-        scope.warn(
-            f"group length {length} of the file meta information, which has {end - start - 12}",
-            0,
-            offset=start,
-        )
-    uid = meta.get(_TRANSFER_SYNTAX)
+    elif meta._value(0x00020000) != end - start - 12:
+        scope.warn("wrong group length of the file meta information", 0, offset=start)
+    uid = meta._value(_TRANSFER_SYNTAX) if _TRANSFER_SYNTAX in index else None
     if isinstance(uid, str) and uid:
         return meta, end, TransferSyntax.of(uid)
     syntax = _guess_syntax(buffer, end) or IMPLICIT_VR_LITTLE_ENDIAN
@@ -234,19 +228,24 @@ def _read_meta_group(
 def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
     """Index the elements of group 0002; the data set after it may begin with any group."""
     buffer, layout = scope.buffer, scope.layout
+    read, read_implicit, short = layout.read_explicit, layout.read_implicit, layout.short
     index: dict[int, int] = {}
     pos, end = start, len(buffer)
     while pos + 8 <= end:
-        group, element, _ = layout.read_implicit(buffer, pos)
+        group, element, code, length = read(buffer, pos)
         if group != 2:
             break
-        tag = group << 16 | element
-        _, value, length = element_header(scope, 0, layout, tag, pos, end)
+        tag = 0x00020000 | element
+        index[tag] = pos
+        value = pos + 8
+        if not layout.is_explicit:
+            length = read_implicit(buffer, pos)[2]
+        elif code not in short:
+            _, value, length = element_header(scope, 0, layout, tag, pos, end)
         if length > end - value:
             raise scope.error(
                 f"expected a value of {length} bytes, {end - value} left", 0, offset=pos, tag=tag
             )
-        index[tag] = pos
         pos = value + length
     return dict(sorted(index.items())), pos
 

@@ -44,6 +44,9 @@ _WORDS: Final = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 class Holder(Protocol):
     """The data set that a value is in."""
 
+    _character_set: CharacterSet | None
+    """The same as `character_set` where that was asked for before, without a call."""
+
     @property
     def character_set(self) -> CharacterSet:
         """What its text is encoded in."""
@@ -185,7 +188,7 @@ def _character_decoder(
     strip: Callable[[str, str], str] = str.rstrip if keeps_leading else str.strip
 
     def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
-        characters = holder.character_set
+        characters = holder._character_set or holder.character_set  # noqa: SLF001 - see `Holder`
         text: str | None = None
         if characters.codec is not None:
             try:
@@ -254,7 +257,13 @@ def _number_string_decoder(
         except UnicodeDecodeError:
             text = _ascii(buffer, start, end, holder, tag)
         if "\\" not in text:
-            return one(text, holder, tag)
+            text = text.strip(PADDING)
+            try:
+                number = new(text)
+            except ValueError:
+                return one(text, holder, tag)
+            set_text(number, text)
+            return number
         parts = text.rstrip(PADDING).split("\\")
         try:
             if len(parts) > _KEEPS_TEXT:

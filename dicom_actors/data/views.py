@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, ValuesView
 from typing import TYPE_CHECKING, Any
 
+from dicom_actors.data.data_element import ReadElement
 from dicom_actors.data.dictionary import keyword_of
 from dicom_actors.data.tag import Tag
 
@@ -75,9 +76,15 @@ def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
             else:
                 stack.pop()
             continue
-        make = holder._element
+        layout, buffer = holder._scope.layout, holder._scope.buffer
+        read, names, is_explicit = layout.read_explicit, layout.names, layout.is_explicit
         for tag, item in rest:
-            element = make(tag, item) if type(item) is int else item
+            if type(item) is not int:
+                element: DataElement = item
+            elif is_explicit and (vr := names.get(read(buffer, item)[2], "UN")) != "UN":
+                element = ReadElement(holder, tag, vr, item)
+            else:
+                element = holder._element(tag, item)
             path = Path((*prefix, tag))
             yield path, element
             if element._vr == "SQ":

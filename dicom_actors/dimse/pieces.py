@@ -40,7 +40,7 @@ def fragment_pieces(
         yield from fragment(context_id, pieces[0], max_pdu_length, is_command=False)
         return
     limit = max_pdu_length - _PDV_OVERHEAD
-    left = sum(map(len, pieces))
+    left = length = sum(map(len, pieces))
     parts: list[memoryview] = []
     room = limit
     for piece in pieces:
@@ -53,7 +53,7 @@ def fragment_pieces(
             if not room:
                 yield Pdv(context_id, False, not left, _joined(parts))
                 parts, room = [], limit
-    if parts or room == limit == limit - left:
+    if parts or not length:
         yield Pdv(context_id, False, True, _joined(parts))
 
 

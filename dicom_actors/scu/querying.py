@@ -220,7 +220,8 @@ class _Instances(_Responses[DataSet]):
             yield data_set
             is_taken = True
         finally:
-            if not is_taken and session.channel.is_open:
+            if not is_taken and session.is_open:
+                session.cancel_running()  # first, so that no other instance is begun
                 session.respond(message, Status.PROCESSING_FAILURE, "the receiver gave up")
         session.respond(message, Status.SUCCESS)
 

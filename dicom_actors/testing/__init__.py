@@ -63,7 +63,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dicom_actors.actors.fault_points import CRASH_POINTS, InjectedCrash
     from dicom_actors.supervision import ManualClock
-    from dicom_actors.testing.crash_points import crash_at
+    from dicom_actors.testing.crash_points import crash_at, do_at
     from dicom_actors.testing.faulty_handler import Fault, FaultyHandler
     from dicom_actors.testing.faulty_link import Corrupt, Cut, Delay, LinkFault, Stall
     from dicom_actors.testing.faulty_proxy import FaultyProxy
@@ -85,6 +85,7 @@ __all__ = [
     "Stall",
     "assert_healthy",
     "crash_at",
+    "do_at",
 ]
 
 # Loaded when first used: pytest imports this package for its plugin in every run.
@@ -103,6 +104,7 @@ _HOMES = {
     "Stall": "dicom_actors.testing.faulty_link",
     "assert_healthy": "dicom_actors.testing.health",
     "crash_at": "dicom_actors.testing.crash_points",
+    "do_at": "dicom_actors.testing.crash_points",
 }
 
 

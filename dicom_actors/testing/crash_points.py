@@ -1,15 +1,18 @@
-"""Let the actors of a running endpoint crash at named places."""
+"""Let the actors of a running endpoint crash at named places, or do something else."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
 from dicom_actors.actors.signals import ArmCrashPoint
 
-__all__ = ["crash_at"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["crash_at", "do_at"]
 
 
 class _Armed(contextlib.AbstractContextManager["_Armed"]):
@@ -42,4 +45,20 @@ def crash_at(
         pykka.ActorDeadError: the endpoint is down.
     """
     endpoint.ask(ArmCrashPoint(point, times, after))
+    return _Armed(endpoint, point)
+
+
+def do_at(
+    endpoint: pykka.ActorRef[Any],
+    point: str,
+    action: Callable[[], object],
+    times: int = 1,
+    *,
+    after: int = 0,
+) -> contextlib.AbstractContextManager[object]:
+    """Call `action` in the thread of the actor that next comes to `point`: to hold it, say.
+
+    Args, errors and use as a context manager are those of `crash_at`.
+    """
+    endpoint.ask(ArmCrashPoint(point, times, after, action))
     return _Armed(endpoint, point)

@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 from data_inputs import ct
 from kit.scp import storescp
 
@@ -64,6 +65,12 @@ def measure(folder: Path, rounds: int, *options: str) -> dict[str, float]:
     return best
 
 
+def report(what: str, best: dict[str, float]) -> None:
+    figures = "  ".join(f"{key} {1000 * seconds:6.0f} ms" for key, seconds in best.items())
+    ratio = best["storescu"] / best["process"]
+    print(f"{what}: {figures}  storescu/process {ratio:.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
@@ -81,9 +88,13 @@ def main() -> None:
                 write_file(folder / f"{number:05}.dcm", data_set)
             for length in ("16384", "131072"):
                 best = measure(folder, arguments.rounds, "--max-pdu", length)
-                figures = "  ".join(f"{key} {1000 * seconds:6.0f} ms" for key, seconds in best.items())
+                figures = "  ".join(
+                    f"{key} {1000 * seconds:6.0f} ms" for key, seconds in best.items()
+                )
                 ratio = best["storescu"] / best["process"]
-                print(f"{count} x {name}, PDUs of {length}: {figures}  storescu/process {ratio:.2f}")
+                print(
+                    f"{count} x {name}, PDUs of {length}: {figures}  storescu/process {ratio:.2f}"
+                )
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def output(program, *arguments):
 
 def dumped(path):
     """What dcmdump says of a data set, without the patient ID, group lengths and sequence lengths."""
-    code, text = output("dcmdump", "-q", "+L", "-Un", "+P" if False else "-dc", path)
+    code, text = output("dcmdump", "-q", "+L", "-Un", path)
     lines = []
     for line in text.decode("latin-1").splitlines():
         content, _, _ = line.partition("#")
@@ -74,5 +74,6 @@ def test_dciodvfy_finds_no_more_errors(judge_file, edited):
         lines = text.decode("latin-1").splitlines()
         return sum(line.startswith("Error") for line in lines)
 
-    if "truncated" not in judge_file.name and "NoMeta" not in judge_file.name:
+    # In a directory, a patient ID at the top is an error itself.
+    if not any(part in str(judge_file) for part in ("truncated", "NoMeta", "DICOMDIR")):
         assert errors(edited) <= errors(judge_file)

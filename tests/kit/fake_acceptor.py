@@ -145,6 +145,11 @@ class FakeAcceptor:
     def close(self) -> None:
         self.is_closed = True
 
+    @property
+    def unsent(self) -> bytes:
+        """What it has said and nobody received."""
+        return self._to_send
+
     # --- the peer ----------------------------------------------------------------------------
 
     def say(self, *things: Any) -> None:
@@ -205,9 +210,7 @@ class FakeAcceptor:
 
     def connect(self, **settings: Any) -> Association:
         """Associate with it."""
-        return connect(
-            "fake", 104, clock=self.clock, open_transport=self._open, **settings
-        )
+        return connect("fake", 104, clock=self.clock, open_transport=self._open, **settings)
 
     def _open(self, _: Any) -> FakeAcceptor:
         self.associations += 1

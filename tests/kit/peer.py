@@ -56,8 +56,12 @@ class Peer:
     def associated(cls, port: int, called: str = "TEST", calling: str = "PEER") -> Self:
         """Connect and associate; fails unless that is accepted."""
         peer = cls(port)
-        answer = peer.associate(called, calling)
-        assert isinstance(answer, AssociateAc), answer
+        try:
+            answer = peer.associate(called, calling)
+            assert isinstance(answer, AssociateAc), answer
+        except BaseException:
+            peer.close()
+            raise
         return peer
 
     def __enter__(self) -> Self:

@@ -82,9 +82,7 @@ def dcmqrscp(folder: Path, *options: str, **destinations: int) -> Iterator[int]:
 @contextlib.contextmanager
 def pynetdicom_scp(entity: AE, handlers: list[tuple[Any, ...]], **options: Any) -> Iterator[int]:
     """A provider made with pynetdicom."""
-    server = entity.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=handlers, **options
-    )
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, **options)
     try:
         yield int(server.socket.getsockname()[1])
     finally:

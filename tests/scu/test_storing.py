@@ -51,8 +51,7 @@ def data_of(path) -> bytes:
 def proposed(rq) -> list[tuple[str, tuple[str, ...]]]:
     assert isinstance(rq, AssociateRq)
     return [
-        (context.abstract_syntax, context.transfer_syntaxes)
-        for context in rq.presentation_contexts
+        (context.abstract_syntax, context.transfer_syntaxes) for context in rq.presentation_contexts
     ]
 
 
@@ -141,7 +140,7 @@ def test_a_status_is_given_back_or_raised() -> None:
     with Full().connect() as assoc:
         result = assoc.store(image())
         assert (result.status, result.comment, result.is_stored) == (0xA700, "disk full", False)
-        with pytest.raises(DimseFailure, match="out of resources .disk full") as caught:
+        with pytest.raises(DimseFailure, match=r"out of resources \(disk full\)") as caught:
             assoc.store(image(), check=True)
         assert caught.value.status == 0xA700
 

@@ -1,4 +1,4 @@
-"""The inbox with sockets in it (P49's half that is not the Listener's)."""
+"""The inbox with sockets in it."""
 
 from __future__ import annotations
 
@@ -367,7 +367,7 @@ def test_an_actor_reads_its_socket_and_leaves_no_descriptor(system, pairs, how):
     down_of(down)
 
 
-def test_p49_a_restarted_actor_goes_on_with_the_same_socket(system, pairs):
+def test_a_restarted_actor_goes_on_with_the_same_socket(system, pairs):
     ours, peer = pairs()
     peer.settimeout(LIMIT)
     supervisor = Supervisor.start([ChildSpec("echo", (Echo, (ours,), {}))], system=system)

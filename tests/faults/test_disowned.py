@@ -1,0 +1,143 @@
+"""An Association that hangs is killed and replaced; what its old thread does later counts nothing.
+
+P56 and P57 on the real endpoint: the old thread is let go at every later step of the dialogue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kit.endpoints import LIMIT, Running, running
+from kit.gate import Gate
+from kit.peer import Peer, echo_pdus, store_pdus
+
+from dicom_actors import events
+from dicom_actors.pdu import PDataTf, ReleaseRp
+from dicom_actors.supervision import kill
+from dicom_actors.testing import CRASH_POINTS, do_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("nothing_left")]
+
+# Where an Association can be held once the association is open.
+POINTS = sorted(
+    {point for point in CRASH_POINTS if point.startswith("association.")}
+    - {"association.adopt", "association.core", "association.request", "association.release"}
+)
+REQUESTS = [echo_pdus(1), store_pdus(b"\0" * 300, 2, max_pdu_length=128), echo_pdus(3)]
+STEPS = len(REQUESTS) + 1  # the requests, and the release
+
+
+def statuses(peer: Peer, before_step: Callable[[int], object], first: int) -> list[Any]:
+    """Go through the dialogue from request `first` on; what the peer sees of it."""
+    seen: list[Any] = []
+    for step in range(first, len(REQUESTS)):
+        if step > first:
+            peer.send(*REQUESTS[step])
+        response = peer.response()
+        seen.append((response.message_id, response.status))
+        before_step(step + 1)
+    seen.append(peer.release())
+    return seen
+
+
+def disowned_settles(endpoint: Running) -> None:
+    """Wait until no disowned thread is left."""
+    for _ in range(10_000):
+        if endpoint.status().disowned_handlers == 0:
+            return
+    raise AssertionError("a disowned thread did not end")
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("held", range(len(REQUESTS)))
+def test_p56_an_old_thread_let_go_at_any_later_step_changes_nothing(point: str, held: int) -> None:
+    if (
+        point
+        in {
+            "association.fragment",
+            "association.dispatch",
+            "association.dispatched",
+            "association.outcome",
+        }
+        and held != 1
+    ):
+        return  # an echo does not pass it
+    with running({"cstore": lambda event: None}) as endpoint:
+        for release_at in range(held, STEPS + 1):
+            gate = Gate()
+            with Peer.associated(endpoint.port) as peer:
+                for step in range(held):
+                    peer.send(*REQUESTS[step])
+                    assert peer.status() == 0
+                do_at(endpoint.ref, point, gate)
+                peer.send(*REQUESTS[held])
+                gate.wait_until_entered()
+                (info,) = (a for a in endpoint.associations() if a.state == "open")
+                old = endpoint.child(f"association {info.id}").ref
+                assert kill(old)
+
+                def let_go(step: int, gate: Gate = gate, at: int = release_at) -> None:
+                    if step == at:
+                        gate.release()
+                        disowned_settles(endpoint)
+
+                let_go(held)
+                seen = statuses(peer, let_go, held)
+                gate.release()
+            *answers, release = seen
+            assert release == ReleaseRp()
+            wanted = [(number + 1, 0) for number in range(held, len(REQUESTS))]
+            changed = [got for got, want in zip(answers, wanted, strict=True) if got != want]
+            assert len(changed) <= 1, (release_at, seen)
+            assert all(status == 0x0110 for _, status in changed), (release_at, seen)
+            disowned_settles(endpoint)
+            (closed,) = endpoint.wait_for(events.AssociationClosed)
+            assert (closed.reason, closed.association.restarts) == ("released", 1)
+
+
+def test_p56_a_handler_that_hangs_costs_one_status_and_its_late_outcome_nothing() -> None:
+    gate = Gate()
+    hangs = [True]
+
+    def store(event: Any) -> int:
+        if hangs.pop() if hangs else False:
+            gate()
+            with pytest.raises(Exception, match="settled"):
+                event.save("nowhere")
+        return 0xB000
+
+    with running({"cstore": store}, handler_timeout=0.05, handler_grace=0.05) as endpoint:
+        with Peer.associated(endpoint.port) as peer:
+            peer.send(*store_pdus(b"", 1))
+            gate.wait_until_entered()
+            assert peer.status() == 0x0110
+            assert endpoint.status().disowned_handlers == 1
+            assert peer.store(b"", 2) == 0xB000
+            gate.release()
+            disowned_settles(endpoint)
+            assert peer.store(b"", 3) == 0xB000
+            peer.expect_released()
+
+
+def test_p56_too_many_hung_handlers_refuse_new_associations() -> None:
+    gate = Gate()
+    with running(
+        {"cstore": gate}, handler_timeout=0.02, handler_grace=0.0, max_disowned_handlers=1
+    ) as endpoint:
+        with Peer.associated(endpoint.port) as peer:
+            for number in (1, 2):
+                assert peer.store(b"", number) == 0x0110
+            with Peer(endpoint.port) as other:
+                answer = other.associate()
+                assert not isinstance(answer, PDataTf)
+                assert tuple(answer) == (2, 3, 2)  # type: ignore[arg-type]
+            assert peer.echo(3) == 0
+            gate.release()
+            disowned_settles(endpoint)
+            with Peer.associated(endpoint.port) as other:
+                assert other.echo() == 0
+    assert LIMIT

@@ -1,0 +1,470 @@
+"""C-FIND, C-GET and C-MOVE: matches, instances and progress, one by one; and leaving early."""
+
+from __future__ import annotations
+
+import pytest
+from kit.fake_acceptor import (
+    CLOSE,
+    EXPLICIT,
+    IMPLICIT,
+    FakeAcceptor,
+    message,
+    response,
+    store_request,
+)
+
+from dicom_actors.data import DataSet, write_file
+from dicom_actors.dimse import CommandElement, CommandField, Status, encode_command
+from dicom_actors.errors import (
+    AssociationTimeout,
+    DataError,
+    DecodeError,
+    DimseFailure,
+    TransportError,
+)
+from dicom_actors.pdu import AssociateRq
+from dicom_actors.scu import MODELS, MoveProgress
+from dicom_actors.scu.query_models import sop_class_for
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+STUDY = DataSet.from_keywords(QueryRetrieveLevel="STUDY", PatientName="DOE*")
+
+
+def match(number: int) -> bytes:
+    """An identifier as the fake acceptor sends it."""
+    return DataSet.from_keywords(PatientName=f"DOE^{number}").to_bytes(EXPLICIT)
+
+
+class Asked(FakeAcceptor):
+    """Answers a query or retrieval with what `answers` gives, and a C-CANCEL with FE00H."""
+
+    def __init__(self, answers, *, heeds_cancel: bool = True, **policy: object) -> None:
+        super().__init__(**policy)
+        self.answers = answers
+        self.heeds_cancel = heeds_cancel
+        self.request = None
+        self.store_statuses: list[int | None] = []
+        self.is_finished = False
+
+    def on_message(self, context_id, command, data):
+        if command.is_response:
+            self.store_statuses.append(command.status)
+        elif command.command_field == CommandField.C_CANCEL_RQ:
+            assert self.request is not None
+            assert command.message_id == self.request[1].message_id
+            if self.heeds_cancel and not self.is_finished:
+                yield response(*self.request, Status.CANCEL)
+        elif command.command_field == CommandField.C_ECHO_RQ:
+            yield response(context_id, command)
+        else:
+            self.request = (context_id, command)
+            yield from self.answers(context_id, command)
+
+    @property
+    def cancels(self) -> int:
+        return sum(
+            command.command_field == CommandField.C_CANCEL_RQ for _, command, _ in self.messages
+        )
+
+
+def pending(context_id, command, count: int = 3):
+    return [response(context_id, command, 0xFF00, data=match(n)) for n in range(1, count + 1)]
+
+
+def matching(status: int = 0, comment: str = "", count: int = 3):
+    def answers(context_id, command):
+        return [
+            *pending(context_id, command, count),
+            response(context_id, command, status, comment),
+        ]
+
+    return answers
+
+
+# --- C-FIND ----------------------------------------------------------------------------------
+
+
+def test_matches_come_one_by_one() -> None:
+    peer = Asked(matching())
+    with peer.connect() as assoc:
+        matches = assoc.find(STUDY)
+        assert matches.status is None
+        assert [str(found.PatientName) for found in matches] == ["DOE^1", "DOE^2", "DOE^3"]
+        assert matches.status == 0
+        assert matches.progress is None
+    ((_, command, data), *_) = peer.messages
+    assert command.sop_class_uid == "1.2.840.10008.5.1.4.1.2.2.1"
+    assert data == STUDY.to_bytes(EXPLICIT)
+    assert not peer.cancels
+
+
+def test_the_identifier_has_the_negotiated_transfer_syntax() -> None:
+    peer = FakeAcceptor(abstract_syntaxes=lambda _: (IMPLICIT,))
+    with peer.connect() as assoc:
+        assert list(assoc.find(STUDY)) == []
+    assert peer.messages[0][2] == STUDY.to_bytes(IMPLICIT)
+
+
+def test_a_failure_comes_after_the_matches() -> None:
+    with Asked(matching(0xA700, "too many")).connect() as assoc:
+        found = []
+        with pytest.raises(DimseFailure, match="too many") as caught:
+            found.extend(append_all(found, assoc.find(STUDY)))
+        assert len(found) == 3
+        assert caught.value.status == 0xA700
+        assoc.echo()
+
+
+def append_all(found, iterator):
+    for item in iterator:
+        found.append(item)
+    return ()
+
+
+@pytest.mark.parametrize("status", [0xB001, 0xFE00])
+def test_a_warning_or_a_cancellation_ends_the_matches(status: int) -> None:
+    with Asked(matching(status)).connect() as assoc:
+        matches = assoc.find(STUDY)
+        assert len(list(matches)) == 3
+        assert matches.status == status
+
+
+def test_leaving_the_loop_cancels() -> None:
+    peer = Asked(pending)
+    with peer.connect() as assoc:
+        for found in assoc.find(STUDY):
+            assert found.PatientName == "DOE^1"
+            break
+        assert peer.cancels == 1
+        assoc.echo()
+        assert next(assoc.find(STUDY)).PatientName == "DOE^1"
+        assert peer.cancels == 2
+        assoc.echo()
+
+
+def test_closing_what_was_never_asked_for_cancels_it() -> None:
+    peer = Asked(pending)
+    with peer.connect() as assoc:
+        assoc.find(STUDY).close()
+        assert peer.cancels == 1
+        assoc.find(STUDY)
+        assert peer.cancels == 2
+        assoc.echo()
+
+
+def test_the_end_of_the_block_cancels_what_runs() -> None:
+    peer = Asked(pending)
+    with peer.connect() as assoc:
+        matches = assoc.find(STUDY)
+        next(matches)
+    assert peer.cancels == 1
+    assert type(peer.pdus[-1]).__name__ == "ReleaseRq"
+    matches.close()
+
+
+def test_cancelled_matches_still_come() -> None:
+    peer = Asked(pending)
+    with peer.connect() as assoc:
+        matches = assoc.find(STUDY)
+        next(matches)
+        matches.cancel()
+        assoc.cancel()
+        assert len(list(matches)) == 2
+        assert matches.status == Status.CANCEL
+        assert peer.cancels == 1
+        matches.cancel()
+        assoc.cancel()
+        assert peer.cancels == 1
+
+
+def test_a_peer_that_does_not_heed_a_cancellation_is_aborted() -> None:
+    peer = Asked(pending, heeds_cancel=False)
+    assoc = peer.connect(timeout=4)
+    matches = assoc.find(STUDY)
+    next(matches)
+    with pytest.raises(AssociationTimeout, match="the cancellation of the C-FIND within 4 s"):
+        matches.close()
+    assert not assoc.is_open
+
+
+def test_a_peer_that_goes_on_after_a_cancellation_is_aborted() -> None:
+    class Stubborn(Asked):
+        def wait(self, seconds, *, for_writing):
+            if not for_writing and self.request is not None and not self._to_send:
+                self.clock.advance(1)
+                self.say(response(*self.request, 0xFF00, data=match(4)))
+            else:
+                super().wait(seconds, for_writing=for_writing)
+
+    peer = Stubborn(pending, heeds_cancel=False)
+    assoc = peer.connect(timeout=4)
+    with pytest.raises(AssociationTimeout, match="not given up within 4 s"):
+        assoc.find(STUDY).close()
+
+
+def test_an_interrupted_query_is_cancelled_by_what_comes_next() -> None:
+    class Interrupting(Asked):
+        def wait(self, seconds, *, for_writing):
+            if self.request is not None and not self._to_send and not self.interrupted:
+                self.interrupted = True
+                raise KeyboardInterrupt
+            super().wait(seconds, for_writing=for_writing)
+
+    peer = Interrupting(lambda *_: ())
+    peer.interrupted = False
+    with peer.connect() as assoc:
+        matches = assoc.find(STUDY)
+        with pytest.raises(KeyboardInterrupt):
+            next(matches)
+        assert not peer.cancels
+        assoc.echo()
+        assert peer.cancels == 1
+
+
+def test_a_lost_connection_ends_the_matches() -> None:
+    peer = Asked(lambda cid, rq: [*pending(cid, rq, 2), CLOSE])
+    assoc = peer.connect()
+    found = []
+    with pytest.raises(TransportError, match="closed the connection"):
+        append_all(found, assoc.find(STUDY))
+    assert len(found) == 2
+
+
+def test_a_match_that_cannot_be_read() -> None:
+    def broken(context_id, command):
+        peer.is_finished = True
+        answer = response(context_id, command, 0xFF00, data=b"\x10\x00\x10\x00PN\xff\x00x")
+        return [answer, response(context_id, command)]
+
+    peer = Asked(broken)
+    with peer.connect() as assoc:
+        with pytest.raises(DecodeError):
+            list(assoc.find(STUDY))
+        assoc.echo()
+
+
+def test_a_match_longer_than_allowed_ends_the_query() -> None:
+    def answers(context_id, command):
+        return [
+            response(context_id, command, 0xFF00, data=bytes(2000)),
+            *pending(context_id, command),
+        ]
+
+    with Asked(answers).connect(max_object_bytes=1000) as assoc:
+        with pytest.raises(DataError, match="more than 1000 bytes"):
+            list(assoc.find(STUDY))
+        assoc.echo()
+
+
+# --- models ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "operation", "keywords", "uid"),
+    [
+        (None, "C-FIND", {"QueryRetrieveLevel": "PATIENT"}, "1.2.840.10008.5.1.4.1.2.1.1"),
+        (None, "C-MOVE", {"QueryRetrieveLevel": "IMAGE"}, "1.2.840.10008.5.1.4.1.2.2.2"),
+        (None, "C-FIND", {"ScheduledProcedureStepSequence": []}, "1.2.840.10008.5.1.4.31"),
+        ("patient", "C-GET", {"QueryRetrieveLevel": "STUDY"}, "1.2.840.10008.5.1.4.1.2.1.3"),
+        ("composite_instance", "C-GET", {}, "1.2.840.10008.5.1.4.1.2.4.3"),
+        ("without_bulk_data", "C-GET", {}, "1.2.840.10008.5.1.4.1.2.5.3"),
+        ("ups_pull", "C-FIND", {}, "1.2.840.10008.5.1.4.34.6.3"),
+        ("repository", "C-FIND", {}, "1.2.840.10008.5.1.4.1.1.201.6"),
+        ("1.2.3", "C-FIND", {}, "1.2.3"),
+        ("HangingProtocolInformationModelFind", "C-FIND", {}, "1.2.840.10008.5.1.4.38.2"),
+    ],
+)
+def test_models_are_found(model, operation, keywords, uid) -> None:
+    assert sop_class_for(model, operation, DataSet.from_keywords(**keywords)) == uid
+
+
+def test_every_model_has_a_query_or_a_retrieval() -> None:
+    for model in MODELS:
+        found = []
+        for operation in ("C-FIND", "C-GET", "C-MOVE"):
+            try:
+                found.append(sop_class_for(model, operation, DataSet()))
+            except ValueError:
+                continue
+        assert found, model
+
+
+@pytest.mark.parametrize(
+    ("model", "operation", "words"),
+    [
+        (None, "C-FIND", "expected a model"),
+        ("nonsense", "C-FIND", "got 'nonsense'"),
+        ("worklist", "C-MOVE", "has no C-MOVE"),
+    ],
+)
+def test_models_that_there_are_not(model, operation, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        sop_class_for(model, operation, DataSet())
+
+
+# --- C-MOVE ----------------------------------------------------------------------------------
+
+
+def counted(context_id, command, status, counts, data=None):
+    values = {
+        CommandElement.COMMAND_FIELD: command.command_field | 0x8000,
+        CommandElement.MESSAGE_ID_BEING_RESPONDED_TO: command.message_id,
+        CommandElement.STATUS: status,
+        **{0x1020 + index: count for index, count in enumerate(counts) if count is not None},
+    }
+    return message(context_id, encode_command(values, has_data_set=data is not None), data)
+
+
+def test_a_move_tells_how_far_it_is() -> None:
+    def answers(context_id, command):
+        assert command.elements.MoveDestination == "DEST"
+        failed = DataSet.from_keywords(FailedSOPInstanceUIDList=["1.2", "1.3"])
+        return [
+            counted(context_id, command, 0xFF00, (2, 1, 0, 0)),
+            counted(context_id, command, 0xFF00, (1, 1, 1, 0)),
+            counted(context_id, command, 0xB000, (None, 1, 2, 0), failed.to_bytes(EXPLICIT)),
+        ]
+
+    with Asked(answers).connect() as assoc:
+        moves = assoc.move(STUDY, "DEST")
+        assert list(moves) == [
+            MoveProgress(2, 1, 0, 0, 0xFF00),
+            MoveProgress(1, 1, 1, 0, 0xFF00),
+            MoveProgress(None, 1, 2, 0, 0xB000, ("1.2", "1.3")),
+        ]
+        assert moves.status == 0xB000
+
+
+def test_a_move_that_fails_says_how_far_it_came() -> None:
+    def answers(context_id, command):
+        return [counted(context_id, command, 0xA702, (None, 3, 1, 0))]
+
+    with Asked(answers).connect() as assoc:
+        moves = assoc.move(STUDY, "DEST")
+        with pytest.raises(DimseFailure, match="3 completed, 0 with a warning, 1 failed"):
+            list(moves)
+        assert moves.progress == MoveProgress(None, 3, 1, 0, 0xA702)
+
+
+def test_a_move_is_cancelled_in_the_middle() -> None:
+    def answers(context_id, command):
+        return [counted(context_id, command, 0xFF00, (9, 1, 0, 0))]
+
+    peer = Asked(answers)
+    with peer.connect() as assoc:
+        moves = assoc.move(STUDY, "DEST")
+        next(moves)
+        assoc.cancel()
+        (last,) = moves
+        assert last.status == Status.CANCEL
+        assert peer.cancels == 1
+
+
+# --- C-GET -----------------------------------------------------------------------------------
+
+
+def instance(number: int) -> DataSet:
+    return DataSet.from_keywords(SOPClassUID=CT, SOPInstanceUID=f"1.2.{number}", Rows=number)
+
+
+class Getting(Asked):
+    """Sends instances one after the other, each when the one before was answered."""
+
+    def __init__(self, *instances: DataSet | bytes, **policy: object) -> None:
+        super().__init__(self.begin, **policy)
+        self.instances = list(instances)
+        self.context = 0
+
+    def on_associate(self, rq):
+        for context in rq.presentation_contexts:
+            if context.abstract_syntax == CT:
+                self.context = context.context_id
+        return super().on_associate(rq)
+
+    def begin(self, context_id, command):
+        return self.go_on()
+
+    def on_message(self, context_id, command, data):
+        if command.command_field == CommandField.C_CANCEL_RQ:
+            self.instances.clear()
+        yield from super().on_message(context_id, command, data)
+        if command.is_response and not self.cancels:
+            yield from self.go_on()
+
+    def go_on(self):
+        number = len(self.store_statuses) + 1
+        if not self.instances:
+            failed = sum(status != 0 for status in self.store_statuses)
+            counts = (None, number - 1 - failed, failed, 0)
+            yield counted(*self.request, 0xB000 if failed else 0, counts)
+            return
+        found = self.instances.pop(0)
+        data = found if isinstance(found, bytes) else found.to_bytes(EXPLICIT)
+        yield store_request(self.context, number, f"1.2.{number}", data)
+
+
+def test_instances_come_on_the_same_association(tmp_path) -> None:
+    peer = Getting(instance(1), instance(2), instance(3))
+    with peer.connect() as assoc:
+        instances = assoc.get(STUDY)
+        found = list(instances)
+        assert instances.progress == MoveProgress(None, 3, 0, 0, 0)
+    assert found == [instance(1), instance(2), instance(3)]
+    assert peer.store_statuses == [0, 0, 0]
+    assert found[0].file_meta.SourceApplicationEntityTitle == "ANY-SCP"
+    write_file(tmp_path / "x.dcm", found[0])
+    requests = [pdu for pdu in peer.pdus if isinstance(pdu, AssociateRq)]
+    roles = {role.sop_class_uid: role for role in requests[-1].user_information.roles}
+    assert (roles[CT].scu, roles[CT].scp) == (False, True)
+    assert len(requests[-1].presentation_contexts) <= 128
+
+
+def test_success_is_answered_when_the_next_one_is_asked_for() -> None:
+    peer = Getting(instance(1), instance(2))
+    with peer.connect() as assoc:
+        instances = assoc.get(STUDY, sop_classes=["CTImageStorage"])
+        next(instances)
+        assert peer.store_statuses == []
+        next(instances)
+        assert peer.store_statuses == [0]
+        assert list(instances) == []
+        assert peer.store_statuses == [0, 0]
+    assert peer.associations == 2
+
+
+def test_leaving_early_fails_the_last_instance_and_cancels() -> None:
+    peer = Getting(instance(1), instance(2), instance(3))
+    with peer.connect() as assoc:
+        for _ in assoc.get(STUDY):
+            break
+        assert peer.store_statuses == [Status.PROCESSING_FAILURE]
+        assert peer.cancels == 1
+        assoc.echo()
+
+
+def test_instances_that_cannot_be_kept_or_read_are_failures() -> None:
+    peer = Getting(bytes(2000), b"\x10\x00\x10\x00PN\xff\x00x", instance(3))
+    with peer.connect(max_object_bytes=1000) as assoc:
+        instances = assoc.get(STUDY)
+        assert list(instances) == [instance(3)]
+        assert instances.status == 0xB000
+    assert peer.store_statuses == [Status.OUT_OF_RESOURCES, Status.CANNOT_UNDERSTAND, 0]
+
+
+def test_long_instances_come_out_of_a_file(tmp_path) -> None:
+    long = instance(1)
+    long.PixelData = bytes(range(256)) * 400
+    peer = Getting(long, instance(2))
+    with peer.connect(spool_bytes=10_000, spool_directory=tmp_path) as assoc:
+        found = list(assoc.get(STUDY))
+    assert found == [long, instance(2)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_a_failure_of_that_instance(tmp_path) -> None:
+    long = instance(1)
+    long.PixelData = bytes(100_000)
+    peer = Getting(long, instance(2))
+    with peer.connect(spool_bytes=10_000, spool_directory=tmp_path / "missing") as assoc:
+        assert list(assoc.get(STUDY)) == [instance(2)]
+    assert peer.store_statuses == [Status.OUT_OF_RESOURCES, 0]
