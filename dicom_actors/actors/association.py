@@ -221,6 +221,10 @@ class Association(SupervisedActor):
         if self._tenure.deadlines.handshake is not None:
             self._go_on_with_tls()
             return
+        if ready.hangup and self._is_paused:
+            # Whoever is gone wants no answers to what he sent ahead.
+            self._end_of_stream(None)
+            return
         if ready.writable:
             self._send_more()
         if ready.readable or ready.hangup:
@@ -485,6 +489,8 @@ class Association(SupervisedActor):
     def _step_down(self) -> None:
         """Leave the connection to whoever has it now, or has closed it."""
         self._let_go()
+        if self._record.is_closed:
+            self._kernel.remove_connection(self._record)
         self.exit(ExitReason.NORMAL)
 
     def _let_go(self) -> None:

@@ -11,17 +11,19 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from dicom_actors import events
 from dicom_actors.actors.association import Association
 from dicom_actors.actors.handler import Handler
 from dicom_actors.actors.signals import EndHandler, HandlerReady, StartHandler
 from dicom_actors.pdu import Abort, encode_pdu
 from dicom_actors.supervision import (
+    ActorCrashed,
     ChildNotFound,
     ChildSpec,
     ChildStartError,
+    DisownedError,
     Down,
     DynamicSupervisor,
+    NoProcError,
     Restart,
     SupervisionError,
     cast,
@@ -47,12 +49,16 @@ def start_association(kernel: EndpointKernel, record: ConnectionRecord) -> bool:
     """Give a connection its Association, and wait until it owns it.
 
     Returns:
-        Whether it has one; if not, the connection is the caller's to close.
+        Whether that went well; if not, the connection is the caller's to close. Without an
+        AssociationSupervisor all is well, too: the next one is followed by a new Listener, which
+        takes care of connections that have no Association yet.
     """
     if kernel.association_supervisor is None:
-        return False
+        return True
     try:
         start_child(kernel.association_supervisor, _association_spec(kernel, record))
+    except (NoProcError, ActorCrashed, DisownedError):
+        return True
     except SupervisionError:
         _logger.exception("connection %d cannot start", record.id)
         return False
@@ -138,23 +144,17 @@ class AssociationSupervisor(DynamicSupervisor):
                 _logger.exception("connection %d gets no handler", record.id)
         if record.association is not None:
             cast(record.association, HandlerReady())
-        if record.is_closed:
+        if record.is_closed and record.handler is not None:
             # It ended between the first look and now, and so has asked for no end.
-            self._end_handler(EndHandler(record))
+            self._end_handler(EndHandler(record.handler))
 
     def _end_handler(self, message: EndHandler) -> None:
-        handler = message.record.handler
-        if handler is None:
-            return
-        message.record.handler = None
         if message.is_hung:
-            self._kernel.publish(
-                events.LimitReached("handler_timeout", f"association {message.record.id}")
-            )
-            kill(handler)
+            self._kernel.limit_reached("handler_timeout", "a handler was given up")
+            kill(message.handler)
             return
         try:
-            self.terminate_child(handler)
+            self.terminate_child(message.handler)
         except ChildNotFound:
             return  # it has ended by itself
 

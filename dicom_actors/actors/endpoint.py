@@ -23,6 +23,7 @@ from dicom_actors.actors.signals import (
     ArmCrashPoint,
     DrainDeadline,
     Drained,
+    DropConnection,
     GetKernel,
 )
 from dicom_actors.actors.tree import publish_report, tree_of
@@ -280,10 +281,10 @@ class Endpoint(Supervisor):
         record = self._kernel.connection(number)
         if record is None or record.is_ending:
             return False
-        if record.association is None:
-            self._kernel.remove_connection(record)
-        else:
+        if record.association is not None:
             cast(record.association, AbortNow())
+        elif self._kernel.listener is not None:
+            cast(self._kernel.listener, DropConnection(record))
         return True
 
     def _arm(self, message: ArmCrashPoint) -> None:

@@ -8,6 +8,8 @@ a child that crashed finds everything again.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections import deque
 from itertools import count
 from threading import Lock
@@ -21,7 +23,6 @@ from dicom_actors.actors.signals import Deliver, Drained, EndHandler, PlaceFree
 from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import Iterator
 
@@ -76,6 +77,7 @@ class EndpointKernel:
         self.restarts = 0
         self.requests = 0
         self._lock = Lock()
+        self._accepting = Lock()
         self._ids = count(1)
         self._records: dict[int, ConnectionRecord] = {}
         self._opened = 0
@@ -84,14 +86,36 @@ class EndpointKernel:
         self._subscribers: dict[str, tuple[ActorRef[Any], frozenset[type]]] = {}
         self._waiting_events: deque[Any] = deque(maxlen=_MAX_WAITING_EVENTS)
 
-    def add_connection(self, connection: socket.socket, peer: tuple[str, int]) -> ConnectionRecord:
-        """Make the record of an accepted connection; it owns the socket."""
-        with self._lock:
-            record = ConnectionRecord(
-                next(self._ids), connection, peer, self.clock.monotonic(), self.buffers
-            )
-            self._records[record.id] = record
-            self._opened += 1
+    def be_listener(self, listener: ActorRef[Any]) -> None:
+        """Let `listener`, and no other, accept from now on."""
+        with self._accepting:
+            self.listener = listener
+
+    def accept(self, listener: ActorRef[Any]) -> ConnectionRecord | None:
+        """Accept a connection for `listener` and make its record, which owns the socket.
+
+        Returns:
+            The record; None if `listener` was replaced: then the next one has taken over.
+
+        Raises:
+            OSError: as `socket.accept` does.
+        """
+        with self._accepting:
+            if self.listener is not listener or self.listening_socket is None:
+                return None
+            connection, address = self.listening_socket.accept()
+            connection.setblocking(False)
+            # Two small writes under Nagle's algorithm are a stall of 40 ms for every message.
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            now = self.clock.monotonic()
+            with self._lock:
+                record = ConnectionRecord(
+                    next(self._ids), connection, _peer_of(address), now, self.buffers
+                )
+                record.tenure.deadlines.artim = now + self.config.artim_timeout
+                self._records[record.id] = record
+                self._opened += 1
         return record
 
     def remove_connection(self, record: ConnectionRecord, epoch: int | None = None) -> None:
@@ -102,7 +126,8 @@ class EndpointKernel:
             epoch: of the incarnation that wants it, which does nothing if it was replaced; None:
                 for whoever does not depend on one.
         """
-        if not record.close(epoch):
+        record.close(epoch)
+        if not record.is_closed:
             return
         with self._lock:
             known = self._records.pop(record.id, None)
@@ -114,7 +139,7 @@ class EndpointKernel:
         if known is None:
             return
         if record.handler is not None and self.association_supervisor is not None:
-            cast(self.association_supervisor, EndHandler(record))
+            cast(self.association_supervisor, EndHandler(record.handler))
         if self._subscribers and record.is_handed_over:
             self.publish(
                 events.AssociationClosed(
@@ -205,3 +230,8 @@ class EndpointKernel:
     def limit_reached(self, name: str, detail: str) -> None:
         """Publish that a limit of the configuration was met."""
         self.publish(events.LimitReached(name, detail))
+
+
+def _peer_of(address: tuple[Any, ...]) -> tuple[str, int]:
+    # An IPv4 peer of a socket for both families shows as an IPv6 address.
+    return str(address[0]).removeprefix("::ffff:"), int(address[1])

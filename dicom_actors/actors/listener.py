@@ -8,14 +8,13 @@ Listener loses neither.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.association_supervisor import start_association
-from dicom_actors.actors.signals import DeadlineReached, PlaceFree
+from dicom_actors.actors.signals import DeadlineReached, DropConnection, PlaceFree
 from dicom_actors.supervision import IGNORE, SocketInbox, SocketReady, SupervisedActor
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Listener(SupervisedActor):
         kernel = self._kernel
         if kernel.listening_socket is None:
             return IGNORE
-        kernel.listener = self.actor_ref
+        kernel.be_listener(self.actor_ref)
         self._listening_socket = kernel.listening_socket
         self._sockets.register(self._listening_socket, token=_LISTENING)
         for record in kernel.connections:
@@ -106,6 +105,8 @@ class Listener(SupervisedActor):
         """Accept again when a place is free."""
         if isinstance(message, PlaceFree):
             self._listen_again()
+        elif isinstance(message, DropConnection):
+            self._drop(message.record)
         else:
             super().handle_cast(message)
 
@@ -119,7 +120,7 @@ class Listener(SupervisedActor):
             if kernel.faults is not None:
                 kernel.faults.hit("listener.accept")
             try:
-                connection, address = self._listening_socket.accept()
+                record = kernel.accept(self.actor_ref)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -129,12 +130,8 @@ class Listener(SupervisedActor):
                     self._pause(error)
                     return
                 raise
-            connection.setblocking(False)
-            # Two small writes under Nagle's algorithm are a stall of 40 ms for every message.
-            with contextlib.suppress(OSError):
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            record = kernel.add_connection(connection, _peer_of(address))
-            record.tenure.deadlines.artim = kernel.clock.monotonic() + kernel.config.artim_timeout
+            if record is None:
+                return
             self._wait_for_first_byte(record)
             self._arm_timer()
 
@@ -151,6 +148,12 @@ class Listener(SupervisedActor):
     def _wait_for_first_byte(self, record: ConnectionRecord) -> None:
         self._waiting[record.id] = record
         self._sockets.register(record.transport.socket, token=record.id)
+
+    def _drop(self, record: ConnectionRecord) -> None:
+        if self._waiting.pop(record.id, None) is None:
+            return  # it has said something meanwhile, or is gone
+        self._sockets.unregister(record.transport.socket)
+        self._kernel.remove_connection(record)
 
     def _first_byte(self, record_id: int) -> None:
         record = self._waiting.get(record_id)
@@ -181,9 +184,7 @@ class Listener(SupervisedActor):
             deadline = record.tenure.deadlines.artim
             if deadline is not None and deadline > now:
                 break  # they stand in the order of their deadlines
-            del self._waiting[record.id]
-            self._sockets.unregister(record.transport.socket)
-            self._kernel.remove_connection(record)
+            self._drop(record)
 
     def _arm_timer(self) -> None:
         if self._timer is None and self._waiting:
@@ -192,8 +193,3 @@ class Listener(SupervisedActor):
                 self._timer = self._kernel.timers.send_at(
                     deadline, self.actor_ref, DeadlineReached()
                 )
-
-
-def _peer_of(address: tuple[Any, ...]) -> tuple[str, int]:
-    # An IPv4 peer of a socket for both families shows as an IPv6 address.
-    return str(address[0]).removeprefix("::ffff:"), int(address[1])

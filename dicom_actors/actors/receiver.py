@@ -56,6 +56,9 @@ class Receiver:
         spool_bytes: up to this many bytes stay in memory.
         spool_directory: where the spool file is made; None: the system's directory.
         max_bytes: the most that is taken; None: no limit.
+
+    Attributes:
+        result: what `finish` has given; None before.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Receiver:
         self._pending: list[bytes | memoryview] = []
         self._failure = ""
         self._is_abandoned = False
+        self.result: ReceivedObject | None = None
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next fragment; it may be held as a view until `flush`."""
@@ -103,18 +107,22 @@ class Receiver:
         except OSError as error:
             self._fail(error.strerror or type(error).__name__)
         self._pending.clear()
+        if self._is_abandoned:
+            self.abandon()  # by another thread, which may not have seen the file
 
     def finish(self) -> ReceivedObject:
         """Take no more; say what has come."""
         self.flush()
         self._close()
         if self._failure:
-            return ReceivedObject(self._header, self._length, failure=self._failure)
-        if self._path is not None:
-            return ReceivedObject(self._header, self._length, path=self._path)
-        return ReceivedObject(
-            self._header, self._length, data=memoryview(self._memory).toreadonly()
-        )
+            result = ReceivedObject(self._header, self._length, failure=self._failure)
+        elif self._path is not None:
+            result = ReceivedObject(self._header, self._length, path=self._path)
+        else:
+            data = memoryview(self._memory).toreadonly()
+            result = ReceivedObject(self._header, self._length, data=data)
+        self.result = result
+        return result
 
     def abandon(self) -> None:
         """Drop everything, the spool file included; whatever still comes, too."""

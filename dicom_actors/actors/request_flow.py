@@ -107,7 +107,10 @@ class RequestFlow:
         self.open(negotiated)
         partial = record.partial
         self._doomed = partial is not None and partial.command is not None
-        self.abandon()
+        receiver = self._tenure.receiver
+        if receiver is not None and all(r.received is not receiver.result for r in record.requests):
+            self.abandon()
+        self._tenure.receiver = None
         alive = record.handler is not None
         if alive:
             self._watch_handler()
@@ -223,7 +226,6 @@ class RequestFlow:
         assert partial is not None
         assert partial.command is not None
         received = None if receiver is None else receiver.finish()
-        self._tenure.receiver = None
         self._tenure.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
 
@@ -260,10 +262,9 @@ class RequestFlow:
         )
         outcome = self._settled_already(request)
         if outcome is not None:
-            if received is not None:
-                received.discard()
             request = replace(request, stage=Stage.FINISHED, outcome=outcome)
         record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial, request)
+        self._tenure.receiver = None  # what it received is the request's from now on
         if self._kernel.has_subscribers:
             self._kernel.publish(_received_event(record.id, request))
         self.progress()
@@ -342,6 +343,9 @@ class RequestFlow:
         self._tenure.phase = Phase.REPLY
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.reply")
+        if request.received is not None:
+            # Nobody needs it any more: what was kept was renamed.
+            request.received.discard()
         if request.command is None:
             self._owner.answer_association(outcome, request.serial)
         else:
@@ -404,11 +408,10 @@ class RequestFlow:
             )
             return
         self._tenure.deadlines.handler = None
-        if self._kernel.association_supervisor is not None:
-            cast(self._kernel.association_supervisor, EndHandler(record, is_hung=True))
+        if record.handler is not None and self._kernel.association_supervisor is not None:
+            cast(self._kernel.association_supervisor, EndHandler(record.handler, is_hung=True))
+            record.forget_handler(self._epoch)
         self._fail_first("the handler did not return in time")
-        if first.received is not None:
-            first.received.discard()
         self.progress()
 
     def _fail_first(self, why: str) -> None:

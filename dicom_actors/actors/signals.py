@@ -6,12 +6,13 @@ What host applications say to an endpoint is in `dicom_actors.messages`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_actors.actors.connection_record import ConnectionRecord
+    from dicom_actors.supervision import SupervisedRef
 
 __all__ = [
     "AbortNow",
@@ -21,6 +22,7 @@ __all__ = [
     "Dispatch",
     "DrainDeadline",
     "Drained",
+    "DropConnection",
     "EndHandler",
     "GetKernel",
     "HandlerReady",
@@ -67,6 +69,13 @@ class PlaceFree:
 
 
 @dataclass(frozen=True, slots=True)
+class DropConnection:
+    """To the Listener: end a connection that has said nothing yet."""
+
+    record: ConnectionRecord
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatch:
     """To a Handler: run the handler of that request."""
 
@@ -82,13 +91,14 @@ class StartHandler:
 
 @dataclass(frozen=True, slots=True)
 class EndHandler:
-    """To the AssociationSupervisor: that connection's Handler is not needed any more.
+    """To the AssociationSupervisor: that Handler is not needed any more.
 
     Attributes:
+        handler: the Handler.
         is_hung: whether it is given up at once instead of being asked.
     """
 
-    record: ConnectionRecord
+    handler: SupervisedRef[Any]
     is_hung: bool = False
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.element_index import ElementIndex
 from dicom_actors.data.sequence import Sequence
+from dicom_actors.data.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from dicom_actors.data.data_set import DataSet
@@ -60,19 +61,12 @@ def restore(
     data: bytes, syntax: str | None, terms: tuple[str, ...], meta: DataSet | None
 ) -> DataSet:
     """Make a data set of what `reduce` took from it."""
-    from dicom_actors.data.reading import read_data_set  # noqa: PLC0415 - needs data sets
-    from dicom_actors.data.transfer_syntax import (  # noqa: PLC0415
-        EXPLICIT_VR_LITTLE_ENDIAN,
-    )
+    from dicom_actors.data.data_set import DataSet  # noqa: PLC0415 - which needs this module
 
-    made = read_data_set(data, syntax or EXPLICIT_VR_LITTLE_ENDIAN, keep_truncated=True)
+    uid = syntax or EXPLICIT_VR_LITTLE_ENDIAN
+    made = DataSet.from_bytes(data, uid, keep_truncated=True)
     if made.character_set.terms != terms:
         # An item, whose set was declared above it, or a set that was overridden.
-        made = read_data_set(
-            data,
-            syntax or EXPLICIT_VR_LITTLE_ENDIAN,
-            character_set=terms,
-            keep_truncated=True,
-        )
+        made = DataSet.from_bytes(data, uid, character_set=terms, keep_truncated=True)
     made._file_meta = meta
     return made

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UNREAD", "DataElement", "ReadElement"]
 
+_VRS = {vr.value: vr.value for vr in VR}
 UNREAD: Any = object()
 """In place of a value that was not decoded yet."""
 
@@ -54,10 +55,10 @@ class DataElement:
             ElementNotFoundError: the tag is a text that is no keyword.
         """
         self._tag = to_tag(tag)
-        try:
-            self._vr = VR[vr].value
-        except KeyError:
-            raise EncodeError(f"expected a VR, got {vr!r}", tag=self._tag) from None
+        found = _VRS.get(vr)
+        if found is None:
+            raise EncodeError(f"expected a VR, got {vr!r}", tag=self._tag)
+        self._vr = found
         self._value = coerce(self._vr, values, self._tag)
         self._holder = None
         self._offset = -1
@@ -173,11 +174,14 @@ class ReadElement(DataElement):
         """The value; see `DataElement.value`."""
         value = self._value
         if value is UNREAD:
-            holder, tag = self._holder, self._tag
-            value = UNREAD
-            if holder._index.get(tag) == self._offset:
+            holder, tag, offset = self._holder, self._tag, self._offset
+            # As long as the element is in place, its value is the one that users share.
+            is_in_place = holder._index.get(tag) == offset
+            if is_in_place:
                 value = holder._values.get(tag, UNREAD)
             if value is UNREAD:
-                value = holder.value_at(tag, self._offset)
+                value = holder._decode(tag, offset)
+                if is_in_place:
+                    holder._values[tag] = value
             self._value = value
         return value

@@ -18,13 +18,16 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
-from typing import TYPE_CHECKING, Any, Final, Self, overload
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from dicom_actors.data.copying import copied, copy_of, reduce
 from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.data_set_forms import DataSetForms
 from dicom_actors.data.dictionary import KEYWORD_TABLE, keyword_of, tag_of
-from dicom_actors.data.element_index import CHARACTER_SET, ElementIndex, dictionary_vr
+from dicom_actors.data.element_index import CHARACTER_SET, ElementIndex, absent, dictionary_vr
+from dicom_actors.data.encoder import encode_data_set
+from dicom_actors.data.reading import read_data_set
+from dicom_actors.data.redeclaration import keep_text
 from dicom_actors.data.scope import DEFAULT_LIMITS, NOTHING, Limits, ReadWarning
 from dicom_actors.data.tag import Key, Tag, to_tag
 from dicom_actors.data.views import Items, Path, Values, walk
@@ -32,6 +35,7 @@ from dicom_actors.errors import ElementNotFoundError
 
 if TYPE_CHECKING:
     from dicom_actors.data.checks import Departure
+    from dicom_actors.data.frames import Frames
     from dicom_actors.data.transfer_syntax import TransferSyntax
 
 __all__ = ["AbsentAttributeError", "DataSet", "Path"]
@@ -58,6 +62,13 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
 
     __slots__ = ()
 
+    def __new__(cls, elements: Any = ()) -> Self:  # noqa: ARG004 - for __init__
+        """Make an empty data set."""
+        made: Any = ElementIndex(NOTHING, 0, 0, 0, {})
+        made._replaced = set()
+        made.__class__ = cls
+        return made  # type: ignore[no-any-return]  # its class was changed
+
     def __init__(self, elements: Iterable[DataElement] | Mapping[Any, Any] = ()) -> None:
         """Make a data set of elements, or of a mapping from keys to values.
 
@@ -65,10 +76,6 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
             EncodeError: a value is none of its VR.
             ElementNotFoundError: a key is no keyword.
         """
-        made = ElementIndex(NOTHING, 0, 0, 0, {})
-        for name in ElementIndex.__slots__:
-            object.__setattr__(self, name, getattr(made, name))
-        object.__setattr__(self, "_replaced", set())
         if isinstance(elements, Mapping):
             self.update(elements)
         else:
@@ -101,7 +108,7 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
         limits: Limits = DEFAULT_LIMITS,
         character_set: str | Iterable[str] | None = None,
         keep_truncated: bool = False,
-    ) -> DataSet:
+    ) -> Self:
         """Index the bytes of a data set; values are decoded when they are asked for.
 
         Args:
@@ -121,15 +128,15 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
             DecodeError: the bytes are no data set, or go beyond a limit.
             UnsupportedTransferSyntaxError: no data set is encoded in that way.
         """
-        from dicom_actors.data.reading import read_data_set  # noqa: PLC0415 - needs this module
-
-        return read_data_set(
+        made: Any = read_data_set(
             data,
             transfer_syntax,
             limits=limits,
             character_set=character_set,
             keep_truncated=keep_truncated,
         )
+        made.__class__ = cls
+        return made  # type: ignore[no-any-return]  # its class was changed
 
     def to_bytes(self, transfer_syntax: str | TransferSyntax | None = None) -> bytes:
         """Encode the data set, without file meta.
@@ -146,8 +153,6 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
             UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
                 decompressed, or no data set is encoded in that way.
         """
-        from dicom_actors.data.encoder import encode_data_set  # noqa: PLC0415 - needs this module
-
         return b"".join(encode_data_set(self, transfer_syntax))
 
     @property
@@ -174,19 +179,22 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
     # --- reading ---------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
-        try:
-            tag = KEYWORD_TABLE[key]
-        except (KeyError, TypeError):
-            if isinstance(key, tuple) and _is_path(key):
-                holder, last = self._follow(key)
-                return holder[last]
+        if isinstance(key, str):
+            try:
+                tag = KEYWORD_TABLE[key]
+            except KeyError:
+                tag = to_tag(key)
+        elif isinstance(key, tuple) and _is_path(key):
+            holder, last = self._follow(key)
+            return holder[last]
+        else:
             tag = to_tag(key)
         value = self._values.get(tag, _MISSING)
         if value is not _MISSING:
             return value
         item = self._index.get(tag)
         if item is None:
-            raise _absent(tag)
+            raise absent(tag)
         if not isinstance(item, int):
             return item.value
         value = self._values[tag] = self._decode(tag, item)
@@ -238,7 +246,7 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
         tag = to_tag(key)
         item = self._index.get(tag)
         if item is None:
-            raise _absent(tag)
+            raise absent(tag)
         return item if not isinstance(item, int) else self._element(tag, item)
 
     def _follow(self, path: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -262,10 +270,6 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
                 ) from None
         return holder, path[-1]
 
-    @overload
-    def get(self, key: Key) -> Any: ...
-    @overload
-    def get(self, key: Key, default: Any) -> Any: ...
     def get(self, key: Key, default: Any = None) -> Any:
         """Return the value of an element, `default` if it is absent or the key unknown."""
         try:
@@ -286,7 +290,7 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
         return len(self._index)
 
     def __iter__(self) -> Iterator[Tag]:
-        return (_new_tag(Tag, tag) for tag in self._sorted_index())
+        return (_new_tag(Tag, tag) for tag in list(self._sorted_index()))
 
     def values(self) -> ValuesView[Any]:
         """Give all values in tag order; the whole data set is decoded at once."""
@@ -299,7 +303,7 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
     def elements(self) -> Iterator[DataElement]:
         """Give all elements in tag order, without those inside sequences."""
         element = self._element
-        for tag, item in self._sorted_index().items():
+        for tag, item in list(self._sorted_index().items()):
             yield element(tag, item) if type(item) is int else item  # type: ignore[misc]
 
     def walk(self) -> Iterator[tuple[Path, DataElement]]:
@@ -360,7 +364,7 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
                 return
             element = DataElement._of(tag, element.vr, copied(element.value))
         if tag == CHARACTER_SET:
-            self._keep_text()
+            keep_text(self)
         self._before_change(tag)
         if tag not in self._index:
             object.__setattr__(self, "_is_sorted", False)
@@ -379,9 +383,9 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
             return
         tag = to_tag(key)
         if tag not in self._index:
-            raise _absent(tag)
+            raise absent(tag)
         if tag == CHARACTER_SET:
-            self._keep_text()
+            keep_text(self)
         self._before_change(tag)
         del self._index[tag]
 
@@ -422,36 +426,33 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
         for keyword, value in values.items():
             self[keyword] = value
 
-    def _keep_text(self) -> None:
-        """Decode text before its character set changes, so that it is encoded in the new one."""
-        for tag, item in self._index.items():
-            if type(item) is not int:
-                continue
-            vr = self.vr_at(tag, item)
-            if vr == "SQ":
-                for part in self._value(tag):
-                    if CHARACTER_SET not in part._index:
-                        part._keep_text()
-            elif vr in _CHARACTER_VRS and not bytes(self.raw_at(tag, item)).isascii():
-                element = DataElement._of(tag, vr, self._value(tag))
-                self._before_change(tag)
-                self._index[tag] = element
-        object.__setattr__(self, "_character_set", None)
-
     # --- whole data sets -------------------------------------------------------------------
 
     def copy(self) -> DataSet:
         """Return a data set of its own: no list and no item is shared, only bytes are."""
-        return self.__deepcopy__({})
+        return copy_of(self, {})
 
-    def __copy__(self) -> DataSet:
-        return self.__deepcopy__({})
+    __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DataSet:
         return copy_of(self, memo)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reduce(self)
+
+    def frames(self) -> Frames:
+        """Return the frames of the pixel data, each taken out when it is asked for.
+
+        ``ds.frames()[7]`` is a view of the bytes of the eighth frame, or, where pixel data is
+        compressed, its codestream. Nothing else of the pixel data is read.
+
+        Raises:
+            ElementNotFoundError: there is no pixel data, or it is not said how large it is.
+            DecodeError: the pixel data is shorter than its frames, or nothing tells where they are.
+        """
+        from dicom_actors.data.frames import Frames  # noqa: PLC0415 - seldom needed
+
+        return Frames(self)
 
     def check(self) -> list[Departure]:
         """List where the data set departs from the rules of its VRs and of the dictionary.
@@ -488,17 +489,6 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
         return [*object.__dir__(self), *filter(None, keywords)]
 
 
-_CHARACTER_VRS: Final = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "PN"})
-
-
 def _is_path(key: tuple[Any, ...]) -> bool:
     """Whether a tuple leads into sequences; two plain ints are a group and an element."""
     return len(key) != 2 or type(key[0]) is not int
-
-
-def _absent(tag: int) -> ElementNotFoundError:
-    keyword = keyword_of(tag)
-    label = f"{keyword} " if keyword else ""
-    return ElementNotFoundError(
-        f"no {label}({tag >> 16:04X},{tag & 0xFFFF:04X}) in the data set", tag=tag, keyword=keyword
-    )

@@ -188,7 +188,7 @@ def _note_disorder(scope: Scope, number: int, tag: int, pos: int) -> bool:
 
 def _is_over(scope: Scope, number: int, tag: int, last: int, pos: int, end: int) -> bool:
     """Decide whether a tag that is not above the last one is an element at all."""
-    if tag == 0 and is_padding(scope.buffer, pos, end):
+    if tag == 0 and is_padding(scope, pos, end):
         return True
     if last < _PIXEL_DATA_GROUP:
         return False
@@ -205,7 +205,7 @@ def _beyond(scope: Scope, number: int, index: Index, pos: int, end: int) -> int 
     Returns:
         Where to go on; None if what follows is no part of the data set.
     """
-    if is_padding(scope.buffer, pos, end):
+    if is_padding(scope, pos, end):
         scope.warn(f"{end - pos} zero bytes after the last element", number, offset=pos)
         return None
     if end - pos >= 8:
@@ -390,7 +390,7 @@ def _not_an_item(scope: Scope, number: int, tag: int, pos: int, end: int) -> int
     if tag == ITEM_END:
         scope.warn("an item delimiter outside an item", number, offset=pos)
         return pos + 8
-    if tag == 0 and is_padding(scope.buffer, pos, end):
+    if tag == 0 and is_padding(scope, pos, end):
         scope.warn(f"{end - pos} zero bytes after the last item", number, offset=pos)
         return end
     raise scope.error(

@@ -14,24 +14,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_actors.data.charset import DEFAULT, CharacterSet, TextKind
+from dicom_actors.data.charset import DEFAULT, CharacterSet
 from dicom_actors.data.data_element import DataElement, ReadElement
 from dicom_actors.data.decoder import read_items, scan_all
-from dicom_actors.data.dictionary import VR_TABLE
+from dicom_actors.data.dictionary import VR_TABLE, keyword_of
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.layout import IMPLICIT, UNDEFINED, Layout
 from dicom_actors.data.scope import NOTHING, Scope
 from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.undefined_length import layout_of_items
 from dicom_actors.data.unusual import element_header
-from dicom_actors.errors import DecodeError
+from dicom_actors.errors import DecodeError, ElementNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dicom_actors.data.data_set import DataSet
 
-__all__ = ["ElementIndex", "Extent", "dictionary_vr", "read_index"]
+__all__ = ["ElementIndex", "Extent", "absent", "dictionary_vr", "read_index"]
 
 CHARACTER_SET = 0x00080005
 PIXEL_REPRESENTATION = 0x00280103
@@ -179,13 +179,6 @@ class ElementIndex:
         if type(item) is not int:
             return item.value  # type: ignore[union-attr]
         value = self._values[tag] = self._decode(tag, item)
-        return value
-
-    def value_at(self, tag: int, offset: int) -> Any:
-        """Decode the value of the element at an offset, and keep it if it is still in place."""
-        value = self._decode(tag, offset)
-        if self._index.get(tag) == offset:
-            self._values[tag] = value
         return value
 
     def _decode_all(self) -> None:
@@ -350,15 +343,17 @@ def _are_as_read(holders: Iterable[ElementIndex]) -> bool:
     return True
 
 
-def _part(vr: str, raw: bytes, characters: CharacterSet) -> Any:
-    """Decode what there is of a value that was cut short."""
-    if vr in {"OB", "OW", "UN"}:
-        return raw
-    return characters.decode(raw, TextKind.TEXT)[0]
-
-
 def _tag_of_pair(pair: tuple[int, Any]) -> int:
     return pair[0]
+
+
+def absent(tag: int) -> ElementNotFoundError:
+    """Make the error for an element that is not there."""
+    keyword = keyword_of(tag)
+    label = f"{keyword} " if keyword else ""
+    return ElementNotFoundError(
+        f"no {label}({tag >> 16:04X},{tag & 0xFFFF:04X}) in the data set", tag=tag, keyword=keyword
+    )
 
 
 def dictionary_vr(holder: ElementIndex, tag: int) -> str:
@@ -404,12 +399,12 @@ def read_index(scope: Scope, start: int, end: int) -> ElementIndex:
 
 
 def _keep_what_there_is(holder: ElementIndex, end: int) -> None:
-    """Take the part of the last value that a truncated input has, if a part makes sense."""
+    """Take the part of the last value that a truncated input has, if it is bytes such as pixels."""
     tag = max(holder._index, key=holder._index.__getitem__)  # type: ignore[arg-type]  # offsets
     extent = holder.extent_at(tag, holder._index[tag])  # type: ignore[arg-type]
     holder._before_change(tag)
     del holder._index[tag]
     vr = extent.vr or holder._known_vr(tag)
-    if vr in {"OB", "OW", "UN", "LT", "ST", "UT"} and extent.start < end:
+    if vr in {"OB", "OW", "UN"} and extent.start < end:
         raw = memoryview(holder._scope.buffer)[extent.start : end]
-        holder._index[tag] = DataElement._of(tag, vr, _part(vr, bytes(raw), holder.character_set))
+        holder._index[tag] = DataElement._of(tag, vr, bytes(raw))

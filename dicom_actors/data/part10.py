@@ -147,9 +147,10 @@ class _Options:
         reading = self.reading()
         meta, start, syntax = _read_meta(buffer, reading)
         reading.transfer_syntax = syntax
-        made = index_data_set(buffer, start, syntax, reading, stop=self.stop)
+        made: Any = index_data_set(buffer, start, syntax, reading, stop=self.stop)
         made._file_meta = meta
-        return made
+        made.__class__ = DataSet
+        return made  # type: ignore[no-any-return]  # its class was changed
 
     def read_front(self, front: bytes) -> DataSet | None:
         """Read a file of which only the front is there; None if that is not enough."""
@@ -159,14 +160,15 @@ class _Options:
             if syntax.is_deflated or not syntax.is_data_set_encoding or reading.warnings:
                 return None
             reading.transfer_syntax = syntax
-            made = index_data_set(front, start, syntax, reading, stop=self.stop)
+            made: Any = index_data_set(front, start, syntax, reading, stop=self.stop)
         except DecodeError:
             return None
         # Only a tag beyond the last wanted one, within the front, shows that all is there.
         if reading.warnings or made._end > len(front) - 12:
             return None
         made._file_meta = meta
-        return made
+        made.__class__ = DataSet
+        return made  # type: ignore[no-any-return]  # its class was changed
 
     def reading(self) -> Reading:
         return make_reading(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.charset import CharacterSet
-from dicom_actors.data.data_set import DataSet
 from dicom_actors.data.decoder import scan
 from dicom_actors.data.element_index import ElementIndex, read_index
 from dicom_actors.data.layout import ITEM, layout_of
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inflate", "make_reading", "read_data_set"]
 
-_RATIO_FROM: Final = 16 << 20
+_RATIO_FROM: Final = 64 << 20
 _STEP: Final = 1 << 20
 
 
@@ -57,7 +56,7 @@ def read_data_set(
     limits: Limits = DEFAULT_LIMITS,
     character_set: str | Iterable[str] | None = None,
     keep_truncated: bool = False,
-) -> DataSet:
+) -> ElementIndex:
     """Index the bytes of a data set; see `DataSet.from_bytes`."""
     syntax = TransferSyntax.of(transfer_syntax)
     reading = make_reading(syntax, limits, character_set, keep_truncated=keep_truncated)
@@ -81,8 +80,10 @@ def index_data_set(
     reading: Reading,
     *,
     stop: int | None = None,
-) -> DataSet:
+) -> ElementIndex:
     """Index the data set that goes from an offset to the end of its bytes.
+
+    The index becomes a data set by a change of its class.
 
     Args:
         buffer: the bytes.
@@ -103,15 +104,12 @@ def index_data_set(
     scope = Scope(buffer, layout_of(syntax), reading)
     scope.layout = actual_layout(scope, start, end)
     if stop is None:
-        made = read_index(scope, start, end)
-    else:
-        index: dict[int, int] = {}
-        pos = scan(scope, 0, index, start, end, min(stop, ITEM))
-        if pos > end:
-            index.popitem()
-        made = ElementIndex(scope, 0, start, min(pos, end), index)
-    made.__class__ = DataSet
-    return made  # type: ignore[return-value]  # its class is the data set's now
+        return read_index(scope, start, end)
+    index: dict[int, int] = {}
+    pos = scan(scope, 0, index, start, end, min(stop, ITEM))
+    if pos > end:
+        index.popitem()
+    return ElementIndex(scope, 0, start, min(pos, end), index)
 
 
 def _inflated(

@@ -35,7 +35,7 @@ class Limits:
         max_depth: how deep sequences may be nested.
         max_elements: how many elements may be looked at, those in sequences counted.
         max_inflated_bytes: how long a deflated data set may become.
-        max_inflation: how many times longer than its stream; asked from 16 MiB on.
+        max_inflation: how many times longer than its stream; asked from 64 MiB on.
     """
 
     __slots__ = ("max_depth", "max_elements", "max_inflated_bytes", "max_inflation")
@@ -102,6 +102,7 @@ class Reading:
         deflated: what the input was before it was inflated; None if it was not announced so.
         ends: for each undefined length found on the way, by the offset where its content
             starts: where the content ends, and where the next thing starts.
+        nonzero_at: a place where something else than zero stands, as far as that was asked.
         irregular: headers that needed guessing, by offset: VR (empty if the dictionary has to
             say), start of the value, length.
     """
@@ -113,6 +114,7 @@ class Reading:
         "irregular",
         "keeps_truncated",
         "limits",
+        "nonzero_at",
         "seen_elements",
         "transfer_syntax",
         "warnings",
@@ -134,6 +136,7 @@ class Reading:
         self.deflated: bytes | None = None
         self.ends: dict[int, tuple[int, int]] = {}
         self.irregular: dict[int, tuple[str, int, int]] = {}
+        self.nonzero_at = -1
         self.seen_elements = 0
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["actual_layout", "element_header", "is_padding"]
 
+_STEP: Final = 1 << 16
 _LETTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -111,12 +112,22 @@ def _element_may_follow(layout: Layout, buffer: Bytes, tag: int, pos: int, end: 
     return bool(code in layout.short or code in layout.long or following >= 0xFFFEE000)
 
 
-def is_padding(buffer: Bytes, pos: int, end: int) -> bool:
-    """Whether nothing but zeros follows."""
-    step = 1 << 16
-    return not any(
-        bytes(buffer[at : min(at + step, end)]).strip(b"\0") for at in range(pos, end, step)
-    )
+def is_padding(scope: Scope, pos: int, end: int) -> bool:
+    """Whether nothing but zeros follows.
+
+    Where that was not so is remembered, so that asking again and again costs nothing.
+    """
+    reading = scope.reading
+    if pos <= reading.nonzero_at < end:
+        return False
+    buffer = scope.buffer
+    for at in range(pos, end, _STEP):
+        rest = bytes(buffer[at : min(at + _STEP, end)])
+        after_zeros = rest.lstrip(b"\0")
+        if after_zeros:
+            reading.nonzero_at = at + len(rest) - len(after_zeros)
+            return False
+    return True
 
 
 def actual_layout(scope: Scope, start: int, end: int) -> Layout:

@@ -12,6 +12,8 @@ Python, whatever the data set is.
 Standard: PS3.5 6.2 (VRs), 6.4 (several values), 7.3 (byte order).
 """
 
+# ruff: noqa: ARG001, ARG005 - all decoders have one signature, and so have all encoders
+
 from __future__ import annotations
 
 from array import array
@@ -119,14 +121,14 @@ def _encode_tags(values: Sequence[Any], order: str) -> bytes:
 # --- bytes ---------------------------------------------------------------------------------
 
 
-def _decode_bytes(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:  # noqa: ARG001 - as every decoder
+def _decode_bytes(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
     if end - start <= _COPIED_BYTES:
         return bytes(buffer[start:end])
     return memoryview(buffer)[start:end].toreadonly()
 
 
 def _word_decoder(vr: str) -> Any:
-    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:  # noqa: ARG001 - as every decoder
+    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
         return swap(vr, buffer[start:end])
 
     return decode
@@ -346,6 +348,42 @@ DECODERS: Final[dict[str, dict[str, Any]]] = {"<": _decoders("<"), ">": _decoder
 """By byte order and VR: the decoder of values that are not empty. SQ has none."""
 
 
+def _character_encoder(kind: TextKind) -> Any:
+    def encode(values: Sequence[Any], order: str, characters: CharacterSet) -> bytes:
+        try:
+            text = values[0] if len(values) == 1 else "\\".join(values)
+            return characters.encode(text, kind)
+        except (TypeError, AttributeError) as error:
+            raise EncodeError(f"expected text, got {values!r}") from error
+
+    return encode
+
+
+def _no_encoder(vr: str) -> Any:
+    def encode(values: Sequence[Any], order: str, characters: CharacterSet) -> bytes:
+        raise EncodeError(f"expected bytes for {vr}, got {values[0]!r}")
+
+    return encode
+
+
+_ENCODERS: Final[dict[str, Any]] = {
+    **{vr: _no_encoder(vr) for vr in ("OB", "UN", *_WORDS)},
+    **{vr: _character_encoder(kind) for vr, (kind, *_) in _KINDS.items()},
+    **{
+        vr: lambda values, order, characters, vr=vr: _encode_numbers(values, vr, order)
+        for vr in _NUMBERS
+    },
+    **dict.fromkeys(
+        ("AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR"),
+        lambda values, order, characters: _encode_text(values),
+    ),
+    "DS": lambda values, order, characters: _encode_number_strings(values, "DS"),
+    "IS": lambda values, order, characters: _encode_number_strings(values, "IS"),
+    "AT": lambda values, order, characters: _encode_tags(values, order),
+}
+_NUL_PADDED: Final = frozenset({"UI", "OB", "UN", *_WORDS})
+
+
 def encode_values(
     vr: str, values: Sequence[Any], order: str, character_set: CharacterSet
 ) -> bytes | memoryview:
@@ -370,22 +408,8 @@ def encode_values(
             raw = swap(vr, first)  # type: ignore[arg-type]
         else:
             raw = first if isinstance(first, bytes | memoryview) else bytes(first)
-    elif vr in _KINDS:
-        kind = _KINDS[vr][0]
-        try:
-            raw = character_set.encode("\\".join(values), kind)
-        except TypeError as error:
-            raise EncodeError(f"expected text, got {values!r}") from error
-    elif vr in _NUMBERS:
-        return _encode_numbers(values, vr, order)
-    elif vr in {"DS", "IS"}:
-        raw = _encode_number_strings(values, vr)
-    elif vr == "AT":
-        return _encode_tags(values, order)
-    elif vr in {"AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR"}:
-        raw = _encode_text(values)
     else:
-        raise EncodeError(f"expected bytes for {vr}, got {first!r}")
+        raw = _ENCODERS[vr](values, order, character_set)
     if len(raw) & 1:
-        raw = bytes(raw) + (b"\0" if vr in {"UI", "OB", "UN"} or vr in _WORDS else b" ")
+        raw = bytes(raw) + (b"\0" if vr in _NUL_PADDED else b" ")
     return raw

@@ -62,16 +62,19 @@ class Items(ItemsView[Any, Any]):
 
 
 def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
-    """Give all elements with their paths; see `DataSet.walk`."""
+    """Give all elements with their paths; see `DataSet.walk`.
+
+    The data sets may be changed on the way; what is put in does not come.
+    """
     # What is left to visit at each depth: tags and elements of a data set, or, where the
     # data set is None, numbers and items of a sequence.
     stack: list[tuple[tuple[Any, ...], DataSet | None, Iterator[tuple[int, Any]]]]
-    stack = [((), data_set, iter(data_set._sorted_index().items()))]
+    stack = [((), data_set, _pairs(data_set))]
     while stack:
         prefix, holder, rest = stack[-1]
         if holder is None:
             for number, item in rest:
-                stack.append(((*prefix, number), item, iter(item._sorted_index().items())))
+                stack.append(((*prefix, number), item, _pairs(item)))
                 break
             else:
                 stack.pop()
@@ -92,3 +95,7 @@ def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
                 break
         else:
             stack.pop()
+
+
+def _pairs(holder: DataSet) -> Iterator[tuple[int, Any]]:
+    return iter(list(holder._sorted_index().items()))

@@ -33,7 +33,8 @@ def fragment(
         The fragments in order; the last one says that it is the last. No data gives one empty
         fragment.
     """
-    limit = max((max_pdu_length or _LENGTH_WITHOUT_LIMIT) - _PDV_OVERHEAD, 1)
+    # Fragments have an even length (PS3.8 E.1), the last one of an odd message apart.
+    limit = max((max_pdu_length or _LENGTH_WITHOUT_LIMIT) - _PDV_OVERHEAD & ~1, 2)
     view = memoryview(data)
     length = len(view)
     for start in range(0, length or 1, limit):

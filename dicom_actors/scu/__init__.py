@@ -11,13 +11,14 @@ from dicom_actors.scu.normalized import NormalizedResult
 from dicom_actors.scu.query_models import MODELS
 from dicom_actors.scu.querying import MoveProgress, Operation
 from dicom_actors.scu.session import EventReport
-from dicom_actors.scu.storing import StoreResult, contexts_for
+from dicom_actors.scu.storing import MoveOriginator, StoreResult, contexts_for
 
 __all__ = [
     "MODELS",
     "UNCOMPRESSED",
     "Association",
     "EventReport",
+    "MoveOriginator",
     "MoveProgress",
     "NormalizedResult",
     "Operation",

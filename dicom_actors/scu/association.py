@@ -17,7 +17,6 @@ from dicom_actors.scu.contexts import (
     uid_for,
 )
 from dicom_actors.scu.normalized import NormalizedServices
-from dicom_actors.scu.parallel import CHUNK_LENGTH, store_parallel
 from dicom_actors.scu.query_models import sop_class_for
 from dicom_actors.scu.querying import (
     MoveProgress,
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.contexts import ContextLike
     from dicom_actors.scu.outgoing import Storable
     from dicom_actors.scu.settings import Clock
+    from dicom_actors.scu.storing import MoveOriginator
     from dicom_actors.scu.transport import Transport
     from dicom_actors.tls import TlsConfig
     from dicom_actors.upper_layer import Negotiated
@@ -144,7 +144,11 @@ class Association(NormalizedServices):
         return result
 
     def store_many(
-        self, items: Storable | Iterable[Storable], *, parallel: int = 1
+        self,
+        items: Storable | Iterable[Storable],
+        *,
+        parallel: int = 1,
+        originator: MoveOriginator | None = None,
     ) -> Iterator[StoreResult]:
         """Send many objects, as many at a time as the negotiated window allows.
 
@@ -152,6 +156,7 @@ class Association(NormalizedServices):
             items: data sets, and DICOM files as paths or as bytes. A folder is all files in it
                 and below. Files are looked into some ahead, to propose what they need.
             parallel: how many associations to send on; the results then come in any order.
+            originator: the C-MOVE that this is done for, if any.
 
         Yields:
             A result for each object, stored or not; in the order of the objects, where the window
@@ -163,12 +168,16 @@ class Association(NormalizedServices):
         """
         if parallel < 1:
             raise ValueError(f"parallel: expected 1 or more, got {parallel}")
-        self._session.begin()
         if parallel == 1:
-            return store_all(self._session, plan(items))
+            return store_all(self._session, plan(items), originator)
+        from dicom_actors.scu.parallel import (  # noqa: PLC0415 - loads threads and queues
+            CHUNK_LENGTH,
+            store_parallel,
+        )
+
         window = self._session.settings.async_window
         chunks = plan(items, max(CHUNK_LENGTH, 4 * window))
-        return store_parallel(self._session, chunks, parallel)
+        return store_parallel(self._session, chunks, originator, parallel)
 
     def find(self, identifier: DataSet, *, model: str | None = None) -> Operation[DataSet]:
         """Ask for what matches (C-FIND, PS3.4 C.4.1, K.4.1 and others).
@@ -274,6 +283,13 @@ class Association(NormalizedServices):
     def abort(self) -> None:
         """End the association at once; does nothing if it is over."""
         self._session.abort()
+
+    def interrupt(self) -> None:
+        """Make a method that waits for the peer, in another thread, find the connection lost.
+
+        The one method that may be called from any thread.
+        """
+        self._session.interrupt()
 
     def _cover(
         self,

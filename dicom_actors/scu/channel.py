@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.dimse import CommandReceived, DataReceived, MessageAssembler, fragment
@@ -26,6 +25,7 @@ from dicom_actors.errors import (
 )
 from dicom_actors.pdu import describe_abort, describe_reject
 from dicom_actors.scu.incoming import IncomingData
+from dicom_actors.scu.wire import Wire
 from dicom_actors.upper_layer import (
     Aborted,
     AbortRequest,
@@ -61,9 +61,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel", "Message"]
 
-_READ_LENGTH: Final = 256 * 1024
 _MAX_QUEUED_BUFFERS: Final = 2048
-_BUFFERS_OF_A_CALL: Final = 256
 _MAX_UNREAD_MESSAGES: Final = 65_536
 """Messages that a peer may have sent before the first of them is wanted."""
 
@@ -102,11 +100,8 @@ class Channel:
             Role.REQUESTOR, UpperLayerLimits(max_pdu_length=settings.max_pdu_length)
         )
         self._open_transport = open_transport
-        self._transport: Transport | None = None
-        self._input = memoryview(bytearray(settings.max_pdu_length + _READ_LENGTH))
-        self._start = self._end = 0
+        self._wire: Wire | None = None
         self._pdus = 0
-        self._output: deque[bytes | memoryview] = deque()
         self._assembler = MessageAssembler(())
         self._incoming: IncomingData | None = None
         self._messages: deque[Message] = deque()
@@ -140,26 +135,27 @@ class Channel:
         try:
             self._perform(self._machine.connected())
             self._flush()
-            self._pump(lambda: self._acceptance is not None, "the association request")
+            self._pump(
+                lambda: self._acceptance is not None,
+                "the association request",
+                self._settings.timeout,
+            )
         except BaseException:
             self.abort()
             raise
         assert self._acceptance is not None
-        self._assembler = MessageAssembler(
-            frozenset(context.context_id for context in self.terms.contexts)
-        )
         return self._acceptance
 
     def release(self) -> None:
         """Release the association; what still comes is dropped."""
-        self._check_open()
+        self.check_open()
         self._perform(self._machine.request(ReleaseRequest()))
         self._flush()
-        self._pump(lambda: self._is_released, "the release request")
+        self._pump(lambda: self._is_released, "the release request", self._settings.timeout)
 
     def abort(self) -> None:
         """End the association at once; does nothing if it is over."""
-        if self._transport is None:
+        if self._wire is None:
             return
         with contextlib.suppress(LocalProtocolError):
             self._perform(self._machine.request(AbortRequest()))
@@ -169,9 +165,9 @@ class Channel:
     def interrupt(self) -> None:
         """End the connection, from any thread, for whoever waits for it."""
         self._is_interrupted = True
-        transport = self._transport
-        if transport is not None:
-            transport.interrupt()
+        wire = self._wire
+        if wire is not None:
+            wire.transport.interrupt()
 
     def fail(self, error: RemoteProtocolError) -> AssociationError:
         """Abort for a fault of the peer's; returns what to raise."""
@@ -195,25 +191,26 @@ class Channel:
         Raises:
             AssociationError: the association is over.
         """
-        self._check_open()
+        self.check_open()
         limit = self.terms.peer_max_pdu_length
         self._send_values(fragment(context_id, command, limit, is_command=True))
         if pieces is not None:
             self._send_values(fragment_pieces(context_id, pieces, limit))
         self._flush()
 
-    def receive(self, what: str) -> Message:
+    def receive(self, what: str, seconds: float) -> Message:
         """Receive the next message.
 
         Args:
             what: what it is to answer, for the error message.
+            seconds: how long it may take to come, or the next part of it.
 
         Raises:
             AssociationError: it did not come.
         """
         if not self._messages:
-            self._check_open()
-            self._pump(lambda: bool(self._messages), what, self._settings.response_timeout)
+            self.check_open()
+            self._pump(lambda: bool(self._messages), what, seconds)
         return self._messages.popleft()
 
     def poll(self, seconds: float) -> Message | None:
@@ -223,26 +220,25 @@ class Channel:
             AssociationError: the association is over.
         """
         if not self._messages:
-            self._check_open()
+            self.check_open()
             deadline = self._clock.monotonic() + seconds
             while not self._messages and self._wait(deadline, for_writing=False):
-                self._check_open()
+                self.check_open()
         return self._messages.popleft() if self._messages else None
 
     def _send_values(self, pdvs: Iterable[Pdv]) -> None:
-        request, output = self._machine.request, self._output
+        assert self._wire is not None
+        request, wire = self._machine.request, self._wire
         for pdv in pdvs:
             for effect in request(DataRequest((pdv,))):
-                output.extend(effect.buffers)  # type: ignore[union-attr]  # DT-1 sends, no more
-            if len(output) > _MAX_QUEUED_BUFFERS:
+                wire.queue(effect.buffers)  # type: ignore[union-attr]  # DT-1 sends, no more
+            if wire.queued > _MAX_QUEUED_BUFFERS:
                 self._flush()
 
     # --- time --------------------------------------------------------------------------------
 
-    def _pump(self, is_done: Callable[[], bool], what: str, seconds: float | None = None) -> None:
+    def _pump(self, is_done: Callable[[], bool], what: str, seconds: float) -> None:
         """Receive until something has come; every PDU gives the peer new time."""
-        if seconds is None:
-            seconds = self._settings.timeout
         seen = -1
         deadline = 0.0
         while not is_done():
@@ -252,33 +248,30 @@ class Channel:
                 deadline = self._clock.monotonic() + seconds
             if not self._wait(deadline, for_writing=False):
                 raise self._timed_out(f"no answer to {what} within {seconds:g} s")
-            if self._output:
-                self._flush()
+            self._flush()
 
     def _flush(self) -> None:
         """Send what is queued; every byte that goes out gives the peer new time."""
         seconds = self._settings.timeout
         deadline = None
-        while self._output:
+        while self._wire is not None and self._wire.queued:
             self._raise_if_over()
-            if self._send_some():
+            if self._send(self._wire):
                 deadline = None
-                continue
-            if self._over is not None or not self._output:
                 continue
             if deadline is None:
                 deadline = self._clock.monotonic() + seconds
-            if not self._wait(deadline, for_writing=True):
+            if self._over is None and not self._wait(deadline, for_writing=True):
                 raise self._timed_out(f"the peer read nothing for {seconds:g} s")
         self._raise_if_over()
 
     def _wait(self, deadline: float, *, for_writing: bool) -> bool:
         """Wait for the peer and take in what it sent; False when the time is over."""
         left = deadline - self._clock.monotonic()
-        if left <= 0 or self._transport is None:
+        if left <= 0 or self._wire is None:
             return False
-        self._transport.wait(left, for_writing=for_writing)
-        self._take_in()
+        self._wire.transport.wait(left, for_writing=for_writing)
+        self._take_in(self._wire)
         return True
 
     def _timed_out(self, message: str) -> AssociationTimeout:
@@ -287,104 +280,71 @@ class Channel:
         self.abort()
         return error
 
-    # --- the transport -----------------------------------------------------------------------
+    # --- the connection ----------------------------------------------------------------------
 
-    def _send_some(self) -> bool:
+    def _send(self, wire: Wire) -> bool:
         """Send once; whether anything went out."""
-        output = self._output
-        if self._transport is None:
-            return False
         try:
-            sent = self._transport.send(list(islice(output, _BUFFERS_OF_A_CALL)))
+            return wire.send()
         except OSError as error:
             # What the peer said before it went away is still to be read.
-            self._take_in_the_rest(error)
+            while self._over is None and self._take_in(wire):
+                pass
+            if self._over is None:
+                self._lose(error)
             return False
-        has_sent = sent > 0
-        while output and sent >= len(output[0]):
-            sent -= len(output.popleft())
-        if sent:
-            output[0] = memoryview(output[0])[sent:]
-        return has_sent
 
-    def _take_in(self) -> bool:
-        """Receive once; whether there may be more."""
-        if self._transport is None:
-            return False
+    def _take_in(self, wire: Wire) -> bool:
+        """Receive once, and do what follows from it; whether there may be more."""
         try:
-            length = self._transport.receive_into(self._room())
+            length = wire.receive()
         except OSError as error:
             self._lose(error)
             return False
-        if length is None:
+        if not length:
+            if length == 0:
+                self._lose(None)
             return False
-        if length == 0:
-            self._lose(None)
-            return False
-        self._end += length
-        self._consume()
+        while len(unread := wire.unread):
+            consumed, effects = self._machine.receive_data(unread)
+            if not consumed:
+                break
+            wire.consume(consumed)
+            self._pdus += 1
+            self._perform(effects)
         return True
 
-    def _take_in_the_rest(self, error: OSError) -> None:
-        while self._over is None and self._take_in():
-            pass
-        if self._over is None:
-            self._lose(error)
-
     def _lose(self, error: OSError | None) -> None:
+        """The connection is closed by the peer, or lost."""
         if self._machine.state is not State.STA1:
             self._perform(self._machine.receive_eof())
         if error is not None and isinstance(self._over, TransportError):
             self._over = TransportError(f"{self._settings.peer}: {error.strerror or error}")
             self._over.__cause__ = error
-        self._close_transport()
-
-    def _room(self) -> memoryview:
-        """Where to receive into: behind the unread bytes, which move to the front."""
-        length = self._end - self._start
-        if self._start:
-            self._input[:length] = self._input[self._start : self._end]
-            self._start, self._end = 0, length
-        elif length == len(self._input):
-            # A PDU longer than any with data: the answer to the association request.
-            larger = memoryview(bytearray(2 * length))
-            larger[:length] = self._input
-            self._input = larger
-        return self._input[self._end :]
-
-    def _consume(self) -> None:
-        machine = self._machine
-        while self._start < self._end:
-            consumed, effects = machine.receive_data(self._input[self._start : self._end])
-            if not consumed:
-                return
-            self._start += consumed
-            self._pdus += 1
-            self._perform(effects)
+        self._disconnect()
 
     def close(self) -> None:
         """Close the connection; after an A-ABORT so that it arrives."""
-        if self._transport is not None and self._machine.state is State.STA13:
-            self._say_farewell(self._transport)
-        self._close_transport()
+        if self._wire is not None and self._machine.state is State.STA13:
+            self._say_farewell(self._wire)
+        self._disconnect()
 
-    def _say_farewell(self, transport: Transport) -> None:
+    def _say_farewell(self, wire: Wire) -> None:
         """Let the A-ABORT arrive: a socket closed with unread bytes would destroy it."""
         limit = min(_FAREWELL_SECONDS, self._settings.timeout)
         deadline = self._clock.monotonic() + limit
-        while self._output and self._transport is not None:
-            if not self._send_some() and not self._wait(deadline, for_writing=True):
+        while self._wire is not None and wire.queued:
+            if not self._send(wire) and not self._wait(deadline, for_writing=True):
                 break
-        transport.stop_sending()
-        while self._transport is not None and self._wait(deadline, for_writing=False):
+        wire.transport.stop_sending()
+        while self._wait(deadline, for_writing=False):
             pass
 
-    def _close_transport(self) -> None:
-        self._output.clear()
+    def _disconnect(self) -> None:
+        wire, self._wire = self._wire, None
         self._incoming = None
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+        if wire is not None:
+            wire.close()
 
     # --- effects -----------------------------------------------------------------------------
 
@@ -394,13 +354,15 @@ class Channel:
                 case Indicate(indication):
                     self._heed(indication)
                 case Send(buffers):
-                    self._output.extend(buffers)
+                    if self._wire is not None:
+                        self._wire.queue(buffers)
                 case CloseTransport():
-                    self._close_transport()
+                    self._disconnect()
                 case OpenTransport():
-                    self._transport = self._open_transport()
+                    transport = self._open_transport()
+                    self._wire = Wire(transport, self._settings.max_pdu_length)
                     if self._is_interrupted:
-                        self._transport.interrupt()
+                        transport.interrupt()
                 case _:
                     # ARTIM: `close` waits no longer than it would run.
                     continue
@@ -411,6 +373,9 @@ class Channel:
                 self._assemble(pdvs)
             case AssociateAccepted(ac):
                 self._acceptance = ac
+                self._assembler = MessageAssembler(
+                    frozenset(context.context_id for context in self.terms.contexts)
+                )
             case AssociateRejected(rj):
                 self._over = AssociationRejected(
                     f"{self._settings.peer}: {describe_reject(*rj)}",
@@ -470,9 +435,13 @@ class Channel:
 
     # --- the end -----------------------------------------------------------------------------
 
-    def _check_open(self) -> None:
-        if self._over is not None and self._transport is not None:
-            self._raise_if_over()
+    def check_open(self) -> None:
+        """Raise what ended the association, if it is over.
+
+        Raises:
+            AssociationError: it is.
+        """
+        self._raise_if_over()
         if not self.is_open:
             raise self._ending()
 

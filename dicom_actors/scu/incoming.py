@@ -7,7 +7,6 @@ then a memory map that goes away with its last user.
 from __future__ import annotations
 
 import mmap
-import tempfile
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ class IncomingData:
             return memoryview(b"")
 
     def _write_to_file(self, fragment: bytes | memoryview) -> None:
+        import tempfile  # noqa: PLC0415 - seldom needed, and slow to load
+
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(  # noqa: SIM115 - open until `finish`

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import DataSet, TransferSyntax, read_file
 from dicom_actors.data.encoder import encode_data_set
-from dicom_actors.data.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from dicom_actors.data.transfer_syntax import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+)
 from dicom_actors.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -77,6 +80,16 @@ class OutgoingObject(NamedTuple):
             DataError: it cannot be read, or not be encoded so.
             OSError: the file cannot be read.
         """
+        pieces = self._pieces(transfer_syntax)
+        length = sum(map(len, pieces))
+        if length % 2:
+            # A peer may abort for it, and all that follows would be lost.
+            if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid:
+                raise EncodeError(f"expected a data set of even length, got {length} bytes")
+            pieces.append(b"\0")  # PS3.5 A.5
+        return pieces
+
+    def _pieces(self, transfer_syntax: str) -> list[Piece]:
         if self.start is not None and transfer_syntax == self.transfer_syntax:
             if isinstance(self.source, bytes | bytearray | memoryview):
                 return [memoryview(self.source)[self.start :]]

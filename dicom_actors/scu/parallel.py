@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.scu.outgoing import OutgoingObject
     from dicom_actors.scu.session import Session
+    from dicom_actors.scu.storing import MoveOriginator
 
 __all__ = ["CHUNK_LENGTH", "store_parallel"]
 
@@ -55,6 +56,7 @@ class _Worker:
         tasks: what to send; None says that there is no more.
         results: takes results and reports.
         stop: says that nobody wants results any more.
+        originator: see `store_all`.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class _Worker:
         tasks: SimpleQueue[Chunk | None],
         results: SimpleQueue[StoreResult | _Report],
         stop: threading.Event,
+        originator: MoveOriginator | None,
     ) -> None:
         self._session = session
         self._is_own = is_own
@@ -72,6 +75,7 @@ class _Worker:
         self._tasks = tasks
         self._results = results
         self._stop = stop
+        self._originator = originator
         self._thread = threading.Thread(target=self._run, name="dicom-actors store", daemon=True)
         self._thread.start()
 
@@ -102,7 +106,8 @@ class _Worker:
         answered = 0
         wanted = (found for found in chunk.objects if not self._stop.is_set())
         try:
-            for result in store_all(self._session, (Chunk(wanted, chunk.contexts),)):
+            chunks = (Chunk(wanted, chunk.contexts),)
+            for result in store_all(self._session, chunks, self._originator):
                 answered += 1
                 self._results.put(result)
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
@@ -128,9 +133,14 @@ def _not_sent(found: OutgoingObject | StoreResult, error: BaseException) -> Stor
 
 
 def store_parallel(
-    session: Session, chunks: Iterator[Chunk], parallel: int
+    session: Session,
+    chunks: Iterator[Chunk],
+    originator: MoveOriginator | None,
+    parallel: int,
 ) -> Iterator[StoreResult]:
     """Send what was planned over up to `parallel` associations, that of the session included.
+
+    Arguments beside that as for `store_all`.
 
     Yields:
         Results, in the order in which they come.
@@ -142,6 +152,7 @@ def store_parallel(
     first = next(chunks, None)
     if first is None:
         return
+    session.begin()
     session.cover(first.contexts)
     tasks: SimpleQueue[Chunk | None] = SimpleQueue()
     results: SimpleQueue[StoreResult | _Report] = SimpleQueue()
@@ -153,6 +164,7 @@ def store_parallel(
             tasks=tasks,
             results=results,
             stop=stop,
+            originator=originator,
         )
         for number in range(parallel)
     ]

@@ -22,7 +22,7 @@ from dicom_actors.dimse import (
     sub_operations,
 )
 from dicom_actors.errors import DataError, DimseFailure
-from dicom_actors.scu.session import Running
+from dicom_actors.scu.running import Running
 
 if TYPE_CHECKING:
     from dicom_actors.dimse import Command

@@ -6,6 +6,7 @@ Message IDs, requests and their responses, and what a peer asks of us. PS3.7 7.5
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from dicom_actors.data import DataSet
@@ -28,6 +29,7 @@ from dicom_actors.errors import (
 from dicom_actors.pdu import AssociateRq, AsyncWindow, UserInformation
 from dicom_actors.scu.channel import Channel
 from dicom_actors.scu.contexts import Proposals, default_contexts
+from dicom_actors.scu.running import service_name
 from dicom_actors.scu.transport import SocketTransport, connect_tcp
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -37,11 +39,14 @@ if TYPE_CHECKING:
     from dicom_actors.pdu import AssociateAc
     from dicom_actors.scu.channel import Message
     from dicom_actors.scu.contexts import ProposedContext
+    from dicom_actors.scu.running import Running
     from dicom_actors.scu.settings import Settings
     from dicom_actors.scu.transport import Transport
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["EventReport", "Running", "Session", "service_name"]
+__all__ = ["EventReport", "Session"]
+
+_logger = logging.getLogger(__name__)
 
 _RESPONSE: Final = 0x8000
 _PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WITH_WARNING})
@@ -61,41 +66,6 @@ class EventReport(NamedTuple):
     sop_instance_uid: str
     event_type_id: int
     data_set: DataSet | None
-
-
-class Running:
-    """Operations that have responses to come.
-
-    Attributes:
-        name: of the service, for example ``"C-FIND"``.
-        command_field: of the requests.
-        context: where they run.
-        outstanding: the Message IDs of the requests that have no final response yet.
-        is_abandoned: nobody will ask for the responses any more.
-        is_cancelled: the peer was asked to give up.
-    """
-
-    __slots__ = (
-        "command_field",
-        "context",
-        "is_abandoned",
-        "is_cancelled",
-        "name",
-        "outstanding",
-    )
-
-    def __init__(self, command_field: CommandField, context: AcceptedContext | None = None) -> None:
-        self.name = service_name(command_field)
-        self.command_field = command_field
-        self.context = context
-        self.outstanding: set[int] = set()
-        self.is_abandoned = False
-        self.is_cancelled = False
-
-
-def service_name(command_field: CommandField) -> str:
-    """Return what a request belongs to, for example ``"C-FIND"``."""
-    return command_field.name.removesuffix("_RQ").replace("_", "-")
 
 
 class Session:
@@ -176,8 +146,13 @@ class Session:
         wanted = tuple(contexts)
         if self.covers(wanted):
             return
+        self.channel.check_open()
         self._proposals.put_first(wanted)
-        self.channel.release()
+        try:
+            self.channel.release()
+        except AssociationError as error:
+            # Nothing is lost by it: all that was asked for is answered.
+            _logger.warning("not released in good order: %s", error)
         self.channel = Channel(self.settings, self._open_transport)
         self._associate()
 
@@ -202,7 +177,27 @@ class Session:
             return (usable or found)[0]
         entry = uid_entry(abstract_syntax)
         name = abstract_syntax if entry is None else f"{entry.name} ({abstract_syntax})"
-        raise AssociationError(f"{self.settings.peer}: no presentation context for {name}")
+        raise AssociationError(
+            f"{self.settings.peer}: no presentation context for {name}:"
+            f" {self._refusal(abstract_syntax)}"
+        )
+
+    def _refusal(self, abstract_syntax: str) -> str:
+        """Say why there is no presentation context of a SOP class."""
+        assert self.acceptance is not None
+        ids = {
+            context.context_id
+            for context in self._proposals.presentation_contexts()
+            if context.abstract_syntax == abstract_syntax
+        }
+        results = {
+            answer.result.name.replace("_", " ").lower()
+            for answer in self.acceptance.presentation_contexts
+            if answer.context_id in ids
+        }
+        if not ids:
+            return "it was not proposed"
+        return "the peer answers " + (", ".join(sorted(results)) or "nothing")
 
     def _associate(self) -> None:
         settings = self.settings
@@ -306,19 +301,24 @@ class Session:
         Raises:
             AssociationError: it did not come, or something else came in its place.
         """
-        message = self.receive(f"the {service_name(command_field)} request")
-        self.check(message.command, command_field, {message_id})
-        return message
+        while True:
+            message = self.receive(f"the {service_name(command_field)} request")
+            self.check(message.command, command_field, {message_id})
+            if message.command.status not in _PENDING:
+                return message
 
-    def receive(self, what: str, *, stores: bool = False) -> Message:
+    def receive(self, what: str, *, stores: bool = False, seconds: float | None = None) -> Message:
         """Receive a response; what the peer asks meanwhile is answered.
 
         Args:
             what: what it is to answer, for the error message.
             stores: whether a C-STORE request is given back, too.
+            seconds: how long it may take; None: as long as responses may.
         """
+        if seconds is None:
+            seconds = self.settings.response_timeout
         while True:
-            message = self.channel.receive(what)
+            message = self.channel.receive(what, seconds)
             command = message.command
             if command.is_response:
                 return message
@@ -373,7 +373,8 @@ class Session:
         clock = self.settings.clock
         deadline = clock.monotonic() + self.settings.timeout
         while running.outstanding:
-            message = self.receive(f"the cancellation of the {running.name}", stores=True)
+            what = f"the cancellation of the {running.name}"
+            message = self.receive(what, stores=True, seconds=self.settings.timeout)
             command = message.command
             if not command.is_response:
                 self.respond(message, Status.PROCESSING_FAILURE, "cancelled")

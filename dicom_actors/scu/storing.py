@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.dictionary import uid_entry
-from dicom_actors.dimse import CommandField, StatusCategory, category_of, error_comment
+from dicom_actors.dimse import (
+    CommandElement,
+    CommandField,
+    StatusCategory,
+    category_of,
+    error_comment,
+)
 from dicom_actors.errors import AssociationError, DicomError
 from dicom_actors.scu.contexts import MAX_CONTEXTS, choose_context, contexts_of_object
 from dicom_actors.scu.outgoing import OutgoingObject, outgoing_object
-from dicom_actors.scu.session import Running
+from dicom_actors.scu.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +32,15 @@ if TYPE_CHECKING:
     from dicom_actors.scu.session import Session
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["StorePipeline", "StoreResult", "contexts_for", "plan", "store_all"]
+__all__ = [
+    "Chunk",
+    "MoveOriginator",
+    "StorePipeline",
+    "StoreResult",
+    "contexts_for",
+    "plan",
+    "store_all",
+]
 
 _LOOK_AHEAD: Final = 256
 """Files that are looked into before the first of them is sent."""
@@ -65,6 +79,26 @@ class StoreResult(NamedTuple):
         return self.status is not None and category_of(self.status) in {
             StatusCategory.SUCCESS,
             StatusCategory.WARNING,
+        }
+
+
+class MoveOriginator(NamedTuple):
+    """The C-MOVE for which an object is stored (PS3.7 9.1.1.1.5 and 9.1.1.1.6).
+
+    Attributes:
+        ae_title: who asked for the C-MOVE.
+        message_id: the Message ID of its request.
+    """
+
+    ae_title: str
+    message_id: int
+
+    @property
+    def elements(self) -> dict[int, int | str | bytes]:
+        """What a C-STORE request has for it."""
+        return {
+            CommandElement.MOVE_ORIGINATOR_AE_TITLE: self.ae_title,
+            CommandElement.MOVE_ORIGINATOR_MESSAGE_ID: self.message_id,
         }
 
 
@@ -167,10 +201,13 @@ class StorePipeline:
 
     Args:
         session: where to; nothing else may run on it meanwhile.
+        originator: see `store_all`.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, originator: MoveOriginator | None) -> None:
+        session.begin()
         self._session = session
+        self._more = None if originator is None else originator.elements
         self._objects: dict[int, OutgoingObject] = {}
         self._running = Running(CommandField.C_STORE_RQ)
         session.running = self._running
@@ -254,6 +291,7 @@ class StorePipeline:
             found.sop_class_uid,
             found.sop_instance_uid,
             pieces=pieces,
+            more=self._more,
             message_id=message_id,
         )
 
@@ -275,13 +313,20 @@ class StorePipeline:
             )
 
 
-def store_all(session: Session, chunks: Iterable[Chunk]) -> Iterator[StoreResult]:
+def store_all(
+    session: Session, chunks: Iterable[Chunk], originator: MoveOriginator | None
+) -> Iterator[StoreResult]:
     """Send what was planned; an association is asked for anew where contexts are missing.
+
+    Args:
+        session: where to.
+        chunks: what.
+        originator: the C-MOVE that this is done for, if any.
 
     Raises:
         AssociationError: the association is over; what was on its way has its results before.
     """
-    pipeline = StorePipeline(session)
+    pipeline = StorePipeline(session, originator)
     try:
         for chunk in chunks:
             if not session.covers(chunk.contexts):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import selectors
 import socket
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -104,6 +104,10 @@ class SocketTransport:
         self._socket.close()
 
 
+# Poll needs no descriptor of its own; where it is missing, the default serves as well.
+_Selector: Final = getattr(selectors, "PollSelector", selectors.DefaultSelector)
+
+
 def wait_for_socket(
     connection: socket.socket, seconds: float, *, for_reading: bool, for_writing: bool
 ) -> None:
@@ -115,18 +119,12 @@ def wait_for_socket(
         for_reading: whether something to receive is ready.
         for_writing: whether room to send is.
     """
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(
-            connection,
-            (select.POLLIN if for_reading else 0) | (select.POLLOUT if for_writing else 0),
-        )
-        # poll takes whole milliseconds; rounded up, so that the last one is not spent spinning.
-        poll.poll(None if seconds > 1e6 else max(0, int(seconds * 1000) + 1))
-        return
-    readers = [connection] if for_reading else []
-    writers = [connection] if for_writing else []
-    select.select(readers, writers, writers, None if seconds > 1e6 else seconds)
+    wanted = (selectors.EVENT_READ if for_reading else 0) | (
+        selectors.EVENT_WRITE if for_writing else 0
+    )
+    with _Selector() as selector:
+        selector.register(connection, wanted)
+        selector.select(None if seconds > 1e6 else seconds)
 
 
 def connect_tcp(host: str, port: int, clock: Clock, deadline: float) -> socket.socket:

@@ -64,6 +64,7 @@ class FaultyHandler:
         self._is_released = False
         self._calls = 0
         self._hanging = 0
+        self._releases = 0
 
     def __enter__(self) -> Self:
         return self
@@ -109,17 +110,23 @@ class FaultyHandler:
             if not self._changed.wait_for(lambda: self._hanging >= count, timeout):
                 raise TimeoutError(f"expected {count} hanging calls, got {self._hanging}")
 
-    def release(self) -> None:
-        """Let all calls go on that hang, and let none hang any more."""
+    def release(self, *, for_good: bool = True) -> None:
+        """Let all calls go on that hang.
+
+        Args:
+            for_good: let none hang any more, either.
+        """
         with self._changed:
-            self._is_released = True
+            self._is_released = self._is_released or for_good
+            self._releases += 1
             self._changed.notify_all()
 
     def _hang(self) -> None:
         with self._changed:
             self._hanging += 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._is_released)
+            before = self._releases
+            self._changed.wait_for(lambda: self._is_released or self._releases > before)
             self._hanging -= 1
 
 

@@ -104,8 +104,11 @@ def touch_values_ours(paths):
         stack = [read_file(path)]
         while stack:
             for value in stack.pop().values():
-                if type(value) is not str and isinstance(value, list) and value and hasattr(
-                    value[0], "elements"
+                if (
+                    type(value) is not str
+                    and isinstance(value, list)
+                    and value
+                    and hasattr(value[0], "elements")
                 ):
                     stack += value
 
@@ -117,9 +120,11 @@ def touch_pydicom(paths):
 
 
 def touch_dicomsdl(paths):
+    sequence = dicomsdl.VR.SQ
+
     def walk(ds):
         for element in ds:
-            if str(element.vr()) == "type.SQ":
+            if element.vr() == sequence:
                 for item in element.toSequence():
                     walk(item)
             else:

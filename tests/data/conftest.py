@@ -15,7 +15,9 @@ _JUDGE_FILES = Path(pydicom.__file__).parent / "data"
 def judge_files() -> list[Path]:
     """Every file of pydicom's wheel that is a DICOM file, also without preamble or meta."""
     names = sorted(
-        path for folder in ("test_files", "charset_files") for path in (_JUDGE_FILES / folder).rglob("*")
+        path
+        for folder in ("test_files", "charset_files")
+        for path in (_JUDGE_FILES / folder).rglob("*")
     )
     return [path for path in names if path.is_file() and path.name not in _NO_DICOM]
 

@@ -12,21 +12,24 @@ def departures(**values):
 
 
 def test_none():
-    assert departures(
-        PatientID="X",
-        ImageType=["ORIGINAL", "PRIMARY"],
-        PatientName="Doe^John=x=y",
-        StudyDate="20240101-20240131",
-        StudyTime="12",
-        PatientAge="018M",
-        SliceThickness="1.5",
-        InstanceNumber=7,
-        SOPInstanceUID="1.2.3",
-        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-        ContourData=[0.5] * 30,
-        BeamSequence=[{"BeamName": "A"}],
-        TextComments="a\r\nb",
-    ) == []
+    assert (
+        departures(
+            PatientID="X",
+            ImageType=["ORIGINAL", "PRIMARY"],
+            PatientName="Doe^John=x=y",
+            StudyDate="20240101-20240131",
+            StudyTime="12",
+            PatientAge="018M",
+            SliceThickness="1.5",
+            InstanceNumber=7,
+            SOPInstanceUID="1.2.3",
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            ContourData=[0.5] * 30,
+            BeamSequence=[{"BeamName": "A"}],
+            TextComments="a\r\nb",
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,9 @@ def test_vrs():
 
 def test_what_was_read_and_is_no_value():
     ds = DataSet.from_bytes(b"\x28\0\x10\0US\x03\0abc" + b"\x28\0\x11\0IS\x02\0x ", EXPLICIT)
-    assert [found.message for found in ds.check()][:1] == ["expected whole numbers of US, got 3 bytes"]
+    assert [found.message for found in ds.check()][:1] == [
+        "expected whole numbers of US, got 3 bytes"
+    ]
     assert ds.to_bytes()
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import copy
-import datetime
+import datetime as dt
 import pickle
 
 import pytest
@@ -136,6 +136,20 @@ class TestPaths:
         for path, element in read_plan.walk():
             assert read_plan[path] == element.value
 
+    def test_elements_can_go_while_they_are_walked_over(self, read_plan):
+        for path, element in read_plan.walk():
+            if element.keyword in {"BeamName", "PatientID"}:
+                del read_plan[path]
+        assert [str(path) for path, _ in read_plan.walk()] == [
+            "Modality",
+            "BeamSequence",
+            "BeamSequence[0].BeamNumber",
+            "BeamSequence[1].BeamNumber",
+        ]
+        for tag in read_plan:
+            del read_plan[tag]
+        assert not read_plan
+
 
 class TestMapping:
     def test_iteration_is_in_tag_order_whatever_the_order_of_insertion(self):
@@ -197,7 +211,7 @@ class TestValues:
         assert DataSet.from_keywords(TextComments="A\\B").TextComments == "A\\B"
 
     def test_dates_and_times(self):
-        moment = datetime.datetime(2024, 2, 29, 12, 30, 15)
+        moment = dt.datetime(2024, 2, 29, 12, 30, 15)  # noqa: DTZ001 - DICOM times have none
         ds = DataSet.from_keywords(
             StudyDate=moment.date(), StudyTime=moment.time(), AcquisitionDateTime=moment
         )

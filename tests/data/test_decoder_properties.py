@@ -24,13 +24,17 @@ text = st.text("ABCabc012 äöü", max_size=12).map(lambda text: text.strip(" ")
 lines = st.text("ABC abc\r\n\\=^", max_size=30).map(lambda text: text.rstrip(" "))
 code = st.text("ABC012_", max_size=16)
 digits = st.integers(-(10**9), 10**9)
-decimal = st.floats(allow_nan=False, allow_infinity=False, width=32).map(lambda x: float(f"{x:.6g}"))
+decimal = st.floats(allow_nan=False, allow_infinity=False, width=32).map(
+    lambda x: float(f"{x:.6g}")
+)
 
 
 def many(values):
     """No value, one, or a list of several, as users see them; the last one is not empty."""
-    several = st.lists(values, min_size=2, max_size=4).filter(lambda parts: any(parts))
-    return st.one_of(st.none(), values.map(lambda value: None if value in ("", b"") else value), several)
+    several = st.lists(values, min_size=2, max_size=4).filter(any)
+    return st.one_of(
+        st.none(), values.map(lambda value: None if value in ("", b"") else value), several
+    )
 
 
 def words(size):
@@ -190,7 +194,9 @@ def test_edited_data_sets(fields, syntax, edits, cut):
 
 
 @pytest.mark.parametrize("name", _SEEDS)
-@given(edits=st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 255)), min_size=1, max_size=6))
+@given(
+    edits=st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 255)), min_size=1, max_size=6)
+)
 def test_edited_files(name, edits):
     data = bytearray((_JUDGE / name).read_bytes())
     for at, value in edits:

@@ -70,7 +70,9 @@ class TestContent:
     def test_none_at_all(self):
         assert EncapsulatedPixelData.of_content(b"").fragments == ()
 
-    @pytest.mark.parametrize("content", [b"12345678", fragment(b"ab")[:-1], fragment(b"") + fragment(b"ab")[:-1]])
+    @pytest.mark.parametrize(
+        "content", [b"12345678", fragment(b"ab")[:-1], fragment(b"") + fragment(b"ab")[:-1]]
+    )
     def test_what_is_no_content(self, content):
         with pytest.raises(DecodeError, match="fragment"):
             EncapsulatedPixelData.of_content(content).fragments  # noqa: B018
@@ -114,7 +116,8 @@ class TestInDataSets:
 
 
 @pytest.mark.parametrize(
-    "name", ["JPEG2000.dcm", "MR_small_RLE.dcm", "SC_rgb_rle_32bit_2frame.dcm", "examples_jpeg2k.dcm"]
+    "name",
+    ["JPEG2000.dcm", "MR_small_RLE.dcm", "SC_rgb_rle_32bit_2frame.dcm", "examples_jpeg2k.dcm"],
 )
 def test_the_judge_finds_the_same_frames(judge_folder, name):
     ds = read_file(judge_folder / name)

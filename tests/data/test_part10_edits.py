@@ -46,7 +46,7 @@ def output(program, *arguments):
 
 
 def dumped(path):
-    """What dcmdump says of a data set, without the patient ID, group lengths and sequence lengths."""
+    """What dcmdump says of a data set, without the patient ID and all lengths."""
     code, text = output("dcmdump", "-q", "+L", "-Un", path)
     lines = []
     for line in text.decode("latin-1").splitlines():

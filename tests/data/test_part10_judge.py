@@ -49,7 +49,7 @@ def is_empty(value):
 
 def compare(ds, judged, name, *, swaps, differences, path=""):
     tags = [int(tag) for tag in ds]
-    if tags != sorted(int(tag) for tag in judged.keys()):
+    if tags != sorted(int(element.tag) for element in judged):
         differences.append(f"{path}: other tags")
         return
     for tag in tags:
@@ -93,5 +93,7 @@ def test_both_read_the_same(judge_file):
             assert set(ds) == set(judged.keys()) - {0x300A00B0}
             return
         compare(ds, judged, judge_file.name, swaps=swaps, differences=differences)
-        compare(ds.file_meta, judged.file_meta, judge_file.name, swaps=False, differences=differences)
+        compare(
+            ds.file_meta, judged.file_meta, judge_file.name, swaps=False, differences=differences
+        )
     assert differences == []

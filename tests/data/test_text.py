@@ -22,7 +22,9 @@ def test_values():
 
 
 def test_uids_have_names():
-    assert shown("UI", "1.2.840.10008.5.1.4.1.1.2") == "1.2.840.10008.5.1.4.1.1.2 = CT Image Storage"
+    assert (
+        shown("UI", "1.2.840.10008.5.1.4.1.1.2") == "1.2.840.10008.5.1.4.1.1.2 = CT Image Storage"
+    )
     assert shown("UI", "1.2.3") == "1.2.3"
 
 
@@ -77,4 +79,7 @@ def test_every_file_prints(judge_file):
 
 
 def test_an_element_prints_as_its_line():
-    assert str(DataElement("PatientID", "LO", "X")) == "(0010,0020) LO Patient ID                         X"
+    assert (
+        str(DataElement("PatientID", "LO", "X"))
+        == "(0010,0020) LO Patient ID                         X"
+    )

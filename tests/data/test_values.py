@@ -16,7 +16,9 @@ class TestWhatIsNoValueOfItsVr:
         tag = Tag(key)
         header = tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little") + vr.encode()
         if vr in {"UT", "OB", "UN", "UR"}:
-            return DataSet.from_bytes(header + bytes(2) + len(value).to_bytes(4, "little") + value, EXPLICIT)
+            return DataSet.from_bytes(
+                header + bytes(2) + len(value).to_bytes(4, "little") + value, EXPLICIT
+            )
         return DataSet.from_bytes(header + len(value).to_bytes(2, "little") + value, EXPLICIT)
 
     @pytest.mark.parametrize(
@@ -159,7 +161,9 @@ class TestCharacterSets:
 
     def test_a_new_declaration_encodes_what_was_read_anew(self):
         ds = DataSet.from_keywords(
-            SpecificCharacterSet="ISO_IR 100", PatientName="Müller", BeamSequence=[{"BeamName": "ä"}]
+            SpecificCharacterSet="ISO_IR 100",
+            PatientName="Müller",
+            BeamSequence=[{"BeamName": "ä"}],
         )
         read = DataSet.from_bytes(ds.to_bytes(EXPLICIT), EXPLICIT)
         read.SpecificCharacterSet = "ISO_IR 192"
@@ -170,11 +174,15 @@ class TestCharacterSets:
         assert again.BeamSequence[0].BeamName == "ä"
 
     def test_an_item_moved_under_another_set_is_encoded_anew(self):
-        source = DataSet.from_keywords(SpecificCharacterSet="ISO_IR 100", BeamSequence=[{"BeamName": "ä"}])
+        source = DataSet.from_keywords(
+            SpecificCharacterSet="ISO_IR 100", BeamSequence=[{"BeamName": "ä"}]
+        )
         read = DataSet.from_bytes(source.to_bytes(EXPLICIT), EXPLICIT)
         other = DataSet.from_keywords(SpecificCharacterSet="ISO_IR 192")
         other.BeamSequence = [read.BeamSequence[0]]
-        assert DataSet.from_bytes(other.to_bytes(EXPLICIT), EXPLICIT).BeamSequence[0].BeamName == "ä"
+        assert (
+            DataSet.from_bytes(other.to_bytes(EXPLICIT), EXPLICIT).BeamSequence[0].BeamName == "ä"
+        )
 
     def test_a_wrong_declaration_can_be_overridden(self):
         ds = DataSet.from_keywords(SpecificCharacterSet="ISO_IR 192", PatientName="Müller")

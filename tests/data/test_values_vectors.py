@@ -62,7 +62,13 @@ VECTORS = [
     Vector("DS", "SliceThickness", [1.25], b"1.25"),
     Vector("DS", "PixelSpacing", [0.5, -1e-05], b"0.5\\-1e-05"),
     Vector("DT", "AcquisitionDateTime", ["20240229123015.5+0100"], b"20240229123015.5+0100 "),
-    Vector("FD", "RealWorldValueSlope", [0.1], b"\x9a\x99\x99\x99\x99\x99\xb9\x3f", b"\x3f\xb9\x99\x99\x99\x99\x99\x9a"),
+    Vector(
+        "FD",
+        "RealWorldValueSlope",
+        [0.1],
+        b"\x9a\x99\x99\x99\x99\x99\xb9\x3f",
+        b"\x3f\xb9\x99\x99\x99\x99\x99\x9a",
+    ),
     Vector(
         "FD",
         "EventTimeOffset",
@@ -70,7 +76,9 @@ VECTORS = [
         b"\x00\x00\x00\x00\x00\x00\x00\xc0",
         b"\xc0\x00\x00\x00\x00\x00\x00\x00",
     ),
-    Vector("FL", "RecommendedDisplayFrameRateInFloat", [1.5], b"\x00\x00\xc0\x3f", b"\x3f\xc0\x00\x00"),
+    Vector(
+        "FL", "RecommendedDisplayFrameRateInFloat", [1.5], b"\x00\x00\xc0\x3f", b"\x3f\xc0\x00\x00"
+    ),
     Vector(
         "FL",
         "BoundingBoxTopLeftHandCorner",
@@ -92,7 +100,9 @@ VECTORS = [
         b"\x08\x07\x06\x05\x04\x03\x02\x01",
     ),
     Vector("OF", "FloatPixelData", [b"\x01\x02\x03\x04"], b"\x01\x02\x03\x04", b"\x04\x03\x02\x01"),
-    Vector("OL", "TrackPointIndexList", [b"\x01\x02\x03\x04"], b"\x01\x02\x03\x04", b"\x04\x03\x02\x01"),
+    Vector(
+        "OL", "TrackPointIndexList", [b"\x01\x02\x03\x04"], b"\x01\x02\x03\x04", b"\x04\x03\x02\x01"
+    ),
     Vector(
         "OV",
         "ExtendedOffsetTable",
@@ -100,7 +110,13 @@ VECTORS = [
         b"\x01\x02\x03\x04\x05\x06\x07\x08",
         b"\x08\x07\x06\x05\x04\x03\x02\x01",
     ),
-    Vector("OW", "RedPaletteColorLookupTableData", [b"\x01\x02\x03\x04"], b"\x01\x02\x03\x04", b"\x02\x01\x04\x03"),
+    Vector(
+        "OW",
+        "RedPaletteColorLookupTableData",
+        [b"\x01\x02\x03\x04"],
+        b"\x01\x02\x03\x04",
+        b"\x02\x01\x04\x03",
+    ),
     Vector("PN", "PatientName", ["Doe^John"], b"Doe^John"),
     Vector("PN", "OtherPatientNames", ["Doe^John", "Roe^Jane^^Dr"], b"Doe^John\\Roe^Jane^^Dr "),
     Vector("SH", "AccessionNumber", ["A1"], b"A1"),
@@ -125,10 +141,16 @@ VECTORS = [
     Vector("UR", "RetrieveURL", ["http://localhost/x"], b"http://localhost/x"),
     Vector("US", "Rows", [512], b"\x00\x02", b"\x02\x00"),
     Vector(
-        "US", "AcquisitionMatrix", [0, 256, 192, 0], b"\0\0\0\x01\xc0\0\0\0", b"\0\0\x01\0\0\xc0\0\0"
+        "US",
+        "AcquisitionMatrix",
+        [0, 256, 192, 0],
+        b"\0\0\0\x01\xc0\0\0\0",
+        b"\0\0\x01\0\0\xc0\0\0",
     ),
     Vector("UT", "TextValue", ["text of any length"], b"text of any length"),
-    Vector("UV", "SelectorUVValue", [0x0102030405060708], bytes(range(8, 0, -1)), bytes(range(1, 9))),
+    Vector(
+        "UV", "SelectorUVValue", [0x0102030405060708], bytes(range(8, 0, -1)), bytes(range(1, 9))
+    ),
 ]
 
 

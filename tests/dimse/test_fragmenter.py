@@ -9,7 +9,7 @@ from dicom_actors.dimse import fragment
 from dicom_actors.pdu import p_data_length
 
 
-@given(data=st.binary(max_size=400), limit=st.integers(7, 128), is_command=st.booleans())
+@given(data=st.binary(max_size=400), limit=st.integers(8, 128), is_command=st.booleans())
 def test_every_pdu_fits_and_together_they_are_the_message(
     data: bytes, limit: int, is_command: bool
 ) -> None:

@@ -1,4 +1,7 @@
-"""The tree under crashes: who is dropped, who is not, and what is found again (P43 to P46, P49, P53)."""
+"""The tree under crashes: who is dropped, who is not, and what is found again.
+
+P43 to P46, P49, P53.
+"""
 
 from __future__ import annotations
 
@@ -90,6 +93,21 @@ def test_p43_a_killed_listener_is_replaced() -> None:
         assert old.echo() == 0
 
 
+def test_p43_a_silent_connection_that_the_host_ends_does_not_crash_the_listener() -> None:
+    with besieged() as siege:
+        for _ in range(5):
+            with siege.connect() as silent:
+                siege.until_accepted()
+                number = siege.record().transport.socket.fileno()
+                assert siege.endpoint.ref.ask(messages.AbortAssociation(siege.record().id))
+                silent.expect_end()
+            with siege.associated() as peer:  # on the same descriptor
+                assert siege.record().transport.socket.fileno() == number
+                peer.send(wire.RELEASE_RQ)
+            siege.until(lambda: len(siege.kernel.connections) == 1)
+        assert siege.endpoint.child("listener").restarts == 0
+
+
 # --- P44: the AssociationSupervisor ----------------------------------------------------------
 
 
@@ -107,8 +125,12 @@ def test_p44_its_connections_end_with_an_abort_and_the_rest_starts_after_it(
     end: Callable[[Running], None],
 ) -> None:
     started: list[Any] = []
-    system = System(reports=lambda r: started.append(r.child_id) if type(r) is Started else None)
-    with running(system=system) as endpoint:
+    with (
+        contextlib.closing(
+            System(reports=lambda r: started.append(r.child_id) if type(r) is Started else None)
+        ) as system,
+        running(system=system) as endpoint,
+    ):
         peers = [Peer.associated(endpoint.port) for _ in range(3)]
         half = HostilePeer.connect(endpoint.port)
         half.send(wire.associate_rq()[:20])
@@ -134,7 +156,6 @@ def test_p44_its_connections_end_with_an_abort_and_the_rest_starts_after_it(
         assert all(record.is_closed for record in records)
         assert endpoint.ref.is_alive()
         assert_healthy(endpoint.ref, associations=0)
-    system.close()
 
 
 def test_p44_a_peer_that_knocks_before_the_successor_is_there_is_served() -> None:
@@ -144,8 +165,10 @@ def test_p44_a_peer_that_knocks_before_the_successor_is_there_is_served() -> Non
         if type(what) is ChildTerminated and what.child_id == "associations":
             gate()  # the Endpoint has heard of the death, and has done nothing about it yet
 
-    system = System(reports=report)
-    with running(system=system) as endpoint:
+    with (
+        contextlib.closing(System(reports=report)) as system,
+        running(system=system) as endpoint,
+    ):
         listener = endpoint.child("listener").ref
         kill(endpoint.child("associations").ref)
         gate.wait_until_entered()
@@ -156,7 +179,6 @@ def test_p44_a_peer_that_knocks_before_the_successor_is_there_is_served() -> Non
             gate.release()
             peer.expect(AssociateAc)
         assert_healthy(endpoint.ref, associations=0)
-    system.close()
 
 
 def until_listed(endpoint: Running, count: int) -> None:
@@ -403,7 +425,10 @@ def until_replaced(endpoint: Running, name: str, old: Any) -> None:
 
 
 def test_p53_an_association_that_is_open_survives_the_loss_of_bus_and_listener() -> None:
-    with running({"cstore": lambda event: None}) as endpoint, Peer.associated(endpoint.port) as peer:
+    with (
+        running({"cstore": lambda event: None}) as endpoint,
+        Peer.associated(endpoint.port) as peer,
+    ):
         info = endpoint.associations()
         for name in ("event bus", "listener"):
             ref = endpoint.child(name).ref
@@ -414,7 +439,10 @@ def test_p53_an_association_that_is_open_survives_the_loss_of_bus_and_listener()
 
 
 def test_p53_new_handlers_apply_from_the_next_message_and_outlive_crashes() -> None:
-    with running({"cstore": lambda event: 0xB000}) as endpoint, Peer.associated(endpoint.port) as peer:
+    with (
+        running({"cstore": lambda event: 0xB000}) as endpoint,
+        Peer.associated(endpoint.port) as peer,
+    ):
         assert peer.store(b"") == 0xB000
         endpoint.ref.ask(messages.SetHandlers({"cstore": lambda event: 0xB006}), timeout=LIMIT)
         assert peer.store(b"") == 0xB006

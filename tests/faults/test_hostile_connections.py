@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kit import wire
+from kit.flaky import flaky
 from kit.siege import Siege, besieged, status_of
 
 import dicom_actors
 from dicom_actors import events
 from dicom_actors.actors.connection_record import ConnectionRecord
-from dicom_actors.pdu import Abort, ReleaseRp
+from dicom_actors.pdu import Abort, AssociateAc, ReleaseRp
 from dicom_actors.testing import HostilePeer, crash_at
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def test_row_09_a_peer_that_never_reads_is_not_read_and_ends_at_the_write_deadli
             echo = wire.p_data(wire.pdv(wire.echo_rq()))
             flood = threading.Thread(target=send_all, args=(peer, echo * asked), daemon=True)
             flood.start()
-            siege.until(lambda: record.deadlines.write is not None)
+            siege.until(lambda: record.tenure.deadlines.write is not None)
             answered = -1
             while answered != record.answered:  # until it does nothing more
                 answered = record.answered
@@ -323,40 +324,9 @@ def test_row_11_nothing_uses_select() -> None:
         assert "select.select" not in path.read_text(encoding="utf-8"), path
 
 
-class Flaky:
-    """A listening socket whose `accept` fails as it is told to."""
-
-    def __init__(self, real: socket.socket, numbers: list[int]) -> None:
-        self._real = real
-        self.numbers = numbers
-
-    def accept(self) -> Any:
-        if self.numbers:
-            number = self.numbers.pop(0)
-            raise OSError(number, os.strerror(number))
-        return self._real.accept()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
-def make_flaky(siege: Siege, *numbers: int) -> Flaky:
-    """Put a flaky socket in the Listener's hands."""
-    flaky = Flaky(siege.kernel.listening_socket, list(numbers))
-    siege.kernel.listening_socket = flaky
-    crash_at(siege.endpoint.ref, "listener.accept")
-    before = siege.endpoint.child("listener").ref
-    with siege.connect() as peer:
-        siege.until(lambda: siege.endpoint.child("listener").ref not in {before, None})
-        siege.until(lambda: flaky.numbers == [] or siege.kernel.timers.pending())
-        peer.close()
-    return flaky
-
-
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 def test_row_12_when_the_system_has_nothing_left_accepting_pauses(number: int) -> None:
-    with besieged() as siege:
-        flaky = make_flaky(siege, *[number] * 20)
+    with besieged() as siege, flaky(siege, *[number] * 20) as sockets:
         listener = siege.endpoint.child("listener").ref
         with siege.connect() as peer:
             peer.send(wire.associate_rq())
@@ -364,26 +334,23 @@ def test_row_12_when_the_system_has_nothing_left_accepting_pauses(number: int) -
                 (limit,) = siege.endpoint.wait_for(events.LimitReached)
                 assert limit.name == "file descriptors"
                 siege.sync("listener")
-                assert len(flaky.numbers) == left
+                assert len(sockets.numbers) == left
                 siege.clock.advance(0.1)
-            assert peer.receive() is not None
+            peer.expect(AssociateAc)
         assert siege.endpoint.child("listener").ref is listener
-        siege.kernel.listening_socket = flaky._real
 
 
 @pytest.mark.parametrize(
     "number", [errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH]
 )
 def test_row_12_the_fault_of_one_connection_is_passed_over(number: int) -> None:
-    with besieged() as siege:
-        flaky = make_flaky(siege, *[number] * 20)
+    with besieged() as siege, flaky(siege, *[number] * 20) as sockets:
         listener = siege.endpoint.child("listener").ref
         with siege.associated() as peer:
             peer.send(wire.RELEASE_RQ)
             peer.expect(ReleaseRp)
-        assert flaky.numbers == []
+        assert sockets.numbers == []
         assert siege.endpoint.child("listener").ref is listener
-        siege.kernel.listening_socket = flaky._real
 
 
 def test_row_12_real_exhaustion_of_descriptors_is_survived() -> None:

@@ -102,7 +102,8 @@ def test_row_03_no_client_hello_is_closed_when_artim_expires(siege: TlsSiege) ->
 
 
 @pytest.mark.parametrize(
-    "data", [wire.associate_rq(), b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", bytes(64)]
+    "data",
+    [wire.associate_rq(), b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", bytes(64)],
 )
 def test_row_03_what_is_no_tls_is_closed_without_a_pdu(siege: TlsSiege, data: bytes) -> None:
     with siege.connect() as peer:
@@ -121,7 +122,7 @@ def test_row_03_a_handshake_that_stops_is_closed_after_its_cap(
     data = hello(siege.context)
     with siege.connect() as peer:
         peer.send(data[:length])
-        siege.until(lambda: siege.record().deadlines.handshake is not None)
+        siege.until(lambda: siege.record().tenure.deadlines.handshake is not None)
         siege.sync(f"association {siege.record().id}")
         siege.clock.advance(4.9)
         # Meanwhile others are accepted.
@@ -129,7 +130,7 @@ def test_row_03_a_handshake_that_stops_is_closed_after_its_cap(
             assert echoes(other)
         siege.clock.advance(0.1)
         assert all_that_comes(peer) == b""
-    closed = [e for e in siege.endpoint.wait_for(events.AssociationClosed, 2)]
+    closed = siege.endpoint.wait_for(events.AssociationClosed, 2)
     assert "timed out" in {event.reason for event in closed}
 
 
@@ -137,7 +138,7 @@ def test_row_03_a_handshake_that_drips_is_closed_after_its_cap(siege: TlsSiege) 
     data = hello(siege.context)
     with siege.connect() as peer:
         peer.send(data[:1])
-        siege.until(lambda: siege.record().deadlines.handshake is not None)
+        siege.until(lambda: siege.record().tenure.deadlines.handshake is not None)
         association = f"association {siege.record().id}"
         for position in range(1, 50):
             peer.send(data[position : position + 1])
@@ -151,7 +152,7 @@ def test_row_03_a_handshake_that_drips_is_closed_after_its_cap(siege: TlsSiege) 
 def test_row_03_a_reset_within_the_handshake_is_the_end(siege: TlsSiege) -> None:
     peer = siege.connect()
     peer.send(hello(siege.context)[:100])
-    siege.until(lambda: siege.record().deadlines.handshake is not None)
+    siege.until(lambda: siege.record().tenure.deadlines.handshake is not None)
     peer.reset()
     assert siege.closed().reason == "connection lost"
 

@@ -10,6 +10,7 @@ from kit import wire
 from kit.endpoints import LIMIT, Running, running
 from kit.peer import Peer
 
+from dicom_actors import events
 from dicom_actors.actors.signals import GetKernel
 from dicom_actors.dimse import decode_command
 from dicom_actors.pdu import AssociateAc, PDataTf
@@ -70,8 +71,6 @@ class Siege:
 
     def closed(self) -> Any:
         """The next `AssociationClosed`."""
-        from dicom_actors import events
-
         return self.endpoint.wait_for(events.AssociationClosed)[0]
 
 
@@ -91,6 +90,7 @@ def besieged(event_handlers: Any = None, **settings: Any) -> Iterator[Siege]:
             running(handlers, system=system, **settings) as endpoint,
             Peer.associated(endpoint.port) as neighbor,
         ):
+            endpoint.wait_for(events.AssociationOpened)
             siege = Siege(endpoint, clock, neighbor)
             yield siege
             assert neighbor.echo() == 0

@@ -192,6 +192,31 @@ def test_a_long_answer_is_taken() -> None:
         assoc.echo()
 
 
+def test_what_comes_right_behind_the_answer_is_not_lost() -> None:
+    report = encode_command(
+        {
+            CommandElement.AFFECTED_SOP_CLASS_UID: VERIFICATION,
+            CommandElement.COMMAND_FIELD: CommandField.N_EVENT_REPORT_RQ,
+            CommandElement.MESSAGE_ID: 3,
+            CommandElement.AFFECTED_SOP_INSTANCE_UID: "1.2",
+            CommandElement.EVENT_TYPE_ID: 1,
+        },
+        has_data_set=False,
+    )
+
+    class Early(FakeAcceptor):
+        def on_associate(self, rq):
+            yield from super().on_associate(rq)
+            yield PDataTf((Pdv(1, True, True, report),))
+
+    reports = []
+    peer = Early()
+    with peer.connect(on_event_report=reports.append) as assoc:
+        assert assoc.listen(1)
+        assoc.echo()
+    assert [found.event_type_id for found in reports] == [1]
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("called", ""), ("calling", "x" * 17), ("timeout", 0), ("async_window", 0), ("timeout", "1")],
@@ -258,6 +283,12 @@ def test_a_peer_that_does_not_answer_is_aborted() -> None:
 
 def test_responses_may_be_awaited_for_ever() -> None:
     with FakeAcceptor().connect(response_timeout=math.inf) as assoc:
+        assoc.echo()
+
+
+def test_a_response_may_be_pending_first() -> None:
+    peer = Answering(lambda cid, rq: [*response(cid, rq, 0xFF00), *response(cid, rq)])
+    with peer.connect() as assoc:
         assoc.echo()
 
 
@@ -417,8 +448,9 @@ def test_a_release_that_is_not_answered(answers, error, caplog) -> None:
 def test_what_was_not_accepted_cannot_be_used() -> None:
     peer = FakeAcceptor(abstract_syntaxes=lambda _: None)
     with peer.connect() as assoc:
-        with pytest.raises(AssociationError, match="no presentation context for Verification"):
+        with pytest.raises(AssociationError, match="no presentation context for Verif") as caught:
             assoc.echo()
+        assert str(caught.value).endswith("the peer answers abstract syntax not supported")
         assert assoc.is_open
     assert peer.associations == 1
 
@@ -431,8 +463,9 @@ def test_contexts_of_ones_own() -> None:
         ("1.2.840.10008.5.1.4.1.1.4", ["1.2.840.10008.1.2"]),
         ProposedContext("1.2.3", scp=True),
     ]
-    with peer.connect(contexts=contexts) as assoc, pytest.raises(AssociationError):
-        assoc.n_delete("BasicFilmSession", "1.2")
+    with peer.connect(contexts=contexts) as assoc:
+        with pytest.raises(AssociationError, match="it was not proposed"):
+            assoc.n_delete("BasicFilmSession", "1.2")
     rq = peer.pdus[0]
     assert isinstance(rq, AssociateRq)
     assert [tuple(context)[1:] for context in rq.presentation_contexts] == [
@@ -453,6 +486,29 @@ def test_other_contexts_are_asked_for_when_they_are_needed() -> None:
         assoc.echo()
     assert peer.associations == 2
     assert kinds(peer).count("ReleaseRq") == 2
+
+
+def test_a_bad_farewell_is_no_reason_not_to_go_on(caplog) -> None:
+    class Hasty(FakeAcceptor):
+        def on_release(self):
+            yield CLOSE
+
+    peer = Hasty()
+    with peer.connect() as assoc:
+        assoc.n_delete("BasicFilmSession", "1.2")
+    assert peer.associations == 2
+    assert "not released in good order" in caplog.text
+
+
+def test_an_association_that_is_over_is_not_begun_anew() -> None:
+    peer = FakeAcceptor()
+    assoc = peer.connect()
+    peer.say(CLOSE)
+    with pytest.raises(TransportError):
+        assoc.listen(1)
+    with pytest.raises(TransportError):
+        assoc.n_delete("BasicFilmSession", "1.2")
+    assert peer.associations == 1
 
 
 def test_a_request_of_the_peer_that_we_do_not_serve_is_refused() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
+import time
 from itertools import count
 
 import pytest
 from kit.certificates import Certificates
 from kit.endpoints import running
 from kit.fake_acceptor import FakeAcceptor
+from kit.gate import Gate
 
 from dicom_actors import Reject, TransferSyntax, events, messages
 from dicom_actors.data import DataSet, write_file
@@ -113,16 +116,18 @@ def test_an_association_that_ends_among_several(folder) -> None:
 
     def store(event):
         if next(number) == 5:
-            endpoints[0].ref.tell(messages.AbortAssociation(event.association.id))
+            endpoints[0].ref.ask(messages.AbortAssociation(event.association.id), block=False)
+            deadline = time.monotonic() + LIMIT
+            while not event.is_cancelled:
+                assert time.monotonic() < deadline
+                os.sched_yield()
 
     results = []
     with running({"cstore": store}) as endpoint:
         endpoints.append(endpoint)
-        assoc = connect("127.0.0.1", endpoint.port)
-        with pytest.raises(AssociationAborted):
+        with connect("127.0.0.1", endpoint.port) as assoc, pytest.raises(AssociationAborted):
             for result in assoc.store_many(folder, parallel=2):
                 results.append(result)
-        assoc.abort()
     assert len(results) == 40
     missing = [result for result in results if result.status is None]
     assert len(missing) <= 16
@@ -266,6 +271,23 @@ def test_a_peer_that_says_nothing_gets_an_abort() -> None:
         with pytest.raises(AssociationTimeout, match=r"association request within 0\.1 s"):
             connect("127.0.0.1", listener.port, timeout=0.1)
     assert listener.received.endswith(encode_pdu(Abort(0, 0)))
+
+
+def test_a_wait_is_interrupted_from_another_thread() -> None:
+    gate = Gate()
+    with running({"cecho": gate}) as endpoint:
+        with connect("127.0.0.1", endpoint.port) as assoc:
+
+            def interrupt() -> None:
+                gate.wait_until_entered()
+                assoc.interrupt()
+
+            thread = threading.Thread(target=interrupt)
+            thread.start()
+            with pytest.raises(TransportError, match="closed the connection"):
+                assoc.echo()
+            thread.join(LIMIT)
+        gate.release()
 
 
 def test_a_peer_that_speaks_no_tls() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from kit.fake_acceptor import (
     CLOSE,
@@ -179,7 +181,7 @@ def test_cancelled_matches_still_come() -> None:
 
 def test_a_peer_that_does_not_heed_a_cancellation_is_aborted() -> None:
     peer = Asked(pending, heeds_cancel=False)
-    assoc = peer.connect(timeout=4)
+    assoc = peer.connect(timeout=4, response_timeout=math.inf)
     matches = assoc.find(STUDY)
     next(matches)
     with pytest.raises(AssociationTimeout, match="the cancellation of the C-FIND within 4 s"):

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import itertools
+import zlib
+from itertools import count
 
 import pytest
 from kit.fake_acceptor import CLOSE, EXPLICIT, IMPLICIT, FakeAcceptor, response
 
-from dicom_actors.data import DataSet, EncapsulatedPixelData, read_file, write_file
+from dicom_actors.data import (
+    DataSet,
+    EncapsulatedPixelData,
+    file_meta_header,
+    read_file,
+    write_file,
+)
 from dicom_actors.dimse import Status
-from dicom_actors.errors import AssociationAborted, AssociationError, DimseFailure, TransportError
+from dicom_actors.errors import (
+    AssociationAborted,
+    AssociationError,
+    DimseFailure,
+    LocalProtocolError,
+    TransportError,
+)
 from dicom_actors.pdu import Abort, AssociateRq, AsyncWindow
-from dicom_actors.scu import StoreResult, contexts_for
+from dicom_actors.scu import MoveOriginator, StoreResult, contexts_for
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -100,7 +114,7 @@ def test_the_bytes_of_a_file_are_sent_as_they_are(tmp_path) -> None:
     """Even where they are not what we would write: nothing is decoded."""
     path = tmp_path / "odd.dcm"
     write_file(path, image())
-    garbage = b"\x99\x00\x01\x00this is no data element"
+    garbage = b"\x99\x00\x01\x00this is no data element!"
     path.write_bytes(path.read_bytes() + garbage)
     peer = FakeAcceptor()
     with peer.connect() as assoc:
@@ -214,6 +228,25 @@ def test_what_is_accepted_as_it_is_is_not_converted(tmp_path) -> None:
         assoc.store(path)
     assert sent(peer)[0][1] == data_of(path)
     assert sent(peer)[0][1] != image().to_bytes(EXPLICIT)
+
+
+def test_a_data_set_of_odd_length_is_not_sent_but_a_deflated_one_is_padded(tmp_path) -> None:
+    path = tmp_path / "x.dcm"
+    write_file(path, image())
+    path.write_bytes(path.read_bytes()[:-1])
+    stream = tmp_path / "y.dcm"
+    for number in count():
+        encoded = image(ImageComments="x" * number).to_bytes(EXPLICIT)
+        deflated = zlib.compress(encoded, wbits=-15)
+        if len(deflated) % 2:
+            break
+    stream.write_bytes(file_meta_header(CT, "1.2.3.1", DEFLATED) + deflated)
+    peer = accepting(DEFLATED, EXPLICIT, IMPLICIT)
+    with peer.connect() as assoc:
+        assert "expected a data set of even length" in assoc.store(path).comment
+        assert assoc.store(stream).status == 0
+        assert assoc.store(read_file(stream)).status == 0
+    assert [data for _, data in sent(peer)] == [deflated + b"\0"] * 2
 
 
 def compressed() -> DataSet:
@@ -431,6 +464,16 @@ def test_leaving_early_drops_what_is_on_its_way(files) -> None:
     assert peer.is_closed
 
 
+def test_nothing_else_runs_in_between(files) -> None:
+    with FakeAcceptor().connect() as assoc:
+        results = assoc.store_many(files)
+        next(results)
+        with pytest.raises(LocalProtocolError, match="a C-STORE is running"):
+            assoc.store(files[0])
+        assert len(list(results)) == 4
+        assert assoc.store(files[0]).is_stored
+
+
 def test_a_source_that_raises_ends_the_sending_and_nothing_else() -> None:
     def images():
         yield image(1)
@@ -440,6 +483,17 @@ def test_a_source_that_raises_ends_the_sending_and_nothing_else() -> None:
         with pytest.raises(ZeroDivisionError):
             list(assoc.store_many(images()))
         assoc.echo()
+
+
+def test_the_move_that_an_object_is_stored_for(files) -> None:
+    peer = FakeAcceptor()
+    with peer.connect() as assoc:
+        list(assoc.store_many(files[:1], originator=MoveOriginator("WHO", 42)))
+        assoc.store(files[1])
+    first, second = (command.elements for _, command, _ in peer.messages)
+    assert first.MoveOriginatorApplicationEntityTitle == "WHO"
+    assert first.MoveOriginatorMessageID == 42
+    assert "MoveOriginatorMessageID" not in second
 
 
 def test_parallel_needs_a_number() -> None:

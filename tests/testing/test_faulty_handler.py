@@ -72,6 +72,19 @@ def test_it_hangs_until_it_is_released_and_then_does_its_work() -> None:
     assert handler("y") == "Y"
 
 
+def test_it_can_be_released_for_now_and_hang_again() -> None:
+    with FaultyHandler(faults=lambda number: Fault.HANG) as handler:
+        threads = [threading.Thread(target=handler, args=("x",)) for _ in range(2)]
+        threads[0].start()
+        handler.wait_until_hanging()
+        handler.release(for_good=False)
+        threads[0].join(10)
+        threads[1].start()
+        handler.wait_until_hanging()
+    threads[1].join(10)
+    assert handler.hanging == 0
+
+
 def test_an_endpoint_answers_every_fault_with_a_failure_and_goes_on() -> None:
     faults = [f for f in Fault if f is not Fault.HANG]
     handler = FaultyHandler(faults=dict(enumerate(faults, 1)))

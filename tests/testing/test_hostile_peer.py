@@ -51,7 +51,9 @@ def test_it_says_what_it_expected() -> None:
     peer, other = pair()
     with peer, other:
         other.sendall(encode_pdu(AssociateRj(1, 1, 7)) * 4 + b"\x06\0\0\0\0\x04")
-        with pytest.raises(AssertionError, match=r"expected Abort\(source=2, reason=0\), got Assoc"):
+        with pytest.raises(
+            AssertionError, match=r"expected Abort\(source=2, reason=0\), got Assoc"
+        ):
             peer.expect_abort(2, 0)
         with pytest.raises(AssertionError, match="expected the end of the stream, got AssociateRj"):
             peer.expect_rejection(1, 1, 7)

@@ -59,7 +59,17 @@ def run(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "test_it.py").write_text(text)
     plugin = "dicom_actors.testing.pytest_plugin"
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", plugin, "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            plugin,
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(tmp_path),
+        ],
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         cwd=tmp_path,
         capture_output=True,

@@ -1,0 +1,172 @@
+"""Whatever crashes, dies or is given up, no spool file is left behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kit import wire
+from kit.endpoints import LIMIT, running, thread_of
+from kit.gate import Gate
+from kit.siege import Siege, besieged, status_of
+
+from dicom_actors.actors import receiver
+from dicom_actors.pdu import Abort, AssociateAc
+from dicom_actors.supervision import ExitReason, kill, request_exit
+from dicom_actors.testing import (
+    CRASH_POINTS,
+    Fault,
+    FaultyHandler,
+    HostilePeer,
+    assert_healthy,
+    crash_at,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("nothing_left")]
+
+POINTS = sorted(p for p in CRASH_POINTS if p.startswith(("association.", "handler.")))
+LARGE = wire.p_data(wire.pdv(wire.store_rq(1), 3)) + b"".join(
+    wire.p_data(wire.pdv(bytes(3_000), 3, command=False, last=n == 3)) for n in range(4)
+)
+
+
+def spooled(folder: Path, handler: Callable[[Any], Any], **settings: Any) -> Any:
+    return besieged({"cstore": handler}, spool_bytes=0, spool_directory=folder, **settings)
+
+
+def files(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.is_file()]
+
+
+@pytest.mark.parametrize("saves", [False, True])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_leaves_no_spool_file(point: str, saves: bool, tmp_path: Path) -> None:
+    def store(event: Any) -> None:
+        if saves:
+            event.save(tmp_path / "kept")
+
+    with spooled(tmp_path, store) as siege:
+        for step in range(6):
+            crash_at(siege.endpoint.ref, point, after=step)
+            if point == "association.adopt":
+                crash_at(siege.endpoint.ref, "association.fragment", times=4)
+            with siege.connect() as peer:
+                peer.send(wire.associate_rq())
+                if peer.receive_bytes()[:1] == b"\2":
+                    peer.send(LARGE, wire.store(2), wire.RELEASE_RQ)
+                    while peer.receive_bytes()[:1] not in {b"\6", b"\7", b""}:
+                        pass
+            siege.until(lambda: len(siege.kernel.connections) == 1)
+            for name in (point, "association.fragment"):
+                crash_at(siege.endpoint.ref, name, 0)
+            siege.until(lambda: not files(tmp_path))
+
+
+def test_a_request_that_is_handed_to_a_dead_handler_leaves_none(tmp_path: Path) -> None:
+    with spooled(tmp_path, lambda event: None) as siege:
+        for point in ("association.dispatched", "association.dispatch"):
+            with siege.associated() as peer:
+                peer.send(LARGE)
+                assert status_of(peer.receive()) == (1, 0)
+                handler = siege.endpoint.child(f"handler of connection {siege.record().id}").ref
+                crash_at(siege.endpoint.ref, point)
+                kill(handler)
+                peer.send(LARGE)
+                assert status_of(peer.receive())[1] in {0, 0x0110}
+                assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+@pytest.mark.parametrize("end", ["reset", "killed", "asked to exit", "late", "aborted"])
+def test_a_handler_that_hangs_leaves_none(end: str, ahead: int, tmp_path: Path) -> None:
+    settings = {"handler_timeout": 60.0, "handler_grace": 5.0}
+    handler = FaultyHandler(faults={1: Fault.HANG})
+    with handler, spooled(tmp_path, handler, **settings) as siege, siege.associated() as peer:
+        peer.send(LARGE * ahead)
+        handler.wait_until_hanging()
+        siege.until(lambda: len(siege.record().requests) == min(ahead, 2))
+        assert files(tmp_path)
+        make_it_end(siege, peer, end)
+        handler.release()
+        if end != "reset":
+            peer.close()
+        siege.until(lambda: len(siege.kernel.connections) == 1)
+        siege.until(lambda: not files(tmp_path))
+
+
+def make_it_end(siege: Siege, peer: HostilePeer, end: str) -> None:
+    name = f"handler of connection {siege.record().id}"
+    match end:
+        case "reset":
+            peer.reset()
+        case "killed":
+            kill(siege.endpoint.child(name).ref)
+            assert status_of(peer.receive()) == (1, 0x0110)
+        case "asked to exit":
+            request_exit(siege.endpoint.child(name).ref, ExitReason.error(OSError()))
+        case "late":
+            siege.sync(f"association {siege.record().id}")
+            siege.clock.advance(60.0)
+            siege.until(lambda: siege.record()._cancelled)
+            siege.sync(f"association {siege.record().id}")
+            siege.clock.advance(5.0)
+            assert status_of(peer.receive()) == (1, 0x0110)
+        case _:
+            peer.send(wire.pdu(0x99, b""))
+
+
+def test_a_connection_that_cannot_get_a_handler_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dicom_actors.actors.handler import Handler
+
+    def init(_: Any) -> None:
+        raise RuntimeError("no more threads")
+
+    with spooled(tmp_path, lambda event: None) as siege, siege.associated() as peer:
+        monkeypatch.setattr(Handler, "init", init)
+        peer.send(LARGE)
+        assert status_of(peer.receive()) == (1, 0x0110)
+        monkeypatch.undo()
+        peer.send(LARGE)
+        assert status_of(peer.receive()) == (1, 0)
+        assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_an_association_that_is_killed_while_it_opens_its_spool_file_leaves_none(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = Gate(), receiver.tempfile.mkstemp
+
+    def mkstemp(**how: Any) -> Any:
+        if place == "before":
+            gate()
+        made = real(**how)
+        if place == "after":
+            gate()
+        return made
+
+    with running(
+        {"cstore": lambda event: None}, spool_bytes=0, spool_directory=tmp_path
+    ) as endpoint:
+        with HostilePeer.connect(endpoint.port) as peer:
+            peer.send(wire.associate_rq())
+            peer.expect(AssociateAc)
+            with monkeypatch.context() as patch:
+                patch.setattr(receiver.tempfile, "mkstemp", mkstemp)
+                thread = thread_of(endpoint.child("association 1").ref)
+                peer.send(LARGE[:5_000])
+                gate.wait_until_entered()
+                kill(endpoint.child("associations").ref)
+                peer.expect(Abort)
+                while endpoint.associations():
+                    endpoint.status()
+                gate.release()
+                thread.join(LIMIT)
+        assert files(tmp_path) == []
+        assert_healthy(endpoint.ref, associations=0)

@@ -1,0 +1,76 @@
+"""Our user side against Orthanc, and against links that are slow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kit.endpoints import running
+from kit.orthanc import free_port, orthanc
+from pydicom.data import get_testdata_file
+
+from dicom_actors.data import DataSet, read_file, write_file
+from dicom_actors.scu import connect
+
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("nothing_left")]
+
+CT = Path(str(get_testdata_file("CT_small.dcm")))
+STUDY = "1.2.3.77"
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study of six CT images and its folder."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    data_set = read_file(CT)
+    data_set.StudyInstanceUID = STUDY
+    data_set.PatientName = "Müller^Jörg"
+    del data_set["DataSetTrailingPadding"]
+    for number in range(1, 7):
+        data_set.SOPInstanceUID = f"{STUDY}.{number}"
+        write_file(folder / f"{number:02}.dcm", data_set)
+    return folder
+
+
+def test_store_find_get_and_move(tmp_path, study) -> None:
+    stored = []
+    key = DataSet.from_keywords(QueryRetrieveLevel="STUDY", StudyInstanceUID=STUDY)
+    names = DataSet.from_keywords(
+        QueryRetrieveLevel="STUDY",
+        SpecificCharacterSet="ISO_IR 100",
+        PatientName="m*",
+        StudyInstanceUID=None,
+    )
+    folder = tmp_path / "orthanc"
+    folder.mkdir()
+    with running({"cstore": lambda event: stored.append(event.sop_instance_uid)}) as endpoint:
+        modalities = {
+            "dest": {"AET": "DEST", "Host": "127.0.0.1", "Port": endpoint.port},
+            "us": {
+                "AET": "DICOM_ACTORS",
+                "Host": "127.0.0.1",
+                "Port": free_port(),
+                "AllowGet": True,
+            },
+        }
+        with (
+            orthanc(folder, DicomModalities=modalities) as server,
+            connect("127.0.0.1", server.dicom_port, called="ORTHANC") as assoc,
+        ):
+            assoc.echo()
+            assert {result.status for result in assoc.store_many(study, parallel=2)} == {0}
+            assert len(server.request("GET", "/instances")) == 6
+
+            (found,) = assoc.find(names)
+            assert found.StudyInstanceUID == STUDY
+            assert str(found.PatientName) == "Müller^Jörg"
+
+            got = list(assoc.get(key))
+            assert len(got) == 6
+            assert read_file(study / "01.dcm").PixelData in [data_set.PixelData for data_set in got]
+
+            moves = list(assoc.move(key, "DEST"))
+            assert moves[-1].status == 0
+            assert moves[-1].completed == 6
+    assert sorted(stored) == [f"{STUDY}.{number}" for number in range(1, 7)]
