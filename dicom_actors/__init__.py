@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dicom_actors.dimse import Status
     from dicom_actors.errors import DicomError, DimseFailure
     from dicom_actors.pdu import Reject
+    from dicom_actors.scu import connect
+    from dicom_actors.tls import TlsConfig
 
 __all__ = [
     "VR",
@@ -42,8 +44,10 @@ __all__ = [
     "Reject",
     "Status",
     "Tag",
+    "TlsConfig",
     "TransferSyntax",
     "__version__",
+    "connect",
     "errors",
     "events",
     "messages",
@@ -64,7 +68,9 @@ _HOMES = {
     "Reject": "dicom_actors.pdu",
     "Status": "dicom_actors.dimse",
     "Tag": "dicom_actors.data",
+    "TlsConfig": "dicom_actors.tls",
     "TransferSyntax": "dicom_actors.data",
+    "connect": "dicom_actors.scu",
     "read_file": "dicom_actors.data",
     "write_file": "dicom_actors.data",
 }

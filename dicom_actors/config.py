@@ -54,6 +54,7 @@ class EndpointConfig:
 
     Attributes:
         ae_title: our application entity title; None takes any called title.
+        calling_ae_titles: the calling AE titles that are let in; None: all.
         max_associations: open connections at a time; None: no limit.
         max_associations_per_ae: the same for each calling AE title; None: no limit.
         when_full: ``"wait"`` leaves further peers in the backlog until a place is free,
@@ -85,6 +86,7 @@ class EndpointConfig:
     """
 
     ae_title: str | None = None
+    calling_ae_titles: Sequence[str] | None = None
     max_associations: int | None = 1_000
     max_associations_per_ae: int | None = None
     when_full: Literal["wait", "reject"] = "wait"
@@ -121,6 +123,10 @@ class EndpointConfig:
                 self._check_number(field.name, getattr(self, field.name))
         if self.ae_title is not None:
             check_ae_title(self.ae_title, "ae_title")
+        if isinstance(self.calling_ae_titles, str):
+            raise ConfigurationError("calling_ae_titles: expected a sequence of titles, got a text")
+        for title in self.calling_ae_titles or ():
+            check_ae_title(title, "calling_ae_titles")
         if self.when_full not in {"wait", "reject"}:
             raise ConfigurationError(
                 f"when_full: expected 'wait' or 'reject', got {self.when_full!r}"

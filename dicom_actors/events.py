@@ -41,12 +41,14 @@ class AssociationClosed:
             ``"connection lost"``, ``"timed out"``.
         detail: one sentence more, where there is one.
         requests: requests that were answered.
+        was_open: whether `AssociationOpened` was told of it; False for one that was rejected.
     """
 
     association: AssociationInfo
     reason: str
     detail: str
     requests: int
+    was_open: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,11 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
         async_window=AsyncWindow(config.async_window, 1),
         called_ae_titles=None if config.ae_title is None else frozenset({config.ae_title.strip()}),
+        calling_ae_titles=(
+            None
+            if config.calling_ae_titles is None
+            else frozenset(title.strip() for title in config.calling_ae_titles)
+        ),
         max_associations=config.max_associations,
         max_associations_per_ae=config.max_associations_per_ae,
     )

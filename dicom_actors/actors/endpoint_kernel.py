@@ -147,6 +147,7 @@ class EndpointKernel:
                     record.tenure.end_reason,
                     record.tenure.end_detail,
                     record.answered,
+                    record.negotiated is not None,
                 )
             )
         if self._is_someone_waiting and self.listener is not None:

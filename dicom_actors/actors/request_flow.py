@@ -369,7 +369,7 @@ class RequestFlow:
         """The connection has a Handler now, or could not get one."""
         self._is_handler_wanted = False
         if self._record.handler is None:
-            self._fail_first("no handler could be started")
+            self._fail_first("no handler could be started", Reject.TEMPORARY_CONGESTION)
         else:
             self._watch_handler()
         self.progress()
@@ -414,15 +414,12 @@ class RequestFlow:
         self._fail_first("the handler did not return in time")
         self.progress()
 
-    def _fail_first(self, why: str) -> None:
+    def _fail_first(self, why: str, reject: Reject = Reject.ACSE_NO_REASON_TRANSIENT) -> None:
         if self._record.requests:
             first = self._record.requests[0]
-            outcome = Outcome(Status.PROCESSING_FAILURE, why, _rejection_of(first))
+            is_association = first.command is None
+            outcome = Outcome(Status.PROCESSING_FAILURE, why, reject if is_association else None)
             self._record.settle(self._epoch, first.serial, outcome)
-
-
-def _rejection_of(request: Request) -> Reject | None:
-    return Reject.ACSE_NO_REASON_TRANSIENT if request.command is None else None
 
 
 def _received_event(association_id: int, request: Request) -> events.RequestReceived:

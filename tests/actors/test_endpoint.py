@@ -15,6 +15,7 @@ from dicom_actors import (
     DataSet,
     DimseFailure,
     Endpoint,
+    EndpointConfig,
     Reject,
     Status,
     events,
@@ -377,3 +378,37 @@ def test_stop_aborts_everybody_and_is_complete() -> None:
         silent.close()
         with pytest.raises(ConnectionRefusedError):
             Peer(endpoint.port)
+
+
+def test_callers_can_be_listed() -> None:
+    with running(calling_ae_titles=("FRIEND", "OTHER ")) as endpoint:
+        with Peer(endpoint.port) as peer:
+            assert peer.associate(calling="STRANGER") == AssociateRj(1, 1, 3)
+        for title in ("FRIEND", "OTHER"):
+            with Peer.associated(endpoint.port, calling=title) as peer:
+                assert peer.echo() == Status.SUCCESS
+        closed = endpoint.wait_for(events.AssociationClosed, 3)
+        assert sorted(c.was_open for c in closed) == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"calling_ae_titles": "FRIEND"},
+        {"calling_ae_titles": ["x" * 17]},
+        {"ae_title": ""},
+        {"ae_title": "A\\B"},
+        {"max_pdu_length": 1},
+        {"max_pdu_length": "many"},
+        {"artim_timeout": 0},
+        {"artim_timeout": None},
+        {"idle_timeout": -1},
+        {"max_associations": True},
+        {"when_full": "drop"},
+        {"spool_directory": "/nonexistent"},
+    ],
+)
+def test_settings_out_of_range_are_named(settings: Any) -> None:
+    (name,) = settings
+    with pytest.raises(ConfigurationError, match=name):
+        EndpointConfig(**settings)

@@ -1,5 +1,11 @@
+"""The files that pydicom judges: those of its own wheel, and those of the wheel pydicom-data.
+
+The second wheel is in the extra `test`; what is read from it has the marker `corpus`.
+"""
+
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pydicom
@@ -22,7 +28,15 @@ def judge_files() -> list[Path]:
     return [path for path in names if path.is_file() and path.name not in _NO_DICOM]
 
 
-# no_meta.dcm has lost a byte of its first element.
+def corpus_files() -> list[Path]:
+    """Every file of the wheel pydicom-data; all of them are DICOM files."""
+    spec = find_spec("data_store")
+    if spec is None or spec.origin is None:
+        return []
+    return sorted((Path(spec.origin).parent / "data").glob("*.dcm"))
+
+
+# no_meta.dcm has a stray byte before its first element, so that nothing says what it is.
 _NO_DICOM = {
     "FileInfo.txt",
     "README",
@@ -37,7 +51,20 @@ _NO_DICOM = {
 }
 
 
-@pytest.fixture(params=judge_files(), ids=lambda path: path.name)
+def pytest_configure(config) -> None:
+    config.addinivalue_line("markers", "corpus: reads the files of the wheel pydicom-data")
+
+
+def all_files() -> list[object]:
+    own = [pytest.param(path, id=path.name) for path in judge_files()]
+    corpus = [
+        pytest.param(path, id=f"corpus-{path.name}", marks=pytest.mark.corpus)
+        for path in corpus_files()
+    ]
+    return [*own, *corpus]
+
+
+@pytest.fixture(params=all_files())
 def judge_file(request) -> Path:
     return request.param
 
@@ -45,3 +72,8 @@ def judge_file(request) -> Path:
 @pytest.fixture(scope="session")
 def judge_folder() -> Path:
     return _JUDGE_FILES / "test_files"
+
+
+@pytest.fixture(scope="session")
+def corpus() -> list[Path]:
+    return corpus_files()
