@@ -11,6 +11,7 @@ from dicom_actors.actors.handler_events import (
     Accept,
     AssociationRequest,
     EchoEvent,
+    FindEvent,
     RequestEvent,
     StoreEvent,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "AssociationRequest",
     "EchoEvent",
     "Endpoint",
+    "FindEvent",
     "RequestEvent",
     "StoreEvent",
     "describe_acceptance",

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from dicom_actors.actors.handler_table import HandlerTable
 from dicom_actors.data import TransferSyntax
-from dicom_actors.data.dictionary import storage_sop_classes, uid_entry
+from dicom_actors.data.dictionary import (
+    query_retrieve_sop_classes,
+    storage_sop_classes,
+    uid_entry,
+)
 from dicom_actors.data.uid import uid_name
 from dicom_actors.pdu import AsyncWindow
 from dicom_actors.upper_layer import NegotiationPolicy, describe_policy, negotiate
@@ -35,6 +39,9 @@ UNCOMPRESSED: Final = (
     "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
 )
 """What we can read and write ourselves, most preferred first."""
+
+READABLE: Final = (*UNCOMPRESSED, "1.2.840.10008.1.2.1.99")
+"""The same, and deflated, for messages whose data sets we must read or write."""
 
 _LOSSLESS_FIRST: Final = (False, None, True)
 
@@ -90,7 +97,12 @@ def describe_acceptance(config: EndpointConfig, event_handlers: EventHandlers) -
     Standard: PS3.2 (the tables of a Conformance Statement).
     """
     policy = policy_for(config, HandlerTable(event_handlers))
-    classes = (VERIFICATION, *storage_sop_classes(), *(config.storage_sop_classes or ()))
+    classes = (
+        VERIFICATION,
+        *storage_sop_classes(),
+        *(config.storage_sop_classes or ()),
+        *query_retrieve_sop_classes(),
+    )
     return describe_policy(policy, lambda uid: uid_name(uid) or uid, classes)
 
 
@@ -98,9 +110,11 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
     """What an endpoint with that configuration and these handlers accepts.
 
     Verification always is. Storage SOP classes are accepted when there is a ``cstore`` handler,
-    in every transfer syntax: an object is kept as it was received.
+    in every transfer syntax: an object is kept as it was received. SOP classes with C-FIND are
+    accepted when there is a ``cfind`` handler, in the transfer syntaxes that we read and write.
     """
     storage = "cstore" in handlers
+    queries = "cfind" in handlers
     further = config.storage_sop_classes
     transfer_syntaxes = (
         _storage_transfer_syntaxes()
@@ -113,6 +127,8 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
             return UNCOMPRESSED
         if storage and _is_storage(abstract_syntax, further):
             return transfer_syntaxes
+        if queries and _is_find(abstract_syntax):
+            return READABLE
         return None
 
     return NegotiationPolicy(
@@ -130,6 +146,11 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
         max_associations=config.max_associations,
         max_associations_per_ae=config.max_associations_per_ae,
     )
+
+
+def _is_find(abstract_syntax: str) -> bool:
+    known = query_retrieve_sop_classes().get(abstract_syntax)
+    return known is not None and known.operation == "C-FIND"
 
 
 def _is_storage(abstract_syntax: str, further: Sequence[str] | None) -> bool:

@@ -25,6 +25,7 @@ from dicom_actors.actors.signals import (
     DeadlineReached,
     HandlerReady,
     OutcomeReady,
+    OutputWaits,
 )
 from dicom_actors.actors.tenure import Phase
 from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
@@ -201,6 +202,8 @@ class Association(SupervisedActor):
                 self._consume()
             elif isinstance(message, DeadlineReached):
                 self._on_deadline()
+            elif isinstance(message, OutputWaits):
+                self._await_writable()
             elif isinstance(message, HandlerReady):
                 self._flow.handler_ready()
             elif isinstance(message, Down):
@@ -307,6 +310,8 @@ class Association(SupervisedActor):
         self._carry_out(effects)
 
     def _carry_out(self, effects: Iterable[Effect], serial: int = 0) -> None:
+        if self._machine.state is State.STA13 and not self._tenure.is_ending:
+            self._record.mute(self._epoch)
         for effect in effects:
             if isinstance(effect, Send):
                 self._send(effect.buffers, serial)
@@ -405,11 +410,14 @@ class Association(SupervisedActor):
         except OSError as error:
             self._end_of_stream(error)
             return
-        if not done and self._tenure.deadlines.write is None:
-            self._tenure.deadlines.write = (
-                self._kernel.clock.monotonic() + self._kernel.config.write_timeout
-            )
-            self._watch()
+        if not done:
+            self._await_writable()
+
+    def _await_writable(self) -> None:
+        deadlines = self._tenure.deadlines
+        if self._record.has_output and deadlines.write is None:
+            deadlines.write = self._kernel.clock.monotonic() + self._kernel.config.write_timeout
+        self._watch()
 
     def _send_more(self) -> None:
         record = self._record
@@ -464,6 +472,7 @@ class Association(SupervisedActor):
     def _say_goodbye(self, why: str) -> None:
         """End what cannot go on after a crash: A-ABORT, or A-ASSOCIATE-RJ before acceptance."""
         record = self._record
+        record.mute(self._epoch)
         report = record.pdu_log.report(record.unread)
         _logger.error("connection %d ends: %s; its last PDUs:\n%s", record.id, why, report)
         self._tenure.note_end("aborted", why)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from threading import Lock
+from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from dicom_actors.actors.in_flight import Request, Stage
@@ -75,6 +75,8 @@ class ConnectionRecord:
         self.handler: SupervisedRef[Any] | None = None
         self.association: SupervisedRef[Any] | None = None
         self._lock = Lock()
+        self._output_changed = Condition(self._lock)
+        self._is_muted = False
         self._input = InputBuffer(pool)
         self._pdvs_done = 0
         self._partial: Partial | None = None
@@ -260,6 +262,7 @@ class ConnectionRecord:
             request = self.find(serial)
             if request is not None and request.stage is not Stage.FINISHED:
                 self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
+                self._output_changed.notify_all()
 
     def find(self, serial: int) -> Request | None:
         """The unanswered request with that number."""
@@ -339,7 +342,56 @@ class ConnectionRecord:
         """Send what `send` kept. Returns whether all of it went out. Raises OSError as it does."""
         with self._lock:
             self._check(epoch)
-            return self.transport.flush()
+            done = self.transport.flush()
+            if done:
+                self._output_changed.notify_all()
+            return done
+
+    def send_interim(
+        self, serial: int, buffers: Iterable[bytes | memoryview], deadline: float | None
+    ) -> bool | None:
+        """Send one of several responses, as the Handler of a request.
+
+        Args:
+            serial: the request.
+            buffers: whole PDUs, in pieces.
+            deadline: when the handler must have gone on, as monotonic seconds.
+
+        Returns:
+            Whether all of it went out; None if nobody wants it any more.
+        """
+        with self._lock:
+            if not self._may_stream(serial):
+                return None
+            self.tenure.deadlines.handler = deadline
+            try:
+                return self.transport.send(buffers)
+            except OSError:
+                return None  # the Association is about to see it, too
+
+    def wait_until_sent(self, serial: int) -> bool:
+        """Wait, as the Handler of a request, until the peer has taken all that was sent.
+
+        Returns:
+            Whether to go on; False if nobody wants more.
+        """
+        with self._output_changed:
+            self._output_changed.wait_for(
+                lambda: not self.transport.has_output or not self._may_stream(serial)
+            )
+            return self._may_stream(serial)
+
+    def mute(self, epoch: int) -> None:
+        """Let nothing more be sent but by the Association: what ends the association comes next."""
+        with self._lock:
+            self._check(epoch)
+            self._is_muted = True
+            self._output_changed.notify_all()
+
+    def _may_stream(self, serial: int) -> bool:
+        request = self.find(serial)
+        is_running = request is not None and request.stage is Stage.RUNNING
+        return is_running and not self._is_over and not self._is_muted
 
     @property
     def has_output(self) -> bool:
@@ -375,6 +427,7 @@ class ConnectionRecord:
                 return False
             self.tenure = self.tenure.next()
             self.transport.close()
+            self._output_changed.notify_all()
             self._input.clear()
             leftovers, self._requests = self._requests, ()
         if self.tenure.receiver is not None:

@@ -8,15 +8,23 @@ nor its own loses one.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pykka
 
 from dicom_actors.actors.association_info import association_info
-from dicom_actors.actors.handler_events import Accept, AssociationRequest, EchoEvent, StoreEvent
+from dicom_actors.actors.handler_events import (
+    Accept,
+    AssociationRequest,
+    EchoEvent,
+    FindEvent,
+    StoreEvent,
+)
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.in_flight import Outcome
 from dicom_actors.actors.signals import Dispatch, OutcomeReady
+from dicom_actors.actors.streaming import stream_matches
 from dicom_actors.data import DataSet
 from dicom_actors.dimse import Status
 from dicom_actors.errors import DimseFailure, HandlerError
@@ -32,7 +40,7 @@ __all__ = ["Handler"]
 
 _logger = logging.getLogger(__name__)
 
-_EVENTS = {"cecho": EchoEvent, "cstore": StoreEvent}
+_EVENTS = {"cecho": EchoEvent, "cstore": StoreEvent, "cfind": FindEvent}
 
 
 class Handler(SupervisedActor):
@@ -70,6 +78,8 @@ class Handler(SupervisedActor):
             if faults is not None:
                 faults.hit("handler.begin")
             result = self._call(request)
+            if request.service == "cfind" and _is_stream(result):
+                result = stream_matches(result, self._kernel, self._record, request)
             if faults is not None:
                 faults.hit("handler.outcome")
             return _outcome_of(request.service, result), None
@@ -114,7 +124,13 @@ class Handler(SupervisedActor):
             cast(association, OutcomeReady())
 
 
+def _is_stream(result: Any) -> bool:
+    return isinstance(result, Iterable) and not isinstance(result, DataSet | str | bytes)
+
+
 def _outcome_of(service: str, result: Any) -> Outcome:
+    if isinstance(result, Outcome):
+        return result
     if service == ASSOCIATION_VALIDATOR:
         return _validation_outcome(result)
     if result is None or result is True:

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from dicom_actors.messages import AssociationInfo
     from dicom_actors.pdu import PresentationContextRq, UserIdentity
 
-__all__ = ["Accept", "AssociationRequest", "EchoEvent", "RequestEvent", "StoreEvent"]
+__all__ = [
+    "Accept",
+    "AssociationRequest",
+    "DataSetEvent",
+    "EchoEvent",
+    "FindEvent",
+    "RequestEvent",
+    "StoreEvent",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +128,8 @@ class EchoEvent(RequestEvent):
     """A C-ECHO request (PS3.7 9.1.5)."""
 
 
-class StoreEvent(RequestEvent):
-    """A C-STORE request (PS3.7 9.1.1) whose data set has been received."""
+class DataSetEvent(RequestEvent):
+    """A request with a data set."""
 
     @property
     def length(self) -> int:
@@ -148,6 +156,24 @@ class StoreEvent(RequestEvent):
                 max_elements=self._config.max_elements,
             ),
         )
+
+    @cached_property
+    def _received(self) -> ReceivedObject:
+        assert self._request.received is not None
+        return self._request.received
+
+
+class FindEvent(DataSetEvent):
+    """A C-FIND request (PS3.7 9.1.2); its data set is the identifier, that is, the query."""
+
+    @property
+    def level(self) -> str:
+        """Query/Retrieve Level (0008,0052); empty where the information model has none."""
+        return str(self.dataset.get("QueryRetrieveLevel") or "")
+
+
+class StoreEvent(DataSetEvent):
+    """A C-STORE request (PS3.7 9.1.1) whose data set has been received."""
 
     def save(self, directory: str | Path, name: str | Path | None = None) -> Path:
         """Keep the object as a Part 10 file with exactly the received bytes (PS3.10 7).
@@ -184,8 +210,3 @@ class StoreEvent(RequestEvent):
         else:
             save_object(received, path)
         return path
-
-    @cached_property
-    def _received(self) -> ReceivedObject:
-        assert self._request.received is not None
-        return self._request.received

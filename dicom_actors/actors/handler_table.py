@@ -20,6 +20,7 @@ ASSOCIATION_VALIDATOR: Final = "association_validator"
 SERVICES: Final[Mapping[int, str]] = {
     CommandField.C_ECHO_RQ: "cecho",
     CommandField.C_STORE_RQ: "cstore",
+    CommandField.C_FIND_RQ: "cfind",
 }
 """Command Field of a request to the name of its handler."""
 

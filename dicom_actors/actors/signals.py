@@ -27,6 +27,7 @@ __all__ = [
     "GetKernel",
     "HandlerReady",
     "OutcomeReady",
+    "OutputWaits",
     "PlaceFree",
     "StartHandler",
 ]
@@ -62,6 +63,10 @@ class HandlerReady:
 
 class OutcomeReady:
     """To an Association: a request of its connection has an outcome."""
+
+
+class OutputWaits:
+    """To an Association: its Handler has sent more than the socket takes."""
 
 
 class PlaceFree:

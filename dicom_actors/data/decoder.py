@@ -28,13 +28,14 @@ from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from dicom_actors.data.scope import Scope
 
     Index = dict[int, int]
     _Item = TypeVar("_Item")
 
-__all__ = ["read_items", "scan", "scan_all"]
+__all__ = ["pick", "read_items", "scan", "scan_all"]
 
 _PIXEL_DATA_GROUP: Final = 0x7FE00000
 
@@ -130,14 +131,14 @@ def _scan_explicit(
     while pos <= limit:
         group, element, code, length = read(buffer, pos)
         tag = group << 16 | element
-        if not last < tag < stop:
+        if tag <= last or tag >= stop:
             if tag >= stop or _is_over(scope, number, tag, last, pos, end):
                 break
             is_ordered = is_ordered and _note_disorder(scope, number, tag, pos)
         last = tag
         index[tag] = pos
         if code in short:
-            pos += 8 + length
+            pos += length + 8
         elif code in long:
             length = read_length(buffer, pos + 8)[0]
             if length == UNDEFINED:
@@ -166,7 +167,7 @@ def _scan_implicit(
     while pos <= limit:
         group, element, length = read(buffer, pos)
         tag = group << 16 | element
-        if not last < tag < stop:
+        if tag <= last or tag >= stop:
             if tag >= stop or _is_over(scope, number, tag, last, pos, end):
                 break
             is_ordered = is_ordered and _note_disorder(scope, number, tag, pos)
@@ -175,8 +176,73 @@ def _scan_implicit(
         if length == UNDEFINED:
             pos = end_of_undefined(scope, number, tag, "", pos + 8, end, layout)
         else:
-            pos += 8 + length
+            pos += length + 8
     return pos, is_ordered
+
+
+def pick(
+    scope: Scope, wanted: AbstractSet[int], start: int, end: int, stop: int
+) -> tuple[Index, int] | None:
+    """Index a few elements of an explicit data set, as long as there is nothing special about it.
+
+    This is `scan` for somebody who wants a dozen elements of each of a thousand files: what is
+    in other groups is passed over without a look at more than its order and its length.
+
+    Args:
+        scope: the data set, which is no item.
+        wanted: the tags to index.
+        start: where the first element starts.
+        end: where the data set, or what there is of it, ends.
+        stop: one more than the last tag wanted.
+
+    Returns:
+        The offset of each element, and where the first one that is not below `stop` starts;
+        None if `scan` has to look at the data set.
+    """
+    layout, buffer = scope.layout, scope.buffer
+    read, read_length, short, long = (
+        layout.read_explicit,
+        layout.read_length,
+        layout.short,
+        layout.long,
+    )
+    index: Index = {}
+    groups = {tag >> 16 for tag in wanted}
+    last_group = stop - 1 >> 16
+    current = last = -1
+    is_wanted = False
+    pos, limit = start, end - 12
+    while pos <= limit:
+        group, element, code, length = read(buffer, pos)
+        if group != current:
+            if group < current:
+                return None
+            if group > last_group:
+                return index, pos
+            current = group
+            is_wanted = group in groups
+        elif element <= last:
+            return None
+        last = element
+        if is_wanted:
+            tag = group << 16 | element
+            if tag >= stop:
+                return index, pos
+            if tag in wanted:
+                index[tag] = pos
+        if code in short:
+            pos += length + 8
+        elif code in long:
+            length = read_length(buffer, pos + 8)[0]
+            if length != UNDEFINED:
+                pos += length + 12
+            else:
+                tag = group << 16 | element
+                vr = layout.names[code]
+                pos = end_of_undefined(scope, 0, tag, vr, pos + 12, end, layout)
+        else:
+            return None
+    return (index, pos) if pos == end else None
 
 
 def _note_disorder(scope: Scope, number: int, tag: int, pos: int) -> bool:
@@ -294,32 +360,25 @@ def _plain_items(
             break
         index: Index = {}
         last = -1
-        limit = item_end - 12
+        limit = item_end - 8
         while pos <= limit:
             group, element, code, length = read(buffer, pos)
             tag = group << 16 | element
-            if not last < tag < ITEM:
+            if tag <= last or group == 0xFFFE:
                 break
             last = tag
             index[tag] = pos
             if code in short:
-                pos += 8 + length
-            elif code in long:
+                pos += length + 8
+            elif code in long and pos <= limit - 4:
                 length = read_length(buffer, pos + 8)[0]
                 if length == UNDEFINED:
                     break
-                pos += 12 + length
+                pos += length + 12
             else:
                 break
         if pos != item_end:
-            if pos != item_end - 8:
-                break
-            # What has no room for a value is an empty element, or is special.
-            group, element, code, length = read(buffer, pos)
-            tag = group << 16 | element
-            if code not in short or length or not last < tag < ITEM:
-                break
-            index[tag] = pos
+            break
         count += 1 + len(index)
         items.append(new(scope, len(items), item_at + 8, item_end, index))
         item_at = item_end

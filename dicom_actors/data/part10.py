@@ -84,24 +84,17 @@ def read_file(
         UnsupportedTransferSyntaxError: no data set is encoded in that way.
         OSError: the file cannot be read.
     """
-    wanted = None if keywords is None else {to_tag(key) for key in keywords}
     stop = None if until is None else to_tag(until)
-    if wanted is not None:
-        last = max(wanted, default=0) + 1
-        stop = last if stop is None else min(last, stop)
-    options = _Options(stop, limits, character_set, keep_truncated=keep_truncated)
+    wanted = None
+    if keywords is not None:
+        wanted = {CHARACTER_SET, *map(to_tag, keywords)}
+        stop = max(wanted) + 1 if stop is None else min(max(wanted) + 1, stop)
+    options = _Options(stop, wanted, limits, character_set, keep_truncated=keep_truncated)
     if isinstance(source, bytes | bytearray | memoryview):
-        made = options.read(as_bytes(source))
-    elif isinstance(source, str | os.PathLike):
-        made = _read_path(source, options)
-    else:
-        made = options.read(source.read())
-    if wanted is not None:
-        index = made._index
-        wanted.add(CHARACTER_SET)
-        made._index = {tag: index[tag] for tag in sorted(wanted) if tag in index}
-        made._replaced = set()
-    return made
+        return options.read(as_bytes(source))
+    if isinstance(source, str | os.PathLike):
+        return _read_path(source, options)
+    return options.read(source.read())
 
 
 def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
@@ -132,12 +125,14 @@ class _Options:
     def __init__(
         self,
         stop: int | None,
+        wanted: set[int] | None,
         limits: Limits,
         character_set: str | Iterable[str] | None,
         *,
         keep_truncated: bool,
     ) -> None:
         self.stop = stop
+        self.wanted = wanted
         self.limits = limits
         self.character_set = character_set
         self.keep_truncated = keep_truncated
@@ -147,7 +142,7 @@ class _Options:
         reading = self.reading()
         meta, start, syntax = _read_meta(buffer, reading)
         reading.transfer_syntax = syntax
-        made: Any = index_data_set(buffer, start, syntax, reading, stop=self.stop)
+        made: Any = index_data_set(buffer, start, syntax, reading, self.stop, self.wanted)
         made._file_meta = meta
         made.__class__ = DataSet
         return made  # type: ignore[no-any-return]  # its class was changed
@@ -160,7 +155,7 @@ class _Options:
             if syntax.is_deflated or not syntax.is_data_set_encoding or reading.warnings:
                 return None
             reading.transfer_syntax = syntax
-            made: Any = index_data_set(front, start, syntax, reading, stop=self.stop)
+            made: Any = index_data_set(front, start, syntax, reading, self.stop, self.wanted)
         except DecodeError:
             return None
         # Only a tag beyond the last wanted one, within the front, shows that all is there.
@@ -230,7 +225,7 @@ def _read_meta_group(
 def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
     """Index the elements of group 0002; the data set after it may begin with any group."""
     buffer, layout = scope.buffer, scope.layout
-    read, read_implicit, short = layout.read_explicit, layout.read_implicit, layout.short
+    read, short = layout.read_explicit, layout.short
     index: dict[int, int] = {}
     pos, end = start, len(buffer)
     while pos + 8 <= end:
@@ -240,9 +235,7 @@ def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
         tag = 0x00020000 | element
         index[tag] = pos
         value = pos + 8
-        if not layout.is_explicit:
-            length = read_implicit(buffer, pos)[2]
-        elif code not in short:
+        if code not in short or not layout.is_explicit:
             _, value, length = element_header(scope, 0, layout, tag, pos, end)
         if length > end - value:
             raise scope.error(

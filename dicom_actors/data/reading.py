@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.charset import CharacterSet
-from dicom_actors.data.decoder import scan
+from dicom_actors.data.decoder import pick, scan
 from dicom_actors.data.element_index import ElementIndex, read_index
 from dicom_actors.data.layout import ITEM, layout_of
 from dicom_actors.data.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
@@ -18,6 +18,7 @@ from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["inflate", "make_reading", "read_data_set"]
 
@@ -78,8 +79,8 @@ def index_data_set(
     start: int,
     syntax: TransferSyntax,
     reading: Reading,
-    *,
     stop: int | None = None,
+    wanted: AbstractSet[int] | None = None,
 ) -> ElementIndex:
     """Index the data set that goes from an offset to the end of its bytes.
 
@@ -91,6 +92,7 @@ def index_data_set(
         syntax: how it is encoded.
         reading: what is shared by the input.
         stop: the first tag that is not wanted any more; None: all are.
+        wanted: the tags that are wanted, all below `stop`; None: all of those are.
 
     Raises:
         DecodeError: the bytes are no data set, or go beyond a limit.
@@ -105,11 +107,35 @@ def index_data_set(
     scope.layout = actual_layout(scope, start, end)
     if stop is None:
         return read_index(scope, start, end)
-    index: dict[int, int] = {}
-    pos = scan(scope, 0, index, start, end, min(stop, ITEM))
+    stop = min(stop, ITEM)
+    if wanted is None:
+        index: dict[int, int] = {}
+        pos = _scan_to(scope, index, start, end, stop)
+        return ElementIndex(scope, 0, start, pos, index)
+    index, pos = _select(scope, wanted, start, end, stop)
+    made = ElementIndex(scope, 0, start, pos, index)
+    made._replaced = set()  # noqa: SLF001 - what was left out counts as removed
+    return made
+
+
+def _scan_to(scope: Scope, index: dict[int, int], start: int, end: int, stop: int) -> int:
+    pos = scan(scope, 0, index, start, end, stop)
     if pos > end:
         index.popitem()
-    return ElementIndex(scope, 0, start, min(pos, end), index)
+    return min(pos, end)
+
+
+def _select(
+    scope: Scope, wanted: AbstractSet[int], start: int, end: int, stop: int
+) -> tuple[dict[int, int], int]:
+    # No element takes less than eight bytes.
+    if scope.layout.is_explicit and scope.reading.limits.max_elements > end >> 3:
+        picked = pick(scope, wanted, start, end, stop)
+        if picked is not None:
+            return picked
+    index: dict[int, int] = {}
+    pos = _scan_to(scope, index, start, end, stop)
+    return {tag: index[tag] for tag in index if tag in wanted}, pos
 
 
 def _inflated(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from kit.gate import Gate
 from kit.siege import Siege, besieged, status_of
 
 from dicom_actors.actors import receiver
+from dicom_actors.actors.signals import GetKernel
 from dicom_actors.pdu import Abort, AssociateAc
 from dicom_actors.supervision import ExitReason, kill, request_exit
 from dicom_actors.testing import (
@@ -168,5 +170,45 @@ def test_an_association_that_is_killed_while_it_opens_its_spool_file_leaves_none
                     endpoint.status()
                 gate.release()
                 thread.join(LIMIT)
+        assert files(tmp_path) == []
+        assert_healthy(endpoint.ref, associations=0)
+
+
+def test_p45_a_spool_file_is_closed_once_although_two_threads_want_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real, closed = Gate(), os.close, []
+
+    def close(number: int) -> None:
+        if os.readlink(f"/proc/self/fd/{number}").startswith(str(tmp_path)):
+            closed.append(number)
+            if len(closed) == 1:
+                gate()
+        real(number)
+
+    with running(
+        {"cstore": lambda event: None}, spool_bytes=0, spool_directory=tmp_path
+    ) as endpoint:
+        with HostilePeer.connect(endpoint.port) as peer:
+            peer.send(wire.associate_rq())
+            peer.expect(AssociateAc)
+            with monkeypatch.context() as patch:
+                patch.setattr(receiver.os, "close", close)
+                thread = thread_of(endpoint.child("association 1").ref)
+                peer.send(LARGE)  # its Association closes the file, and is killed in between
+                gate.wait_until_entered()
+                (record,) = endpoint.ref.ask(GetKernel(), timeout=LIMIT).connections
+                kill(endpoint.child("associations").ref)
+                peer.expect(Abort)
+                while not record.is_closed:
+                    continue
+                for _ in range(500_000):  # the other thread is about to come there, or waits
+                    if len(closed) > 1:
+                        break
+                gate.release()
+                thread.join(LIMIT)
+            while endpoint.associations():
+                endpoint.status()
+        assert len(closed) == 1
         assert files(tmp_path) == []
         assert_healthy(endpoint.ref, associations=0)

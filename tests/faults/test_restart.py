@@ -55,7 +55,7 @@ def dialogue(peer: Peer) -> list[Any]:
             break
     else:
         peer.release()
-    return seen(peer.transcript)
+    return seen(bytes(peer.transcript))
 
 
 def seen(transcript: bytes) -> list[Any]:

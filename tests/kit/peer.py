@@ -49,7 +49,7 @@ class Peer:
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), LIMIT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.transcript = b""
+        self.transcript = bytearray()
         self._unread = b""
 
     @classmethod
