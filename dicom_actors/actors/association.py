@@ -8,7 +8,6 @@ connection record does).
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from dicom_actors.actors.adoption import why_not_adoptable
 from dicom_actors.actors.alarm import Alarm
 from dicom_actors.actors.association_info import association_info
 from dicom_actors.actors.connection_record import StaleIncarnation
-from dicom_actors.actors.farewell import farewell_to, let_peer_read
+from dicom_actors.actors.farewell import abort_at_once, farewell_to
 from dicom_actors.actors.opening import Opening, cause_of
 from dicom_actors.actors.request_flow import RequestFlow
 from dicom_actors.actors.signals import (
@@ -75,9 +74,6 @@ if TYPE_CHECKING:
 __all__ = ["Association"]
 
 _logger = logging.getLogger(__name__)
-
-_FAREWELL_SECONDS = 1.0
-"""How long an Association that is shut down lets its peer read the A-ABORT."""
 
 
 class Association(SupervisedActor):
@@ -172,16 +168,9 @@ class Association(SupervisedActor):
     def terminate(self, reason: ExitReason) -> None:
         """Abort the association if the whole endpoint ends; a crash leaves all to the record."""
         self._alarm.cancel()
-        if self._is_over or reason.kind != "shutdown":
-            return
-        record = self._record
-        with contextlib.suppress(OSError, StaleIncarnation, LocalProtocolError):
-            for effect in self._machine.request(AbortRequest()):
-                if isinstance(effect, Send):
-                    record.send(self._epoch, effect.buffers)
-                    record.stop_sending(self._epoch)
-                    let_peer_read(record, self._kernel.clock, _FAREWELL_SECONDS)
-        self._end("aborted", "the endpoint stopped")
+        if not self._is_over and reason.kind == "shutdown":
+            abort_at_once(self._record, self._epoch, self._machine)
+            self._end("aborted", "the endpoint stopped")
 
     def handle_info(self, message: Any) -> None:
         """Take what the system sends: a ready socket, a timer, the end of the Handler."""
@@ -193,30 +182,34 @@ class Association(SupervisedActor):
 
     def _handle(self, message: Any) -> None:
         try:
-            if isinstance(message, SocketReady):
-                self._on_socket(message)
-            elif isinstance(message, OutcomeReady):
-                if self._kernel.faults is not None:
-                    self._kernel.faults.hit("association.outcome")
-                self._flow.progress()
-                self._consume()
-            elif isinstance(message, DeadlineReached):
-                self._on_deadline()
-            elif isinstance(message, OutputWaits):
-                self._await_writable()
-            elif isinstance(message, HandlerReady):
-                self._flow.handler_ready()
-            elif isinstance(message, Down):
-                self._flow.handler_down(message)
-            elif isinstance(message, AbortNow):
-                self._abort(source=0, reason=0, detail="the host application wanted it")
-            else:
-                super().handle_cast(message)
+            match message:
+                case SocketReady():
+                    self._on_socket(message)
+                case OutcomeReady():
+                    self._on_outcome()
+                case DeadlineReached():
+                    self._on_deadline()
+                case OutputWaits():
+                    self._await_writable()
+                case HandlerReady():
+                    self._flow.handler_ready()
+                case Down():
+                    self._flow.handler_down(message)
+                case AbortNow():
+                    self._abort(source=0, reason=0, detail="the host application wanted it")
+                case _:
+                    super().handle_cast(message)
             if not self._is_over:
                 self._try_release()
                 self._alarm.set()
         except StaleIncarnation:
             self._step_down()
+
+    def _on_outcome(self) -> None:
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.outcome")
+        self._flow.progress()
+        self._consume()
 
     def _on_socket(self, ready: SocketReady) -> None:
         if self._is_over:

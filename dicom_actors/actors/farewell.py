@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from dicom_actors.actors.connection_record import StaleIncarnation
+from dicom_actors.errors import LocalProtocolError
 from dicom_actors.pdu import Abort, AssociateRj, Reject, encode_pdu
+from dicom_actors.upper_layer import AbortRequest, Send
 
 if TYPE_CHECKING:
     from dicom_actors.actors.connection_record import ConnectionRecord
-    from dicom_actors.supervision import Clock
+    from dicom_actors.upper_layer import UpperLayer
 
-__all__ = ["farewell_to", "let_peer_read"]
+__all__ = ["abort_at_once", "farewell_to"]
+
+_SECONDS = 1.0
+_MAX_DISCARDED_BYTES = 16 << 20
 
 
 def farewell_to(record: ConnectionRecord) -> bytes:
@@ -23,17 +30,20 @@ def farewell_to(record: ConnectionRecord) -> bytes:
     return encode_pdu(Abort(source=2, reason=0))
 
 
-def let_peer_read(record: ConnectionRecord, clock: Clock, seconds: float) -> None:
-    """Wait until the peer has closed, `seconds` at the most, and throw away what it still says.
+def abort_at_once(record: ConnectionRecord, epoch: int, machine: UpperLayer) -> None:
+    """Send an A-ABORT and wait until the peer has closed, for a moment at the most.
 
     A socket that is closed with unread input sends a reset, which would destroy the A-ABORT on
-    its way. Blocks: for an actor that has nothing else to do any more.
-
-    Raises:
-        OSError: the peer does not close in time, or the connection is lost.
+    its way; so what the peer still says is read and thrown away, as much as is reasonable. Blocks:
+    for an actor that has nothing else to do any more. What goes wrong is of no interest now.
     """
-    connection = record.transport.socket
-    connection.settimeout(seconds)
-    deadline = clock.monotonic() + seconds
-    while connection.recv(65536) and clock.monotonic() < deadline:
-        pass
+    with contextlib.suppress(OSError, StaleIncarnation, LocalProtocolError):
+        for effect in machine.request(AbortRequest()):
+            if isinstance(effect, Send):
+                record.send(epoch, effect.buffers)
+        record.stop_sending(epoch)
+        connection = record.transport.socket
+        connection.settimeout(_SECONDS)
+        left = _MAX_DISCARDED_BYTES
+        while left > 0 and (said := connection.recv(65536)):
+            left -= len(said)

@@ -11,6 +11,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Receiver:
         self._pending: list[bytes | memoryview] = []
         self._failure = ""
         self._is_abandoned = False
+        self._is_writing = False
+        self._lock = Lock()
         self.result: ReceivedObject | None = None
 
     def write(self, data: bytes | memoryview) -> None:
@@ -88,7 +91,10 @@ class Receiver:
         if self._failure or self._is_abandoned:
             return
         if self._max_bytes is not None and self._length > self._max_bytes:
-            self._fail(f"more than {self._max_bytes} bytes")
+            with self._lock:
+                self._failure = f"more than {self._max_bytes} bytes"
+                self._pending.clear()
+                self._drop()
         elif self._file < 0 and self._length <= self._spool_bytes:
             self._memory += data
         else:
@@ -100,39 +106,60 @@ class Receiver:
         """Write the fragments that are held as views; to be called before they go away."""
         if not self._pending:
             return
-        try:
-            if self._file < 0:
-                self._open()
-            write_all(self._file, self._pending)
-        except OSError as error:
-            self._fail(error.strerror or type(error).__name__)
+        if self._begin_writing():
+            try:
+                if self._file < 0:
+                    self._open()
+                write_all(self._file, self._pending)
+            except OSError as error:
+                self._failure = error.strerror or type(error).__name__
+            finally:
+                self._end_writing()
         self._pending.clear()
-        if self._is_abandoned:
-            self.abandon()  # by another thread, which may not have seen the file
 
     def finish(self) -> ReceivedObject:
         """Take no more; say what has come."""
         self.flush()
-        self._close()
-        if self._failure:
-            result = ReceivedObject(self._header, self._length, failure=self._failure)
-        elif self._path is not None:
-            result = ReceivedObject(self._header, self._length, path=self._path)
-        else:
-            data = memoryview(self._memory).toreadonly()
-            result = ReceivedObject(self._header, self._length, data=data)
-        self.result = result
+        with self._lock:
+            self._close()
+            if self._failure or self._is_abandoned:
+                why = self._failure or "abandoned"
+                result = ReceivedObject(self._header, self._length, failure=why)
+            elif self._path is not None:
+                result = ReceivedObject(self._header, self._length, path=self._path)
+            else:
+                data = memoryview(self._memory).toreadonly()
+                result = ReceivedObject(self._header, self._length, data=data)
+            self.result = result
         return result
 
     def abandon(self) -> None:
-        """Drop everything, the spool file included; whatever still comes, too."""
-        self._is_abandoned = True
-        self._pending.clear()
-        self._close()
+        """Drop everything, the spool file included; whatever still comes, too.
+
+        From any thread: whoever closes a connection may not be the one that receives. A thread
+        that is writing is not waited for; it closes the file itself.
+        """
+        with self._lock:
+            self._is_abandoned = True
+            self._drop()
+
+    def _begin_writing(self) -> bool:
+        with self._lock:
+            self._is_writing = not self._is_abandoned
+            return self._is_writing
+
+    def _end_writing(self) -> None:
+        with self._lock:
+            self._is_writing = False
+            if self._is_abandoned or self._failure:
+                self._drop()
+
+    def _drop(self) -> None:
+        if not self._is_writing:
+            self._close()
         self._memory = bytearray()
         if self._path is not None:
             Path(self._path).unlink(missing_ok=True)
-            self._path = None
 
     def _open(self) -> None:
         self._file, self._path = tempfile.mkstemp(
@@ -145,10 +172,6 @@ class Receiver:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-
-    def _fail(self, why: str) -> None:
-        self.abandon()
-        self._failure = why
 
 
 def write_all(file: int, parts: Sequence[bytes | bytearray | memoryview]) -> None:

@@ -40,7 +40,9 @@ __all__ = ["pick", "read_items", "scan", "scan_all"]
 _PIXEL_DATA_GROUP: Final = 0x7FE00000
 
 
-def scan_all(scope: Scope, number: int, index: Index, start: int, end: int) -> int:
+def scan_all(
+    scope: Scope, number: int, index: Index, start: int, end: int, stop: int = ITEM
+) -> int:
     """Index a data set that fills its container.
 
     Args:
@@ -49,22 +51,28 @@ def scan_all(scope: Scope, number: int, index: Index, start: int, end: int) -> i
         index: gets the offset of each element, in tag order.
         start: where the first element starts.
         end: where the container ends.
+        stop: the first tag that is not wanted any more.
 
     Returns:
-        Where the last element ends; what follows is padding or was warned of. More than `end`
-        if the input is cut short within the last element and that is not to be an error.
+        Where the last element ends; what follows is padding, was warned of, or is not wanted.
+        More than `end` if the input is cut short within the last element and that is not to be
+        an error.
 
     Raises:
         DecodeError: an element is longer than its container, or nothing makes sense.
     """
-    pos = scan(scope, number, index, start, end)
+    pos = scan(scope, number, index, start, end, stop)
     while pos != end:
         if pos > end:
             return _overrun(scope, number, index, end)
+        if stop < ITEM and pos + 8 <= end:
+            group, element, _ = scope.layout.read_implicit(scope.buffer, pos)
+            if group << 16 | element >= stop:
+                return pos
         onward = _beyond(scope, number, index, pos, end)
         if onward is None:
             return pos
-        pos = scan(scope, number, index, onward, end)
+        pos = scan(scope, number, index, onward, end, stop)
     return pos
 
 

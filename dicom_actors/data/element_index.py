@@ -19,7 +19,7 @@ from dicom_actors.data.data_element import DataElement, ReadElement
 from dicom_actors.data.decoder import read_items, scan_all
 from dicom_actors.data.dictionary import VR_TABLE, keyword_of
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
-from dicom_actors.data.layout import IMPLICIT, UNDEFINED, Layout
+from dicom_actors.data.layout import IMPLICIT, ITEM, UNDEFINED, Layout
 from dicom_actors.data.scope import NOTHING, Scope
 from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.undefined_length import layout_of_items
@@ -388,11 +388,15 @@ def private_vr(holder: ElementIndex, tag: int) -> str:
     return vr_of_private(creator, tag) if isinstance(creator, str) else "UN"
 
 
-def read_index(scope: Scope, start: int, end: int) -> ElementIndex:
-    """Index a whole data set."""
+def read_index(scope: Scope, start: int, end: int, stop: int | None = None) -> ElementIndex:
+    """Index a whole data set, or, where `stop` is given, its elements below that tag."""
     index: dict[int, int] = {}
-    pos = scan_all(scope, 0, index, start, end)
-    made = ElementIndex(scope, 0, start, end, index)
+    if stop is None:
+        pos = scan_all(scope, 0, index, start, end)
+        made = ElementIndex(scope, 0, start, end, index)
+    else:
+        pos = scan_all(scope, 0, index, start, end, min(stop, ITEM))
+        made = ElementIndex(scope, 0, start, min(pos, end), index)
     if pos > end:
         _keep_what_there_is(made, end)
     return made

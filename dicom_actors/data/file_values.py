@@ -81,7 +81,7 @@ class ValueReader(NamedTuple):
         """
         return cls(tuple((key, to_tag(key)) for key in keywords), limits)
 
-    def read(self, path: Path) -> dict[Key, Any] | DicomError | OSError:
+    def read(self, path: str | os.PathLike[str]) -> dict[Key, Any] | DicomError | OSError:
         """Read the values of a file.
 
         Returns:
@@ -102,7 +102,7 @@ class ValueReader(NamedTuple):
         return values
 
     def read_all(
-        self, paths: Iterable[Path]
-    ) -> list[tuple[Path, dict[Key, Any] | DicomError | OSError]]:
-        """Read the values of several files."""
-        return [(path, self.read(path)) for path in paths]
+        self, paths: Iterable[str | os.PathLike[str]]
+    ) -> list[dict[Key, Any] | DicomError | OSError]:
+        """Read the values of several files: what `read` returns for each."""
+        return [self.read(path) for path in paths]

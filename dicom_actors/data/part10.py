@@ -226,23 +226,26 @@ def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
     """Index the elements of group 0002; the data set after it may begin with any group."""
     buffer, layout = scope.buffer, scope.layout
     read, short = layout.read_explicit, layout.short
+    is_explicit = layout.is_explicit
     index: dict[int, int] = {}
-    pos, end = start, len(buffer)
+    pos, end, tag = start, len(buffer), 0
     while pos + 8 <= end:
         group, element, code, length = read(buffer, pos)
         if group != 2:
             break
         tag = 0x00020000 | element
-        index[tag] = pos
-        value = pos + 8
-        if code not in short or not layout.is_explicit:
+        index[tag] = at = pos
+        if code in short and is_explicit:
+            pos += length + 8
+        else:
             _, value, length = element_header(scope, 0, layout, tag, pos, end)
-        if length > end - value:
-            raise scope.error(
-                f"expected a value of {length} bytes, {end - value} left", 0, offset=pos, tag=tag
-            )
-        pos = value + length
-    return dict(sorted(index.items())), pos
+            pos = value + length
+    if pos > end:
+        raise scope.error(
+            f"expected a value of {length} bytes, {length + end - pos} left", 0, offset=at, tag=tag
+        )
+    tags = sorted(index)
+    return (index if tags == list(index) else {tag: index[tag] for tag in tags}), pos
 
 
 def _guess_syntax(buffer: Bytes, start: int) -> TransferSyntax | None:

@@ -3,12 +3,14 @@
 Standard: PS3.5 Annex A; A.5 (deflated).
 """
 
+# ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.charset import CharacterSet
-from dicom_actors.data.decoder import pick, scan
+from dicom_actors.data.decoder import pick
 from dicom_actors.data.element_index import ElementIndex, read_index
 from dicom_actors.data.layout import ITEM, layout_of
 from dicom_actors.data.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
@@ -105,37 +107,26 @@ def index_data_set(
         buffer, start, end = _inflated(buffer, start, syntax, reading)
     scope = Scope(buffer, layout_of(syntax), reading)
     scope.layout = actual_layout(scope, start, end)
-    if stop is None:
-        return read_index(scope, start, end)
-    stop = min(stop, ITEM)
-    if wanted is None:
-        index: dict[int, int] = {}
-        pos = _scan_to(scope, index, start, end, stop)
-        return ElementIndex(scope, 0, start, pos, index)
-    index, pos = _select(scope, wanted, start, end, stop)
-    made = ElementIndex(scope, 0, start, pos, index)
-    made._replaced = set()  # noqa: SLF001 - what was left out counts as removed
-    return made
-
-
-def _scan_to(scope: Scope, index: dict[int, int], start: int, end: int, stop: int) -> int:
-    pos = scan(scope, 0, index, start, end, stop)
-    if pos > end:
-        index.popitem()
-    return min(pos, end)
+    if stop is None or wanted is None:
+        return read_index(scope, start, end, stop)
+    return _select(scope, wanted, start, end, stop)
 
 
 def _select(
     scope: Scope, wanted: AbstractSet[int], start: int, end: int, stop: int
-) -> tuple[dict[int, int], int]:
+) -> ElementIndex:
+    picked = None
     # No element takes less than eight bytes.
     if scope.layout.is_explicit and scope.reading.limits.max_elements > end >> 3:
-        picked = pick(scope, wanted, start, end, stop)
-        if picked is not None:
-            return picked
-    index: dict[int, int] = {}
-    pos = _scan_to(scope, index, start, end, stop)
-    return {tag: index[tag] for tag in index if tag in wanted}, pos
+        picked = pick(scope, wanted, start, end, min(stop, ITEM))
+    if picked is not None:
+        made = ElementIndex(scope, 0, start, picked[1], picked[0])
+    else:
+        made = read_index(scope, start, end, stop)
+        made._index = {tag: at for tag, at in made._index.items() if tag in wanted}
+    # What is left out counts as removed.
+    made._replaced = set()
+    return made
 
 
 def _inflated(
