@@ -31,6 +31,7 @@ __all__ = [
     "ListAssociations",
     "Resume",
     "SetHandlers",
+    "SetLimits",
     "SetTls",
     "Subscribe",
     "Suspend",
@@ -90,6 +91,22 @@ class SetHandlers:
     """
 
     event_handlers: EventHandlers
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimits:
+    """Change how many associations may be open; peers that wait are let in if there is room now.
+
+    Those that are open stay, even if they are more than the new limits. Answers None, or raises
+    `ConfigurationError` and keeps the old limits.
+
+    Attributes:
+        max_associations: as in `EndpointConfig`.
+        max_associations_per_ae: as in `EndpointConfig`.
+    """
+
+    max_associations: int | None
+    max_associations_per_ae: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

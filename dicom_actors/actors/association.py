@@ -92,8 +92,7 @@ class Association(SupervisedActor):
         self._opening: Opening
         self._alarm: Alarm
         self._release_length = 0
-        self._is_discarding = False
-        self._is_over = False
+        self._is_discarding = self._is_over = False
         self._watched = (True, False)
 
     def create_inbox(self) -> SocketInbox:
@@ -181,6 +180,8 @@ class Association(SupervisedActor):
         self._handle(message)
 
     def _handle(self, message: Any) -> None:
+        if self._is_over:
+            return
         try:
             match message:
                 case SocketReady():
@@ -192,9 +193,11 @@ class Association(SupervisedActor):
                 case OutputWaits():
                     self._await_writable()
                 case HandlerReady():
-                    self._flow.handler_ready()
+                    self._flow.pool.ready()
+                    self._flow.progress()
                 case Down():
-                    self._flow.handler_down(message)
+                    self._flow.pool.down(message)
+                    self._flow.progress()
                 case AbortNow():
                     self._abort(source=0, reason=0, detail="the host application wanted it")
                 case _:
@@ -212,8 +215,6 @@ class Association(SupervisedActor):
         self._consume()
 
     def _on_socket(self, ready: SocketReady) -> None:
-        if self._is_over:
-            return
         if self._tenure.deadlines.handshake is not None:
             self._go_on_with_tls()
             return
@@ -288,17 +289,17 @@ class Association(SupervisedActor):
 
     def _carry_out_input(self, effects: Sequence[Effect], consumed: int) -> None:
         first = effects[0] if effects else None
-        if type(first) is Indicate:
-            if type(first.indication) is DataIndication:
-                try:
-                    self._flow.receive(first.indication.pdvs, consumed)
-                except RemoteProtocolError as error:
-                    self._carry_out(self._machine.fail(error))
-                return
-            if type(first.indication) is ReleaseIndication:
-                self._release_length = consumed
-                self._try_release()
-                return
+        indication = first.indication if type(first) is Indicate else None
+        if type(indication) is DataIndication:
+            try:
+                self._flow.receive(indication.pdvs, consumed)
+            except RemoteProtocolError as error:
+                self._carry_out(self._machine.fail(error))
+            return
+        if type(indication) is ReleaseIndication:
+            self._release_length = consumed
+            self._try_release()
+            return
         self._record.advance(self._epoch, consumed, 0, self._record.partial)
         self._carry_out(effects)
 
@@ -384,8 +385,7 @@ class Association(SupervisedActor):
     def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
         """Send the message that answers the request `serial`, in one write."""
         effects = (e for pdv in pdvs for e in self._machine.request(DataRequest((pdv,))))
-        buffers = [part for e in effects if isinstance(e, Send) for part in e.buffers]
-        self._send(buffers, serial)
+        self._send([part for e in effects if isinstance(e, Send) for part in e.buffers], serial)
 
     def _send(
         self,
@@ -440,11 +440,10 @@ class Association(SupervisedActor):
 
     def _on_deadline(self) -> None:
         self._alarm.went_off()
-        if self._is_over:
-            return
         due = self._tenure.deadlines.due(self._kernel.clock.monotonic())
         if due == "handler":
-            self._flow.handler_late()
+            self._flow.pool.late()
+            self._flow.progress()
         elif due in {"pdu", "message", "idle"}:
             self._abort(source=2, reason=0, detail=f"{due}_timeout")
         elif due is not None:

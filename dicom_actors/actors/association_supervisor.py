@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_actors.actors.association import Association
 from dicom_actors.actors.handler import Handler
+from dicom_actors.actors.handler_pool import capacity_of
 from dicom_actors.actors.signals import EndHandler, HandlerReady, StartHandler
 from dicom_actors.pdu import Abort, encode_pdu
 from dicom_actors.supervision import (
@@ -131,7 +132,7 @@ class AssociationSupervisor(DynamicSupervisor):
     def _start_handler(self, record: ConnectionRecord) -> None:
         if record.is_closed:
             return
-        if record.handler is None:
+        if len(record.handlers) < capacity_of(record, self._kernel.config):
             spec = ChildSpec(
                 id=f"handler of connection {record.id}",
                 start=functools.partial(Handler.start, self._kernel, record),
@@ -139,14 +140,14 @@ class AssociationSupervisor(DynamicSupervisor):
                 shutdown=self._kernel.config.handler_grace,
             )
             try:
-                record.handler = self.start_child(spec)
+                handler = self.start_child(spec)
             except ChildStartError:
                 _logger.exception("connection %d gets no handler", record.id)
+            else:
+                if not record.add_handler(handler):
+                    self._end_handler(EndHandler(handler))
         if record.association is not None:
             cast(record.association, HandlerReady())
-        if record.is_closed and record.handler is not None:
-            # It ended between the first look and now, and so has asked for no end.
-            self._end_handler(EndHandler(record.handler))
 
     def _end_handler(self, message: EndHandler) -> None:
         if message.is_hung:

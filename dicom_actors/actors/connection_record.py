@@ -72,7 +72,7 @@ class ConnectionRecord:
         self.negotiated: Negotiated | None = None
         self.is_handed_over = False
         self.is_given_up = False
-        self.handler: SupervisedRef[Any] | None = None
+        self.handlers: tuple[SupervisedRef[Any], ...] = ()
         self.association: SupervisedRef[Any] | None = None
         self._lock = Lock()
         self._output_changed = Condition(self._lock)
@@ -212,17 +212,19 @@ class ConnectionRecord:
         """A number for the next request."""
         return next(self._serials)
 
-    def dispatch(self, epoch: int, serial: int) -> None:
-        """Note that a request is about to be handed to the Handler; it never is again."""
+    def dispatch(
+        self, epoch: int, serial: int, handler: SupervisedRef[Any], deadline: float | None
+    ) -> None:
+        """Note that a request is about to be handed to a Handler; it never is again."""
         with self._lock:
             self._check(epoch)
-            self._replace(serial, stage=Stage.DISPATCHED)
+            self._replace(serial, stage=Stage.DISPATCHED, handler=handler, deadline=deadline)
 
     def requeue(self, epoch: int, serial: int) -> None:
         """Take back what `dispatch` noted, since the Handler died before it began."""
         with self._lock:
             self._check(epoch)
-            self._replace(serial, stage=Stage.QUEUED)
+            self._replace(serial, stage=Stage.QUEUED, handler=None)
 
     def begin(self, serial: int) -> Request | None:
         """Note, as the Handler, that a request's handler is about to run.
@@ -249,11 +251,25 @@ class ConnectionRecord:
             self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
             return self.association
 
-    def forget_handler(self, epoch: int) -> None:
-        """Note that the Handler is dead."""
+    def add_handler(self, handler: SupervisedRef[Any]) -> bool:
+        """Note a new Handler; returns False if the connection is closed."""
+        with self._lock:
+            if not self.transport.is_closed:
+                self.handlers = (*self.handlers, handler)
+            return not self.transport.is_closed
+
+    def forget_handler(self, epoch: int, handler: SupervisedRef[Any]) -> None:
+        """Note that a Handler is dead, or given up."""
         with self._lock:
             self._check(epoch)
-            self.handler = None
+            self.handlers = tuple(one for one in self.handlers if one is not handler)
+
+    def warn(self, epoch: int, serial: int, deadline: float) -> None:
+        """Ask the handler of a request to give up, by a last deadline."""
+        with self._lock:
+            self._check(epoch)
+            self._cancelled |= {serial}
+            self._replace(serial, deadline=deadline, is_warned=True)
 
     def settle(self, epoch: int, serial: int, outcome: Outcome) -> None:
         """Note the outcome of a request, as the Association, unless it has one already."""
@@ -363,7 +379,7 @@ class ConnectionRecord:
         with self._lock:
             if not self._may_stream(serial):
                 return None
-            self.tenure.deadlines.handler = deadline
+            self._replace(serial, deadline=deadline)
             try:
                 return self.transport.send(buffers)
             except OSError:

@@ -7,6 +7,7 @@ nothing and runs no user code.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors import messages
@@ -25,6 +26,7 @@ from dicom_actors.actors.signals import (
     Drained,
     DropConnection,
     GetKernel,
+    PlaceFree,
 )
 from dicom_actors.actors.tree import publish_report, tree_of
 from dicom_actors.config import EndpointConfig
@@ -157,6 +159,8 @@ class Endpoint(Supervisor):
                 return tree_of(self)
             case messages.SetHandlers(event_handlers):
                 return self._set_handlers(event_handlers)
+            case messages.SetLimits():
+                return self._set_limits(message)
             case messages.SetTls(tls):
                 return self._set_tls(tls)
             case messages.Subscribe(ref, kinds):
@@ -267,6 +271,20 @@ class Endpoint(Supervisor):
             self._kernel.handlers = HandlerTable(event_handlers)
         except ConfigurationError as error:
             self.defer_reply().fail(error)  # the caller's fault, not ours
+
+    def _set_limits(self, limits: messages.SetLimits) -> None:
+        kernel = self._kernel
+        try:
+            kernel.config = replace(
+                kernel.config,
+                max_associations=limits.max_associations,
+                max_associations_per_ae=limits.max_associations_per_ae,
+            )
+        except ConfigurationError as error:
+            self.defer_reply().fail(error)
+            return
+        if kernel.listener is not None:
+            cast(kernel.listener, PlaceFree())
 
     def _set_tls(self, tls: TlsConfig | ssl.SSLContext) -> None:
         if self._kernel.tls is None:

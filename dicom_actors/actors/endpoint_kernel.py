@@ -138,8 +138,9 @@ class EndpointKernel:
             cast(self.endpoint, Drained())
         if known is None:
             return
-        if record.handler is not None and self.association_supervisor is not None:
-            cast(self.association_supervisor, EndHandler(record.handler))
+        if self.association_supervisor is not None:
+            for handler in record.handlers:
+                cast(self.association_supervisor, EndHandler(handler))
         if self._subscribers and record.is_handed_over:
             self.publish(
                 events.AssociationClosed(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dicom_actors.actors.receiver import ReceivedObject
     from dicom_actors.dimse import Command
     from dicom_actors.pdu import Reject
+    from dicom_actors.supervision import SupervisedRef
 
 __all__ = ["Outcome", "Request", "Stage"]
 
@@ -54,6 +55,9 @@ class Request:
         stage: how far it has come.
         began: monotonic seconds at which it was complete.
         outcome: what to answer, from stage FINISHED on.
+        handler: the Handler that has it, from stage DISPATCHED on.
+        deadline: when that must have returned, as monotonic seconds; None: whenever.
+        is_warned: whether that time has passed once, and the handler was told.
     """
 
     serial: int
@@ -64,3 +68,6 @@ class Request:
     began: float
     stage: Stage = Stage.QUEUED
     outcome: Outcome | None = None
+    handler: SupervisedRef[Any] | None = None
+    deadline: float | None = None
+    is_warned: bool = False

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dicom_actors import events
+from dicom_actors.actors.handler_pool import HandlerPool
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR, SERVICES
 from dicom_actors.actors.in_flight import Outcome, Request, Stage
 from dicom_actors.actors.receiver import Receiver
-from dicom_actors.actors.signals import Dispatch, EndHandler, StartHandler
 from dicom_actors.actors.tenure import Phase
 from dicom_actors.data.part10 import file_meta_header
 from dicom_actors.dimse import (
@@ -27,8 +27,6 @@ from dicom_actors.dimse import (
     fragment,
 )
 from dicom_actors.errors import UnexpectedPduError
-from dicom_actors.pdu import Reject
-from dicom_actors.supervision import Down, cast, demonitor, monitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from dicom_actors.actors.receiver import ReceivedObject
     from dicom_actors.actors.tenure import Tenure
     from dicom_actors.pdu import Pdv
-    from dicom_actors.supervision import Monitor
     from dicom_actors.upper_layer import Negotiated
 
 __all__ = ["RequestFlow"]
@@ -71,6 +68,9 @@ class RequestFlow:
         tenure: the Association's.
         kernel: the endpoint's tables.
         record: the connection's record.
+
+    Attributes:
+        pool: the connection's Handlers.
     """
 
     def __init__(
@@ -84,8 +84,7 @@ class RequestFlow:
         self._assembler = MessageAssembler(())
         self._negotiated: Negotiated | None = None
         self._syntaxes: dict[int, str] = {}
-        self._watch: Monitor | None = None
-        self._is_handler_wanted = False
+        self.pool = HandlerPool(owner.actor_ref, tenure, kernel, record)
         self._doomed = False
         self._next_progress = 0
 
@@ -111,17 +110,7 @@ class RequestFlow:
         if receiver is not None and all(r.received is not receiver.result for r in record.requests):
             self.abandon()
         self._tenure.receiver = None
-        alive = record.handler is not None
-        if alive:
-            self._watch_handler()
-        failed = Outcome(Status.PROCESSING_FAILURE, "the association was restarted")
-        for request in record.requests:
-            crashed_here = phase is Phase.DISPATCH and request is record.requests[0]
-            handed_over = request.stage in {Stage.DISPATCHED, Stage.RUNNING}
-            if (crashed_here and request.stage is Stage.QUEUED) or (handed_over and not alive):
-                record.settle(self._epoch, request.serial, failed)
-            elif request.stage is Stage.DISPATCHED and record.handler is not None:
-                cast(record.handler, Dispatch(request.serial))
+        self.pool.take_over(phase)
 
     @property
     def is_full(self) -> bool:
@@ -306,40 +295,26 @@ class RequestFlow:
         self.progress()
 
     def progress(self) -> None:
-        """Answer what has an outcome and hand the next request over, in the order of arrival."""
-        record = self._record
-        while record.requests and not self._tenure.is_ending:
-            first = record.requests[0]
-            if first.stage is Stage.QUEUED:
-                self._dispatch(first)
-            if first.stage is not Stage.FINISHED:
-                return
-            self._answer(first)
+        """Answer what has an outcome, and hand over what may be.
 
-    def _dispatch(self, request: Request) -> None:
-        record = self._record
-        if record.handler is None:
-            if not self._is_handler_wanted and self._kernel.association_supervisor is not None:
-                self._is_handler_wanted = True
-                cast(self._kernel.association_supervisor, StartHandler(record))
-            return
-        self._tenure.phase = Phase.DISPATCH
-        if self._kernel.faults is not None:
-            self._kernel.faults.hit("association.dispatch")
-        timeout = self._kernel.config.handler_timeout
-        self._tenure.deadlines.handler = (
-            None if timeout is None else self._kernel.clock.monotonic() + timeout
-        )
-        record.dispatch(self._epoch, request.serial)
-        cast(record.handler, Dispatch(request.serial))
-        if self._kernel.faults is not None:
-            self._kernel.faults.hit("association.dispatched")
-        self._tenure.phase = Phase.WAITING
+        In the order of arrival, unless the peer may have several operations outstanding: then
+        they are answered as they finish (PS3.7 D.3.3.3).
+        """
+        in_order = self.pool.capacity == 1
+        for request in self._record.requests:
+            if self._tenure.is_ending:
+                return
+            if request.stage is Stage.FINISHED:
+                self._answer(request)
+                continue
+            if request.stage is Stage.QUEUED:
+                self.pool.dispatch(request)
+            if in_order:
+                return
 
     def _answer(self, request: Request) -> None:
         record, outcome = self._record, request.outcome
         assert outcome is not None
-        self._tenure.deadlines.handler = None
         self._tenure.phase = Phase.REPLY
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.reply")
@@ -363,63 +338,8 @@ class RequestFlow:
             if self._kernel.has_subscribers:
                 now = self._kernel.clock.monotonic()
                 self._kernel.publish(_completed_event(record.id, request, outcome, now))
+        self.pool.await_handlers()
         self._tenure.phase = Phase.WAITING
-
-    def handler_ready(self) -> None:
-        """The connection has a Handler now, or could not get one."""
-        self._is_handler_wanted = False
-        if self._record.handler is None:
-            self._fail_first("no handler could be started", Reject.TEMPORARY_CONGESTION)
-        else:
-            self._watch_handler()
-        self.progress()
-
-    def _watch_handler(self) -> None:
-        if self._watch is not None:
-            demonitor(self._watch)
-        assert self._record.handler is not None
-        self._watch = monitor(self._record.handler, self._owner.actor_ref)
-
-    def handler_down(self, down: Down) -> None:
-        """A Handler ended; a request that it had not begun goes to the next one."""
-        record = self._record
-        if record.handler is None or down.ref.actor_urn != record.handler.actor_urn:
-            return
-        record.forget_handler(self._epoch)
-        self._watch = None
-        if record.requests:
-            first = record.requests[0]
-            if first.stage is Stage.DISPATCHED:
-                record.requeue(self._epoch, first.serial)
-            elif first.stage is Stage.RUNNING:
-                self._fail_first("the handler ended")
-        self.progress()
-
-    def handler_late(self) -> None:
-        """The running handler's deadline has passed: first warn it, then give it up."""
-        record = self._record
-        if not record.requests:
-            return
-        first = record.requests[0]
-        if not record.is_cancelled(first.serial):
-            record.cancel(first.serial)
-            self._tenure.deadlines.handler = (
-                self._kernel.clock.monotonic() + self._kernel.config.handler_grace
-            )
-            return
-        self._tenure.deadlines.handler = None
-        if record.handler is not None and self._kernel.association_supervisor is not None:
-            cast(self._kernel.association_supervisor, EndHandler(record.handler, is_hung=True))
-            record.forget_handler(self._epoch)
-        self._fail_first("the handler did not return in time")
-        self.progress()
-
-    def _fail_first(self, why: str, reject: Reject = Reject.ACSE_NO_REASON_TRANSIENT) -> None:
-        if self._record.requests:
-            first = self._record.requests[0]
-            is_association = first.command is None
-            outcome = Outcome(Status.PROCESSING_FAILURE, why, reject if is_association else None)
-            self._record.settle(self._epoch, first.serial, outcome)
 
 
 def _received_event(association_id: int, request: Request) -> events.RequestReceived:

@@ -37,6 +37,7 @@ class Tenure:
         phase: what it is doing.
         deadlines: what it awaits.
         association_rq: what the peer asked for; None before that.
+        dispatching: the serial of the request that is, or was last, handed to a Handler.
         receiver: where the data set goes that is being received.
         received_length: how much of that has come, bytes.
         is_ending: nothing more is sent; the peer is to close.
@@ -47,6 +48,7 @@ class Tenure:
     __slots__ = (
         "association_rq",
         "deadlines",
+        "dispatching",
         "end_detail",
         "end_reason",
         "epoch",
@@ -61,6 +63,7 @@ class Tenure:
         self.phase = Phase.WAITING
         self.deadlines = Deadlines()
         self.association_rq: AssociateRq | None = None
+        self.dispatching = 0
         self.receiver: Receiver | None = None
         self.received_length = 0
         self.is_ending = False

@@ -1,40 +1,128 @@
-"""``dicom-actors dump FILE...``: print files as people read them."""
+"""``dicom-actors dump FILE...`` and ``dicom-actors json FILE...``: print files.
+
+As text for people, a line for each element with its length and long values cut; or as one object
+of the DICOM JSON Model in a line for each file. In JSON, long binary values are given as the
+URI of the file with the path of the element behind it. What the reader forgave is a line
+``# warning: ...`` in the text, and a line on standard error for JSON.
+
+Standard: PS3.18 Annex F (JSON).
+"""
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING
+from io import TextIOWrapper
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.data import read_file
+from dicom_actors.data import Path, read_file
+from dicom_actors.data.json import to_json_dict
+from dicom_actors.data.text import DEFAULT_WIDTH, data_set_lines, element_lines, printable
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from dicom_actors.data import DataElement, DataSet
 
 __all__ = ["dump"]
 
+_LONGEST_INLINE: Final = 1024
+_BINARY: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
-def dump(files: Sequence[str]) -> int:
+
+def dump(
+    files: Sequence[str],
+    *,
+    keys: AbstractSet[int] = frozenset(),
+    as_json: bool = False,
+    full: bool = False,
+) -> int:
     """Print each file.
 
     Args:
         files: their paths.
+        keys: the tags to print, wherever they are nested; empty: all.
+        as_json: whether to print JSON; a file that is cut short is an error then.
+        full: whether long values are printed as a whole.
 
     Returns:
         0, or 1 if one could not be read; the others are printed all the same.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Neither a name in a file nor that of a file may be more than the terminal can show.
+        sys.stdout.reconfigure(errors="backslashreplace")
     failed = False
     for number, file in enumerate(files):
-        if len(files) > 1:
-            print(f"{'' if number == 0 else chr(10)}# {file}")
+        if len(files) > 1 and not as_json:
+            print(f"{'' if number == 0 else chr(10)}# {printable(file)}")
         try:
-            dataset = read_file(file)
-            if dataset.file_meta is not None:
-                print(dataset.file_meta)
-            print(dataset)
-            for warning in dataset.warnings:
-                print(f"# warning: {warning}")
+            _print_file(file, keys, as_json=as_json, full=full)
+        except BrokenPipeError:
+            raise
         except (DicomError, OSError) as error:
             failed = True
-            print(f"dicom-actors: {file}: {error}", file=sys.stderr)
+            print(f"dicom-actors: {printable(file)}: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _print_file(file: str, keys: AbstractSet[int], *, as_json: bool, full: bool) -> None:
+    data_set = read_file(file, keep_truncated=not as_json)
+    if as_json:
+        model = to_json_dict(data_set, bulk_data_uri=_BulkData(file, keys, full=full))
+        print(json.dumps(_chosen_attributes(model, keys) if keys else model, allow_nan=False))
+        for warning in data_set.warnings:
+            print(f"dicom-actors: {printable(file)}: warning: {warning}", file=sys.stderr)
+        return
+    width = None if full else DEFAULT_WIDTH
+    if keys:
+        lines = _chosen_lines(data_set, keys, width)
+    else:
+        lines = data_set_lines(data_set, width=width, lengths=True)
+    for line in lines:
+        print(line)
+    for warning in data_set.warnings:
+        print(f"# warning: {printable(str(warning))}")
+
+
+def _chosen_lines(data_set: DataSet, keys: AbstractSet[int], width: int | None) -> Iterator[str]:
+    for part in (data_set.file_meta, data_set):
+        printed: tuple[int, ...] = ()
+        for path, element in part.walk():
+            if element.tag not in keys or (printed and path[: len(printed)] == printed):
+                continue
+            printed = path
+            first, *rest = element_lines(element, width=width, lengths=True)
+            yield f"{first}  in {Path(path[:-2])}[{path[-2]}]" if len(path) > 1 else first
+            yield from rest
+
+
+def _chosen_attributes(model: dict[str, Any], keys: AbstractSet[int]) -> dict[str, Any]:
+    """Leave out what is not asked for; items keep their places, if only as empty ones."""
+    chosen = {}
+    for tag, attribute in model.items():
+        if int(tag, 16) in keys:
+            chosen[tag] = attribute
+        elif attribute["vr"] == "SQ":
+            items = [_chosen_attributes(item, keys) for item in attribute.get("Value", ())]
+            if any(items):
+                chosen[tag] = {**attribute, "Value": items}
+    return chosen
+
+
+class _BulkData:
+    """Says which values of a file are given by a URI."""
+
+    def __init__(self, file: str, keys: AbstractSet[int], *, full: bool) -> None:
+        self._uri = FilePath(file).absolute().as_uri()
+        self._keys = keys
+        self._full = full
+
+    def __call__(self, path: Path, element: DataElement) -> str | None:
+        if self._keys and self._keys.isdisjoint(path[::2]):
+            return ""  # left out later: not worth any work
+        if self._full or element.vr not in _BINARY or (element.length or 0) <= _LONGEST_INLINE:
+            return None
+        return f"{self._uri}#{path}"

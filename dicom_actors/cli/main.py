@@ -100,10 +100,32 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_dump(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     dump = commands.add_parser(
-        "dump", help="print DICOM files", description="Print the elements of DICOM files."
+        "dump",
+        help="print DICOM files",
+        description="Print the elements of DICOM files: tag, VR, length, name, value.",
     )
-    dump.add_argument("files", nargs="+", metavar="FILE", help="DICOM files")
-    dump.set_defaults(run=_dump)
+    dump.add_argument("--json", action="store_true", help="print JSON, as `json` does")
+    as_json = commands.add_parser(
+        "json",
+        help="print DICOM files as JSON",
+        description="Print each DICOM file as an object of the DICOM JSON Model in one line. Long "
+        "binary values are given as the URI of the file with the path of the element behind it.",
+    )
+    as_json.set_defaults(json=True)
+    for command in (dump, as_json):
+        command.add_argument("files", nargs="+", metavar="FILE", help="DICOM files")
+        command.add_argument(
+            "--filter",
+            nargs="+",
+            action="extend",
+            default=[],
+            type=_tag,
+            metavar="KEY",
+            help="print these elements alone, wherever they are nested; a keyword or a tag, "
+            "such as PatientID or 0010,0020; after the files",
+        )
+        command.add_argument("--full", action="store_true", help="print long values as a whole")
+        command.set_defaults(run=_dump)
 
 
 def _add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -130,6 +152,15 @@ def _seconds(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text}")
     return value
+
+
+def _tag(text: str) -> int:
+    from dicom_actors.data.tag import to_tag
+
+    try:
+        return to_tag(text)
+    except DicomError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 # Each command's module is loaded when it runs, so that --help is quick.
@@ -167,7 +198,12 @@ def _tls(options: argparse.Namespace) -> TlsConfig | None:
 def _dump(options: argparse.Namespace) -> int:
     from dicom_actors.cli.dump import dump
 
-    return dump(options.files)
+    return dump(
+        options.files,
+        keys=frozenset(options.filter),
+        as_json=options.json,
+        full=options.full,
+    )
 
 
 def _control(options: argparse.Namespace) -> int:

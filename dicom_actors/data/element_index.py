@@ -272,7 +272,8 @@ class ElementIndex:
         for item in items:
             item.__class__ = own_class
         sequence = Sequence(items)
-        sequence.read = tuple(items)
+        sequence.scope = scope
+        sequence.number_read = len(items)
         return sequence
 
     # --- changes ---------------------------------------------------------------------------
@@ -318,11 +319,11 @@ class ElementIndex:
 
 def _has_items_read(items: Sequence) -> bool:
     """Whether a list of items holds those that were read; they themselves may be changed."""
-    read: tuple[DataSet, ...] | None = getattr(items, "read", None)
+    scope: Scope | None = getattr(items, "scope", None)
     return (
-        read is not None
-        and len(items) == len(read)
-        and all(item is was for item, was in zip(items, read, strict=True))
+        scope is not None
+        and len(items) == items.number_read
+        and all(item._scope is scope and item._number == at for at, item in enumerate(items))
     )
 
 

@@ -1,8 +1,9 @@
 """Data sets and elements as text to be read by people.
 
-One line for each element: tag, VR, name, value; items are numbered and indented. Long values
-are cut, since a data set may hold hundreds of megabytes. Control characters are escaped, since
-what a peer sent must not act on a terminal.
+One line for each element: tag, VR, name, value, and on request the length of the value as it was
+read; items are numbered and indented. What the private dictionary knows of the name of a private
+element stands in brackets. Long values are cut, since a data set may hold hundreds of megabytes.
+Control characters are escaped, since what a peer sent must not act on a terminal.
 """
 
 # ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dicom_actors.data.dictionary import uid_entry
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.number_strings import DS, IS
+from dicom_actors.data.private import creator_of, private_entry
 from dicom_actors.data.tag import Tag
 from dicom_actors.errors import DecodeError
 
@@ -23,10 +25,18 @@ if TYPE_CHECKING:
     from dicom_actors.data.data_element import DataElement
     from dicom_actors.data.data_set import DataSet
 
-__all__ = ["data_set_lines", "data_set_text", "element_line", "value_text"]
+__all__ = [
+    "data_set_lines",
+    "data_set_text",
+    "element_line",
+    "element_lines",
+    "printable",
+    "value_text",
+]
 
 DEFAULT_WIDTH: Final = 64
 _NAME_WIDTH: Final = 34
+_LENGTH_WIDTH: Final = 7
 _INDENT: Final = "   "
 
 
@@ -40,16 +50,35 @@ def data_set_text(data_set: DataSet, *, width: int | None = DEFAULT_WIDTH) -> st
     return "\n".join(data_set_lines(data_set, width=width))
 
 
-def data_set_lines(data_set: DataSet, *, width: int | None = DEFAULT_WIDTH) -> Iterator[str]:
-    """Give the lines of `data_set_text` one by one."""
+def data_set_lines(
+    data_set: DataSet, *, width: int | None = DEFAULT_WIDTH, lengths: bool = False
+) -> Iterator[str]:
+    """Give the lines of `data_set_text` one by one.
+
+    Args:
+        data_set: what to print.
+        width: the longest value, in characters; None: whole values.
+        lengths: whether each line has the length of the value in bytes, as it was read.
+    """
     if data_set._file_meta:
-        yield from _lines(data_set.file_meta, width)
-    yield from _lines(data_set, width)
+        yield from _lines(data_set.file_meta.elements(), width, lengths)
+    yield from _lines(data_set.elements(), width, lengths)
 
 
-def _lines(data_set: DataSet, width: int | None) -> Iterator[str]:
+def element_lines(
+    element: DataElement, *, width: int | None = DEFAULT_WIDTH, lengths: bool = False
+) -> Iterator[str]:
+    """Give the line of an element and those of its items; arguments as `data_set_lines`."""
+    return _lines(iter((element,)), width, lengths)
+
+
+def _lines(
+    elements: Iterator[DataElement],
+    width: int | None,
+    lengths: bool,  # noqa: FBT001 - of this module
+) -> Iterator[str]:
     # What is left to print at each depth: elements of a data set, or numbered items.
-    stack: list[Iterator[Any]] = [data_set.elements()]
+    stack: list[Iterator[Any]] = [elements]
     while stack:
         indent = _INDENT * (len(stack) // 2)
         for part in stack[-1]:
@@ -58,7 +87,7 @@ def _lines(data_set: DataSet, width: int | None) -> Iterator[str]:
                 yield f"{indent}item {number}"
                 stack.append(item.elements())
                 break
-            yield indent + element_line(part, width=width)
+            yield indent + element_line(part, width=width, lengths=lengths)
             items = _items(part)
             if items:
                 stack.append(enumerate(items))
@@ -77,10 +106,23 @@ def _items(element: DataElement) -> list[Any]:
     return items if isinstance(items, list) else []
 
 
-def element_line(element: DataElement, *, width: int | None = DEFAULT_WIDTH) -> str:
+def element_line(
+    element: DataElement, *, width: int | None = DEFAULT_WIDTH, lengths: bool = False
+) -> str:
     """Return one line for an element; the items of a sequence are not in it."""
-    name = element.name or ("Private" if element.tag.is_private else "Unknown")
-    return f"{element.tag} {element.vr} {name:{_NAME_WIDTH}} {value_text(element, width=width)}"
+    start = f"{element.tag} {element.vr}"
+    if lengths:
+        length = element.length
+        start += f" {'' if length is None else length:>{_LENGTH_WIDTH}}"
+    return f"{start} {_name(element):{_NAME_WIDTH}} {value_text(element, width=width)}"
+
+
+def _name(element: DataElement) -> str:
+    if element.name or not element.tag.is_private:
+        return element.name or "Unknown"
+    creator = creator_of(element._holder, element.tag) if element._holder is not None else ""
+    known = private_entry(creator, element.tag) if creator else None
+    return f"[{known.name}]" if known and known.name else "Private"
 
 
 def value_text(element: DataElement, *, width: int | None = DEFAULT_WIDTH) -> str:
@@ -118,8 +160,12 @@ def _one(value: Any) -> str:
         return ""
     if isinstance(value, DS | IS):
         value = value.text
-    text = str(value)
-    if isinstance(value, Tag) or text.isprintable():
+    return str(value) if isinstance(value, Tag) else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Return a text with an escape for each character that may act on a terminal."""
+    if text.isprintable():
         return text
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text

@@ -113,7 +113,7 @@ def _faults_of_connections(
             yield f"{name} has a connection and no actor"
         if record.requests or record.partial is not None:
             yield f"{name} has a request under way"
-    handlers = {record.handler for record in records.values()}
+    handlers = {handler for record in records.values() for handler in record.handlers}
     for name, node in nodes.items():
         if name.startswith("association ") and name not in records:
             yield f"{name} has an actor and no connection"

@@ -9,16 +9,20 @@ load on the machine meets all alike. Printed are milliseconds and ratios to pydi
 from __future__ import annotations
 
 import argparse
+import gc
 import io
+import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
+from struct import pack
 
 import pydicom
 
 sys.path.insert(0, str(Path(__file__).parent))
-from data_inputs import write_inputs
+from data_inputs import ct, write_inputs
 
 from dicom_actors.data import read_file, write_file
 
@@ -27,6 +31,7 @@ try:
 except ImportError:
     dicomsdl = None
 
+FRAME_LENGTH = 512 * 512 * 2
 KEYWORDS = [
     "SOPInstanceUID",
     "StudyDate",
@@ -146,6 +151,12 @@ def write_pydicom(paths):
     return [lambda ds=ds: ds.save_as(io.BytesIO()) for ds in _loaded(paths, pydicom.dcmread)]
 
 
+def write_bound(paths):
+    """No writer: the bytes of each file put into memory once, which is the least a write is."""
+    loaded = _loaded(paths, Path.read_bytes)
+    return [lambda raw=raw: io.BytesIO().write(raw) for raw in loaded]
+
+
 def write_dicomsdl(paths):
     loaded = _loaded(paths, lambda path: dicomsdl.open(str(path)))
     return [ds.saveToMemory for ds in loaded]
@@ -169,15 +180,88 @@ def rewrite_pydicom(paths):
     return [lambda ds=ds: ds.save_as(io.BytesIO()) for ds in loaded]
 
 
-def build_ours(paths):
-    built = []
-    for ds in _loaded(paths, read_file):
-        new = type(ds)()
-        new.merge(ds.copy())
-        for item_holder in (new,):
-            item_holder.file_meta = ds.file_meta
-        built.append(new)
-    return [lambda ds=ds: write_file(io.BytesIO(), ds) for ds in built]
+def peak_bytes(read):
+    """The most memory that Python objects took at a time while something was read and kept."""
+    gc.collect()
+    tracemalloc.start()
+    kept = read()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    del kept
+    return peak
+
+
+def touched_ours(path):
+    ds = read_file(path)
+    for _, element in ds.walk():
+        element.value  # noqa: B018
+    return ds
+
+
+def touched_pydicom(path):
+    ds = pydicom.dcmread(path)
+    for element in ds.iterall():
+        element.value  # noqa: B018
+    return ds
+
+
+def report_memory(inputs):
+    print(f"\n{'peak memory, MB':32}{'ours':>10} {'pydicom':>10}")
+    for name, read, judge in (
+        ("read", read_file, pydicom.dcmread),
+        ("read, every value touched", touched_ours, touched_pydicom),
+    ):
+        for which in ("mr", "rt"):
+            path = inputs[which][0]
+            ours, peer = (peak_bytes(lambda f=f: f(path)) for f in (read, judge))  # noqa: B023
+            print(f"{name + ', ' + which:32}{ours / 1e6:10.2f} {peer / 1e6:10.2f}", flush=True)
+
+
+def write_multi_frame(path, frames=600):
+    """A file of `frames` times 512 KB; on disk it is a hole, so that it takes no room."""
+    with path.open("wb") as out:
+        ds = ct(1)
+        ds.NumberOfFrames = frames
+        del ds.PixelData
+        write_file(out, ds)
+        out.write(pack("<HH2s2xI", 0x7FE0, 0x0010, b"OW", frames * FRAME_LENGTH))
+        out.truncate(out.tell() + frames * FRAME_LENGTH)
+
+
+def pages_touched(path, number):
+    """The bytes of a file that a new process has in memory after it took one frame."""
+    code = (
+        "import sys; from dicom_actors.data import read_file;"
+        f"ds = read_file(sys.argv[1]); bytes(ds.frames()[{number}]);"
+        "maps = open('/proc/self/smaps').read().partition(sys.argv[1])[2];"
+        "print(int(maps.partition('Rss:')[2].split()[0]) * 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True
+    )
+    return int(done.stdout)
+
+
+def report_one_frame(folder, rounds):
+    path = folder / "multi_frame.dcm"
+    write_multi_frame(path)
+
+    def ours():
+        bytes(read_file(path).frames()[299])
+
+    def peer():
+        ds = pydicom.dcmread(path, defer_size=1 << 20)
+        start = 299 * FRAME_LENGTH
+        ds.PixelData[start : start + FRAME_LENGTH]
+
+    def sdl():
+        dicomsdl.open(str(path)).getDataElement("PixelData").value()
+
+    print(f"\none frame of a file of {path.stat().st_size / 1e6:.0f} MB")
+    runs = [ours, peer] + ([sdl] if dicomsdl is not None else [])
+    report("opened and one frame taken", measure(runs, min(rounds, 3)), 1, 1)
+    if sys.platform == "linux":
+        print(f"  of the file in memory after that: {pages_touched(path, 299) / 1e6:.2f} MB")
 
 
 READS = {
@@ -193,6 +277,7 @@ READS = {
 WRITES = {
     "write CT as read": (write_ours, write_pydicom, write_dicomsdl, "ct", 12),
     "write MR as read": (write_ours, write_pydicom, write_dicomsdl, "mr", 10),
+    "bytes of MR copied, no writer": (write_bound, write_pydicom, None, "mr", 10),
     "write CT, touched and edited": (rewrite_ours, rewrite_pydicom, None, "ct", 12),
     "write MR, touched and edited": (rewrite_ours, rewrite_pydicom, None, "mr", 10),
 }
@@ -245,6 +330,10 @@ def main() -> None:
                 prepared = [function(paths) for function in _present(functions)]
                 runs = [lambda w=w: [run() for run in w] for w in prepared]
                 report(line, measure(runs, arguments.rounds), goal, len(paths))
+        if arguments.only in "peak memory":
+            report_memory(inputs)
+        if arguments.only in "one frame":
+            report_one_frame(folder, arguments.rounds)
 
 
 def _present(functions):

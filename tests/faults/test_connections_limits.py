@@ -15,11 +15,11 @@ from kit import wire
 from kit.endpoints import LIMIT, running, thread_of
 from kit.flaky import flaky
 from kit.gate import Gate
-from kit.peer import Peer, store_pdus
+from kit.peer import Peer, associate_rq, store_pdus
 from kit.siege import Siege, besieged, status_of
 
 from dicom_actors import Endpoint, EndpointConfig, events, messages
-from dicom_actors.errors import TransportError
+from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.pdu import Abort, AssociateAc, ReleaseRp
 from dicom_actors.supervision import ManualClock, System, kill
 from dicom_actors.testing import Fault, FaultyHandler, HostilePeer, assert_healthy, crash_at
@@ -306,3 +306,19 @@ def test_p52_a_peer_that_neither_reads_nor_closes_cannot_hold_the_end_up() -> No
         assert endpoint.ref.stop(timeout=LIMIT) is True
         for peer in peers:
             peer.close()
+
+
+def test_p47_raising_the_limit_wakes_the_acceptor() -> None:
+    with running(max_associations=1) as endpoint, Peer.associated(endpoint.port) as first:
+        with Peer(endpoint.port) as second:
+            second.send(associate_rq())
+            endpoint.wait_for(events.LimitReached)
+            with pytest.raises(ConfigurationError, match="max_associations"):
+                endpoint.ref.ask(messages.SetLimits(0), timeout=LIMIT)
+            assert len(endpoint.associations()) == 1
+            endpoint.ref.ask(messages.SetLimits(2), timeout=LIMIT)
+            assert isinstance(second.receive(), AssociateAc)
+            assert second.echo() == 0
+            endpoint.ref.ask(messages.SetLimits(1), timeout=LIMIT)
+            assert second.echo(2) == 0  # those that are open stay
+        assert first.echo() == 0
