@@ -38,7 +38,7 @@ class TestText:
         assert sum(line.startswith("(0002,") for line in lines) == 8
         assert len(lines) == 8 + len(read_file(CT)) + 2 * (1 + 2)  # two items of two elements
         assert (
-            "(0010,0010) PN      20 Patient's Name                     CompressedSamples^CT1"
+            "(0010,0010) PN      22 Patient's Name                     CompressedSamples^CT1"
             in lines
         )
 
@@ -170,7 +170,7 @@ def test_a_reader_that_has_had_enough_ends_it_quietly():
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == b""
-        process.wait(LIMIT)
+        assert process.wait(LIMIT) == 0
 
 
 def test_a_terminal_that_cannot_show_a_name_shows_it_escaped(tmp_path):
