@@ -31,6 +31,8 @@ Messages say what was expected, what came and where.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "AssociationAborted",
     "AssociationError",
@@ -228,6 +230,11 @@ class AssociationRejected(AssociationError):
         self.reason = reason
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what ``__init__`` wants."""
+        fields = {"result": self.result, "source": self.source, "reason": self.reason}
+        return _made_again, (type(self), str(self), fields)
+
 
 class AssociationAborted(AssociationError):
     """The association ended with an A-ABORT (PS3.8 9.3.8).
@@ -241,6 +248,10 @@ class AssociationAborted(AssociationError):
         self.source = source
         self.reason = reason
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what ``__init__`` wants."""
+        return _made_again, (type(self), str(self), {"source": self.source, "reason": self.reason})
 
 
 class AssociationTimeout(AssociationError, TimeoutError):
@@ -274,6 +285,14 @@ class DimseFailure(DimseError):
         self.comment = comment
         super().__init__(f"status {self.status:04X}H" + (f": {comment}" if comment else ""))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what ``__init__`` wants."""
+        return type(self), (self.status, self.comment)
+
 
 class HandlerError(DimseError):
     """A handler that broke its contract: what it returned cannot be an answer."""
+
+
+def _made_again(kind: Any, message: str, fields: dict[str, Any]) -> Any:
+    return kind(message, **fields)

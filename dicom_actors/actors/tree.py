@@ -60,7 +60,7 @@ def _node(child: ChildInfo, now: float, children: tuple[TreeNode, ...] = ()) -> 
         restarts=child.restarts,
         ref=ref,
         queue_length=0 if ref is None else ref.queue_length,
-        idle_seconds=None if last is None else now - last,
+        idle_seconds=None if last is None else max(0.0, now - last),
         last_error="" if child.last_reason is None else str(child.last_reason),
         children=children,
     )
