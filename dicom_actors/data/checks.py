@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dicom_actors.data.dictionary import entry
 from dicom_actors.data.number_strings import DS, IS
 from dicom_actors.data.uid import is_valid_uid
+from dicom_actors.data.views import Path
 from dicom_actors.data.vr import VR
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dicom_actors.data.data_element import DataElement
     from dicom_actors.data.data_set import DataSet
-    from dicom_actors.data.views import Path
 
 __all__ = ["Departure", "check"]
 
@@ -45,12 +45,27 @@ class Departure(NamedTuple):
 def check(data_set: DataSet) -> list[Departure]:
     """List the departures of a data set; see `DataSet.check`."""
     found: list[Departure] = []
-    for path, element in data_set.walk():
-        try:
-            messages = [*_multiplicity(element), *_values(element)]
-        except DecodeError as error:
-            messages = [str(error)]
-        found += [Departure(path, message) for message in messages]
+    # What is left at each depth: elements of a data set, or numbered items.
+    stack: list[tuple[tuple[int, ...], Iterator[Any]]] = [((), data_set.elements())]
+    while stack:
+        prefix, rest = stack[-1]
+        for part in rest:
+            if isinstance(part, tuple):
+                number, item = part
+                stack.append(((*prefix, number), item.elements()))
+                break
+            path = Path((*prefix, part.tag))
+            try:
+                items = part.value if part.vr == "SQ" else None
+                messages = [*_multiplicity(part), *_values(part)]
+            except DecodeError as error:
+                items, messages = None, [str(error)]
+            found += [Departure(path, message) for message in messages]
+            if items:
+                stack.append((path, enumerate(items)))
+                break
+        else:
+            stack.pop()
     return found
 
 

@@ -286,18 +286,27 @@ class _Elements:
             elif not is_same:
                 length += self.convert(tag, item)
             else:
-                following = 0
+                following, lacks_delimiter = 0, False
                 if is_explicit:
                     _, _, code, size = read(buffer, item)
                     if code in short:
                         following = item + 8 + size
-                following = following or holder.extent_at(tag, item).following
+                if not following:
+                    extent = holder.extent_at(tag, item)
+                    following = extent.following
+                    lacks_delimiter = extent.is_undefined and extent.end == following
                 if item != self.run[1]:
                     self.flush()
                     self.run = (item, following)
                 else:
                     self.run = (self.run[0], following)
                 length += following - item
+                if lacks_delimiter:
+                    # The reader forgave that at the end of the input; now more may follow.
+                    self.flush()
+                    delimiter = pack(layout.order + "HHI", 0xFFFE, 0xE0DD, 0)
+                    self.encoder.pieces.append(delimiter)
+                    length += len(delimiter)
         self.end_group(length)
         self.flush()
         return length

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, overload
 
+from dicom_actors.data.dictionary import tag_of
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, ElementNotFoundError
 
@@ -48,7 +49,7 @@ class Frames(Sequence[Frame]):
         if tag is None:
             raise ElementNotFoundError("no pixel data in the data set", tag=0x7FE00010)
         self._data: Any = data_set._value(tag) or b""
-        self._count = int(data_set.get("NumberOfFrames") or 1)
+        self._count = _number(data_set, "NumberOfFrames", 1)
         self._offsets: list[int] | None = None
         self.is_compressed = isinstance(self._data, EncapsulatedPixelData)
         self.frame_length: int | None = None
@@ -91,14 +92,23 @@ class Frames(Sequence[Frame]):
         return memoryview(self._data)[start : start + self.frame_length]
 
 
+def _number(data_set: DataSet, keyword: str, default: int | None = None) -> int:
+    """Return a number that says how large the pixel data is; absent or empty, the default."""
+    value = data_set[keyword] if default is None else data_set.get(keyword) or default
+    if not isinstance(value, int) or value < 1:
+        raise DecodeError(
+            f"expected {keyword} to be a number, 1 or more, got {value!r:.60}", tag=tag_of(keyword)
+        )
+    return value
+
+
 def _frame_length(data_set: DataSet, tag: int) -> int:
-    bits = {0x7FE00008: 32, 0x7FE00009: 64}.get(tag) or int(data_set["BitsAllocated"])
-    samples = int(data_set.get("SamplesPerPixel") or 1)
-    pixels = int(data_set["Rows"]) * int(data_set["Columns"])
-    total = pixels * samples * bits
+    bits = {0x7FE00008: 32, 0x7FE00009: 64}.get(tag) or _number(data_set, "BitsAllocated")
+    samples = _number(data_set, "SamplesPerPixel", 1)
+    total = _number(data_set, "Rows") * _number(data_set, "Columns") * samples * bits
     if str(data_set.get("PhotometricInterpretation")).endswith("_422"):
         # Two pixels share their color samples (PS3.3 C.7.6.3.1.2).
         total = total * 2 // 3
-    if total % 8 and int(data_set.get("NumberOfFrames") or 1) > 1:
+    if total % 8 and _number(data_set, "NumberOfFrames", 1) > 1:
         raise DecodeError("frames of single bits that do not end with a byte", tag=tag)
     return (total + 7) // 8

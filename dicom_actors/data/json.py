@@ -16,6 +16,7 @@ from dicom_actors.data.data_set import DataSet, Path
 from dicom_actors.data.element_index import dictionary_vr
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.person_name import PersonName
+from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.tag import Tag
 from dicom_actors.data.vr import VR
 from dicom_actors.errors import DataError, DecodeError, EncodeError
@@ -110,11 +111,13 @@ class _Writer:
 
     def _attribute(self, element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
         vr = element.vr
-        attribute: dict[str, Any] = {"vr": str(vr)}
-        if vr == "SQ":
+        if vr == "SQ" or isinstance(element.value, Sequence):
+            # An undefined length makes a sequence of any VR.
+            attribute: dict[str, Any] = {"vr": "SQ"}
             items = element.value or ()
             value = [self.data_set(item, (*path, number)) for number, item in enumerate(items)]
             return {**attribute, "Value": value} if value else attribute
+        attribute = {"vr": str(vr)}
         if self._bulk_data_uri is not None and vr not in _NO_BULK_DATA and not element.is_empty:
             uri = self._bulk_data_uri(Path(path), element)
             if uri is not None:

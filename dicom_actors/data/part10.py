@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from functools import partial
 from struct import pack
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -36,7 +37,7 @@ from dicom_actors.errors import DecodeError, EncodeError, NotPart10Error
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
@@ -44,7 +45,7 @@ __all__ = ["file_meta_for", "file_meta_header", "read_file", "write_file"]
 
 _PREFIX: Final = b"DICM"
 _NO_PREAMBLE: Final = bytes(128)
-_FRONT: Final = 16 << 10
+_FRONTS: Final = (16 << 10, 256 << 10)
 _MAPPED_FROM: Final = 64 << 10
 _TRANSFER_SYNTAX: Final = 0x00020010
 
@@ -94,29 +95,44 @@ def read_file(
         return options.read(as_bytes(source))
     if isinstance(source, str | os.PathLike):
         return _read_path(source, options)
-    return options.read(source.read())
+    made, front = _read_front(source.read, options)
+    return options.read(front + source.read()) if made is None else made
 
 
 def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
-        if options.stop is not None:
-            front = os.read(handle, _FRONT)
-            if len(front) < _FRONT:
-                return options.read(front)
-            made = options.read_front(front)
-            if made is not None:
-                return made
-            os.lseek(handle, 0, os.SEEK_SET)
+        made, front = _read_front(partial(os.read, handle), options)
+        if made is not None:
+            return made
         size = os.fstat(handle).st_size
         if size >= _MAPPED_FROM:
             return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
-        pieces = []
-        while piece := os.read(handle, max(size, _FRONT)):
+        pieces = [front]
+        while piece := os.read(handle, max(size, _MAPPED_FROM)):
             pieces.append(piece)
         return options.read(b"".join(pieces))
     finally:
         os.close(handle)
+
+
+def _read_front(read: Callable[[int], bytes], options: _Options) -> tuple[DataSet | None, bytes]:
+    """Read no more of a file than what is wanted, if that is at its front.
+
+    Returns:
+        The data set, None if there is more to read; what was read so far.
+    """
+    front = b""
+    for size in _FRONTS if options.stop is not None else ():
+        while len(front) < size:
+            piece = read(size - len(front))
+            if not piece:
+                return options.read(front), front
+            front += piece
+        made = options.read_front(front)
+        if made is not None:
+            return made, front
+    return None, front
 
 
 class _Options:
@@ -342,12 +358,16 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
         raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be a file")
     meta.put("FileMetaInformationGroupLength", "UL", 0)
     meta.put("FileMetaInformationVersion", "OB", b"\0\x01")
-    # A file that was read without them is written without them.
-    if class_uid:
-        meta.put("MediaStorageSOPClassUID", "UI", class_uid)
-    if instance_uid:
-        meta.put("MediaStorageSOPInstanceUID", "UI", instance_uid)
-    meta.put("TransferSyntaxUID", "UI", transfer_syntax.uid)
+    for keyword, uid in (
+        ("MediaStorageSOPClassUID", class_uid),
+        ("MediaStorageSOPInstanceUID", instance_uid),
+        ("TransferSyntaxUID", transfer_syntax.uid),
+    ):
+        # A file that was read without them is written without them; what was read and is no text
+        # of a UID is left alone, since writing does not fail on what was read.
+        is_text = isinstance(uid, str) and uid.isascii()
+        if uid and meta.get(keyword) != uid and (is_text or data_set.transfer_syntax is None):
+            meta.put(keyword, "UI", uid)
     meta.put("ImplementationClassUID", "UI", IMPLEMENTATION_CLASS_UID)
     meta.put("ImplementationVersionName", "SH", IMPLEMENTATION_VERSION_NAME)
     return meta

@@ -123,6 +123,9 @@ def _select(
         made = ElementIndex(scope, 0, start, picked[1], picked[0])
     else:
         made = read_index(scope, start, end, stop)
+        # Values without a VR of their own may depend on what is left out.
+        scope.is_signed = made._is_signed
+        made._values.clear()
         made._index = {tag: at for tag, at in made._index.items() if tag in wanted}
     # What is left out counts as removed.
     made._replaced = set()

@@ -16,6 +16,7 @@ from dicom_actors.data.dictionary import uid_entry
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.number_strings import DS, IS
 from dicom_actors.data.private import creator_of, private_entry
+from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.tag import Tag
 from dicom_actors.errors import DecodeError
 
@@ -97,13 +98,12 @@ def _lines(
 
 
 def _items(element: DataElement) -> list[Any]:
-    if element.vr != "SQ":
-        return []
     try:
         items = element.value
     except DecodeError:
         return []
-    return items if isinstance(items, list) else []
+    # A sequence that was read is one whatever VR its header or the dictionary gives it.
+    return items if element.vr == "SQ" or isinstance(items, Sequence) else []
 
 
 def element_line(
@@ -131,7 +131,7 @@ def value_text(element: DataElement, *, width: int | None = DEFAULT_WIDTH) -> st
         value = element.value
     except DecodeError as error:
         return f"<{error}>"
-    if element.vr == "SQ" and isinstance(value, list):
+    if isinstance(value, Sequence):
         return f"{len(value)} item{'' if len(value) == 1 else 's'}"
     if isinstance(value, EncapsulatedPixelData):
         size = sum(map(len, value.fragments))

@@ -28,7 +28,7 @@ from dicom_actors.data.number_strings import DS, IS, decimal_text
 from dicom_actors.data.person_name import PersonName
 from dicom_actors.data.tag import Tag
 from dicom_actors.data.temporal import AS, DA, DT, TM
-from dicom_actors.errors import EncodeError
+from dicom_actors.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,15 +81,23 @@ def _number_decoder(vr: str, order: str) -> Any:
 
     def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
         length = end - start
-        if length == size:
-            return read_one(buffer, start)[0]
-        count, rest = divmod(length, size)
-        if rest:
-            holder.warn(f"expected {size} bytes for each {vr}, got {length} in all", tag)
-            return bytes(buffer[start:end])
-        return list(unpack_from(f"{order}{count}{code}", buffer, start))
+        try:
+            if length == size:
+                return read_one(buffer, start)[0]
+            count, rest = divmod(length, size)
+            if rest:
+                holder.warn(f"expected {size} bytes for each {vr}, got {length} in all", tag)
+                return bytes(buffer[start:end])
+            return list(unpack_from(f"{order}{count}{code}", buffer, start))
+        except StructError as error:
+            raise _cut_short(buffer, start, length, tag) from error
 
     return decode
+
+
+def _cut_short(buffer: Bytes, start: int, length: int, tag: int) -> DecodeError:
+    left = max(len(buffer) - start, 0)
+    return DecodeError(f"expected a value of {length} bytes, {left} left", offset=start, tag=tag)
 
 
 def _encode_numbers(values: Sequence[Any], vr: str, order: str) -> bytes:
@@ -106,7 +114,10 @@ def _tag_decoder(order: str) -> Any:
         if rest:
             holder.warn(f"expected 4 bytes for each AT, got {end - start} in all", tag)
             return bytes(buffer[start:end])
-        words = unpack_from(f"{order}{2 * count}H", buffer, start)
+        try:
+            words = unpack_from(f"{order}{2 * count}H", buffer, start)
+        except StructError as error:
+            raise _cut_short(buffer, start, end - start, tag) from error
         tags = [Tag(words[at] << 16 | words[at + 1]) for at in range(0, 2 * count, 2)]
         return tags[0] if count == 1 else tags
 

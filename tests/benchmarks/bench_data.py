@@ -276,8 +276,8 @@ READS = {
 }
 WRITES = {
     "write CT as read": (write_ours, write_pydicom, write_dicomsdl, "ct", 12),
-    "write MR as read": (write_ours, write_pydicom, write_dicomsdl, "mr", 10),
-    "bytes of MR copied, no writer": (write_bound, write_pydicom, None, "mr", 10),
+    "write MR as read": (write_ours, write_pydicom, write_dicomsdl, "mr, again", 10),
+    "bytes of MR copied, no writer": (write_bound, write_pydicom, None, "mr, again", 10),
     "write CT, touched and edited": (rewrite_ours, rewrite_pydicom, None, "ct", 12),
     "write MR, touched and edited": (rewrite_ours, rewrite_pydicom, None, "mr", 10),
 }
@@ -316,6 +316,8 @@ def main() -> None:
         inputs = {
             "ct": sorted((folder / "ct").iterdir()),
             "mr": [folder / "mr.dcm"],
+            # What takes a fraction of a millisecond is done several times.
+            "mr, again": [folder / "mr.dcm"] * 10,
             "rt": [folder / "rtstruct.dcm"],
         }
         print(f"{'milliseconds for each file':32}{'ours':>10} {'pydicom':>10}{'':24}dicomsdl")
