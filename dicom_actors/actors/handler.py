@@ -7,6 +7,7 @@ nor its own loses one.
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Handler"]
 
 _logger = logging.getLogger(__name__)
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _EVENTS = {"cecho": EchoEvent, "cstore": StoreEvent, "cfind": FindEvent}
 
@@ -87,11 +90,22 @@ class Handler(SupervisedActor):
             if request.service == ASSOCIATION_VALIDATOR:
                 return Outcome(reject=Reject.NO_REASON), None
             return Outcome(failure.status, failure.comment), None
+        except OSError as error:
+            if request.service != "cstore" or error.errno not in _NO_ROOM:
+                return self._outcome_of_fault(request, error), error
+            # Nobody's bug, so that the Handler may live on (PS3.4 B.2.3).
+            return Outcome(Status.OUT_OF_RESOURCES, error.strerror or ""), None
         except BaseException as fault:
-            _logger.exception(
-                "connection %d: the %s handler raised", self._record.id, request.service
-            )
-            return _outcome_of_fault(request.service, fault), fault
+            return self._outcome_of_fault(request, fault), fault
+
+    def _outcome_of_fault(self, request: Request, fault: BaseException) -> Outcome:
+        _logger.error(
+            "connection %d: the %s handler raised",
+            self._record.id,
+            request.service,
+            exc_info=fault,
+        )
+        return _outcome_of_fault(request.service, fault)
 
     def _call(self, request: Request) -> Any:
         handler = self._kernel.handlers.get(request.service)

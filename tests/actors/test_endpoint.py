@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
@@ -22,6 +23,7 @@ from dicom_actors import (
     messages,
     read_file,
 )
+from dicom_actors.actors import object_file
 from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.pdu import AssociateAc, AssociateRj, PresentationContextRq, ReleaseRp
 
@@ -412,3 +414,24 @@ def test_settings_out_of_range_are_named(settings: Any) -> None:
     (name,) = settings
     with pytest.raises(ConfigurationError, match=name):
         EndpointConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENOSPC, 0xA700), (errno.EDQUOT, 0xA700), (errno.EIO, 0x0110)]
+)
+def test_a_full_disk_is_out_of_resources_and_success_again_once_it_is_over(
+    number: int, status: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: int) -> None:
+        raise OSError(number, "it does not work")
+
+    with (
+        running({"cstore": lambda event: event.save(tmp_path) and None}) as endpoint,
+        Peer.associated(endpoint.port) as peer,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(object_file.os, "fsync", failing)
+            assert peer.store(DATA) == status
+            assert list(tmp_path.iterdir()) == []
+        assert peer.store(DATA, message_id=2) == Status.SUCCESS
+        assert len(list(tmp_path.iterdir())) == 1
