@@ -95,7 +95,7 @@ class Handler(SupervisedActor):
                 return self._outcome_of_fault(request, error), error
             # Nobody's bug, so that the Handler may live on (PS3.4 B.2.3).
             return Outcome(Status.OUT_OF_RESOURCES, error.strerror or ""), None
-        except BaseException as fault:
+        except BaseException as fault:  # noqa: BLE001 - the boundary between us and user code
             return self._outcome_of_fault(request, fault), fault
 
     def _outcome_of_fault(self, request: Request, fault: BaseException) -> Outcome:

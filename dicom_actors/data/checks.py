@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.data.dictionary import entry
 from dicom_actors.data.number_strings import DS, IS
+from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.uid import is_valid_uid
 from dicom_actors.data.views import Path
 from dicom_actors.data.vr import VR
@@ -56,7 +57,8 @@ def check(data_set: DataSet) -> list[Departure]:
                 break
             path = Path((*prefix, part.tag))
             try:
-                items = part.value if part.vr == "SQ" else None
+                value = part.value
+                items = value if isinstance(value, Sequence) else None
                 messages = [*_multiplicity(part), *_values(part)]
             except DecodeError as error:
                 items, messages = None, [str(error)]

@@ -111,13 +111,14 @@ class _Writer:
 
     def _attribute(self, element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
         vr = element.vr
-        if vr == "SQ" or isinstance(element.value, Sequence):
+        if isinstance(element.value, Sequence) or (vr == "SQ" and element.is_empty):
             # An undefined length makes a sequence of any VR.
             attribute: dict[str, Any] = {"vr": "SQ"}
             items = element.value or ()
             value = [self.data_set(item, (*path, number)) for number, item in enumerate(items)]
             return {**attribute, "Value": value} if value else attribute
-        attribute = {"vr": str(vr)}
+        # What was announced as a sequence and could not be read as one is bytes.
+        attribute = {"vr": "UN" if vr == "SQ" else str(vr)}
         if self._bulk_data_uri is not None and vr not in _NO_BULK_DATA and not element.is_empty:
             uri = self._bulk_data_uri(Path(path), element)
             if uri is not None:

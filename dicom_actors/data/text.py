@@ -103,7 +103,7 @@ def _items(element: DataElement) -> list[Any]:
     except DecodeError:
         return []
     # A sequence that was read is one whatever VR its header or the dictionary gives it.
-    return items if element.vr == "SQ" or isinstance(items, Sequence) else []
+    return items if isinstance(items, Sequence) else []
 
 
 def element_line(

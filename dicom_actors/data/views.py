@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_actors.data.data_element import ReadElement
 from dicom_actors.data.dictionary import keyword_of
+from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.tag import Tag
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
                 element = holder._element(tag, item)
             path = Path((*prefix, tag))
             yield path, element
-            if element._vr == "SQ":
+            if element._vr == "SQ" and isinstance(element.value, Sequence):
                 stack.append((path, None, enumerate(element.value)))
                 break
         else:
