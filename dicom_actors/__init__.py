@@ -22,11 +22,16 @@ if TYPE_CHECKING:
         PersonName,
         Tag,
         TransferSyntax,
+        generate_uid,
+        read_directory,
         read_file,
+        uid_name,
+        write_directory,
         write_file,
     )
     from dicom_actors.dimse import Status
     from dicom_actors.errors import DicomError, DimseFailure
+    from dicom_actors.indexing import index_files
     from dicom_actors.pdu import Reject
     from dicom_actors.scu import connect
     from dicom_actors.tls import TlsConfig
@@ -50,8 +55,13 @@ __all__ = [
     "connect",
     "errors",
     "events",
+    "generate_uid",
+    "index_files",
     "messages",
+    "read_directory",
     "read_file",
+    "uid_name",
+    "write_directory",
     "write_file",
 ]
 
@@ -71,7 +81,12 @@ _HOMES = {
     "TlsConfig": "dicom_actors.tls",
     "TransferSyntax": "dicom_actors.data",
     "connect": "dicom_actors.scu",
+    "generate_uid": "dicom_actors.data",
+    "index_files": "dicom_actors.indexing",
+    "read_directory": "dicom_actors.data",
     "read_file": "dicom_actors.data",
+    "uid_name": "dicom_actors.data",
+    "write_directory": "dicom_actors.data",
     "write_file": "dicom_actors.data",
 }
 _MODULES = frozenset({"errors", "events", "messages"})

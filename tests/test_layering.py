@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tls": {"errors"},
     "config": {"errors", "tls"},
     "data": {"errors", "config", "version"},
+    "indexing": {"errors", "data"},
     "pdu": {"errors", "config", "version"},
     "upper_layer": _BELOW_DIMSE,
     "dimse": _BELOW_DIMSE,

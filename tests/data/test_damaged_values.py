@@ -131,3 +131,14 @@ def test_more_can_follow_a_sequence_that_lacks_its_delimiter(syntax, layout):
     assert not again.warnings
     assert again == ds
     assert [tag.keyword for tag in again] == ["PatientID", "BeamSequence", "ApprovalStatus"]
+
+
+def test_bytes_that_are_no_sequence_though_the_dictionary_says_so():
+    data = long_element(0x300A00B0, "UN", b"no item at all")
+    ds = DataSet.from_bytes(data, EXPLICIT)
+    assert ds.BeamSequence == b"no item at all"
+    assert [str(path) for path, _ in ds.walk()] == ["BeamSequence"]
+    assert len(str(ds).splitlines()) == 1
+    assert isinstance(ds.check(), list)
+    assert json.loads(ds.to_json())["300A00B0"]["vr"] == "UN"
+    assert ds.to_bytes() == data
