@@ -77,6 +77,8 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
             ElementNotFoundError: a key is no keyword.
         """
         if isinstance(elements, Mapping):
+            if "PixelRepresentation" in elements:  # which decides the VR of others (PS3.5 A.1)
+                self["PixelRepresentation"] = elements["PixelRepresentation"]
             self.update(elements)
         else:
             for element in elements:

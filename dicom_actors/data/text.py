@@ -42,13 +42,14 @@ _INDENT: Final = "   "
 
 
 def data_set_text(data_set: DataSet, *, width: int | None = DEFAULT_WIDTH) -> str:
-    """Return a data set as text, its file meta information first.
+    """Return a data set as text, its file meta information first, with lengths where it was read.
 
     Args:
         data_set: what to print.
         width: the longest value, in characters; None: whole values.
     """
-    return "\n".join(data_set_lines(data_set, width=width))
+    was_read = any(element.length is not None for element in data_set.elements())
+    return "\n".join(data_set_lines(data_set, width=width, lengths=was_read))
 
 
 def data_set_lines(

@@ -322,13 +322,24 @@ class TestCopies:
 
 def test_the_printed_form(read_plan):
     assert str(read_plan).splitlines() == [
-        "(0008,0060) CS Modality                           RTPLAN",
-        "(0010,0020) LO Patient ID                         X",
-        "(300A,00B0) SQ Beam Sequence                      2 items",
+        "(0008,0060) CS       6 Modality                           RTPLAN",
+        "(0010,0020) LO       2 Patient ID                         X",
+        "(300A,00B0) SQ      56 Beam Sequence                      2 items",
         "   item 0",
-        "   (300A,00C0) IS Beam Number                        1",
-        "   (300A,00C2) LO Beam Name                          A",
+        "   (300A,00C0) IS       2 Beam Number                        1",
+        "   (300A,00C2) LO       2 Beam Name                          A",
         "   item 1",
-        "   (300A,00C0) IS Beam Number                        2",
-        "   (300A,00C2) LO Beam Name                          B",
+        "   (300A,00C0) IS       2 Beam Number                        2",
+        "   (300A,00C2) LO       2 Beam Name                          B",
     ]
+
+
+def test_made_elements_are_printed_without_lengths(plan):
+    assert str(plan).splitlines()[0] == "(0008,0060) CS Modality                           RTPLAN"
+
+
+def test_pixel_representation_counts_wherever_it_stands():
+    ds = DataSet.from_keywords(SmallestImagePixelValue=-1, PixelRepresentation=1)
+    again = DataSet.from_bytes(ds.to_bytes(EXPLICIT), EXPLICIT)
+    assert again.SmallestImagePixelValue == -1
+    assert again.fetch("SmallestImagePixelValue").vr == "SS"

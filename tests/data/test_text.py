@@ -57,7 +57,7 @@ def test_names():
 def test_what_cannot_be_decoded_says_why():
     data = b"\x0a\x30\xb0\0SQ\0\0\x08\0\0\0\xfe\xff\x00\xe0\xff\0\0\0"
     line = str(DataSet.from_bytes(data, EXPLICIT))
-    assert line.startswith("(300A,00B0) SQ Beam Sequence")
+    assert line.startswith("(300A,00B0) SQ       8 Beam Sequence")
     assert "expected an item of 255 bytes, 0 left" in line
 
 
