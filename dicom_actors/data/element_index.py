@@ -155,8 +155,8 @@ class ElementIndex:
     def _known_vr(self, tag: int, *, is_undefined: bool = False) -> str:
         if is_undefined and tag == _PIXEL_DATA:
             return "OB"
-        vr = dictionary_vr(self, tag)
-        return "SQ" if vr == "UN" and is_undefined else vr
+        # Nothing else can have an undefined length, whatever the dictionary says (PS3.5 7.1).
+        return "SQ" if is_undefined else dictionary_vr(self, tag)
 
     def _element(self, tag: int, offset: int) -> DataElement:
         """Make the element at an offset."""
