@@ -26,6 +26,7 @@ from dicom_actors import (
 from dicom_actors.actors import object_file
 from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.pdu import AssociateAc, AssociateRj, PresentationContextRq, ReleaseRp
+from dicom_actors.supervision import UnknownMessage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -345,9 +346,12 @@ def test_events_tell_what_happens() -> None:
 
 def test_a_dead_subscriber_is_forgotten() -> None:
     with running() as endpoint:
+        bus = endpoint.child("event bus").ref
         endpoint.watcher.stop(timeout=LIMIT)
         with Peer.associated(endpoint.port) as peer:
             assert peer.echo() == Status.SUCCESS
+        with pytest.raises(UnknownMessage):  # its inbox is in order: what came before is done
+            bus.ask("anything", timeout=LIMIT)
         assert endpoint.ref.ask(messages.Unsubscribe(endpoint.watcher)) is False
 
 

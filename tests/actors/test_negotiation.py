@@ -214,7 +214,7 @@ def test_one_of_several_handlers_may_raise_or_hang() -> None:
         return 0
 
     with running(
-        {"cstore": store}, async_window=3, handler_timeout=0.05, handler_grace=0.05
+        {"cstore": store}, async_window=3, handler_timeout=1.0, handler_grace=0.0
     ) as endpoint:
         with Peer(endpoint.port) as peer:
             peer.send(request(async_window=AsyncWindow(3, 1)))

@@ -86,6 +86,7 @@ def test_drain_is_over_when_the_last_association_is() -> None:
         endpoint.ref.ask(messages.Resume(), timeout=LIMIT)
         with Peer.associated(endpoint.port) as peer:
             report = endpoint.ref.ask(messages.Drain(3600), block=False)
+            assert endpoint.status().state == "draining"
             assert peer.echo() == 0
             peer.expect_released()
         assert report.get(timeout=LIMIT) == messages.DrainReport(1, ())
