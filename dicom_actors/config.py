@@ -78,6 +78,8 @@ class EndpointConfig:
         spool_directory: the directory of those files; None: the system's temporary directory.
         max_sequence_depth: how deep sequences may be nested.
         max_elements: how many elements a data set may have, those in sequences counted.
+        check_instances: whether a C-STORE is refused whose data set cannot be read (C000H), or is
+            not of the SOP class and instance that its command names (A900H).
         storage_sop_classes: further SOP class UIDs to accept for C-STORE beside the standard's;
             ``None`` takes every abstract syntax a peer proposes as a storage class.
         transfer_syntaxes: transfer syntax UIDs for storage, most preferred first; None: all known,
@@ -108,6 +110,7 @@ class EndpointConfig:
     spool_directory: str | Path | None = None
     max_sequence_depth: int = 64
     max_elements: int = 10_000_000
+    check_instances: bool = True
     storage_sop_classes: Sequence[str] | None = ()
     transfer_syntaxes: Sequence[str] | None = None
     tls: TlsConfig | ssl.SSLContext | None = None

@@ -22,7 +22,7 @@
     │   ├── AssociationTimeout         (TimeoutError)
     │   └── TransportError             (OSError) the connection itself
     ├── DimseError
-    │   ├── DimseFailure               .status, .comment
+    │   ├── DimseFailure               .status, .comment, .elements
     │   └── HandlerError               a handler broke its contract
     └── ConfigurationError             (ValueError) a setting out of its range
 
@@ -273,21 +273,27 @@ class DimseFailure(DimseError):
     """A status other than success.
 
     A handler raises it to answer a request with that status; on the user side it says
-    what the peer answered.
+    what the peer answered. Further elements of the response go by their keywords, as far as
+    PS3.7 Annex C has them for the status; tags are given as keywords or tags::
+
+        raise DimseFailure(Status.MISSING_ATTRIBUTE, AttributeIdentifierList=["PatientID"])
 
     Attributes:
         status: the status code, 0 to 0xFFFF.
         comment: the Error Comment (0000,0902), at most 64 characters on the wire.
+        elements: further elements by keyword. From a peer: Offending Element and Attribute
+            Identifier List as lists of tags, Error ID as a number, where it sent them.
     """
 
-    def __init__(self, status: int, comment: str = "") -> None:
+    def __init__(self, status: int, comment: str = "", **elements: Any) -> None:
         self.status = int(status)
         self.comment = comment
+        self.elements = elements
         super().__init__(f"status {self.status:04X}H" + (f": {comment}" if comment else ""))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with what ``__init__`` wants."""
-        return type(self), (self.status, self.comment)
+        return _failure_made_again, (type(self), self.status, self.comment, self.elements)
 
 
 class HandlerError(DimseError):
@@ -296,3 +302,7 @@ class HandlerError(DimseError):
 
 def _made_again(kind: Any, message: str, fields: dict[str, Any]) -> Any:
     return kind(message, **fields)
+
+
+def _failure_made_again(kind: Any, status: int, comment: str, elements: dict[str, Any]) -> Any:
+    return kind(status, comment, **elements)

@@ -160,6 +160,7 @@ class EndpointStatus:
         associations_opened: connections since the start.
         requests: requests answered since the start.
         disowned_handlers: threads of handlers that were given up and still run.
+        ignored_cancels: C-CANCEL requests for operations that were not running.
     """
 
     host: str
@@ -170,6 +171,7 @@ class EndpointStatus:
     associations_opened: int
     requests: int
     disowned_handlers: int
+    ignored_cancels: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from dicom_actors import errors
+from dicom_actors import Tag, errors
 
 SAMPLES = [
     errors.DicomError("x"),
@@ -20,6 +20,7 @@ SAMPLES = [
     errors.AssociationTimeout("x"),
     errors.TransportError("x"),
     errors.DimseFailure(0xA700, "full"),
+    errors.DimseFailure(0x0110, ErrorID=3, OffendingElement=[Tag("PatientID")]),
     errors.HandlerError("x"),
     errors.ConfigurationError("x"),
 ]

@@ -2,7 +2,7 @@
 
 One way down::
 
-    errors, config < data, pdu < upper_layer < dimse < actors, scu < archive, testing < cli
+    errors, config < data, pdu < upper_layer < dimse < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "messages": _BELOW_ARCHIVE,
     "events": _BELOW_ARCHIVE,
     "actors": _BELOW_ARCHIVE,
-    "scu": _BELOW_ARCHIVE,
+    "scu": {*_BELOW_DIMSE, "tls", "dimse"},
     "archive": _PUBLIC,
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
     "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},

@@ -10,20 +10,40 @@ from dicom_actors.actors.endpoint import Endpoint
 from dicom_actors.actors.handler_events import (
     Accept,
     AssociationRequest,
-    EchoEvent,
-    FindEvent,
+    DataSetEvent,
     RequestEvent,
     StoreEvent,
 )
 from dicom_actors.actors.object_file import file_name_for
+from dicom_actors.actors.operation_events import (
+    ActionEvent,
+    CreateEvent,
+    DeleteEvent,
+    EchoEvent,
+    EventReportEvent,
+    FindEvent,
+    GetAttributesEvent,
+    GetEvent,
+    MoveEvent,
+    SetEvent,
+)
 
 __all__ = [
     "Accept",
+    "ActionEvent",
     "AssociationRequest",
+    "CreateEvent",
+    "DataSetEvent",
+    "DeleteEvent",
     "EchoEvent",
     "Endpoint",
+    "EventReportEvent",
     "FindEvent",
+    "GetAttributesEvent",
+    "GetEvent",
+    "MoveEvent",
     "RequestEvent",
+    "SetEvent",
     "StoreEvent",
     "describe_acceptance",
     "file_name_for",

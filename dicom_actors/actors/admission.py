@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from dicom_actors.actors.handler_table import HandlerTable
 from dicom_actors.data import TransferSyntax
-from dicom_actors.data.dictionary import (
-    query_retrieve_sop_classes,
-    storage_sop_classes,
-    uid_entry,
-)
+from dicom_actors.data.dictionary import sop_class_services, storage_sop_classes, uid_entry
 from dicom_actors.data.uid import uid_name
 from dicom_actors.pdu import AsyncWindow
-from dicom_actors.upper_layer import NegotiationPolicy, describe_policy, negotiate
+from dicom_actors.upper_layer import NegotiationPolicy, RolePolicy, describe_policy, negotiate
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
@@ -97,11 +93,13 @@ def describe_acceptance(config: EndpointConfig, event_handlers: EventHandlers) -
     Standard: PS3.2 (the tables of a Conformance Statement).
     """
     policy = policy_for(config, HandlerTable(event_handlers))
-    classes = (
-        VERIFICATION,
-        *storage_sop_classes(),
-        *(config.storage_sop_classes or ()),
-        *query_retrieve_sop_classes(),
+    classes = dict.fromkeys(
+        (
+            VERIFICATION,
+            *storage_sop_classes(),
+            *(config.storage_sop_classes or ()),
+            *sop_class_services(),
+        )
     )
     return describe_policy(policy, lambda uid: uid_name(uid) or uid, classes)
 
@@ -109,30 +107,38 @@ def describe_acceptance(config: EndpointConfig, event_handlers: EventHandlers) -
 def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPolicy:
     """What an endpoint with that configuration and these handlers accepts.
 
-    Verification always is. Storage SOP classes are accepted when there is a ``cstore`` handler,
-    in every transfer syntax: an object is kept as it was received. SOP classes with C-FIND are
-    accepted when there is a ``cfind`` handler, in the transfer syntaxes that we read and write.
+    Verification always is, any other SOP class if there is a handler for one of its services at
+    least. The requestor is its SCU, unless it proposes to be its SCP (PS3.7 D.3.3.4): that it may
+    be where we are the SCU, which is with a ``cget`` handler for storage, since the instances
+    that were asked for are then sent by C-STORE on the same association (PS3.4 C.5.3), and with a
+    ``nevent_report`` handler for a class whose SCP reports events.
+
+    Storage is in every transfer syntax: an object is kept, and sent, as it was received. All else
+    is in those that we read and write.
     """
-    storage = "cstore" in handlers
-    queries = "cfind" in handlers
     further = config.storage_sop_classes
+    of_storage = RolePolicy(scu="cstore" in handlers, scp="cget" in handlers)
     transfer_syntaxes = (
         _storage_transfer_syntaxes()
         if config.transfer_syntaxes is None
         else tuple(config.transfer_syntaxes)
     )
 
+    def roles_of(abstract_syntax: str) -> RolePolicy:
+        if _is_storage(abstract_syntax, further):
+            return of_storage
+        return _roles_for(abstract_syntax, handlers)
+
     def transfer_syntaxes_of(abstract_syntax: str) -> tuple[str, ...] | None:
+        if not any(roles_of(abstract_syntax)):
+            return None
         if abstract_syntax == VERIFICATION:
             return UNCOMPRESSED
-        if storage and _is_storage(abstract_syntax, further):
-            return transfer_syntaxes
-        if queries and _is_find(abstract_syntax):
-            return READABLE
-        return None
+        return transfer_syntaxes if _is_storage(abstract_syntax, further) else READABLE
 
     return NegotiationPolicy(
         abstract_syntaxes=transfer_syntaxes_of,
+        roles=roles_of,
         max_pdu_length=config.max_pdu_length,
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
@@ -148,9 +154,21 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
     )
 
 
-def _is_find(abstract_syntax: str) -> bool:
-    known = query_retrieve_sop_classes().get(abstract_syntax)
-    return known is not None and known.operation == "C-FIND"
+def _roles_for(abstract_syntax: str, handlers: HandlerTable) -> RolePolicy:
+    """Return what the requestor may be for a SOP class that is not for storage."""
+    known = sop_class_services().get(abstract_syntax)
+    if known is None:
+        return RolePolicy(scu=False, scp=False)
+    return RolePolicy(
+        scu=abstract_syntax == VERIFICATION
+        or any(_handler_name(operation) in handlers for operation in known.operations),
+        scp=known.has_notifications and "nevent_report" in handlers,
+    )
+
+
+def _handler_name(operation: str) -> str:
+    """Return the handler of a DIMSE operation: ``"ncreate"`` for ``"N-CREATE"``."""
+    return operation.replace("-", "").lower()
 
 
 def _is_storage(abstract_syntax: str, further: Sequence[str] | None) -> bool:

@@ -28,9 +28,7 @@ from dicom_actors.actors.signals import (
 )
 from dicom_actors.actors.tenure import Phase
 from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
-from dicom_actors.pdu import (
-    describe_abort,
-)
+from dicom_actors.pdu import describe_abort
 from dicom_actors.supervision import (
     Continue,
     Down,
@@ -191,6 +189,7 @@ class Association(SupervisedActor):
                 case DeadlineReached():
                     self._on_deadline()
                 case OutputWaits():
+                    self._flow.pool.await_handlers()
                     self._await_writable()
                 case HandlerReady():
                     self._flow.pool.ready()
@@ -407,9 +406,8 @@ class Association(SupervisedActor):
             self._await_writable()
 
     def _await_writable(self) -> None:
-        deadlines = self._tenure.deadlines
-        if self._record.has_output and deadlines.write is None:
-            deadlines.write = self._kernel.clock.monotonic() + self._kernel.config.write_timeout
+        now, unsent = self._kernel.clock.monotonic(), self._record.transport.unsent
+        self._tenure.deadlines.await_output(now, self._kernel.config, unsent)
         self._watch()
 
     def _send_more(self) -> None:
@@ -424,6 +422,8 @@ class Association(SupervisedActor):
             if self._tenure.is_ending and self._tenure.end_reason != "released":
                 record.stop_sending(self._epoch)
             self._consume()  # which was held back while the peer did not read
+        else:
+            self._await_writable()
 
     def _watch(self) -> None:
         """Ask for what this association waits for: a peer that oversends is not read."""

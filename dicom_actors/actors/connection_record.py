@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dicom_actors.actors.in_flight import Request, Stage
 from dicom_actors.actors.input_buffer import InputBuffer
+from dicom_actors.actors.invocations import Invocations
 from dicom_actors.actors.pdu_log import PduLog
 from dicom_actors.actors.tenure import Tenure
 from dicom_actors.actors.transport import Transport
@@ -26,7 +27,7 @@ from dicom_actors.actors.transport import Transport
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from dicom_actors.actors.in_flight import Outcome
     from dicom_actors.actors.input_buffer import BufferPool
@@ -67,6 +68,7 @@ class ConnectionRecord:
         self.transport = Transport(connection)
         self.restarts = 0
         self.answered = 0
+        self.ignored_cancels = 0
         self.pdu_log = PduLog(record_id)
         self.tenure = Tenure()
         self.negotiated: Negotiated | None = None
@@ -82,7 +84,9 @@ class ConnectionRecord:
         self._partial: Partial | None = None
         self._requests: tuple[Request, ...] = ()
         self._cancelled: frozenset[int] = frozenset()
+        self._on_unwanted: dict[int, Callable[[bool], None]] = {}
         self._serials = count(1)
+        self.invocations = Invocations(self._output_changed, self._check, self._may_wait)
 
     def __repr__(self) -> str:
         return f"connection {self.id}"
@@ -249,6 +253,7 @@ class ConnectionRecord:
             if self._is_over or request is None or request.stage is not Stage.RUNNING:
                 return None
             self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
+            self._on_unwanted.pop(serial, None)
             return self.association
 
     def add_handler(self, handler: SupervisedRef[Any]) -> bool:
@@ -270,6 +275,8 @@ class ConnectionRecord:
             self._check(epoch)
             self._cancelled |= {serial}
             self._replace(serial, deadline=deadline, is_warned=True)
+            self._output_changed.notify_all()
+        self._say_unwanted(serial)
 
     def settle(self, epoch: int, serial: int, outcome: Outcome) -> None:
         """Note the outcome of a request, as the Association, unless it has one already."""
@@ -279,6 +286,7 @@ class ConnectionRecord:
             if request is not None and request.stage is not Stage.FINISHED:
                 self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
                 self._output_changed.notify_all()
+        self._say_unwanted(serial)
 
     def find(self, serial: int) -> Request | None:
         """The unanswered request with that number."""
@@ -290,11 +298,34 @@ class ConnectionRecord:
     def cancel(self, serial: int) -> None:
         """Ask the handler of a request to give up."""
         with self._lock:
+            is_known = serial in self._cancelled
             self._cancelled |= {serial}
+        if not is_known:
+            self._say_unwanted(serial)
+
+    def on_unwanted(self, serial: int, callback: Callable[[bool], None]) -> None:
+        """Have `callback` called when the handler of a request is to give up, until it has.
+
+        That is when the request is cancelled, late or settled, and when the association is over.
+
+        Args:
+            serial: the request.
+            callback: replaces an earlier one; called without the lock, in any thread, each time
+                that one of these happens or has happened; told if no outcome is taken any more.
+        """
+        self._on_unwanted[serial] = callback
+        if self.is_cancelled(serial):
+            self._say_unwanted(serial)
+
+    def _say_unwanted(self, *serials: int) -> None:
+        for serial in serials:
+            callback = self._on_unwanted.get(serial)
+            if callback is not None:
+                callback(not self._may_stream(serial))
 
     def is_cancelled(self, serial: int) -> bool:
         """Whether the handler of a request need not go on: cancelled, settled, or nobody left."""
-        if self._is_over or serial in self._cancelled:
+        if self._is_over or self._is_muted or serial in self._cancelled:
             return True
         request = self.find(serial)
         return request is None or request.stage is Stage.FINISHED
@@ -371,7 +402,8 @@ class ConnectionRecord:
         Args:
             serial: the request.
             buffers: whole PDUs, in pieces.
-            deadline: when the handler must have gone on, as monotonic seconds.
+            deadline: when the handler must have gone on, as monotonic seconds. While the peer
+                does not take what is sent, it is the peer who must go on.
 
         Returns:
             Whether all of it went out; None if nobody wants it any more.
@@ -379,11 +411,18 @@ class ConnectionRecord:
         with self._lock:
             if not self._may_stream(serial):
                 return None
-            self._replace(serial, deadline=deadline)
             try:
-                return self.transport.send(buffers)
+                done = self.transport.send(buffers)
             except OSError:
                 return None  # the Association is about to see it, too
+            self._replace(serial, deadline=deadline if done else None)
+            return done
+
+    def extend(self, serial: int, deadline: float | None) -> bool:
+        """Note, as the Handler of a request, when it must have gone on; as `wait_until_sent`."""
+        with self._lock:
+            self._replace(serial, deadline=deadline)
+            return self._may_stream(serial)
 
     def wait_until_sent(self, serial: int) -> bool:
         """Wait, as the Handler of a request, until the peer has taken all that was sent.
@@ -403,11 +442,16 @@ class ConnectionRecord:
             self._check(epoch)
             self._is_muted = True
             self._output_changed.notify_all()
+        self._say_unwanted(*tuple(self._on_unwanted))
 
     def _may_stream(self, serial: int) -> bool:
         request = self.find(serial)
         is_running = request is not None and request.stage is Stage.RUNNING
         return is_running and not self._is_over and not self._is_muted
+
+    def _may_wait(self, serial: int) -> bool:
+        request = self.find(serial)
+        return request is not None and not request.is_warned and self._may_stream(serial)
 
     @property
     def has_output(self) -> bool:
@@ -446,6 +490,7 @@ class ConnectionRecord:
             self._output_changed.notify_all()
             self._input.clear()
             leftovers, self._requests = self._requests, ()
+        self._say_unwanted(*tuple(self._on_unwanted))
         if self.tenure.receiver is not None:
             self.tenure.receiver.abandon()
         for request in leftovers:

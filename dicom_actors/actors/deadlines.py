@@ -6,7 +6,7 @@ None means that nothing is awaited.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dicom_actors.config import EndpointConfig
@@ -16,6 +16,9 @@ __all__ = ["Deadlines"]
 
 _NAMES = ("handshake", "artim", "write", "handler", "pdu", "message", "idle")
 """In the order in which they are looked at."""
+
+_OUTPUT_PROGRESS: Final = 1 << 20
+"""Bytes that a peer must have read to get more time."""
 
 
 class Deadlines:
@@ -31,7 +34,7 @@ class Deadlines:
         handler: the running handler must have returned.
     """
 
-    __slots__ = _NAMES
+    __slots__ = (*_NAMES, "_unsent")
 
     def __init__(self) -> None:
         self.clear()
@@ -45,6 +48,7 @@ class Deadlines:
         self.message: float | None = None
         self.write: float | None = None
         self.handler: float | None = None
+        self._unsent = 0
 
     def earliest(self) -> float | None:
         """The first of them; None if nothing is awaited."""
@@ -70,6 +74,22 @@ class Deadlines:
             self.idle = now + config.idle_timeout
         else:
             self.idle = None
+
+    def await_output(self, now: float, config: EndpointConfig, unsent: int) -> None:
+        """Await that the peer reads; some of a large message, if not all of it.
+
+        Args:
+            now: monotonic seconds.
+            config: the endpoint's configuration.
+            unsent: bytes that wait to be sent.
+        """
+        if not unsent:
+            self.write = None
+        elif self.write is None or unsent <= self._unsent - _OUTPUT_PROGRESS:
+            self.write = now + config.write_timeout
+            self._unsent = unsent
+        else:
+            self._unsent = max(self._unsent, unsent)
 
     def await_end(self) -> None:
         """Await nothing more but that the peer reads what was said, and closes."""

@@ -42,6 +42,7 @@ from dicom_actors.supervision import (
 
 if TYPE_CHECKING:
     import ssl
+    from asyncio import AbstractEventLoop
 
     from dicom_actors.messages import EventHandlers
     from dicom_actors.supervision import ExitReason, Reply, SupervisedRef, Timer
@@ -70,6 +71,8 @@ class Endpoint(Supervisor):
         event_handlers: a mapping, or pairs, of names and handlers: ``association_validator``,
             ``cecho``, ``cstore``. A handler is a callable, or the ref of an actor.
         config: limits and time-outs.
+        event_loop: a running event loop of the host application, for handlers that are coroutine
+            functions or async generators; None: a loop of the endpoint's own.
 
     Raises:
         ConfigurationError: an event handler or the port is wrong.
@@ -82,6 +85,7 @@ class Endpoint(Supervisor):
         host: str = "",
         event_handlers: EventHandlers = (),
         config: EndpointConfig | None = None,
+        event_loop: AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(strategy=Strategy.REST_FOR_ONE, intensity=10, period=10.0)
         if not 0 <= port <= 65535:
@@ -90,6 +94,7 @@ class Endpoint(Supervisor):
         self._host = host
         self._handlers = HandlerTable(event_handlers)
         self._config = EndpointConfig() if config is None else config
+        self._event_loop = event_loop
         self._tls = None if self._config.tls is None else _server_context(self._config.tls)
         self._address = (host, port)
         self._drain_in_progress: _Drain | None = None
@@ -105,6 +110,7 @@ class Endpoint(Supervisor):
             host: str = "",
             event_handlers: EventHandlers = (),
             config: EndpointConfig | None = None,
+            event_loop: AbstractEventLoop | None = None,
             **supervision: Any,
         ) -> SupervisedRef[Endpoint]:
             """Start an endpoint; see the class."""
@@ -117,7 +123,9 @@ class Endpoint(Supervisor):
         """
         listening_socket = listen(self._host, self._port)
         self._address = listening_socket.getsockname()[:2]
-        self._kernel = EndpointKernel(self._config, self._handlers, listening_socket, self.system)
+        self._kernel = EndpointKernel(
+            self._config, self._handlers, listening_socket, self.system, self._event_loop
+        )
         self._kernel.endpoint = self.actor_ref
         self.system.add_sink(functools.partial(publish_report, self._kernel))
         self._kernel.tls = self._tls
@@ -145,6 +153,7 @@ class Endpoint(Supervisor):
             self._kernel.listening_socket.close()
         for record in self._kernel.connections:
             self._kernel.remove_connection(record)
+        self._kernel.event_loop.stop(self._config.handler_grace)
         deliver_events(self._kernel)
 
     def handle_call(self, message: Any) -> Any:
@@ -198,6 +207,8 @@ class Endpoint(Supervisor):
             restarts=kernel.restarts + sum(record.restarts for record in connections),
             associations_opened=kernel.opened,
             requests=kernel.requests + sum(record.answered for record in connections),
+            ignored_cancels=kernel.ignored_cancels
+            + sum(record.ignored_cancels for record in connections),
             disowned_handlers=self.system.disowned,
         )
 

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors import events
 from dicom_actors.actors.association_info import association_info
 from dicom_actors.actors.connection_record import ConnectionRecord
+from dicom_actors.actors.event_loop import EventLoop
 from dicom_actors.actors.input_buffer import BufferPool
 from dicom_actors.actors.signals import Deliver, Drained, EndHandler, PlaceFree
 from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
     import ssl
+    from asyncio import AbstractEventLoop
     from collections.abc import Iterator
 
     from pykka import ActorRef
@@ -49,6 +51,7 @@ class EndpointKernel:
         handlers: its event handlers.
         listening_socket: bound and listening, not blocking; None while suspended.
         system: the clock and the timers of the tree.
+        host_loop: where coroutines run; None: on a loop of the endpoint's own.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class EndpointKernel:
         handlers: HandlerTable,
         listening_socket: socket.socket,
         system: System,
+        host_loop: AbstractEventLoop | None = None,
     ) -> None:
         self.config = config
         self.handlers = handlers
@@ -64,6 +68,7 @@ class EndpointKernel:
         self.system = system
         self.clock = system.clock
         self.timers = system.timers
+        self.event_loop = EventLoop(system, host_loop)
         self.tls: ssl.SSLContext | None = None
         self.faults: FaultPoints | None = None
         self.association_supervisor: ActorRef[Any] | None = None
@@ -76,6 +81,7 @@ class EndpointKernel:
         )
         self.restarts = 0
         self.requests = 0
+        self.ignored_cancels = 0
         self._lock = Lock()
         self._accepting = Lock()
         self._ids = count(1)
@@ -132,6 +138,7 @@ class EndpointKernel:
         with self._lock:
             known = self._records.pop(record.id, None)
             self.requests += record.answered if known else 0
+            self.ignored_cancels += record.ignored_cancels if known else 0
             self.restarts += record.restarts if known else 0
             is_last = not self._records
         if is_last and self.is_draining and self.endpoint is not None:

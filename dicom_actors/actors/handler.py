@@ -9,30 +9,36 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import pykka
 
 from dicom_actors.actors.association_info import association_info
-from dicom_actors.actors.handler_events import (
-    Accept,
-    AssociationRequest,
-    EchoEvent,
-    FindEvent,
-    StoreEvent,
-)
+from dicom_actors.actors.handler_events import AssociationRequest
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.in_flight import Outcome
+from dicom_actors.actors.loop_task import GivenUp, LoopTask
+from dicom_actors.actors.operation_events import EVENTS
+from dicom_actors.actors.responder import Responder
+from dicom_actors.actors.results import (
+    is_stream,
+    outcome_of,
+    outcome_of_failure,
+    outcome_of_fault,
+    outcome_of_giving_up,
+    validation_outcome,
+)
+from dicom_actors.actors.retrieving import send_instances
 from dicom_actors.actors.signals import Dispatch, OutcomeReady
 from dicom_actors.actors.streaming import stream_matches
-from dicom_actors.data import DataSet
 from dicom_actors.dimse import Status
 from dicom_actors.errors import DimseFailure, HandlerError
-from dicom_actors.pdu import Reject
 from dicom_actors.supervision import SupervisedActor, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dicom_actors.actors.connection_record import ConnectionRecord
     from dicom_actors.actors.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.in_flight import Request
@@ -42,8 +48,6 @@ __all__ = ["Handler"]
 _logger = logging.getLogger(__name__)
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-_EVENTS = {"cecho": EchoEvent, "cstore": StoreEvent, "cfind": FindEvent}
 
 
 class Handler(SupervisedActor):
@@ -76,45 +80,68 @@ class Handler(SupervisedActor):
             raise fault
 
     def _outcome_of_call(self, request: Request) -> tuple[Outcome, BaseException | None]:
+        service = request.service
+        responder = (
+            None if request.command is None else Responder(self._kernel, self._record, request)
+        )
+        more = {} if responder is None else responder.more
         try:
             faults = self._kernel.faults
             if faults is not None:
                 faults.hit("handler.begin")
-            result = self._call(request)
-            if request.service == "cfind" and _is_stream(result):
-                result = stream_matches(result, self._kernel, self._record, request)
+            outcome = self._call(request, responder)
             if faults is not None:
                 faults.hit("handler.outcome")
-            return _outcome_of(request.service, result), None
         except DimseFailure as failure:
-            if request.service == ASSOCIATION_VALIDATOR:
-                return Outcome(reject=Reject.NO_REASON), None
-            return Outcome(failure.status, failure.comment), None
+            try:
+                return outcome_of_failure(service, failure, more), None
+            except HandlerError as fault:
+                return self._outcome_of_fault(service, fault, more), fault
+        except GivenUp:
+            now = self._record.find(request.serial)
+            is_late = now is not None and now.is_warned
+            return outcome_of_giving_up(service, more, is_late=is_late), None
         except OSError as error:
-            if request.service != "cstore" or error.errno not in _NO_ROOM:
-                return self._outcome_of_fault(request, error), error
+            if service != "cstore" or error.errno not in _NO_ROOM:
+                return self._outcome_of_fault(service, error, more), error
             # Nobody's bug, so that the Handler may live on (PS3.4 B.2.3).
             return Outcome(Status.OUT_OF_RESOURCES, error.strerror or ""), None
         except BaseException as fault:  # noqa: BLE001 - the boundary between us and user code
-            return self._outcome_of_fault(request, fault), fault
+            return self._outcome_of_fault(service, fault, more), fault
+        return outcome, None
 
-    def _outcome_of_fault(self, request: Request, fault: BaseException) -> Outcome:
+    def _outcome_of_fault(
+        self, service: str, fault: BaseException, more: Mapping[int, int | str | bytes]
+    ) -> Outcome:
         _logger.error(
-            "connection %d: the %s handler raised",
-            self._record.id,
-            request.service,
-            exc_info=fault,
+            "connection %d: the %s handler raised", self._record.id, service, exc_info=fault
         )
-        return _outcome_of_fault(request.service, fault)
+        return outcome_of_fault(service, fault, more)
 
-    def _call(self, request: Request) -> Any:
-        handler = self._kernel.handlers.get(request.service)
+    def _call(self, request: Request, responder: Responder | None) -> Outcome:
+        service = request.service
+        handler = self._kernel.handlers.get(service)
         if handler is None:
             raise DimseFailure(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
         event = self._event_of(request)
+        if responder is not None:
+            event.check()
         if isinstance(handler, pykka.ActorRef):
-            return handler.ask(event, timeout=self._kernel.config.handler_timeout)
-        return handler(event)
+            result = handler.ask(event, timeout=self._kernel.config.handler_timeout)
+        else:
+            result = handler(event)
+        if isinstance(result, pykka.Future):
+            result = result.get(timeout=self._kernel.config.handler_timeout)
+        elif isinstance(result, Awaitable):
+            task = LoopTask(self._kernel.event_loop, self._record, request)
+            result = task.result_of(result)
+        if responder is None:
+            return validation_outcome(result)
+        if service == "cfind" and is_stream(result):
+            return stream_matches(result, responder)
+        if service == "cget" and is_stream(result):
+            return send_instances(result, responder)
+        return outcome_of(service, result, event, responder.context)
 
     def _event_of(self, request: Request) -> Any:
         if request.service == ASSOCIATION_VALIDATOR:
@@ -127,7 +154,7 @@ class Handler(SupervisedActor):
                 presentation_contexts=rq.presentation_contexts,
                 user_identity=rq.user_information.user_identity,
             )
-        event_class = _EVENTS[request.service]
+        event_class = EVENTS[request.service]
         return event_class(
             association_info(self._record), self._record, request, self._kernel.config
         )
@@ -136,48 +163,3 @@ class Handler(SupervisedActor):
         association = self._record.finish(request.serial, outcome)
         if association is not None:
             cast(association, OutcomeReady())
-
-
-def _is_stream(result: Any) -> bool:
-    return isinstance(result, Iterable) and not isinstance(result, DataSet | str | bytes)
-
-
-def _outcome_of(service: str, result: Any) -> Outcome:
-    if isinstance(result, Outcome):
-        return result
-    if service == ASSOCIATION_VALIDATOR:
-        return _validation_outcome(result)
-    if result is None or result is True:
-        return Outcome()
-    if isinstance(result, int) and not isinstance(result, bool) and 0 <= result <= 0xFFFF:
-        return Outcome(int(result))
-    if isinstance(result, DataSet):
-        status = result.get("Status")
-        if isinstance(status, int):
-            return Outcome(status, str(result.get("ErrorComment") or ""))
-    raise HandlerError(
-        f"expected None, a status or a data set with Status from the {service} handler, "
-        f"got {type(result).__name__}"
-    )
-
-
-def _validation_outcome(result: Any) -> Outcome:
-    if result is None or result is True:
-        return Outcome(identity_response=b"")
-    if isinstance(result, Accept):
-        return Outcome(identity_response=result.identity_response)
-    if result is False:
-        return Outcome(reject=Reject.NO_REASON)
-    if isinstance(result, Reject):
-        return Outcome(reject=result)
-    raise HandlerError(
-        f"expected None, a bool, an Accept or a Reject from the {ASSOCIATION_VALIDATOR} handler, "
-        f"got {type(result).__name__}"
-    )
-
-
-def _outcome_of_fault(service: str, fault: BaseException) -> Outcome:
-    if service == ASSOCIATION_VALIDATOR:
-        return Outcome(reject=Reject.ACSE_NO_REASON_TRANSIENT)
-    # The class alone: the text may hold what is not the peer's to know.
-    return Outcome(Status.PROCESSING_FAILURE, f"handler failed: {type(fault).__name__}")

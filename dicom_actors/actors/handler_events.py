@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from dicom_actors.actors.object_file import file_name_for, map_data, save_object
 from dicom_actors.data import DataSet, Limits, TransferSyntax
-from dicom_actors.errors import HandlerError
+from dicom_actors.dimse import Status
+from dicom_actors.errors import DecodeError, DimseFailure, HandlerError
 
 if TYPE_CHECKING:
     from dicom_actors.actors.connection_record import ConnectionRecord
@@ -27,8 +28,6 @@ __all__ = [
     "Accept",
     "AssociationRequest",
     "DataSetEvent",
-    "EchoEvent",
-    "FindEvent",
     "RequestEvent",
     "StoreEvent",
 ]
@@ -123,9 +122,41 @@ class RequestEvent:
         """
         return self._record.is_cancelled(self._request.serial)
 
+    def check(self) -> None:
+        """Look into what came, before the handler is called.
 
-class EchoEvent(RequestEvent):
-    """A C-ECHO request (PS3.7 9.1.5)."""
+        Raises:
+            DimseFailure: it is nothing that any handler could answer (PS3.7 9.1.1.1.9).
+        """
+        if self._request.received is not None:
+            self._read()
+
+    def _read(self) -> DataSet:
+        try:
+            self.__dict__["dataset"] = data_set = self._decoded()
+        except DecodeError as error:
+            raise DimseFailure(Status.CANNOT_UNDERSTAND, str(error)) from error
+        return data_set
+
+    @cached_property
+    def data(self) -> memoryview:
+        """The data set's bytes as received, in `transfer_syntax`; nothing is copied."""
+        return map_data(self._received)
+
+    @cached_property
+    def _received(self) -> ReceivedObject:
+        assert self._request.received is not None
+        return self._request.received
+
+    def _decoded(self) -> DataSet:
+        return DataSet.from_bytes(
+            self.data,
+            transfer_syntax=self.transfer_syntax,
+            limits=Limits(
+                max_depth=self._config.max_sequence_depth,
+                max_elements=self._config.max_elements,
+            ),
+        )
 
 
 class DataSetEvent(RequestEvent):
@@ -137,43 +168,33 @@ class DataSetEvent(RequestEvent):
         return self._received.length
 
     @cached_property
-    def data(self) -> memoryview:
-        """The data set's bytes as received, in `transfer_syntax`; nothing is copied."""
-        return map_data(self._received)
-
-    @cached_property
     def dataset(self) -> DataSet:
         """The data set, an index over the received bytes: values are decoded when asked for.
 
         Raises:
             DecodeError: the bytes are no data set.
         """
-        return DataSet.from_bytes(
-            self.data,
-            transfer_syntax=self.transfer_syntax,
-            limits=Limits(
-                max_depth=self._config.max_sequence_depth,
-                max_elements=self._config.max_elements,
-            ),
-        )
-
-    @cached_property
-    def _received(self) -> ReceivedObject:
-        assert self._request.received is not None
-        return self._request.received
-
-
-class FindEvent(DataSetEvent):
-    """A C-FIND request (PS3.7 9.1.2); its data set is the identifier, that is, the query."""
-
-    @property
-    def level(self) -> str:
-        """Query/Retrieve Level (0008,0052); empty where the information model has none."""
-        return str(self.dataset.get("QueryRetrieveLevel") or "")
+        return self._decoded()
 
 
 class StoreEvent(DataSetEvent):
     """A C-STORE request (PS3.7 9.1.1) whose data set has been received."""
+
+    def check(self) -> None:
+        """See `RequestEvent.check`; the data set must be that of the command, too (PS3.4 B.2.3)."""
+        if not self._config.check_instances:
+            return
+        data_set = self._read()
+        for keyword, expected in (
+            ("SOPClassUID", self.sop_class_uid),
+            ("SOPInstanceUID", self.sop_instance_uid),
+        ):
+            found = data_set.get(keyword)
+            if found is not None and found != expected:
+                raise DimseFailure(
+                    Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+                    f"{keyword} is not that of the command",
+                )
 
     def save(self, directory: str | Path, name: str | Path | None = None) -> Path:
         """Keep the object as a Part 10 file with exactly the received bytes (PS3.10 7).

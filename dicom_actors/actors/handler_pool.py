@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.actors.in_flight import Outcome, Stage
+from dicom_actors.actors.results import TOO_LATE
 from dicom_actors.actors.signals import Dispatch, EndHandler, StartHandler
 from dicom_actors.actors.tenure import Phase
 from dicom_actors.dimse import Status
@@ -163,7 +164,7 @@ class HandlerPool:
         if request.handler is not None and supervisor is not None:
             cast(supervisor, EndHandler(request.handler, is_hung=True))
             self._record.forget_handler(self._tenure.epoch, request.handler)
-        self._fail(request, "the handler did not return in time")
+        self._fail(request, TOO_LATE)
 
     def _fail(
         self, request: Request, why: str, reject: Reject = Reject.ACSE_NO_REASON_TRANSIENT

@@ -13,7 +13,7 @@ from dicom_actors.errors import ConfigurationError
 if TYPE_CHECKING:
     from dicom_actors.messages import EventHandler, EventHandlers
 
-__all__ = ["ASSOCIATION_VALIDATOR", "SERVICES", "HandlerTable"]
+__all__ = ["ASSOCIATION_VALIDATOR", "CANCELLABLE", "SERVICES", "HandlerTable"]
 
 ASSOCIATION_VALIDATOR: Final = "association_validator"
 
@@ -21,8 +21,19 @@ SERVICES: Final[Mapping[int, str]] = {
     CommandField.C_ECHO_RQ: "cecho",
     CommandField.C_STORE_RQ: "cstore",
     CommandField.C_FIND_RQ: "cfind",
+    CommandField.C_GET_RQ: "cget",
+    CommandField.C_MOVE_RQ: "cmove",
+    CommandField.N_CREATE_RQ: "ncreate",
+    CommandField.N_SET_RQ: "nset",
+    CommandField.N_GET_RQ: "nget",
+    CommandField.N_DELETE_RQ: "ndelete",
+    CommandField.N_ACTION_RQ: "naction",
+    CommandField.N_EVENT_REPORT_RQ: "nevent_report",
 }
 """Command Field of a request to the name of its handler."""
+
+CANCELLABLE: Final = frozenset({"cfind", "cget", "cmove"})
+"""The services with a C-CANCEL (PS3.7 9.3.2.3)."""
 
 _NAMES: Final = frozenset({ASSOCIATION_VALIDATOR, *SERVICES.values()})
 

@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dicom_actors.actors.receiver import ReceivedObject
     from dicom_actors.dimse import Command
     from dicom_actors.pdu import Reject
@@ -34,12 +36,16 @@ class Outcome:
         reject: for an association request: the rejection, None to accept.
         identity_response: for an association request: what the user identity is answered with,
             if the peer asks for an answer; None: it was not looked at.
+        more: further elements of the response, by their numbers in group 0000.
+        data: the data set of the response, encoded; None if it has none.
     """
 
     status: int = 0
     comment: str = ""
     reject: Reject | None = None
     identity_response: bytes | None = None
+    more: Mapping[int, int | str | bytes] | None = None
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

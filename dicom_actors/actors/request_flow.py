@@ -24,8 +24,9 @@ from dicom_actors.dimse import (
     MessageAssembler,
     Status,
     encode_response,
-    fragment,
+    fragment_message,
 )
+from dicom_actors.dimse.command import RESPONSE
 from dicom_actors.errors import UnexpectedPduError
 
 if TYPE_CHECKING:
@@ -42,8 +43,15 @@ if TYPE_CHECKING:
 
 __all__ = ["RequestFlow"]
 
+_WITH_DATA_SET = frozenset({"cstore", "cfind", "cget", "cmove", "nset"})
+_OF_INSTANCES = frozenset({"cstore", "nset", "nget", "ndelete", "naction", "nevent_report"})
+
 _PROGRESS_BYTES = 1 << 20
 """A message that is being received must grow by this much within the DIMSE time-out."""
+
+
+_AHEAD_OF_RESPONSES = 16
+"""Requests beyond the window that are taken while a response of the peer may be behind them."""
 
 
 class Owner(Protocol):
@@ -115,8 +123,10 @@ class RequestFlow:
     @property
     def is_full(self) -> bool:
         """Whether nothing more should be taken from the peer for now."""
-        window = self._kernel.config.async_window
-        return len(self._record.requests) > window
+        limit = self._kernel.config.async_window
+        if self._record.invocations:
+            limit += _AHEAD_OF_RESPONSES
+        return len(self._record.requests) > limit
 
     @property
     def is_idle(self) -> bool:
@@ -169,10 +179,9 @@ class RequestFlow:
         if self._kernel.faults is not None:
             self._kernel.faults.hit("association.command")
         if command.is_response:
-            raise UnexpectedPduError(
-                f"a response {command.command_field:04X}H to a request that was never made"
-            )
-        if command.command_field == CommandField.C_CANCEL_RQ:
+            self._receive_response(command)
+            record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
+        elif command.command_field == CommandField.C_CANCEL_RQ:
             self._cancel(command)
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
         elif command.has_data_set:
@@ -180,6 +189,18 @@ class RequestFlow:
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
         else:
             self._complete(event.context_id, command, None, consumed, pdvs_done)
+
+    def _receive_response(self, command: Command) -> None:
+        """Take the answer to a sub-operation of a C-GET, the one request that we make."""
+        is_store = command.command_field == CommandField.C_STORE_RQ | RESPONSE
+        if (
+            not is_store
+            or command.has_data_set
+            or not self._record.invocations.answer(self._epoch, command)
+        ):
+            raise UnexpectedPduError(
+                f"a response {command.command_field:04X}H to a request that was never made"
+            )
 
     def _begin_data(self, context_id: int, command: Command) -> None:
         config = self._kernel.config
@@ -229,6 +250,8 @@ class RequestFlow:
         for request in self._record.requests:
             if request.command is not None and request.command.message_id == command.message_id:
                 self._record.cancel(request.serial)
+                return
+        self._record.ignored_cancels += 1
 
     def _complete(
         self,
@@ -263,22 +286,32 @@ class RequestFlow:
         if self._doomed:
             self._doomed = False
             return Outcome(Status.PROCESSING_FAILURE, "the association was restarted")
-        if not request.service or (request.command and not request.command.sop_class_uid):
+        assert request.command is not None
+        if not request.service or not request.command.sop_class_uid:
             return Outcome(Status.UNRECOGNIZED_OPERATION)
         if request.received is not None and request.received.failure:
             self._kernel.limit_reached("max_object_bytes", request.received.failure)
             return Outcome(Status.OUT_OF_RESOURCES, request.received.failure)
-        if request.service == "cstore":
-            if request.received is None:
-                return Outcome(Status.MISTYPED_ARGUMENT, "no data set")
-            if request.command is not None and not request.command.sop_instance_uid:
-                return Outcome(Status.INVALID_SOP_INSTANCE, "no Affected SOP Instance UID")
+        if request.service in _WITH_DATA_SET and request.received is None:
+            return Outcome(Status.MISTYPED_ARGUMENT, "no data set")
+        if request.service in _OF_INSTANCES and not request.command.sop_instance_uid:
+            return Outcome(Status.INVALID_SOP_INSTANCE, "no SOP Instance UID")
         if request.service not in self._kernel.handlers:
             # Verification needs no handler: to answer it is all there is to it (PS3.4 A.4).
             if request.service == "cecho":
                 return Outcome()
+            if request.service.startswith("n"):
+                # The SOP class is, by another of its services.
+                return Outcome(Status.UNRECOGNIZED_OPERATION, "no handler")
             return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
+        if request.service == "cstore" and not self._may_perform(request.context_id):
+            return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "accepted for C-GET alone")
         return None
+
+    def _may_perform(self, context_id: int) -> bool:
+        """Whether the peer was accepted as a user of that presentation context."""
+        assert self._negotiated is not None
+        return any(c.as_scp for c in self._negotiated.contexts if c.context_id == context_id)
 
     def validate(self) -> None:
         """Ask the ``association_validator``; the answer comes to `Owner.answer_association`."""
@@ -325,12 +358,17 @@ class RequestFlow:
             self._owner.answer_association(outcome, request.serial)
         else:
             assert self._negotiated is not None
-            response = encode_response(request.command, outcome.status, outcome.comment)
-            pdvs = fragment(
+            pdvs = fragment_message(
                 request.context_id,
-                response,
+                encode_response(
+                    request.command,
+                    outcome.status,
+                    outcome.comment,
+                    has_data_set=outcome.data is not None,
+                    more=outcome.more,
+                ),
+                outcome.data,
                 self._negotiated.peer_max_pdu_length,
-                is_command=True,
             )
             self._owner.send_message(pdvs, request.serial)
             if self._kernel.faults is not None:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import socket
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Transport:
         is_secure: whether TLS was begun.
         is_handshaken: whether TLS is established.
         is_closed: whether the socket is closed.
+        unsent: bytes that wait to be sent.
         peer_certificate: what `ssl.SSLSocket.getpeercert` gives; None without TLS.
     """
 
@@ -43,6 +45,7 @@ class Transport:
         self.is_handshaken = False
         self.is_closed = False
         self.peer_certificate: dict[str, Any] | None = None
+        self.unsent = 0
         self._output: deque[memoryview] = deque()
 
     def start_tls(self, context: ssl.SSLContext) -> None:
@@ -99,7 +102,9 @@ class Transport:
         Raises:
             OSError: the connection is lost.
         """
-        self._output.extend(memoryview(part) for part in buffers if len(part))
+        views = [memoryview(part) for part in buffers if len(part)]
+        self.unsent += sum(map(len, views))
+        self._output.extend(views)
         return self.flush()
 
     def acknowledge_quickly(self) -> None:
@@ -122,11 +127,12 @@ class Transport:
         output = self._output
         while output and not self.is_closed:
             try:
-                sent = self._write(list(output) if len(output) <= _IOV_MAX else [output[0]])
+                sent = self._write(list(islice(output, _IOV_MAX)))
             except OSError as error:
                 if error.errno in _WOULD_BLOCK or (self.is_secure and _waits(error)):
                     return False
                 raise
+            self.unsent -= sent
             while sent and sent >= len(output[0]):
                 sent -= len(output.popleft())
             if sent:

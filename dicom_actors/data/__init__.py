@@ -1,7 +1,8 @@
 """Data sets, data elements and DICOM files, without any network.
 
-What few programs need (DICOMDIR, the values of many files) is loaded when it is first used. The
-conversion from and to pydicom has a module of its own, `dicom_actors.data.pydicom_bridge`.
+What few programs need (DICOMDIR, queries, the values of many files) is loaded when it is first
+used. The conversion from and to pydicom has a module of its own,
+`dicom_actors.data.pydicom_bridge`.
 
 Standard: PS3.5, PS3.6, PS3.10.
 """
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.checks import Departure
     from dicom_actors.data.directory import Directory, DirectoryRecord, read_directory
     from dicom_actors.data.directory_writer import WrittenDirectory, write_directory
+    from dicom_actors.data.matching import Query
 
 __all__ = [
     "AS",
@@ -48,6 +50,7 @@ __all__ = [
     "Limits",
     "Path",
     "PersonName",
+    "Query",
     "ReadWarning",
     "Tag",
     "TransferSyntax",
@@ -65,6 +68,7 @@ _HOMES: Final = {
     "Departure": "dicom_actors.data.checks",
     "Directory": "dicom_actors.data.directory",
     "DirectoryRecord": "dicom_actors.data.directory",
+    "Query": "dicom_actors.data.matching",
     "WrittenDirectory": "dicom_actors.data.directory_writer",
     "read_directory": "dicom_actors.data.directory",
     "write_directory": "dicom_actors.data.directory_writer",

@@ -13,14 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.data.coercion import coerce
+from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.tag import Key, Tag, to_tag
 from dicom_actors.data.vr import VR
-from dicom_actors.errors import EncodeError
+from dicom_actors.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
     from dicom_actors.data.element_index import ElementIndex
 
-__all__ = ["UNREAD", "DataElement", "ReadElement"]
+__all__ = ["UNREAD", "CutSequence", "DataElement", "ReadElement"]
 
 _VRS = {vr.value: vr.value for vr in VR}
 UNREAD: Any = object()
@@ -175,13 +176,51 @@ class ReadElement(DataElement):
         value = self._value
         if value is UNREAD:
             holder, tag, offset = self._holder, self._tag, self._offset
+            values = holder._values
             # As long as the element is in place, its value is the one that users share.
-            is_in_place = holder._index.get(tag) == offset
-            if is_in_place:
-                value = holder._values.get(tag, UNREAD)
-            if value is UNREAD:
+            if holder._index.get(tag) != offset:
                 value = holder._decode(tag, offset)
-                if is_in_place:
-                    holder._values[tag] = value
+            elif tag in values:
+                value = values[tag]
+            else:
+                value = values[tag] = holder._decode(tag, offset)
             self._value = value
         return value
+
+
+class CutSequence(DataElement):
+    """The sequence within which an input ends that is cut short: the items that are there."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self, holder: ElementIndex, tag: int, start: int, end: int) -> None:
+        self._holder = holder
+        self._tag = tag
+        self._vr = "SQ"
+        self._offset = start
+        self._end = end
+        self._value = UNREAD
+
+    @property
+    def value(self) -> Any:
+        """The items; the last one has those of its elements that are whole."""
+        if self._value is UNREAD:
+            holder, tag = self._holder, self._tag
+            try:
+                self._value = holder._decode_items(
+                    tag, self._offset, self._end, holder._scope.layout
+                )
+            except DecodeError as error:
+                holder.warn(f"no items in a sequence that is cut short: {error}", tag)
+                self._value = Sequence()
+        return self._value
+
+    @property
+    def raw(self) -> memoryview:
+        """The bytes that are there."""
+        return memoryview(self._holder._scope.buffer)[self._offset : self._end].toreadonly()
+
+    @property
+    def length(self) -> int:
+        """How many bytes are there."""
+        return self._end - self._offset

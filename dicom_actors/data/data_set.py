@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AbsentAttributeError", "DataSet", "Path"]
 
-_MISSING: Final[Any] = object()
 _new_tag: Final = int.__new__
 _OWN_ATTRIBUTES: Final = frozenset(ElementIndex.__slots__)
 
@@ -191,15 +190,15 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
             return holder[last]
         else:
             tag = to_tag(key)
-        value = self._values.get(tag, _MISSING)
-        if value is not _MISSING:
-            return value
+        values = self._values
+        if tag in values:
+            return values[tag]
         item = self._index.get(tag)
         if item is None:
             raise absent(tag)
         if not isinstance(item, int):
             return item.value
-        value = self._values[tag] = self._decode(tag, item)
+        value = values[tag] = self._decode(tag, item)
         return value
 
     if not TYPE_CHECKING:  # type checkers know the keywords

@@ -28,14 +28,13 @@ from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from collections.abc import Set as AbstractSet
 
     from dicom_actors.data.scope import Scope
 
     Index = dict[int, int]
     _Item = TypeVar("_Item")
 
-__all__ = ["pick", "read_items", "scan", "scan_all"]
+__all__ = ["read_items", "scan", "scan_all"]
 
 _PIXEL_DATA_GROUP: Final = 0x7FE00000
 
@@ -99,7 +98,7 @@ def scan(scope: Scope, number: int, index: Index, start: int, end: int, stop: in
     try:
         pos, is_ordered = walk(scope, number, index, start, end, stop)
     except StructError as error:
-        if not scope.reading.keeps_truncated:
+        if not scope.accept_cut(end):
             raise scope.error("a header is cut short", number, offset=end) from error
         scope.warn("a header is cut short", number, offset=end)
         index.popitem()
@@ -188,71 +187,6 @@ def _scan_implicit(
     return pos, is_ordered
 
 
-def pick(
-    scope: Scope, wanted: AbstractSet[int], start: int, end: int, stop: int
-) -> tuple[Index, int] | None:
-    """Index a few elements of an explicit data set, as long as there is nothing special about it.
-
-    This is `scan` for somebody who wants a dozen elements of each of a thousand files: what is
-    in other groups is passed over without a look at more than its order and its length.
-
-    Args:
-        scope: the data set, which is no item.
-        wanted: the tags to index.
-        start: where the first element starts.
-        end: where the data set, or what there is of it, ends.
-        stop: one more than the last tag wanted.
-
-    Returns:
-        The offset of each element, and where the first one that is not below `stop` starts;
-        None if `scan` has to look at the data set.
-    """
-    layout, buffer = scope.layout, scope.buffer
-    read, read_length, short, long = (
-        layout.read_explicit,
-        layout.read_length,
-        layout.short,
-        layout.long,
-    )
-    index: Index = {}
-    groups = {tag >> 16 for tag in wanted}
-    last_group = stop - 1 >> 16
-    current = last = -1
-    is_wanted = False
-    pos, limit = start, end - 12
-    while pos <= limit:
-        group, element, code, length = read(buffer, pos)
-        if group != current:
-            if group < current:
-                return None
-            if group > last_group:
-                return index, pos
-            current = group
-            is_wanted = group in groups
-        elif element <= last:
-            return None
-        last = element
-        if is_wanted:
-            tag = group << 16 | element
-            if tag >= stop:
-                return index, pos
-            if tag in wanted:
-                index[tag] = pos
-        if code in short:
-            pos += length + 8
-        elif code in long:
-            length = read_length(buffer, pos + 8)[0]
-            if length != UNDEFINED:
-                pos += length + 12
-            else:
-                tag = group << 16 | element
-                vr = layout.names[code]
-                pos = end_of_undefined(scope, 0, tag, vr, pos + 12, end, layout)
-        else:
-            return None
-    return (index, pos) if pos == end else None
-
-
 def _note_disorder(scope: Scope, number: int, tag: int, pos: int) -> bool:
     scope.warn(
         "an element out of order, or twice: the last one counts", number, offset=pos, tag=tag
@@ -291,7 +225,7 @@ def _beyond(scope: Scope, number: int, index: Index, pos: int, end: int) -> int 
     if next(reversed(index), 0) >= _PIXEL_DATA_GROUP:
         scope.warn(f"{end - pos} bytes after the last element ignored", number, offset=pos)
         return None
-    if end - pos < 8 and scope.reading.keeps_truncated:
+    if end - pos < 8 and scope.accept_cut(end):
         scope.warn("cut short within a header", number, offset=pos)
         return None
     raise scope.error(f"expected a data element, {end - pos} bytes left", number, offset=pos)
@@ -302,22 +236,29 @@ def _overrun(scope: Scope, number: int, index: Index, end: int) -> int:
     tag = max(index, key=index.__getitem__)
     _, value, length = element_header(scope, number, scope.layout, tag, index[tag], end)
     message = f"expected a value of {length} bytes, {max(end - value, 0)} left"
-    if not scope.reading.keeps_truncated:
+    if not scope.accept_cut(end):
         raise scope.error(message, number, offset=index[tag], tag=tag)
     scope.warn(message, number, offset=index[tag], tag=tag)
     return value + length
 
 
 def read_items(
-    scope: Scope, start: int, end: int, new: Callable[[Scope, int, int, int, Index], _Item]
-) -> list[_Item]:
+    scope: Scope,
+    start: int,
+    end: int,
+    items: list[_Item],
+    new: Callable[[Scope, int, int, int, Index], _Item],
+    cut: Callable[[_Item, int], None],
+) -> None:
     """Index the items of a sequence.
 
     Args:
         scope: where the items stand; its layout is theirs.
         start: where the first item starts.
         end: where the last one ends.
+        items: gets the items.
         new: makes an item of its scope, number, where its elements start and end, their index.
+        cut: called for an item whose last element goes beyond where the input is cut short.
 
     Raises:
         DecodeError: what is there are not whole items.
@@ -326,40 +267,37 @@ def read_items(
         raise scope.error(
             f"sequences nested deeper than {scope.reading.limits.max_depth}", 0, offset=start
         )
-    if scope.layout.is_explicit:
-        items, pos, count = _plain_items(scope, start, end, new)
-        _count(scope, count, pos)
-        if pos == end:
-            return items
-    else:
-        items, pos = [], start
+    pos = _plain_items(scope, start, end, items, new) if scope.layout.is_explicit else start
     while pos + 8 <= end:
         number = len(items)
         item, pos = _one_item(scope, number, pos, end)
         if item is not None:
             _count(scope, 1, pos)
             items.append(new(scope, number, *item))
-    if pos != end and not scope.reading.keeps_truncated:
+            if item[1] > pos:
+                cut(items[-1], pos)
+    if pos != end and not scope.accept_cut(end):
         raise scope.error(f"expected an item, {end - pos} bytes left", len(items), offset=pos)
-    return items
 
 
 def _plain_items(
-    scope: Scope, start: int, end: int, new: Callable[[Scope, int, int, int, Index], _Item]
-) -> tuple[list[_Item], int, int]:
+    scope: Scope,
+    start: int,
+    end: int,
+    items: list[_Item],
+    new: Callable[[Scope, int, int, int, Index], _Item],
+) -> int:
     """Index explicit items, as long as there is nothing special about them.
 
     Nearly all are like that, and sequences are many: this is `_one_item` and the scan in one.
 
     Returns:
-        The items, where the first one stands that is special (`end` if none is), and how many
-        elements and items there are.
+        Where the first item stands that is special; `end` if none is.
     """
     layout, buffer = scope.layout, scope.buffer
     read_item, read, read_length = layout.read_implicit, layout.read_explicit, layout.read_length
     short, long = layout.short, layout.long
-    items: list[_Item] = []
-    item_at, count = start, 0
+    item_at = start
     while item_at + 8 <= end:
         group, element, length = read_item(buffer, item_at)
         pos = item_at + 8
@@ -387,10 +325,10 @@ def _plain_items(
                 break
         if pos != item_end:
             break
-        count += 1 + len(index)
+        _count(scope, len(index) + 1, pos)
         items.append(new(scope, len(items), item_at + 8, item_end, index))
         item_at = item_end
-    return items, item_at, count
+    return item_at
 
 
 def _one_item(
@@ -400,7 +338,7 @@ def _one_item(
 
     Returns:
         Where its elements start and end, and their index; None if what stands there is none, but
-        can be passed over. Then, where to go on.
+        can be passed over. Then, where to go on; elements that are cut short end beyond it.
     """
     group, element, length = scope.layout.read_implicit(scope.buffer, pos)
     tag = group << 16 | element
@@ -414,38 +352,41 @@ def _one_item(
         return (pos, content_end, index), following
     following = pos + length
     if following > end:
-        _fill_last_item(scope, number, index, pos, end, length)
-        return (pos, end, index), end
-    if scan_all(scope, number, index, pos, following) > following:
-        index.popitem()
-    return (pos, following, index), following
+        return (pos, _fill_last_item(scope, number, index, pos, end, length), index), end
+    content_end = scan_all(scope, number, index, pos, following)
+    return (pos, max(content_end, following), index), following
 
 
 def _fill_last_item(
     scope: Scope, number: int, index: Index, pos: int, end: int, length: int
-) -> None:
+) -> int:
     """Read an item that is longer than its sequence.
 
     Its length alone is wrong if its elements end where the sequence ends.
+
+    Returns:
+        Where its elements end; beyond `end` if the last one is cut short.
     """
     message = f"expected an item of {length} bytes, {end - pos} left in the sequence"
     try:
-        is_whole = scan(scope, number, index, pos, end) == end and bool(index)
+        content_end = scan(scope, number, index, pos, end)
     except DecodeError:
-        is_whole = False
-    if not is_whole and not scope.reading.keeps_truncated:
+        content_end = -1
+    if (content_end != end or not index) and not scope.accept_cut(end):
         raise scope.error(message, number, offset=pos - 8)
-    if not is_whole and index:
+    if content_end < 0 and index:
         index.popitem()
     scope.warn(message, number, offset=pos - 8)
+    return content_end if content_end > 0 else end
 
 
 def _close_item(scope: Scope, number: int, pos: int, end: int, layout: Layout) -> int:
     if pos + 8 <= end:
         group, element, _ = layout.read_implicit(scope.buffer, pos)
         return end_of_item(scope, number, group << 16 | element, pos, end, layout)
-    if pos != end and not scope.reading.keeps_truncated:
-        raise scope.error(f"expected an item delimiter, {end - pos} bytes left", number, offset=pos)
+    if pos != end and not scope.accept_cut(end):
+        left = max(end - pos, 0)
+        raise scope.error(f"expected an item delimiter, {left} bytes left", number, offset=pos)
     return end
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.data.charset import DEFAULT, CharacterSet
-from dicom_actors.data.data_element import DataElement, ReadElement
+from dicom_actors.data.data_element import CutSequence, DataElement, ReadElement
 from dicom_actors.data.decoder import read_items, scan_all
 from dicom_actors.data.dictionary import VR_TABLE, keyword_of
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
@@ -111,9 +111,16 @@ class ElementIndex:
         else:
             # Its own text needs no set; the default one avoids asking again.
             object.__setattr__(self, "_character_set", DEFAULT)
-            value = self._value(CHARACTER_SET)
-            terms = value if isinstance(value, list) else [] if value is None else [value]
-            found = CharacterSet.of(tuple(map(str, terms)))
+            try:
+                value = self._value(CHARACTER_SET)
+            except DecodeError as error:
+                self.warn(f"no character set: {error}", CHARACTER_SET)
+                value = None
+            if type(value) is str:
+                found = CharacterSet.of((value,))
+            else:
+                terms = value if isinstance(value, list) else [] if value is None else [value]
+                found = CharacterSet.of(tuple(map(str, terms)))
             if found.problem is not None:
                 self.warn(found.problem, CHARACTER_SET)
         object.__setattr__(self, "_character_set", found)
@@ -171,14 +178,13 @@ class ElementIndex:
 
     def _value(self, tag: int) -> Any:
         """Return the value of an element; KeyError if there is none."""
-        try:
-            return self._values[tag]
-        except KeyError:
-            pass
+        values = self._values
+        if tag in values:
+            return values[tag]
         item = self._index[tag]
         if type(item) is not int:
             return item.value  # type: ignore[union-attr]
-        value = self._values[tag] = self._decode(tag, item)
+        value = values[tag] = self._decode(tag, item)
         return value
 
     def _decode_all(self) -> None:
@@ -193,13 +199,15 @@ class ElementIndex:
             if is_explicit:
                 _, _, code, length = read(buffer, item)
                 decoder = decoders.get(code)
-                if decoder is not None:
+                if decoder is None:
+                    values[tag] = self._decode_long(tag, item, code)
+                elif length:
                     start = item + 8
-                    values[tag] = (
-                        decoder(buffer, start, start + length, self, tag) if length else None
-                    )
-                    continue
-            values[tag] = self._decode(tag, item)
+                    values[tag] = decoder(buffer, start, start + length, self, tag)
+                else:
+                    values[tag] = None
+            else:
+                values[tag] = self._decode(tag, item)
 
     def _decode(self, tag: int, offset: int) -> Any:
         scope = self._scope
@@ -208,29 +216,34 @@ class ElementIndex:
             _, _, code, length = layout.read_explicit(scope.buffer, offset)
             start = offset + 8
             decoder = layout.short_decoders.get(code)
-            if decoder is not None:
-                if length:
-                    return decoder(scope.buffer, start, start + length, self, tag)
-                return None
-            decoder = layout.long_decoders.get(code)
-            if decoder is not None or code == layout.sequence:
-                length = layout.read_length(scope.buffer, start)[0]
-                if length != UNDEFINED:
-                    start += 4
-                    if decoder is None:
-                        return self._decode_items(tag, start, start + length, layout)
-                    if length:
-                        return decoder(scope.buffer, start, start + length, self, tag)
-                    return None
-        else:
-            _, _, length = layout.read_implicit(scope.buffer, offset)
-            decoder = layout.decoders.get(VR_TABLE[tag])
-            if decoder is not None and length != UNDEFINED and not tag & 0x10000:
-                if not length:
-                    return None
-                start = offset + 8
+            if decoder is None:
+                return self._decode_long(tag, offset, code)
+            if length:
                 return decoder(scope.buffer, start, start + length, self, tag)
-        return self._decode_unusual(tag, offset)
+            return None
+        _, _, length = layout.read_implicit(scope.buffer, offset)
+        decoder = layout.decoders.get(VR_TABLE[tag])
+        if decoder is None or length == UNDEFINED or tag & 0x10000:
+            return self._decode_unusual(tag, offset)
+        if length:
+            start = offset + 8
+            return decoder(scope.buffer, start, start + length, self, tag)
+        return None
+
+    def _decode_long(self, tag: int, offset: int, code: int) -> Any:
+        """Decode explicit elements of what is no VR with a length of 16 bits."""
+        scope = self._scope
+        layout = scope.layout
+        decoder = layout.long_decoders.get(code)
+        if decoder is None and code != layout.sequence:
+            return self._decode_unusual(tag, offset)
+        length = layout.read_length(scope.buffer, offset + 8)[0]
+        if length == UNDEFINED:
+            return self._decode_unusual(tag, offset)
+        start = offset + 12
+        if decoder is None:
+            return self._decode_items(tag, start, start + length, layout)
+        return decoder(scope.buffer, start, start + length, self, tag) if length else None
 
     def _decode_unusual(self, tag: int, offset: int) -> Any:
         """Decode sequences, encapsulated data, and what needs the dictionary's VR."""
@@ -252,7 +265,8 @@ class ElementIndex:
         if start == end and not is_undefined:
             return None
         if is_undefined:
-            return EncapsulatedPixelData.of_content(memoryview(scope.buffer)[start:end])
+            content = memoryview(scope.buffer)[start:end]
+            return EncapsulatedPixelData.of_content(content, layout.order)
         return layout.decoders[vr](scope.buffer, start, end, self, tag)
 
     def _decode_items(self, tag: int, start: int, end: int, layout: Layout) -> Sequence:
@@ -265,16 +279,18 @@ class ElementIndex:
             self._number,
             tag,
             self.character_set if CHARACTER_SET in index else outer.character_set,
-            self._is_signed if PIXEL_REPRESENTATION in index else outer.is_signed,
+            self._is_signed
+            if PIXEL_REPRESENTATION in index and tag != PIXEL_REPRESENTATION
+            else outer.is_signed,
         )
-        items: Any = read_items(scope, start, end, ElementIndex)
+        items: Any = Sequence()
+        read_items(scope, start, end, items, ElementIndex, _keep_what_there_is)
         own_class = type(self)
         for item in items:
             item.__class__ = own_class
-        sequence = Sequence(items)
-        sequence.scope = scope
-        sequence.number_read = len(items)
-        return sequence
+        items.scope = scope
+        items.number_read = len(items)
+        return items  # type: ignore[no-any-return]  # their class was changed
 
     # --- changes ---------------------------------------------------------------------------
 
@@ -400,16 +416,27 @@ def read_index(scope: Scope, start: int, end: int, stop: int | None = None) -> E
         made = ElementIndex(scope, 0, start, min(pos, end), index)
     if pos > end:
         _keep_what_there_is(made, end)
+    elif scope.reading.is_cut:
+        # Written as it is, it would be cut short again.
+        made._replaced = set()
     return made
 
 
 def _keep_what_there_is(holder: ElementIndex, end: int) -> None:
-    """Take the part of the last value that a truncated input has, if it is bytes such as pixels."""
-    tag = max(holder._index, key=holder._index.__getitem__)  # type: ignore[arg-type]  # offsets
-    extent = holder.extent_at(tag, holder._index[tag])  # type: ignore[arg-type]
+    """Take the part that a truncated input has of its last value.
+
+    That is a part of bytes such as pixels, and of a sequence the items; anything else is lost.
+    """
+    scope, index = holder._scope, holder._index
+    holder._end = end
+    tag = max(index, key=index.__getitem__)  # type: ignore[arg-type]  # offsets
+    vr, start, _, _, _ = holder.extent_at(tag, index[tag])  # type: ignore[arg-type]
     holder._before_change(tag)
-    del holder._index[tag]
-    vr = extent.vr or holder._known_vr(tag)
-    if vr in {"OB", "OW", "UN"} and extent.start < end:
-        raw = memoryview(holder._scope.buffer)[extent.start : end]
-        holder._index[tag] = DataElement._of(tag, vr, bytes(raw))
+    vr = vr or holder._known_vr(tag)
+    if start >= end or not (vr == "SQ" or vr == "UN" or vr[0] == "O"):
+        del index[tag]
+    elif vr == "SQ":
+        index[tag] = CutSequence(holder, tag, start, end)
+    else:
+        value = scope.layout.decoders[vr](scope.buffer, start, end, holder, tag)
+        index[tag] = DataElement._of(tag, vr, value)

@@ -30,7 +30,9 @@ class EncapsulatedPixelData:
     ``ds.PixelData.frames(ds.NumberOfFrames)`` gives the compressed frames.
     """
 
-    __slots__ = ("_content", "_fragments", "_offsets")
+    __slots__ = ("_content", "_fragments", "_offsets", "_order")
+
+    _order: str  # the byte order of `_content`; big only where that should not be
 
     def __init__(
         self, fragments: Iterable[bytes | memoryview], offset_table: Iterable[int] = ()
@@ -48,12 +50,19 @@ class EncapsulatedPixelData:
         self._content: memoryview | None = None
         self._fragments: tuple[memoryview, ...] | None = tuple(map(_even, fragments))
         self._offsets: tuple[int, ...] | None = tuple(offset_table)
+        self._order = "<"
 
     @classmethod
-    def of_content(cls, content: bytes | memoryview | mmap) -> Self:
-        """Make pixel data of the bytes between the header and the sequence delimiter."""
+    def of_content(cls, content: bytes | memoryview | mmap, order: str = "<") -> Self:
+        """Make pixel data of the bytes between the header and the sequence delimiter.
+
+        Args:
+            content: the items.
+            order: the byte order of their headers as the `struct` module writes it.
+        """
         made = object.__new__(cls)
         made._content = memoryview(content).toreadonly()
+        made._order = order
         made._fragments = made._offsets = None
         return made
 
@@ -132,17 +141,21 @@ class EncapsulatedPixelData:
         parts = self.frames(count, extended_offsets=extended_offsets)[number]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def encoded(self) -> list[bytes | memoryview]:
+    def encoded(self, order: str = "<") -> list[bytes | memoryview]:
         """The content of the element: the offset table's item, then those of the fragments.
 
         The sequence delimiter is not in it.
+
+        Args:
+            order: the byte order as the `struct` module writes it. The standard has no compressed
+                pixel data in big endian; what came so is written so.
         """
-        if self._content is not None:
+        if self._content is not None and self._order == order:
             return [self._content]
-        table = pack(f"<{len(self.offset_table)}I", *self.offset_table)
-        out: list[bytes | memoryview] = [pack("<HHI", 0xFFFE, 0xE000, len(table)) + table]
+        table = pack(f"{order}{len(self.offset_table)}I", *self.offset_table)
+        out: list[bytes | memoryview] = [pack(order + "HHI", 0xFFFE, 0xE000, len(table)) + table]
         for fragment in self.fragments:
-            out += (pack("<HHI", 0xFFFE, 0xE000, len(fragment)), fragment)
+            out += (pack(order + "HHI", 0xFFFE, 0xE000, len(fragment)), fragment)
         return out
 
     def _starts(self, offsets: Sequence[int], count: int) -> list[int]:
@@ -175,7 +188,7 @@ class EncapsulatedPixelData:
         found: list[memoryview] = []
         pos, end = 0, len(content)
         while pos + 8 <= end:
-            group, element, length = unpack_from("<HHI", content, pos)
+            group, element, length = unpack_from(self._order + "HHI", content, pos)
             if (group, element) != (0xFFFE, 0xE000) or length > end - pos - 8:
                 raise DecodeError(
                     f"expected a fragment of at most {end - pos - 8} bytes,"
@@ -185,7 +198,7 @@ class EncapsulatedPixelData:
             found.append(content[pos + 8 : pos + 8 + length])
             pos += 8 + length
         table = found[0] if found else content[:0]
-        self._offsets = unpack_from(f"<{len(table) // 4}I", table)
+        self._offsets = unpack_from(f"{self._order}{len(table) // 4}I", table)
         self._fragments = tuple(found[1:])
 
     def __len__(self) -> int:

@@ -14,6 +14,7 @@ Standard: PS3.5 7 and Annex A.
 
 from __future__ import annotations
 
+from functools import cached_property
 from struct import pack
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +31,7 @@ from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, TransferSyntax
 from dicom_actors.data.values import encode_values, is_swapped, swap
 from dicom_actors.data.vr import VR
-from dicom_actors.errors import EncodeError, UnsupportedTransferSyntaxError
+from dicom_actors.errors import DecodeError, EncodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
     from dicom_actors.data.charset import CharacterSet
@@ -122,11 +123,13 @@ def _deflated(data_set: DataSet, target: TransferSyntax) -> list[Piece]:
 class _Encoder:
     """Encodes into a list of pieces; each method returns how many bytes it added."""
 
-    __slots__ = ("layout", "pieces")
+    __slots__ = ("closes", "layout", "pieces")
 
     def __init__(self, layout: Layout, pieces: list[Piece]) -> None:
         self.layout = layout
         self.pieces = pieces
+        # Whether what is read may lack delimiters, which have to be put in.
+        self.closes = False
 
     def data_set(self, holder: ElementIndex, characters: CharacterSet, depth: int) -> int:
         """Encode all elements of a data set or item."""
@@ -138,7 +141,7 @@ class _Encoder:
             and scope.layout is self.layout
             and holder.character_set == characters
         )
-        if is_same and holder._is_as_read():
+        if is_same and not self.closes and holder._is_as_read():
             if holder._start == holder._end:
                 return 0
             self.pieces.append(memoryview(scope.buffer)[holder._start : holder._end])
@@ -183,8 +186,10 @@ class _Encoder:
         if isinstance(value, Sequence) or vr == "SQ":
             return self.sequence(tag, value, characters, depth, is_undefined=is_undefined)
         if isinstance(value, EncapsulatedPixelData):
-            pieces = [self.header(tag, vr if vr != "UN" else "OB", UNDEFINED), *value.encoded()]
-            pieces.append(pack("<HHI", 0xFFFE, 0xE0DD, 0))
+            order = self.layout.order
+            pieces = [self.header(tag, vr if vr != "UN" else "OB", UNDEFINED)]
+            pieces += value.encoded(order)
+            pieces.append(pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
             self.pieces += pieces
             return sum(map(len, pieces))
         if value is None:
@@ -264,6 +269,7 @@ class _Elements:
         holder, is_same = self.holder, self.is_same
         layout, buffer = holder._scope.layout, holder._scope.buffer
         read, short, is_explicit = layout.read_explicit, layout.short, layout.is_explicit
+        irregular = holder._scope.reading.irregular
         changed = {
             tag
             for tag, value in holder._values.items()
@@ -286,7 +292,7 @@ class _Elements:
             elif not is_same:
                 length += self.convert(tag, item)
             else:
-                following, lacks_delimiter = 0, False
+                following = 0
                 if is_explicit:
                     _, _, code, size = read(buffer, item)
                     if code in short:
@@ -294,22 +300,33 @@ class _Elements:
                 if not following:
                     extent = holder.extent_at(tag, item)
                     following = extent.following
-                    lacks_delimiter = extent.is_undefined and extent.end == following
+                    is_moved = self.is_reordered or (not length and item != holder._start)
+                    if item in irregular and is_moved:
+                        # What its header means depends on what is around it.
+                        self.flush()
+                        self.group_is_changed = True
+                        length += self.convert(tag, item)
+                        continue
+                    if extent.is_undefined and following != extent.end + 8:
+                        self.flush()
+                        self.group_is_changed = True
+                        length += self.close(tag, item)
+                        continue
                 if item != self.run[1]:
                     self.flush()
                     self.run = (item, following)
                 else:
                     self.run = (self.run[0], following)
                 length += following - item
-                if lacks_delimiter:
-                    # The reader forgave that at the end of the input; now more may follow.
-                    self.flush()
-                    delimiter = pack(layout.order + "HHI", 0xFFFE, 0xE0DD, 0)
-                    self.encoder.pieces.append(delimiter)
-                    length += len(delimiter)
         self.end_group(length)
         self.flush()
         return length
+
+    @cached_property
+    def is_reordered(self) -> bool:
+        """Whether elements that were read come out in another order."""
+        offsets = [item for item in self.holder._index.values() if isinstance(item, int)]
+        return offsets != sorted(offsets)
 
     def changed(self, tag: int, item: int | DataElement) -> int:
         """Encode an element that was put in, or whose list of values was changed."""
@@ -317,6 +334,8 @@ class _Elements:
         if not isinstance(item, int):
             return encoder.element(tag, item.vr, item.value, self.characters, self.depth)
         extent = holder.extent_at(tag, item)
+        if extent.is_undefined and extent.following != extent.end + 8:
+            return self.close(tag, item)
         vr = extent.vr if extent.vr not in {"", "UN"} else holder.vr_at(tag, item)
         return encoder.element(
             tag,
@@ -327,14 +346,37 @@ class _Elements:
             is_undefined=extent.is_undefined,
         )
 
+    def close(self, tag: int, offset: int) -> int:
+        """Encode an element of undefined length whose delimiter the reader did without.
+
+        That was at the end of what it is in; now more may follow. All that is nested in it may
+        end there without a delimiter, too.
+        """
+        holder, encoder = self.holder, self.encoder
+        vr = holder.vr_at(tag, offset)
+        was_closing, encoder.closes = encoder.closes, True
+        try:
+            value = holder._value(tag)
+            return encoder.element(
+                tag, vr, value, self.characters, self.depth, is_undefined=True
+            )
+        except DecodeError:
+            # No items, but it ends somewhere.
+            end = holder.extent_at(tag, offset).end
+            delimiter = pack(encoder.layout.order + "HHI", 0xFFFE, 0xE0DD, 0)
+            encoder.pieces += (memoryview(holder._scope.buffer)[offset:end], delimiter)
+            return end - offset + 8
+        finally:
+            encoder.closes = was_closing
+
     def convert(self, tag: int, offset: int) -> int:
         """Encode an unchanged element in another layout or character set."""
         holder, encoder = self.holder, self.encoder
         scope = holder._scope
-        vr, start, end, _, is_undefined = holder.extent_at(tag, offset)
+        vr, start, end, following, is_undefined = holder.extent_at(tag, offset)
         if vr == "UN" or not vr:
             known = vr or dictionary_vr(holder, tag)
-            if vr == "UN" and is_undefined:
+            if vr == "UN" and is_undefined and following == end + 8:
                 # Implicit VR whatever the data set is, delimiters too (PS3.5 6.2.2).
                 pieces: list[Piece] = [
                     encoder.header(tag, "UN", UNDEFINED),

@@ -19,12 +19,14 @@ from struct import pack
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.atomic_file import write_atomically
+from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.data_set import DataSet
-from dicom_actors.data.element_index import CHARACTER_SET, ElementIndex
+from dicom_actors.data.element_index import ElementIndex
 from dicom_actors.data.encoder import encode_data_set, encode_elements
-from dicom_actors.data.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, Layout
+from dicom_actors.data.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, UNDEFINED, Layout, layout_of
 from dicom_actors.data.reading import as_bytes, index_data_set, make_reading
 from dicom_actors.data.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
+from dicom_actors.data.selection import Selection
 from dicom_actors.data.tag import Key, to_tag
 from dicom_actors.data.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -33,7 +35,7 @@ from dicom_actors.data.transfer_syntax import (
     TransferSyntax,
 )
 from dicom_actors.data.unusual import element_header, fits
-from dicom_actors.errors import DecodeError, EncodeError, NotPart10Error
+from dicom_actors.errors import DataError, DecodeError, EncodeError, NotPart10Error
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
@@ -45,8 +47,11 @@ __all__ = ["file_meta_for", "file_meta_header", "read_file", "write_file"]
 
 _PREFIX: Final = b"DICM"
 _NO_PREAMBLE: Final = bytes(128)
-_FRONTS: Final = (16 << 10, 256 << 10)
+_FRONT: Final = 16 << 10
+_FRONT_GROWTH: Final = 16
 _MAPPED_FROM: Final = 64 << 10
+_OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_GROUP_LENGTH: Final = 0x00020000
 _TRANSFER_SYNTAX: Final = 0x00020010
 
 
@@ -66,11 +71,12 @@ def read_file(
 
     Args:
         source: a path, a binary file object that is read from where it stands, or the bytes,
-            which are not copied.
+            which are not copied. Little more is read than what is wanted, where that is known.
         until: the first element that is not wanted, nor any after it, for example
             ``"PixelData"``.
         keywords: the elements that are wanted, as keys of any form; the data set has these, those
-            it needs to be understood (Specific Character Set), and no others.
+            that they need to be understood (Specific Character Set, private creators, Pixel
+            Representation), and no others.
         limits: what the file may cost.
         character_set: values for Specific Character Set that override what the file declares.
         keep_truncated: whether to take what there is of a file that is cut short, instead of
@@ -86,29 +92,36 @@ def read_file(
         OSError: the file cannot be read.
     """
     stop = None if until is None else to_tag(until)
-    wanted = None
+    selection = None
     if keywords is not None:
-        wanted = {CHARACTER_SET, *map(to_tag, keywords)}
-        stop = max(wanted) + 1 if stop is None else min(max(wanted) + 1, stop)
-    options = _Options(stop, wanted, limits, character_set, keep_truncated=keep_truncated)
+        selection = Selection.of(tuple(keywords), stop)
+        stop = selection.stop
+    options = _Options(stop, selection, limits, character_set, keep_truncated=keep_truncated)
     if isinstance(source, bytes | bytearray | memoryview):
         return options.read(as_bytes(source))
     if isinstance(source, str | os.PathLike):
         return _read_path(source, options)
-    made, front = _read_front(source.read, options)
-    return options.read(front + source.read()) if made is None else made
+    if stop is None:
+        return options.read(source.read())
+    size, pieces = _FRONT, list[bytes]()
+    while True:
+        made = _read_front(source.read, options, size, pieces)
+        if made is not None:
+            return made
+        size *= _FRONT_GROWTH
 
 
 def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    handle = os.open(path, _OPEN_FLAGS)
     try:
-        made, front = _read_front(partial(os.read, handle), options)
-        if made is not None:
-            return made
+        pieces: list[bytes] = []
+        for size in (_FRONT, _FRONT * _FRONT_GROWTH) if options.stop is not None else ():
+            made = _read_front(partial(os.read, handle), options, size, pieces)
+            if made is not None:
+                return made
         size = os.fstat(handle).st_size
         if size >= _MAPPED_FROM:
             return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
-        pieces = [front]
         while piece := os.read(handle, max(size, _MAPPED_FROM)):
             pieces.append(piece)
         return options.read(b"".join(pieces))
@@ -116,23 +129,29 @@ def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
         os.close(handle)
 
 
-def _read_front(read: Callable[[int], bytes], options: _Options) -> tuple[DataSet | None, bytes]:
-    """Read no more of a file than what is wanted, if that is at its front.
+def _read_front(
+    read: Callable[[int], bytes], options: _Options, size: int, pieces: list[bytes]
+) -> DataSet | None:
+    """Read what is wanted of a file, if that is in its first bytes or these are all.
+
+    Args:
+        read: reads up to so many bytes more.
+        options: what is wanted.
+        size: how many bytes.
+        pieces: what was read so far; what is read now comes into it.
 
     Returns:
-        The data set, None if there is more to read; what was read so far.
+        The data set, None if there is more to read.
     """
-    front = b""
-    for size in _FRONTS if options.stop is not None else ():
-        while len(front) < size:
-            piece = read(size - len(front))
-            if not piece:
-                return options.read(front), front
-            front += piece
-        made = options.read_front(front)
-        if made is not None:
-            return made, front
-    return None, front
+    missing = size - sum(map(len, pieces))
+    while missing > 0:
+        piece = read(missing)
+        if not piece:
+            return options.read(b"".join(pieces))
+        pieces.append(piece)
+        missing -= len(piece)
+    pieces[:] = [b"".join(pieces)]
+    return options.read_front(pieces[0])
 
 
 class _Options:
@@ -141,14 +160,14 @@ class _Options:
     def __init__(
         self,
         stop: int | None,
-        wanted: set[int] | None,
+        selection: Selection | None,
         limits: Limits,
         character_set: str | Iterable[str] | None,
         *,
         keep_truncated: bool,
     ) -> None:
         self.stop = stop
-        self.wanted = wanted
+        self.selection = selection
         self.limits = limits
         self.character_set = character_set
         self.keep_truncated = keep_truncated
@@ -158,7 +177,7 @@ class _Options:
         reading = self.reading()
         meta, start, syntax = _read_meta(buffer, reading)
         reading.transfer_syntax = syntax
-        made: Any = index_data_set(buffer, start, syntax, reading, self.stop, self.wanted)
+        made: Any = index_data_set(buffer, start, syntax, reading, self.stop, self.selection)
         made._file_meta = meta
         made.__class__ = DataSet
         return made  # type: ignore[no-any-return]  # its class was changed
@@ -168,14 +187,15 @@ class _Options:
         reading = self.reading()
         try:
             meta, start, syntax = _read_meta(front, reading)
-            if syntax.is_deflated or not syntax.is_data_set_encoding or reading.warnings:
+            if syntax.is_deflated or meta is None or _TRANSFER_SYNTAX not in meta._values:
                 return None
             reading.transfer_syntax = syntax
-            made: Any = index_data_set(front, start, syntax, reading, self.stop, self.wanted)
-        except DecodeError:
+            forgiven = len(reading.warnings)
+            made: Any = index_data_set(front, start, syntax, reading, self.stop, self.selection)
+        except DataError:
             return None
         # Only a tag beyond the last wanted one, within the front, shows that all is there.
-        if reading.warnings or made._end > len(front) - 12:
+        if len(reading.warnings) > forgiven or made._end > len(front) - 12:
             return None
         made._file_meta = meta
         made.__class__ = DataSet
@@ -226,9 +246,9 @@ def _read_meta_group(
     index, end = _scan_meta(scope, start)
     meta: Any = ElementIndex(scope, 0, start, end, index)
     meta.__class__ = DataSet
-    if 0x00020000 not in index:
+    if _GROUP_LENGTH not in index:
         scope.warn("no group length in the file meta information", 0, offset=start)
-    elif meta._value(0x00020000) != end - start - 12:
+    elif end < start + 12 or layout.read_length(buffer, start + 8)[0] != end - start - 12:
         scope.warn("wrong group length of the file meta information", 0, offset=start)
     uid = meta._value(_TRANSFER_SYNTAX) if _TRANSFER_SYNTAX in index else None
     if isinstance(uid, str) and uid:
@@ -239,27 +259,44 @@ def _read_meta_group(
 
 
 def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
-    """Index the elements of group 0002; the data set after it may begin with any group."""
+    """Index the elements of group 0002; the data set after it may begin with any group.
+
+    The group length is wrong in many files; it tells where the data set begins if that, too,
+    begins with elements of this group, which the standard forbids.
+    """
     buffer, layout = scope.buffer, scope.layout
     read, short = layout.read_explicit, layout.short
     is_explicit = layout.is_explicit
     index: dict[int, int] = {}
-    pos, end, tag = start, len(buffer), 0
+    pos, end, tag, said_end = start, len(buffer), 0, -1
     while pos + 8 <= end:
         group, element, code, length = read(buffer, pos)
-        if group != 2:
+        if group != 2 or (pos == said_end and 0x00020000 | element <= tag):
             break
         tag = 0x00020000 | element
+        if not element and length == 4 and pos + 12 <= end:
+            said_end = pos + 12 + layout.read_length(buffer, pos + 8)[0]
         index[tag] = at = pos
         if code in short and is_explicit:
             pos += length + 8
+        elif code in layout.long and is_explicit:
+            length = layout.read_length(buffer, pos + 8)[0] if pos + 12 <= end else 0
+            pos += length + 12
         else:
             _, value, length = element_header(scope, 0, layout, tag, pos, end)
             pos = value + length
+        if length == UNDEFINED:
+            del index[tag]  # nothing here has items
+            pos = at
+            break
     if pos > end:
-        raise scope.error(
-            f"expected a value of {length} bytes, {length + end - pos} left", 0, offset=at, tag=tag
-        )
+        left = length + end - pos
+        message = f"expected a value of {length} bytes, {left} left"
+        if not scope.accept_cut(end):
+            raise scope.error(message, 0, offset=at, tag=tag)
+        scope.warn(message, 0, offset=at, tag=tag)
+        del index[tag]
+        pos = end
     tags = sorted(index)
     return (index if tags == list(index) else {tag: index[tag] for tag in tags}), pos
 
@@ -329,7 +366,12 @@ def write_file(
         raise EncodeError(f"a preamble has 128 bytes, got {len(preamble)}")
     if transfer_syntax is None and data_set.transfer_syntax is None:
         transfer_syntax = data_set.file_meta.get(_TRANSFER_SYNTAX) or EXPLICIT_VR_LITTLE_ENDIAN
-    syntax = TransferSyntax.of(transfer_syntax or data_set.transfer_syntax or "")
+    for tag in data_set._sorted_index():
+        if tag >= 0x00030000:
+            break
+        if tag >= 0x00020000 and not isinstance(data_set._index[tag], int):
+            raise EncodeError("an element of the file meta information in the data set", tag=tag)
+    syntax = TransferSyntax.of(transfer_syntax or _written_syntax(data_set))
     pieces = [
         preamble or _NO_PREAMBLE,
         _PREFIX,
@@ -342,6 +384,17 @@ def write_file(
         target.writelines(pieces)
 
 
+def _written_syntax(data_set: DataSet) -> TransferSyntax:
+    """The transfer syntax that a data set is written in unless another one is asked for."""
+    syntax = data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
+    layout = data_set._scope.layout
+    if syntax.is_encapsulated or syntax.is_deflated or layout is layout_of(syntax):
+        return syntax
+    # The input was not what it was announced as.
+    plain = (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+    return next(syntax for syntax in plain if layout_of(syntax) is layout)
+
+
 def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet:
     """Make the file meta information with which a data set is written (PS3.10 7.1).
 
@@ -349,8 +402,15 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
         EncodeError: neither a new data set nor its file meta has the SOP class or instance.
     """
     meta = data_set.file_meta.copy()
-    class_uid = data_set.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
-    instance_uid = data_set.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID")
+    irregular = meta._scope.reading.irregular
+    for tag, item in meta._index.items() if irregular else ():
+        if isinstance(item, int) and item in irregular:
+            # What its header means depends on what follows, which is made anew.
+            raw, vr = bytes(meta.raw_at(tag, item)), meta.vr_at(tag, item)
+            meta._before_change(tag)
+            meta._index[tag] = DataElement._of(tag, "UN" if vr == "SQ" else vr, raw or None)
+    class_uid = _get(data_set, "SOPClassUID") or _get(meta, "MediaStorageSOPClassUID")
+    instance_uid = _get(data_set, "SOPInstanceUID") or _get(meta, "MediaStorageSOPInstanceUID")
     if "DirectoryRecordSequence" in data_set:
         # A DICOMDIR has its class and instance in the file meta alone (PS3.10 8.6).
         class_uid = "1.2.840.10008.1.3.10"
@@ -366,11 +426,19 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
         # A file that was read without them is written without them; what was read and is no text
         # of a UID is left alone, since writing does not fail on what was read.
         is_text = isinstance(uid, str) and uid.isascii()
-        if uid and meta.get(keyword) != uid and (is_text or data_set.transfer_syntax is None):
+        if uid and _get(meta, keyword) != uid and (is_text or data_set.transfer_syntax is None):
             meta.put(keyword, "UI", uid)
     meta.put("ImplementationClassUID", "UI", IMPLEMENTATION_CLASS_UID)
     meta.put("ImplementationVersionName", "SH", IMPLEMENTATION_VERSION_NAME)
     return meta
+
+
+def _get(data_set: DataSet, keyword: str) -> Any:
+    """Get a value if there is one that can be decoded."""
+    try:
+        return data_set.get(keyword)
+    except DecodeError:
+        return None
 
 
 def file_meta_header(

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.charset import CharacterSet
-from dicom_actors.data.decoder import pick
 from dicom_actors.data.element_index import ElementIndex, read_index
-from dicom_actors.data.layout import ITEM, layout_of
+from dicom_actors.data.layout import EXPLICIT, layout_of
 from dicom_actors.data.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
 from dicom_actors.data.transfer_syntax import TransferSyntax
 from dicom_actors.data.unusual import actual_layout, fits
@@ -20,7 +19,8 @@ from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from collections.abc import Set as AbstractSet
+
+    from dicom_actors.data.selection import Selection
 
 __all__ = ["inflate", "make_reading", "read_data_set"]
 
@@ -29,7 +29,13 @@ _STEP: Final = 1 << 20
 
 
 class NoDeflateStreamError(DecodeError):
-    """Bytes that are no deflate stream, or not a whole one."""
+    """Bytes that are no deflate stream, or not a whole one.
+
+    Attributes:
+        inflated: what a stream that is cut short inflates to; empty for any other.
+    """
+
+    inflated = b""
 
 
 def make_reading(
@@ -82,7 +88,7 @@ def index_data_set(  # noqa: PLR0917 - called for every file: positional argumen
     syntax: TransferSyntax,
     reading: Reading,
     stop: int | None = None,
-    wanted: AbstractSet[int] | None = None,
+    selection: Selection | None = None,
 ) -> ElementIndex:
     """Index the data set that goes from an offset to the end of its bytes.
 
@@ -94,7 +100,7 @@ def index_data_set(  # noqa: PLR0917 - called for every file: positional argumen
         syntax: how it is encoded.
         reading: what is shared by the input.
         stop: the first tag that is not wanted any more; None: all are.
-        wanted: the tags that are wanted, all below `stop`; None: all of those are.
+        selection: the elements that are wanted, with this `stop`; None: all below it are.
 
     Raises:
         DecodeError: the bytes are no data set, or go beyond a limit.
@@ -107,26 +113,24 @@ def index_data_set(  # noqa: PLR0917 - called for every file: positional argumen
         buffer, start, end = _inflated(buffer, start, syntax, reading)
     scope = Scope(buffer, layout_of(syntax), reading)
     scope.layout = actual_layout(scope, start, end)
-    if stop is None or wanted is None:
+    if selection is None:
         return read_index(scope, start, end, stop)
-    return _select(scope, wanted, start, end, stop)
+    return _select(scope, selection, start, end)
 
 
-def _select(
-    scope: Scope, wanted: AbstractSet[int], start: int, end: int, stop: int
-) -> ElementIndex:
+def _select(scope: Scope, selection: Selection, start: int, end: int) -> ElementIndex:
     picked = None
     # No element takes less than eight bytes.
-    if scope.layout.is_explicit and scope.reading.limits.max_elements > end >> 3:
-        picked = pick(scope, wanted, start, end, min(stop, ITEM))
+    if scope.layout is EXPLICIT and scope.reading.limits.max_elements > end >> 3:
+        picked = selection.pick(scope, start, end)
     if picked is not None:
         made = ElementIndex(scope, 0, start, picked[1], picked[0])
     else:
-        made = read_index(scope, start, end, stop)
+        made = read_index(scope, start, end, selection.stop)
         # Values without a VR of their own may depend on what is left out.
         scope.is_signed = made._is_signed
         made._values.clear()
-        made._index = {tag: at for tag, at in made._index.items() if tag in wanted}
+        made._index = {tag: at for tag, at in made._index.items() if tag in selection.tags}
     # What is left out counts as removed.
     made._replaced = set()
     return made
@@ -139,11 +143,15 @@ def _inflated(
     layout = layout_of(syntax)
     try:
         inflated = inflate(stream, reading.limits)
-    except NoDeflateStreamError:
+    except NoDeflateStreamError as error:
+        reading.deflated = stream
+        if error.inflated and reading.keeps_truncated:
+            reading.is_cut = True
+            Scope(buffer, layout, reading).warn(str(error), 0)
+            return error.inflated, 0, len(error.inflated)
         if len(stream) < 8 or not fits(stream, layout, 0, len(stream)):
             raise
         Scope(buffer, layout, reading).warn("announced as deflated, but is not", 0, offset=start)
-        reading.deflated = stream
         return buffer, start, len(buffer)
     reading.deflated = stream
     return inflated, 0, len(inflated)
@@ -178,7 +186,9 @@ def inflate(stream: bytes, limits: Limits) -> bytes:
                     f"inflates to more than {limits.max_inflation} times its {len(stream)} bytes"
                 )
             if not piece and not rest:
-                raise NoDeflateStreamError("the deflate stream is cut short", offset=len(stream))
+                cut = NoDeflateStreamError("the deflate stream is cut short", offset=len(stream))
+                cut.inflated = b"".join(pieces)
+                raise cut
     except ZlibError as error:
         raise NoDeflateStreamError(f"no deflate stream: {error}") from error
     return b"".join(pieces)

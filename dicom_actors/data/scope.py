@@ -102,6 +102,7 @@ class Reading:
         deflated: what the input was before it was inflated; None if it was not announced so.
         ends: for each undefined length found on the way, by the offset where its content
             starts: where the content ends, and where the next thing starts.
+        is_cut: whether the input was found to end within an element, and that is no error.
         nonzero_at: a place where something else than zero stands, as far as that was asked.
         irregular: headers that needed guessing, by offset: VR (empty if the dictionary has to
             say), start of the value, length.
@@ -112,6 +113,7 @@ class Reading:
         "deflated",
         "ends",
         "irregular",
+        "is_cut",
         "keeps_truncated",
         "limits",
         "nonzero_at",
@@ -136,6 +138,7 @@ class Reading:
         self.deflated: bytes | None = None
         self.ends: dict[int, tuple[int, int]] = {}
         self.irregular: dict[int, tuple[str, int, int]] = {}
+        self.is_cut = False
         self.nonzero_at = -1
         self.seen_elements = 0
 
@@ -204,6 +207,19 @@ class Scope:
         warnings = self.reading.warnings
         if len(warnings) < _MAX_WARNINGS:
             warnings.append(ReadWarning(message, offset=offset, tag=tag, path=self.path(number)))
+
+    def accept_cut(self, end: int) -> bool:
+        """Decide whether something beyond `end` is missing since the input is cut short there.
+
+        That is no error where `Reading.keeps_truncated` says so. Whatever the input lacks is
+        found by the scan of its top first; within a sequence nothing else counts as cut.
+        """
+        reading = self.reading
+        if not reading.keeps_truncated or end != len(self.buffer):
+            return False
+        if not self.depth:
+            reading.is_cut = True
+        return reading.is_cut
 
     def error(
         self, message: str, number: int, *, offset: int | None = None, tag: int | None = None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["end_of_fragments", "end_of_item", "end_of_sequence", "layout_of_items"]
 
 _PIXEL_DATA: Final = 0x7FE00010
+_SEQUENCE_END: Final = b"\xfe\xff\xdd\xe0"
 
 
 class _Open(NamedTuple):
@@ -77,7 +78,7 @@ def layout_of_items(scope: Scope, vr: str, start: int, layout: Layout) -> Layout
     if vr != "UN":
         return layout
     buffer = scope.buffer
-    if start + 16 <= len(buffer):
+    if start + 16 <= len(buffer) and buffer[start : start + 4] != _SEQUENCE_END:
         code = EXPLICIT.read_explicit(buffer, start + 8)[2]
         if code in EXPLICIT.short or code in EXPLICIT.long:
             return EXPLICIT if layout is not BIG_ENDIAN else layout
@@ -115,11 +116,14 @@ def end_of_fragments(
             offset=pos,
             tag=tag,
         )
-    if pos == end or scope.reading.keeps_truncated:
-        scope.warn("no sequence delimiter after the last fragment", number, offset=pos, tag=tag)
-        ends[start] = (pos, end)
-        return end
-    raise scope.error("the last fragment is not whole", number, offset=pos, tag=tag)
+    message = "no sequence delimiter after the last fragment"
+    if pos != end:
+        message = "the last fragment is not whole"
+        if not scope.accept_cut(end):
+            raise scope.error(message, number, offset=pos, tag=tag)
+    scope.warn(message, number, offset=pos, tag=tag)
+    ends[start] = (pos, end)
+    return end
 
 
 def end_of_sequence(
@@ -191,7 +195,7 @@ class _Walk:
                 if length == UNDEFINED:
                     return pos + 8, _Open(pos + 8, True, here.layout, here.tag)
                 if length > end - pos - 8:
-                    raise self.overrun(here.tag, pos, length, end - pos - 8)
+                    return self.closed(here, *self.ran_out(here.tag, pos + 8, length))
                 pos += 8 + length
             elif tag == SEQUENCE_END:
                 return self.closed(here, pos, pos + 8)
@@ -200,7 +204,7 @@ class _Walk:
                 if not next_is_delimiter(here.layout, self.buffer, pos + 8, end):
                     return self.closed(here, pos, pos + 8)
                 pos += 8
-            elif tag > here.tag:
+            elif here.tag < tag < ITEM:
                 self.scope.warn(
                     "no sequence delimiter before the next element",
                     self.number,
@@ -223,17 +227,19 @@ class _Walk:
         while pos + 8 <= end:
             if layout.is_explicit:
                 group, element, code, length = layout.read_explicit(buffer, pos)
-                if code in layout.short:
+                if code in layout.short and group < 0xFFFE:
                     pos += 8 + length
                     continue
             else:
                 group, element, length = layout.read_implicit(buffer, pos)
-                if length != UNDEFINED and group != 0xFFFE:
+                if length != UNDEFINED and group < 0xFFFE:
                     pos += 8 + length
                     continue
             tag = group << 16 | element
             if tag >= ITEM:
                 return end_of_item(self.scope, self.number, tag, pos, end, layout), None
+            if layout.is_explicit and code in layout.long and pos + 12 > end:
+                break
             vr, value, length = element_header(self.scope, self.number, layout, tag, pos, end)
             if length != UNDEFINED:
                 pos = value + length
@@ -252,23 +258,18 @@ class _Walk:
         self.scope.reading.ends[here.start] = (content_end, following)
         return following, None
 
-    def ran_out(self, tag: int, pos: int) -> tuple[int, int]:
-        """Decide what it means that the container ends before the delimiter."""
-        if pos == self.end:
+    def ran_out(self, tag: int, pos: int, length: int = 0) -> tuple[int, int]:
+        """Decide what it means that the container ends before an item's end or the delimiter."""
+        end = self.end
+        if pos == end and not length:
             self.scope.warn("no delimiter at the end", self.number, offset=pos, tag=tag)
-        elif self.scope.reading.keeps_truncated:
-            self.scope.warn("cut short", self.number, offset=min(pos, self.end), tag=tag)
-        else:
-            raise self.overrun(tag, pos, 8, self.end - pos)
-        return min(pos, self.end), self.end
-
-    def overrun(self, tag: int, pos: int, length: int, left: int) -> Exception:
-        return self.scope.error(
-            f"expected {length} bytes in a sequence, {max(left, 0)} left",
-            self.number,
-            offset=pos,
-            tag=tag,
-        )
+            return end, end
+        left = max(end - pos, 0)
+        message = f"expected {length or 8} bytes in a sequence, {left} left"
+        if not self.scope.accept_cut(end):
+            raise self.scope.error(message, self.number, offset=pos, tag=tag)
+        self.scope.warn(message, self.number, offset=min(pos, end), tag=tag)
+        return end, end
 
 
 def end_of_item(scope: Scope, number: int, tag: int, pos: int, end: int, layout: Layout) -> int:

@@ -23,7 +23,7 @@ from struct import Struct, pack, unpack_from
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from dicom_actors.data.charset import TextKind
+from dicom_actors.data.charset import DEFAULT, TextKind
 from dicom_actors.data.number_strings import DS, IS, decimal_text
 from dicom_actors.data.person_name import PersonName
 from dicom_actors.data.tag import Tag
@@ -40,6 +40,7 @@ __all__ = ["DECODERS", "PADDING", "Decoder", "Holder", "encode_values", "is_swap
 
 PADDING: Final = " \0"
 _COPIED_BYTES: Final = 0x10000
+_CHARACTER_SET: Final = 0x00080005
 _WORDS: Final = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 
 
@@ -172,7 +173,9 @@ def swap(vr: str, raw: Bytes) -> bytes:
 
 def _ascii(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> str:
     raw = bytes(buffer[start:end])
-    text, problem = holder.character_set.decode(raw, TextKind.VALUES)
+    # What declares a character set is not in it.
+    characters = DEFAULT if tag == _CHARACTER_SET else holder.character_set
+    text, problem = characters.decode(raw, TextKind.VALUES)
     holder.warn(problem or "characters beyond the default repertoire", tag)
     return text
 

@@ -80,7 +80,8 @@ def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
             else:
                 stack.pop()
             continue
-        layout, buffer = holder._scope.layout, holder._scope.buffer
+        scope = holder._scope
+        buffer, layout = scope.buffer, scope.layout
         read, names, is_explicit = layout.read_explicit, layout.names, layout.is_explicit
         for tag, item in rest:
             if type(item) is not int:
@@ -89,7 +90,7 @@ def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
                 element = ReadElement(holder, tag, vr, item)
             else:
                 element = holder._element(tag, item)
-            path = Path((*prefix, tag))
+            path = Path(prefix + (tag,))  # noqa: RUF005 - costs less
             yield path, element
             if element._vr == "SQ" and isinstance(element.value, Sequence):
                 stack.append((path, None, enumerate(element.value)))

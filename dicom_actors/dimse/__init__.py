@@ -19,20 +19,29 @@ from dicom_actors.dimse.command import (
     decode_command,
     encode_command,
 )
-from dicom_actors.dimse.fragmenter import fragment
+from dicom_actors.dimse.fragmenter import fragment, fragment_message
 from dicom_actors.dimse.outcome import (
     SubOperations,
-    describe_status,
     error_comment,
+    status_service,
     sub_operations,
 )
 from dicom_actors.dimse.request import attribute_identifier_list, encode_cancel, encode_request
 from dicom_actors.dimse.response import encode_response
 from dicom_actors.dimse.status import Status, StatusCategory, category_of
+from dicom_actors.dimse.status_elements import (
+    StatusElements,
+    failure_elements,
+    read_failure_elements,
+    read_status_elements,
+)
+from dicom_actors.dimse.status_words import STATUS_SERVICES, describe_status
+from dicom_actors.dimse.tally import Tally
 
 __all__ = [
     "MAX_COMMAND_SET_LENGTH",
     "NO_DATA_SET",
+    "STATUS_SERVICES",
     "Command",
     "CommandElement",
     "CommandField",
@@ -42,7 +51,9 @@ __all__ = [
     "Partial",
     "Status",
     "StatusCategory",
+    "StatusElements",
     "SubOperations",
+    "Tally",
     "attribute_identifier_list",
     "category_of",
     "decode_command",
@@ -52,6 +63,11 @@ __all__ = [
     "encode_request",
     "encode_response",
     "error_comment",
+    "failure_elements",
     "fragment",
+    "fragment_message",
+    "read_failure_elements",
+    "read_status_elements",
+    "status_service",
     "sub_operations",
 ]

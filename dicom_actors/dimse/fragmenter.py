@@ -9,7 +9,7 @@ from dicom_actors.pdu import Pdv
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fragment"]
+__all__ = ["fragment", "fragment_message"]
 
 _PDV_OVERHEAD: Final = 6
 """Item length, context id and message control header count towards the Maximum Length."""
@@ -39,3 +39,15 @@ def fragment(
     length = len(view)
     for start in range(0, length or 1, limit):
         yield Pdv(context_id, is_command, start + limit >= length, view[start : start + limit])
+
+
+def fragment_message(
+    context_id: int, command_set: bytes, data: bytes | None, max_pdu_length: int
+) -> Iterator[Pdv]:
+    """Cut a message into values: its command set, and its data set unless it has none.
+
+    Args and result are as for `fragment`.
+    """
+    yield from fragment(context_id, command_set, max_pdu_length, is_command=True)
+    if data is not None:
+        yield from fragment(context_id, data, max_pdu_length, is_command=False)

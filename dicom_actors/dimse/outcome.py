@@ -1,16 +1,21 @@
-"""What a response says: its comment, its counts, its status in words. PS3.7 9.1, Annex C."""
+"""What a response says: its comment, its counts, whose status it has. PS3.7 9.1, Annex C."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from dicom_actors.data.dictionary import sop_class_services
+from dicom_actors.dimse.command import RESPONSE, CommandField
 from dicom_actors.dimse.status import Status
+from dicom_actors.dimse.status_words import STATUS_SERVICES
 from dicom_actors.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dicom_actors.dimse.command import Command
 
-__all__ = ["SubOperations", "describe_status", "error_comment", "sub_operations"]
+__all__ = ["SubOperations", "error_comment", "status_service", "sub_operations"]
 
 
 class SubOperations(NamedTuple):
@@ -22,11 +27,18 @@ class SubOperations(NamedTuple):
     warning: int | None
 
 
-# The ranges of codes that mean the same, by their first byte (PS3.7 Annex C.4 and C.5).
-_RANGES: Final = {
-    0xA7: "refused: out of resources",
-    0xA8: "refused: move destination unknown",
-    0xA9: "data set does not match SOP class",
+# Service classes whose statuses have another name; and those of operations, for the others.
+_OF_SERVICE_CLASS: Final[Mapping[str, str]] = {
+    "Basic Worklist Management": "Modality Worklist C-FIND",
+    "Relevant Patient Information Query": "Relevant Patient Information C-FIND",
+    "Substance Administration Query": "Substance Administration C-FIND",
+}
+_OF_OPERATION: Final[Mapping[int, str]] = {
+    CommandField.C_ECHO_RQ: "Verification",
+    CommandField.C_STORE_RQ: "Storage",
+    CommandField.C_FIND_RQ: "Query/Retrieve C-FIND",
+    CommandField.C_GET_RQ: "Query/Retrieve C-GET",
+    CommandField.C_MOVE_RQ: "Query/Retrieve C-MOVE",
 }
 
 _COUNTS: Final = tuple(
@@ -34,23 +46,14 @@ _COUNTS: Final = tuple(
 )
 
 
-def describe_status(status: int) -> str:
-    """Return a status code in words.
-
-    Args:
-        status: 0 to 0xFFFF.
-
-    Returns:
-        For example ``"A700H: out of resources"``.
-    """
-    try:
-        words = Status(status).name.replace("_", " ").lower().replace("sop", "SOP")
-    except ValueError:
-        words = _RANGES.get(status >> 8, "")
-        if not words:
-            kinds = {0xB: "warning", 0xC: "cannot understand or process"}
-            words = kinds.get(status >> 12, "failure")
-    return f"{status:04X}H: {words}"
+def status_service(command: Command) -> str:
+    """Return whose status a response has, as `describe_status` wants it; empty if unknown."""
+    known = sop_class_services().get(command.sop_class_uid)
+    if known is not None:
+        name = _OF_SERVICE_CLASS.get(known.service_class, known.service_class)
+        if name in STATUS_SERVICES:
+            return name
+    return _OF_OPERATION.get(command.command_field & ~RESPONSE, "")
 
 
 def error_comment(command: Command) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dicom_actors.dimse.command import (
     RESPONSE,
     Command,
@@ -9,6 +11,9 @@ from dicom_actors.dimse.command import (
     CommandField,
     encode_command,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["encode_response"]
 
@@ -31,7 +36,12 @@ _WITH_INSTANCE = frozenset(
 
 
 def encode_response(
-    request: Command, status: int, comment: str = "", *, has_data_set: bool = False
+    request: Command,
+    status: int,
+    comment: str = "",
+    *,
+    has_data_set: bool = False,
+    more: Mapping[int, int | str | bytes] | None = None,
 ) -> bytes:
     """Write the command set that answers `request`.
 
@@ -40,11 +50,12 @@ def encode_response(
         status: the status code, 0 to 0xFFFF.
         comment: Error Comment; cut to 64 characters, what is no printable ASCII becomes ``?``.
         has_data_set: whether a data set follows.
+        more: element numbers and values of what this response has besides.
 
     Returns:
         The command set in Implicit VR Little Endian.
     """
-    values: dict[int, int | str] = {
+    values: dict[int, int | str | bytes] = {
         CommandElement.COMMAND_FIELD: request.command_field | RESPONSE,
         CommandElement.MESSAGE_ID_BEING_RESPONDED_TO: request.message_id,
         CommandElement.STATUS: status,
@@ -55,6 +66,8 @@ def encode_response(
         values[CommandElement.AFFECTED_SOP_INSTANCE_UID] = request.sop_instance_uid
     if comment:
         values[CommandElement.ERROR_COMMENT] = _printable(comment)
+    if more:
+        values.update(more)
     return encode_command(values, has_data_set=has_data_set)
 
 

@@ -1,17 +1,36 @@
-"""Status codes of DIMSE responses. PS3.7 Annex C, PS3.4 for the ranges of C-services."""
+"""Status codes of DIMSE responses, by name. PS3.7 Annex C, PS3.4 for the codes of services.
+
+What they mean in words is in `dicom_actors.dimse.status_words`; what else a response says of its
+status is in `dicom_actors.dimse.status_elements`.
+"""
 
 from __future__ import annotations
 
 from enum import Enum, IntEnum
+from typing import Final
 
 __all__ = ["Status", "StatusCategory", "category_of"]
 
 
 class Status(IntEnum):
-    """The status codes that an answer may carry; any other ``int`` is taken as it is."""
+    """The status codes of the standard; any other ``int`` is taken as it is.
 
+    First come the codes that mean the same everywhere, then those of each service. A code that
+    one service gives a meaning of its own has a name for each: ``MPPS_MAY_NO_LONGER_BE_UPDATED``
+    is 0110H as ``PROCESSING_FAILURE`` is, and prints as that. Codes of the N-services begin with
+    the name of their service.
+
+    Some stand for a range, whose other codes a service or an implementation may use to tell
+    apart what is alike: A700H to A7FFH out of resources, A800H to A8FFH an unknown move
+    destination, A900H to A9FFH a data set or an identifier that does not match its SOP class,
+    B000H to BFFFH warnings, C000H to CFFFH what cannot be understood or processed. An answer may
+    be one of these: ``Status.CANNOT_UNDERSTAND + 5``.
+    """
+
+    # PS3.7 Annex C
     SUCCESS = 0x0000
     ATTRIBUTE_LIST_WARNING = 0x0001
+    OPTIONAL_ATTRIBUTES_NOT_SUPPORTED = ATTRIBUTE_LIST_WARNING
     NO_SUCH_ATTRIBUTE = 0x0105
     INVALID_ATTRIBUTE_VALUE = 0x0106
     ATTRIBUTE_LIST_ERROR = 0x0107
@@ -34,16 +53,111 @@ class Status(IntEnum):
     UNRECOGNIZED_OPERATION = 0x0211
     MISTYPED_ARGUMENT = 0x0212
     RESOURCE_LIMITATION = 0x0213
+    CANCEL = 0xFE00
+    PENDING = 0xFF00
+    PENDING_WITH_WARNING = 0xFF01
+
+    # Storage, PS3.4 B.2.3, GG
     OUT_OF_RESOURCES = 0xA700
-    MOVE_DESTINATION_UNKNOWN = 0xA801
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
     COERCION_OF_DATA_ELEMENTS = 0xB000
     ELEMENTS_DISCARDED = 0xB006
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING = 0xB007
     CANNOT_UNDERSTAND = 0xC000
-    CANCEL = 0xFE00
-    PENDING = 0xFF00
-    PENDING_WITH_WARNING = 0xFF01
+
+    # C-FIND, C-GET and C-MOVE, PS3.4 C.4, Y.4
+    OUT_OF_RESOURCES_TO_COUNT_MATCHES = 0xA701
+    OUT_OF_RESOURCES_FOR_SUB_OPERATIONS = 0xA702
+    INVALID_PRIOR_RECORD_KEY = 0xA710
+    MOVE_DESTINATION_UNKNOWN = 0xA801
+    IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS = DATA_SET_DOES_NOT_MATCH_SOP_CLASS
+    NO_REQUESTED_FRAMES_FOUND = 0xAA00
+    CANNOT_CREATE_OBJECT_OF_SOP_CLASS = 0xAA01
+    CANNOT_EXTRACT_FRAMES = 0xAA02
+    TIME_BASED_REQUEST_WITHOUT_TIME_BASE = 0xAA03
+    INVALID_REQUEST = 0xAA04
+    SUB_OPERATIONS_WITH_FAILURES = COERCION_OF_DATA_ELEMENTS
+    RESPONSE_LIMIT_REACHED = 0xB001
+    UNABLE_TO_PROCESS = CANNOT_UNDERSTAND
+
+    # Relevant Patient Information Query, PS3.4 Q
+    RELEVANT_PATIENT_MORE_THAN_ONE_MATCH = 0xC100
+    RELEVANT_PATIENT_TEMPLATE_NOT_SUPPORTED = 0xC200
+
+    # Modality Performed Procedure Step, PS3.4 F.7.2
+    MPPS_MAY_NO_LONGER_BE_UPDATED = PROCESSING_FAILURE
+
+    # Storage Commitment, where it is a Failure Reason (0008,1197), PS3.3 C.14.1.1
+    DUPLICATE_TRANSACTION_UID = 0x0131
+
+    # Storage Management, PS3.4 KK
+    STORAGE_MANAGEMENT_KEYS_NOT_SUPPORTED = 0xB010
+
+    # Application Event Logging, PS3.4 P
+    EVENT_LOGGING_FRAME_OF_REFERENCE_DIFFERS = 0xB101
+    EVENT_LOGGING_STUDY_INSTANCE_UID_CHANGED = 0xB102
+    EVENT_LOGGING_IDS_INCONSISTENT_WARNING = 0xB104
+    EVENT_LOGGING_NO_LOG_FOR_STUDY = 0xC101
+    EVENT_LOGGING_DOES_NOT_MATCH_TEMPLATE = 0xC102
+    EVENT_LOGGING_NO_MATCHING_STUDY = 0xC103
+    EVENT_LOGGING_IDS_INCONSISTENT = 0xC104
+    EVENT_LOGGING_OPERATOR_NOT_AUTHORIZED = 0xC10E
+    EVENT_LOGGING_PATIENT_NOT_IDENTIFIED = 0xC110
+    EVENT_LOGGING_MEDICATION_RECORD_NOT_UPDATED = 0xC111
+
+    # Media Creation Management, PS3.4 S
+    MEDIA_CREATION_ALREADY_STARTED = 0xA510
+    MEDIA_CREATION_ALREADY_COMPLETED = 0xC201
+    MEDIA_CREATION_CANNOT_BE_INTERRUPTED = 0xC202
+    MEDIA_CREATION_CANCELLATION_DENIED = 0xC203
+
+    # RT Machine Verification, PS3.4 DD
+    RT_VERIFICATION_NO_SUCH_INSTANCE = 0xC112
+    RT_VERIFICATION_FRACTION_GROUP_NOT_IN_PLAN = 0xC221
+    RT_VERIFICATION_FRACTION_GROUP_WITHOUT_BEAMS = 0xC222
+    RT_VERIFICATION_ALREADY_VERIFYING = 0xC223
+    RT_VERIFICATION_BEAM_NOT_IN_FRACTION_GROUP = 0xC224
+    RT_VERIFICATION_DEVICE_NOT_SUPPORTED = 0xC225
+    RT_VERIFICATION_DEVICE_NOT_IN_BEAM = 0xC226
+    RT_VERIFICATION_NO_SUCH_PLAN = 0xC227
+
+    # Unified Procedure Step, PS3.4 CC.2
+    UPS_CREATED_WITH_MODIFICATIONS = 0xB300
+    UPS_DELETION_LOCK_NOT_GRANTED = 0xB301
+    UPS_ALREADY_CANCELED_WARNING = 0xB304
+    UPS_INVALID_VALUES_COERCED = 0xB305
+    UPS_ALREADY_COMPLETED_WARNING = 0xB306
+    UPS_MAY_NO_LONGER_BE_UPDATED = 0xC300
+    UPS_WRONG_TRANSACTION_UID = 0xC301
+    UPS_ALREADY_IN_PROGRESS = 0xC302
+    UPS_SCHEDULED_ONLY_BY_CREATION = 0xC303
+    UPS_FINAL_STATE_REQUIREMENTS_NOT_MET = 0xC304
+    UPS_NO_SUCH_INSTANCE = 0xC307
+    UPS_RECEIVING_AE_TITLE_UNKNOWN = 0xC308
+    UPS_NOT_CREATED_AS_SCHEDULED = 0xC309
+    UPS_NOT_IN_PROGRESS = 0xC310
+    UPS_ALREADY_COMPLETED = 0xC311
+    UPS_PERFORMER_CANNOT_BE_CONTACTED = 0xC312
+    UPS_PERFORMER_WILL_NOT_CANCEL = 0xC313
+    UPS_ACTION_NOT_APPROPRIATE = 0xC314
+    UPS_EVENT_REPORTS_NOT_SUPPORTED = 0xC315
+
+    # Print Management, PS3.4 H.4
+    PRINT_MEMORY_ALLOCATION_NOT_SUPPORTED = 0xB600
+    PRINT_COLLATION_NOT_SUPPORTED = 0xB601
+    PRINT_FILM_SESSION_IS_EMPTY = 0xB602
+    PRINT_FILM_BOX_IS_EMPTY = 0xB603
+    PRINT_IMAGE_DEMAGNIFIED = 0xB604
+    PRINT_DENSITY_OUT_OF_RANGE = 0xB605
+    PRINT_IMAGE_CROPPED = 0xB609
+    PRINT_IMAGE_DECIMATED = 0xB60A
+    PRINT_FILM_SESSION_WITHOUT_FILM_BOX = 0xC600
+    PRINT_QUEUE_FULL_FOR_FILM_SESSION = 0xC601
+    PRINT_QUEUE_FULL_FOR_FILM_BOX = 0xC602
+    PRINT_IMAGE_TOO_LARGE = 0xC603
+    PRINT_OUT_OF_MEMORY = 0xC605
+    PRINT_COMBINED_IMAGE_TOO_LARGE = 0xC613
+    PRINT_PREVIOUS_FILM_BOX_NOT_PRINTED = 0xC616
 
 
 class StatusCategory(Enum):
@@ -56,7 +170,8 @@ class StatusCategory(Enum):
     PENDING = "pending"
 
 
-_WARNINGS = frozenset({0x0001, 0x0107, 0x0116})
+# Those that are not in the range of the warnings; the other codes of 01xxH are failures.
+_WARNINGS: Final = frozenset({0x0001, 0x0107, 0x0116})
 
 
 def category_of(status: int) -> StatusCategory:

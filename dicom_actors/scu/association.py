@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dicom_actors.pdu import SopClassExtended
     from dicom_actors.scu.contexts import ContextLike
     from dicom_actors.scu.outgoing import Storable
-    from dicom_actors.scu.settings import Clock
+    from dicom_actors.scu.settings import Clock, PduTap
     from dicom_actors.scu.storing import MoveOriginator
     from dicom_actors.scu.transport import Transport
     from dicom_actors.tls import TlsConfig
@@ -324,6 +324,7 @@ def connect(
     max_object_bytes: int = 16 << 30,
     spool_bytes: int = 16 << 20,
     spool_directory: str | Path | None = None,
+    on_pdu: PduTap | None = None,
     clock: Clock = time,
     open_transport: Callable[[Settings], Transport] | None = None,
 ) -> Association:
@@ -354,6 +355,10 @@ def connect(
         max_object_bytes: bytes of a data set that we take.
         spool_bytes: a data set longer than this goes to a temporary file.
         spool_directory: the directory for that; None: the system's.
+        on_pdu: is called with each PDU, in the thread of its association: with a number that no
+            other open association has, whether the PDU was received, and its bytes in pieces,
+            which are valid for the length of the call. `dicom_actors.pdu.describe_stream` makes
+            lines of them that show no secrets.
         clock: tells the time for all deadlines.
         open_transport: opens the connection in place of TCP.
 
@@ -383,6 +388,7 @@ def connect(
         max_object_bytes=max_object_bytes,
         spool_bytes=spool_bytes,
         spool_directory=spool_directory,
+        on_pdu=on_pdu,
         clock=clock,
         open_transport=open_transport,
     )

@@ -96,6 +96,7 @@ class Channel:
     def __init__(self, settings: Settings, open_transport: Callable[[], Transport]) -> None:
         self._settings = settings
         self._clock = settings.clock
+        self._on_pdu = settings.on_pdu
         self._machine = UpperLayer(
             Role.REQUESTOR, UpperLayerLimits(max_pdu_length=settings.max_pdu_length)
         )
@@ -228,10 +229,13 @@ class Channel:
 
     def _send_values(self, pdvs: Iterable[Pdv]) -> None:
         assert self._wire is not None
-        request, wire = self._machine.request, self._wire
+        request, wire, on_pdu = self._machine.request, self._wire, self._on_pdu
         for pdv in pdvs:
             for effect in request(DataRequest((pdv,))):
-                wire.queue(effect.buffers)  # type: ignore[union-attr]  # DT-1 sends, no more
+                buffers = effect.buffers  # type: ignore[union-attr]  # DT-1 sends, no more
+                wire.queue(buffers)
+                if on_pdu is not None:
+                    on_pdu(id(self), False, buffers)
             if wire.queued > _MAX_QUEUED_BUFFERS:
                 self._flush()
 
@@ -311,6 +315,8 @@ class Channel:
                 break
             wire.consume(consumed)
             self._pdus += 1
+            if self._on_pdu is not None:
+                self._on_pdu(id(self), True, (unread[:consumed],))
             self._perform(effects)
         return True
 
@@ -356,6 +362,8 @@ class Channel:
                 case Send(buffers):
                     if self._wire is not None:
                         self._wire.queue(buffers)
+                    if self._on_pdu is not None:
+                        self._on_pdu(id(self), False, buffers)
                 case CloseTransport():
                     self._disconnect()
                 case OpenTransport():

@@ -19,6 +19,8 @@ from dicom_actors.dimse import (
     category_of,
     describe_status,
     error_comment,
+    read_failure_elements,
+    status_service,
     sub_operations,
 )
 from dicom_actors.errors import DataError, DimseFailure
@@ -309,10 +311,11 @@ def raise_failure(command: Command, comment: str | None = None) -> None:
     assert command.status is not None
     if category_of(command.status) is StatusCategory.FAILURE:
         comment = error_comment(command) if comment is None else comment
-        raise DimseFailure(command.status, words_for(command.status, comment))
+        words = words_for(command.status, comment, status_service(command))
+        raise DimseFailure(command.status, words, **read_failure_elements(command))
 
 
-def words_for(status: int, comment: str = "") -> str:
-    """Return what a failure status means, and the peer's comment if there is one."""
-    words = describe_status(status).partition(": ")[2]
+def words_for(status: int, comment: str = "", service: str = "") -> str:
+    """Return what a failure status of a service means, and the peer's comment if there is one."""
+    words = describe_status(status, service).partition(": ")[2]
     return f"{words} ({comment})" if comment else words

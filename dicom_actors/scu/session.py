@@ -6,7 +6,9 @@ Message IDs, requests and their responses, and what a peer asks of us. PS3.7 7.5
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from dicom_actors.data import DataSet
@@ -24,6 +26,7 @@ from dicom_actors.errors import (
     AssociationTimeout,
     DicomError,
     LocalProtocolError,
+    TransportError,
     UnexpectedPduError,
 )
 from dicom_actors.pdu import AssociateRq, AsyncWindow, UserInformation
@@ -75,6 +78,8 @@ class Session:
         settings: whom to connect to, and how.
         contexts: what to propose; None: what is needed, when it is needed.
         on_event_report: answers what the peer reports; None: there is nobody to ask.
+        is_automatic: whether the association is asked for anew with what else is needed; None: if
+            no contexts are given.
     """
 
     def __init__(
@@ -82,11 +87,15 @@ class Session:
         settings: Settings,
         contexts: Iterable[ProposedContext] | None,
         on_event_report: Callable[[EventReport], int | None] | None = None,
+        *,
+        is_automatic: bool | None = None,
     ) -> None:
         self.settings = settings
         self.acceptance: AssociateAc | None = None
         self.running: Running | None = None
-        self._is_automatic = contexts is None
+        self._is_automatic = contexts is None if is_automatic is None else is_automatic
+        self._is_interrupted = False
+        self._connecting: socket.socket | None = None
         self._proposals = Proposals(default_contexts() if contexts is None else contexts)
         self._on_event_report = on_event_report
         self._last_message_id = 0
@@ -123,13 +132,22 @@ class Session:
 
     def interrupt(self) -> None:
         """Make whoever waits for the peer, in another thread, find the connection lost."""
+        self._is_interrupted = True
         self.channel.interrupt()
+        connecting = self._connecting
+        if connecting is not None:
+            with contextlib.suppress(OSError):
+                # Of the socket itself: that of SSL would take its state away.
+                socket.socket.shutdown(connecting, socket.SHUT_RDWR)
 
     def another(self) -> Session:
         """Make one for one more association with the same settings and contexts."""
-        twin = Session(self.settings, self._proposals.contexts, self._on_event_report)
-        twin._is_automatic = self._is_automatic
-        return twin
+        return Session(
+            self.settings,
+            self._proposals.contexts,
+            self._on_event_report,
+            is_automatic=self._is_automatic,
+        )
 
     # --- presentation contexts ---------------------------------------------------------------
 
@@ -227,8 +245,9 @@ class Session:
         settings = self.settings
         if settings.open_transport is not None:
             return settings.open_transport(settings)
-        deadline = settings.clock.monotonic() + settings.timeout
-        connection = connect_tcp(settings.host, settings.port, settings.clock, deadline)
+        clock, watch = settings.clock, self._watch
+        deadline = clock.monotonic() + settings.timeout
+        connection = connect_tcp(settings.host, settings.port, clock, deadline, watch)
         if settings.tls is None:
             return SocketTransport(connection)
         from dicom_actors.scu.tls_transport import (  # noqa: PLC0415 - loads ssl
@@ -239,7 +258,13 @@ class Session:
 
         name = settings.server_hostname or settings.host
         tls = client_context(settings.tls)
-        return TlsTransport(negotiate_tls(connection, tls, name, settings.clock, deadline))
+        return TlsTransport(negotiate_tls(connection, tls, name, clock, deadline, watch))
+
+    def _watch(self, connecting: socket.socket) -> None:
+        """Note what `interrupt` is to end as long as there is no association."""
+        self._connecting = connecting
+        if self._is_interrupted:
+            raise TransportError(f"{self.settings.peer}: interrupted")
 
     # --- requests ----------------------------------------------------------------------------
 

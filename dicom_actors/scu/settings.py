@@ -6,7 +6,7 @@ Times are seconds, sizes are bytes; `math.inf` is a time without end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable  # noqa: TC003 - part of the public signature
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.transport import Transport
     from dicom_actors.tls import TlsConfig
 
-__all__ = ["Clock", "Credentials", "Settings", "user_identity_of"]
+__all__ = ["Clock", "Credentials", "PduTap", "Settings", "user_identity_of"]
 
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
@@ -38,6 +38,10 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
 
 Credentials = UserIdentity | str | tuple[str, str]
 """Who the user is: a name, a name and a passcode, or any other user identity item."""
+
+PduTap = Callable[[int, bool, Sequence[bytes | memoryview]], object]
+"""Is called with each PDU: a number that no other open association has, whether the PDU was
+received, and its bytes in pieces."""
 
 
 class Clock(Protocol):
@@ -71,6 +75,7 @@ class Settings:
     max_object_bytes: int = 16 * _KIB * _MIB
     spool_bytes: int = 16 * _MIB
     spool_directory: str | Path | None = None
+    on_pdu: PduTap | None = None
     clock: Clock = field(default=time)
     open_transport: Callable[[Settings], Transport] | None = None
 

@@ -38,7 +38,9 @@ __all__ = [
     "StorePipeline",
     "StoreResult",
     "contexts_for",
+    "look_into",
     "plan",
+    "prepare",
     "store_all",
 ]
 
@@ -129,7 +131,7 @@ def plan(items: Storable | Iterable[Storable], look_ahead: int = _LOOK_AHEAD) ->
     objects: list[OutgoingObject | StoreResult] = []
     contexts: dict[ProposedContext, None] = {}
     for source in _sources(items):
-        found = _look_into(source)
+        found = look_into(source)
         wanted: tuple[ProposedContext, ...] = ()
         if isinstance(found, OutgoingObject):
             wanted = contexts_of_object(found.sop_class_uid, found.transfer_syntax)
@@ -165,7 +167,8 @@ def _files_of(item: Storable) -> Iterator[Storable]:
             yield Path(folder, name)
 
 
-def _look_into(source: Storable) -> OutgoingObject | StoreResult:
+def look_into(source: Storable) -> OutgoingObject | StoreResult:
+    """Find out what must be known to send an object; or say why it cannot be sent."""
     try:
         found = outgoing_object(source)
     except OSError as error:
@@ -175,6 +178,34 @@ def _look_into(source: Storable) -> OutgoingObject | StoreResult:
     if found.sop_class_uid == _MEDIA_DIRECTORY:
         return StoreResult(None, found.sop_instance_uid, source, "not sent: it is a DICOMDIR")
     return found
+
+
+def prepare(
+    found: OutgoingObject, accepted: Iterable[AcceptedContext]
+) -> tuple[AcceptedContext, list[Piece]] | StoreResult:
+    """Choose the presentation context for an object, and open its file.
+
+    Args:
+        found: the object.
+        accepted: the presentation contexts that were accepted for its SOP class.
+
+    Returns:
+        The context and the encoded data set, in pieces; or why it cannot be sent.
+    """
+    syntax = found.transfer_syntax
+    context = choose_context(accepted, syntax)
+    if context is None:
+        entry = uid_entry(found.sop_class_uid)
+        name = found.sop_class_uid if entry is None else entry.name
+        why = f"the peer accepts no {name} in transfer syntax {syntax}"
+    else:
+        try:
+            return context, found.pieces(context.transfer_syntax)
+        except OSError as error:
+            why = error.strerror or str(error)
+        except DicomError as error:
+            why = str(error)
+    return StoreResult(None, found.sop_instance_uid, found.source, f"not sent: {why}")
 
 
 def contexts_for(items: Storable | Iterable[Storable]) -> tuple[ProposedContext, ...]:
@@ -222,7 +253,11 @@ class StorePipeline:
             AssociationError: the association is over; objects that were not answered have their
                 results before.
         """
-        prepared = found if isinstance(found, StoreResult) else self._prepare(found)
+        prepared = (
+            found
+            if isinstance(found, StoreResult)
+            else prepare(found, self._session.accepted(found.sop_class_uid))
+        )
         if isinstance(prepared, StoreResult):
             if self._window == 1:
                 yield from self.drain()  # the results stay in the order of the objects
@@ -262,23 +297,6 @@ class StorePipeline:
     def _window(self) -> int:
         ours, theirs = self._session.settings.async_window, self._session.channel.terms.max_invoked
         return min(ours, theirs) if theirs else ours
-
-    def _prepare(self, found: OutgoingObject) -> tuple[AcceptedContext, list[Piece]] | StoreResult:
-        """Choose the presentation context and open the file."""
-        uid, syntax = found.sop_class_uid, found.transfer_syntax
-        context = choose_context(self._session.accepted(uid), syntax)
-        if context is None:
-            entry = uid_entry(uid)
-            name = uid if entry is None else entry.name
-            why = f"not sent: the peer accepts no {name} in transfer syntax {syntax}"
-            return StoreResult(None, found.sop_instance_uid, found.source, why)
-        try:
-            return context, found.pieces(context.transfer_syntax)
-        except OSError as error:
-            why = f"not sent: {error.strerror or error}"
-        except DicomError as error:
-            why = f"not sent: {error}"
-        return StoreResult(None, found.sop_instance_uid, found.source, why)
 
     def _send(self, found: OutgoingObject, context: AcceptedContext, pieces: list[Piece]) -> None:
         session = self._session

@@ -15,6 +15,8 @@ from dicom_actors.scu.transport import wait_for_socket
 from dicom_actors.tls import client_context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicom_actors.scu.settings import Clock
     from dicom_actors.scu.transport import Buffers
 
@@ -113,6 +115,7 @@ def negotiate_tls(
     server_hostname: str,
     clock: Clock,
     deadline: float,
+    watch: Callable[[socket.socket], None] = lambda _: None,
 ) -> ssl.SSLSocket:
     """Do the TLS handshake as a client; the socket belongs to the one that is returned.
 
@@ -122,6 +125,7 @@ def negotiate_tls(
         server_hostname: the name that the peer's certificate must have, if the context checks it.
         clock: tells the time.
         deadline: when to give up, by the clock.
+        watch: is called with the socket before the handshake; may raise to give up.
 
     Raises:
         TransportError: the handshake failed; it says why.
@@ -135,6 +139,7 @@ def negotiate_tls(
         connection.close()
         raise TransportError(f"TLS cannot be set up: {error}") from error
     try:
+        watch(wrapped)
         _shake_hands(wrapped, clock, deadline)
     except ssl.SSLError as error:
         wrapped.close()

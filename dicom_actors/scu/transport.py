@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from dicom_actors.errors import AssociationTimeout, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dicom_actors.scu.settings import Clock
 
@@ -127,7 +127,13 @@ def wait_for_socket(
         selector.select(None if seconds > 1e6 else seconds)
 
 
-def connect_tcp(host: str, port: int, clock: Clock, deadline: float) -> socket.socket:
+def connect_tcp(
+    host: str,
+    port: int,
+    clock: Clock,
+    deadline: float,
+    watch: Callable[[socket.socket], None] = lambda _: None,
+) -> socket.socket:
     """Open a TCP connection, with no delay for small writes.
 
     Args:
@@ -135,6 +141,7 @@ def connect_tcp(host: str, port: int, clock: Clock, deadline: float) -> socket.s
         port: 1 to 65535.
         clock: tells the time.
         deadline: when to give up, by the clock.
+        watch: is called with each socket before it is connected; may raise to give up.
 
     Raises:
         TransportError: nobody can be reached there; it says why.
@@ -149,6 +156,7 @@ def connect_tcp(host: str, port: int, clock: Clock, deadline: float) -> socket.s
     for family, kind, protocol, _, address in addresses:
         connection = socket.socket(family, kind, protocol)
         try:
+            watch(connection)
             _connect(connection, address, clock, deadline)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_actors.upper_layer.negotiation import RolePolicy
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -48,7 +46,7 @@ def acceptable_contexts(
     for uid in listed if isinstance(listed, Mapping) else abstract_syntaxes:
         syntaxes = policy.transfer_syntaxes(uid)
         if syntaxes is not None:
-            role = policy.roles.get(uid, RolePolicy())
+            role = policy.allowed_roles(uid)
             rows.append(AcceptableContext(uid, syntaxes, as_scp=role.scu, as_scu=role.scp))
     return tuple(rows)
 

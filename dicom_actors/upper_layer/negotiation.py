@@ -52,6 +52,7 @@ class RolePolicy(NamedTuple):
 
 
 SyntaxLookUp: TypeAlias = Callable[[str], tuple[str, ...] | None]
+RoleLookUp: TypeAlias = Callable[[str], RolePolicy]
 _DEFAULT_ROLE: Final = RolePolicy()
 _SYNCHRONOUS: Final = AsyncWindow(1, 1)
 
@@ -66,7 +67,8 @@ class NegotiationPolicy:
         max_pdu_length: bytes of a P-DATA-TF that we take; what we announce.
         implementation_class_uid: ours.
         implementation_version_name: ours, up to 16 characters; empty: none is sent.
-        roles: for SOP classes where the requestor may have other roles than SCU alone.
+        roles: for SOP classes where the requestor may have other roles than SCU alone; or a
+            callable that gives the roles for each SOP class.
         async_window: operations that we let the requestor invoke, and that we may have it
             perform; 0: any number.
         called_ae_titles: our names; None: any.
@@ -82,7 +84,7 @@ class NegotiationPolicy:
     max_pdu_length: int
     implementation_class_uid: str
     implementation_version_name: str = ""
-    roles: Mapping[str, RolePolicy] = field(default_factory=dict)
+    roles: Mapping[str, RolePolicy] | RoleLookUp = field(default_factory=dict)
     async_window: AsyncWindow = _SYNCHRONOUS
     called_ae_titles: frozenset[str] | None = None
     calling_ae_titles: frozenset[str] | None = None
@@ -96,6 +98,12 @@ class NegotiationPolicy:
         if isinstance(self.abstract_syntaxes, Mapping):
             return self.abstract_syntaxes.get(abstract_syntax)
         return self.abstract_syntaxes(abstract_syntax)
+
+    def allowed_roles(self, abstract_syntax: str) -> RolePolicy:
+        """Return the roles that the requestor may have for a SOP class."""
+        if isinstance(self.roles, Mapping):
+            return self.roles.get(abstract_syntax, _DEFAULT_ROLE)
+        return self.roles(abstract_syntax)
 
 
 def refuse_request(rq: AssociateRq) -> tuple[Reject, str] | None:
@@ -214,17 +222,23 @@ def _answer_contexts(
         uid = proposal.abstract_syntax
         supported_as, ours = _supported(uid, general.get(uid, ()), policy)
         answer = _answer_context(proposal, ours)
-        role = proposed_roles.get(uid)
-        if role is not None and answer.result is ContextResult.ACCEPTANCE:
-            allowed = policy.roles.get(supported_as, _DEFAULT_ROLE)
-            role = RoleSelection(uid, role.scu and allowed.scu, role.scp and allowed.scp)
-            if role.scu or role.scp:
-                roles[uid] = role
-            else:
+        if answer.result is ContextResult.ACCEPTANCE:
+            allowed = policy.allowed_roles(supported_as)
+            proposed = proposed_roles.get(uid)
+            role = _answer_role(proposed or RoleSelection(uid, scu=True, scp=False), allowed)
+            if not (role.scu or role.scp):
                 # No role is left for the requestor, so the context would be of no use.
                 answer = answer._replace(result=ContextResult.USER_REJECTION)
+            elif proposed is not None:
+                roles[uid] = role
         answers.append(answer)
     return tuple(answers), tuple(roles.values())
+
+
+def _answer_role(proposed: RoleSelection, allowed: RolePolicy) -> RoleSelection:
+    return RoleSelection(
+        proposed.sop_class_uid, proposed.scu and allowed.scu, proposed.scp and allowed.scp
+    )
 
 
 def _supported(

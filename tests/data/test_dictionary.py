@@ -6,6 +6,7 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._uid_dict import UID_dictionary
 
 from dicom_actors.data import dictionary
+from dicom_actors.data.dictionary import uids
 from dicom_actors.data.vr import VR
 
 # PS3.6 2026c against pydicom's 2024c; what each difference is, by tag.
@@ -202,3 +203,118 @@ def test_query_retrieve_sop_classes():
         assert dictionary.uid_entry(uid) is not None
     with pytest.raises(TypeError):
         classes["1.2.3"] = find
+
+
+# Of DICOM Real-Time Video, which is not negotiated; and retired ones without name and definition.
+WITHOUT_SERVICES = {
+    *(f"1.2.840.10008.10.{number}" for number in range(1, 5)),
+    "1.2.840.10008.5.1.4.1.1.12.77",
+    "1.2.840.10008.5.1.4.1.1.40",
+}
+OPERATIONS = {
+    *("C-ECHO", "C-STORE", "C-FIND", "C-GET", "C-MOVE"),
+    *("N-CREATE", "N-SET", "N-GET", "N-DELETE", "N-ACTION"),
+}
+
+
+def test_every_sop_class_has_services():
+    known = dictionary.sop_class_services()
+    storage = set(dictionary.storage_sop_classes())
+    expected = {
+        entry.uid
+        for entry in uids.registry().entries.values()
+        if entry.type in {"SOP Class", "Meta SOP Class"} and entry.uid not in storage
+    }
+    directory = dictionary.uid_of("MediaStorageDirectoryStorage")
+    assert expected - {directory} - WITHOUT_SERVICES == set(known)
+    for uid, services in known.items():
+        assert services.uid == uid
+        assert services.service_class
+        assert services.operations <= OPERATIONS
+        assert services.operations or services.has_notifications
+
+
+@pytest.mark.parametrize(
+    ("keyword", "services"),
+    [
+        ("Verification", "C-ECHO"),
+        ("StorageCommitmentPushModel", "N-ACTION N-EVENT-REPORT"),
+        ("ModalityPerformedProcedureStep", "N-CREATE N-SET"),
+        ("ModalityPerformedProcedureStepRetrieve", "N-GET"),
+        ("ModalityPerformedProcedureStepNotification", "N-EVENT-REPORT"),
+        ("InstanceAvailabilityNotification", "N-CREATE"),
+        ("UnifiedProcedureStepPush", "N-CREATE N-GET N-ACTION"),
+        ("UnifiedProcedureStepPull", "C-FIND N-SET N-GET N-ACTION"),
+        ("UnifiedProcedureStepWatch", "C-FIND N-GET N-ACTION"),
+        ("UnifiedProcedureStepEvent", "N-EVENT-REPORT"),
+        ("UnifiedProcedureStepQuery", "C-FIND"),
+        ("ModalityWorklistInformationModelFind", "C-FIND"),
+        ("StudyRootQueryRetrieveInformationModelMove", "C-MOVE"),
+        ("CompositeInstanceRetrieveWithoutBulkDataGet", "C-GET"),
+        ("BasicFilmSession", "N-CREATE N-SET N-DELETE N-ACTION"),
+        ("BasicFilmBox", "N-CREATE N-SET N-DELETE N-ACTION"),
+        ("BasicGrayscaleImageBox", "N-SET"),
+        ("BasicAnnotationBox", "N-SET"),
+        ("PrintJob", "N-GET N-EVENT-REPORT"),
+        ("PrinterConfigurationRetrieval", "N-GET"),
+        ("PresentationLUT", "N-CREATE N-DELETE"),
+        ("MediaCreationManagement", "N-CREATE N-GET N-ACTION"),
+        ("ProceduralEventLogging", "N-ACTION"),
+        ("InventoryCreation", "N-ACTION N-EVENT-REPORT"),
+        ("DisplaySystem", "N-GET"),
+        ("SubstanceApprovalQuery", "C-FIND"),
+        (
+            "RTIonMachineVerification",
+            "N-CREATE N-SET N-GET N-DELETE N-ACTION N-EVENT-REPORT",
+        ),
+        ("BasicStudyContentNotification", "C-STORE"),
+    ],
+)
+def test_services_of_sop_classes(keyword, services):
+    found = dictionary.sop_class_services()[dictionary.uid_of(keyword)]
+    notifications = {"N-EVENT-REPORT"} if found.has_notifications else set()
+    assert found.operations | notifications == set(services.split())
+
+
+@pytest.mark.parametrize(
+    ("keyword", "members"),
+    [
+        (
+            "BasicGrayscalePrintManagementMeta",
+            ("BasicFilmSession", "BasicFilmBox", "BasicGrayscaleImageBox", "Printer"),
+        ),
+        (
+            "BasicColorPrintManagementMeta",
+            ("BasicFilmSession", "BasicFilmBox", "BasicColorImageBox", "Printer"),
+        ),
+        (
+            "ReferencedColorPrintManagementMeta",
+            ("BasicFilmSession", "BasicFilmBox", "ReferencedImageBox", "Printer"),
+        ),
+        ("PullStoredPrintManagementMeta", ("PullPrintRequest", "Printer")),
+        (
+            "GeneralPurposeWorklistManagementMeta",
+            (
+                "GeneralPurposeWorklistInformationModelFind",
+                "GeneralPurposeScheduledProcedureStep",
+                "GeneralPurposePerformedProcedureStep",
+            ),
+        ),
+        (
+            "DetachedPatientManagementMeta",
+            ("DetachedPatientManagement", "DetachedVisitManagement"),
+        ),
+    ],
+)
+def test_a_meta_sop_class_has_the_services_of_its_members(keyword, members):
+    known = dictionary.sop_class_services()
+    meta = known[dictionary.uid_of(keyword)]
+    of_members = [known[dictionary.uid_of(member)] for member in members]
+    assert meta.operations == frozenset().union(*(member.operations for member in of_members))
+    assert meta.has_notifications == any(member.has_notifications for member in of_members)
+
+
+def test_services_cannot_be_changed():
+    known = dictionary.sop_class_services()
+    with pytest.raises(TypeError):
+        known["1.2.3"] = None

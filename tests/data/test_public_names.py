@@ -9,7 +9,7 @@ import pytest
 
 from dicom_actors import data
 
-LATE = ("checks", "directory", "directory_writer", "frames", "json", "private", "text")
+LATE = ("checks", "directory", "directory_writer", "frames", "json", "matching", "private", "text")
 
 
 def test_every_name_is_there():

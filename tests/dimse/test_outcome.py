@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from dicom_actors.data.dictionary import uid_of
 from dicom_actors.dimse import (
+    Command,
     CommandElement,
-    Status,
     SubOperations,
     decode_command,
     describe_status,
     encode_command,
     error_comment,
+    status_service,
     sub_operations,
 )
 
@@ -27,27 +29,39 @@ def command(status: int, more: dict[int, int | str | bytes] | None = None):
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
+    ("sop_class", "command_field", "service"),
     [
-        (0x0000, "0000H: success"),
-        (0x0122, "0122H: SOP class not supported"),
-        (0xA700, "A700H: out of resources"),
-        (0xA7FF, "A7FFH: refused: out of resources"),
-        (0xA801, "A801H: move destination unknown"),
-        (0xA999, "A999H: data set does not match SOP class"),
-        (0xB123, "B123H: warning"),
-        (0xC123, "C123H: cannot understand or process"),
-        (0x9999, "9999H: failure"),
+        ("Verification", 0x8030, "Verification"),
+        ("CTImageStorage", 0x8001, "Storage"),
+        ("HangingProtocolStorage", 0x8001, "Storage"),
+        ("StudyRootQueryRetrieveInformationModelFind", 0x8020, "Query/Retrieve C-FIND"),
+        ("ModalityWorklistInformationModelFind", 0x8020, "Modality Worklist C-FIND"),
+        ("SubstanceApprovalQuery", 0x8020, "Substance Administration C-FIND"),
+        ("CardiacRelevantPatientInformationQuery", 0x8020, "Relevant Patient Information C-FIND"),
+        ("HangingProtocolInformationModelGet", 0x8010, "Query/Retrieve C-GET"),
+        ("StudyRootQueryRetrieveInformationModelMove", 0x8021, "Query/Retrieve C-MOVE"),
+        ("UnifiedProcedureStepPull", 0x8020, "Unified Procedure Step"),
+        ("UnifiedProcedureStepPush", 0x8130, "Unified Procedure Step"),
+        ("BasicFilmBox", 0x8140, "Print Management"),
+        ("ModalityPerformedProcedureStep", 0x8120, "Modality Performed Procedure Step"),
+        ("RTIonMachineVerification", 0x8140, "RT Machine Verification"),
+        ("MediaCreationManagement", 0x8130, "Media Creation Management"),
+        ("ProceduralEventLogging", 0x8130, "Application Event Logging"),
+        ("InventoryCreation", 0x8130, "Storage Management"),
+        ("StorageCommitmentPushModel", 0x8130, "Storage Commitment"),
+        ("DisplaySystem", 0x8110, ""),
+        ("", 0x8001, "Storage"),
+        ("", 0x8020, "Query/Retrieve C-FIND"),
+        ("", 0x8120, ""),
+        ("", 0x8FFF, ""),
     ],
 )
-def test_statuses_in_words(status: int, words: str) -> None:
-    assert describe_status(status) == words
-
-
-def test_every_known_status_has_words() -> None:
-    for status in Status:
-        assert describe_status(status).startswith(f"{status:04X}H: ")
-        assert "_" not in describe_status(status)
+def test_whose_status_it_is(sop_class: str, command_field: int, service: str) -> None:
+    uid = uid_of(sop_class) if sop_class else ""
+    assert uid is not None
+    response = Command(b"", command_field, 1, uid, "", has_data_set=False, status=0)
+    assert status_service(response) == service
+    assert describe_status(0xC000, status_service(response)).startswith("C000H: ")
 
 
 def test_comments() -> None:

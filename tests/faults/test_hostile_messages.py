@@ -11,7 +11,7 @@ import pytest
 from kit import wire
 from kit.siege import besieged, status_of
 
-from dicom_actors import events
+from dicom_actors import events, messages
 from dicom_actors.actors import receiver
 from dicom_actors.dimse import decode_command
 from dicom_actors.pdu import ReleaseRp
@@ -332,6 +332,52 @@ def test_row_25_a_spool_directory_that_is_gone_is_out_of_resources(tmp_path: Pat
         assert status_of(peer.receive()) == (2, 0)
 
 
+# --- 26: data sets that are not what their command says --------------------------------------
+
+CLASS = wire.element(0x16, b"1.2.840.10008.5.1.4.1.1.2\0", group=8)
+OTHER_CLASS = wire.element(0x16, b"1.2.840.10008.5.1.4.1.1.4\0", group=8)
+INSTANCE = wire.element(0x18, b"1.2.3\0", group=8)
+OTHER_INSTANCE = wire.element(0x18, b"1.2.34", group=8)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (CLASS + INSTANCE, 0),
+        (INSTANCE, 0),
+        (CLASS, 0),
+        (OTHER_CLASS + INSTANCE, 0xA900),
+        (CLASS + OTHER_INSTANCE, 0xA900),
+        (OTHER_CLASS + OTHER_INSTANCE, 0xA900),
+        (CLASS + INSTANCE + b"\x10\0\x10\0\xff\xff\xff\x7fDoe^Jane", 0xC000),
+        (CLASS + INSTANCE + b"\x10\0\x10", 0xC000),
+    ],
+)
+def test_row_26_a_data_set_must_be_that_of_its_command(data: bytes, status: int) -> None:
+    called = []
+    with besieged({"cstore": called.append}) as siege, siege.associated() as peer:
+        peer.send(wire.store(1, data))
+        assert status_of(peer.receive()) == (1, status)
+        peer.send(wire.store(2))
+        assert status_of(peer.receive()) == (2, 0)
+    assert len(called) == 1 + (status == 0)
+
+
+def test_row_26_it_need_not_where_the_configuration_says_so() -> None:
+    handlers = {"cstore": lambda event: None}
+    with besieged(handlers, check_instances=False) as siege, siege.associated() as peer:
+        for number, data in enumerate((OTHER_CLASS + OTHER_INSTANCE, b"\x10\0\x10"), 1):
+            peer.send(wire.store(number, data))
+            assert status_of(peer.receive()) == (number, 0)
+
+
+def test_row_26_a_sop_class_without_a_handler_is_not_supported() -> None:
+    with besieged({"cstore": lambda event: None}) as siege, siege.associated() as peer:
+        siege.endpoint.ref.ask(messages.SetHandlers({"cecho": lambda event: None}))
+        peer.send(wire.store(1))
+        assert status_of(peer.receive()) == (1, 0x0122)
+
+
 # --- 27: cancelling what is not there --------------------------------------------------------
 
 
@@ -345,6 +391,7 @@ def test_row_27_cancelling_nothing_is_ignored() -> None:
         assert status_of(peer.receive()) == (1, 0)
         peer.send(wire.RELEASE_RQ)
         peer.expect(ReleaseRp)
+        assert siege.endpoint.status().ignored_cancels == 3
 
 
 def test_row_27_a_flood_of_cancels_is_ignored_and_keeps_nothing() -> None:
@@ -353,6 +400,7 @@ def test_row_27_a_flood_of_cancels_is_ignored_and_keeps_nothing() -> None:
             peer.send(b"".join(map(cancel, range(start, start + 5_000))), ECHO)
             assert status_of(peer.receive()) == (1, 0)
         assert siege.record()._cancelled == frozenset()
+        assert siege.endpoint.status().ignored_cancels == 60_000
 
 
 def test_row_27_cancelling_a_store_that_runs_is_told_to_its_handler() -> None:

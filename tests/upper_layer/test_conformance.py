@@ -40,6 +40,15 @@ def test_a_policy_without_a_list_is_asked():
     )
 
 
+def test_roles_that_a_policy_is_asked_for():
+    policy = replace(POLICY, roles=lambda uid: RolePolicy(scu=uid == CT_IMAGE, scp=False))
+
+    assert [(row.as_scp, row.as_scu) for row in acceptable_contexts(policy)] == [
+        (False, False),
+        (True, False),
+    ]
+
+
 def test_the_text():
     assert describe_policy(POLICY, lambda uid: NAMES.get(uid, uid)).split("\n") == [
         "Implementation: 1.2.3",

@@ -221,6 +221,39 @@ def test_roles(proposed, allowed, answered):
     assert (contexts[3].as_scp, contexts[3].as_scu) == (True, False)
 
 
+def test_roles_from_a_callable():
+    def look_up(uid):
+        return RolePolicy(scu=False, scp=True) if uid == CT_IMAGE else RolePolicy()
+
+    rq = request(
+        PresentationContextRq(1, CT_IMAGE, (IMPLICIT,)),
+        PresentationContextRq(3, VERIFICATION, (IMPLICIT,)),
+        roles=(RoleSelection(CT_IMAGE, True, True), RoleSelection(VERIFICATION, True, True)),
+    )
+
+    assert negotiate(rq, replace(POLICY, roles=look_up)).user_information.roles == (
+        RoleSelection(CT_IMAGE, False, True),
+        RoleSelection(VERIFICATION, True, False),
+    )
+
+
+def test_who_proposes_no_role_is_the_scu_and_refused_where_that_cannot_be():
+    rq = request(
+        PresentationContextRq(1, CT_IMAGE, (IMPLICIT,)),
+        PresentationContextRq(3, VERIFICATION, (IMPLICIT,)),
+        PresentationContextRq(5, CT_IMAGE, (BIG,)),
+    )
+
+    ac = negotiate(rq, replace(POLICY, roles={CT_IMAGE: RolePolicy(scu=False, scp=True)}))
+
+    assert [answer.result for answer in ac.presentation_contexts] == [
+        ContextResult.USER_REJECTION,
+        ContextResult.ACCEPTANCE,
+        ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED,
+    ]
+    assert ac.user_information.roles == ()
+
+
 def test_roles_are_the_default_without_a_policy_and_only_for_accepted_contexts():
     rq = request(
         PresentationContextRq(1, CT_IMAGE, (IMPLICIT,)),

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 
 from dicom_actors.data.dictionary import elements, uids
 from dicom_actors.data.dictionary.elements import Entry, KeywordTable, VrTable
-from dicom_actors.data.dictionary.uids import QueryRetrieveSopClass, UidEntry
+from dicom_actors.data.dictionary.uids import (
+    QueryRetrieveSopClass,
+    SopClassServices,
+    UidEntry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,11 +26,13 @@ __all__ = [
     "VR_TABLE",
     "Entry",
     "QueryRetrieveSopClass",
+    "SopClassServices",
     "UidEntry",
     "entry",
     "keyword_of",
     "keywords",
     "query_retrieve_sop_classes",
+    "sop_class_services",
     "storage_sop_classes",
     "tag_of",
     "uid_entry",
@@ -111,3 +117,12 @@ def storage_sop_classes() -> tuple[str, ...]:
 def query_retrieve_sop_classes() -> Mapping[str, QueryRetrieveSopClass]:
     """Return the SOP classes with a C-FIND, C-MOVE or C-GET operation, by UID (PS3.4)."""
     return MappingProxyType(uids.query_retrieve_table())
+
+
+def sop_class_services() -> Mapping[str, SopClassServices]:
+    """Return what is done with the instances of each SOP class that is not for storage, by UID.
+
+    Meta SOP classes and retired ones are among them; those of real-time communication are not,
+    since they are not negotiated (PS3.22).
+    """
+    return MappingProxyType(uids.services_table())

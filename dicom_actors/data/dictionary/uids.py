@@ -47,6 +47,23 @@ class QueryRetrieveSopClass(NamedTuple):
     levels: tuple[str, ...]
 
 
+class SopClassServices(NamedTuple):
+    """What is done with the instances of a SOP class (PS3.4, the DIMSE service groups).
+
+    Attributes:
+        uid: the UID of the SOP class or meta SOP class.
+        service_class: the service class, for example ``"Print Management"``.
+        operations: what its SCU may ask its SCP for, for example ``"N-CREATE"``; those of all its
+            members for a meta SOP class, those of the last edition that had it for a retired one.
+        has_notifications: whether its SCP sends its SCU N-EVENT-REPORT.
+    """
+
+    uid: str
+    service_class: str
+    operations: frozenset[str]
+    has_notifications: bool
+
+
 class UidRegistry:
     """All registered UIDs, by UID and by keyword."""
 
@@ -77,3 +94,24 @@ def query_retrieve_table() -> dict[str, QueryRetrieveSopClass]:
         uid: QueryRetrieveSopClass(uid, operation, service, model, tuple(levels.split()))
         for uid, operation, service, model, levels in zip(*columns, strict=True)
     }
+
+
+_NOTIFICATION = "N-EVENT-REPORT"
+
+
+@cache
+def services_table() -> dict[str, SopClassServices]:
+    """Return the SOP classes that have other services than storage, by UID."""
+    table = {
+        entry.uid: SopClassServices(
+            entry.uid, entry.service, frozenset((entry.operation,)), has_notifications=False
+        )
+        for entry in query_retrieve_table().values()
+    }
+    # Unified Procedure Step has more than C-FIND, and so stands in both.
+    for uid, services, service_class in zip(*read_columns("services.tsv"), strict=True):
+        operations = frozenset(services.split())
+        table[uid] = SopClassServices(
+            uid, service_class, operations - {_NOTIFICATION}, _NOTIFICATION in operations
+        )
+    return table

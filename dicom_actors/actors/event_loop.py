@@ -1,0 +1,132 @@
+"""Where the coroutines of an endpoint's handlers run: one asyncio event loop.
+
+It is the host application's, or one of the endpoint's own: a thread that begins when it is first
+needed and ends with the endpoint. An endpoint without coroutines never loads asyncio.
+"""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+
+from dicom_actors.errors import HandlerError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Runner
+
+    from dicom_actors.supervision import System
+
+__all__ = ["EventLoop"]
+
+_logger = logging.getLogger(__name__)
+
+
+class EventLoop:
+    """See the module. Its methods may be called in any thread.
+
+    Args:
+        system: counts the threads of loops that were given up.
+        host_loop: the host application's loop, which runs in a thread of its own choice; None:
+            the endpoint has one itself.
+    """
+
+    def __init__(self, system: System, host_loop: AbstractEventLoop | None = None) -> None:
+        self._system = system
+        self._host_loop = host_loop
+        self._lock = Lock()
+        self._own: _OwnLoop | None = None
+        self._is_stopped = False
+
+    def get(self) -> AbstractEventLoop:
+        """Return the loop; it runs.
+
+        Raises:
+            HandlerError: the endpoint has stopped.
+        """
+        if self._host_loop is not None:
+            return self._host_loop
+        with self._lock:
+            if self._is_stopped:
+                raise HandlerError("the endpoint has stopped, and its event loop with it")
+            if self._own is None:
+                self._own = _OwnLoop(self._system)
+            return self._own.loop
+
+    def give_up(self, loop: AbstractEventLoop) -> None:
+        """Let later calls have a new loop, since a coroutine blocks this one.
+
+        A loop of the host application is never given up: there is no other one.
+        """
+        with self._lock:
+            own = self._own
+            if own is None or own.loop is not loop:
+                return
+            self._own = None
+        _logger.error("a coroutine blocks the event loop of the handlers; it is replaced")
+        own.disown()
+
+    def stop(self, seconds: float) -> None:
+        """End the endpoint's own loop, if it has one: what still runs there is cancelled.
+
+        Args:
+            seconds: how long to wait for that.
+        """
+        with self._lock:
+            own, self._own = self._own, None
+            self._is_stopped = True
+        if own is not None and not own.stop(seconds):
+            _logger.error("the event loop of the handlers did not end in %s seconds", seconds)
+
+
+class _OwnLoop:
+    """A loop in a thread of its own.
+
+    Args:
+        system: counts it once it is disowned.
+
+    Attributes:
+        loop: the loop.
+    """
+
+    def __init__(self, system: System) -> None:
+        from asyncio import Runner  # noqa: PLC0415 - see the module
+
+        self._system = system
+        self._lock = Lock()
+        self._is_disowned = self._is_over = False
+        runner = Runner()
+        self.loop = runner.get_loop()
+        self._stopping = self.loop.create_future()
+        self._thread = Thread(
+            target=self._run, args=(runner,), name="handlers' event loop", daemon=True
+        )
+        self._thread.start()
+
+    def _run(self, runner: Runner) -> None:
+        with runner:
+            runner.run(self._until_stopped())
+        with self._lock:
+            self._is_over = True
+            if self._is_disowned:
+                self._system.count_disowned(-1)
+
+    async def _until_stopped(self) -> None:
+        await self._stopping
+
+    def _ask_to_end(self) -> None:
+        self.loop.call_soon_threadsafe(self._stopping.set_result, None)
+
+    def stop(self, seconds: float) -> bool:
+        """Cancel what runs, and wait; returns whether the thread has ended."""
+        self._ask_to_end()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def disown(self) -> None:
+        """Let it end when it can, and count it as long as it cannot."""
+        with self._lock:
+            if not self._is_over:
+                self._is_disowned = True
+                self._system.count_disowned(1)
+        self._ask_to_end()
