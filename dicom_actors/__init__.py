@@ -13,7 +13,7 @@ from dicom_actors.version import __version__
 
 if TYPE_CHECKING:
     from dicom_actors import errors, events, messages
-    from dicom_actors.actors import Accept, Endpoint
+    from dicom_actors.actors import Accept, Endpoint, MoveTo
     from dicom_actors.config import EndpointConfig
     from dicom_actors.data import (
         VR,
@@ -46,6 +46,7 @@ __all__ = [
     "DimseFailure",
     "Endpoint",
     "EndpointConfig",
+    "MoveTo",
     "PersonName",
     "Query",
     "Reject",
@@ -76,6 +77,7 @@ _HOMES = {
     "Accept": "dicom_actors.actors",
     "Endpoint": "dicom_actors.actors",
     "EndpointConfig": "dicom_actors.config",
+    "MoveTo": "dicom_actors.actors",
     "PersonName": "dicom_actors.data",
     "Query": "dicom_actors.data",
     "Reject": "dicom_actors.pdu",

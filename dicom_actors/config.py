@@ -45,6 +45,9 @@ _RANGES: Final[dict[str, tuple[float, float, bool]]] = {
     "spool_bytes": (0, 1 << 31, False),
     "max_sequence_depth": (1, 10_000, False),
     "max_elements": (1, 1 << 31, False),
+    "max_matches": (1, 1 << 62, True),
+    "destination_failures": (1, 1_000_000, True),
+    "destination_pause": (0.001, 30 * 86_400, False),
 }
 
 
@@ -78,8 +81,13 @@ class EndpointConfig:
         spool_directory: the directory of those files; None: the system's temporary directory.
         max_sequence_depth: how deep sequences may be nested.
         max_elements: how many elements a data set may have, those in sequences counted.
+        max_matches: how many matches one C-FIND is answered with; one more ends it with A700H
+            (refused: out of resources). None: no limit.
         check_instances: whether a C-STORE is refused whose data set cannot be read (C000H), or is
             not of the SOP class and instance that its command names (A900H).
+        destination_failures: associations in a row that a destination of C-MOVE does not come to
+            before it is left alone for ``destination_pause`` seconds; None: it never is.
+        destination_pause: the pause for ``destination_failures``; one attempt follows it.
         storage_sop_classes: further SOP class UIDs to accept for C-STORE beside the standard's;
             ``None`` takes every abstract syntax a peer proposes as a storage class.
         transfer_syntaxes: transfer syntax UIDs for storage, most preferred first; None: all known,
@@ -110,7 +118,10 @@ class EndpointConfig:
     spool_directory: str | Path | None = None
     max_sequence_depth: int = 64
     max_elements: int = 10_000_000
+    max_matches: int | None = 1_000_000
     check_instances: bool = True
+    destination_failures: int | None = 3
+    destination_pause: float = 30.0
     storage_sop_classes: Sequence[str] | None = ()
     transfer_syntaxes: Sequence[str] | None = None
     tls: TlsConfig | ssl.SSLContext | None = None

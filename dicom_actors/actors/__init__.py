@@ -6,6 +6,7 @@ Association, socket.
 """
 
 from dicom_actors.actors.admission import describe_acceptance
+from dicom_actors.actors.destinations import MoveTo
 from dicom_actors.actors.endpoint import Endpoint
 from dicom_actors.actors.handler_events import (
     Accept,
@@ -42,6 +43,7 @@ __all__ = [
     "GetAttributesEvent",
     "GetEvent",
     "MoveEvent",
+    "MoveTo",
     "RequestEvent",
     "SetEvent",
     "StoreEvent",

@@ -111,7 +111,8 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
     least. The requestor is its SCU, unless it proposes to be its SCP (PS3.7 D.3.3.4): that it may
     be where we are the SCU, which is with a ``cget`` handler for storage, since the instances
     that were asked for are then sent by C-STORE on the same association (PS3.4 C.5.3), and with a
-    ``nevent_report`` handler for a class whose SCP reports events.
+    ``nevent_report`` handler for a class whose SCP reports events. Such an SCP is accepted without a
+    role selection, too, which many leave out of the association that they open for a report.
 
     Storage is in every transfer syntax: an object is kept, and sent, as it was received. All else
     is in those that we read and write.
@@ -159,10 +160,12 @@ def _roles_for(abstract_syntax: str, handlers: HandlerTable) -> RolePolicy:
     known = sop_class_services().get(abstract_syntax)
     if known is None:
         return RolePolicy(scu=False, scp=False)
+    takes_reports = known.has_notifications and "nevent_report" in handlers
     return RolePolicy(
         scu=abstract_syntax == VERIFICATION
         or any(_handler_name(operation) in handlers for operation in known.operations),
-        scp=known.has_notifications and "nevent_report" in handlers,
+        scp=takes_reports,
+        unstated=takes_reports,
     )
 
 

@@ -23,6 +23,7 @@ from dicom_actors.actors.invocations import Invocations
 from dicom_actors.actors.pdu_log import PduLog
 from dicom_actors.actors.tenure import Tenure
 from dicom_actors.actors.transport import Transport
+from dicom_actors.actors.unwanted import Unwanted
 
 if TYPE_CHECKING:
     import socket
@@ -84,7 +85,7 @@ class ConnectionRecord:
         self._partial: Partial | None = None
         self._requests: tuple[Request, ...] = ()
         self._cancelled: frozenset[int] = frozenset()
-        self._on_unwanted: dict[int, Callable[[bool], None]] = {}
+        self._unwanted = Unwanted(self._is_wanted)
         self._serials = count(1)
         self.invocations = Invocations(self._output_changed, self._check, self._may_wait)
 
@@ -222,7 +223,9 @@ class ConnectionRecord:
         """Note that a request is about to be handed to a Handler; it never is again."""
         with self._lock:
             self._check(epoch)
-            self._replace(serial, stage=Stage.DISPATCHED, handler=handler, deadline=deadline)
+            request = self._replace(serial, stage=Stage.DISPATCHED, handler=handler)
+            if request is not None:
+                request.due.at = deadline
 
     def requeue(self, epoch: int, serial: int) -> None:
         """Take back what `dispatch` noted, since the Handler died before it began."""
@@ -249,11 +252,11 @@ class ConnectionRecord:
             Who has to be told, None if the outcome came too late.
         """
         with self._lock:
+            self._unwanted.forget(serial)
             request = self.find(serial)
             if self._is_over or request is None or request.stage is not Stage.RUNNING:
                 return None
             self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
-            self._on_unwanted.pop(serial, None)
             return self.association
 
     def add_handler(self, handler: SupervisedRef[Any]) -> bool:
@@ -274,9 +277,11 @@ class ConnectionRecord:
         with self._lock:
             self._check(epoch)
             self._cancelled |= {serial}
-            self._replace(serial, deadline=deadline, is_warned=True)
+            request = self._replace(serial, is_warned=True)
+            if request is not None:
+                request.due.at = deadline
             self._output_changed.notify_all()
-        self._say_unwanted(serial)
+        self._unwanted.say(serial)
 
     def settle(self, epoch: int, serial: int, outcome: Outcome) -> None:
         """Note the outcome of a request, as the Association, unless it has one already."""
@@ -286,7 +291,7 @@ class ConnectionRecord:
             if request is not None and request.stage is not Stage.FINISHED:
                 self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
                 self._output_changed.notify_all()
-        self._say_unwanted(serial)
+        self._unwanted.say(serial)
 
     def find(self, serial: int) -> Request | None:
         """The unanswered request with that number."""
@@ -301,7 +306,7 @@ class ConnectionRecord:
             is_known = serial in self._cancelled
             self._cancelled |= {serial}
         if not is_known:
-            self._say_unwanted(serial)
+            self._unwanted.say(serial)
 
     def on_unwanted(self, serial: int, callback: Callable[[bool], None]) -> None:
         """Have `callback` called when the handler of a request is to give up, until it has.
@@ -310,18 +315,12 @@ class ConnectionRecord:
 
         Args:
             serial: the request.
-            callback: replaces an earlier one; called without the lock, in any thread, each time
-                that one of these happens or has happened; told if no outcome is taken any more.
+            callback: one of several; called without the lock, in any thread, each time that one
+                of these happens or has happened; told if no outcome is taken any more.
         """
-        self._on_unwanted[serial] = callback
+        self._unwanted.add(serial, callback)
         if self.is_cancelled(serial):
-            self._say_unwanted(serial)
-
-    def _say_unwanted(self, *serials: int) -> None:
-        for serial in serials:
-            callback = self._on_unwanted.get(serial)
-            if callback is not None:
-                callback(not self._may_stream(serial))
+            callback(not self._is_wanted(serial))
 
     def is_cancelled(self, serial: int) -> bool:
         """Whether the handler of a request need not go on: cancelled, settled, or nobody left."""
@@ -394,35 +393,23 @@ class ConnectionRecord:
                 self._output_changed.notify_all()
             return done
 
-    def send_interim(
-        self, serial: int, buffers: Iterable[bytes | memoryview], deadline: float | None
-    ) -> bool | None:
+    def send_interim(self, serial: int, buffers: Iterable[bytes | memoryview]) -> bool | None:
         """Send one of several responses, as the Handler of a request.
 
         Args:
             serial: the request.
             buffers: whole PDUs, in pieces.
-            deadline: when the handler must have gone on, as monotonic seconds. While the peer
-                does not take what is sent, it is the peer who must go on.
 
         Returns:
             Whether all of it went out; None if nobody wants it any more.
         """
         with self._lock:
-            if not self._may_stream(serial):
+            if not self._is_wanted(serial):
                 return None
             try:
-                done = self.transport.send(buffers)
+                return self.transport.send(buffers)
             except OSError:
                 return None  # the Association is about to see it, too
-            self._replace(serial, deadline=deadline if done else None)
-            return done
-
-    def extend(self, serial: int, deadline: float | None) -> bool:
-        """Note, as the Handler of a request, when it must have gone on; as `wait_until_sent`."""
-        with self._lock:
-            self._replace(serial, deadline=deadline)
-            return self._may_stream(serial)
 
     def wait_until_sent(self, serial: int) -> bool:
         """Wait, as the Handler of a request, until the peer has taken all that was sent.
@@ -432,9 +419,9 @@ class ConnectionRecord:
         """
         with self._output_changed:
             self._output_changed.wait_for(
-                lambda: not self.transport.has_output or not self._may_stream(serial)
+                lambda: not self.transport.has_output or not self._is_wanted(serial)
             )
-            return self._may_stream(serial)
+            return self._is_wanted(serial)
 
     def mute(self, epoch: int) -> None:
         """Let nothing more be sent but by the Association: what ends the association comes next."""
@@ -442,16 +429,16 @@ class ConnectionRecord:
             self._check(epoch)
             self._is_muted = True
             self._output_changed.notify_all()
-        self._say_unwanted(*tuple(self._on_unwanted))
+        self._unwanted.say_all()
 
-    def _may_stream(self, serial: int) -> bool:
+    def _is_wanted(self, serial: int) -> bool:
         request = self.find(serial)
         is_running = request is not None and request.stage is Stage.RUNNING
         return is_running and not self._is_over and not self._is_muted
 
     def _may_wait(self, serial: int) -> bool:
         request = self.find(serial)
-        return request is not None and not request.is_warned and self._may_stream(serial)
+        return request is not None and not request.is_warned and self._is_wanted(serial)
 
     @property
     def has_output(self) -> bool:
@@ -490,7 +477,7 @@ class ConnectionRecord:
             self._output_changed.notify_all()
             self._input.clear()
             leftovers, self._requests = self._requests, ()
-        self._say_unwanted(*tuple(self._on_unwanted))
+        self._unwanted.say_all()
         if self.tenure.receiver is not None:
             self.tenure.receiver.abandon()
         for request in leftovers:

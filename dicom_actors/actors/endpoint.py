@@ -94,6 +94,9 @@ class Endpoint(Supervisor):
         self._host = host
         self._handlers = HandlerTable(event_handlers)
         self._config = EndpointConfig() if config is None else config
+        if event_loop is not None and not hasattr(event_loop, "call_soon_threadsafe"):
+            got = type(event_loop).__name__
+            raise ConfigurationError(f"event_loop: expected an asyncio event loop, got {got}")
         self._event_loop = event_loop
         self._tls = None if self._config.tls is None else _server_context(self._config.tls)
         self._address = (host, port)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_actors import events
 from dicom_actors.actors.association_info import association_info
+from dicom_actors.actors.circuit_breakers import CircuitBreakers
 from dicom_actors.actors.connection_record import ConnectionRecord
 from dicom_actors.actors.event_loop import EventLoop
 from dicom_actors.actors.input_buffer import BufferPool
@@ -78,6 +79,9 @@ class EndpointKernel:
         self.is_draining = False
         self.buffers = BufferPool(
             max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
+        )
+        self.circuit_breakers = CircuitBreakers(
+            system.clock, config.destination_failures, config.destination_pause
         )
         self.restarts = 0
         self.requests = 0

@@ -63,7 +63,7 @@ class EventLoop:
             if own is None or own.loop is not loop:
                 return
             self._own = None
-        _logger.error("a coroutine blocks the event loop of the handlers; it is replaced")
+        _logger.error("a coroutine blocks the event loop of the handlers, which is replaced")
         own.disown()
 
     def stop(self, seconds: float) -> None:
@@ -93,8 +93,7 @@ class _OwnLoop:
         from asyncio import Runner  # noqa: PLC0415 - see the module
 
         self._system = system
-        self._lock = Lock()
-        self._is_disowned = self._is_over = False
+        self._is_disowned = False
         runner = Runner()
         self.loop = runner.get_loop()
         self._stopping = self.loop.create_future()
@@ -106,27 +105,25 @@ class _OwnLoop:
     def _run(self, runner: Runner) -> None:
         with runner:
             runner.run(self._until_stopped())
-        with self._lock:
-            self._is_over = True
-            if self._is_disowned:
-                self._system.count_disowned(-1)
+        if self._is_disowned:
+            self._system.count_disowned(-1)
 
     async def _until_stopped(self) -> None:
-        await self._stopping
+        from asyncio import all_tasks, current_task, wait  # noqa: PLC0415 - see the module
 
-    def _ask_to_end(self) -> None:
-        self.loop.call_soon_threadsafe(self._stopping.set_result, None)
+        await self._stopping
+        others = all_tasks() - {current_task()}
+        if self._is_disowned and others:
+            await wait(others)
 
     def stop(self, seconds: float) -> bool:
         """Cancel what runs, and wait; returns whether the thread has ended."""
-        self._ask_to_end()
+        self.loop.call_soon_threadsafe(self._stopping.set_result, None)
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def disown(self) -> None:
-        """Let it end when it can, and count it as long as it cannot."""
-        with self._lock:
-            if not self._is_over:
-                self._is_disowned = True
-                self._system.count_disowned(1)
-        self._ask_to_end()
+        """Let it end when what it runs has ended, and count it until then."""
+        self._is_disowned = True
+        self._system.count_disowned(1)
+        self.loop.call_soon_threadsafe(self._stopping.set_result, None)

@@ -19,6 +19,7 @@ from dicom_actors.actors.handler_events import AssociationRequest
 from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.in_flight import Outcome
 from dicom_actors.actors.loop_task import GivenUp, LoopTask
+from dicom_actors.actors.moving import is_move, move_instances
 from dicom_actors.actors.operation_events import EVENTS
 from dicom_actors.actors.responder import Responder
 from dicom_actors.actors.results import (
@@ -138,9 +139,11 @@ class Handler(SupervisedActor):
         if responder is None:
             return validation_outcome(result)
         if service == "cfind" and is_stream(result):
-            return stream_matches(result, responder)
+            return stream_matches(result, responder, self._kernel)
         if service == "cget" and is_stream(result):
             return send_instances(result, responder)
+        if service == "cmove" and is_move(result):
+            return move_instances(result, self._kernel, self._record, request, responder)
         return outcome_of(service, result, event, responder.context)
 
     def _event_of(self, request: Request) -> Any:

@@ -114,7 +114,7 @@ class HandlerPool:
 
     def await_handlers(self) -> None:
         """Await the first deadline of those that run."""
-        deadlines = [r.deadline for r in self._record.requests if r.stage in _HANDED_OVER]
+        deadlines = [r.due.at for r in self._record.requests if r.stage in _HANDED_OVER]
         self._tenure.deadlines.handler = min(
             (deadline for deadline in deadlines if deadline is not None), default=None
         )
@@ -148,9 +148,8 @@ class HandlerPool:
         """A deadline has passed: first the handler is warned, then it is given up."""
         record, now = self._record, self._kernel.clock.monotonic()
         for request in record.requests:
-            if request.stage not in _HANDED_OVER or request.deadline is None:
-                continue
-            if request.deadline > now:
+            due = request.due.at
+            if request.stage not in _HANDED_OVER or due is None or due > now:
                 continue
             if not request.is_warned:
                 grace = now + self._kernel.config.handler_grace

@@ -42,8 +42,9 @@ class HandlerTable:
     """The handlers by name; frozen.
 
     Args:
-        event_handlers: a mapping, or pairs, of names and handlers. A handler is a callable, or
-            the ref of an actor that gets the event as a message and whose reply is the result.
+        event_handlers: a mapping, or pairs, of names and handlers. A handler is a callable,
+            coroutine functions and async generators included, or the ref of an actor that gets
+            the event as a message and whose reply is the result.
 
     Raises:
         ConfigurationError: an unknown or repeated name, or a handler that cannot be called.

@@ -1,8 +1,11 @@
-"""What is known of a request from its last byte to its answer. Frozen; replaced as a whole."""
+"""What is known of a request from its last byte to its answer. Frozen; replaced as a whole.
+
+But for one thing: a Handler that sends many responses moves its deadline with each of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from dicom_actors.pdu import Reject
     from dicom_actors.supervision import SupervisedRef
 
-__all__ = ["Outcome", "Request", "Stage"]
+__all__ = ["Due", "Outcome", "Request", "Stage"]
 
 
 class Stage(IntEnum):
@@ -48,6 +51,19 @@ class Outcome:
     data: bytes | None = None
 
 
+class Due:
+    """When a handler must have returned.
+
+    Attributes:
+        at: monotonic seconds; None: whenever.
+    """
+
+    __slots__ = ("at",)
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A complete request that is not answered yet.
@@ -62,7 +78,7 @@ class Request:
         began: monotonic seconds at which it was complete.
         outcome: what to answer, from stage FINISHED on.
         handler: the Handler that has it, from stage DISPATCHED on.
-        deadline: when that must have returned, as monotonic seconds; None: whenever.
+        due: when that must have returned.
         is_warned: whether that time has passed once, and the handler was told.
     """
 
@@ -75,5 +91,5 @@ class Request:
     stage: Stage = Stage.QUEUED
     outcome: Outcome | None = None
     handler: SupervisedRef[Any] | None = None
-    deadline: float | None = None
+    due: Due = field(default_factory=Due)
     is_warned: bool = False

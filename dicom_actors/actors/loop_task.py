@@ -38,7 +38,7 @@ class _Answer(NamedTuple):
     is_last: bool = True
 
 
-_OVER: Final = _Answer(error=GivenUp())
+_OVER: Final = _Answer()
 
 
 class LoopTask:
@@ -48,6 +48,9 @@ class LoopTask:
         event_loop: the endpoint's.
         record: the connection's record.
         request: the request whose handler it is.
+
+    Attributes:
+        is_closing: its coroutine was woken up to end, which is not to be cancelled.
     """
 
     def __init__(self, event_loop: EventLoop, record: ConnectionRecord, request: Request) -> None:
@@ -59,6 +62,7 @@ class LoopTask:
         self._loop: AbstractEventLoop
         self._task: Task[None] | None = None
         self._is_asked_to_end = self._has_heard = False
+        self.is_closing = False
 
     # --- in the Handler's thread ---------------------------------------------------------------
 
@@ -98,6 +102,8 @@ class LoopTask:
             BaseException: what its coroutine raises.
         """
         answer = self._answers.get()
+        if answer is _OVER:
+            raise GivenUp  # a new one each time: an exception keeps the frames that it passes
         if answer.error is not None:
             raise answer.error
         return answer
@@ -140,7 +146,11 @@ class LoopTask:
         self._has_heard = True
         if self._task is not None:
             # A step later, so that the coroutine has begun and can clean up.
-            self._loop.call_soon(self._task.cancel)
+            self._loop.call_soon(self._cancel_now)
+
+    def _cancel_now(self) -> None:
+        if self._task is not None and not self.is_closing:
+            self._task.cancel()
 
     async def _run(self, awaitable: Awaitable[Any]) -> None:
         from asyncio import CancelledError  # noqa: PLC0415 - who runs this has loaded it

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.handler_events import DataSetEvent, RequestEvent, StoreEvent
 from dicom_actors.data import Query, Tag, generate_uid
+from dicom_actors.dimse import Status
+from dicom_actors.errors import DecodeError, DimseFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +48,13 @@ class QueryEvent(DataSetEvent):
         """The identifier, ready to be matched: `query.select(rows)` gives the answers.
 
         Raises:
-            DecodeError: a key is none that can be matched.
+            DimseFailure: a key is none that can be matched (C000H, unable to process).
         """
-        return Query(self.dataset)
+        try:
+            return Query(self.dataset)
+        except DecodeError as error:
+            tags = {} if error.tag is None else {"OffendingElement": [error.tag]}
+            raise DimseFailure(Status.UNABLE_TO_PROCESS, str(error), **tags) from error
 
 
 class FindEvent(QueryEvent):

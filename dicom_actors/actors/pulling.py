@@ -52,7 +52,7 @@ class AsyncPull:
         self._task = task
         self._items = items
         self._wanted: Event | None = None
-        self._is_over = self._is_closing = False
+        self._is_over = False
 
     def __iter__(self) -> AsyncPull:
         return self
@@ -85,7 +85,7 @@ class AsyncPull:
         """Close the async iterable, and wait until it has cleaned up."""
         if self._is_over or self._wanted is None:
             return
-        self._is_over = self._is_closing = True
+        self._is_over = self._task.is_closing = True
         with suppress(GivenUp):
             self._task.wake(self._wanted)
             self._task.next_answer()
@@ -97,7 +97,7 @@ class AsyncPull:
                 self._task.answer(item)
                 await wanted.wait()
                 wanted.clear()
-                if self._is_closing:
+                if self._task.is_closing:
                     break
         finally:
             close = getattr(iterator, "aclose", None)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors.actors.loop_task import LoopTask
 from dicom_actors.actors.pulling import AsyncPull, Pull
 from dicom_actors.actors.signals import OutputWaits
-from dicom_actors.dimse import Status, encode_response, fragment, fragment_message
+from dicom_actors.dimse import Status, encode_response, fragment
+from dicom_actors.dimse.fragmenter import max_fragment_length
 from dicom_actors.dimse.pieces import fragment_pieces
 from dicom_actors.errors import EncodeError
-from dicom_actors.pdu import p_data_buffers
+from dicom_actors.pdu import encode_p_data_header, p_data_buffers
 from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Responder:
         self._request = request
         self.negotiated: Negotiated = record.negotiated
         self.more: dict[int, int | str | bytes] = {}
+        self._command_sets: dict[tuple[int, bool], bytes] = {}
+        self._max_fragment_length = max_fragment_length(self.negotiated.peer_max_pdu_length)
         self.context: AcceptedContext = next(
             context
             for context in self.negotiated.contexts
@@ -102,16 +105,46 @@ class Responder:
         Raises:
             EncodeError: `data_set` cannot be encoded.
         """
-        assert self._request.command is not None
+        if self.is_cancelled:
+            return False
         data = None if data_set is None else encode_for(data_set, self.context)
-        command_set = encode_response(
-            self._request.command, status, has_data_set=data is not None, more=more
-        )
-        return self._send(
-            fragment_message(
-                self.context.context_id, command_set, data, self.negotiated.peer_max_pdu_length
-            ),
-            self._kernel.config.handler_timeout,
+        command_set = self._command_set(status, more, has_data_set=data is not None)
+        if data is None:
+            buffers: list[bytes | memoryview] = [command_set]
+        elif len(data) <= self._max_fragment_length:
+            # Copying a few bytes takes less than the system does to gather them.
+            header = encode_p_data_header(
+                self.context.context_id, len(data), is_command=False, is_last=True
+            )
+            buffers = [command_set + header + data]
+        else:
+            buffers = [command_set, *self._framed(data, is_command=False)]
+        return self._send(buffers, self._kernel.config.handler_timeout)
+
+    def _command_set(
+        self, status: int, more: Mapping[int, int | str | bytes] | None, *, has_data_set: bool
+    ) -> bytes:
+        """Return the PDUs of the command set of a pending response; most say the same."""
+        key = (status, has_data_set)
+        pdus = self._command_sets.get(key) if more is None else None
+        if pdus is None:
+            assert self._request.command is not None
+            command_set = encode_response(
+                self._request.command, status, has_data_set=has_data_set, more=more
+            )
+            pdus = b"".join(self._framed(command_set, is_command=True))
+            if more is None:
+                self._command_sets[key] = pdus
+        return pdus
+
+    def _framed(self, data: bytes, *, is_command: bool) -> list[bytes | memoryview]:
+        return _framed(
+            fragment(
+                self.context.context_id,
+                data,
+                self.negotiated.peer_max_pdu_length,
+                is_command=is_command,
+            )
         )
 
     def invoke(
@@ -134,32 +167,30 @@ class Responder:
         """
         context_id, length = context.context_id, self.negotiated.peer_max_pdu_length
         # All of it at once: nobody else's message may come between two fragments of this one.
-        self._send(
-            chain(
-                fragment(context_id, command_set, length, is_command=True),
-                fragment_pieces(context_id, pieces, length),
-            ),
-            self._kernel.config.dimse_timeout,
+        pdvs = chain(
+            fragment(context_id, command_set, length, is_command=True),
+            fragment_pieces(context_id, pieces, length),
         )
+        self._send(_framed(pdvs), self._kernel.config.dimse_timeout)
         return self._record.invocations.wait(self._request.serial, message_id)
 
     def next_message_id(self) -> int:
         """The Message ID for a request of our own; `invoke` must follow."""
         return self._record.invocations.begin()
 
-    def _send(self, pdvs: Iterable[Pdv], timeout: float | None) -> bool:
+    def _send(self, buffers: Sequence[bytes | memoryview], timeout: float | None) -> bool:
         record, serial = self._record, self._request.serial
-        buffers: list[bytes | memoryview] = []
-        for pdv in pdvs:
-            buffers += p_data_buffers((pdv,))
         record.pdu_log.sent(buffers, self._kernel)
         deadline = self._deadline(timeout)
-        sent = record.send_interim(serial, buffers, deadline)
+        sent = record.send_interim(serial, buffers)
+        # While the peer does not take what is sent, it is the peer who must go on.
+        self._request.due.at = None if sent is False else deadline
         association = record.association
         if association is not None and (sent is False or self._is_earlier(deadline)):
             cast(association, OutputWaits())
         if sent is False:
-            return record.wait_until_sent(serial) and record.extend(serial, self._deadline(timeout))
+            sent = record.wait_until_sent(serial)
+            self._request.due.at = self._deadline(timeout)
         return sent is True
 
     def _deadline(self, timeout: float | None) -> float | None:
@@ -169,6 +200,11 @@ class Responder:
         """Whether the Association would look at the clock too late."""
         armed = self._record.tenure.deadlines.handler
         return deadline is not None and (armed is None or deadline < armed)
+
+
+def _framed(pdvs: Iterable[Pdv]) -> list[bytes | memoryview]:
+    """Return values as PDUs, one for each, in pieces."""
+    return [part for pdv in pdvs for part in p_data_buffers((pdv,))]
 
 
 def encode_for(data_set: DataSet, context: AcceptedContext) -> bytes:

@@ -118,10 +118,11 @@ def outcome_of_giving_up(
         more: elements that the response has besides, as far as it is no association request.
         is_late: whether its time was up; if not, the peer cancelled.
     """
-    if not is_late:
-        return Outcome(Status.CANCEL, more=more or None)
-    reject = Reject.ACSE_NO_REASON_TRANSIENT if service == ASSOCIATION_VALIDATOR else None
-    return Outcome(Status.PROCESSING_FAILURE, TOO_LATE, reject, more=more or None)
+    if service == ASSOCIATION_VALIDATOR:
+        return Outcome(reject=Reject.ACSE_NO_REASON_TRANSIENT)
+    if is_late:
+        return Outcome(Status.PROCESSING_FAILURE, TOO_LATE, more=more or None)
+    return Outcome(Status.CANCEL, more=more or None)
 
 
 def _has_status_elements(data_set: DataSet) -> bool:

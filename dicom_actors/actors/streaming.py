@@ -14,35 +14,44 @@ from dicom_actors.actors.in_flight import Outcome
 from dicom_actors.actors.loop_task import GivenUp
 from dicom_actors.data import DataSet
 from dicom_actors.dimse import Status, StatusCategory, category_of
-from dicom_actors.errors import HandlerError
+from dicom_actors.errors import DimseFailure, HandlerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
 
+    from dicom_actors.actors.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.responder import Responder
 
 __all__ = ["stream_matches"]
 
 
-def stream_matches(matches: Iterable[Any] | AsyncIterable[Any], responder: Responder) -> Outcome:
+def stream_matches(
+    matches: Iterable[Any] | AsyncIterable[Any], responder: Responder, kernel: EndpointKernel
+) -> Outcome:
     """Send a pending response for each match.
 
     Args:
         matches: data sets, or pairs of a pending status and a data set.
         responder: the way to the peer.
+        kernel: the endpoint's tables.
 
     Returns:
         The final outcome: success.
 
     Raises:
         GivenUp: nobody wants more.
+        DimseFailure: there are more matches than one query is answered with.
         HandlerError: something that is no match.
         EncodeError: a match that cannot be encoded.
         Exception: whatever the iterable raises.
     """
+    limit = kernel.config.max_matches
     with closing(responder.pull(matches)) as pulled:
-        for match in pulled:
-            if responder.is_cancelled or not responder.respond(*_checked(match)):
+        for number, match in enumerate(pulled):
+            if number == limit:
+                kernel.limit_reached("max_matches", f"a query has more than {limit} matches")
+                raise DimseFailure(Status.OUT_OF_RESOURCES, f"more than {limit} matches")
+            if not responder.respond(*_checked(match)):
                 raise GivenUp
     if responder.is_cancelled:
         raise GivenUp  # which may be why there were no more matches

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["Transport"]
 
 _IOV_MAX = 512
+_JOINED = 64 * 1024
+"""Bytes to be sent as one piece, where several cannot be: few enough that joining them again, when
+the peer reads slowly, costs little, and that each piece taken shows that the peer goes on."""
+_AT_A_TIME = 16 * 1024 * 1024
+"""Bytes that are sent in one go, however fast the peer takes them: a connection has to look at
+other things, too, while it sends something huge."""
 _CAN_GATHER = hasattr(socket.socket, "sendmsg")
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 _WOULD_BLOCK = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
@@ -123,9 +129,12 @@ class Transport:
         return bool(self._output)
 
     def flush(self) -> bool:
-        """Send what is kept; returns and raises as `send` does."""
+        """Send what is kept, or a good part of it; returns and raises as `send` does."""
         output = self._output
+        until = self.unsent - _AT_A_TIME
         while output and not self.is_closed:
+            if self.unsent <= until:
+                return False
             try:
                 sent = self._write(list(islice(output, _IOV_MAX)))
             except OSError as error:
@@ -140,10 +149,10 @@ class Transport:
         return True
 
     def _write(self, parts: list[memoryview]) -> int:
+        if self.is_secure or not _CAN_GATHER:
+            return self.socket.send(_joined(parts))
         if len(parts) == 1:
             return self.socket.send(parts[0])
-        if self.is_secure or not _CAN_GATHER:
-            return self.socket.send(b"".join(parts))
         return self.socket.sendmsg(parts)
 
     def stop_sending(self) -> None:
@@ -159,6 +168,18 @@ class Transport:
         self.is_closed = True
         self.socket.close()
         self._output.clear()
+
+
+def _joined(parts: list[memoryview]) -> memoryview | bytearray:
+    """Return the first bytes as one piece; after a failure no less than before, as TLS wants it."""
+    if len(parts) == 1 or len(parts[0]) >= _JOINED:
+        return parts[0][:_JOINED]
+    joined = bytearray()
+    for part in parts:
+        joined += part[: _JOINED - len(joined)]
+        if len(joined) == _JOINED:
+            break
+    return joined
 
 
 def _waits(error: OSError) -> bool:

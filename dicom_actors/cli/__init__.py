@@ -1,1 +1,1 @@
-"""The command line: ``dicom-actors serve | dump``."""
+"""The command line ``dicom-actors``; `main` is where it begins."""

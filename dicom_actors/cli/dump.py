@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import sys
-from io import TextIOWrapper
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
+from dicom_actors.cli.terminal import show_anything
 from dicom_actors.data import Path, read_file
 from dicom_actors.data.json import to_json_dict
 from dicom_actors.data.text import DEFAULT_WIDTH, data_set_lines, element_lines, printable
@@ -51,9 +51,7 @@ def dump(
     Returns:
         0, or 1 if one could not be read; the others are printed all the same.
     """
-    if isinstance(sys.stdout, TextIOWrapper):
-        # Neither a name in a file nor that of a file may be more than the terminal can show.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    show_anything()
     failed = False
     for number, file in enumerate(files):
         if len(files) > 1 and not as_json:

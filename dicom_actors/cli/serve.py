@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from dicom_actors import events, messages
-from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance, file_name_for
+from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance
+from dicom_actors.cli.object_files import object_name
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.uid import uid_name
 
@@ -63,14 +64,7 @@ class ObjectFolder:
 
     def __call__(self, event: StoreEvent) -> None:
         """Keep one object and say in a line who sent what. Runs in a Handler's thread."""
-        study = event.dataset.get("StudyInstanceUID") or ""
-        series = event.dataset.get("SeriesInstanceUID") or ""
-        name = (
-            Path(file_name_for(str(study)))
-            / file_name_for(str(series))
-            / f"{file_name_for(event.sop_instance_uid)}.dcm"
-        )
-        path = event.save(self.root, name)
+        path = event.save(self.root, object_name(event.dataset, event.sop_instance_uid))
         association = event.association
         line = (
             f"{_printable(association.calling_ae_title)} {association.peer[0]} "

@@ -16,8 +16,9 @@ from dicom_actors.data.charset import CharacterSet
 from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.data_set import DataSet, Path
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.file_meta import file_meta_header
 from dicom_actors.data.number_strings import DS, IS
-from dicom_actors.data.part10 import file_meta_header, read_file, write_file
+from dicom_actors.data.part10 import read_file, write_file
 from dicom_actors.data.person_name import PersonName
 from dicom_actors.data.scope import Limits, ReadWarning
 from dicom_actors.data.tag import Tag

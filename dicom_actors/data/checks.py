@@ -148,6 +148,13 @@ def _is_meant(method: str, ranges: str) -> Callable[[Any], bool]:
     return is_meant
 
 
+_matches_integer: Final = _matches(r" *[+-]?\d{1,12} *")
+
+
+def _is_integer_string(text: Any) -> bool:
+    return _matches_integer(text) and -(1 << 31) <= int(text) < 1 << 31
+
+
 def _is_a_number(value: Any) -> bool:
     return isinstance(value, float | int)
 
@@ -159,7 +166,7 @@ _RULES: Final[dict[str, Callable[[Any], bool]]] = {
     "DA": _is_meant("as_date", "as_range"),
     "DS": _matches(r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *"),
     "DT": _is_meant("as_datetime", "as_range"),
-    "IS": _matches(r" *[+-]?\d{1,12} *"),
+    "IS": _is_integer_string,
     "LO": _matches(r"[^\x00-\x1a\x1c-\x1f\\]*"),
     "LT": _matches(r"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]*"),
     "PN": _matches(r"[^\x00-\x1a\x1c-\x1f\\]*"),

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.number_strings import DS, IS
 from dicom_actors.data.person_name import PersonName
-from dicom_actors.data.sequence import Sequence
+from dicom_actors.data.sequence import Sequence, as_item
 from dicom_actors.data.tag import Tag
 from dicom_actors.data.temporal import AS, DA, DT, TM
-from dicom_actors.data.values import PADDING
+from dicom_actors.data.values import LUT_DESCRIPTORS, PADDING
 from dicom_actors.errors import DicomError, EncodeError
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["coerce"]
 
+_MANY: Final = (list, tuple)
+_EMPTY: Final = ("", b"")
 _SINGLE: Final = frozenset({"LT", "ST", "UT", "UR", "OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
 
@@ -50,12 +52,20 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
         return _sequence(values, tag)
     if values is None:
         return None
-    many = list(values) if isinstance(values, list | tuple) else [values]
     make = _MAKERS[vr]
-    if vr in _TEXT and vr not in _SINGLE:
-        many = [part for value in many for part in _split(value)]
     try:
-        made = [None if value is None else make(value) for value in many]
+        is_delimited = type(values) is str and "\\" in values
+        if vr != "SS" and not is_delimited and not isinstance(values, _MANY):
+            value = make(values)
+            return value if value or value not in _EMPTY else None
+        many = list(values) if isinstance(values, _MANY) else [values]
+        if vr in _TEXT:
+            many = [part for value in many for part in _split(value)]
+        if vr == "SS" and tag in LUT_DESCRIPTORS:
+            many[::2] = map(_unsigned, many[::2])
+            made = [_MAKERS["SS" if at & 1 else "US"](value) for at, value in enumerate(many)]
+        else:
+            made = [None if value is None else make(value) for value in many]
     except DicomError as error:
         raise EncodeError(str(error), tag=tag) from error
     except (ValueError, TypeError, OverflowError, StructError) as error:
@@ -64,29 +74,22 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
         if vr in _SINGLE:
             raise EncodeError(f"expected one value for {vr}, got {len(made)}", tag=tag)
         return made
-    if not made or made[0] == "" or made[0] == b"":
-        return None
-    return made[0]
+    return made[0] if made and made[0] not in _EMPTY else None
 
 
 def _sequence(values: Any, tag: int) -> Sequence:
-    from dicom_actors.data.data_set import DataSet  # noqa: PLC0415 - which needs this module
-
     if values is None:
         return Sequence()
     if isinstance(values, Sequence):
         return values
-    if isinstance(values, DataSet) or not isinstance(values, list | tuple):
+    if not isinstance(values, list | tuple):
         values = [values]
-    items = []
-    for item in values:
-        if isinstance(item, DataSet):
-            items.append(item)
-        elif isinstance(item, dict):
-            items.append(DataSet(item))
-        else:
-            raise EncodeError(f"expected data sets as items, got {item!r}", tag=tag)
-    return Sequence(items)
+    try:
+        return Sequence([as_item(value) for value in values])
+    except EncodeError as error:
+        if error.tag is not None:
+            raise
+        raise EncodeError(str(error), tag=tag) from error
 
 
 def _split(value: Any) -> list[Any]:
@@ -94,6 +97,8 @@ def _split(value: Any) -> list[Any]:
 
 
 def _text(value: Any) -> str:
+    if type(value) is str:
+        return value.strip(PADDING)
     if isinstance(value, str):
         return str.strip(value, PADDING)
     raise TypeError(f"{value!r} is no text")
@@ -159,6 +164,11 @@ def _number(code: str) -> Callable[[Any], Any]:
         return number
 
     return real if code in "fd" else integer
+
+
+def _unsigned(value: Any) -> Any:
+    """Turn the bits of a number that was taken for signed into what is meant."""
+    return value + 0x10000 if isinstance(value, int) and -0x8000 <= value < 0 else value
 
 
 def _bytes(value: Any) -> bytes | memoryview | EncapsulatedPixelData:

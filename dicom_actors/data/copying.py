@@ -1,6 +1,7 @@
-"""Copies of data sets, and what pickling takes from them.
+"""Copies of data sets, whether two are equal, and what pickling takes from them.
 
-A copy shares the bytes that were read, which do not change, and nothing that can.
+A copy shares the bytes that were read, which do not change, and nothing that can. Nothing here
+recurses.
 """
 
 # ruff: noqa: SLF001 - a data set and its codec are one thing in several modules
@@ -17,20 +18,49 @@ from dicom_actors.data.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 if TYPE_CHECKING:
     from dicom_actors.data.data_set import DataSet
 
-__all__ = ["copied", "copy_of", "reduce", "restore"]
+__all__ = ["are_equal", "copied", "copy_of", "reduce", "restore"]
 
 
 def copy_of(data_set: DataSet, memo: dict[int, Any]) -> DataSet:
     """Copy a data set with all that is in it; see `DataSet.copy`."""
+    copy: DataSet = copied(Sequence([data_set]))[0]
+    memo[id(data_set)] = copy
+    return copy
+
+
+def copied(value: Any) -> Any:
+    """Copy a value, so that neither a list nor an item is shared."""
+    if not isinstance(value, Sequence):
+        return list(value) if isinstance(value, list) else value
+    made = Sequence(value)
+    rest = [made]
+    while rest:
+        items = rest.pop()
+        list.__setitem__(items, slice(None), [_without_items(item, rest) for item in items])
+    return made
+
+
+def _without_items(data_set: DataSet, rest: list[Sequence]) -> DataSet:
+    """Copy a data set, but for the items in it: `rest` gets the lists of those to copy."""
     index: dict[int, Any] = {}
     values: dict[int, Any] = {}
+
+    def own(value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        if not isinstance(value, Sequence):
+            return list(value)
+        items = Sequence(value)
+        rest.append(items)
+        return items
+
     for tag, item in data_set._sorted_index().items():
         if not isinstance(item, int):
-            index[tag] = DataElement._of(tag, item.vr, copied(item.value))
+            index[tag] = DataElement._of(tag, item.vr, own(item.value))
             continue
         index[tag] = item
         if data_set._is_changed(tag):
-            values[tag] = copied(data_set._values[tag])
+            values[tag] = own(data_set._values[tag])
     scope, number = data_set._scope, data_set._number
     made: Any = ElementIndex(scope, number, data_set._start, data_set._end, index)
     made._values = values
@@ -38,15 +68,25 @@ def copy_of(data_set: DataSet, memo: dict[int, Any]) -> DataSet:
     made._replaced = None if data_set._replaced is None else set(data_set._replaced)
     made._file_meta = None if data_set._file_meta is None else data_set._file_meta.copy()
     made.__class__ = type(data_set)
-    memo[id(data_set)] = copy = made
-    return copy  # type: ignore[no-any-return]  # its class was changed
+    return made  # type: ignore[no-any-return]  # its class was changed
 
 
-def copied(value: Any) -> Any:
-    """Copy a value, so that neither a list nor an item is shared."""
-    if isinstance(value, Sequence):
-        return Sequence(item.copy() for item in value)
-    return list(value) if isinstance(value, list) else value
+def are_equal(one: DataSet, other: DataSet) -> bool:
+    """Whether two data sets have the same tags and values."""
+    rest = [(one, other)]
+    while rest:
+        one, other = rest.pop()
+        if one._index.keys() != other._index.keys():
+            return False
+        for tag in one._index:
+            mine, theirs = one._value(tag), other._value(tag)
+            if isinstance(mine, Sequence) and isinstance(theirs, Sequence):
+                if len(mine) != len(theirs):
+                    return False
+                rest += zip(mine, theirs, strict=True)
+            elif mine != theirs:
+                return False
+    return True
 
 
 def reduce(data_set: DataSet) -> tuple[Any, ...]:

@@ -20,12 +20,14 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dicom_actors.data.copying import copied, copy_of, reduce
+from dicom_actors.data.coercion import coerce
+from dicom_actors.data.copying import are_equal, copied, copy_of, reduce
 from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.data_set_forms import DataSetForms
 from dicom_actors.data.dictionary import KEYWORD_TABLE, keyword_of, tag_of
 from dicom_actors.data.element_index import CHARACTER_SET, ElementIndex, absent, dictionary_vr
 from dicom_actors.data.encoder import encode_data_set
+from dicom_actors.data.filling import fill
 from dicom_actors.data.reading import read_data_set
 from dicom_actors.data.redeclaration import keep_text
 from dicom_actors.data.scope import DEFAULT_LIMITS, NOTHING, Limits, ReadWarning
@@ -76,9 +78,7 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
             ElementNotFoundError: a key is no keyword.
         """
         if isinstance(elements, Mapping):
-            if "PixelRepresentation" in elements:  # which decides the VR of others (PS3.5 A.1)
-                self["PixelRepresentation"] = elements["PixelRepresentation"]
-            self.update(elements)
+            fill(self, elements)
         else:
             for element in elements:
                 self.put_element(element)
@@ -346,30 +346,32 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
             EncodeError: a value is none of the VR; the data set is as it was.
         """
         tag = to_tag(key)
-        if vr is None:
-            item = self._index.get(tag)
-            if item is None:
-                vr = dictionary_vr(self, tag)
-            else:
-                vr = self.vr_at(tag, item) if type(item) is int else item.vr  # type: ignore[union-attr]
-        self.put_element(DataElement(tag, vr, values))
+        if vr is not None:
+            self._put(DataElement(tag, vr, values))
+            return
+        item = self._index.get(tag)
+        if item is None:
+            vr = dictionary_vr(self, tag)
+        else:
+            vr = self.vr_at(tag, item) if type(item) is int else item.vr  # type: ignore[union-attr]
+        self._put(DataElement._of(tag, vr, coerce(vr, values, tag)))
 
     def put_element(self, element: DataElement) -> None:
         """Put an element in, in place of the one with the same tag.
 
         An element of another data set is taken over with its value; its bytes are not kept.
         """
-        tag = element._tag
         if element._holder is not None:
+            tag = element._tag
             if element._holder is self and self._index.get(tag) == element._offset:
                 return
             element = DataElement._of(tag, element.vr, copied(element.value))
-        if tag == CHARACTER_SET:
+        self._put(element)
+
+    def _put(self, element: DataElement) -> None:
+        if element._tag == CHARACTER_SET:
             keep_text(self)
-        self._before_change(tag)
-        if tag not in self._index:
-            object.__setattr__(self, "_is_sorted", False)
-        self._index[tag] = element
+        self._store(element)
 
     def put_default(self, key: Key, values: Any, vr: str | None = None) -> Any:
         """Put an element in unless there is one; return the value that is there then."""
@@ -470,9 +472,7 @@ class DataSet(ElementIndex, DataSetForms, MutableMapping[Any, Any]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DataSet):
             return NotImplemented
-        if self._index.keys() != other._index.keys():
-            return False
-        return all(self._value(tag) == other._value(tag) for tag in self._index)
+        return are_equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # a data set changes
 

@@ -1,4 +1,4 @@
-"""What a data set has beside its mapping: typed keywords, JSON, private blocks.
+"""What a data set has beside its mapping: typed keywords, other encodings, JSON, private blocks.
 
 Methods that hand over to the module that does it, imported when it is first used. `DataSet`
 inherits them; nothing else does.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     # Declares every keyword with the type of its value, for editors and type checkers.
     from dicom_actors.data.keywords import Keywords
     from dicom_actors.data.private import PrivateBlock
+    from dicom_actors.data.transfer_syntax import TransferSyntax
 else:
     Keywords = object
 
@@ -27,6 +28,24 @@ class DataSetForms(Keywords):
     """The other forms and views of a data set."""
 
     __slots__ = ()
+
+    def with_transfer_syntax(self, transfer_syntax: str | TransferSyntax) -> DataSet:
+        """Return the data set as it is in another transfer syntax; its file meta says so.
+
+        It is encoded at once. What is written or sent later without saying how is in that
+        transfer syntax, and `transfer_syntax` is that one.
+
+        Args:
+            transfer_syntax: a UID, keyword or `TransferSyntax`.
+
+        Raises:
+            EncodeError: a value cannot be encoded; it has the path.
+            UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
+                decompressed, or no data set is encoded in that way.
+        """
+        from dicom_actors.data.reencoding import reencoded  # noqa: PLC0415 - seldom needed
+
+        return reencoded(cast("DataSet", self), transfer_syntax)
 
     def to_json(
         self,

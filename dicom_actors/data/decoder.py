@@ -60,18 +60,21 @@ def scan_all(
     Raises:
         DecodeError: an element is longer than its container, or nothing makes sense.
     """
-    pos = scan(scope, number, index, start, end, stop)
+    pos = _scan(scope, number, index, start, end, stop)
     while pos != end:
         if pos > end:
-            return _overrun(scope, number, index, end)
+            pos = _overrun(scope, number, index, end)
+            break
         if stop < ITEM and pos + 8 <= end:
             group, element, _ = scope.layout.read_implicit(scope.buffer, pos)
             if group << 16 | element >= stop:
-                return pos
+                break
         onward = _beyond(scope, number, index, pos, end)
         if onward is None:
-            return pos
-        pos = scan(scope, number, index, onward, end, stop)
+            break
+        pos = _scan(scope, number, index, onward, end, stop)
+    if scope.reading.is_disordered:
+        _sort(scope, index)
     return pos
 
 
@@ -93,6 +96,22 @@ def scan(scope: Scope, number: int, index: Index, start: int, end: int, stop: in
     Raises:
         DecodeError: the header of an element, or a sequence of undefined length, makes no sense.
     """
+    pos = _scan(scope, number, index, start, end, stop)
+    if scope.reading.is_disordered:
+        _sort(scope, index)
+    return pos
+
+
+def _sort(scope: Scope, index: Index) -> None:
+    """Put an index in tag order; once for a data set, however often its scan goes on."""
+    ordered = sorted(index.items())
+    index.clear()
+    index.update(ordered)
+    scope.reading.is_disordered = False
+
+
+def _scan(scope: Scope, number: int, index: Index, start: int, end: int, stop: int) -> int:
+    """Do what `scan` does; the index is not sorted."""
     before = len(index)
     walk = _scan_explicit if scope.layout.is_explicit else _scan_implicit
     try:
@@ -100,13 +119,9 @@ def scan(scope: Scope, number: int, index: Index, start: int, end: int, stop: in
     except StructError as error:
         if not scope.accept_cut(end):
             raise scope.error("a header is cut short", number, offset=end) from error
-        scope.warn("a header is cut short", number, offset=end)
-        index.popitem()
-        pos, is_ordered = end, False
+        pos, is_ordered = _drop_last(index), False
     if not is_ordered:
-        ordered = sorted(index.items())
-        index.clear()
-        index.update(ordered)
+        scope.reading.is_disordered = True
     _count(scope, len(index) - before, pos)
     return pos
 
@@ -222,13 +237,25 @@ def _beyond(scope: Scope, number: int, index: Index, pos: int, end: int) -> int 
         if tag in {ITEM_END, SEQUENCE_END}:
             scope.warn("a delimiter outside a sequence", number, offset=pos, tag=tag)
             return pos + 8
+    if _is_cut_header(scope, number, pos, end):
+        return None
     if next(reversed(index), 0) >= _PIXEL_DATA_GROUP:
         scope.warn(f"{end - pos} bytes after the last element ignored", number, offset=pos)
         return None
-    if end - pos < 8 and scope.accept_cut(end):
-        scope.warn("cut short within a header", number, offset=pos)
-        return None
     raise scope.error(f"expected a data element, {end - pos} bytes left", number, offset=pos)
+
+
+def _is_cut_header(scope: Scope, number: int, pos: int, end: int) -> bool:
+    """Whether an input that is cut short ends within a header, which is no error then."""
+    if end - pos >= 12 or not scope.accept_cut(end):
+        return False
+    scope.warn("cut short within a header", number, offset=pos)
+    return True
+
+
+def _drop_last(index: Index) -> int:
+    """Take the element that starts last out of an index; return where it starts."""
+    return index.pop(max(index, key=index.__getitem__))
 
 
 def _overrun(scope: Scope, number: int, index: Index, end: int) -> int:
@@ -270,10 +297,16 @@ def read_items(
     pos = _plain_items(scope, start, end, items, new) if scope.layout.is_explicit else start
     while pos + 8 <= end:
         number = len(items)
-        item, pos = _one_item(scope, number, pos, end)
+        try:
+            item, pos = _one_item(scope, number, pos, end)
+        except DecodeError as error:
+            if not scope.accept_cut(end):
+                raise
+            scope.warn(f"nothing more in a sequence that is cut short: {error}", number)
+            break
         if item is not None:
             _count(scope, 1, pos)
-            items.append(new(scope, number, *item))
+            list.append(items, new(scope, number, *item))
             if item[1] > pos:
                 cut(items[-1], pos)
     if pos != end and not scope.accept_cut(end):
@@ -297,6 +330,7 @@ def _plain_items(
     layout, buffer = scope.layout, scope.buffer
     read_item, read, read_length = layout.read_implicit, layout.read_explicit, layout.read_length
     short, long = layout.short, layout.long
+    append = list.append  # what is read need not be checked
     item_at = start
     while item_at + 8 <= end:
         group, element, length = read_item(buffer, item_at)
@@ -326,7 +360,7 @@ def _plain_items(
         if pos != item_end:
             break
         _count(scope, len(index) + 1, pos)
-        items.append(new(scope, len(items), item_at + 8, item_end, index))
+        append(items, new(scope, len(items), item_at + 8, item_end, index))
         item_at = item_end
     return item_at
 
@@ -354,7 +388,9 @@ def _one_item(
     if following > end:
         return (pos, _fill_last_item(scope, number, index, pos, end, length), index), end
     content_end = scan_all(scope, number, index, pos, following)
-    return (pos, max(content_end, following), index), following
+    if not scope.reading.is_cut:
+        content_end = following
+    return (pos, content_end, index), following
 
 
 def _fill_last_item(
@@ -374,16 +410,19 @@ def _fill_last_item(
         content_end = -1
     if (content_end != end or not index) and not scope.accept_cut(end):
         raise scope.error(message, number, offset=pos - 8)
-    if content_end < 0 and index:
-        index.popitem()
+    if content_end < 0:
+        content_end = _drop_last(index) if index else pos
     scope.warn(message, number, offset=pos - 8)
-    return content_end if content_end > 0 else end
+    return content_end
 
 
 def _close_item(scope: Scope, number: int, pos: int, end: int, layout: Layout) -> int:
     if pos + 8 <= end:
         group, element, _ = layout.read_implicit(scope.buffer, pos)
-        return end_of_item(scope, number, group << 16 | element, pos, end, layout)
+        tag = group << 16 | element
+        if tag < ITEM and _is_cut_header(scope, number, pos, end):
+            return end
+        return end_of_item(scope, number, tag, pos, end, layout)
     if pos != end and not scope.accept_cut(end):
         left = max(end - pos, 0)
         raise scope.error(f"expected an item delimiter, {left} bytes left", number, offset=pos)

@@ -187,13 +187,13 @@ class ElementIndex:
         value = values[tag] = self._decode(tag, item)
         return value
 
-    def _decode_all(self) -> None:
-        """Decode all values that are not yet; as `_value` for each, without its overhead."""
-        values, scope = self._values, self._scope
+    def _all_values(self) -> list[Any]:
+        """Return all values in tag order: `_value` for each, without its overhead."""
+        values, index, scope = self._values, self._sorted_index(), self._scope
         layout, buffer = scope.layout, scope.buffer
         read, decoders = layout.read_explicit, layout.short_decoders
         is_explicit = layout.is_explicit
-        for tag, item in self._index.items():
+        for tag, item in index.items():
             if tag in values or type(item) is not int:
                 continue
             if is_explicit:
@@ -208,6 +208,12 @@ class ElementIndex:
                     values[tag] = None
             else:
                 values[tag] = self._decode(tag, item)
+        if self._replaced is None:
+            return list(map(values.__getitem__, index))
+        return [
+            values[tag] if type(item) is int else item.value  # type: ignore[union-attr]
+            for tag, item in index.items()
+        ]
 
     def _decode(self, tag: int, offset: int) -> Any:
         scope = self._scope
@@ -266,7 +272,7 @@ class ElementIndex:
             return None
         if is_undefined:
             content = memoryview(scope.buffer)[start:end]
-            return EncapsulatedPixelData.of_content(content, layout.order)
+            return EncapsulatedPixelData.of_content(content, scope.layout.order)
         return layout.decoders[vr](scope.buffer, start, end, self, tag)
 
     def _decode_items(self, tag: int, start: int, end: int, layout: Layout) -> Sequence:
@@ -288,6 +294,9 @@ class ElementIndex:
         own_class = type(self)
         for item in items:
             item.__class__ = own_class
+        if outer.reading.is_cut and items and scope.accept_cut(end):
+            # Delimiters may be missing at its end.
+            items[-1]._replaced = items[-1]._replaced or set()
         items.scope = scope
         items.number_read = len(items)
         return items  # type: ignore[no-any-return]  # their class was changed
@@ -302,12 +311,25 @@ class ElementIndex:
             self._replaced.add(tag)  # type: ignore[union-attr]  # made above
         self._values.pop(tag, None)
 
+    def _store(self, element: DataElement) -> None:
+        """Put an element in, in place of the one with the same tag."""
+        tag, index = element._tag, self._index
+        is_new = tag not in index
+        if not is_new or self._replaced is None:
+            self._before_change(tag)
+        if is_new and self._is_sorted:
+            object.__setattr__(self, "_is_sorted", False)
+        index[tag] = element
+
     def _sorted_index(self) -> dict[int, int | DataElement]:
         """The index in tag order."""
         if not self._is_sorted:
-            ordered = sorted(self._index.items(), key=_tag_of_pair)
-            self._index.clear()
-            self._index.update(ordered)
+            index = self._index
+            tags = sorted(index)
+            if tags != list(index):
+                ordered = {tag: index[tag] for tag in tags}
+                index.clear()
+                index.update(ordered)
             object.__setattr__(self, "_is_sorted", True)
         return self._index
 
@@ -326,7 +348,8 @@ class ElementIndex:
         count = len(warnings)
         fresh = self._decode(tag, self._index[tag])  # type: ignore[arg-type]
         del warnings[count:]
-        return bool(fresh != values)
+        # One NaN does not equal another, but they look the same.
+        return bool(fresh != values) and repr(fresh) != repr(values)
 
     def _is_as_read(self) -> bool:
         """Whether this data set is one that was read and nothing in it was changed."""
@@ -358,10 +381,6 @@ def _are_as_read(holders: Iterable[ElementIndex]) -> bool:
             elif type(value) is list and holder._has_other_values(tag, value):
                 return False
     return True
-
-
-def _tag_of_pair(pair: tuple[int, Any]) -> int:
-    return pair[0]
 
 
 def absent(tag: int) -> ElementNotFoundError:
@@ -433,7 +452,7 @@ def _keep_what_there_is(holder: ElementIndex, end: int) -> None:
     vr, start, _, _, _ = holder.extent_at(tag, index[tag])  # type: ignore[arg-type]
     holder._before_change(tag)
     vr = vr or holder._known_vr(tag)
-    if start >= end or not (vr == "SQ" or vr == "UN" or vr[0] == "O"):
+    if start >= end or not (vr in {"SQ", "UN"} or vr[0] == "O"):
         del index[tag]
     elif vr == "SQ":
         index[tag] = CutSequence(holder, tag, start, end)

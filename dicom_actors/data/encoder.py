@@ -18,6 +18,7 @@ from functools import cached_property
 from struct import pack
 from typing import TYPE_CHECKING, Any, Final
 
+from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.dictionary import keyword_of
 from dicom_actors.data.element_index import (
     CHARACTER_SET,
@@ -25,17 +26,17 @@ from dicom_actors.data.element_index import (
     dictionary_vr,
 )
 from dicom_actors.data.encapsulated import EncapsulatedPixelData
-from dicom_actors.data.layout import UNDEFINED, Layout, layout_of
+from dicom_actors.data.layout import IMPLICIT, UNDEFINED, Layout, layout_of
 from dicom_actors.data.scope import NOTHING
 from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, TransferSyntax
-from dicom_actors.data.values import encode_values, is_swapped, swap
+from dicom_actors.data.undefined_length import layout_of_items
+from dicom_actors.data.values import encode_value, is_swapped, swap
 from dicom_actors.data.vr import VR
 from dicom_actors.errors import DecodeError, EncodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
     from dicom_actors.data.charset import CharacterSet
-    from dicom_actors.data.data_element import DataElement
     from dicom_actors.data.data_set import DataSet
 
     Piece = bytes | memoryview
@@ -45,7 +46,9 @@ __all__ = ["encode_data_set", "encode_elements"]
 _CHARACTER_VRS: Final = frozenset(vr.value for vr in VR if vr.uses_character_set)
 _LONG: Final = frozenset(vr.value for vr in VR if vr.has_long_length)
 _CODES: Final = {vr.value: vr.value.encode("ascii") for vr in VR}
+_JOINED_BELOW: Final = 256
 _MAX_DEPTH: Final = 100
+_OF_MANY_PIECES: Final = (Sequence, EncapsulatedPixelData)
 _PIXEL_DATA: Final = 0x7FE00010
 
 
@@ -136,11 +139,9 @@ class _Encoder:
         if depth > _MAX_DEPTH:
             raise EncodeError(f"sequences nested deeper than {_MAX_DEPTH}")
         scope = holder._scope
-        is_same = (
-            scope is not NOTHING
-            and scope.layout is self.layout
-            and holder.character_set == characters
-        )
+        if scope is NOTHING:
+            return self.new_elements(holder, characters, depth)
+        is_same = scope.layout is self.layout and holder.character_set == characters
         if is_same and not self.closes and holder._is_as_read():
             if holder._start == holder._end:
                 return 0
@@ -148,29 +149,56 @@ class _Encoder:
             return holder._end - holder._start
         return _Elements(self, holder, characters, depth, is_same=is_same).encode()
 
+    def new_elements(self, holder: ElementIndex, characters: CharacterSet, depth: int) -> int:
+        """Encode the elements of a data set that was not read."""
+        pieces, layout = self.pieces, self.layout
+        order, is_explicit, pack_implicit = layout.order, layout.is_explicit, layout.pack_implicit
+        at, length = len(pieces), 0
+        index: dict[int, Any] = holder._sorted_index()
+        for tag, item in index.items():
+            if not tag & 0xFFFF:  # a group length
+                del pieces[at:]
+                return _Elements(self, holder, characters, depth, is_same=False).encode()
+            vr = item._vr
+            value = item._value if type(item) is DataElement else item.value
+            if vr == "SQ" or isinstance(value, _OF_MANY_PIECES):
+                length += self.element(tag, vr, value, characters, depth)
+                continue
+            raw = encode_value(vr, value, order, characters, tag)
+            if len(raw) < _JOINED_BELOW:
+                if is_explicit:
+                    piece = self.header(tag, vr, len(raw)) + raw
+                else:
+                    piece = pack_implicit(tag >> 16, tag & 0xFFFF, len(raw)) + raw
+                pieces.append(piece)
+                length += len(piece)
+            else:
+                length += self.value(tag, vr, raw)
+        return length
+
     def header(self, tag: int, vr: str, length: int) -> bytes:
         """Make the header of an element."""
         layout = self.layout
-        order = layout.order
         if not layout.is_explicit:
-            return pack("<HHI", tag >> 16, tag & 0xFFFF, length)
+            return layout.pack_implicit(tag >> 16, tag & 0xFFFF, length)
         if vr in _LONG:
-            return pack(order + "HH2sHI", tag >> 16, tag & 0xFFFF, _CODES[vr], 0, length)
+            return layout.pack_long(tag >> 16, tag & 0xFFFF, _CODES[vr], length)
         if length > 0xFFFF:
             # Too long for the VR: it goes out as UN, with a long length (PS3.5 6.2.2).
-            return pack(order + "HH2sHI", tag >> 16, tag & 0xFFFF, b"UN", 0, length)
-        return pack(order + "HH2sH", tag >> 16, tag & 0xFFFF, _CODES[vr], length)
+            return layout.pack_long(tag >> 16, tag & 0xFFFF, b"UN", length)
+        return layout.pack_short(tag >> 16, tag & 0xFFFF, _CODES[vr], length)
 
     def value(self, tag: int, vr: str, raw: Piece) -> int:
         """Add an element of an encoded value."""
-        if len(raw) >= UNDEFINED:
-            raise EncodeError(f"a value has at most 0xFFFFFFFE bytes, got {len(raw)}", tag=tag)
-        header = self.header(tag, vr, len(raw))
-        if len(raw) < 256:
-            self.pieces.append(header + bytes(raw))
+        length = len(raw)
+        if length >= UNDEFINED:
+            raise EncodeError(f"a value has at most 0xFFFFFFFE bytes, got {length}", tag=tag)
+        header = self.header(tag, vr, length)
+        if length < _JOINED_BELOW:
+            self.pieces.append(header + raw)
         else:
             self.pieces += (header, raw)
-        return len(header) + len(raw)
+        return len(header) + length
 
     def element(
         self,
@@ -187,19 +215,12 @@ class _Encoder:
             return self.sequence(tag, value, characters, depth, is_undefined=is_undefined)
         if isinstance(value, EncapsulatedPixelData):
             order = self.layout.order
-            pieces = [self.header(tag, vr if vr != "UN" else "OB", UNDEFINED)]
-            pieces += value.encoded(order)
+            head = self.header(tag, vr if vr != "UN" else "OB", UNDEFINED)
+            pieces: list[Piece] = [head, *value.encoded(order)]
             pieces.append(pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
             self.pieces += pieces
             return sum(map(len, pieces))
-        if value is None:
-            return self.value(tag, vr, b"")
-        values = value if isinstance(value, list) else [value]
-        try:
-            raw = encode_values(vr, values, self.layout.order, characters) if values else b""
-        except EncodeError as error:
-            raise EncodeError(str(error), tag=tag) from error
-        return self.value(tag, vr, raw)
+        return self.value(tag, vr, encode_value(vr, value, self.layout.order, characters, tag))
 
     def sequence(
         self,
@@ -261,8 +282,8 @@ class _Elements:
         self.depth = depth
         self.is_same = is_same
         self.run = (0, 0)  # bytes to be copied that are not among the pieces yet
-        # The group length of the group: its place among the pieces, and the bytes before it.
-        self.group_length: tuple[int, int] | None = None
+        # The group length of the group: its tag, its place among the pieces, the bytes before it.
+        self.group_length: tuple[int, int, int] | None = None
         self.group_is_changed = False
 
     def encode(self) -> int:
@@ -284,7 +305,7 @@ class _Elements:
                 self.group_is_changed = not is_same or group in removed
             if not tag & 0xFFFF:
                 self.flush()
-                self.group_length = (len(self.pieces), length)
+                self.group_length = (tag, len(self.pieces), length)
             if not isinstance(item, int) or tag in changed:
                 self.flush()
                 self.group_is_changed = True
@@ -300,8 +321,7 @@ class _Elements:
                 if not following:
                     extent = holder.extent_at(tag, item)
                     following = extent.following
-                    is_moved = self.is_reordered or (not length and item != holder._start)
-                    if item in irregular and is_moved:
+                    if item in irregular and self.is_moved(tag, item, following, length):
                         # What its header means depends on what is around it.
                         self.flush()
                         self.group_is_changed = True
@@ -321,6 +341,15 @@ class _Elements:
         self.end_group(length)
         self.flush()
         return length
+
+    def is_moved(self, tag: int, offset: int, following: int, before: int) -> bool:
+        """Whether an unchanged element stands between others than it was read between."""
+        holder = self.holder
+        return (
+            self.is_reordered
+            or (not before and offset != holder._start)
+            or (following == holder._end and tag != next(reversed(holder._index)))
+        )
 
     @cached_property
     def is_reordered(self) -> bool:
@@ -353,30 +382,32 @@ class _Elements:
         end there without a delimiter, too.
         """
         holder, encoder = self.holder, self.encoder
+        try:
+            value = holder._value(tag)
+        except DecodeError:
+            return self.bytes_alone(tag, offset)
         vr = holder.vr_at(tag, offset)
         was_closing, encoder.closes = encoder.closes, True
         try:
-            value = holder._value(tag)
-            return encoder.element(
-                tag, vr, value, self.characters, self.depth, is_undefined=True
-            )
-        except DecodeError:
-            # No items, but it ends somewhere.
-            end = holder.extent_at(tag, offset).end
-            delimiter = pack(encoder.layout.order + "HHI", 0xFFFE, 0xE0DD, 0)
-            encoder.pieces += (memoryview(holder._scope.buffer)[offset:end], delimiter)
-            return end - offset + 8
+            return encoder.element(tag, vr, value, self.characters, self.depth, is_undefined=True)
         finally:
             encoder.closes = was_closing
+
+    def bytes_alone(self, tag: int, offset: int) -> int:
+        """Encode a sequence in which no items could be read: its bytes, with their length."""
+        return self.encoder.value(tag, "UN", self.holder.raw_at(tag, offset))
 
     def convert(self, tag: int, offset: int) -> int:
         """Encode an unchanged element in another layout or character set."""
         holder, encoder = self.holder, self.encoder
         scope = holder._scope
         vr, start, end, following, is_undefined = holder.extent_at(tag, offset)
+        if is_undefined and following != end + 8:
+            return self.close(tag, offset)
         if vr == "UN" or not vr:
             known = vr or dictionary_vr(holder, tag)
-            if vr == "UN" and is_undefined and following == end + 8:
+            inner = layout_of_items(scope, vr, start, scope.layout)
+            if vr == "UN" and is_undefined and inner is IMPLICIT:
                 # Implicit VR whatever the data set is, delimiters too (PS3.5 6.2.2).
                 pieces: list[Piece] = [
                     encoder.header(tag, "UN", UNDEFINED),
@@ -387,7 +418,10 @@ class _Elements:
                 return sum(map(len, pieces))
             vr = "SQ" if is_undefined and tag != _PIXEL_DATA else known
         if vr == "SQ":
-            items = holder._value(tag)
+            try:
+                items = holder._value(tag)
+            except DecodeError:
+                return self.bytes_alone(tag, offset)
             return encoder.sequence(
                 tag, items, self.characters, self.depth, is_undefined=is_undefined
             )
@@ -413,10 +447,10 @@ class _Elements:
         """Put the group length right, if there is one and its group changed."""
         if self.group_length is not None and self.group_is_changed:
             self.flush()
-            at, before = self.group_length
+            tag, at, before = self.group_length
             piece = bytes(self.pieces[at])
             # A header of 8 bytes and a UL, which do not count themselves; more may be in the run.
-            if len(piece) >= 12:
+            if len(piece) >= 12 and piece[:8] == self.encoder.header(tag, "UL", 4):
                 count = pack(self.encoder.layout.order + "I", length - before - 12)
                 self.pieces[at] = piece[:8] + count + piece[12:]
         self.group_length = None

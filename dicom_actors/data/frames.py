@@ -11,6 +11,7 @@ Standard: PS3.5 8.1 and A.4; PS3.3 C.7.6.3.1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import unpack_from
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from dicom_actors.data.dictionary import tag_of
@@ -55,8 +56,10 @@ class Frames(Sequence[Frame]):
         self.frame_length: int | None = None
         if self.is_compressed:
             offsets = data_set.get(_EXTENDED_OFFSETS)
-            if offsets:
-                self._offsets = list(memoryview(bytes(offsets)).cast("Q"))
+            if isinstance(offsets, bytes | memoryview):
+                self._offsets = list(unpack_from(f"<{len(offsets) // 8}Q", offsets))
+        elif not isinstance(self._data, bytes | memoryview):
+            raise DecodeError(f"expected pixel data to be bytes, got {self._data!r:.60}", tag=tag)
         else:
             self.frame_length = _frame_length(data_set, tag)
             if len(self._data) < self._count * self.frame_length:

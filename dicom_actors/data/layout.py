@@ -46,6 +46,9 @@ class Layout:
         is_explicit: elements carry their VR.
         is_little_endian: the byte order of numbers.
         order: the same as the `struct` module writes it, ``"<"`` or ``">"``.
+        pack_implicit: packs group, element, and 32-bit length; items have this form always.
+        pack_long: packs group, element, VR, two reserved bytes, and 32-bit length.
+        pack_short: packs group, element, VR, and 16-bit length.
         read_explicit: unpacks group, element, VR as a number, and 16-bit length.
         read_implicit: unpacks group, element, and 32-bit length; items have this form always.
         read_length: unpacks a 32-bit length.
@@ -66,6 +69,9 @@ class Layout:
         "long_decoders",
         "names",
         "order",
+        "pack_implicit",
+        "pack_long",
+        "pack_short",
         "read_explicit",
         "read_implicit",
         "read_length",
@@ -78,6 +84,9 @@ class Layout:
         self.is_explicit = is_explicit
         self.is_little_endian = is_little_endian
         self.order = "<" if is_little_endian else ">"
+        self.pack_implicit = Struct(self.order + "HHI").pack
+        self.pack_long = Struct(self.order + "HH2s2xI").pack
+        self.pack_short = Struct(self.order + "HH2sH").pack
         self.read_explicit = Struct(self.order + "HHHH").unpack_from
         self.read_implicit = Struct(self.order + "HHI").unpack_from
         self.read_length = Struct(self.order + "I").unpack_from

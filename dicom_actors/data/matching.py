@@ -28,7 +28,6 @@ Standard: PS3.4 C.2.2.2, C.2.2.3, C.4.1.1.3, K.6.1.2.2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.copying import copied
@@ -36,14 +35,24 @@ from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.data_set import DataSet
 from dicom_actors.data.dictionary import keyword_of
 from dicom_actors.data.element_index import CHARACTER_SET
-from dicom_actors.data.matching_values import DateTimeTest, value_test
+from dicom_actors.data.matching_conditions import (
+    START_DATE,
+    START_TIME,
+    ItemCondition,
+    ValueCondition,
+    is_empty,
+    start_conditions,
+)
+from dicom_actors.data.matching_values import value_test
 from dicom_actors.data.scope import DEFAULT_LIMITS
 from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.tag import Tag
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
-    from dicom_actors.data.matching_values import ValueTest
+    from collections.abc import Iterable, Iterator
+
+    from dicom_actors.data.matching_conditions import Condition
 
 __all__ = ["MAX_KEYS", "Query"]
 
@@ -52,14 +61,10 @@ MAX_KEYS: Final = 2_048
 
 _QUERY_LEVEL: Final = 0x00080052
 _TIMEZONE: Final = 0x00080201
-_START_DATE: Final = 0x00400002
-_START_TIME: Final = 0x00400003
 _FIRST_OF_DATA: Final = 0x00080000
 # Of these, the answer has what the data set or the query says; nothing is compared.
 _NEVER_MATCHED: Final = frozenset({CHARACTER_SET, _QUERY_LEVEL, _TIMEZONE})
 _EMPTY_VALUE: Final = '""'
-
-Condition = Callable[[DataSet], bool]
 
 
 class Query:
@@ -177,7 +182,7 @@ class _Compiler:
         """Make the keys of an identifier or of an item in it, which is where the path leads."""
         made = _Keys()
         made.returned.append((CHARACTER_SET, "CS", None))
-        apart: dict[int, tuple[list[Any], _ValueCondition]] = {}
+        apart: dict[int, tuple[list[Any], ValueCondition]] = {}
         for element in identifier.elements():
             tag = int(element.tag)
             if tag < _FIRST_OF_DATA or not tag & 0xFFFF or tag == CHARACTER_SET:
@@ -187,19 +192,19 @@ class _Compiler:
                 inner = self._inner(element, path)
                 made.returned.append((tag, "SQ", inner))
                 if inner is not None and inner.conditions:
-                    made.conditions.append(_ItemCondition(tag, inner, self._matches_unknown))
+                    made.conditions.append(ItemCondition(tag, inner.match, self._matches_unknown))
                 continue
             made.returned.append((tag, element.vr, None))
-            values = [value for value in element.values if not _is_empty(value)]
+            values = [value for value in element.values if not is_empty(value)]
             condition = None if tag in _NEVER_MATCHED else self._condition(element, values, path)
             if condition is None:
                 continue
-            if tag in {_START_DATE, _START_TIME}:
+            if tag in {START_DATE, START_TIME}:
                 apart[tag] = values, condition
             else:
                 made.conditions.append(condition)
         made.returned.sort(key=_tag_of)
-        made.conditions += _start_conditions(apart)
+        made.conditions += start_conditions(apart)
         return made
 
     def _count_key(self, tag: int, path: tuple[str, ...]) -> None:
@@ -226,20 +231,20 @@ class _Compiler:
 
     def _condition(
         self, element: DataElement, values: list[Any], path: tuple[str, ...]
-    ) -> _ValueCondition | None:
+    ) -> ValueCondition | None:
         """Make the condition for a key that is no sequence; None if all match."""
         wanted = [value for value in values if value != _EMPTY_VALUE]
         if not values:
             return None
         matches_empty = self._matches_unknown or len(wanted) < len(values)
         if not wanted:
-            return _ValueCondition(element.tag, _never, matches_empty)
+            return ValueCondition(element.tag, _never, matches_empty)
         try:
             test = value_test(element.vr, wanted)
         except ValueError as error:
             # The peer's text is in the message: as much of it as a log can bear.
             raise DecodeError(f"{error!s:.200}", tag=element.tag, path=path) from error
-        return None if test is None else _ValueCondition(element.tag, test, matches_empty)
+        return None if test is None else ValueCondition(element.tag, test, matches_empty)
 
 
 def _tag_of(row: tuple[int, str, _Keys | None]) -> int:
@@ -248,71 +253,3 @@ def _tag_of(row: tuple[int, str, _Keys | None]) -> int:
 
 def _never(value: Any) -> bool:  # noqa: ARG001 - a test of values like others
     return False
-
-
-# --- conditions ----------------------------------------------------------------------------
-
-
-class _ValueCondition:
-    """An attribute has a value that passes a test; or it has none, if that will do."""
-
-    __slots__ = ("_matches_empty", "_tag", "_test")
-
-    def __init__(self, tag: int, test: ValueTest, matches_empty: bool) -> None:  # noqa: FBT001
-        self._tag = tag
-        self._test = test
-        self._matches_empty = matches_empty
-
-    def __call__(self, data_set: DataSet) -> bool:
-        value = data_set._value(self._tag) if self._tag in data_set._index else None
-        if isinstance(value, list):
-            values = [part for part in value if not _is_empty(part)]
-            return any(map(self._test, values)) if values else self._matches_empty
-        return self._matches_empty if _is_empty(value) else self._test(value)
-
-
-class _ItemCondition:
-    """A sequence has an item in which all keys match."""
-
-    __slots__ = ("_keys", "_matches_empty", "_tag")
-
-    def __init__(self, tag: int, keys: _Keys, matches_empty: bool) -> None:  # noqa: FBT001
-        self._tag = tag
-        self._keys = keys
-        self._matches_empty = matches_empty
-
-    def __call__(self, data_set: DataSet) -> bool:
-        items = data_set._value(self._tag) if self._tag in data_set._index else None
-        if not items:
-            return self._matches_empty
-        return isinstance(items, Sequence) and any(map(self._keys.match, items))
-
-
-class _StartCondition:
-    """A scheduled procedure step starts within one span of dates and times."""
-
-    __slots__ = ("_apart", "_test")
-
-    def __init__(self, test: DateTimeTest, apart: list[Condition]) -> None:
-        self._test = test
-        self._apart = apart
-
-    def __call__(self, data_set: DataSet) -> bool:
-        date, time = data_set.get(_START_DATE), data_set.get(_START_TIME)
-        if _is_empty(date) or _is_empty(time):
-            return all(condition(data_set) for condition in self._apart)
-        return self._test(date, time)
-
-
-def _start_conditions(apart: dict[int, tuple[list[Any], _ValueCondition]]) -> list[Condition]:
-    """Put the keys for date and time of a start together, where both are ranges."""
-    conditions: list[Condition] = [condition for _, condition in apart.values()]
-    if len(apart) == 2:
-        dates, times = apart[_START_DATE][0], apart[_START_TIME][0]
-        if DateTimeTest.applies_to(dates, times):
-            return [_StartCondition(DateTimeTest(dates[0], times[0]), conditions)]
-    return conditions
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value == "" or value == b""  # noqa: PLR1714 - not all are hashable

@@ -54,10 +54,8 @@ class DS(float):
     @property
     def text(self) -> str:
         """The text in the data set, without padding."""
-        try:
-            return self._text
-        except AttributeError:
-            return decimal_text(self)
+        text: str | None = getattr(self, "_text", None)
+        return decimal_text(self) if text is None else text
 
     def __reduce__(self) -> tuple[object, ...]:
         return DS.of, (self.text,)
@@ -69,7 +67,7 @@ class IS(int):
     ``IS.of("007")`` keeps the text; ``IS(7)`` makes one of the number.
     """
 
-    _text: str
+    _text: str | None = None
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -85,10 +83,7 @@ class IS(int):
     @property
     def text(self) -> str:
         """The text in the data set, without padding."""
-        try:
-            return self._text
-        except AttributeError:
-            return int.__repr__(self)
+        return int.__repr__(self) if self._text is None else self._text
 
     def __reduce__(self) -> tuple[object, ...]:
         return IS.of, (self.text,)

@@ -15,14 +15,13 @@ from __future__ import annotations
 import mmap
 import os
 from functools import partial
-from struct import pack
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.atomic_file import write_atomically
-from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.data_set import DataSet
 from dicom_actors.data.element_index import ElementIndex
 from dicom_actors.data.encoder import encode_data_set, encode_elements
+from dicom_actors.data.file_meta import NO_PREAMBLE, PREFIX, file_meta_for
 from dicom_actors.data.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, UNDEFINED, Layout, layout_of
 from dicom_actors.data.reading import as_bytes, index_data_set, make_reading
 from dicom_actors.data.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
@@ -35,23 +34,23 @@ from dicom_actors.data.transfer_syntax import (
     TransferSyntax,
 )
 from dicom_actors.data.unusual import element_header, fits
-from dicom_actors.errors import DataError, DecodeError, EncodeError, NotPart10Error
-from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_actors.errors import DataError, EncodeError, NotPart10Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
-__all__ = ["file_meta_for", "file_meta_header", "read_file", "write_file"]
+__all__ = ["read_file", "write_file"]
 
-_PREFIX: Final = b"DICM"
-_NO_PREAMBLE: Final = bytes(128)
 _FRONT: Final = 16 << 10
 _FRONT_GROWTH: Final = 16
 _MAPPED_FROM: Final = 64 << 10
+_BYTES: Final = (bytes, bytearray, memoryview)
+_PATHS: Final = (str, os.PathLike)
 _OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _GROUP_LENGTH: Final = 0x00020000
+_DIRECTORY_RECORDS: Final = 0x00041220
 _TRANSFER_SYNTAX: Final = 0x00020010
 
 
@@ -97,9 +96,9 @@ def read_file(
         selection = Selection.of(tuple(keywords), stop)
         stop = selection.stop
     options = _Options(stop, selection, limits, character_set, keep_truncated=keep_truncated)
-    if isinstance(source, bytes | bytearray | memoryview):
+    if isinstance(source, _BYTES):
         return options.read(as_bytes(source))
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, _PATHS):
         return _read_path(source, options)
     if stop is None:
         return options.read(source.read())
@@ -216,9 +215,9 @@ def _read_meta(buffer: Bytes, reading: Reading) -> tuple[DataSet | None, int, Tr
     Returns:
         It, or None if there is none; where the data set starts; its transfer syntax.
     """
-    if bytes(buffer[128:132]) == _PREFIX:
+    if bytes(buffer[128:132]) == PREFIX:
         start = 132
-    elif bytes(buffer[:4]) == _PREFIX:
+    elif bytes(buffer[:4]) == PREFIX:
         start = 4
         _warn(reading, buffer, "no preamble before the prefix DICM")
     else:
@@ -240,7 +239,11 @@ def _read_meta_group(
     layout: Layout = EXPLICIT
     code = EXPLICIT.read_explicit(buffer, start)[2]
     if code not in EXPLICIT.short and code not in EXPLICIT.long:
-        layout = IMPLICIT
+        # One that makes no sense is no reason to read all others in another way.
+        following = start + 8 + EXPLICIT.read_length(buffer, start + 4)[0]
+        if following + 8 <= len(buffer) and IMPLICIT.read_implicit(buffer, following)[0] == 2:
+            layout = IMPLICIT
+    if layout is IMPLICIT:
         _warn(reading, buffer, "file meta information in implicit VR")
     scope = Scope(buffer, layout, reading)
     index, end = _scan_meta(scope, start)
@@ -271,9 +274,12 @@ def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
     pos, end, tag, said_end = start, len(buffer), 0, -1
     while pos + 8 <= end:
         group, element, code, length = read(buffer, pos)
-        if group != 2 or (pos == said_end and 0x00020000 | element <= tag):
+        last, tag = tag, 0x00020000 | element
+        if group != 2 or (pos == said_end and tag <= last):
             break
-        tag = 0x00020000 | element
+        if tag <= last:
+            message = "an element out of order, or twice: the last one counts"
+            scope.warn(message, 0, offset=pos, tag=tag)
         if not element and length == 4 and pos + 12 <= end:
             said_end = pos + 12 + layout.read_length(buffer, pos + 8)[0]
         index[tag] = at = pos
@@ -366,18 +372,24 @@ def write_file(
         raise EncodeError(f"a preamble has 128 bytes, got {len(preamble)}")
     if transfer_syntax is None and data_set.transfer_syntax is None:
         transfer_syntax = data_set.file_meta.get(_TRANSFER_SYNTAX) or EXPLICIT_VR_LITTLE_ENDIAN
-    for tag in data_set._sorted_index():
-        if tag >= 0x00030000:
-            break
-        if tag >= 0x00020000 and not isinstance(data_set._index[tag], int):
-            raise EncodeError("an element of the file meta information in the data set", tag=tag)
     syntax = TransferSyntax.of(transfer_syntax or _written_syntax(data_set))
-    pieces = [
-        preamble or _NO_PREAMBLE,
-        _PREFIX,
-        *encode_elements(file_meta_for(data_set, syntax), EXPLICIT),
-        *encode_data_set(data_set, transfer_syntax),
-    ]
+
+    pieces: list[bytes | memoryview]
+
+    def encode(data_set: DataSet) -> list[bytes | memoryview]:
+        meta = encode_elements(file_meta_for(data_set, syntax), EXPLICIT)
+        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encode_data_set(data_set, transfer_syntax)]
+
+    if _DIRECTORY_RECORDS in data_set._index and data_set.transfer_syntax is not None:
+        from dicom_actors.data.directory_links import file_as_read, with_links  # noqa: PLC0415
+
+        file = file_as_read(data_set) if transfer_syntax is None else None
+        if file is not None:
+            pieces = [preamble or NO_PREAMBLE, file]
+        else:
+            pieces = [with_links(data_set, lambda made: b"".join(encode(made)))]
+    else:
+        pieces = encode(data_set)
     if isinstance(target, str | os.PathLike):
         write_atomically(target, pieces)
     else:
@@ -388,99 +400,9 @@ def _written_syntax(data_set: DataSet) -> TransferSyntax:
     """The transfer syntax that a data set is written in unless another one is asked for."""
     syntax = data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
     layout = data_set._scope.layout
-    if syntax.is_encapsulated or syntax.is_deflated or layout is layout_of(syntax):
+    is_plain = not (syntax.is_encapsulated or syntax.is_deflated)
+    if layout is layout_of(syntax) or (syntax.is_known and not is_plain):
         return syntax
     # The input was not what it was announced as.
     plain = (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
     return next(syntax for syntax in plain if layout_of(syntax) is layout)
-
-
-def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet:
-    """Make the file meta information with which a data set is written (PS3.10 7.1).
-
-    Raises:
-        EncodeError: neither a new data set nor its file meta has the SOP class or instance.
-    """
-    meta = data_set.file_meta.copy()
-    irregular = meta._scope.reading.irregular
-    for tag, item in meta._index.items() if irregular else ():
-        if isinstance(item, int) and item in irregular:
-            # What its header means depends on what follows, which is made anew.
-            raw, vr = bytes(meta.raw_at(tag, item)), meta.vr_at(tag, item)
-            meta._before_change(tag)
-            meta._index[tag] = DataElement._of(tag, "UN" if vr == "SQ" else vr, raw or None)
-    class_uid = _get(data_set, "SOPClassUID") or _get(meta, "MediaStorageSOPClassUID")
-    instance_uid = _get(data_set, "SOPInstanceUID") or _get(meta, "MediaStorageSOPInstanceUID")
-    if "DirectoryRecordSequence" in data_set:
-        # A DICOMDIR has its class and instance in the file meta alone (PS3.10 8.6).
-        class_uid = "1.2.840.10008.1.3.10"
-    if (not class_uid or not instance_uid) and data_set.transfer_syntax is None:
-        raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be a file")
-    meta.put("FileMetaInformationGroupLength", "UL", 0)
-    meta.put("FileMetaInformationVersion", "OB", b"\0\x01")
-    for keyword, uid in (
-        ("MediaStorageSOPClassUID", class_uid),
-        ("MediaStorageSOPInstanceUID", instance_uid),
-        ("TransferSyntaxUID", transfer_syntax.uid),
-    ):
-        # A file that was read without them is written without them; what was read and is no text
-        # of a UID is left alone, since writing does not fail on what was read.
-        is_text = isinstance(uid, str) and uid.isascii()
-        if uid and _get(meta, keyword) != uid and (is_text or data_set.transfer_syntax is None):
-            meta.put(keyword, "UI", uid)
-    meta.put("ImplementationClassUID", "UI", IMPLEMENTATION_CLASS_UID)
-    meta.put("ImplementationVersionName", "SH", IMPLEMENTATION_VERSION_NAME)
-    return meta
-
-
-def _get(data_set: DataSet, keyword: str) -> Any:
-    """Get a value if there is one that can be decoded."""
-    try:
-        return data_set.get(keyword)
-    except DecodeError:
-        return None
-
-
-def file_meta_header(
-    sop_class_uid: str,
-    sop_instance_uid: str,
-    transfer_syntax_uid: str,
-    source_ae_title: str | None = None,
-) -> bytes:
-    """Make all that stands before the data set in a file: preamble, prefix, file meta.
-
-    A received data set becomes a file by writing this before its bytes.
-
-    Args:
-        sop_class_uid: Media Storage SOP Class UID.
-        sop_instance_uid: Media Storage SOP Instance UID.
-        transfer_syntax_uid: the transfer syntax of the data set that follows.
-        source_ae_title: who sent it (Source Application Entity Title); None: not said.
-
-    Raises:
-        EncodeError: a UID or the title is not ASCII text.
-
-    Standard: PS3.10 7.1.
-    """
-    group = b"".join(
-        (
-            b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01",
-            _short_text(0x0002, b"UI", sop_class_uid, b"\0"),
-            _short_text(0x0003, b"UI", sop_instance_uid, b"\0"),
-            _short_text(0x0010, b"UI", transfer_syntax_uid, b"\0"),
-            _short_text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
-            _short_text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
-            b"" if source_ae_title is None else _short_text(0x0016, b"AE", source_ae_title, b" "),
-        )
-    )
-    return _NO_PREAMBLE + _PREFIX + b"\x02\0\0\0UL\x04\0" + pack("<I", len(group)) + group
-
-
-def _short_text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
-    try:
-        raw = text.encode("ascii")
-    except UnicodeEncodeError as error:
-        raise EncodeError(f"expected ASCII text, got {text!r}", tag=0x00020000 | element) from error
-    if len(raw) & 1:
-        raw += padding
-    return pack("<HH2sH", 2, element, vr, len(raw)) + raw

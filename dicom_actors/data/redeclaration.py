@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dicom_actors.data.data_element import DataElement
 from dicom_actors.data.element_index import CHARACTER_SET
+from dicom_actors.data.sequence import Sequence
 from dicom_actors.data.vr import VR
 
 if TYPE_CHECKING:
@@ -25,16 +26,20 @@ __all__ = ["keep_text"]
 
 def keep_text(data_set: DataSet) -> None:
     """Decode text that is more than ASCII, in the data set and in items that inherit its set."""
-    for tag, item in data_set._index.items():
-        if not isinstance(item, int):
-            continue
-        vr = data_set.vr_at(tag, item)
-        if vr == "SQ":
-            for part in data_set._value(tag):
-                if CHARACTER_SET not in part._index:
-                    keep_text(part)
-        elif VR[vr].uses_character_set and not bytes(data_set.raw_at(tag, item)).isascii():
-            element = DataElement._of(tag, vr, data_set._value(tag))
-            data_set._before_change(tag)
-            data_set._index[tag] = element
-    object.__setattr__(data_set, "_character_set", None)
+    rest = [data_set]
+    while rest:
+        holder = rest.pop()
+        for tag, item in holder._index.items():
+            if not isinstance(item, int):
+                items = item.value if item._vr == "SQ" else None
+            elif (vr := holder.vr_at(tag, item)) == "SQ":
+                items = holder._value(tag)
+            else:
+                items = None
+                if VR[vr].uses_character_set and not bytes(holder.raw_at(tag, item)).isascii():
+                    element = DataElement._of(tag, vr, holder._value(tag))
+                    holder._before_change(tag)
+                    holder._index[tag] = element
+            if isinstance(items, Sequence):
+                rest += [part for part in items if CHARACTER_SET not in part._index]
+        object.__setattr__(holder, "_character_set", None)

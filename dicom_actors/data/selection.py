@@ -128,19 +128,24 @@ def _others_below(group: int, wanted: Iterable[int]) -> bytes:
 
     It matches those with the usual lengths, each header byte for byte, in little endian.
     """
-    low, high = group & 0xFF, group >> 8
-    groups = []
-    if high:
-        groups.append(b".[\\0-\\x%02x]" % (high - 1))
-    if low:
-        groups.append(b"[\\0-\\x%02x]\\x%02x" % (low - 1, high))
-    tags = (
-        b"%b(?:%b)" % (_number(group), b"|".join(map(_number, in_group)))
-        for group, in_group in groupby(sorted(wanted), key=lambda tag: tag >> 16)
+    excluded = b"|".join(
+        b"%b(?:%b)" % (_number(number), b"|".join(map(_number, in_group)))
+        for number, in_group in groupby(sorted(wanted), key=lambda tag: tag >> 16)
     )
-    lengths = (b"\\x%02x\\0.{%d}" % (length, length) for length in _PASSED_LENGTHS)
-    parts = (b"(?!", b"|".join(tags), b")(?:", b"|".join(groups) or b"(?!)", b")..")
-    return b"(?:%b(?:%b)(?:%b))*+" % (b"".join(parts), _short_vrs(), b"|".join(lengths))
+    groups = _numbers_below(group)
+    lengths = b"|".join(b"\\x%02x\\0.{%d}" % (length, length) for length in _PASSED_LENGTHS)
+    return b"(?:(?!%b)(?:%b)..(?:%b)(?:%b))*+" % (excluded, groups, _short_vrs(), lengths)
+
+
+def _numbers_below(number: int) -> bytes:
+    """Make the pattern of the numbers of 16 bits, in little endian, that are lower."""
+    low, high = number & 0xFF, number >> 8 & 0xFF
+    ranges = []
+    if low:
+        ranges.append(b"[\\0-\\x%02x]\\x%02x" % (low - 1, high))
+    if high:
+        ranges.append(b".[\\0-\\x%02x]" % (high - 1))
+    return b"|".join(ranges) or b"(?!)"
 
 
 def _number(number: int) -> bytes:

@@ -165,9 +165,16 @@ def fits(buffer: Bytes, layout: Layout, start: int, end: int) -> bool:
             return False
         # Groups 0002 and 0008 in the other byte order; the standard has no such groups.
         return bool(group not in {0x0200, 0x0800} and (length <= left or length == UNDEFINED))
-    group, _, length = layout.read_implicit(buffer, start)
+    group, element, length = layout.read_implicit(buffer, start)
     code = EXPLICIT.read_explicit(buffer, start)[2]
     if code in EXPLICIT.short or code in EXPLICIT.long:
-        # Two letters as the low half of a length: only a large first value could have it.
-        return bool(length <= left and group >= 0x0008 and left > 0x100000)
+        # The low half of a length can look like a VR, but then no explicit element follows.
+        long = code in EXPLICIT.long
+        size = (
+            EXPLICIT.read_length(buffer, start + 8)[0] + 4 if long and left >= 4 else length >> 16
+        )
+        tag = group << 16 | element
+        return bool(
+            length <= left and not _element_may_follow(EXPLICIT, buffer, tag, start + 8 + size, end)
+        )
     return bool(length <= left or length == UNDEFINED)

@@ -17,7 +17,6 @@ Standard: PS3.5 6.2 (VRs), 6.4 (several values), 7.3 (byte order).
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from functools import partial
 from struct import Struct, pack, unpack_from
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case
@@ -28,6 +27,7 @@ from dicom_actors.data.number_strings import DS, IS, decimal_text
 from dicom_actors.data.person_name import PersonName
 from dicom_actors.data.tag import Tag
 from dicom_actors.data.temporal import AS, DA, DT, TM
+from dicom_actors.data.vr import VR
 from dicom_actors.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
@@ -36,12 +36,25 @@ if TYPE_CHECKING:
     from dicom_actors.data.charset import CharacterSet
     from dicom_actors.data.scope import Bytes
 
-__all__ = ["DECODERS", "PADDING", "Decoder", "Holder", "encode_values", "is_swapped", "swap"]
+__all__ = [
+    "DECODERS",
+    "LUT_DESCRIPTORS",
+    "PADDING",
+    "Decoder",
+    "Holder",
+    "encode_value",
+    "is_swapped",
+    "swap",
+]
 
 PADDING: Final = " \0"
 _COPIED_BYTES: Final = 0x10000
 _CHARACTER_SET: Final = 0x00080005
 _WORDS: Final = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
+
+
+LUT_DESCRIPTORS: Final = frozenset((0x00281100, 0x00281101, 0x00281102, 0x00281103, 0x00283002))
+"""In these the second value alone is signed, even where the VR is SS (PS3.3 C.7.6.3.1.5)."""
 
 
 class Holder(Protocol):
@@ -92,6 +105,18 @@ def _number_decoder(vr: str, order: str) -> Any:
             return list(unpack_from(f"{order}{count}{code}", buffer, start))
         except StructError as error:
             raise _cut_short(buffer, start, length, tag) from error
+
+    return decode
+
+
+def _signed_decoder(order: str) -> Any:
+    decode_plain = _number_decoder("SS", order)
+
+    def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
+        value = decode_plain(buffer, start, end, holder, tag)
+        if tag in LUT_DESCRIPTORS and type(value) is list:
+            value[::2] = [number & 0xFFFF for number in value[::2]]
+        return value
 
     return decode
 
@@ -240,18 +265,9 @@ _KEEPS_TEXT: Final = 16
 """Elements of more values have plain numbers: a structure set has hundreds of thousands, and the
 garbage collector visits each object that is more than a number."""
 
-_set_ds_text = DS._text.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - its decoder
-
-
-def _set_is_text(number: IS, text: str) -> None:
-    number._text = text  # noqa: SLF001 - its decoder
-
 
 def _number_string_decoder(
-    vr: str,
-    new: Callable[[str], Any],
-    new_plain: Callable[[str], Any],
-    set_text: Callable[[Any, str], None],
+    vr: str, new: Callable[[str], Any], new_plain: Callable[[str], Any]
 ) -> Any:
     def one(text: str, holder: Holder, tag: int) -> Any:
         text = text.strip(PADDING)
@@ -264,7 +280,7 @@ def _number_string_decoder(
             holder.warn(f"expected a number as {vr}, got {text!r}", tag)
             if number is None:
                 return text
-        set_text(number, text)
+        number._text = text  # noqa: SLF001 - this is its decoder
         return number
 
     def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
@@ -278,16 +294,19 @@ def _number_string_decoder(
                 number = new(text)
             except ValueError:
                 return one(text, holder, tag)
-            set_text(number, text)
+            number._text = text  # noqa: SLF001 - as above
             return number
         parts = text.rstrip(PADDING).split("\\")
         try:
             if len(parts) > _KEEPS_TEXT:
                 return list(map(new_plain, parts))
-            numbers = list(map(new, parts))
+            numbers = []
+            for part in parts:
+                number = new(part)
+                number._text = part  # noqa: SLF001 - as above
+                numbers.append(number)
         except ValueError:
             return [one(part, holder, tag) for part in parts]
-        deque(map(set_text, numbers, parts), maxlen=0)
         return numbers
 
     return decode
@@ -310,6 +329,10 @@ def _encode_text(values: Sequence[Any]) -> bytes:
         raise EncodeError(f"expected text, got {values!r}") from error
 
 
+_BYTES: Final = (bytes, bytearray, memoryview)
+_NUMBER_STRINGS: Final = (DS, IS)
+
+
 def _encode_number_strings(values: Sequence[Any], vr: str) -> bytes:
     parts = []
     for value in values:
@@ -317,7 +340,7 @@ def _encode_number_strings(values: Sequence[Any], vr: str) -> bytes:
             parts.append(value or "")
             continue
         try:
-            if isinstance(value, DS | IS):
+            if isinstance(value, _NUMBER_STRINGS):
                 parts.append(value.text)
             else:
                 parts.append(decimal_text(value) if vr == "DS" else str(int(value)))
@@ -341,6 +364,7 @@ _KINDS: Final = {
 
 def _decoders(order: str) -> dict[str, Any]:
     table: dict[str, Any] = {vr: _number_decoder(vr, order) for vr in _NUMBERS}
+    table["SS"] = _signed_decoder(order)
     table["AT"] = _tag_decoder(order)
     for vr in ("OB", "UN", "OW", "OD", "OF", "OL", "OV"):
         table[vr] = _decode_bytes if order == "<" or vr not in _WORDS else _word_decoder(vr)
@@ -353,8 +377,8 @@ def _decoders(order: str) -> dict[str, Any]:
             kind, is_delimited=is_delimited, keeps_leading=keeps_leading, make=make
         )
     table["UR"] = _decode_url
-    table["DS"] = _number_string_decoder("DS", DS, float, _set_ds_text)
-    table["IS"] = _number_string_decoder("IS", IS, int, _set_is_text)
+    table["DS"] = _number_string_decoder("DS", DS, float)
+    table["IS"] = _number_string_decoder("IS", IS, int)
     return table
 
 
@@ -380,6 +404,8 @@ def _no_encoder(vr: str) -> Any:
     return encode
 
 
+_ASCII_VRS: Final = ("AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR")
+_TEXT_VRS: Final = frozenset({*_ASCII_VRS, *_KINDS, "DS", "IS"})
 _ENCODERS: Final[dict[str, Any]] = {
     **{vr: _no_encoder(vr) for vr in ("OB", "UN", *_WORDS)},
     **{vr: _character_encoder(kind) for vr, (kind, *_) in _KINDS.items()},
@@ -388,26 +414,28 @@ _ENCODERS: Final[dict[str, Any]] = {
         for vr in _NUMBERS
     },
     **dict.fromkeys(
-        ("AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR"),
+        _ASCII_VRS,
         lambda values, order, characters: _encode_text(values),
     ),
     "DS": lambda values, order, characters: _encode_number_strings(values, "DS"),
     "IS": lambda values, order, characters: _encode_number_strings(values, "IS"),
     "AT": lambda values, order, characters: _encode_tags(values, order),
 }
-_NUL_PADDED: Final = frozenset({"UI", "OB", "UN", *_WORDS})
+_PADDING_BYTES: Final = {vr.value: vr.padding for vr in VR}
 
 
-def encode_values(
-    vr: str, values: Sequence[Any], order: str, character_set: CharacterSet
+def encode_value(
+    vr: str, value: Any, order: str, character_set: CharacterSet, tag: int
 ) -> bytes | memoryview:
-    """Encode the values of an element that is no sequence.
+    """Encode the value of an element that is no sequence.
 
     Args:
         vr: its VR.
-        values: its values, at least one; bytes stand for themselves in any VR.
+        value: its value, a list of several, None for an empty element; bytes stand for
+            themselves in any VR.
         order: the byte order, ``"<"`` or ``">"``.
         character_set: what text is encoded in, where that depends on it.
+        tag: the element.
 
     Returns:
         The bytes, of even length.
@@ -415,15 +443,31 @@ def encode_values(
     Raises:
         EncodeError: a value is none of this VR, or has a character that the set lacks.
     """
-    first = values[0]
     raw: bytes | memoryview
-    if isinstance(first, bytes | bytearray | memoryview):
+    text = value.text if type(value) is IS else value
+    has_ascii = vr in _TEXT_VRS and character_set.codec is not None
+    if has_ascii and isinstance(text, str) and text.isascii():
+        raw = text.encode()
+        return raw + _PADDING_BYTES[vr] if len(raw) & 1 else raw
+    values = value if isinstance(value, list) else [value]
+    if value is None or not values:
+        return b""
+    try:
+        raw = _encode(vr, values, order, character_set, tag)
+    except EncodeError as error:
+        raise EncodeError(str(error), tag=tag) from error
+    return bytes(raw) + _PADDING_BYTES[vr] if len(raw) & 1 else raw
+
+
+def _encode(
+    vr: str, values: Sequence[Any], order: str, character_set: CharacterSet, tag: int
+) -> bytes | memoryview:
+    first = values[0]
+    if isinstance(first, _BYTES):
         if order == ">" and is_swapped(vr):
-            raw = swap(vr, first)  # type: ignore[arg-type]
-        else:
-            raw = first if isinstance(first, bytes | memoryview) else bytes(first)
-    else:
-        raw = _ENCODERS[vr](values, order, character_set)
-    if len(raw) & 1:
-        raw = bytes(raw) + (b"\0" if vr in _NUL_PADDED else b" ")
+            return swap(vr, first)  # type: ignore[arg-type]
+        return bytes(first) if isinstance(first, bytearray) else first
+    if vr == "SS" and tag in LUT_DESCRIPTORS:
+        values = [n - 0x10000 if isinstance(n, int) and n > 0x7FFF else n for n in values]
+    raw: bytes = _ENCODERS[vr](values, order, character_set)
     return raw

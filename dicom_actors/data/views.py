@@ -43,14 +43,7 @@ class Values(ValuesView[Any]):
     _mapping: DataSet
 
     def __iter__(self) -> Iterator[Any]:
-        self._mapping._decode_all()
-        values = self._mapping._values
-        return iter(
-            [
-                values[tag] if type(item) is int else item.value  # type: ignore[union-attr]
-                for tag, item in self._mapping._sorted_index().items()
-            ]
-        )
+        return iter(self._mapping._all_values())
 
 
 class Items(ItemsView[Any, Any]):
@@ -59,7 +52,7 @@ class Items(ItemsView[Any, Any]):
     _mapping: DataSet
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        return zip(list(self._mapping), self._mapping.values(), strict=True)
+        return zip(list(self._mapping), self._mapping._all_values(), strict=True)
 
 
 def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
@@ -67,19 +60,13 @@ def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
 
     The data sets may be changed on the way; what is put in does not come.
     """
-    # What is left to visit at each depth: tags and elements of a data set, or, where the
-    # data set is None, numbers and items of a sequence.
-    stack: list[tuple[tuple[Any, ...], DataSet | None, Iterator[tuple[int, Any]]]]
-    stack = [((), data_set, _pairs(data_set))]
-    while stack:
-        prefix, holder, rest = stack[-1]
-        if holder is None:
-            for number, item in rest:
-                stack.append(((*prefix, number), item, _pairs(item)))
-                break
-            else:
-                stack.pop()
-            continue
+    # What is left to visit: of a data set, tags and elements; of the sequence that it is an item
+    # of, the items after it. The stack has the same of each data set further out.
+    stack: list[tuple[DataSet, tuple[Any, ...], Iterator[Any], tuple[Any, ...], Iterator[Any]]] = []
+    holder, prefix, rest = data_set, (), _pairs(data_set)
+    sequence: tuple[Any, ...] = ()
+    items: Iterator[tuple[int, DataSet]] = iter(())
+    while True:
         scope = holder._scope
         buffer, layout = scope.buffer, scope.layout
         read, names, is_explicit = layout.read_explicit, layout.names, layout.is_explicit
@@ -92,11 +79,19 @@ def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
                 element = holder._element(tag, item)
             path = Path(prefix + (tag,))  # noqa: RUF005 - costs less
             yield path, element
-            if element._vr == "SQ" and isinstance(element.value, Sequence):
-                stack.append((path, None, enumerate(element.value)))
-                break
+            if element._vr == "SQ":
+                value = element.value
+                if isinstance(value, Sequence):
+                    stack.append((holder, prefix, rest, sequence, items))
+                    sequence, items = path, enumerate(value)
+                    break
+        for number, holder in items:
+            prefix, rest = (*sequence, number), _pairs(holder)
+            break
         else:
-            stack.pop()
+            if not stack:
+                return
+            holder, prefix, rest, sequence, items = stack.pop()
 
 
 def _pairs(holder: DataSet) -> Iterator[tuple[int, Any]]:

@@ -9,13 +9,23 @@ from dicom_actors.pdu import Pdv
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fragment", "fragment_message"]
+__all__ = ["fragment", "fragment_message", "max_fragment_length"]
 
 _PDV_OVERHEAD: Final = 6
 """Item length, context id and message control header count towards the Maximum Length."""
 
 _LENGTH_WITHOUT_LIMIT: Final = 128 * 1024
 """Bytes of a PDU's variable field towards a peer that announced no maximum (PS3.8 D.1: 0)."""
+
+
+def max_fragment_length(max_pdu_length: int) -> int:
+    """Return how many bytes of a message a PDU with one value may hold.
+
+    Args:
+        max_pdu_length: the peer's Maximum Length in bytes; 0 for no limit.
+    """
+    # Fragments have an even length (PS3.8 E.1), the last one of an odd message apart.
+    return max((max_pdu_length or _LENGTH_WITHOUT_LIMIT) - _PDV_OVERHEAD & ~1, 2)
 
 
 def fragment(
@@ -33,8 +43,7 @@ def fragment(
         The fragments in order; the last one says that it is the last. No data gives one empty
         fragment.
     """
-    # Fragments have an even length (PS3.8 E.1), the last one of an odd message apart.
-    limit = max((max_pdu_length or _LENGTH_WITHOUT_LIMIT) - _PDV_OVERHEAD & ~1, 2)
+    limit = max_fragment_length(max_pdu_length)
     view = memoryview(data)
     length = len(view)
     for start in range(0, length or 1, limit):

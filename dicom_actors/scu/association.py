@@ -140,7 +140,8 @@ class Association(NormalizedServices):
         if check and not result.is_stored:
             if result.status is None:
                 raise AssociationError(f"{result.sop_instance_uid}: {result.comment}")
-            raise DimseFailure(result.status, words_for(result.status, result.comment))
+            words = words_for(result.status, result.comment, "Storage")
+            raise DimseFailure(result.status, words)
         return result
 
     def store_many(

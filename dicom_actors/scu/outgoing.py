@@ -16,8 +16,11 @@ from dicom_actors.data import DataSet, TransferSyntax, read_file
 from dicom_actors.data.encoder import encode_data_set
 from dicom_actors.data.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from dicom_actors.data.uid import is_valid_uid
 from dicom_actors.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -32,8 +35,16 @@ _FRONT: Final = 2 * 1024
 _MAPPED_FROM: Final = 64 * 1024
 """Bytes of a file from which mapping it costs less than reading it."""
 
+_SOP_INSTANCE_UID: Final = 0x00080018
+_STAND_FOR: Final = {0x00080016: 0x0002, _SOP_INSTANCE_UID: 0x0003}
+"""Elements of a data set that say what it is, and those of group 0002 that say so, too."""
+
+
+_IMPLICIT: Final = Struct("<HHI")
 _SHORT: Final = Struct("<HH2sH")
 _LONG: Final = Struct("<I")
+_SHORT_BIG_ENDIAN: Final = Struct(">HH2sH")
+_LONG_BIG_ENDIAN: Final = Struct(">I")
 _WITH_LONG_LENGTH: Final = frozenset({b"OB", b"UN", b"UT", b"OW", b"SQ", b"UC", b"UR"})
 
 
@@ -166,6 +177,8 @@ def _decode_meta(front: bytes) -> _Meta | None:
         group, element, vr, length = _SHORT.unpack_from(front, position)
         if group != 2:
             if 0x0010 in found and found.get(0x0002) and found.get(0x0003):
+                # The data set knows better what it is, and peers compare it with the command.
+                found.update(_identity(front, position, found[0x0010]))
                 return _Meta(found[0x0002], found[0x0003], found[0x0010], position)
             return None
         position += 8
@@ -179,3 +192,44 @@ def _decode_meta(front: bytes) -> _Meta | None:
             found[element] = raw.decode("ascii", "replace").rstrip("\0 ")
         position += length
     return None
+
+
+def _identity(front: bytes, position: int, transfer_syntax: str) -> dict[int, str]:
+    """Find SOP Class UID and SOP Instance UID at the beginning of a data set.
+
+    Args:
+        front: the beginning of the file.
+        position: where the data set begins.
+        transfer_syntax: its transfer syntax.
+
+    Returns:
+        Those of the two that are there, by the number of the element that stands for it in the
+        file meta information.
+    """
+    found: dict[int, str] = {}
+    if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid:
+        return found
+    is_implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN.uid
+    short, long = _SHORT, _LONG
+    if transfer_syntax == EXPLICIT_VR_BIG_ENDIAN.uid:
+        short, long = _SHORT_BIG_ENDIAN, _LONG_BIG_ENDIAN
+    while position + 12 <= len(front):
+        if is_implicit:
+            group, element, length = _IMPLICIT.unpack_from(front, position)
+            position += 8
+        else:
+            group, element, vr, length = short.unpack_from(front, position)
+            position += 8
+            if vr in _WITH_LONG_LENGTH:
+                (length,) = long.unpack_from(front, position)
+                position += 4
+        tag = group << 16 | element
+        end = position + length
+        if tag > _SOP_INSTANCE_UID or end > len(front):
+            break
+        if tag in _STAND_FOR:
+            uid = front[position:end].decode("ascii", "replace").rstrip("\0 ")
+            if is_valid_uid(uid):
+                found[_STAND_FOR[tag]] = uid
+        position = end
+    return found

@@ -245,20 +245,20 @@ class Session:
         settings = self.settings
         if settings.open_transport is not None:
             return settings.open_transport(settings)
-        clock, watch = settings.clock, self._watch
+        host, port, clock, watch = settings.host, settings.port, settings.clock, self._watch
         deadline = clock.monotonic() + settings.timeout
-        connection = connect_tcp(settings.host, settings.port, clock, deadline, watch)
         if settings.tls is None:
-            return SocketTransport(connection)
+            return SocketTransport(connect_tcp(host, port, clock, deadline, watch))
         from dicom_actors.scu.tls_transport import (  # noqa: PLC0415 - loads ssl
             TlsTransport,
             client_context,
             negotiate_tls,
         )
 
-        name = settings.server_hostname or settings.host
         tls = client_context(settings.tls)
-        return TlsTransport(negotiate_tls(connection, tls, name, clock, deadline, watch))
+        connection = connect_tcp(host, port, clock, deadline, watch)
+        name = settings.server_hostname or host
+        return TlsTransport(negotiate_tls(connection, tls, name, clock, deadline, watch=watch))
 
     def _watch(self, connecting: socket.socket) -> None:
         """Note what `interrupt` is to end as long as there is no association."""

@@ -115,6 +115,7 @@ def negotiate_tls(
     server_hostname: str,
     clock: Clock,
     deadline: float,
+    *,
     watch: Callable[[socket.socket], None] = lambda _: None,
 ) -> ssl.SSLSocket:
     """Do the TLS handshake as a client; the socket belongs to the one that is returned.

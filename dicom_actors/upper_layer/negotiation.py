@@ -45,10 +45,13 @@ class RolePolicy(NamedTuple):
     Attributes:
         scu: it may be the SCU, and we the SCP.
         scp: it may be the SCP, and we the SCU.
+        unstated: it is accepted without a role selection, even if it may not be the SCU, which is
+            what that means: many an SCP leaves its role out.
     """
 
     scu: bool = True
     scp: bool = False
+    unstated: bool = False
 
 
 SyntaxLookUp: TypeAlias = Callable[[str], tuple[str, ...] | None]
@@ -226,7 +229,8 @@ def _answer_contexts(
             allowed = policy.allowed_roles(supported_as)
             proposed = proposed_roles.get(uid)
             role = _answer_role(proposed or RoleSelection(uid, scu=True, scp=False), allowed)
-            if not (role.scu or role.scp):
+            is_unstated = proposed is None and allowed.unstated
+            if not (role.scu or role.scp or is_unstated):
                 # No role is left for the requestor, so the context would be of no use.
                 answer = answer._replace(result=ContextResult.USER_REJECTION)
             elif proposed is not None:

@@ -105,7 +105,7 @@ def test_every_service_has_a_name() -> None:
     assert {*NAMES_OF_OPERATIONS.values(), "nevent_report"} == set(SERVICES.values())
 
 
-def test_event_reports_are_for_the_requestor_that_is_the_provider() -> None:
+def test_event_reports_come_from_the_requestor_that_is_the_provider() -> None:
     known = sop_class_services()
     expected = {uid for uid, services in known.items() if services.has_notifications}
     as_provider = [RoleSelection(uid, scu=True, scp=True) for uid in known]
@@ -115,7 +115,15 @@ def test_event_reports_are_for_the_requestor_that_is_the_provider() -> None:
         *(RoleSelection(uid, scu=False, scp=True) for uid in expected),
     }
     assert accepted(["nevent_report"], known, as_provider) == expected | {VERIFICATION}
-    assert accepted(["nevent_report"], known) == {VERIFICATION}
+
+
+def test_event_reports_are_taken_from_whoever_proposes_no_role() -> None:
+    known = sop_class_services()
+    expected = {uid for uid, services in known.items() if services.has_notifications}
+    assert COMMITMENT in expected
+    assert accepted(["nevent_report"], known) == expected | {VERIFICATION}
+    ac = answer(["nevent_report"], [(uid, (IMPLICIT,)) for uid in known])
+    assert ac.user_information.roles == ()
 
 
 # Handlers, the SOP class, the roles that the requestor proposes (SCU, SCP), the answer's.
@@ -138,8 +146,11 @@ ROLES: list[tuple[str, str, tuple[bool, bool] | None, ContextResult, tuple[bool,
     ("naction", COMMITMENT, None, ACCEPTED, None),
     ("naction", COMMITMENT, (True, True), ACCEPTED, (True, False)),
     ("naction", COMMITMENT, (False, True), NO_ROLE, None),
-    ("nevent_report", COMMITMENT, None, NO_ROLE, None),
+    ("nevent_report", COMMITMENT, None, ACCEPTED, None),
     ("nevent_report", COMMITMENT, (False, True), ACCEPTED, (False, True)),
+    ("nevent_report", COMMITMENT, (True, True), ACCEPTED, (False, True)),
+    ("nevent_report", COMMITMENT, (True, False), NO_ROLE, None),
+    ("nevent_report", EVENTS, None, ACCEPTED, None),
     ("naction nevent_report", COMMITMENT, (True, True), ACCEPTED, (True, True)),
     ("naction", EVENTS, (True, True), NOT_SUPPORTED, None),
     ("cget", VERIFICATION, (True, True), ACCEPTED, (True, False)),

@@ -2,97 +2,33 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from kit.endpoints import LIMIT, Running, running
+from kit.finder import CONTEXTS, QUERY, Counter, Finder, cancel_pdus, find_pdus, studies
 from kit.gate import Gate
-from kit.peer import IMPLICIT, Peer, command_pdus, echo_pdus
+from kit.peer import IMPLICIT, Peer, associate_rq, echo_pdus
 
 from dicom_actors import DataSet, DimseFailure, Status, connect, events, messages
 from dicom_actors.actors.signals import GetKernel
-from dicom_actors.dimse import CommandElement, CommandField, fragment
-from dicom_actors.pdu import PDataTf, PresentationContextRq
+from dicom_actors.pdu import AssociateAc, PDataTf
 from dicom_actors.testing import crash_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 COUNT = 2_000
-STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
-CONTEXTS = (
-    PresentationContextRq(1, "1.2.840.10008.1.1", (IMPLICIT,)),
-    PresentationContextRq(3, STUDY_ROOT, (IMPLICIT,)),
-)
-QUERY = DataSet.from_keywords(QueryRetrieveLevel="STUDY", PatientName="*")
-
-
-def find_pdus(message_id: int) -> list[Any]:
-    data = QUERY.to_bytes(IMPLICIT)
-    return [
-        *command_pdus(
-            {
-                CommandElement.AFFECTED_SOP_CLASS_UID: STUDY_ROOT,
-                CommandElement.COMMAND_FIELD: CommandField.C_FIND_RQ,
-                CommandElement.MESSAGE_ID: message_id,
-                CommandElement.PRIORITY: 0,
-            },
-            3,
-            has_data_set=True,
-        ),
-        *(PDataTf((pdv,)) for pdv in fragment(3, data, 16384, is_command=False)),
-    ]
-
-
-def cancel_pdus(message_id: int) -> list[Any]:
-    return command_pdus(
-        {
-            CommandElement.COMMAND_FIELD: CommandField.C_CANCEL_RQ,
-            CommandElement.MESSAGE_ID_BEING_RESPONDED_TO: message_id,
-        },
-        3,
-    )
-
-
-class Finder(Peer):
-    """A peer that asks for matches."""
-
-    @classmethod
-    def at(cls, port: int) -> Finder:
-        peer = cls(port)
-        peer.associate(contexts=CONTEXTS)
-        return peer
-
-    def next_response(self) -> tuple[int | None, DataSet | None]:
-        """The next response: its status, and its match."""
-        response = self.response()
-        if not response.has_data_set:
-            return response.status, None
-        pdu = self.receive()
-        assert isinstance(pdu, PDataTf)
-        return response.status, DataSet.from_bytes(bytes(pdu.pdvs[0].data), IMPLICIT)
-
-    def rest(self) -> tuple[list[DataSet], int | None]:
-        """All matches to come, and the final status."""
-        matches = []
-        while True:
-            status, match = self.next_response()
-            if match is None:
-                return matches, status
-            matches.append(match)
 
 
 def record_of(endpoint: Running, number: int) -> Any:
     """The connection record of an association."""
     return endpoint.ref.ask(GetKernel(), timeout=LIMIT).connection(number)
-
-
-def studies(count: int) -> Iterator[DataSet]:
-    for number in range(count):
-        yield DataSet.from_keywords(StudyInstanceUID=f"1.2.{number}", PatientName="Valim^José")
 
 
 def test_a_generator_streams_its_matches() -> None:
@@ -232,6 +168,139 @@ def test_a_crash_of_the_association_loses_no_match() -> None:
         gate.release()
         matches, status = peer.rest()
         assert (len(matches), status) == (10, 0)
+
+
+def test_a_cancel_in_the_middle_of_100_000_matches() -> None:
+    ends: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def find(event: Any) -> Iterator[DataSet]:
+        match = DataSet.from_keywords(StudyInstanceUID="1.2.3")
+        try:
+            for _ in range(100_000):
+                yield match
+            ends.put("exhausted")
+        except GeneratorExit:
+            ends.put("closed")
+
+    with running({"cfind": find}) as endpoint, Counter(endpoint.port) as client:
+        client.find(1)
+        statuses = client.statuses()
+        assert all(next(statuses) == 0xFF00 for _ in range(50_000))
+        client.cancel(1)
+        *rest, final = statuses
+        assert set(rest) <= {0xFF00}
+        assert len(rest) < 50_000
+        assert final == 0xFE00
+        assert ends.get(timeout=LIMIT) == "closed"
+
+
+def test_the_memory_stays_flat_while_a_reader_is_slow() -> None:
+    """200 MB of matches, of which the sockets hold a few."""
+    count, text = 20_000, "x" * 10_000
+    highest = 0
+
+    def find(event: Any) -> Iterator[DataSet]:
+        for number in range(count):
+            yield DataSet.from_keywords(StudyInstanceUID=f"1.{number}", StudyComments=text)
+
+    with running({"cfind": find}) as endpoint, Counter(endpoint.port) as client:
+        with Peer.associated(endpoint.port) as other:
+            client.find(1)
+            statuses = client.statuses()
+            assert all(next(statuses) == 0xFF00 for _ in range(100))
+            tracemalloc.start()
+            try:
+                for number, status in enumerate(statuses, start=101):  # noqa: B007 - seen below
+                    if number % 1_000 == 0:
+                        assert all(other.echo() == 0 for _ in range(20))
+                        highest = max(highest, tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+        assert (number, status) == (count + 1, 0)
+        assert highest < 8 << 20
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_query_has_no_more_matches_than_the_limit(is_async: bool) -> None:
+    closed = threading.Event()
+
+    def find(event: Any) -> Iterator[DataSet]:
+        try:
+            yield from studies(10**9)
+        finally:
+            closed.set()
+
+    async def find_later(event: Any) -> AsyncIterator[DataSet]:
+        try:
+            for match in studies(10**9):
+                yield match
+        finally:
+            closed.set()
+
+    handler = find_later if is_async else find
+    with running({"cfind": handler}, max_matches=25) as endpoint:
+        with Finder.at(endpoint.port) as peer:
+            peer.send(*find_pdus(1))
+            assert all(peer.next_response()[0] == 0xFF00 for _ in range(25))
+            response = peer.response()
+            assert (response.status, response.has_data_set) == (0xA700, False)
+            assert response.elements.ErrorComment == "more than 25 matches"
+            assert closed.wait(LIMIT)
+            assert peer.echo(2) == 0
+        (reached,) = endpoint.wait_for(events.LimitReached)
+        assert reached.name == "max_matches"
+
+
+@pytest.mark.parametrize(("limit", "status"), [(5, 0), (4, 0xA700), (None, 0)])
+def test_the_limit_itself_is_allowed(limit: int | None, status: int) -> None:
+    with running({"cfind": lambda event: studies(5)}, max_matches=limit) as endpoint:
+        with Finder.at(endpoint.port) as peer:
+            peer.send(*find_pdus(1))
+            matches, final = peer.rest()
+            assert (len(matches), final) == (5 if status == 0 else 4, status)
+
+
+def test_a_match_larger_than_the_peers_pdus_is_cut() -> None:
+    text = "x" * 9_000
+
+    def find(event: Any) -> Iterator[DataSet]:
+        yield DataSet.from_keywords(StudyInstanceUID="1.2", StudyComments=text)
+
+    with running({"cfind": find}) as endpoint, Peer(endpoint.port) as peer:
+        peer.send(associate_rq(contexts=CONTEXTS, max_pdu_length=4096))
+        assert isinstance(peer.receive(), AssociateAc)
+        peer.send(*find_pdus(1))
+        assert peer.response().status == 0xFF00
+        data = b""
+        while True:
+            pdu = peer.receive()
+            assert isinstance(pdu, PDataTf)
+            (pdv,) = pdu.pdvs
+            assert len(pdv.data) + 6 <= 4096
+            data += pdv.data
+            if pdv.is_last:
+                break
+        assert DataSet.from_bytes(data, IMPLICIT).StudyComments == text
+        assert peer.status() == 0
+
+
+def test_a_handler_may_stop_a_query_that_is_cancelled() -> None:
+    """What it did not look for does not count as not being there."""
+    gate = Gate()
+
+    def find(event: Any) -> Iterator[DataSet]:
+        yield from studies(3)
+        gate()
+        while not event.is_cancelled:
+            continue
+
+    with running({"cfind": find}) as endpoint, Finder.at(endpoint.port) as peer:
+        peer.send(*find_pdus(1))
+        gate.wait_until_entered()
+        peer.send(*cancel_pdus(1))
+        gate.release()
+        matches, status = peer.rest()
+        assert (len(matches), status) == (3, 0xFE00)
 
 
 def test_without_a_handler_no_query_is_accepted() -> None:

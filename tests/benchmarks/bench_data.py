@@ -20,11 +20,13 @@ from pathlib import Path
 from struct import pack
 
 import pydicom
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
 sys.path.insert(0, str(Path(__file__).parent))
-from data_inputs import ct, write_inputs
+from data_inputs import MATCH, ct, write_inputs
 
-from dicom_actors.data import read_file, write_file
+from dicom_actors.data import DataSet, read_file, write_file
 
 try:
     import dicomsdl
@@ -180,6 +182,53 @@ def rewrite_pydicom(paths):
     return [lambda ds=ds: ds.save_as(io.BytesIO()) for ds in loaded]
 
 
+IMPLICIT = "1.2.840.10008.1.2"
+
+
+def made_ours():
+    return DataSet.from_keywords(**MATCH)
+
+
+def made_pydicom():
+    ds = pydicom.Dataset()
+    for keyword, value in MATCH.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def encoded_pydicom(ds):
+    out = DicomBytesIO()
+    out.is_little_endian = out.is_implicit_VR = True
+    write_dataset(out, ds)
+    return out.getvalue()
+
+
+def make_ours(paths):
+    return [made_ours for _ in paths]
+
+
+def make_pydicom(paths):
+    return [made_pydicom for _ in paths]
+
+
+def encode_ours(paths):
+    loaded = _loaded(paths, lambda _: made_ours())
+    return [lambda ds=ds: ds.to_bytes(IMPLICIT) for ds in loaded]
+
+
+def encode_pydicom(paths):
+    loaded = _loaded(paths, lambda _: made_pydicom())
+    return [lambda ds=ds: encoded_pydicom(ds) for ds in loaded]
+
+
+def match_ours(paths):
+    return [lambda: made_ours().to_bytes(IMPLICIT) for _ in paths]
+
+
+def match_pydicom(paths):
+    return [lambda: encoded_pydicom(made_pydicom()) for _ in paths]
+
+
 def peak_bytes(read):
     """The most memory that Python objects took at a time while something was read and kept."""
     gc.collect()
@@ -280,6 +329,9 @@ WRITES = {
     "bytes of MR copied, no writer": (write_bound, write_pydicom, None, "mr, again", 10),
     "write CT, touched and edited": (rewrite_ours, rewrite_pydicom, None, "ct", 12),
     "write MR, touched and edited": (rewrite_ours, rewrite_pydicom, None, "mr", 10),
+    "match of C-FIND made": (make_ours, make_pydicom, None, "ct", 8),
+    "match of C-FIND encoded": (encode_ours, encode_pydicom, None, "ct", 10),
+    "match of C-FIND, both": (match_ours, match_pydicom, None, "ct", 10),
 }
 
 

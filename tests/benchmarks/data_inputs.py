@@ -12,6 +12,27 @@ import pydicom
 
 from dicom_actors.data import DataSet, read_file, write_file
 
+MATCH = {
+    "SpecificCharacterSet": "ISO_IR 192",
+    "StudyDate": "20240131",
+    "StudyTime": "101530",
+    "AccessionNumber": "A12345",
+    "QueryRetrieveLevel": "STUDY",
+    "RetrieveAETitle": "ARCHIVE",
+    "ModalitiesInStudy": ["CT", "SR"],
+    "StudyDescription": "CT Thorax",
+    "ReferringPhysicianName": "Referrer^Anna",
+    "PatientName": "Müller^Jörg",
+    "PatientID": "P-000123",
+    "PatientBirthDate": "19700101",
+    "PatientSex": "M",
+    "StudyInstanceUID": "1.2.826.0.1.3680043.8.498.123456789",
+    "StudyID": "1",
+    "NumberOfStudyRelatedSeries": 4,
+    "NumberOfStudyRelatedInstances": 812,
+}
+"""What a C-FIND provider answers for one study."""
+
 _CT = Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm"
 
 

@@ -36,6 +36,7 @@ def corpus_files() -> list[Path]:
     return sorted((Path(spec.origin).parent / "data").glob("*.dcm"))
 
 
+# What these hold is compared in test_part10_judge.py: zipMR.gz is a DICOM file compressed by gzip,
 # no_meta.dcm has a stray byte before its first element, so that nothing says what it is.
 _NO_DICOM = {
     "FileInfo.txt",

@@ -10,13 +10,19 @@ from dicom_actors.data import read_file, write_file
 
 LIMIT = 60.0
 
+# What is edited; the length of its group; links of a directory, which are places in the file.
+FOLLOWS = {0x00100020, 0x00100000, 0x00041200, 0x00041202, 0x00041400, 0x00041420, 0x00041504}
+
+
+FOLLOWS_PRINTED = {f"({tag >> 16:04x},{tag & 0xFFFF:04x})" for tag in FOLLOWS}
+
 
 def raw_values(ds):
     """The bytes of each element, without sequences and what is edited or follows from it."""
     return {
         str(path): bytes(element.raw)
         for path, element in ds.walk()
-        if element.vr != "SQ" and path[-1] != 0x00100020 and path[-1] != 0x00100000
+        if element.vr != "SQ" and path[-1] not in FOLLOWS
     }
 
 
@@ -51,7 +57,8 @@ def dumped(path):
     lines = []
     for line in text.decode("latin-1").splitlines():
         content, _, _ = line.partition("#")
-        if content.strip().startswith(("(0002,", "(0010,0020)", "#")) or ",0000)" in content[:20]:
+        tag = content.strip()[:11]
+        if tag.startswith(("(0002,", "#")) or ",0000)" in tag or tag in FOLLOWS_PRINTED:
             continue
         lines.append(content.rstrip())
     return code, lines

@@ -13,21 +13,25 @@ What differs is listed with the reason, and must differ: the list cannot grow st
 
 from __future__ import annotations
 
+import gzip
 import math
 import warnings
+from io import BytesIO
 
 import pydicom
 import pytest
 from pydicom.multival import MultiValue
 
 from dicom_actors.data import EncapsulatedPixelData, read_file
+from dicom_actors.errors import NotPart10Error
 
 # File, tag at the top: why ours is as it is.
 BECAUSE = {
     # pydicom drops an empty phonetic group, we keep the text as it is (PS3.5 6.2.1.1 allows both).
     ("chrX1.dcm", 0x00100010),
     ("chrX2.dcm", 0x00100010),
-    # The file ends within the sequence: pydicom gives its whole items, we give none of it.
+    # The file ends within Isocenter Position: pydicom gives the digits that are there, of which
+    # nobody knows what number they begin; we leave the element out, and give all before it.
     ("rtplan_truncated.dcm", 0x300A00B0),
     # See NO_DELIMITER.
     ("emri_small_jpeg_2k_lossless_too_short.dcm", 0x7FE00010),
@@ -87,6 +91,31 @@ def differences(ds, judged, *, swaps, path=""):
                 yield from ((tag, text) for _, text in inside)
         elif text := difference(element, judge, swaps):
             yield tag, f"{here}: {text}"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_there_of_a_truncated_sequence(judge_folder):
+    path = judge_folder / "rtplan_truncated.dcm"
+    ds, judged = read_file(path, keep_truncated=True), pydicom.dcmread(path)
+    point = ds.BeamSequence[0].ControlPointSequence[0]
+    judged_point = judged.BeamSequence[0].ControlPointSequence[0]
+    assert [*map(int, point), 0x300A012C] == [int(element.tag) for element in judged_point]
+    assert len(ds.warnings) == 3
+    assert "expected an item of 468 bytes, 343 left" in str(ds.warnings[2])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [("zipMR.gz", gzip.decompress), ("no_meta.dcm", lambda data: data[1:])],
+)
+def test_files_that_are_no_dicom_files_as_they_are(judge_folder, name, whole):
+    data = (judge_folder / name).read_bytes()
+    with pytest.raises(NotPart10Error):
+        read_file(data)
+    ds, judged = read_file(whole(data)), pydicom.dcmread(BytesIO(whole(data)), force=True)
+    assert [text for _, text in differences(ds, judged, swaps=False)] == []
+    assert len(ds) > 50
 
 
 @pytest.mark.filterwarnings("ignore")

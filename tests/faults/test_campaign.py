@@ -30,3 +30,5 @@ def test_every_honest_object_is_answered_and_nothing_is_left(
     for sender in campaign.senders:
         # Each has got through, in spite of everything.
         assert any(sender.answers.values()), sender.name
+    for querier in campaign.queriers:
+        assert querier.answered, querier.name

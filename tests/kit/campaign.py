@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from kit import wire
 from kit.endpoints import LIMIT, Running, running
-from kit.honest import HonestSender, Pynetdicom, Storescu
+from kit.honest import HonestSender, Pynetdicom, Querier, Storescu, instances, matches
 from kit.peer import CT_IMAGE
 
 from dicom_actors import DataSet, Endpoint, messages, read_file, write_file
+from dicom_actors.actors.operation_events import CreateEvent, FindEvent, GetEvent
 from dicom_actors.supervision import ExitReason, Report, Started, System, kill, request_exit
 from dicom_actors.testing import (
     CRASH_POINTS,
@@ -58,8 +59,22 @@ SETTINGS: dict[str, Any] = {
     "spool_bytes": 8_000,
     "max_object_bytes": 400_000,
 }
+SERVICES = ("cstore", "cfind", "cget", "ncreate")
 HANDLER_FAULTS = [fault for fault in Fault if fault is not Fault.RECURSE]
 IN_THE_TREE = {"listener.accept", "listener.hand_over", "event_bus.deliver"}
+QUESTIONS = (
+    (5, 0x0020, b"1.2.840.10008.5.1.4.1.2.2.1"),
+    (7, 0x0010, b"1.2.840.10008.5.1.4.1.2.2.3"),
+    (9, 0x0140, b"1.2.840.10008.3.1.2.3.3"),
+)
+"""Presentation contexts, C-FIND, C-GET and N-CREATE, and their SOP classes."""
+PROPOSED = (
+    wire.item(0x10, wire.APPLICATION_CONTEXT)
+    + wire.CONTEXTS
+    + b"".join(wire.context(number, sop_class) for number, _, sop_class in QUESTIONS)
+    + wire.user_information(wire.role(wire.CT_IMAGE, scu=True, scp=True))
+)
+STUDY = b"\x08\0\x52\0\x06\0\0\0STUDY "
 ECHO = wire.p_data(wire.pdv(wire.echo_rq()))
 MAX_HANGING = 40
 """Handlers that may hang at a time; SETTINGS says beyond how many nobody is accepted any more."""
@@ -86,6 +101,7 @@ class Campaign:
         self.senders_of_each = senders
         self.counts: collections.Counter[str] = collections.Counter()
         self.senders: list[HonestSender] = []
+        self.queriers: list[Querier] = []
         self.reports: collections.deque[str] = collections.deque(maxlen=30)
         self._tree_crashes: collections.deque[float] = collections.deque()
         self._pause = threading.Event()
@@ -99,20 +115,21 @@ class Campaign:
         Raises:
             AssertionError: something is wrong.
         """
-        handler = FaultyHandler(self._store, faults=self._next_handler_fault)
+        handler = FaultyHandler(self._handle, faults=self._next_handler_fault)
         spool = self.folder / "spool"
         with (
             contextlib.closing(System(reports=self._note_report)) as system,
             handler,
             running(
-                {"cstore": handler}, system=system, spool_directory=spool, **SETTINGS
+                dict.fromkeys(SERVICES, handler), system=system, spool_directory=spool, **SETTINGS
             ) as endpoint,
         ):
             for number in range(self.senders_of_each):
                 for kind in (Storescu, Pynetdicom):
                     name = f"HONEST-{kind.__name__[0]}{number}"
                     self.senders.append(kind(name, endpoint.port, self._files(name)))
-            for sender in self.senders:
+                self.queriers.append(Querier(f"QUERIER-{number}", endpoint.port))
+            for sender in (*self.senders, *self.queriers):
                 sender.start()
             kinds = self._kinds(endpoint)
             names = self.random.choices(list(kinds), WEIGHTS, k=self.faults)
@@ -133,9 +150,9 @@ class Campaign:
             self._due.clear()
             for point in CRASH_POINTS:
                 crash_at(endpoint.ref, point, 0)
-            for sender in self.senders:
+            for sender in (*self.senders, *self.queriers):
                 sender.is_enough.set()
-            for sender in self.senders:
+            for sender in (*self.senders, *self.queriers):
                 sender.join(180)
             handler.release()
             assert_healthy(endpoint.ref, associations=0, timeout=60)
@@ -146,8 +163,9 @@ class Campaign:
             self.reports.append(f"{time.monotonic():.3f} {report}"[:300])
 
     def _check(self) -> None:
-        assert [sender.name for sender in self.senders if sender.is_alive()] == []
-        failures = [failure for sender in self.senders for failure in sender.failures]
+        everybody = (*self.senders, *self.queriers)
+        assert [sender.name for sender in everybody if sender.is_alive()] == []
+        failures = [failure for sender in everybody for failure in sender.failures]
         assert not failures, failures
         for sender in self.senders:
             for path, is_success in sender.answers.items():
@@ -169,6 +187,14 @@ class Campaign:
             f"{len(answers):6} honest objects on {associations} associations: {sum(answers)} "
             f"Success, {len(answers) - sum(answers)} failure statuses"
         )
+        answered, failed, lost = (
+            sum(getattr(querier, name) for querier in self.queriers)
+            for name in ("answered", "failed", "lost")
+        )
+        lines.append(
+            f"{answered + failed:6} honest questions: {answered} answered, {failed} failure "
+            f"statuses; {lost} associations lost"
+        )
         return "\n".join(lines)
 
     # --- honest objects ----------------------------------------------------------------------
@@ -186,6 +212,16 @@ class Campaign:
             path = self.folder / "files" / f"{uid}.dcm"
             write_file(path, data)
             yield path
+
+    def _handle(self, event: Any) -> Any:
+        match event:
+            case FindEvent():
+                return matches()
+            case GetEvent():
+                return instances()
+            case CreateEvent():
+                return event.dataset and event.dataset.copy()
+        return self._store(event)
 
     def _store(self, event: Any) -> None:
         honest = event.association.calling_ae_title.startswith("HONEST")
@@ -240,11 +276,20 @@ class Campaign:
             self._leave(peer)
 
     def _dialogue(self) -> bytes:
-        parts = [wire.associate_rq(called=b"TEST", calling=b"HOSTILE")]
+        parts = [wire.associate_rq(PROPOSED, called=b"TEST", calling=b"HOSTILE")]
         for number in range(1, self.random.randrange(2, 6)):
             uid = b"1.2.3.%d" % self.random.getrandbits(40)
             data = self.random.randbytes(2 * self.random.randrange(8_000))
             parts += [wire.store(number, data, uid), ECHO][: self.random.randrange(1, 3)]
+            context, field, sop_class = self.random.choice(QUESTIONS)
+            if self.random.random() < 0.5:
+                command = wire.query_rq(field, sop_class, 100 + number, uid)
+                pdvs = wire.pdv(command, context), wire.pdv(STUDY, context, command=False)
+                parts.append(wire.p_data(*pdvs))
+            if self.random.random() < 0.5:  # whether or not it was asked
+                parts.append(wire.p_data(wire.pdv(wire.store_rsp(number), 3)))
+            if self.random.random() < 0.2:
+                parts.append(wire.p_data(wire.pdv(wire.cancel_rq(100 + number), context)))
         return b"".join([*parts, wire.RELEASE_RQ])
 
     def _edited(self, port: int) -> None:

@@ -77,13 +77,16 @@ class Watcher(pykka.ThreadingActor):
 
 
 @contextlib.contextmanager
-def running(event_handlers: Any = (), *, system: Any = None, **settings: Any) -> Iterator[Running]:
+def running(
+    event_handlers: Any = (), *, system: Any = None, event_loop: Any = None, **settings: Any
+) -> Iterator[Running]:
     """Run an endpoint for the length of the block."""
     ref = Endpoint.start(
         0,
         host="127.0.0.1",
         event_handlers=event_handlers,
         config=EndpointConfig(**settings),
+        event_loop=event_loop,
         system=system,
     )
     endpoint = None

@@ -1,7 +1,8 @@
-"""Senders that keep the rules and want every object answered: DCMTK's `storescu`, pynetdicom.
+"""Peers that keep the rules, and want every object and every question answered.
 
-An association that is aborted is no answer: they connect again and repeat what was not answered,
-as real senders do.
+Senders: DCMTK's `storescu`, pynetdicom. An association that is aborted is no answer: they connect
+again and repeat what was not answered, as real senders do. And users of our own, who ask for
+matches, for instances, and for a normalized instance to be made.
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.dcmtk import run
+from kit.peer import CT_IMAGE
+
+from dicom_actors import DataSet, DimseFailure, connect
+from dicom_actors.errors import AssociationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dicom_actors.scu import Association
 
 _PROGRAM = Path(__file__).with_name("pynetdicom_sender.py")
 _SENT = re.compile(r"I: Sending file: (.*)")
@@ -93,3 +100,82 @@ class Pynetdicom(HonestSender):
         for line in done.stdout.splitlines():
             status, _, name = line.partition(" ")
             self.answers[by_name[name]] = status == "0000"
+
+
+MPPS = "1.2.840.10008.3.1.2.3.3"
+MATCHES = 20
+QUERY = DataSet.from_keywords(QueryRetrieveLevel="STUDY", StudyInstanceUID="*")
+STEP = DataSet.from_keywords(PerformedProcedureStepStatus="IN PROGRESS", PatientID="7")
+
+
+def matches() -> Iterator[DataSet]:
+    """What a ``cfind`` handler answers to `Querier`."""
+    for number in range(MATCHES):
+        yield DataSet.from_keywords(StudyInstanceUID=f"1.2.{number}")
+
+
+def instances() -> Iterator[DataSet]:
+    """What a ``cget`` handler gives it."""
+    for number in range(MATCHES):
+        yield DataSet.from_keywords(
+            SOPClassUID=CT_IMAGE, SOPInstanceUID=f"1.2.{number}", PixelData=bytes(number * 2_000)
+        )
+
+
+class Querier(threading.Thread):
+    """Asks for matches, for instances, and for a step to be created, in turn.
+
+    Each is answered with all that there is, or with a failure, or the association ends.
+
+    Args:
+        name: its AE title.
+        port: the endpoint's.
+
+    Attributes:
+        answered: how many requests succeeded.
+        failed: how many were answered with a failure.
+        lost: how many associations ended or were refused.
+        failures: sentences about what should never be.
+    """
+
+    def __init__(self, name: str, port: int) -> None:
+        super().__init__(name=name, daemon=True)
+        self.port = port
+        self.answered = self.failed = self.lost = 0
+        self.failures: list[str] = []
+        self.is_enough = threading.Event()
+
+    def run(self) -> None:
+        """Ask until it is enough."""
+        while not self.is_enough.is_set():
+            try:
+                with connect(
+                    "127.0.0.1", self.port, called="TEST", calling=self.name, timeout=10.0
+                ) as association:
+                    self._ask(association)
+            except AssociationError:
+                self.lost += 1
+            except Exception as error:
+                self.failures.append(f"{self.name}: {error!r}")
+
+    def _ask(self, association: Association) -> None:
+        for _ in range(5):
+            for question in (self._find, self._get, self._create):
+                try:
+                    question(association)
+                except DimseFailure:
+                    self.failed += 1
+                else:
+                    self.answered += 1
+
+    def _find(self, association: Association) -> None:
+        found = list(association.find(QUERY, model="study"))
+        assert found == list(matches()), found
+
+    def _get(self, association: Association) -> None:
+        found = list(association.get(QUERY, model="study", sop_classes=[CT_IMAGE]))
+        assert found == list(instances()), found
+
+    def _create(self, association: Association) -> None:
+        created = association.n_create(MPPS, None, STEP)
+        assert created.data_set == STEP, created

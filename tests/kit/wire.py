@@ -126,6 +126,32 @@ def cancel_rq(message_id: int) -> bytes:
     return command_set(us(0x0100, 0x0FFF), us(0x0120, message_id), us(0x0800, 0x0101))
 
 
+def query_rq(
+    field: int, sop_class: bytes, message_id: int = 1, instance: bytes | None = None
+) -> bytes:
+    """The command set of any other request that has a data set."""
+    return command_set(
+        ui(0x0002, sop_class),
+        us(0x0100, field),
+        us(0x0110, message_id),
+        us(0x0700, 0),
+        us(0x0800, 0x0001),
+        *([] if instance is None else [ui(0x1000, instance)]),
+    )
+
+
+def store_rsp(message_id: int, status: int = 0) -> bytes:
+    """The command set of a C-STORE-RSP."""
+    return command_set(
+        us(0x0100, 0x8001), us(0x0120, message_id), us(0x0800, 0x0101), us(0x0900, status)
+    )
+
+
+def role(sop_class: bytes, *, scu: bool, scp: bool) -> bytes:
+    """A role selection sub-item."""
+    return item(0x54, struct.pack(">H", len(sop_class)) + sop_class + bytes([scu, scp]))
+
+
 DATA_SET = (
     b"\x08\0\x16\0UI\x1a\0" + CT_IMAGE + b"\0"
     b"\x08\0\x18\0UI\x06\0" + b"1.2.3\0"

@@ -26,8 +26,10 @@ from dicom_actors.errors import (
 )
 from dicom_actors.pdu import Abort, AssociateRq, AsyncWindow
 from dicom_actors.scu import MoveOriginator, StoreResult, contexts_for
+from dicom_actors.scu.outgoing import outgoing_object
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
 
@@ -499,3 +501,18 @@ def test_the_move_that_an_object_is_stored_for(files) -> None:
 def test_parallel_needs_a_number() -> None:
     with FakeAcceptor().connect() as assoc, pytest.raises(ValueError, match="parallel"):
         assoc.store_many([], parallel=0)
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED])
+def test_an_object_is_what_its_data_set_says(tmp_path, syntax):
+    path = tmp_path / "object.dcm"
+    ds = DataSet.from_keywords(SOPClassUID=CT, SOPInstanceUID="1.2.345", PatientID="7")
+    write_file(path, ds, transfer_syntax=syntax)
+    data = path.read_bytes()
+    other = data.replace(b"1.2.345\0", b"1.2.999\0", 1)  # that of the file meta information
+    path.write_bytes(other)
+    found = outgoing_object(path)
+    expected = "1.2.999" if syntax == DEFLATED else "1.2.345"
+    assert (found.sop_class_uid, found.sop_instance_uid) == (CT, expected)
+    assert found.transfer_syntax == syntax
+    assert b"".join(found.pieces(syntax)) == data[found.start :]

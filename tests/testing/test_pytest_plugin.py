@@ -34,6 +34,7 @@ def test_a_stopped_endpoint_is_no_fault(dicom_endpoint, dicom_no_leaks):
 
 BAD = """
 import socket, threading
+from dicom_actors.actors.signals import GetKernel
 from dicom_actors.testing import HostilePeer, assert_healthy, pytest_plugin
 from dicom_actors import messages
 
@@ -46,6 +47,9 @@ def test_half_a_pdu(dicom_endpoint):
     peer = HostilePeer.associated(endpoint.ask(messages.GetStatus()).port)
     kept.append(peer)
     peer.send(b"\\x04")
+    kernel = endpoint.ask(GetKernel())
+    while not any(record.unread_length for record in kernel.connections):
+        endpoint.ask(messages.GetStatus())  # until it has come
 
 def test_a_descriptor(dicom_no_leaks):
     kept.append(socket.socket())

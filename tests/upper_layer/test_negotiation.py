@@ -254,6 +254,24 @@ def test_who_proposes_no_role_is_the_scu_and_refused_where_that_cannot_be():
     assert ac.user_information.roles == ()
 
 
+@pytest.mark.parametrize("proposed", [None, (True, False), (False, True), (True, True)])
+def test_who_proposes_no_role_may_be_accepted_all_the_same(proposed):
+    rq = request(
+        PresentationContextRq(1, CT_IMAGE, (IMPLICIT,)),
+        roles=() if proposed is None else (RoleSelection(CT_IMAGE, *proposed),),
+    )
+    allowed = RolePolicy(scu=False, scp=True, unstated=True)
+
+    ac = negotiate(rq, replace(POLICY, roles={CT_IMAGE: allowed}))
+
+    is_accepted = proposed is None or proposed[1]
+    assert [answer.result for answer in ac.presentation_contexts] == [
+        ContextResult.ACCEPTANCE if is_accepted else ContextResult.USER_REJECTION
+    ]
+    answered = is_accepted and proposed is not None
+    assert ac.user_information.roles == (RoleSelection(CT_IMAGE, False, True),) * answered
+
+
 def test_roles_are_the_default_without_a_policy_and_only_for_accepted_contexts():
     rq = request(
         PresentationContextRq(1, CT_IMAGE, (IMPLICIT,)),

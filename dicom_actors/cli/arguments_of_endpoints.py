@@ -1,0 +1,120 @@
+"""The arguments of ``serve``, and of the commands that talk to a running one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from dicom_actors.cli.argument_types import seconds
+
+if TYPE_CHECKING:
+    from dicom_actors.tls import TlsConfig
+
+__all__ = ["add_control", "add_serve"]
+
+
+def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``serve``."""
+    serve = commands.add_parser(
+        "serve",
+        help="receive objects over the network and keep them",
+        description="Answer C-ECHO and C-STORE, and keep each object as\n"
+        "DIR/<study>/<series>/<instance>.dcm. Ctrl-C ends it.",
+        epilog="""examples:
+  dicom-actors serve                                      port 4242, ./dicom-archive
+  dicom-actors serve --port 11112 --ae-title STORE --store images
+  dicom-actors serve --tls-certificate me.pem --tls-key me.key --tls-authorities hospital.pem""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve.add_argument("--port", type=int, default=4242, help="TCP port (default: 4242)")
+    serve.add_argument("--host", default="", help="address to bind to (default: all)")
+    serve.add_argument(
+        "--ae-title", default=None, help="our AE title; others are rejected (default: any)"
+    )
+    serve.add_argument(
+        "--store", default="dicom-archive", metavar="DIR", help="where to (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--drain",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="time for open associations to finish at the end (default: 10)",
+    )
+    serve.add_argument("--print", action="store_true", help="print each object that arrives")
+    serve.add_argument("--trace", action="store_true", help="print each PDU in a line")
+    serve.add_argument(
+        "--show-policy", action="store_true", help="print what would be accepted, and end"
+    )
+    tls = serve.add_argument_group("TLS")
+    tls.add_argument("--tls-certificate", metavar="FILE", help="our certificate, PEM")
+    tls.add_argument("--tls-key", metavar="FILE", help="its private key, if in another file")
+    tls.add_argument(
+        "--tls-authorities",
+        metavar="FILE",
+        help="certificates of the authorities to trust, PEM (default: those of the system)",
+    )
+    tls.add_argument(
+        "--tls-anonymous", action="store_true", help="take peers without a certificate, too"
+    )
+    serve.set_defaults(run=_serve)
+
+
+def add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that talk to a running ``serve`` of the same user on this machine."""
+    status = commands.add_parser("status", help="how a running endpoint is")
+    top = commands.add_parser("top", help="watch the actors of a running endpoint")
+    top.add_argument("--once", action="store_true", help="print it once instead of watching")
+    drain = commands.add_parser(
+        "drain", help="let open associations finish, accepting no more; abort the rest"
+    )
+    drain.add_argument(
+        "--deadline", type=seconds, default=30.0, metavar="SECONDS", help="default: 30"
+    )
+    abort = commands.add_parser("abort", help="abort an association")
+    abort.add_argument("id", type=int, help="its number, as `status` prints it")
+    for name, command in (("status", status), ("top", top), ("drain", drain), ("abort", abort)):
+        command.add_argument("--port", type=int, default=4242, help="its port (default: 4242)")
+        command.add_argument("--json", action="store_true", help="print one line of JSON")
+        command.set_defaults(run=_control, control=name)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from dicom_actors.cli.serve import ServeOptions, serve, show_policy
+
+    settings = ServeOptions(
+        port=options.port,
+        host=options.host,
+        ae_title=options.ae_title,
+        store=options.store,
+        print_objects=options.print,
+        trace=options.trace,
+        drain=options.drain,
+        tls=_tls(options),
+    )
+    return show_policy(settings) if options.show_policy else serve(settings)
+
+
+def _tls(options: argparse.Namespace) -> TlsConfig | None:
+    if options.tls_certificate is None:
+        return None
+    from dicom_actors.tls import TlsConfig
+
+    return TlsConfig(
+        certificate=options.tls_certificate,
+        key=options.tls_key,
+        authorities=options.tls_authorities,
+        require_peer_certificate=not options.tls_anonymous,
+    )
+
+
+def _control(options: argparse.Namespace) -> int:
+    from dicom_actors.cli import operate
+
+    if options.control == "status":
+        return operate.status(options.port, as_json=options.json)
+    if options.control == "top":
+        return operate.top(options.port, once=options.once, as_json=options.json)
+    if options.control == "drain":
+        return operate.drain(options.port, options.deadline, as_json=options.json)
+    return operate.abort(options.port, options.id, as_json=options.json)

@@ -1,0 +1,135 @@
+"""Associations for the commands of the user side, from their options."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.cli.peers import Peer, TlsFiles, find_peer
+from dicom_actors.cli.usage import UsageError
+from dicom_actors.scu import connect
+
+if TYPE_CHECKING:
+    import ssl
+    from argparse import Namespace
+    from collections.abc import Iterable, Iterator
+
+    from dicom_actors.scu import Association
+    from dicom_actors.scu.contexts import ContextLike
+    from dicom_actors.scu.settings import Credentials, PduTap
+
+__all__ = ["associated", "peer_of"]
+
+_TIMEOUT: Final = 30.0
+_CALLING: Final = "DICOM_ACTORS"
+_ANY: Final = "ANY-SCP"
+
+
+def peer_of(options: Namespace) -> Peer:
+    """Return the peer that is meant; options go before what the configuration file says.
+
+    Raises:
+        UsageError: there is none of that name, or options contradict each other.
+    """
+    peer = find_peer(options.peer, options.config)
+    files = {
+        key: value
+        for key in ("certificate", "key", "authorities", "hostname")
+        if (value := getattr(options, f"tls_{key}")) is not None
+    }
+    tls = peer.tls
+    if files or options.tls:
+        tls = replace(tls or TlsFiles(), **files)
+    if tls is not None and tls.key is not None and tls.certificate is None:
+        raise UsageError("TLS: a key is of no use without a certificate")
+    user = peer.user if options.user is None else options.user
+    if user is None and (options.passcode or options.passcode_file is not None):
+        raise UsageError("a passcode is of no use without --user NAME")
+    if options.passcode and options.passcode_file is not None:
+        raise UsageError("expected --passcode or --passcode-file, got both")
+    # The passcode of one user is not to be tried for another.
+    passcode_file = None if options.user not in {None, peer.user} else peer.passcode_file
+    return replace(
+        peer,
+        calling=options.calling or peer.calling,
+        timeout=options.timeout or peer.timeout,
+        tls=tls,
+        user=user,
+        passcode_file=None if options.passcode else options.passcode_file or passcode_file,
+    )
+
+
+@contextlib.contextmanager
+def associated(
+    options: Namespace, *, contexts: Iterable[ContextLike] | None = None, window: int = 1
+) -> Iterator[Association]:
+    """Associate with the peer for the length of the block; an exception in it aborts.
+
+    Args:
+        options: those that all commands of the user side have.
+        contexts: the presentation contexts to propose; None: what is needed, when it is needed.
+        window: how many operations we would like to have outstanding.
+
+    Raises:
+        UsageError: the arguments are wrong.
+        AssociationError: it did not come about.
+        ConfigurationError: a certificate cannot be read.
+        OSError: the passcode cannot be read.
+    """
+    peer = peer_of(options)
+    identity = _user_identity(peer, prompt=options.passcode)
+    if options.verbose:
+        secured = "" if peer.tls is None else " with TLS"
+        print(f"connecting to {peer.host} port {peer.port}{secured}", file=sys.stderr)
+    with connect(
+        peer.host,
+        peer.port,
+        called=peer.called or _ANY,
+        calling=peer.calling or _CALLING,
+        contexts=contexts,
+        timeout=peer.timeout or _TIMEOUT,
+        tls=None if peer.tls is None else _tls_context(peer.tls),
+        server_hostname=None if peer.tls is None else peer.tls.hostname,
+        user_identity=identity,
+        async_window=window,
+        on_pdu=_log(options),
+    ) as association:
+        yield association
+
+
+def _log(options: Namespace) -> PduTap | None:
+    if not (options.trace or options.verbose):
+        return None
+    from dicom_actors.cli.protocol_log import ProtocolLog
+
+    return ProtocolLog(is_trace=options.trace)
+
+
+def _tls_context(files: TlsFiles) -> ssl.SSLContext:
+    from dicom_actors.tls import TlsConfig, client_context
+
+    context = client_context(
+        TlsConfig(certificate=files.certificate, key=files.key, authorities=files.authorities)
+    )
+    context.check_hostname = files.hostname is not None
+    return context
+
+
+def _user_identity(peer: Peer, *, prompt: bool) -> Credentials | None:
+    if peer.user is None:
+        return None
+    if prompt:
+        from getpass import getpass
+
+        passcode = getpass(f"Passcode of {peer.user} at {peer.address}: ")
+    elif peer.passcode_file is not None:
+        passcode = Path(peer.passcode_file).read_text(encoding="utf-8").partition("\n")[0]
+        passcode = passcode.removesuffix("\r")
+    else:
+        return peer.user
+    if peer.tls is None:
+        print("dicom-actors: warning: without TLS anybody can read the passcode", file=sys.stderr)
+    return peer.user, passcode

@@ -1,0 +1,120 @@
+"""``dicom-actors find PEER KEY=VALUE...``: what a peer has that matches (C-FIND, PS3.4 C.4.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors.cli.connecting import associated
+from dicom_actors.cli.keys import query_for
+from dicom_actors.cli.models import sop_class_of
+from dicom_actors.cli.terminal import complain, print_table, progress, say, show_anything
+from dicom_actors.cli.usage import UsageError
+from dicom_actors.data.json import to_json_dict
+from dicom_actors.data.sequence import Sequence
+from dicom_actors.data.text import printable, value_text
+from dicom_actors.errors import DicomError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from dicom_actors.cli.keys import Column, Query
+    from dicom_actors.data import DataElement, DataSet
+    from dicom_actors.scu import Operation
+
+__all__ = ["find"]
+
+
+def find(options: Namespace) -> int:
+    """Print the matches, as a table, as JSON or as CSV.
+
+    Returns:
+        0, or 1 if a match cannot be printed.
+
+    Raises:
+        UsageError: the keys are wrong, or options contradict each other.
+        DimseFailure: the peer says that it cannot answer.
+        AssociationError: there is no association, or it was lost.
+    """
+    if options.json and options.csv:
+        raise UsageError("expected --json or --csv, got both")
+    query = query_for(options.keys, options.level, options.model)
+    sop_class = sop_class_of(options.model, "C-FIND", query.identifier)
+    show_anything()
+    with (
+        associated(options, contexts=(sop_class,)) as association,
+        contextlib.closing(association.find(query.identifier, model=sop_class)) as found,
+    ):
+        matches = _limited(found, options.limit)
+        if options.json:
+            return _print_json(matches)
+        if options.csv:
+            return _print_csv(matches, query.columns)
+        return _print_table(options, matches, query)
+
+
+def _limited(found: Operation[DataSet], limit: int | None) -> Iterator[DataSet]:
+    """Give the matches; the query is cancelled when there are as many as are wanted."""
+    for number, match in enumerate(found, start=1):
+        yield match
+        if number == limit:
+            found.close()
+            return
+
+
+def _print_json(matches: Iterator[DataSet]) -> int:
+    code = 0
+    for match in matches:
+        try:
+            line = json.dumps(to_json_dict(match), allow_nan=False)
+        except (DicomError, ValueError) as error:
+            complain(f"a match cannot be printed: {error}")
+            code = 1
+        else:
+            print(line, flush=True)
+    return code
+
+
+def _print_csv(matches: Iterator[DataSet], columns: list[Column]) -> int:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([column.heading for column in columns])
+    for match in matches:
+        writer.writerow([_cell(match, column) for column in columns])
+    return 0
+
+
+def _print_table(options: Namespace, matches: Iterator[DataSet], query: Query) -> int:
+    rows: list[list[str]] = []
+    try:
+        with progress(options, nouns="matches") as bar:
+            for match in matches:
+                rows.append([_cell(match, column) for column in query.columns])
+                bar.add()
+    finally:
+        # What came before a failure is still worth to be seen.
+        if rows:
+            print_table([column.heading for column in query.columns], rows)
+    say(f"{len(rows)} match{'' if len(rows) == 1 else 'es'}")
+    return 0
+
+
+def _cell(match: DataSet, column: Column) -> str:
+    """The values of a key as text; those of several items one behind the other."""
+    holders: list[Any] = [match]
+    for tag in column.tags[:-1]:
+        items = [holder.get(tag) for holder in holders]
+        holders = [item for each in items if isinstance(each, Sequence) for item in each]
+    tag = column.tags[-1]
+    return "; ".join(_text(holder.fetch(tag)) for holder in holders if tag in holder)
+
+
+def _text(element: DataElement) -> str:
+    if element.vr != "UI":
+        return value_text(element, width=None)
+    # Without its name in words, which would be no value any more.
+    value = element.value
+    return printable("\\".join(map(str, value)) if isinstance(value, list) else str(value or ""))

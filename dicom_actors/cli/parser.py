@@ -1,0 +1,48 @@
+"""The arguments of all commands.
+
+Each command's module is loaded when it runs, so that ``--help`` and completion are quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from dicom_actors.cli import arguments_of_endpoints, arguments_of_files, arguments_of_users
+from dicom_actors.version import __version__
+
+__all__ = ["build_parser", "parse_arguments"]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="dicom-actors",
+        description="DICOM files, a DICOM network endpoint, and the other side of it.\n"
+        "Not a medical device.",
+        epilog="`dicom-actors COMMAND --help` tells more of a command, with examples.\n\n"
+        "Exit codes: 0 all went well, 1 something failed (each failure is one line on standard\n"
+        "error), 2 wrong arguments or configuration file, 130 interrupted.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    arguments_of_endpoints.add_serve(commands)
+    arguments_of_users.add_commands(commands)
+    arguments_of_files.add_commands(commands)
+    arguments_of_endpoints.add_control(commands)
+    return parser
+
+
+def parse_arguments(parser: argparse.ArgumentParser, words: list[str] | None) -> argparse.Namespace:
+    """Parse the arguments; options may stand between those that are none.
+
+    argparse takes all the values of an argument such as ``KEY=VALUE...`` from one place. What it
+    leaves over goes to the one that a command names as its `rest`.
+    """
+    options, left = parser.parse_known_args(words)
+    rest: str | None = getattr(options, "rest", None)
+    if left and (rest is None or any(word.startswith("-") for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left and rest is not None:
+        getattr(options, rest).extend(left)
+    return options

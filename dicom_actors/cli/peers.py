@@ -1,0 +1,234 @@
+"""Peers as users name them: ``AE@host:port``, ``host:port``, or a name in a TOML file.
+
+The file is given with ``--config``, or is ``dicom-actors.toml`` in the folder for configuration
+files (``$XDG_CONFIG_HOME``, else ``~/.config``)::
+
+    [peers.pacs]
+    address = "PACS@pacs.example.org:104"
+    calling = "WORKSTATION"             # the rest may be left out
+    timeout = 60
+    user = "jane"
+    passcode_file = "pacs.passcode"     # relative to the folder of this file
+    tls = {authorities = "hospital.pem", certificate = "me.pem", key = "me.key"}   # or true
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from dicom_actors.cli.usage import UsageError
+from dicom_actors.config import check_ae_title
+from dicom_actors.errors import ConfigurationError
+
+__all__ = ["Peer", "TlsFiles", "find_peer", "load_peers", "parse_address"]
+
+_FORM: Final = "AE@host:port, host:port, or the name of a peer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """What TLS is made of.
+
+    Attributes:
+        certificate: our certificate; None: we have none.
+        key: its private key; None: it is in the same file.
+        authorities: whom to trust; None: the authorities of the system.
+        hostname: what the peer's certificate must name; None: anything.
+    """
+
+    certificate: str | None = None
+    key: str | None = None
+    authorities: str | None = None
+    hostname: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Whom to connect to, and how; None stands for the default.
+
+    Attributes:
+        host: name or address.
+        port: TCP port.
+        called: its AE title; None: any will do.
+        calling: our AE title.
+        timeout: seconds for each step.
+        tls: None: plain TCP.
+        user: the name of the user.
+        passcode_file: the file whose first line is the user's passcode.
+    """
+
+    host: str
+    port: int
+    called: str | None = None
+    calling: str | None = None
+    timeout: float | None = None
+    tls: TlsFiles | None = None
+    user: str | None = None
+    passcode_file: str | None = None
+
+    @property
+    def address(self) -> str:
+        """As it is written."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.called}@{host}:{self.port}" if self.called else f"{host}:{self.port}"
+
+
+def find_peer(text: str, config: str | None = None) -> Peer:
+    """Return the peer that a user means.
+
+    Args:
+        text: an address, or a name in the configuration file.
+        config: that file; None: the usual one, if it is there.
+
+    Raises:
+        UsageError: it is neither, or there is something wrong with the file.
+    """
+    if "@" in text or ":" in text:
+        return parse_address(text)
+    peers = load_peers(config)
+    if text in peers:
+        return peers[text]
+    known = f"it has {', '.join(peers)}" if peers else "it has none"
+    raise UsageError(f"peer: expected {_FORM} in {_file(config)}; {known}, got {text!r}")
+
+
+def parse_address(text: str) -> Peer:
+    """Take an address apart; the host may be an IPv6 address in brackets.
+
+    Raises:
+        UsageError: it is none.
+    """
+    title, at, rest = text.rpartition("@")
+    host, colon, port = rest.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise UsageError(f"peer: expected an IPv6 address in brackets, [::1]:104; got {text!r}")
+    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise UsageError(f"peer: expected {_FORM}; got {text!r}")
+    if at:
+        _check_title(title, "peer: the AE title before the @")
+    return Peer(host=host, port=int(port), called=title if at else None)
+
+
+def load_peers(config: str | None = None) -> dict[str, Peer]:
+    """Read the configuration file.
+
+    Args:
+        config: its path; None: the usual one, which need not be there.
+
+    Returns:
+        Peers by name, in the order of the file.
+
+    Raises:
+        UsageError: something in it is not as expected.
+    """
+    import tomllib
+
+    path = _file(config)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if config is None:
+            return {}
+        raise UsageError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise UsageError(f"{path}: expected TOML: {error}") from error
+    _check_keys(content, {"peers": dict}, str(path))
+    peers = content.get("peers", {})
+    return {name: _peer(name, table, path) for name, table in peers.items()}
+
+
+def _file(config: str | None) -> Path:
+    if config is not None:
+        return Path(config)
+    folder = os.environ.get("XDG_CONFIG_HOME", "")
+    base = Path(folder) if Path(folder).is_absolute() else Path("~/.config").expanduser()
+    return base / "dicom-actors.toml"
+
+
+_PEER_KEYS: Final[dict[str, Any]] = {
+    "address": str,
+    "calling": str,
+    "timeout": int | float,
+    "user": str,
+    "passcode_file": str,
+    "tls": bool | dict,
+}
+_TLS_KEYS: Final[dict[str, Any]] = {
+    "certificate": str,
+    "key": str,
+    "authorities": str,
+    "hostname": str,
+}
+_WORDS: Final = {
+    str: "text",
+    dict: "a table",
+    int | float: "a number",
+    bool | dict: "true, false or a table",
+}
+
+
+def _peer(name: str, table: Any, path: Path) -> Peer:
+    where = f"{path}: peers.{name}"
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: expected a table with an address, got {table!r}")
+    _check_keys(table, _PEER_KEYS, where)
+    if "address" not in table:
+        raise UsageError(f'{where}: expected address = "AE@host:port"')
+    try:
+        peer = parse_address(table["address"])
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    timeout = table.get("timeout")
+    if timeout is not None and not 0 < timeout < float("inf"):
+        raise UsageError(f"{where}: timeout: expected seconds above 0, got {timeout}")
+    if "calling" in table:
+        _check_title(table["calling"], f"{where}: calling")
+    return replace(
+        peer,
+        calling=table.get("calling"),
+        timeout=timeout,
+        tls=_tls(table.get("tls", False), path, where),
+        user=table.get("user"),
+        passcode_file=_beside(table.get("passcode_file"), path),
+    )
+
+
+def _tls(value: bool | dict[str, Any], path: Path, where: str) -> TlsFiles | None:  # noqa: FBT001
+    if not isinstance(value, dict):
+        return TlsFiles() if value else None
+    _check_keys(value, _TLS_KEYS, f"{where}.tls")
+    return TlsFiles(
+        certificate=_beside(value.get("certificate"), path),
+        key=_beside(value.get("key"), path),
+        authorities=_beside(value.get("authorities"), path),
+        hostname=value.get("hostname"),
+    )
+
+
+def _beside(name: str | None, path: Path) -> str | None:
+    """A file named in the configuration file: relative names are relative to its folder."""
+    return None if name is None else str(path.parent / Path(name).expanduser())
+
+
+def _check_keys(table: dict[str, Any], known: dict[str, Any], where: str) -> None:
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"{where}: expected {', '.join(known)}; got {key}")
+        kind = known[key]
+        is_wrong_bool = isinstance(value, bool) and kind != bool | dict
+        if is_wrong_bool or not isinstance(value, kind):
+            raise UsageError(f"{where}: {key}: expected {_WORDS[kind]}, got {value!r}")
+
+
+def _check_title(title: str, where: str) -> None:
+    try:
+        check_ae_title(title, where)
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from error

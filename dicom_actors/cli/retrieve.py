@@ -1,0 +1,167 @@
+"""``dicom-actors get`` and ``dicom-actors move``: objects out of an archive.
+
+C-GET brings them here, C-MOVE has them sent to an application entity. PS3.4 C.4.2 and C.4.3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicom_actors.cli.connecting import associated
+from dicom_actors.cli.keys import retrieval_for
+from dicom_actors.cli.models import sop_classes_of_retrieval, transfer_syntaxes_of
+from dicom_actors.cli.object_files import object_name
+from dicom_actors.cli.terminal import (
+    complain,
+    counted,
+    progress,
+    say,
+    show_anything,
+    size_in_words,
+)
+from dicom_actors.data import write_file
+from dicom_actors.scu import UNCOMPRESSED, ProposedContext
+from dicom_actors.scu.contexts import retrieve_contexts
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from dicom_actors.cli.terminal import Progress
+    from dicom_actors.data import DataSet
+    from dicom_actors.scu import MoveProgress, Operation
+
+__all__ = ["get", "move"]
+
+
+def get(options: Namespace) -> int:
+    """Keep what the peer sends as files.
+
+    Returns:
+        0, or 1 if the peer could not send everything.
+
+    Raises:
+        UsageError: the keys are wrong.
+        DimseFailure: the peer says that it cannot do it.
+        AssociationError: there is no association, or it was lost.
+        OSError: a file cannot be written.
+    """
+    identifier = retrieval_for(options.keys, options.level)
+    sop_classes = sop_classes_of_retrieval(options.model, "C-GET", identifier)
+    syntaxes = transfer_syntaxes_of(options.transfer_syntax) or UNCOMPRESSED
+    contexts = (*map(ProposedContext, sop_classes), *retrieve_contexts(None, syntaxes))
+    show_anything()
+    folder = _Folder(options)
+    try:
+        counts = _fetch(options, identifier, contexts, folder)
+    except BaseException:
+        if folder.count:
+            folder.print_summary()
+        raise
+    folder.print_summary()
+    return _report(counts)
+
+
+def _fetch(
+    options: Namespace,
+    identifier: DataSet,
+    contexts: tuple[ProposedContext, ...],
+    folder: _Folder,
+) -> MoveProgress | None:
+    with associated(options, contexts=contexts) as association, progress(options) as bar:
+        operation = association.get(identifier, model=contexts[0].abstract_syntax)
+        with contextlib.closing(operation) as instances:
+            for instance in instances:
+                length = folder.keep(instance)
+                _show(bar, operation, folder.count, length)
+        return operation.progress
+
+
+class _Folder:
+    """Where objects are kept, and how many were."""
+
+    def __init__(self, options: Namespace) -> None:
+        self._root = Path(options.output)
+        self._as_json = options.json
+        self._verbose = options.verbose
+        self._length = 0
+        self.count = 0
+
+    def keep(self, instance: DataSet) -> int:
+        """Write a file; returns its length in bytes."""
+        uid = str(instance.file_meta.MediaStorageSOPInstanceUID)
+        path = self._root / object_name(instance, uid)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, instance)
+        length = path.stat().st_size
+        self.count += 1
+        self._length += length
+        if self._as_json:
+            line = {"path": str(path), "sop_instance_uid": uid, "bytes": length}
+            print(json.dumps(line), flush=True)
+        if self._verbose:
+            say(f"{path}: {size_in_words(length)}")
+        return length
+
+    def print_summary(self) -> None:
+        """Say how many there are."""
+        if not self._as_json:
+            objects = counted(self.count, "object")
+            print(f"{objects} in {self._root}, {size_in_words(self._length)}")
+
+
+def _show(bar: Progress, operation: Operation[DataSet], count: int, length: int) -> None:
+    bar.add(length=length)
+    counts = operation.progress
+    if counts is not None and counts.remaining is not None:
+        # What it counts as remaining is what it told before this object.
+        bar.move_to(count, max(count, _done(counts) + counts.remaining))
+
+
+def move(options: Namespace) -> int:
+    """Have objects sent to an application entity that the peer knows, and say how far it is.
+
+    Returns:
+        0, or 1 if some could not be sent.
+
+    Raises:
+        UsageError: the keys are wrong.
+        DimseFailure: the peer says that it cannot do it.
+        AssociationError: there is no association, or it was lost.
+    """
+    identifier = retrieval_for(options.keys, options.level)
+    sop_classes = sop_classes_of_retrieval(options.model, "C-MOVE", identifier)
+    with (
+        associated(options, contexts=sop_classes) as association,
+        progress(options) as bar,
+    ):
+        operation = association.move(identifier, options.destination, model=sop_classes[0])
+        with contextlib.closing(operation) as steps:
+            for step in steps:
+                if options.json:
+                    print(json.dumps(step._asdict()), flush=True)
+                done = _done(step)
+                bar.move_to(done, None if step.remaining is None else done + step.remaining)
+    counts = operation.progress
+    if not options.json and counts is not None:
+        print(
+            f"{counted(counts.completed or 0, 'object')} sent to {options.destination}, "
+            f"{counts.warning or 0} with a warning, {counts.failed or 0} failed"
+        )
+    return _report(counts)
+
+
+def _done(counts: MoveProgress) -> int:
+    return (counts.completed or 0) + (counts.failed or 0) + (counts.warning or 0)
+
+
+def _report(counts: MoveProgress | None) -> int:
+    """Say which objects failed; returns the exit code."""
+    if counts is None or not counts.failed:
+        return 0
+    for uid in counts.failed_sop_instance_uids:
+        complain(f"{uid}: the peer could not send it")
+    complain(f"{counted(counts.failed, 'object')} not sent by the peer")
+    return 1

@@ -1,0 +1,215 @@
+"""``dicom-actors store PEER PATH...``: send files and folders of them (C-STORE, PS3.4 B)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from dicom_actors.cli.connecting import associated
+from dicom_actors.cli.terminal import (
+    complain,
+    counted,
+    progress,
+    say,
+    show_anything,
+    size_in_words,
+)
+from dicom_actors.dimse import describe_status
+from dicom_actors.errors import AssociationError, DicomError
+from dicom_actors.scu import StoreResult, contexts_for
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Generator, Sequence
+
+    from dicom_actors.cli.terminal import Progress
+    from dicom_actors.scu import ProposedContext
+
+__all__ = ["store"]
+
+_MEDIA_DIRECTORY: Final = "DICOMDIR"
+_FEW: Final = 256
+
+
+def store(options: Namespace) -> int:
+    """Send what the user named, and report what could not be stored.
+
+    Returns:
+        0, or 1 if anything was not stored.
+
+    Raises:
+        DicomError: there is nothing to store, or no association.
+    """
+    show_anything()
+    report = _Report(as_json=options.json, verbose=options.verbose)
+    files = _files(options.paths, report)
+    if not files and not report.failures:
+        raise DicomError(f"there are no files in {', '.join(options.paths)}")
+    try:
+        if files:
+            _send(options, files, report)
+    except KeyboardInterrupt:
+        report.finish("interrupted")
+        raise
+    return report.finish("the association ended")
+
+
+def _files(paths: Sequence[str], report: _Report) -> dict[str, int]:
+    """Find the files and their sizes; of folders all below, but for indexes of media."""
+    found: dict[str, int] = {}
+
+    def failed(error: OSError) -> None:
+        report.fail(str(error.filename), f"not sent: {error.strerror}")
+
+    for path in paths:
+        if not Path(path).is_dir():
+            found[path] = _size_of(path)
+            continue
+        for folder, folders, names in os.walk(path, onerror=failed):
+            folders.sort()
+            for name in sorted(names):
+                if name != _MEDIA_DIRECTORY:
+                    file = str(Path(folder, name))
+                    found[file] = _size_of(file)
+    return found
+
+
+def _size_of(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0  # sending it says why
+
+
+def _send(options: Namespace, files: dict[str, int], report: _Report) -> None:
+    contexts = _contexts(files)
+    report.begin(files)
+    with associated(options, contexts=contexts, window=options.window) as association:
+        stored = cast(
+            "Generator[StoreResult, None, None]",
+            association.store_many(list(files), parallel=options.parallel),
+        )
+        length = sum(files.values())
+        with (
+            contextlib.closing(stored) as results,
+            progress(options, objects=len(files), length=length) as bar,
+        ):
+            try:
+                _take(results, report, bar)
+            except AssociationError as error:
+                report.end = str(error)
+
+
+def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
+    """What to propose for so few files that looking into them first costs nothing.
+
+    For others it is found out on the way, at the cost of a second association.
+    """
+    if len(files) > _FEW:
+        return None
+    try:
+        return contexts_for(list(files)) or None
+    except ValueError:
+        return None  # they are too many for one association
+
+
+def _take(results: Generator[StoreResult, None, None], report: _Report, bar: Progress) -> None:
+    for result in results:
+        bar.add(length=report.add(result))
+
+
+class _Report:
+    """What became of the files.
+
+    Attributes:
+        failures: files, and why they are not stored.
+        end: what ended the association before all was sent; empty if nothing did.
+    """
+
+    def __init__(self, *, as_json: bool, verbose: bool) -> None:
+        self._as_json = as_json
+        self._verbose = verbose
+        self._left: dict[str, int] = {}
+        self._stored = 0
+        self._length = 0
+        self._begin = time.perf_counter()
+        self.failures: dict[str, str] = {}
+        self.end = ""
+
+    def begin(self, files: dict[str, int]) -> None:
+        """These are to be sent, and the time runs."""
+        self._left = dict(files)
+        self._begin = time.perf_counter()
+
+    def add(self, result: StoreResult) -> int:
+        """Take a result; returns how many bytes the file has."""
+        path = str(result.source)
+        length = self._left.pop(path, 0)
+        reason = _reason_of(result)
+        if self._as_json:
+            print(json.dumps(_as_json(result)), flush=True)
+        if not result.is_stored:
+            self.failures[path] = reason
+            return length
+        self._stored += 1
+        self._length += length
+        if result.status:
+            complain(f"{path}: stored with a warning: {reason}")
+        elif self._verbose:
+            say(f"{path}: stored")
+        return length
+
+    def fail(self, path: str, reason: str) -> None:
+        """A folder cannot be read."""
+        self.failures[path] = reason
+
+    def finish(self, why: str) -> int:
+        """Print the report; returns the exit code.
+
+        Args:
+            why: what it is that files were not sent for, unless that is known better.
+        """
+        for path, reason in self.failures.items():
+            complain(f"{path}: {reason}")
+        why = self.end or why
+        if self._left:
+            complain(f"{counted(len(self._left), 'object')} not sent: {why}")
+        elif self.end:
+            complain(why)
+        if self._as_json:
+            for path in self._left:
+                print(json.dumps(_as_json(StoreResult(None, "", path, f"not sent: {why}"))))
+        else:
+            self._print_summary()
+        return 1 if self.failures or self._left else 0
+
+    def _print_summary(self) -> None:
+        seconds = max(time.perf_counter() - self._begin, 1e-6)
+        failed = len(self.failures) + len(self._left)
+        print(
+            f"{counted(self._stored, 'object')} stored{f', {failed} not' if failed else ''}: "
+            f"{size_in_words(self._length)} in {seconds:.1f} s, "
+            f"{self._stored / seconds:.1f} objects/s, {size_in_words(self._length / seconds)}/s"
+        )
+
+
+def _as_json(result: StoreResult) -> dict[str, object]:
+    return {
+        "path": str(result.source),
+        "sop_instance_uid": result.sop_instance_uid,
+        "status": result.status,
+        "stored": result.is_stored,
+        "comment": _reason_of(result),
+    }
+
+
+def _reason_of(result: StoreResult) -> str:
+    """Say in words what the peer answered, or why it was not asked."""
+    if result.status is None:
+        return result.comment
+    words = describe_status(result.status)
+    return f"{words} ({result.comment})" if result.comment else words

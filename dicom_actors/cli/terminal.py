@@ -1,0 +1,127 @@
+"""What the commands show: bars while they work, tables, sizes in words.
+
+With rich where it is installed and a person is looking, else plainly. What peers and files say
+never acts on the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.data.text import printable
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "Progress",
+    "complain",
+    "counted",
+    "print_table",
+    "progress",
+    "say",
+    "show_anything",
+    "size_in_words",
+]
+
+_KILO: Final = 1000.0
+
+
+class Progress:
+    """How far a command is; this one shows nothing."""
+
+    def add(self, objects: int = 1, length: int = 0) -> None:
+        """So many objects, and so many bytes, are done."""
+
+    def move_to(self, objects: int, total: int | None) -> None:
+        """So many objects of so many are done; None: nobody knows of how many."""
+
+
+@contextlib.contextmanager
+def progress(
+    options: Namespace,
+    *,
+    nouns: str = "objects",
+    objects: int | None = None,
+    length: int | None = None,
+) -> Iterator[Progress]:
+    """Show a bar on standard error for the length of the block, if somebody is looking.
+
+    Args:
+        options: with ``--verbose`` and ``--trace`` there are lines instead, as there are with
+            ``--json`` where they go to the terminal, too.
+        nouns: what is counted.
+        objects: how many there are to do; None: nobody knows.
+        length: how many bytes; None: nobody knows.
+    """
+    has_lines = options.verbose or options.trace or (options.json and sys.stdout.isatty())
+    bar = None
+    if sys.stderr.isatty() and not has_lines:
+        with contextlib.suppress(ImportError):
+            from dicom_actors.cli.progress_bar import ProgressBar
+
+            bar = ProgressBar(nouns, objects, length)
+    if bar is None:
+        yield Progress()
+        return
+    with bar:
+        yield bar
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: with lines and folded to its width on a terminal, else as it is."""
+    if sys.stdout.isatty():
+        with contextlib.suppress(ImportError):
+            _print_rich_table(headings, rows)
+            return
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    for row in (headings, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def _print_rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for heading in headings:
+        table.add_column(Text(heading), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def show_anything() -> None:
+    """Let standard output show a name that its encoding does not have as escapes."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def say(text: str) -> None:
+    """Say something in a line on standard error, beside what the command prints."""
+    print(printable(text), file=sys.stderr)
+
+
+def complain(text: str) -> None:
+    """Say in a line on standard error what failed."""
+    say(f"dicom-actors: {text}")
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, for example ``"1 object"`` or ``"2 objects"``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def size_in_words(length: float) -> str:
+    """Return a number of bytes in words, for example ``"1.5 MB"``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if length < _KILO:
+            return f"{length:.0f} {unit}" if unit == "bytes" else f"{length:.1f} {unit}"
+        length /= _KILO
+    return f"{length:.1f} TB"
