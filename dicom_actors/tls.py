@@ -5,11 +5,16 @@ What is made here are contexts of the standard library's `ssl`; one of your own 
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - part of the public signature
+from typing import TYPE_CHECKING
 
 from dicom_actors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["TlsConfig", "client_context", "server_context"]
 
@@ -52,6 +57,7 @@ def server_context(config: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:
     """
     if isinstance(config, ssl.SSLContext):
         return config
+    _check_kind(config)
     if config.certificate is None:
         raise ConfigurationError("tls: a server needs a certificate")
     context = _context(ssl.PROTOCOL_TLS_SERVER, config)
@@ -71,9 +77,15 @@ def client_context(config: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:
     """
     if isinstance(config, ssl.SSLContext):
         return config
+    _check_kind(config)
     context = _context(ssl.PROTOCOL_TLS_CLIENT, config)
     context.check_hostname = False
     return context
+
+
+def _check_kind(config: object) -> None:
+    if not isinstance(config, TlsConfig):
+        raise ConfigurationError(f"tls: expected a TlsConfig or an ssl.SSLContext, got {config!r}")
 
 
 def _context(protocol: int, config: TlsConfig) -> ssl.SSLContext:
@@ -81,13 +93,26 @@ def _context(protocol: int, config: TlsConfig) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS_OF_TLS_1_2)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    try:
-        if config.certificate is not None:
-            context.load_cert_chain(config.certificate, config.key, config.password)
-        if config.authorities is None:
-            context.load_default_certs()
-        else:
+    if config.certificate is not None:
+        # An empty password, since OpenSSL would ask the terminal for one that is missing.
+        with _naming(config.certificate, config.key, what="a certificate with its private key"):
+            context.load_cert_chain(config.certificate, config.key, config.password or "")
+    if config.authorities is None:
+        context.load_default_certs()
+    else:
+        with _naming(config.authorities, what="certificates of authorities"):
             context.load_verify_locations(config.authorities)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"tls: {error.strerror or error}") from error
     return context
+
+
+@contextlib.contextmanager
+def _naming(*files: str | Path | None, what: str) -> Iterator[None]:
+    """Say in words what is wrong with which files."""
+    names = " and ".join(str(file) for file in files if file is not None)
+    try:
+        yield
+    except ssl.SSLError as error:
+        reason = f": {error.reason.replace('_', ' ').lower()}" if error.reason else ""
+        raise ConfigurationError(f"tls: {names}: expected {what} in PEM format{reason}") from error
+    except OSError as error:
+        raise ConfigurationError(f"tls: {names}: {error.strerror or error}") from error

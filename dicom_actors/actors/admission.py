@@ -111,8 +111,8 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
     least. The requestor is its SCU, unless it proposes to be its SCP (PS3.7 D.3.3.4): that it may
     be where we are the SCU, which is with a ``cget`` handler for storage, since the instances
     that were asked for are then sent by C-STORE on the same association (PS3.4 C.5.3), and with a
-    ``nevent_report`` handler for a class whose SCP reports events. Such an SCP is accepted without a
-    role selection, too, which many leave out of the association that they open for a report.
+    ``nevent_report`` handler for a class whose SCP reports events. Such an SCP is accepted without
+    a role selection, too, which many leave out of the association that they open for a report.
 
     Storage is in every transfer syntax: an object is kept, and sent, as it was received. All else
     is in those that we read and write.

@@ -34,8 +34,10 @@ def listen(host: str, port: int) -> socket.socket:
             dualstack_ipv6=both,
         )
     except OSError as error:
+        # `create_server` puts the address behind the reason.
+        reason = (error.strerror or str(error)).partition(" (while ")[0]
         raise TransportError(
-            f"cannot bind to {host or 'all addresses'}, port {port}: {error}"
+            f"cannot bind to {host or 'all addresses'}, port {port}: {reason}"
         ) from error
     listening_socket.setblocking(False)
     return listening_socket

@@ -165,6 +165,6 @@ class SubAssociation:
         words = str(error)
         if isinstance(error, AssociationRejected):
             words = words.rpartition(": ")[2]  # the reason; there is little room
-        for address in (settings.peer, f"{settings.host}:{settings.port}"):
+        for address in (settings.peer, settings.address):
             words = words.removeprefix(f"{address}: ")
         return f"{settings.called}: {words[:1].lower()}{words[1:]}"

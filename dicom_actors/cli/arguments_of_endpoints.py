@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from dicom_actors.cli.argument_types import seconds
+from dicom_actors.cli.argument_types import duration, seconds
+from dicom_actors.cli.usage import UsageError
 
 if TYPE_CHECKING:
     from dicom_actors.tls import TlsConfig
@@ -42,7 +43,16 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="time for open associations to finish at the end (default: 10)",
     )
     serve.add_argument("--print", action="store_true", help="print each object that arrives")
+    serve.add_argument(
+        "--verbose", action="store_true", help="print who associates, and how it ends"
+    )
     serve.add_argument("--trace", action="store_true", help="print each PDU in a line")
+    serve.add_argument(
+        "--timeout",
+        type=duration,
+        metavar="SECONDS",
+        help="end an association on which nothing comes for so long (default: 600)",
+    )
     serve.add_argument(
         "--show-policy", action="store_true", help="print what would be accepted, and end"
     )
@@ -57,21 +67,47 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     tls.add_argument(
         "--tls-anonymous", action="store_true", help="take peers without a certificate, too"
     )
+    user = serve.add_argument_group("user identity")
+    user.add_argument("--user", metavar="NAME", help="take associations of this user alone")
+    user.add_argument(
+        "--passcode-file", metavar="FILE", help="who has to give the first line of this file"
+    )
     serve.set_defaults(run=_serve)
 
 
 def add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands that talk to a running ``serve`` of the same user on this machine."""
-    status = commands.add_parser("status", help="how a running endpoint is")
-    top = commands.add_parser("top", help="watch the actors of a running endpoint")
+    status = commands.add_parser(
+        "status",
+        help="how a running endpoint is",
+        description="Print how a `dicom-actors serve` on this machine is, and a line for each open"
+        " association.",
+    )
+    top = commands.add_parser(
+        "top",
+        help="watch the actors of a running endpoint",
+        description="Show the supervision tree of a `dicom-actors serve` on this machine, each"
+        " second anew; Ctrl-C ends it.",
+    )
     top.add_argument("--once", action="store_true", help="print it once instead of watching")
     drain = commands.add_parser(
-        "drain", help="let open associations finish, accepting no more; abort the rest"
+        "drain",
+        help="let open associations finish, accepting no more; abort the rest",
+        description="Have a `dicom-actors serve` on this machine accept no more associations, and"
+        " wait until the open ones are over. The exit code is 1 if some had to be aborted.",
     )
     drain.add_argument(
-        "--deadline", type=seconds, default=30.0, metavar="SECONDS", help="default: 30"
+        "--deadline",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="abort what is not over by then (default: 30)",
     )
-    abort = commands.add_parser("abort", help="abort an association")
+    abort = commands.add_parser(
+        "abort",
+        help="abort an association",
+        description="Abort an association of a `dicom-actors serve` on this machine.",
+    )
     abort.add_argument("id", type=int, help="its number, as `status` prints it")
     for name, command in (("status", status), ("top", top), ("drain", drain), ("abort", abort)):
         command.add_argument("--port", type=int, default=4242, help="its port (default: 4242)")
@@ -88,15 +124,31 @@ def _serve(options: argparse.Namespace) -> int:
         ae_title=options.ae_title,
         store=options.store,
         print_objects=options.print,
+        verbose=options.verbose,
         trace=options.trace,
+        timeout=options.timeout,
+        user=options.user,
+        passcode=_passcode(options),
         drain=options.drain,
         tls=_tls(options),
     )
     return show_policy(settings) if options.show_policy else serve(settings)
 
 
+def _passcode(options: argparse.Namespace) -> str | None:
+    if options.passcode_file is None:
+        return None
+    if options.user is None:
+        raise UsageError("a passcode is of no use without --user NAME")
+    from dicom_actors.cli.passcodes import read_passcode
+
+    return read_passcode(options.passcode_file)
+
+
 def _tls(options: argparse.Namespace) -> TlsConfig | None:
     if options.tls_certificate is None:
+        if options.tls_key or options.tls_authorities or options.tls_anonymous:
+            raise UsageError("TLS: expected --tls-certificate with the other options of TLS")
         return None
     from dicom_actors.tls import TlsConfig
 

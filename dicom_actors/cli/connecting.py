@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dicom_actors.cli.passcodes import read_passcode
 from dicom_actors.cli.peers import Peer, TlsFiles, find_peer
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.scu import connect
@@ -76,8 +76,7 @@ def associated(
     Raises:
         UsageError: the arguments are wrong.
         AssociationError: it did not come about.
-        ConfigurationError: a certificate cannot be read.
-        OSError: the passcode cannot be read.
+        ConfigurationError: a certificate or the passcode cannot be read.
     """
     peer = peer_of(options)
     identity = _user_identity(peer, prompt=options.passcode)
@@ -126,8 +125,7 @@ def _user_identity(peer: Peer, *, prompt: bool) -> Credentials | None:
 
         passcode = getpass(f"Passcode of {peer.user} at {peer.address}: ")
     elif peer.passcode_file is not None:
-        passcode = Path(peer.passcode_file).read_text(encoding="utf-8").partition("\n")[0]
-        passcode = passcode.removesuffix("\r")
+        passcode = read_passcode(peer.passcode_file)
     else:
         return peer.user
     if peer.tls is None:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.terminal import show_anything
+from dicom_actors.cli.terminal import complain, show_anything
 from dicom_actors.data import Path, read_file
 from dicom_actors.data.json import to_json_dict
 from dicom_actors.data.text import DEFAULT_WIDTH, data_set_lines, element_lines, printable
@@ -60,9 +60,12 @@ def dump(
             _print_file(file, keys, as_json=as_json, full=full)
         except BrokenPipeError:
             raise
-        except (DicomError, OSError) as error:
+        except DicomError as error:
             failed = True
-            print(f"dicom-actors: {printable(file)}: {error}", file=sys.stderr)
+            complain(f"{file}: {error}")
+        except OSError as error:
+            failed = True
+            complain(f"{file}: {error.strerror or error}")
     return 1 if failed else 0
 
 

@@ -94,12 +94,18 @@ def _print_table(options: Namespace, matches: Iterator[DataSet], query: Query) -
             for match in matches:
                 rows.append([_cell(match, column) for column in query.columns])
                 bar.add()
-    finally:
+    except DicomError:
         # What came before a failure is still worth to be seen.
-        if rows:
-            print_table([column.heading for column in query.columns], rows)
+        _show(rows, query)
+        raise
+    _show(rows, query)
     say(f"{len(rows)} match{'' if len(rows) == 1 else 'es'}")
     return 0
+
+
+def _show(rows: list[list[str]], query: Query) -> None:
+    if rows:
+        print_table([column.heading for column in query.columns], rows)
 
 
 def _cell(match: DataSet, column: Column) -> str:

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except (UsageError, DicomError, OSError) as error:
-        from dicom_actors.cli.terminal import complain
+        from dicom_actors.cli.terminal import complain, in_words
 
-        complain(str(error))
+        complain(in_words(error))
         return 2 if isinstance(error, UsageError) else 1

@@ -6,6 +6,7 @@ Each command's module is loaded when it runs, so that ``--help`` and completion 
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn
 
 from dicom_actors.cli import arguments_of_endpoints, arguments_of_files, arguments_of_users
 from dicom_actors.version import __version__
@@ -13,9 +14,17 @@ from dicom_actors.version import __version__
 __all__ = ["build_parser", "parse_arguments"]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments, where argparse prints the usage, too."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="dicom-actors",
         description="DICOM files, a DICOM network endpoint, and the other side of it.\n"
         "Not a medical device.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text
 
 from dicom_actors.cli.terminal import Progress, size_in_words
@@ -23,7 +24,7 @@ class _Counts(ProgressColumn):
     """Objects done, and how many of them and how many bytes in a second."""
 
     def __init__(self, nouns: str) -> None:
-        super().__init__()
+        super().__init__(Column(no_wrap=True))
         self._nouns = nouns
 
     def render(self, task: Task) -> Text:
@@ -47,11 +48,12 @@ class ProgressBar(Progress):
         self._counts_bytes = bool(length)
         self._bar = RichProgress(
             SpinnerColumn(),
-            BarColumn(),
+            BarColumn(None, table_column=Column(ratio=1)),  # takes the room that is left
             _Counts(nouns),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            expand=True,
         )
         self._task = self._bar.add_task(
             "", total=length or objects, objects=0, all_objects=objects, length=0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+from dicom_actors.cli.terminal import counted
 from dicom_actors.data.uid import uid_name
 from dicom_actors.pdu import (
     AssociateAc,
@@ -64,10 +65,8 @@ class ProtocolLog:
     def _told(self, number: int, pdu: Pdu, *, is_received: bool) -> Iterator[str]:
         if isinstance(pdu, AssociateRq):
             self._requests[number] = pdu
-            yield (
-                f"{pdu.calling_ae_title} asks {pdu.called_ae_title} for it, with "
-                f"{len(pdu.presentation_contexts)} presentation contexts"
-            )
+            contexts = counted(len(pdu.presentation_contexts), "presentation context")
+            yield f"{pdu.calling_ae_title} asks {pdu.called_ae_title} for it, with {contexts}"
         elif isinstance(pdu, AssociateAc):
             yield from _acceptance(self._requests[number], pdu)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ import pykka
 from dicom_actors import events, messages
 from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance
 from dicom_actors.cli.object_files import object_name
+from dicom_actors.cli.terminal import counted
+from dicom_actors.cli.user_check import UserCheck
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.uid import uid_name
 
@@ -35,7 +37,11 @@ class ServeOptions:
         ae_title: the called AE title to insist on; None: any.
         store: the folder for what arrives.
         print_objects: whether to print each object.
+        verbose: whether to print who associates and how it ends.
         trace: whether to print each PDU.
+        timeout: seconds after which an association is ended on which nothing comes.
+        user: the one user whose associations are taken; None: anybody's.
+        passcode: what the user has to give; None: nothing.
         drain: seconds for open associations to finish at the end.
         tls: certificates; None: plain TCP.
     """
@@ -45,7 +51,11 @@ class ServeOptions:
     ae_title: str | None
     store: str
     print_objects: bool
+    verbose: bool
     trace: bool
+    timeout: float | None
+    user: str | None
+    passcode: str | None = field(repr=False)
     drain: float
     tls: TlsConfig | None
 
@@ -76,22 +86,34 @@ class ObjectFolder:
         print(text, flush=True)
 
 
-class Tracer(pykka.ThreadingActor):
-    """Prints each PDU that the endpoint tells of."""
+class Narrator(pykka.ThreadingActor):
+    """Prints what the endpoint tells of: PDUs, and associations that come and go."""
 
     use_daemon_thread = True
 
     def on_receive(self, message: Any) -> None:
-        """Print one. Runs in the Tracer's thread."""
+        """Print one event. Runs in the Narrator's thread."""
         if isinstance(message, events.PduTraced):
             arrow = "<-" if message.is_received else "->"
             print(f"{message.association_id:>6} {arrow} {message.text}", flush=True)
+        elif isinstance(message, events.AssociationOpened):
+            self._say(message.association, f"associated with {message.association.called_ae_title}")
+        elif isinstance(message, events.AssociationClosed):
+            reason, detail = message.reason, message.detail
+            if detail:
+                reason = detail if detail.startswith(reason) else f"{reason}: {detail}"
+            self._say(message.association, f"{reason}, {counted(message.requests, 'request')}")
+
+    def _say(self, association: messages.AssociationInfo, text: str) -> None:
+        host, port = association.peer
+        title = association.calling_ae_title
+        text = f"association {association.id}: {title} {host}:{port} {text}"
+        print(_printable(text), flush=True)
 
 
 def show_policy(options: ServeOptions) -> int:
     """Print what the endpoint would accept, as in a DICOM Conformance Statement (PS3.2)."""
-    handlers = {"cstore": ObjectFolder(Path(options.store))}
-    print(describe_acceptance(EndpointConfig(ae_title=options.ae_title), handlers))
+    print(describe_acceptance(EndpointConfig(ae_title=options.ae_title), _handlers(options)))
     return 0
 
 
@@ -113,11 +135,11 @@ def serve(options: ServeOptions) -> int:
         endpoint = Endpoint.start(
             options.port,
             host=options.host,
-            event_handlers={"cstore": ObjectFolder(root, print_objects=options.print_objects)},
-            config=EndpointConfig(ae_title=options.ae_title, spool_directory=root, tls=options.tls),
+            event_handlers=_handlers(options),
+            config=_config(options),
         )
         try:
-            with _tracing(endpoint, wanted=options.trace):
+            with _narrating(endpoint, options):
                 _wait(endpoint, root)
             print("the endpoint gave up", flush=True)
         except KeyboardInterrupt:
@@ -128,6 +150,21 @@ def serve(options: ServeOptions) -> int:
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 1
+
+
+def _handlers(options: ServeOptions) -> dict[str, Any]:
+    folder = ObjectFolder(Path(options.store), print_objects=options.print_objects)
+    handlers: dict[str, Any] = {"cstore": folder}
+    if options.user is not None:
+        handlers["association_validator"] = UserCheck(options.user, options.passcode)
+    return handlers
+
+
+def _config(options: ServeOptions) -> EndpointConfig:
+    config = EndpointConfig(
+        ae_title=options.ae_title, spool_directory=options.store, tls=options.tls
+    )
+    return config if options.timeout is None else replace(config, idle_timeout=options.timeout)
 
 
 def _wait(endpoint: pykka.ActorRef[Any], root: Path) -> None:
@@ -146,16 +183,19 @@ def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractCon
 
 
 @contextlib.contextmanager
-def _tracing(endpoint: pykka.ActorRef[Any], *, wanted: bool) -> Iterator[None]:
-    if not wanted:
+def _narrating(endpoint: pykka.ActorRef[Any], options: ServeOptions) -> Iterator[None]:
+    kinds: list[type] = [events.PduTraced] if options.trace else []
+    if options.verbose:
+        kinds += [events.AssociationOpened, events.AssociationClosed]
+    if not kinds:
         yield
         return
-    tracer = Tracer.start()
-    endpoint.ask(messages.Subscribe(tracer, kinds=(events.PduTraced,)))
+    narrator = Narrator.start()
+    endpoint.ask(messages.Subscribe(narrator, kinds=tuple(kinds)))
     try:
         yield
     finally:
-        tracer.stop(block=False)
+        narrator.stop(block=False)
 
 
 def _finish(endpoint: pykka.ActorRef[Any], drain: float) -> None:

@@ -211,5 +211,5 @@ def _reason_of(result: StoreResult) -> str:
     """Say in words what the peer answered, or why it was not asked."""
     if result.status is None:
         return result.comment
-    words = describe_status(result.status)
+    words = describe_status(result.status, "Storage")
     return f"{words} ({result.comment})" if result.comment else words

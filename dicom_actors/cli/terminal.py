@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.text import printable
+from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -21,6 +22,7 @@ __all__ = [
     "Progress",
     "complain",
     "counted",
+    "in_words",
     "print_table",
     "progress",
     "say",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _KILO: Final = 1000.0
+_MANY_ROWS: Final = 1000
 
 
 class Progress:
@@ -73,8 +76,11 @@ def progress(
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: with lines and folded to its width on a terminal, else as it is."""
-    if sys.stdout.isatty():
+    """Print a table: with lines and folded to its width on a terminal, else as it is.
+
+    A long one is printed as it is anyway, since rich takes a millisecond for a row.
+    """
+    if sys.stdout.isatty() and len(rows) <= _MANY_ROWS:
         with contextlib.suppress(ImportError):
             _print_rich_table(headings, rows)
             return
@@ -111,6 +117,13 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """Say in a line on standard error what failed."""
     say(f"dicom-actors: {text}")
+
+
+def in_words(error: Exception) -> str:
+    """Return what went wrong; what the system says without its numbers."""
+    if not isinstance(error, OSError) or isinstance(error, DicomError) or not error.strerror:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 def counted(count: int, noun: str) -> str:

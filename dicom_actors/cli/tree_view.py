@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import Any, Self
 
 __all__ = ["TreeView", "tree_lines"]
@@ -12,12 +13,12 @@ class TreeView(contextlib.AbstractContextManager["TreeView"]):
     """Shows a tree, and the next one in its place."""
 
     def __init__(self) -> None:
-        try:
-            from rich.live import Live
-        except ImportError:
-            self._live: Any = None
-        else:
-            self._live = Live(auto_refresh=False)
+        self._live: Any = None
+        if sys.stdout.isatty():
+            with contextlib.suppress(ImportError):
+                from rich.live import Live
+
+                self._live = Live(auto_refresh=False)
 
     def __enter__(self) -> Self:
         if self._live is not None:

@@ -8,6 +8,7 @@ recurses.
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.data.data_element import DataElement
@@ -84,9 +85,19 @@ def are_equal(one: DataSet, other: DataSet) -> bool:
                 if len(mine) != len(theirs):
                     return False
                 rest += zip(mine, theirs, strict=True)
-            elif mine != theirs:
+            elif mine != theirs and not _differ_in_nan(mine, theirs):
                 return False
     return True
+
+
+def _differ_in_nan(mine: Any, theirs: Any) -> bool:
+    """Whether numbers that do not equal each other are the same but for NaN, which equals none."""
+    if isinstance(mine, list) and isinstance(theirs, list):
+        return len(mine) == len(theirs) and all(
+            one == other or _differ_in_nan(one, other)
+            for one, other in zip(mine, theirs, strict=True)
+        )
+    return isinstance(mine, float) and isinstance(theirs, float) and isnan(mine) and isnan(theirs)
 
 
 def reduce(data_set: DataSet) -> tuple[Any, ...]:

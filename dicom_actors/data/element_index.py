@@ -169,7 +169,7 @@ class ElementIndex:
         """Make the element at an offset."""
         layout = self._scope.layout
         if layout.is_explicit:
-            vr = layout.names.get(layout.read_explicit(self._scope.buffer, offset)[2], "UN")
+            vr = layout.names.get(layout.read_vr(self._scope.buffer, offset)[0], "UN")
             if vr != "UN":
                 return ReadElement(self, tag, vr, offset)
         return ReadElement(self, tag, self.vr_at(tag, offset), offset)
@@ -191,13 +191,13 @@ class ElementIndex:
         """Return all values in tag order: `_value` for each, without its overhead."""
         values, index, scope = self._values, self._sorted_index(), self._scope
         layout, buffer = scope.layout, scope.buffer
-        read, decoders = layout.read_explicit, layout.short_decoders
+        read, decoders = layout.read_vr, layout.short_decoders
         is_explicit = layout.is_explicit
         for tag, item in index.items():
             if tag in values or type(item) is not int:
                 continue
             if is_explicit:
-                _, _, code, length = read(buffer, item)
+                code, length = read(buffer, item)
                 decoder = decoders.get(code)
                 if decoder is None:
                     values[tag] = self._decode_long(tag, item, code)
@@ -219,7 +219,7 @@ class ElementIndex:
         scope = self._scope
         layout = scope.layout
         if layout.is_explicit:
-            _, _, code, length = layout.read_explicit(scope.buffer, offset)
+            code, length = layout.read_vr(scope.buffer, offset)
             start = offset + 8
             decoder = layout.short_decoders.get(code)
             if decoder is None:
@@ -254,7 +254,7 @@ class ElementIndex:
     def _decode_unusual(self, tag: int, offset: int) -> Any:
         """Decode sequences, encapsulated data, and what needs the dictionary's VR."""
         scope = self._scope
-        written, start, end, _, is_undefined = self.extent_at(tag, offset)
+        written, start, end, following, is_undefined = self.extent_at(tag, offset)
         vr = written
         if written in {"", "UN"}:
             vr = self._known_vr(tag, is_undefined=is_undefined)
@@ -272,7 +272,8 @@ class ElementIndex:
             return None
         if is_undefined:
             content = memoryview(scope.buffer)[start:end]
-            return EncapsulatedPixelData.of_content(content, scope.layout.order)
+            is_cut = scope.reading.is_cut and following == end
+            return EncapsulatedPixelData.of_content(content, scope.layout.order, is_cut=is_cut)
         return layout.decoders[vr](scope.buffer, start, end, self, tag)
 
     def _decode_items(self, tag: int, start: int, end: int, layout: Layout) -> Sequence:

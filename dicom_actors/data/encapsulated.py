@@ -53,17 +53,23 @@ class EncapsulatedPixelData:
         self._order = "<"
 
     @classmethod
-    def of_content(cls, content: bytes | memoryview | mmap, order: str = "<") -> Self:
+    def of_content(
+        cls, content: bytes | memoryview | mmap, order: str = "<", *, is_cut: bool = False
+    ) -> Self:
         """Make pixel data of the bytes between the header and the sequence delimiter.
 
         Args:
             content: the items.
             order: the byte order of their headers as the `struct` module writes it.
+            is_cut: whether the last item may be cut short; what there is of it counts.
         """
         made = object.__new__(cls)
         made._content = memoryview(content).toreadonly()
         made._order = order
         made._fragments = made._offsets = None
+        if is_cut:
+            made._split(is_cut=True)
+            made._content = None
         return made
 
     @classmethod
@@ -181,7 +187,7 @@ class EncapsulatedPixelData:
             tag=0x7FE00010,
         )
 
-    def _split(self) -> None:
+    def _split(self, *, is_cut: bool = False) -> None:
         content = self._content
         if content is None:
             return
@@ -189,6 +195,11 @@ class EncapsulatedPixelData:
         pos, end = 0, len(content)
         while pos + 8 <= end:
             group, element, length = unpack_from(self._order + "HHI", content, pos)
+            if is_cut and length > end - pos - 8:
+                # Of the offset table, a part says nothing.
+                if found and pos + 8 < end:
+                    found.append(_even(content[pos + 8 :]))
+                break
             if (group, element) != (0xFFFE, 0xE000) or length > end - pos - 8:
                 raise DecodeError(
                     f"expected a fragment of at most {end - pos - 8} bytes,"

@@ -289,7 +289,7 @@ class _Elements:
     def encode(self) -> int:
         holder, is_same = self.holder, self.is_same
         layout, buffer = holder._scope.layout, holder._scope.buffer
-        read, short, is_explicit = layout.read_explicit, layout.short, layout.is_explicit
+        read, short, is_explicit = layout.read_vr, layout.short, layout.is_explicit
         irregular = holder._scope.reading.irregular
         changed = {
             tag
@@ -315,7 +315,7 @@ class _Elements:
             else:
                 following = 0
                 if is_explicit:
-                    _, _, code, size = read(buffer, item)
+                    code, size = read(buffer, item)
                     if code in short:
                         following = item + 8 + size
                 if not following:

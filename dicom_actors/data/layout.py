@@ -52,6 +52,7 @@ class Layout:
         read_explicit: unpacks group, element, VR as a number, and 16-bit length.
         read_implicit: unpacks group, element, and 32-bit length; items have this form always.
         read_length: unpacks a 32-bit length.
+        read_vr: unpacks VR as a number and 16-bit length, of a header whose tag is known.
         decoders: VRs to decoders of values.
         short_decoders: VR numbers with a length of 16 bits to decoders of values.
         long_decoders: VR numbers with a length of 32 bits to decoders, without SQ and UN.
@@ -75,6 +76,7 @@ class Layout:
         "read_explicit",
         "read_implicit",
         "read_length",
+        "read_vr",
         "sequence",
         "short",
         "short_decoders",
@@ -90,6 +92,7 @@ class Layout:
         self.read_explicit = Struct(self.order + "HHHH").unpack_from
         self.read_implicit = Struct(self.order + "HHI").unpack_from
         self.read_length = Struct(self.order + "I").unpack_from
+        self.read_vr = Struct(self.order + "4xHH").unpack_from
         number = Struct(self.order + "H").unpack
         self.names: dict[int, str] = {}
         long: list[int] = []

@@ -122,7 +122,7 @@ def end_of_fragments(
         if not scope.accept_cut(end):
             raise scope.error(message, number, offset=pos, tag=tag)
     scope.warn(message, number, offset=pos, tag=tag)
-    ends[start] = (pos, end)
+    ends[start] = (end, end)
     return end
 
 

@@ -69,11 +69,11 @@ def walk(data_set: DataSet) -> Iterator[tuple[Path, DataElement]]:
     while True:
         scope = holder._scope
         buffer, layout = scope.buffer, scope.layout
-        read, names, is_explicit = layout.read_explicit, layout.names, layout.is_explicit
+        read, names, is_explicit = layout.read_vr, layout.names, layout.is_explicit
         for tag, item in rest:
             if type(item) is not int:
                 element: DataElement = item
-            elif is_explicit and (vr := names.get(read(buffer, item)[2], "UN")) != "UN":
+            elif is_explicit and (vr := names.get(read(buffer, item)[0], "UN")) != "UN":
                 element = ReadElement(holder, tag, vr, item)
             else:
                 element = holder._element(tag, item)

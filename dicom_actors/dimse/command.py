@@ -119,7 +119,9 @@ _SPACE_PADDED = frozenset(
 def decode_command(raw: bytes) -> Command:
     """Read a command set.
 
-    A missing group length is forgiven, as is a wrong one: the length of the message is known.
+    A missing group length is forgiven, as is a wrong one: the length of the message is known. So
+    is what stands behind the command elements of a response: Orthanc adds the Failed SOP Instance
+    UID List (0008,0058) there. It is left to `Command.elements`.
 
     Args:
         raw: the whole command set.
@@ -128,8 +130,8 @@ def decode_command(raw: bytes) -> Command:
         The command.
 
     Raises:
-        InvalidPduError: a length past the end, an element of another group, or no Command Field,
-            Message ID or Command Data Set Type.
+        InvalidPduError: a length past the end, an element of another group in a request, or no
+            Command Field, Message ID or Command Data Set Type.
 
     Standard: PS3.7 6.3.1, 9.3, 10.3.
     """
@@ -142,6 +144,8 @@ def decode_command(raw: bytes) -> Command:
                 f"{end - position} left"
             )
         group, element, length = _HEADER.unpack_from(raw, position)
+        if group != 0 and _is_response(values):
+            break
         if group != 0:
             raise InvalidPduError(
                 f"command set: expected group 0000 at byte {position}, got {group:04X}"
@@ -155,6 +159,11 @@ def decode_command(raw: bytes) -> Command:
         values[element] = raw[position : position + length]
         position += length
     return _from_values(raw, values)
+
+
+def _is_response(values: dict[int, bytes]) -> bool:
+    value = values.get(CommandElement.COMMAND_FIELD, b"")
+    return bool(int.from_bytes(value[:2], "little") & RESPONSE)
 
 
 def _from_values(raw: bytes, values: dict[int, bytes]) -> Command:

@@ -6,8 +6,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Self
 
+from dicom_actors.config import check_ae_title
 from dicom_actors.dimse import CommandField
-from dicom_actors.errors import AssociationError, DimseFailure
+from dicom_actors.errors import AssociationError, ConfigurationError, DimseFailure
 from dicom_actors.scu.contexts import (
     UNCOMPRESSED,
     VERIFICATION,
@@ -245,7 +246,9 @@ class Association(NormalizedServices):
         Raises:
             DimseFailure: from the iterator: the peer answered with a failure.
             AssociationError: here or there: the association is over, or has no context for it.
+            ConfigurationError: the destination is no AE title.
         """
+        check_ae_title(destination, "destination")
         uid = self._cover("C-MOVE", identifier, model)
         return move(self._session, uid, identifier, destination)
 
@@ -394,4 +397,6 @@ def connect(
         open_transport=open_transport,
     )
     proposed = None if contexts is None else [to_context(context) for context in contexts]
+    if proposed == []:
+        raise ConfigurationError("contexts: expected one presentation context or more, got none")
     return Association(Session(settings, proposed, on_event_report).open())

@@ -330,9 +330,13 @@ class Channel:
         self._disconnect()
 
     def close(self) -> None:
-        """Close the connection; after an A-ABORT so that it arrives."""
-        if self._wire is not None and self._machine.state is State.STA13:
-            self._say_farewell(self._wire)
+        """Close the connection; after an A-ABORT so that it arrives.
+
+        Where it is unknown what went out, an A-ABORT could not be told from the rest of a PDU.
+        """
+        wire = self._wire
+        if wire is not None and self._machine.state is State.STA13 and not wire.is_torn:
+            self._say_farewell(wire)
         self._disconnect()
 
     def _say_farewell(self, wire: Wire) -> None:
@@ -456,7 +460,8 @@ class Channel:
     def _raise_if_over(self) -> None:
         if self._over is not None:
             self.close()
-            raise self._over
+            # Each time anew, or it would gather the frames of all who asked.
+            raise self._over.with_traceback(None)
 
     def _ending(self) -> AssociationError:
         if self._over is None:

@@ -7,8 +7,10 @@ another transfer syntax, the data set is read and encoded.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import stat
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -34,6 +36,8 @@ _FRONT: Final = 2 * 1024
 
 _MAPPED_FROM: Final = 64 * 1024
 """Bytes of a file from which mapping it costs less than reading it."""
+
+_READ: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 _SOP_INSTANCE_UID: Final = 0x00080018
 _STAND_FOR: Final = {0x00080016: 0x0002, _SOP_INSTANCE_UID: 0x0003}
@@ -146,15 +150,19 @@ def _of_data_set(source: Storable, data_set: DataSet) -> OutgoingObject:
 
 
 def _read_front(path: str | os.PathLike[str]) -> bytes:
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    handle = os.open(path, _READ | getattr(os, "O_NONBLOCK", 0))
     try:
+        kind = os.fstat(handle).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            # A pipe or a device may never end, nor even begin.
+            raise OSError(errno.EINVAL, "expected a regular file", str(path))
         return os.read(handle, _FRONT)
     finally:
         os.close(handle)
 
 
 def _map_from(path: str | os.PathLike[str], start: int) -> memoryview:
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    handle = os.open(path, _READ)
     try:
         size = os.fstat(handle).st_size
         if size >= _MAPPED_FROM:

@@ -268,14 +268,18 @@ def _request(
 def _progress_of(session: Session, message: Message) -> MoveProgress:
     status = message.command.status
     assert status is not None
-    failed: tuple[str, ...] = ()
-    if message.data is not None and not message.failure:
-        try:
-            uids = session.data_set_of(message).get("FailedSOPInstanceUIDList")
-        except DataError:
-            uids = None
-        failed = tuple(map(str, uids if isinstance(uids, list) else [uids] if uids else []))
-    return MoveProgress(*sub_operations(message.command), status, failed)
+    return MoveProgress(*sub_operations(message.command), status, _failed_uids(session, message))
+
+
+def _failed_uids(session: Session, message: Message) -> tuple[str, ...]:
+    """Say which instances failed; Orthanc has the list in the command set instead of behind it."""
+    try:
+        has_list = message.data is not None and not message.failure
+        elements = session.data_set_of(message) if has_list else message.command.elements
+        uids = elements.get("FailedSOPInstanceUIDList")
+    except DataError:
+        return ()
+    return tuple(map(str, uids if isinstance(uids, list) else [uids] if uids else []))
 
 
 def _file_meta_of(session: Session, message: Message) -> DataSet:

@@ -245,10 +245,10 @@ class Session:
         settings = self.settings
         if settings.open_transport is not None:
             return settings.open_transport(settings)
-        host, port, clock, watch = settings.host, settings.port, settings.clock, self._watch
+        clock, watch = settings.clock, self._watch
         deadline = clock.monotonic() + settings.timeout
         if settings.tls is None:
-            return SocketTransport(connect_tcp(host, port, clock, deadline, watch))
+            return SocketTransport(connect_tcp(settings, deadline, watch))
         from dicom_actors.scu.tls_transport import (  # noqa: PLC0415 - loads ssl
             TlsTransport,
             client_context,
@@ -256,9 +256,8 @@ class Session:
         )
 
         tls = client_context(settings.tls)
-        connection = connect_tcp(host, port, clock, deadline, watch)
-        name = settings.server_hostname or host
-        return TlsTransport(negotiate_tls(connection, tls, name, clock, deadline, watch=watch))
+        connection = connect_tcp(settings, deadline, watch)
+        return TlsTransport(negotiate_tls(connection, tls, settings, deadline, watch=watch))
 
     def _watch(self, connecting: socket.socket) -> None:
         """Note what `interrupt` is to end as long as there is no association."""

@@ -85,6 +85,8 @@ class Settings:
         Raises:
             ConfigurationError: a setting is out of its range; the message names it.
         """
+        if not isinstance(self.host, str) or not self.host:
+            raise ConfigurationError(f"host: expected a name or an address, got {self.host!r}")
         check_ae_title(self.called, "called")
         check_ae_title(self.calling, "calling")
         for name, (lowest, highest) in _RANGES.items():
@@ -93,7 +95,12 @@ class Settings:
     @property
     def peer(self) -> str:
         """Whom this is about, for error messages."""
-        return f"{self.called} at {self.host}:{self.port}"
+        return f"{self.called} at {self.address}"
+
+    @property
+    def address(self) -> str:
+        """Host and port in one, as they are written."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def _check_number(name: str, value: Any, lowest: float, highest: float) -> None:

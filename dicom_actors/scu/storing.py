@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from dicom_actors.data import DataSet
-from dicom_actors.data.dictionary import uid_entry
+from dicom_actors.data.uid import uid_name
 from dicom_actors.dimse import (
     CommandElement,
     CommandField,
@@ -195,9 +195,8 @@ def prepare(
     syntax = found.transfer_syntax
     context = choose_context(accepted, syntax)
     if context is None:
-        entry = uid_entry(found.sop_class_uid)
-        name = found.sop_class_uid if entry is None else entry.name
-        why = f"the peer accepts no {name} in transfer syntax {syntax}"
+        name = uid_name(found.sop_class_uid) or found.sop_class_uid
+        why = f"the peer accepts no {name} in transfer syntax {uid_name(syntax) or syntax}"
     else:
         try:
             return context, found.pieces(context.transfer_syntax)

@@ -6,6 +6,7 @@ What goes out is gathered into few records; encryption copies it anyway.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ from dicom_actors.tls import client_context
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_actors.scu.settings import Clock
+    from dicom_actors.scu.settings import Settings
     from dicom_actors.scu.transport import Buffers
 
 __all__ = ["TlsTransport", "client_context", "negotiate_tls"]
@@ -52,6 +53,8 @@ class TlsTransport:
         except ssl.SSLWantReadError:
             self._wants_read_to_write = True
             return 0
+        except ssl.SSLError as error:
+            raise OSError(errno.EPROTO, _in_words(error)) from error
         self._pending = b""
         return sent
 
@@ -67,6 +70,8 @@ class TlsTransport:
             return None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return 0
+        except ssl.SSLError as error:
+            raise OSError(errno.EPROTO, _in_words(error)) from error
 
     def wait(self, seconds: float, *, for_writing: bool) -> None:
         """See `Transport`."""
@@ -97,6 +102,15 @@ class TlsTransport:
         self._socket.close()
 
 
+def _in_words(error: ssl.SSLError) -> str:
+    """Say what went wrong, without OpenSSL's module and line numbers."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    kind, alert, name = (error.reason or str(error)).partition("_ALERT_")
+    words = (name or kind).replace("_", " ").lower()
+    return f"the peer's TLS says: {words}" if alert else words
+
+
 def _gather(buffers: Buffers) -> bytes:
     length, count = 0, 0
     for buffer in buffers:
@@ -112,8 +126,7 @@ def _gather(buffers: Buffers) -> bytes:
 def negotiate_tls(
     connection: socket.socket,
     context: ssl.SSLContext,
-    server_hostname: str,
-    clock: Clock,
+    settings: Settings,
     deadline: float,
     *,
     watch: Callable[[socket.socket], None] = lambda _: None,
@@ -123,8 +136,7 @@ def negotiate_tls(
     Args:
         connection: connected, and not blocking.
         context: whom to trust and who we are.
-        server_hostname: the name that the peer's certificate must have, if the context checks it.
-        clock: tells the time.
+        settings: with the name that the peer's certificate must have, if the context checks it.
         deadline: when to give up, by the clock.
         watch: is called with the socket before the handshake; may raise to give up.
 
@@ -134,31 +146,33 @@ def negotiate_tls(
     """
     try:
         wrapped = context.wrap_socket(
-            connection, server_hostname=server_hostname, do_handshake_on_connect=False
+            connection,
+            server_hostname=settings.server_hostname or settings.host,
+            do_handshake_on_connect=False,
         )
     except (OSError, ValueError) as error:
         connection.close()
-        raise TransportError(f"TLS cannot be set up: {error}") from error
+        raise TransportError(f"{settings.address}: TLS cannot be set up: {error}") from error
+    failed = f"{settings.address}: the TLS handshake"
     try:
         watch(wrapped)
-        _shake_hands(wrapped, clock, deadline)
+        _shake_hands(wrapped, settings, deadline)
     except ssl.SSLError as error:
         wrapped.close()
-        reason = getattr(error, "verify_message", "") or error.reason or str(error)
-        raise TransportError(f"the TLS handshake failed: {reason}") from error
+        raise TransportError(f"{failed} failed: {_in_words(error)}") from error
     except AssociationTimeout:
         wrapped.close()
         raise
     except OSError as error:
         wrapped.close()
-        raise TransportError(f"the TLS handshake failed: {error.strerror or error}") from error
+        raise TransportError(f"{failed} failed: {error.strerror or error}") from error
     except BaseException:
         wrapped.close()
         raise
     return wrapped
 
 
-def _shake_hands(connection: ssl.SSLSocket, clock: Clock, deadline: float) -> None:
+def _shake_hands(connection: ssl.SSLSocket, settings: Settings, deadline: float) -> None:
     while True:
         try:
             connection.do_handshake()
@@ -168,7 +182,9 @@ def _shake_hands(connection: ssl.SSLSocket, clock: Clock, deadline: float) -> No
             for_writing = True
         else:
             return
-        left = deadline - clock.monotonic()
+        left = deadline - settings.clock.monotonic()
         if left <= 0:
-            raise AssociationTimeout("the TLS handshake was not finished in time")
+            raise AssociationTimeout(
+                f"{settings.address}: the TLS handshake was not finished in time"
+            )
         wait_for_socket(connection, left, for_reading=not for_writing, for_writing=for_writing)

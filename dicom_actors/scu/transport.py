@@ -10,16 +10,18 @@ import contextlib
 import os
 import selectors
 import socket
-from typing import TYPE_CHECKING, Final, Protocol
+import threading
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors.errors import AssociationTimeout, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dicom_actors.scu.settings import Clock
+    from dicom_actors.scu.settings import Clock, Settings
 
     Buffers = Sequence[bytes | memoryview]
+    _Address = tuple[Any, Any, int, str, Any]
 
 __all__ = ["SocketTransport", "Transport", "connect_tcp", "wait_for_socket"]
 
@@ -128,18 +130,14 @@ def wait_for_socket(
 
 
 def connect_tcp(
-    host: str,
-    port: int,
-    clock: Clock,
+    settings: Settings,
     deadline: float,
     watch: Callable[[socket.socket], None] = lambda _: None,
 ) -> socket.socket:
     """Open a TCP connection, with no delay for small writes.
 
     Args:
-        host: a name or an address; every address of a name is tried.
-        port: 1 to 65535.
-        clock: tells the time.
+        settings: with the host, a name or an address; every address of a name is tried.
         deadline: when to give up, by the clock.
         watch: is called with each socket before it is connected; may raise to give up.
 
@@ -147,17 +145,17 @@ def connect_tcp(
         TransportError: nobody can be reached there; it says why.
         AssociationTimeout: nobody answered in time.
     """
-    where = f"{host}:{port}"
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise TransportError(f"{where}: {error.strerror or error}") from error
+    where = settings.address
     failure: OSError | None = None
-    for family, kind, protocol, _, address in addresses:
-        connection = socket.socket(family, kind, protocol)
+    for family, kind, protocol, _, address in _addresses(settings, deadline):
+        try:
+            connection = socket.socket(family, kind, protocol)
+        except OSError as error:  # a system without IPv6, or without descriptors
+            failure = error
+            continue
         try:
             watch(connection)
-            _connect(connection, address, clock, deadline)
+            _connect(connection, address, settings.clock, deadline)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             connection.close()
@@ -171,6 +169,32 @@ def connect_tcp(
         raise AssociationTimeout(f"{where}: no answer to the TCP connection in time") from failure
     reason = "no address" if failure is None else failure.strerror or str(failure)
     raise TransportError(f"{where}: {reason}") from failure
+
+
+def _addresses(settings: Settings, deadline: float) -> list[_Address]:
+    """Look up the addresses of a host, for no longer than until the deadline."""
+    host, port = settings.host, settings.port
+    with contextlib.suppress(OSError):
+        flags = socket.AI_NUMERICHOST
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    results: list[list[_Address] | OSError] = []
+
+    def look_up() -> None:
+        try:
+            results.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            results.append(error)
+
+    # The system's look-up takes no deadline, so it is left behind where it takes too long.
+    thread = threading.Thread(target=look_up, name=f"look-up of {host}", daemon=True)
+    thread.start()
+    thread.join(max(0.0, min(deadline - settings.clock.monotonic(), threading.TIMEOUT_MAX)))
+    if not results:
+        raise AssociationTimeout(f"{settings.address}: the name was not looked up in time")
+    (result,) = results
+    if isinstance(result, OSError):
+        raise TransportError(f"{settings.address}: {result.strerror or result}") from result
+    return result
 
 
 def _connect(

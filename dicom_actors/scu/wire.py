@@ -26,6 +26,10 @@ class Wire:
     Args:
         transport: the connection, which belongs to this object.
         max_pdu_length: bytes of the longest PDU that is usual.
+
+    Attributes:
+        is_torn: whether sending was interrupted, so that nobody knows what went out. Ctrl-C may
+            come between the system's call and the note of what it sent.
     """
 
     def __init__(self, transport: Transport, max_pdu_length: int) -> None:
@@ -33,6 +37,7 @@ class Wire:
         self._output: deque[bytes | memoryview] = deque()
         self._input = memoryview(bytearray(max_pdu_length + _READ_LENGTH))
         self._start = self._end = 0
+        self.is_torn = False
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -48,12 +53,14 @@ class Wire:
     def send(self) -> bool:
         """Send once what goes out at once; whether anything did. Raises OSError if it is lost."""
         output = self._output
+        self.is_torn = True
         sent = self.transport.send(list(islice(output, _BUFFERS_OF_A_CALL)))
         has_sent = sent > 0
         while output and sent >= len(output[0]):
             sent -= len(output.popleft())
         if sent:
             output[0] = memoryview(output[0])[sent:]
+        self.is_torn = False
         return has_sent
 
     # --- in ----------------------------------------------------------------------------------

@@ -320,6 +320,7 @@ READS = {
     "touch every value, MR": (touch_ours, touch_pydicom, touch_dicomsdl, "mr", 9),
     "same, by values(), MR": (touch_values_ours, touch_pydicom, touch_dicomsdl, "mr", 9),
     "touch every value, RTSTRUCT": (touch_ours, touch_pydicom, touch_dicomsdl, "rt", 9),
+    "same, by values(), RTSTRUCT": (touch_values_ours, touch_pydicom, touch_dicomsdl, "rt", 9),
     "lazy read, MR": (lazy_ours, lazy_pydicom, lazy_dicomsdl, "mr", 1),
     "lazy read, RTSTRUCT": (lazy_ours, lazy_pydicom, lazy_dicomsdl, "rt", 1),
 }

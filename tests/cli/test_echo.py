@@ -173,7 +173,9 @@ def test_a_user_with_a_passcode_from_a_file(command, tmp_path, server_tls, tls_o
         assert (seen[-1].identity_type, seen[-1].primary_field) == (1, b"jane")
         done = command("echo", peer, "--user", "jane", "--passcode-file", tmp_path / "absent")
         assert done.code == 1
-        assert "No such file" in done.errors[0]
+        assert done.errors == [
+            f"dicom-actors: passcode file: {tmp_path / 'absent'}: No such file or directory"
+        ]
     with running({"association_validator": validate}, tls=server_tls) as endpoint:
         done = command("echo", f"127.0.0.1:{endpoint.port}", *user, *tls_options)
         assert (done.code, done.errors) == (0, [])
@@ -201,7 +203,7 @@ def test_verbose_says_what_is_negotiated(command) -> None:
     assert len(done.lines) == 1
     assert done.errors[0] == f"connecting to 127.0.0.1 port {endpoint.port}"
     text = "\n".join(done.errors)
-    assert "association 1: DICOM_ACTORS asks PACS for it, with 1 presentation contexts" in text
+    assert "association 1: DICOM_ACTORS asks PACS for it, with 1 presentation context" in text
     assert "association 1: accepted by DICOM_ACTORS" in text
     assert "Verification SOP Class: Explicit VR Little Endian" in text
     assert done.errors[-2:] == [
@@ -243,5 +245,7 @@ def test_ctrl_c_aborts_the_association() -> None:
             out, err = process.communicate(timeout=LIMIT)
         assert process.returncode == 130
         assert (out, err) == (b"", b"")
-        assert endpoint.wait_for(events.AssociationClosed)[0].reason == "aborted by peer"
+        # There is no A-ABORT if the signal came before it was noted what had been sent.
+        closed = endpoint.wait_for(events.AssociationClosed)[0]
+        assert closed.reason in {"aborted by peer", "connection lost"}
         gate.release()

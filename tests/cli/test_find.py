@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import sys
 
 import pytest
 from kit.endpoints import running
 from kit.scp import dcmtk_scp, free_port
 
 from dicom_actors import events
+from dicom_actors.cli.main import main
+from dicom_actors.cli.terminal import print_table
 from dicom_actors.data import DataSet
 from dicom_actors.errors import DimseFailure
 
@@ -51,6 +56,31 @@ def archive():
 def peer(archive):
     with running({"cfind": archive}) as endpoint:
         yield f"127.0.0.1:{endpoint.port}"
+
+
+def test_a_long_table_on_a_terminal_does_not_take_for_ever(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    rows = [[str(number), "x"] for number in range(1001)]
+    print_table(["Number", "Text"], rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Number  Text"
+    assert len(lines) == 1002
+    print_table(["Number", "Text"], rows[:2])
+    assert "\u2502 0" in capsys.readouterr().out
+
+
+def test_ctrl_c_prints_no_table(peer, archive, capsys) -> None:
+    """Whoever interrupts a query of very many matches does not want to see them."""
+
+    def matches():
+        yield from STUDIES
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:
+            yield STUDIES[0]
+
+    archive.matches = matches()
+    assert main(["find", peer]) == 130
+    assert capsys.readouterr().out == ""
 
 
 def test_a_table(command, peer, archive) -> None:

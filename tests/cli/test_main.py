@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,7 +49,39 @@ def test_wrong_arguments_are_exit_code_2(
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: dicom-actors" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dicom-actors")
+    assert line.endswith("--help`")
+
+
+@pytest.mark.parametrize(
+    "option", [["--tls-key", "x"], ["--tls-authorities", "x"], ["--tls-anonymous"]]
+)
+def test_serve_never_goes_without_tls_where_it_was_wanted(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--port", "0", *option]) == 2
+    assert "expected --tls-certificate" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ["serve", "--host", "127.0.0.1", "--port", str(port), "--store", str(tmp_path)]
+        assert main(arguments) == 1
+    expected = f"dicom-actors: cannot bind to 127.0.0.1, port {port}: Address already in use\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    store = tmp_path / "file" / "store"
+    assert main(["serve", "--port", "0", "--store", str(store)]) == 1
+    assert capsys.readouterr().err == f"dicom-actors: {store}: Not a directory\n"
 
 
 def test_a_port_that_cannot_be_bound_is_one_line(

@@ -33,6 +33,7 @@ def test_status_and_top_show_what_is_there(
             out = capsys.readouterr().out
             for name in ("endpoint", "associations", "event bus", "listener", "association 1"):
                 assert name in out
+            assert out.endswith("\n")
             assert main(["top", "--port", port, "--json"]) == 0
             tree = json.loads(capsys.readouterr().out)
             assert [child["name"] for child in tree["children"]] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from kit.dcmtk import run, storescu
 from kit.peer import Peer, store_pdus
 from kit.serving import serving
 from pydicom.data import get_testdata_file
+
+from dicom_actors import connect
+from dicom_actors.errors import AssociationRejected
 
 pytestmark = pytest.mark.interop
 
@@ -42,6 +46,33 @@ def test_print_shows_the_data_set(tmp_path: Path) -> None:
         assert storescu(server.port, CT).returncode == 0
         assert server.stop(signal.SIGINT) == 0
     assert "CompressedSamples^CT1" in server.output
+
+
+def test_one_user_is_taken_and_it_is_told_who_comes_and_goes(tmp_path: Path) -> None:
+    passcode = tmp_path / "passcode"
+    passcode.write_text("sesame\n")
+    options = ("--user", "jane", "--passcode-file", str(passcode), "--verbose")
+    with serving("--store", str(tmp_path / "store"), *options) as server:
+        for identity in (None, "jane", ("jane", "Sesame"), ("john", "sesame")):
+            with pytest.raises(AssociationRejected, match="no reason given"):
+                connect("127.0.0.1", server.port, user_identity=identity)
+        with connect("127.0.0.1", server.port, user_identity=("jane", "sesame")) as association:
+            assert association.user_identity_response == b""
+            association.echo()
+        assert server.stop() == 0
+    assert "sesame" not in server.output
+    told = re.findall(r"association (\d): DICOM_ACTORS 127\.0\.0\.1:\d+ (.*)", server.output)
+    refused = "rejected permanently by the service user: no reason given (1/1/1), 0 requests"
+    assert told[:4] == [(str(number), refused) for number in range(1, 5)]
+    assert told[4:] == [("5", "associated with ANY-SCP"), ("5", "released, 1 request")]
+
+
+def test_an_association_on_which_nothing_comes_is_ended(tmp_path: Path) -> None:
+    with serving("--store", str(tmp_path), "--timeout", "0.05", "--verbose") as server:
+        with Peer.associated(server.port) as peer:
+            peer.expect_abort(2, 0)
+        assert server.stop() == 0
+    assert "aborted: idle_timeout, 0 requests" in server.output
 
 
 def test_names_never_come_from_the_peers_text(tmp_path: Path) -> None:

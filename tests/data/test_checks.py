@@ -46,6 +46,8 @@ def test_none():
         ("SOPInstanceUID", "1.02.3", "expected Unique Identifier, got '1.02.3'"),
         ("PatientID", "a\nb", "expected Long String, got 'a\\nb'"),
         ("PatientName", "x" * 65, "expected at most 64 chars, got 65"),
+        ("InstanceNumber", 1 << 31, "expected Integer String, got '2147483648'"),
+        ("InstanceNumber", -(1 << 31) - 1, "expected Integer String, got '-2147483649'"),
         ("SliceThickness", "1.2345678901234567", "expected at most 16 bytes, got 18"),
         ("TextComments", "\0x", "expected Unlimited Text, got '\\x00x'"),
     ],

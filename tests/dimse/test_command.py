@@ -105,6 +105,19 @@ def test_a_missing_group_length_is_forgiven() -> None:
     assert decode_command(ECHO_RQ[12:]).message_id == 7
 
 
+def test_what_stands_behind_the_command_elements_of_a_response_is_left_alone() -> None:
+    """Orthanc has the list of failed instances there."""
+    response = by_pydicom(
+        CommandField=0x8010, MessageIDBeingRespondedTo=1, CommandDataSetType=0x0101, Status=0xC000
+    )
+    failed = by_pydicom(FailedSOPInstanceUIDList=["1.2.3"])
+    command = decode_command(response + failed)
+    assert (command.message_id, command.status) == (1, 0xC000)
+    assert command.elements.value_for("FailedSOPInstanceUIDList") == "1.2.3"
+    with pytest.raises(InvalidPduError, match="expected group 0000"):
+        decode_command(ECHO_RQ + failed)
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [

@@ -37,6 +37,7 @@ class Instances:
         self._instances = instances
         self.asked = 0
         self.begun = 0
+        self.given = 0
         self.closed = 0
 
     def __call__(self, event: Any) -> tuple[int, Iterator[DataSet]]:
@@ -46,7 +47,9 @@ class Instances:
     def _give(self) -> Iterator[DataSet]:
         self.begun += 1
         try:
-            yield from self._instances
+            for one in self._instances:
+                self.given += 1
+                yield one
         finally:
             self.closed += 1
 
@@ -373,6 +376,7 @@ def test_a_cancel_before_the_answer_ends_it_after_the_answer() -> None:
         command, _ = peer.final()
         assert (command.status, counts(command)) == (Status.CANCEL, (2, 1, 0, 0))
         siege.until(lambda: handler.closed == 1)
+        assert handler.given == 1
         peer.expect_released()
 
 

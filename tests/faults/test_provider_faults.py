@@ -402,7 +402,7 @@ def test_an_iterable_that_hangs_is_given_up_and_fenced(service: str) -> None:
         siege.clock.advance(5.0)
         command, _ = peer.next_message()
         assert command.status == Status.PROCESSING_FAILURE
-        assert siege.endpoint.status().disowned_handlers == 1
+        siege.until(lambda: siege.endpoint.status().disowned_handlers == 1)
         gate.release()
         siege.until(lambda: siege.endpoint.status().disowned_handlers == 0)
         # What it gave in the end went nowhere, and it was closed.

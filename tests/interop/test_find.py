@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from kit.dcmtk import run
 from kit.endpoints import running
+from kit.pynetdicom_user import associate
 from pynetdicom import AE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ModalityWorklistInformationFind,
@@ -48,8 +49,7 @@ def test_pynetdicom_asks_for_studies_and_a_worklist(uid: str) -> None:
     with running({"cfind": find}) as endpoint:
         ae = AE()
         ae.add_requested_context(uid)
-        association = ae.associate("127.0.0.1", endpoint.port)
-        assert association.is_established
+        association = associate(ae, endpoint.port)
         query = pydicom.Dataset()
         query.QueryRetrieveLevel = "STUDY"
         query.PatientName = ""

@@ -12,6 +12,7 @@ import pytest
 from kit.dcmtk import run
 from kit.endpoints import running
 from kit.mover import Mover, instance, uids
+from kit.pynetdicom_user import associate
 from kit.scp import dcmqrscp, free_port, pynetdicom_scp, storescp, wait_for_port
 from pydicom.data import get_testdata_file
 from pynetdicom import AE, AllStoragePresentationContexts, evt
@@ -211,7 +212,7 @@ def test_pynetdicom_asks_and_receives() -> None:
             user = AE("ASKER")
             user.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
             user.add_requested_context(StudyRootQueryRetrieveInformationModelMove)
-            association = user.associate(LOCAL, endpoint.port, ae_title="MAIN")
+            association = associate(user, endpoint.port, ae_title="MAIN")
             query = pydicom.Dataset()
             query.QueryRetrieveLevel = "STUDY"
             query.StudyInstanceUID = "1.2"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from kit.dcmtk import run
 from kit.endpoints import running
+from kit.pynetdicom_user import associate
 from pydicom.data import get_testdata_file
 from pynetdicom import AE, build_role
 from pynetdicom.pdu_primitives import (
@@ -74,12 +75,11 @@ def test_pynetdicom_gets_its_answers() -> None:
 
     handlers = {"association_validator": validate, "cstore": lambda event: None}
     with running(handlers, async_window=4) as endpoint:
-        association = ae.associate(
-            "127.0.0.1",
+        association = associate(
+            ae,
             endpoint.port,
             ext_neg=[identity, window, extended, common, build_role(CTImageStorage, scu_role=True)],
         )
-        assert association.is_established
         answers = {type(item).__name__: item for item in association.acceptor.user_information}
         response = answers["UserIdentityNegotiation"].server_response
         assert response == b"server ticket"
@@ -101,12 +101,11 @@ def test_a_role_that_nobody_can_play_leaves_the_context_out(
     ae.add_requested_context(CTImageStorage)
     scu, scp = proposed
     with running({"cstore": lambda event: None}) as endpoint:
-        association = ae.associate(
-            "127.0.0.1",
+        association = associate(
+            ae,
             endpoint.port,
             ext_neg=[build_role(CTImageStorage, scu_role=scu, scp_role=scp)],
         )
-        assert association.is_established
         classes = {context.abstract_syntax for context in association.accepted_contexts}
         assert (CTImageStorage in classes) == accepted
         association.release()

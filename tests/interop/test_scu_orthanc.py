@@ -10,6 +10,7 @@ from kit.orthanc import free_port, orthanc
 from pydicom.data import get_testdata_file
 
 from dicom_actors.data import DataSet, read_file, write_file
+from dicom_actors.errors import DimseFailure
 from dicom_actors.scu import connect
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("nothing_left")]
@@ -74,3 +75,22 @@ def test_store_find_get_and_move(tmp_path, study) -> None:
             assert moves[-1].status == 0
             assert moves[-1].completed == 6
     assert sorted(stored) == [f"{STUDY}.{number}" for number in range(1, 7)]
+
+
+def test_instances_that_orthanc_cannot_convert_are_told_as_failed(tmp_path) -> None:
+    """It has the list of them behind the command elements of its response."""
+    compressed = read_file(str(get_testdata_file("JPEG2000.dcm")))
+    key = DataSet.from_keywords(
+        QueryRetrieveLevel="STUDY", StudyInstanceUID=compressed.StudyInstanceUID
+    )
+    modalities = {"us": {"AET": "DICOM_ACTORS", "Host": "127.0.0.1", "Port": 1, "AllowGet": True}}
+    with orthanc(tmp_path, DicomModalities=modalities) as server:
+        with connect("127.0.0.1", server.dicom_port, called="ORTHANC") as assoc:
+            assoc.store(compressed, check=True)
+        with connect("127.0.0.1", server.dicom_port, called="ORTHANC") as assoc:
+            retrieval = assoc.get(key)
+            with pytest.raises(DimseFailure, match="1 failed"):
+                list(retrieval)
+            assert retrieval.progress is not None
+            assert retrieval.progress.failed_sop_instance_uids == (compressed.SOPInstanceUID,)
+            assoc.echo()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import traceback
 
 import pytest
 from kit.fake_acceptor import CLOSE, FakeAcceptor, response
@@ -34,7 +35,7 @@ from dicom_actors.pdu import (
     UserIdentity,
     encode_pdu,
 )
-from dicom_actors.scu import ProposedContext
+from dicom_actors.scu import ProposedContext, connect
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -226,6 +227,17 @@ def test_settings_out_of_range_are_named(setting: str, value: object) -> None:
         FakeAcceptor().connect(**{setting: value})
 
 
+def test_an_association_needs_a_presentation_context() -> None:
+    with pytest.raises(ConfigurationError, match="contexts: expected one presentation context"):
+        FakeAcceptor().connect(contexts=[])
+
+
+@pytest.mark.parametrize("host", [None, "", 127])
+def test_a_host_that_is_none(host: object) -> None:
+    with pytest.raises(ConfigurationError, match="host: expected a name or an address"):
+        connect(host, 104)
+
+
 @pytest.mark.parametrize(
     ("given", "item"),
     [
@@ -279,6 +291,17 @@ def test_a_peer_that_does_not_answer_is_aborted() -> None:
     assert peer.pdus[-1] == Abort(0, 0)
     with pytest.raises(AssociationTimeout, match="C-ECHO request within 60 s"):
         assoc.echo()
+
+
+def test_what_ended_an_association_does_not_grow_by_being_told() -> None:
+    """Many users of one association may each hear of its end."""
+    assoc = Answering([]).connect()
+    depths = []
+    for _ in range(4):
+        with pytest.raises(AssociationTimeout) as caught:
+            assoc.echo()
+        depths.append(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert len(set(depths[1:])) == 1
 
 
 def test_responses_may_be_awaited_for_ever() -> None:

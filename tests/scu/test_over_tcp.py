@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import ssl
@@ -25,7 +26,9 @@ from dicom_actors.errors import (
     TransportError,
 )
 from dicom_actors.pdu import Abort, encode_pdu
-from dicom_actors.scu import connect
+from dicom_actors.scu import connect, contexts_for
+from dicom_actors.scu.tls_transport import TlsTransport
+from dicom_actors.scu.transport import SocketTransport
 from dicom_actors.tls import TlsConfig
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -297,8 +300,15 @@ def test_a_peer_that_speaks_no_tls() -> None:
         while connection.recv(65536):
             pass
 
-    with Listener(speak) as listener, pytest.raises(TransportError, match="TLS handshake"):
-        connect("127.0.0.1", listener.port, tls=TlsConfig())
+    with Listener(speak) as listener:
+        where = f"^127.0.0.1:{listener.port}: the TLS handshake failed"
+        with pytest.raises(TransportError, match=where):
+            connect("127.0.0.1", listener.port, tls=TlsConfig())
+
+
+def test_an_ipv6_address_is_in_brackets() -> None:
+    with pytest.raises(TransportError, match=r"^\[::1\]:1: "):
+        connect("::1", 1)
 
 
 def test_a_tls_handshake_that_never_ends() -> None:
@@ -343,3 +353,90 @@ def test_every_transfer_syntax_of_the_table_is_taken_by_the_endpoint(tmp_path) -
     with running({"cstore": keeping}) as endpoint, connect("127.0.0.1", endpoint.port) as assoc:
         results = list(assoc.store_many(paths))
     assert {result.status for result in results} == {0}
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "the peer's TLS says: certificate required"),
+        ("TLSV1_ALERT_UNKNOWN_CA", "the peer's TLS says: unknown ca"),
+        ("WRONG_VERSION_NUMBER", "wrong version number"),
+    ],
+)
+def test_what_the_peer_s_tls_says_after_the_handshake_is_told_in_words(reason, words) -> None:
+    """Under TLS 1.3 a client is done before its certificate was looked at."""
+
+    class Refused:
+        def recv_into(self, room) -> int:
+            error = ssl.SSLError(1, f"[SSL: {reason}] (_ssl.c:1)")
+            error.reason = reason
+            raise error
+
+        def send(self, data) -> int:
+            return self.recv_into(data)
+
+    transport = TlsTransport(Refused())
+    with pytest.raises(OSError, match=words) as caught:
+        transport.receive_into(memoryview(bytearray(1)))
+    assert caught.value.strerror == words
+    with pytest.raises(OSError, match=words):
+        transport.send([b"x"])
+
+
+def test_ctrl_c_in_the_middle_of_sending_sends_nothing_twice(monkeypatch) -> None:
+    gate = Gate()
+    with running({"cstore": gate}) as endpoint:
+        assoc = connect("127.0.0.1", endpoint.port, contexts=contexts_for([image(1)]))
+        send = SocketTransport.send
+
+        def interrupted(transport, buffers):
+            send(transport, buffers)
+            gate.wait_until_entered()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(SocketTransport, "send", interrupted)
+        with pytest.raises(KeyboardInterrupt), assoc:
+            assoc.store(image(1))
+        (closed,) = endpoint.wait_for(events.AssociationClosed)
+        gate.release()
+        # A message that came twice would have been cut short, and a PDU torn in two refused.
+        assert (closed.reason, closed.detail) == ("connection lost", "")
+
+
+def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch) -> None:
+    released = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slowly(host, *more, flags=0, **options):
+        if not flags & socket.AI_NUMERICHOST:
+            assert released.wait(LIMIT)
+        return look_up(host, *more, flags=flags, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    with pytest.raises(AssociationTimeout, match=r"^localhost:1: the name was not looked up"):
+        connect("localhost", 1, timeout=0.05)
+    released.set()
+    for thread in threading.enumerate():
+        if thread.name == "look-up of localhost":
+            thread.join(LIMIT)
+
+
+def test_an_address_of_a_family_that_the_system_lacks_is_told(monkeypatch) -> None:
+    """Others of the same name are still tried."""
+    create = socket.socket
+
+    def without_ipv6(family=-1, *more, **options):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        return create(family, *more, **options)
+
+    monkeypatch.setattr(socket, "socket", without_ipv6)
+    with pytest.raises(TransportError, match=r"^\[::1\]:1: Address family not supported"):
+        connect("::1", 1)
+    both = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 1, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    with pytest.raises(TransportError, match=r"^both\.example:1: Connection refused"):
+        connect("both.example", 1)

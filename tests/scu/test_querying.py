@@ -19,6 +19,7 @@ from dicom_actors.data import DataSet, write_file
 from dicom_actors.dimse import CommandElement, CommandField, Status, encode_command
 from dicom_actors.errors import (
     AssociationTimeout,
+    ConfigurationError,
     DataError,
     DecodeError,
     DimseFailure,
@@ -335,6 +336,14 @@ def test_a_move_tells_how_far_it_is() -> None:
             MoveProgress(None, 1, 2, 0, 0xB000, ("1.2", "1.3")),
         ]
         assert moves.status == 0xB000
+
+
+@pytest.mark.parametrize("destination", ["", "x" * 17, "Z\u00dcRICH", "a\\b"])
+def test_a_destination_that_is_no_title_is_not_sent(destination: str) -> None:
+    with Asked(lambda *_: []).connect() as assoc:
+        with pytest.raises(ConfigurationError, match=r"^destination: expected 1 to 16 ASCII"):
+            assoc.move(STUDY, destination)
+        assert assoc.is_open
 
 
 def test_a_move_that_fails_says_how_far_it_came() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import zlib
 from itertools import count
 
@@ -271,7 +272,8 @@ def test_compressed_objects_go_out_as_they_are_or_not_at_all(tmp_path) -> None:
         result = assoc.store(path)
         assert result.status is None
         assert result.comment == (
-            "not sent: the peer accepts no CT Image Storage in transfer syntax " + JPEG_LS
+            "not sent: the peer accepts no CT Image Storage in transfer syntax "
+            "JPEG-LS Lossless Image Compression"
         )
         assoc.echo()
     assert not sent(peer)
@@ -516,3 +518,13 @@ def test_an_object_is_what_its_data_set_says(tmp_path, syntax):
     assert (found.sop_class_uid, found.sop_instance_uid) == (CT, expected)
     assert found.transfer_syntax == syntax
     assert b"".join(found.pieces(syntax)) == data[found.start :]
+
+
+def test_pipes_and_devices_in_a_folder_hang_nothing(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    write_file(tmp_path / "image.dcm", image(1))
+    with FakeAcceptor().connect() as assoc:
+        stored, pipe = assoc.store_many(tmp_path)
+        assert stored.is_stored
+        assert (pipe.status, pipe.comment) == (None, "not sent: expected a regular file")
+        assert assoc.store("/dev/zero").comment == "not sent: expected a regular file"
