@@ -124,7 +124,7 @@ def retrieval_for(keys: Iterable[str], level: str | None) -> DataSet:
     level = level or identifier.get("QueryRetrieveLevel") or next(found, None)
     if level is None:
         raise UsageError(
-            f"keys: expected {', '.join(key for _, key in unique)} with a value, one at least"
+            f"keys: expected a value for one of {', '.join(key for _, key in unique)} at least"
         )
     identifier.QueryRetrieveLevel = level
     return identifier
@@ -134,7 +134,10 @@ def _parsed(keys: Iterable[str]) -> Query:
     query = Query(DataSet(), [])
     for key in keys:
         name, _, value = key.partition("=")
-        _put(query, name, _tags(name), value)
+        tags = _tags(name)
+        if tags in [column.tags for column in query.columns]:
+            raise UsageError(f"key {name}: given twice; several values stand between backslashes")
+        _put(query, name, tags, value)
         if not value.isascii() and "SpecificCharacterSet" not in query.identifier:
             query.identifier.SpecificCharacterSet = "ISO_IR 192"
     return query

@@ -128,6 +128,11 @@ def test_what_is_retrieved_has_the_level_of_its_lowest_uid(keys, level) -> None:
     assert retrieval_for(keys, "IMAGE").QueryRetrieveLevel == "IMAGE"
 
 
+def test_a_key_that_is_given_twice_is_not_dropped() -> None:
+    with pytest.raises(UsageError, match="key 0010,0010: given twice"):
+        query_for(["PatientName=A", "0010,0010=B"], None, None)
+
+
 def test_a_retrieval_of_nothing_in_particular_is_wrong() -> None:
     with pytest.raises(UsageError, match="StudyInstanceUID"):
         retrieval_for(["PatientName=*"], None)

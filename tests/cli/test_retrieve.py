@@ -212,7 +212,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(command, monkeypatch, tm
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["get", "h:1", "PatientName=X"], "keys: expected SOPInstanceUID"),
+        (["get", "h:1", "PatientName=X"], "keys: expected a value for one of SOPInstanceUID"),
         (["get", "h:1"], "KEY=VALUE"),
         (["get", "h:1", QUERY, "--transfer-syntax", "Best"], "transfer syntax: expected a UID"),
         (["get", "h:1", QUERY, "--model", "worklist"], "has no C-GET"),
