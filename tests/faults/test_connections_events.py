@@ -146,6 +146,11 @@ def test_p54_a_subscriber_that_raises_costs_nothing_and_is_forgotten() -> None:
         completed = endpoint.wait_for(events.RequestCompleted, 19)
         assert [event.message_id for event in completed] == list(range(1, 20))
         endpoint.wait_for(events.AssociationClosed)
+        assert raising.actor_stopped.wait(LIMIT)
+        for _ in range(2):  # what is told first finds it dead, and is delivered before the next
+            with Peer.associated(endpoint.port) as peer:
+                peer.expect_released()
+            endpoint.wait_for(events.AssociationClosed)
         assert endpoint.ref.ask(messages.Unsubscribe(raising), timeout=LIMIT) is False
         assert_healthy(endpoint.ref, associations=0)
 
