@@ -7,7 +7,7 @@ from typing import Final
 
 from dicom_actors.cli.argument_types import ae_title, duration
 
-__all__ = ["connection_arguments"]
+__all__ = ["add_certificates", "connection_arguments"]
 
 _PEER: Final = (
     "whom to ask: AE@host:port (host:port if any AE title will do; an IPv6 address in brackets), "
@@ -41,13 +41,7 @@ def connection_arguments() -> argparse.ArgumentParser:
     )
     tls = shared.add_argument_group("TLS")
     tls.add_argument("--tls", action="store_true", help="use TLS; the others imply it")
-    tls.add_argument("--tls-certificate", metavar="FILE", help="our certificate, PEM")
-    tls.add_argument("--tls-key", metavar="FILE", help="its private key, if in another file")
-    tls.add_argument(
-        "--tls-authorities",
-        metavar="FILE",
-        help="certificates of the authorities to trust, PEM (default: those of the system)",
-    )
+    add_certificates(tls)
     tls.add_argument(
         "--tls-hostname",
         metavar="NAME",
@@ -60,3 +54,14 @@ def connection_arguments() -> argparse.ArgumentParser:
         "--passcode-file", metavar="FILE", help="the passcode is the first line of this file"
     )
     return shared
+
+
+def add_certificates(tls: argparse._ArgumentGroup) -> None:
+    """Add the files that TLS needs on either side."""
+    tls.add_argument("--tls-certificate", metavar="FILE", help="our certificate, PEM")
+    tls.add_argument("--tls-key", metavar="FILE", help="its private key, if in another file")
+    tls.add_argument(
+        "--tls-authorities",
+        metavar="FILE",
+        help="certificates of the authorities to trust, PEM (default: those of the system)",
+    )

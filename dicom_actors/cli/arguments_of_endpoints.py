@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from dicom_actors.cli.argument_types import duration, seconds
+from dicom_actors.cli.arguments_of_connections import add_certificates
 from dicom_actors.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -57,13 +58,7 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--show-policy", action="store_true", help="print what would be accepted, and end"
     )
     tls = serve.add_argument_group("TLS")
-    tls.add_argument("--tls-certificate", metavar="FILE", help="our certificate, PEM")
-    tls.add_argument("--tls-key", metavar="FILE", help="its private key, if in another file")
-    tls.add_argument(
-        "--tls-authorities",
-        metavar="FILE",
-        help="certificates of the authorities to trust, PEM (default: those of the system)",
-    )
+    add_certificates(tls)
     tls.add_argument(
         "--tls-anonymous", action="store_true", help="take peers without a certificate, too"
     )

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_actors.dimse.fragmenter import fragment
+from dicom_actors.dimse.fragmenter import fragment, max_fragment_length
 from dicom_actors.pdu import Pdv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = ["fragment_pieces"]
-
-_PDV_OVERHEAD = 6
-_LENGTH_WITHOUT_LIMIT = 128 * 1024
 
 
 def fragment_pieces(
@@ -34,12 +31,10 @@ def fragment_pieces(
         The fragments in order, of even length but for the last; that one says that it is the
         last. No data gives one empty fragment.
     """
-    # Fragments are of even length, whatever the peer says (PS3.8 annex E.1).
-    max_pdu_length = (max_pdu_length or _LENGTH_WITHOUT_LIMIT) & ~1
     if len(pieces) == 1:
         yield from fragment(context_id, pieces[0], max_pdu_length, is_command=False)
         return
-    limit = max_pdu_length - _PDV_OVERHEAD
+    limit = max_fragment_length(max_pdu_length)
     left = length = sum(map(len, pieces))
     parts: list[memoryview] = []
     room = limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from kit.finder import cancel_pdus
 from kit.peer import CT_IMAGE, IMPLICIT, Peer, associate_rq, command_pdus
 
 from dicom_actors import DataSet, Status
@@ -96,15 +97,7 @@ class Getter(Peer):
 
     def cancel(self, message_id: int = 1) -> None:
         """Ask for the end of that."""
-        self.send(
-            *command_pdus(
-                {
-                    CommandElement.COMMAND_FIELD: CommandField.C_CANCEL_RQ,
-                    CommandElement.MESSAGE_ID_BEING_RESPONDED_TO: message_id,
-                },
-                3,
-            )
-        )
+        self.send(*cancel_pdus(message_id))
 
     def next_message(self) -> tuple[Command, DataSet | None]:
         """The next message, whichever it is."""

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from kit.endpoints import running
+from kit.finder import cancel_pdus
 from kit.peer import CT_IMAGE, IMPLICIT, Peer, command_pdus
 
 from dicom_actors import DataSet
@@ -77,15 +78,7 @@ class Mover(Peer):
 
     def cancel(self, message_id: int = 1) -> None:
         """Ask for the end of a move."""
-        self.send(
-            *command_pdus(
-                {
-                    CommandElement.COMMAND_FIELD: CommandField.C_CANCEL_RQ,
-                    CommandElement.MESSAGE_ID_BEING_RESPONDED_TO: message_id,
-                },
-                3,
-            )
-        )
+        self.send(*cancel_pdus(message_id))
 
     def progress(self) -> Counts:
         """The next response, which has no data set."""
