@@ -169,7 +169,10 @@ def test_the_package_keeps_to_its_layers():
         ("dicom_actors.upper_layer.machine", "from dicom_actors import pdu, errors"),
         ("dicom_actors.dimse.x", "from ..upper_layer import UpperLayer\nimport dicom_actors.data"),
         ("dicom_actors.supervision.inbox", "import selectors, threading, pykka, time"),
-        ("dicom_actors.actors.endpoint", "from dicom_actors.supervision import Supervisor"),
+        (
+            "dicom_actors.actors.endpoint.endpoint",
+            "from dicom_actors.supervision import Supervisor",
+        ),
         ("dicom_actors.actors.mover", "from dicom_actors.scu import connect"),
         ("dicom_actors.archive.store", "from dicom_actors import DataSet, messages, errors"),
         ("dicom_actors.testing.peer", "from dicom_actors import connect\nimport socket"),

@@ -5,18 +5,16 @@ They own sockets, time and failure; what goes over the wire is decided in `upper
 Association, socket.
 """
 
-from dicom_actors.actors.admission import describe_acceptance
-from dicom_actors.actors.destinations import MoveTo
-from dicom_actors.actors.endpoint import Endpoint
-from dicom_actors.actors.handler_events import (
+from dicom_actors.actors.association.admission import describe_acceptance
+from dicom_actors.actors.endpoint.endpoint import Endpoint
+from dicom_actors.actors.handlers.events import (
     Accept,
     AssociationRequest,
     DataSetEvent,
     RequestEvent,
     StoreEvent,
 )
-from dicom_actors.actors.object_file import file_name_for
-from dicom_actors.actors.operation_events import (
+from dicom_actors.actors.handlers.operation_events import (
     ActionEvent,
     CreateEvent,
     DeleteEvent,
@@ -28,6 +26,8 @@ from dicom_actors.actors.operation_events import (
     MoveEvent,
     SetEvent,
 )
+from dicom_actors.actors.retrieving.destinations import MoveTo
+from dicom_actors.actors.storing.object_file import file_name_for
 
 __all__ = [
     "Accept",

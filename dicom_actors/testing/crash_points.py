@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from dicom_actors.actors.signals import ArmCrashPoint
+from dicom_actors.actors.connection.signals import ArmCrashPoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pykka
 
 from dicom_actors import messages
-from dicom_actors.actors.signals import GetKernel
+from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.dimse import CommandElement, CommandField, decode_command, encode_command
 from dicom_actors.pdu import AssociateAc, AssociateRj, PDataTf, Pdv, ReleaseRp, ReleaseRq
 from dicom_actors.supervision.ref import ActorThread
@@ -22,7 +22,7 @@ from dicom_actors.testing.hostile_peer import HostilePeer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dicom_actors.actors.endpoint_kernel import EndpointKernel
+    from dicom_actors.actors.endpoint.kernel import EndpointKernel
     from dicom_actors.messages import EndpointStatus, TreeNode
 
 __all__ = ["assert_healthy"]

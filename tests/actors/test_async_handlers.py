@@ -30,8 +30,8 @@ from dicom_actors import (
     events,
     messages,
 )
-from dicom_actors.actors.responder import Responder
-from dicom_actors.actors.signals import GetKernel
+from dicom_actors.actors.connection.signals import GetKernel
+from dicom_actors.actors.handlers.responder import Responder
 from dicom_actors.errors import AssociationRejected, ConfigurationError
 from dicom_actors.supervision import kill
 from dicom_actors.testing import assert_healthy, crash_at

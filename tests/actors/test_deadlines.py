@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dicom_actors import EndpointConfig
-from dicom_actors.actors.deadlines import Deadlines
+from dicom_actors.actors.connection.deadlines import Deadlines
 
 CONFIG = EndpointConfig(write_timeout=60.0, pdu_timeout=30.0, idle_timeout=300.0)
 MIB = 1 << 20

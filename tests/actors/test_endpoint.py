@@ -23,7 +23,7 @@ from dicom_actors import (
     messages,
     read_file,
 )
-from dicom_actors.actors import object_file
+from dicom_actors.actors.storing import object_file
 from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.pdu import AssociateAc, AssociateRj, PresentationContextRq, ReleaseRp
 from dicom_actors.supervision import UnknownMessage

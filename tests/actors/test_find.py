@@ -14,7 +14,7 @@ from kit.gate import Gate
 from kit.peer import IMPLICIT, Peer, associate_rq, echo_pdus
 
 from dicom_actors import DataSet, DimseFailure, Status, connect, events, messages
-from dicom_actors.actors.signals import GetKernel
+from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.pdu import AssociateAc, PDataTf
 from dicom_actors.testing import crash_at
 

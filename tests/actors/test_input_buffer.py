@@ -7,7 +7,7 @@ from threading import Lock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_actors.actors.input_buffer import BufferPool, InputBuffer
+from dicom_actors.actors.connection.input_buffer import BufferPool, InputBuffer
 
 STEPS = st.lists(
     st.one_of(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kit.endpoints import LIMIT
 
-from dicom_actors.actors.connection_record import StaleIncarnation
-from dicom_actors.actors.invocations import Invocations
+from dicom_actors.actors.connection.invocations import Invocations
+from dicom_actors.actors.connection.record import StaleIncarnation
 from dicom_actors.dimse import Command, CommandElement, decode_command, encode_command
 
 if TYPE_CHECKING:

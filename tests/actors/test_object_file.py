@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dicom_actors.actors import object_file
-from dicom_actors.actors.object_file import file_name_for, map_data, save_object
-from dicom_actors.actors.receiver import ReceivedObject
+from dicom_actors.actors.storing import object_file
+from dicom_actors.actors.storing.object_file import file_name_for, map_data, save_object
+from dicom_actors.actors.storing.receiver import ReceivedObject
 
 
 def in_memory(data: bytes = b"data") -> ReceivedObject:

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_actors.actors import receiver as receiver_module
-from dicom_actors.actors.receiver import Receiver, write_all
+from dicom_actors.actors.storing import receiver as receiver_module
+from dicom_actors.actors.storing.receiver import Receiver, write_all
 
 if TYPE_CHECKING:
     import pytest

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dicom_actors.actors import transport
-from dicom_actors.actors.transport import Transport
+from dicom_actors.actors.connection import transport
+from dicom_actors.actors.connection.transport import Transport
 
 RECORD = 16_384
 

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from kit.endpoints import running
 from kit.peer import Peer, echo_pdus, store_pdus
 
-from dicom_actors.actors.connection_record import ConnectionRecord
-from dicom_actors.actors.pdu_log import PduLog
+from dicom_actors.actors.connection.pdu_log import PduLog
+from dicom_actors.actors.connection.record import ConnectionRecord
 from dicom_actors.pdu import encode_pdu
 from dicom_actors.testing import crash_at
 

@@ -15,7 +15,7 @@ from kit.peer import Peer
 from kit.siege import Siege, besieged
 
 from dicom_actors import events, messages
-from dicom_actors.actors.event_bus import MAX_SUBSCRIBER_BACKLOG
+from dicom_actors.actors.endpoint.event_bus import MAX_SUBSCRIBER_BACKLOG
 from dicom_actors.pdu import AssociateRj, ReleaseRp
 from dicom_actors.testing import HostilePeer, assert_healthy, crash_at
 

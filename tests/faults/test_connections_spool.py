@@ -11,8 +11,8 @@ from kit.endpoints import LIMIT, running, thread_of
 from kit.gate import Gate
 from kit.siege import Siege, besieged, status_of
 
-from dicom_actors.actors import receiver
-from dicom_actors.actors.signals import GetKernel
+from dicom_actors.actors.connection.signals import GetKernel
+from dicom_actors.actors.storing import receiver
 from dicom_actors.pdu import Abort, AssociateAc
 from dicom_actors.supervision import ExitReason, kill, request_exit
 from dicom_actors.testing import (
@@ -124,7 +124,7 @@ def make_it_end(siege: Siege, peer: HostilePeer, end: str) -> None:
 def test_a_connection_that_cannot_get_a_handler_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dicom_actors.actors.handler import Handler
+    from dicom_actors.actors.handlers.handler import Handler
 
     def init(_: Any) -> None:
         raise RuntimeError("no more threads")

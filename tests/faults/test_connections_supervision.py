@@ -18,9 +18,9 @@ from kit.peer import Peer, echo_pdus
 from kit.siege import besieged, status_of
 
 from dicom_actors import events, messages
-from dicom_actors.actors import association_supervisor
-from dicom_actors.actors.association import Association
-from dicom_actors.actors.signals import GetKernel
+from dicom_actors.actors.association import supervisor as association_supervisor
+from dicom_actors.actors.association.association import Association
+from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.pdu import Abort, AssociateAc
 from dicom_actors.supervision import (
     CallError,

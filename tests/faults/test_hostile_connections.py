@@ -21,7 +21,7 @@ from kit.siege import Siege, besieged, status_of
 
 import dicom_actors
 from dicom_actors import events
-from dicom_actors.actors.connection_record import ConnectionRecord
+from dicom_actors.actors.connection.record import ConnectionRecord
 from dicom_actors.pdu import Abort, AssociateAc, ReleaseRp
 from dicom_actors.testing import HostilePeer, crash_at
 

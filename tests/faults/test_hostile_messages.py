@@ -12,7 +12,7 @@ from kit import wire
 from kit.siege import besieged, status_of
 
 from dicom_actors import events, messages
-from dicom_actors.actors import receiver
+from dicom_actors.actors.storing import receiver
 from dicom_actors.dimse import decode_command
 from dicom_actors.pdu import ReleaseRp
 

@@ -27,7 +27,7 @@ from kit.honest import HonestSender, Pynetdicom, Querier, Storescu, instances, m
 from kit.peer import CT_IMAGE
 
 from dicom_actors import DataSet, Endpoint, messages, read_file, write_file
-from dicom_actors.actors.operation_events import CreateEvent, FindEvent, GetEvent
+from dicom_actors.actors.handlers.operation_events import CreateEvent, FindEvent, GetEvent
 from dicom_actors.supervision import ExitReason, Report, Started, System, kill, request_exit
 from dicom_actors.testing import (
     CRASH_POINTS,

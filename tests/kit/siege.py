@@ -11,7 +11,7 @@ from kit.endpoints import LIMIT, Running, running
 from kit.peer import Peer
 
 from dicom_actors import events
-from dicom_actors.actors.signals import GetKernel
+from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.dimse import decode_command
 from dicom_actors.pdu import AssociateAc, PDataTf
 from dicom_actors.supervision import CallError, ManualClock, System

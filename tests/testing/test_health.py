@@ -11,7 +11,7 @@ from kit.gate import Gate
 from kit.peer import Peer, store_pdus
 
 from dicom_actors import messages
-from dicom_actors.actors.signals import GetKernel
+from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.supervision import SupervisedActor, kill
 from dicom_actors.testing import HostilePeer, assert_healthy
 

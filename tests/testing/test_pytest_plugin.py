@@ -34,7 +34,7 @@ def test_a_stopped_endpoint_is_no_fault(dicom_endpoint, dicom_no_leaks):
 
 BAD = """
 import socket, threading
-from dicom_actors.actors.signals import GetKernel
+from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.testing import HostilePeer, assert_healthy, pytest_plugin
 from dicom_actors import messages
 

@@ -1,0 +1,1 @@
+"""One association: negotiated, its requests received, handed to handlers and answered, ended."""

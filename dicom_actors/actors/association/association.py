@@ -1,0 +1,500 @@
+"""The Association: feeds the protocol core of one connection and carries out its effects.
+
+Its inbox is its mailbox and its socket at once: whichever is ready comes out as the next message,
+so that it never waits for anything else. It runs no user code (the Handler does), decides nothing
+about the protocol (`upper_layer` does), and owns nothing that a crash must not lose (the
+connection record does).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors import events
+from dicom_actors.actors.association.adoption import why_not_adoptable
+from dicom_actors.actors.association.alarm import Alarm
+from dicom_actors.actors.association.farewell import abort_at_once, farewell_to
+from dicom_actors.actors.association.opening import Opening, cause_of
+from dicom_actors.actors.association.requests import RequestFlow
+from dicom_actors.actors.connection.info import association_info
+from dicom_actors.actors.connection.record import StaleIncarnation
+from dicom_actors.actors.connection.signals import (
+    AbortNow,
+    DeadlineReached,
+    HandlerReady,
+    OutcomeReady,
+    OutputWaits,
+)
+from dicom_actors.actors.connection.tenure import Phase
+from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
+from dicom_actors.pdu import describe_abort
+from dicom_actors.supervision import (
+    Continue,
+    Down,
+    ExitReason,
+    SocketInbox,
+    SocketReady,
+    SupervisedActor,
+)
+from dicom_actors.upper_layer import (
+    Aborted,
+    AbortRequest,
+    AssociateAccept,
+    AssociateIndication,
+    AssociateReject,
+    CloseTransport,
+    DataIndication,
+    DataRequest,
+    Indicate,
+    ReleaseIndication,
+    ReleaseResponse,
+    Role,
+    Send,
+    StartArtim,
+    State,
+    StopArtim,
+    UpperLayer,
+    UpperLayerLimits,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable, Sequence
+
+    from dicom_actors.actors.connection.record import ConnectionRecord
+    from dicom_actors.actors.connection.request import Outcome
+    from dicom_actors.actors.connection.tenure import Tenure
+    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+    from dicom_actors.pdu import AssociateRq, Pdv
+    from dicom_actors.upper_layer import Effect, Negotiated
+
+__all__ = ["Association"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Association(SupervisedActor):
+    """One incarnation of the association on the connection of `record`."""
+
+    def __init__(self, kernel: EndpointKernel, record: ConnectionRecord) -> None:
+        self._sockets = SocketInbox()
+        super().__init__()
+        self._kernel = kernel
+        self._record = record
+        self._tenure: Tenure
+        self._epoch = 0
+        self._limits = UpperLayerLimits(max_pdu_length=kernel.config.max_pdu_length)
+        self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
+        self._flow: RequestFlow
+        self._opening: Opening
+        self._alarm: Alarm
+        self._release_length = 0
+        self._is_discarding = self._is_over = False
+        self._watched = (True, False)
+
+    def create_inbox(self) -> SocketInbox:
+        """Give the inbox that is the socket, too."""
+        return self._sockets
+
+    def init(self) -> Any:
+        """Become the owner of the connection. Runs in the Association's thread."""
+        record = self._record
+        self._tenure = record.adopt(self.actor_ref)
+        self._epoch = self._tenure.epoch
+        self._alarm = Alarm(self._kernel.timers, self._tenure.deadlines, self.actor_ref)
+        if self._epoch > 1:
+            record.restarts += 1
+            if self._kernel.faults is not None:
+                self._kernel.faults.hit("association.adopt")
+        self._flow = RequestFlow(self, self._tenure, self._kernel, record)
+        self._opening = Opening(self._tenure, self._kernel, record)
+        return Continue(None)
+
+    def handle_continue(self, term: Any) -> None:  # noqa: ARG002 - the hook's signature
+        """Begin, or go on where the last incarnation crashed."""
+        record = self._record
+        if record.is_closed:
+            self._over("connection lost")
+            return
+        if self._kernel.tls is not None and self._opening.wants_tls:
+            self._begin_tls(self._kernel.tls)
+        else:
+            self._sockets.register(record.transport.socket, token=record.id)
+            if self._epoch == 1:
+                self._carry_out(self._machine.connected())
+            else:
+                self._take_over()
+        if not self._is_over:
+            self._alarm.set()
+
+    def _begin_tls(self, context: ssl.SSLContext) -> None:
+        try:
+            self._opening.begin_tls(context)
+        except OSError as error:
+            self._over("connection lost", f"TLS: {cause_of(error)}")
+            return
+        self._sockets.register(self._record.transport.socket, token=self._record.id)
+        self._go_on_with_tls()
+
+    def _go_on_with_tls(self) -> None:
+        try:
+            waits_for = self._opening.go_on_with_tls()
+        except OSError as error:
+            self._over("connection lost", f"TLS: {cause_of(error)}")
+            return
+        write = waits_for == "write"
+        self._sockets.modify(self._record.transport.socket, read=not write, write=write)
+        if waits_for == "done":
+            self._carry_out(self._machine.connected())
+            self._read()  # what came with the last message of the handshake
+
+    def _take_over(self) -> None:
+        record = self._record
+        reason = why_not_adoptable(record)
+        if reason or record.negotiated is None:
+            self._say_goodbye(reason)
+            return
+        self._machine = UpperLayer.resume(record.negotiated, self._limits)
+        self._flow.take_over(record.negotiated)
+        if record.has_output:
+            self._send_more()
+        self._flow.progress()
+        self._consume()
+
+    def terminate(self, reason: ExitReason) -> None:
+        """Abort the association if the whole endpoint ends; a crash leaves all to the record."""
+        self._alarm.cancel()
+        if not self._is_over and reason.kind == "shutdown":
+            abort_at_once(self._record, self._epoch, self._machine)
+            self._end("aborted", "the endpoint stopped")
+
+    def handle_info(self, message: Any) -> None:
+        """Take what the system sends: a ready socket, a timer, the end of the Handler."""
+        self._handle(message)
+
+    def handle_cast(self, message: Any) -> None:
+        """Take what the other actors of the endpoint send."""
+        self._handle(message)
+
+    def _handle(self, message: Any) -> None:
+        if self._is_over:
+            return
+        try:
+            match message:
+                case SocketReady():
+                    self._on_socket(message)
+                case OutcomeReady():
+                    self._on_outcome()
+                case DeadlineReached():
+                    self._on_deadline()
+                case OutputWaits():
+                    self._flow.pool.await_handlers()
+                    self._await_writable()
+                case HandlerReady():
+                    self._flow.pool.ready()
+                    self._flow.progress()
+                case Down():
+                    self._flow.pool.down(message)
+                    self._flow.progress()
+                case AbortNow():
+                    self._abort(source=0, reason=0, detail="the host application wanted it")
+                case _:
+                    super().handle_cast(message)
+            if not self._is_over:
+                self._try_release()
+                self._alarm.set()
+        except StaleIncarnation:
+            self._step_down()
+
+    def _on_outcome(self) -> None:
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.outcome")
+        self._flow.progress()
+        self._consume()
+
+    def _on_socket(self, ready: SocketReady) -> None:
+        if self._tenure.deadlines.handshake is not None:
+            self._go_on_with_tls()
+            return
+        if ready.hangup and self._is_paused:
+            # Whoever is gone wants no answers to what he sent ahead.
+            self._end_of_stream(None)
+            return
+        if ready.writable:
+            self._send_more()
+        if ready.readable or ready.hangup:
+            self._read()
+
+    def _read(self) -> None:
+        record = self._record
+        try:
+            length = record.receive(self._epoch)
+        except OSError as error:
+            self._end_of_stream(error)
+            return
+        if length is None:
+            return
+        if length == 0:
+            self._end_of_stream(None)
+        elif self._is_discarding:
+            record.discard_input(self._epoch)
+        else:
+            self._consume()
+
+    def _end_of_stream(self, error: OSError | None) -> None:
+        if self._is_over:
+            return
+        if not self._is_discarding:
+            self._carry_out(self._machine.receive_eof())
+        self._over("connection lost", "" if error is None else cause_of(error))
+
+    def _consume(self) -> None:
+        """Handle the whole PDUs that are there, as far as requests may be taken."""
+        record, machine, tenure = self._record, self._machine, self._tenure
+        while not (self._is_over or self._is_discarding or self._is_paused):
+            view = record.unread
+            tenure.phase = Phase.CORE
+            consumed, effects = machine.receive_data(view)
+            if consumed and self._kernel.faults is not None:
+                self._kernel.faults.hit("association.core")
+            tenure.phase = Phase.WAITING
+            if not consumed:
+                break
+            record.pdu_log.received(view[:consumed], self._kernel)
+            self._tenure.deadlines.pdu = None
+            self._carry_out_input(effects, consumed)
+        if not self._is_over:
+            self._flow.flush()
+            record.settle_input(self._epoch)
+            self._await_more()
+
+    @property
+    def _is_paused(self) -> bool:
+        record = self._record
+        held = self._release_length > 0 or self._flow.is_full or record.has_output
+        return held and not self._tenure.is_ending
+
+    def _await_more(self) -> None:
+        record = self._record
+        self._watch()
+        self._tenure.deadlines.await_input(
+            self._kernel.clock.monotonic(),
+            self._kernel.config,
+            has_begun=record.unread_length > 0 and not self._is_paused,
+            is_idle=self._flow.is_idle and record.partial is None,
+        )
+        record.transport.acknowledge_quickly()
+
+    def _carry_out_input(self, effects: Sequence[Effect], consumed: int) -> None:
+        first = effects[0] if effects else None
+        indication = first.indication if type(first) is Indicate else None
+        if type(indication) is DataIndication:
+            try:
+                self._flow.receive(indication.pdvs, consumed)
+            except RemoteProtocolError as error:
+                self._carry_out(self._machine.fail(error))
+            return
+        if type(indication) is ReleaseIndication:
+            self._release_length = consumed
+            self._try_release()
+            return
+        self._record.advance(self._epoch, consumed, 0, self._record.partial)
+        self._carry_out(effects)
+
+    def _carry_out(self, effects: Iterable[Effect], serial: int = 0) -> None:
+        if self._machine.state is State.STA13 and not self._tenure.is_ending:
+            self._record.mute(self._epoch)
+        for effect in effects:
+            if isinstance(effect, Send):
+                self._send(effect.buffers, serial)
+            elif isinstance(effect, Indicate):
+                self._on_indication(effect.indication)
+            elif isinstance(effect, StartArtim):
+                self._start_artim()
+            elif isinstance(effect, StopArtim):
+                self._tenure.deadlines.artim = None
+            elif isinstance(effect, CloseTransport):
+                self._over("aborted by peer")
+        if self._machine.state is State.STA13 and not self._tenure.is_ending and not self._is_over:
+            error = self._machine.error
+            self._tenure.note_end("refused", "" if error is None else str(error))
+            self._begin_ending()
+
+    def _on_indication(self, indication: Any) -> None:
+        if isinstance(indication, AssociateIndication):
+            self._on_request(indication.rq)
+        elif isinstance(indication, Aborted):
+            if indication.connection_lost:
+                self._tenure.note_end("connection lost", "")
+            elif indication.error is None:
+                self._tenure.note_end("aborted by peer", describe_abort(*indication[:2]))
+            else:
+                self._tenure.note_end("aborted", str(indication.error))
+
+    def _on_request(self, rq: AssociateRq) -> None:
+        answer = self._opening.decide(rq)
+        if answer is None:
+            self._flow.validate()
+        else:
+            self._answer_request(answer, serial=0)
+
+    def answer_association(self, outcome: Outcome, serial: int) -> None:
+        """Accept or reject the association, as the validator said."""
+        self._answer_request(self._opening.conclude(outcome), serial)
+
+    def _answer_request(self, answer: AssociateAccept | AssociateReject, serial: int) -> None:
+        if isinstance(answer, AssociateReject):
+            self._tenure.note_end("rejected", answer.reject.sentence)
+            self._carry_out(self._machine.request(answer), serial)
+            return
+        effects = self._machine.request(answer)
+        agreement = self._machine.negotiated
+        assert agreement is not None
+        self._flow.open(agreement)
+        for effect in effects:
+            assert isinstance(effect, Send)
+            self._send(effect.buffers, serial, agreement=agreement)
+        if self._kernel.has_subscribers:
+            self._kernel.publish(events.AssociationOpened(association_info(self._record)))
+
+    def _try_release(self) -> None:
+        if not self._release_length or not self._flow.is_idle or self._is_over:
+            return
+        if self._kernel.faults is not None:
+            self._kernel.faults.hit("association.release")
+        consumed, self._release_length = self._release_length, 0
+        self._tenure.note_end("released", "")
+        for effect in self._machine.request(ReleaseResponse()):
+            if isinstance(effect, Send):
+                self._send(effect.buffers, consumed=consumed)
+            else:
+                self._carry_out((effect,))
+        self._begin_ending()
+
+    def _abort(self, source: int, reason: int, detail: str) -> None:
+        self._tenure.note_end("aborted", detail)
+        try:
+            effects = self._machine.request(AbortRequest(source=source, reason=reason))
+        except LocalProtocolError:
+            self._over("aborted", detail)  # nothing was asked yet, so there is nobody to tell
+            return
+        self._carry_out(effects)
+
+    def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
+        """Send the message that answers the request `serial`, in one write."""
+        effects = (e for pdv in pdvs for e in self._machine.request(DataRequest((pdv,))))
+        self._send([part for e in effects if isinstance(e, Send) for part in e.buffers], serial)
+
+    def _send(
+        self,
+        buffers: Sequence[bytes | memoryview],
+        serial: int = 0,
+        *,
+        consumed: int = 0,
+        agreement: Negotiated | None = None,
+    ) -> None:
+        """Send whole PDUs; what the socket does not take waits in the record."""
+        record = self._record
+        record.pdu_log.sent(buffers, self._kernel)
+        try:
+            done = record.send(self._epoch, buffers, serial, consumed, agreement)
+        except OSError as error:
+            self._end_of_stream(error)
+            return
+        if not done:
+            self._await_writable()
+
+    def _await_writable(self) -> None:
+        now, unsent = self._kernel.clock.monotonic(), self._record.transport.unsent
+        self._tenure.deadlines.await_output(now, self._kernel.config, unsent)
+        self._watch()
+
+    def _send_more(self) -> None:
+        record = self._record
+        try:
+            done = record.flush(self._epoch)
+        except OSError as error:
+            self._end_of_stream(error)
+            return
+        if done:
+            self._tenure.deadlines.write = None
+            if self._tenure.is_ending and self._tenure.end_reason != "released":
+                record.stop_sending(self._epoch)
+            self._consume()  # which was held back while the peer did not read
+        else:
+            self._await_writable()
+
+    def _watch(self) -> None:
+        """Ask for what this association waits for: a peer that oversends is not read."""
+        record = self._record
+        read = self._is_discarding or not self._is_paused
+        wish = (read, record.has_output)
+        if wish != self._watched:
+            self._watched = wish
+            self._sockets.modify(record.transport.socket, read=read, write=record.has_output)
+
+    def _start_artim(self) -> None:
+        timeout = self._kernel.config.artim_timeout
+        self._tenure.deadlines.artim = self._kernel.clock.monotonic() + timeout
+
+    def _on_deadline(self) -> None:
+        self._alarm.went_off()
+        due = self._tenure.deadlines.due(self._kernel.clock.monotonic())
+        if due == "handler":
+            self._flow.pool.late()
+            self._flow.progress()
+        elif due in {"pdu", "message", "idle"}:
+            self._abort(source=2, reason=0, detail=f"{due}_timeout")
+        elif due is not None:
+            self._over("timed out", f"{due}_timeout")
+
+    def _begin_ending(self) -> None:
+        """Nothing more is sent; wait for the peer to close, or for ARTIM."""
+        record, tenure = self._record, self._tenure
+        tenure.is_ending = True
+        tenure.deadlines.await_end()
+        if self._tenure.end_reason != "released":
+            # Else closing, with unread input, would send a reset and destroy what we said last.
+            self._flow.abandon()
+            if not record.has_output:
+                record.stop_sending(self._epoch)
+        self._watch()
+
+    def _say_goodbye(self, why: str) -> None:
+        """End what cannot go on after a crash: A-ABORT, or A-ASSOCIATE-RJ before acceptance."""
+        record = self._record
+        record.mute(self._epoch)
+        report = record.pdu_log.report(record.unread)
+        _logger.error("connection %d ends: %s; its last PDUs:\n%s", record.id, why, report)
+        self._tenure.note_end("aborted", why)
+        self._tenure.deadlines.clear()
+        self._start_artim()
+        self._is_discarding = True
+        record.discard_input(self._epoch)
+        if not self._tenure.is_ending:
+            self._send((farewell_to(record),))
+        if not self._is_over:
+            self._begin_ending()
+
+    def _over(self, reason: str, detail: str = "") -> None:
+        if not self._is_over:
+            self._end(reason, detail)
+            self.exit(ExitReason.NORMAL)
+
+    def _end(self, reason: str, detail: str) -> None:
+        self._tenure.note_end(reason, detail)
+        self._let_go()
+        self._kernel.remove_connection(self._record, self._epoch)
+
+    def _step_down(self) -> None:
+        """Leave the connection to whoever has it now, or has closed it."""
+        self._let_go()
+        if self._record.is_closed:
+            self._kernel.remove_connection(self._record)
+        self.exit(ExitReason.NORMAL)
+
+    def _let_go(self) -> None:
+        self._is_over = True
+        self._alarm.cancel()
+        self._sockets.unregister(self._record.transport.socket)

@@ -1,0 +1,102 @@
+"""How an association begins: TLS where it is wanted, then the answer to its request.
+
+Belongs to one incarnation of an Association and runs in its thread. What is accepted is decided
+by `admission` and, in the Handler, by the user's ``association_validator``. PS3.8 7.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from dicom_actors.actors.association.admission import admit, with_identity_response
+from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
+from dicom_actors.pdu import Reject
+from dicom_actors.upper_layer import AssociateAccept, AssociateReject
+
+if TYPE_CHECKING:
+    import ssl
+
+    from dicom_actors.actors.connection.record import ConnectionRecord
+    from dicom_actors.actors.connection.request import Outcome
+    from dicom_actors.actors.connection.tenure import Tenure
+    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+    from dicom_actors.pdu import AssociateAc, AssociateRq
+
+__all__ = ["Opening", "cause_of"]
+
+
+class Opening:
+    """The beginning of the association on the connection of `record`.
+
+    Args:
+        tenure: the incarnation's.
+        kernel: the endpoint's tables.
+        record: the connection's record.
+    """
+
+    def __init__(self, tenure: Tenure, kernel: EndpointKernel, record: ConnectionRecord) -> None:
+        self._tenure = tenure
+        self._kernel = kernel
+        self._record = record
+        self._acceptance: AssociateAc | None = None
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether a handshake comes first."""
+        return self._kernel.tls is not None and not self._record.transport.is_handshaken
+
+    def begin_tls(self, context: ssl.SSLContext) -> None:
+        """Put TLS on the connection.
+
+        Raises:
+            OSError: the connection is lost, or its handshake crashed: there is no second one.
+        """
+        record, kernel = self._record, self._kernel
+        if record.transport.is_secure:
+            raise OSError("the handshake was interrupted")
+        self._tenure.deadlines.artim = None  # it starts when the transport is there (PS3.8 9.1.5)
+        self._tenure.deadlines.handshake = (
+            kernel.clock.monotonic() + kernel.config.handshake_timeout
+        )
+        record.start_tls(self._tenure.epoch, context)
+
+    def go_on_with_tls(self) -> Literal["done", "read", "write"]:
+        """Go on with the handshake; says what it waits for.
+
+        Raises:
+            OSError: it failed, or the connection is lost.
+        """
+        waits_for = self._record.handshake(self._tenure.epoch)
+        if waits_for == "done":
+            self._tenure.deadlines.handshake = None
+        return waits_for
+
+    def decide(self, rq: AssociateRq) -> AssociateAccept | AssociateReject | None:
+        """Take an association request; returns None if the validator has to be asked."""
+        record, kernel = self._record, self._kernel
+        self._tenure.association_rq = rq
+        if kernel.faults is not None:
+            kernel.faults.hit("association.request")
+        if kernel.system.disowned > kernel.config.max_disowned_handlers:
+            kernel.limit_reached("max_disowned_handlers", "associations are rejected")
+            return AssociateReject(Reject.LOCAL_LIMIT_EXCEEDED)
+        others = tuple(kernel.open_calling_ae_titles(record))
+        answer = admit(rq, kernel.config, kernel.handlers, others)
+        if isinstance(answer, Reject):
+            return AssociateReject(answer)
+        self._acceptance = answer
+        return None if ASSOCIATION_VALIDATOR in kernel.handlers else AssociateAccept(answer)
+
+    def conclude(self, outcome: Outcome) -> AssociateAccept | AssociateReject:
+        """Say what the validator's outcome comes to."""
+        rq = self._tenure.association_rq
+        if outcome.reject is not None or self._acceptance is None or rq is None:
+            return AssociateReject(outcome.reject or Reject.ACSE_NO_REASON_TRANSIENT)
+        return AssociateAccept(
+            with_identity_response(self._acceptance, rq, outcome.identity_response)
+        )
+
+
+def cause_of(error: OSError) -> str:
+    """Return what an error of a connection says."""
+    return str(error.strerror or error)

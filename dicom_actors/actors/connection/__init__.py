@@ -1,0 +1,1 @@
+"""What is known of one TCP connection, whoever serves it: socket, bytes, requests, deadlines."""

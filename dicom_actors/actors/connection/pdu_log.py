@@ -1,0 +1,70 @@
+"""The last PDUs of a connection, for crash reports and traces.
+
+Only headers are kept, nothing of what they carry.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors import events
+from dicom_actors.data.uid import uid_name
+from dicom_actors.pdu import describe_head, describe_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+
+__all__ = ["PduLog"]
+
+_KEPT: Final = 16
+_HEAD_LENGTH: Final = 12
+
+
+class PduLog:
+    """What went over one connection.
+
+    Args:
+        record_id: the connection's number.
+    """
+
+    def __init__(self, record_id: int) -> None:
+        self._record_id = record_id
+        self._recent: deque[tuple[bool, bytes, int]] = deque(maxlen=_KEPT)
+
+    def received(self, pdu: memoryview, kernel: EndpointKernel) -> None:
+        """Note a PDU that came."""
+        self._recent.append((True, bytes(pdu[:_HEAD_LENGTH]), len(pdu)))
+        if kernel.is_traced:
+            self._trace(pdu, kernel, is_received=True)
+
+    def sent(self, buffers: Sequence[bytes | memoryview], kernel: EndpointKernel) -> None:
+        """Note PDUs that go, in pieces."""
+        head = bytes(buffers[0][:_HEAD_LENGTH])
+        self._recent.append((False, head, sum(map(len, buffers))))
+        if kernel.is_traced:
+            self._trace(b"".join(buffers), kernel, is_received=False)
+
+    def report(self, unread: memoryview) -> str:
+        """Describe the last PDUs and the one that begins `unread`; a line each."""
+        lines = [
+            f"  {'received' if is_received else 'sent'} {describe_head(head, length)}"
+            for is_received, head, length in self._recent
+        ]
+        head = bytes(unread[:_HEAD_LENGTH])
+        if len(head) >= 6:
+            length = 6 + int.from_bytes(head[2:6], "big")
+            lines.append(f"  not handled {describe_head(head, length)}")
+        return "\n".join(lines)
+
+    def _trace(
+        self, data: bytes | memoryview, kernel: EndpointKernel, *, is_received: bool
+    ) -> None:
+        for text in describe_stream(data, _name_of):
+            kernel.publish(events.PduTraced(self._record_id, is_received, text))
+
+
+def _name_of(uid: str) -> str:
+    return uid_name(uid) or uid

@@ -1,0 +1,83 @@
+"""What one incarnation of an Association writes about its connection.
+
+Each incarnation gets a copy of its predecessor's. An old one whose thread still runs therefore
+writes where nobody looks any more: it is fenced off without a check. What is worth a check, the
+socket and the requests, stands in the connection record.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from dicom_actors.actors.connection.deadlines import Deadlines
+
+if TYPE_CHECKING:
+    from dicom_actors.actors.storing.receiver import Receiver
+    from dicom_actors.pdu import AssociateRq
+
+__all__ = ["Phase", "Tenure"]
+
+
+class Phase(Enum):
+    """What an incarnation is doing; set before each step, read after a crash."""
+
+    WAITING = "waiting"
+    CORE = "core"
+    DISPATCH = "dispatch"
+    REPLY = "reply"
+
+
+class Tenure:
+    """The time of one incarnation.
+
+    Attributes:
+        epoch: its number, which the connection record wants to see; 0 before the first.
+        phase: what it is doing.
+        deadlines: what it awaits.
+        association_rq: what the peer asked for; None before that.
+        dispatching: the serial of the request that is, or was last, handed to a Handler.
+        receiver: where the data set goes that is being received.
+        received_length: how much of that has come, bytes.
+        is_ending: nothing more is sent; the peer is to close.
+        end_reason: why the connection ends; empty as long as it does not.
+        end_detail: one sentence more, where there is one.
+    """
+
+    __slots__ = (
+        "association_rq",
+        "deadlines",
+        "dispatching",
+        "end_detail",
+        "end_reason",
+        "epoch",
+        "is_ending",
+        "phase",
+        "received_length",
+        "receiver",
+    )
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.phase = Phase.WAITING
+        self.deadlines = Deadlines()
+        self.association_rq: AssociateRq | None = None
+        self.dispatching = 0
+        self.receiver: Receiver | None = None
+        self.received_length = 0
+        self.is_ending = False
+        self.end_reason = ""
+        self.end_detail = ""
+
+    def next(self) -> Tenure:
+        """Return that of the next incarnation."""
+        successor = copy(self)
+        successor.epoch += 1
+        successor.deadlines = copy(self.deadlines)
+        return successor
+
+    def note_end(self, reason: str, detail: str) -> None:
+        """Note why the connection ends; the first reason counts."""
+        if not self.end_reason:
+            self.end_reason, self.end_detail = reason, detail

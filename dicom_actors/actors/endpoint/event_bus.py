@@ -1,0 +1,64 @@
+"""The EventBus: hands events to the subscribers of an endpoint.
+
+It stands between the endpoint and its subscribers so that none of them costs the endpoint
+anything: one that is slow misses events, one that is dead is forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from dicom_actors.actors.connection.signals import Deliver
+from dicom_actors.events import PduTraced
+from dicom_actors.supervision import SupervisedActor
+
+if TYPE_CHECKING:
+    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+
+__all__ = ["EventBus"]
+
+MAX_SUBSCRIBER_BACKLOG = 10_000
+"""Messages in a subscriber's inbox beyond which it is sent no more events."""
+
+
+class EventBus(SupervisedActor):
+    """Delivers what the kernel has queued."""
+
+    def __init__(self, kernel: EndpointKernel) -> None:
+        super().__init__()
+        self._kernel = kernel
+
+    def init(self) -> None:
+        """Become the bus. Runs in the EventBus's thread."""
+        self._kernel.event_bus = self.actor_ref
+
+    def handle_cast(self, message: Any) -> None:
+        """Deliver all that waits. Runs in the EventBus's thread."""
+        if isinstance(message, Deliver):
+            if self._kernel.faults is not None:
+                self._kernel.faults.hit("event_bus.deliver")
+            deliver_events(self._kernel)
+        else:
+            super().handle_cast(message)
+
+
+def deliver_events(kernel: EndpointKernel) -> None:
+    """Hand the queued events of `kernel` to those who want them."""
+    while (event := kernel.next_event()) is not None:
+        for ref, kinds in kernel.subscribers:
+            if type(event) not in kinds and (kinds or type(event) is PduTraced):
+                continue
+            if _backlog_of(ref) >= MAX_SUBSCRIBER_BACKLOG:
+                continue
+            try:
+                ref.tell(event)
+            except pykka.ActorDeadError:
+                kernel.unsubscribe(ref)
+
+
+def _backlog_of(ref: pykka.ActorRef[Any]) -> int:
+    # The inbox of pykka's own actors is a queue.Queue, ours counts likewise; another may not.
+    qsize = getattr(ref.actor_inbox, "qsize", None)
+    return 0 if qsize is None else int(qsize())

@@ -1,0 +1,82 @@
+"""The supervision tree of an endpoint as host applications see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors import events
+from dicom_actors.actors.connection.record import ConnectionRecord
+from dicom_actors.messages import TreeNode
+from dicom_actors.supervision import (
+    ChildInfo,
+    ChildState,
+    ChildTerminated,
+    ChildType,
+    DynamicSupervisor,
+    Started,
+    SupervisionError,
+    which_children,
+)
+
+if TYPE_CHECKING:
+    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+    from dicom_actors.supervision import Report, SupervisedRef, Supervisor
+
+__all__ = ["publish_report", "tree_of"]
+
+_TIMEOUT = 2.0
+"""Seconds for a supervisor to say which children it has."""
+
+
+def tree_of(endpoint: Supervisor) -> TreeNode:
+    """Describe the tree below `endpoint` as it is now, children in start order."""
+    now = endpoint.system.clock.monotonic()
+    children = tuple(
+        _node(child, now, _grandchildren(child.ref, now))
+        for child in reversed(endpoint.which_children())
+    )
+    root = ChildInfo(
+        "endpoint", ChildState.RUNNING, endpoint.actor_ref, ChildType.SUPERVISOR, restarts=0
+    )
+    return _node(root, now, children)
+
+
+def _grandchildren(supervisor: SupervisedRef[Any] | None, now: float) -> tuple[TreeNode, ...]:
+    if supervisor is None or not issubclass(supervisor.actor_class, DynamicSupervisor):
+        return ()
+    try:
+        return tuple(_node(child, now) for child in reversed(which_children(supervisor, _TIMEOUT)))
+    except SupervisionError:
+        return ()  # it is being restarted: then it has none
+
+
+def _node(child: ChildInfo, now: float, children: tuple[TreeNode, ...] = ()) -> TreeNode:
+    ref = child.ref
+    last = None if ref is None else ref.last_message
+    return TreeNode(
+        name=_name_of(child.id),
+        kind=child.type.value,
+        state=child.state.value,
+        restarts=child.restarts,
+        ref=ref,
+        queue_length=0 if ref is None else ref.queue_length,
+        idle_seconds=None if last is None else max(0.0, now - last),
+        last_error="" if child.last_reason is None else str(child.last_reason),
+        children=children,
+    )
+
+
+def publish_report(kernel: EndpointKernel, report: Report) -> None:
+    """Tell the subscribers of a crash and of a restart within the endpoint of `kernel`."""
+    if report.supervisor not in {kernel.endpoint, kernel.association_supervisor}:
+        return  # the system may be shared
+    if isinstance(report, ChildTerminated) and report.reason is not None:
+        kernel.publish(events.ActorCrashed(_name_of(report.child_id), str(report.reason)))
+    elif isinstance(report, Started) and report.restarts:
+        kernel.publish(events.ActorRestarted(_name_of(report.child_id), report.restarts))
+
+
+def _name_of(child_id: object) -> str:
+    if isinstance(child_id, ConnectionRecord):
+        return f"association {child_id.id}"
+    return str(child_id)

@@ -1,0 +1,233 @@
+"""What event handlers are called with.
+
+An event is handed over: the Handler that calls the handler keeps nothing of it. Everything that
+costs something (decoding, mapping a file) happens when it is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicom_actors.actors.storing.object_file import file_name_for, map_data, save_object
+from dicom_actors.data import DataSet, Limits, TransferSyntax
+from dicom_actors.dimse import Status
+from dicom_actors.errors import DecodeError, DimseFailure, HandlerError
+
+if TYPE_CHECKING:
+    from dicom_actors.actors.connection.record import ConnectionRecord
+    from dicom_actors.actors.connection.request import Request
+    from dicom_actors.actors.storing.receiver import ReceivedObject
+    from dicom_actors.config import EndpointConfig
+    from dicom_actors.messages import AssociationInfo
+    from dicom_actors.pdu import PresentationContextRq, UserIdentity
+
+__all__ = [
+    "Accept",
+    "AssociationRequest",
+    "DataSetEvent",
+    "RequestEvent",
+    "StoreEvent",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRequest:
+    """What ``association_validator`` is called with (PS3.8 7.1.1).
+
+    Attributes:
+        called_ae_title: the title that the peer called.
+        calling_ae_title: the title that it gave itself.
+        peer: its address and port.
+        presentation_contexts: what it proposes.
+        user_identity: its user identity item, if any (PS3.7 D.3.3.7); it may hold a secret.
+    """
+
+    called_ae_title: str
+    calling_ae_title: str
+    peer: tuple[str, int]
+    presentation_contexts: tuple[PresentationContextRq, ...]
+    user_identity: UserIdentity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """What ``association_validator`` may return instead of None, to say more.
+
+    Attributes:
+        identity_response: the server's response to the peer's user identity (PS3.7 D.3.3.7.2):
+            a Kerberos or SAML response, empty for a user name. It is sent if the peer asks for it.
+    """
+
+    identity_response: bytes = b""
+
+
+class RequestEvent:
+    """A DIMSE request for a handler (PS3.7 9.3, 10.3).
+
+    Attributes:
+        association: the association that it came on.
+        message_id: its Message ID.
+        sop_class_uid: Affected or Requested SOP Class UID.
+        sop_instance_uid: Affected or Requested SOP Instance UID; empty if it has none.
+    """
+
+    def __init__(
+        self,
+        association: AssociationInfo,
+        record: ConnectionRecord,
+        request: Request,
+        config: EndpointConfig,
+    ) -> None:
+        assert request.command is not None
+        self.association = association
+        self.message_id = request.command.message_id
+        self.sop_class_uid = request.command.sop_class_uid
+        self.sop_instance_uid = request.command.sop_instance_uid
+        self._record = record
+        self._request = request
+        self._config = config
+
+    def __repr__(self) -> str:
+        # Neither data nor titles: this may end up in a log.
+        return (
+            f"<{type(self).__name__} association={self.association.id} "
+            f"message_id={self.message_id}>"
+        )
+
+    @property
+    def command(self) -> DataSet:
+        """The command set, decoded anew each time."""
+        assert self._request.command is not None
+        return self._request.command.elements
+
+    @cached_property
+    def transfer_syntax(self) -> TransferSyntax:
+        """The transfer syntax that was negotiated for its presentation context."""
+        contexts = self.association.presentation_contexts
+        return next(
+            TransferSyntax.of(uid)
+            for context_id, _, uid in contexts
+            if context_id == self._request.context_id
+        )
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the outcome any more.
+
+        True after a C-CANCEL, after the handler's deadline, and when the association is over. A
+        handler that takes long should look at it now and then, and return.
+        """
+        return self._record.is_cancelled(self._request.serial)
+
+    def check(self) -> None:
+        """Look into what came, before the handler is called.
+
+        Raises:
+            DimseFailure: it is nothing that any handler could answer (PS3.7 9.1.1.1.9).
+        """
+        if self._request.received is not None:
+            self._read()
+
+    def _read(self) -> DataSet:
+        try:
+            self.__dict__["dataset"] = data_set = self._decoded()
+        except DecodeError as error:
+            raise DimseFailure(Status.CANNOT_UNDERSTAND, str(error)) from error
+        return data_set
+
+    @cached_property
+    def data(self) -> memoryview:
+        """The data set's bytes as received, in `transfer_syntax`; nothing is copied."""
+        return map_data(self._received)
+
+    @cached_property
+    def _received(self) -> ReceivedObject:
+        assert self._request.received is not None
+        return self._request.received
+
+    def _decoded(self) -> DataSet:
+        return DataSet.from_bytes(
+            self.data,
+            transfer_syntax=self.transfer_syntax,
+            limits=Limits(
+                max_depth=self._config.max_sequence_depth,
+                max_elements=self._config.max_elements,
+            ),
+        )
+
+
+class DataSetEvent(RequestEvent):
+    """A request with a data set."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the data set as received."""
+        return self._received.length
+
+    @cached_property
+    def dataset(self) -> DataSet:
+        """The data set, an index over the received bytes: values are decoded when asked for.
+
+        Raises:
+            DecodeError: the bytes are no data set.
+        """
+        return self._decoded()
+
+
+class StoreEvent(DataSetEvent):
+    """A C-STORE request (PS3.7 9.1.1) whose data set has been received."""
+
+    def check(self) -> None:
+        """See `RequestEvent.check`; the data set must be that of the command, too (PS3.4 B.2.3)."""
+        if not self._config.check_instances:
+            return
+        data_set = self._read()
+        for keyword, expected in (
+            ("SOPClassUID", self.sop_class_uid),
+            ("SOPInstanceUID", self.sop_instance_uid),
+        ):
+            found = data_set.get(keyword)
+            if found is not None and found != expected:
+                raise DimseFailure(
+                    Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+                    f"{keyword} is not that of the command",
+                )
+
+    def save(self, directory: str | Path, name: str | Path | None = None) -> Path:
+        """Keep the object as a Part 10 file with exactly the received bytes (PS3.10 7).
+
+        The file is whole and on the disk when this returns. An existing file of that name is
+        replaced.
+
+        Args:
+            directory: where to; made if it is not there.
+            name: the name below `directory`; None: the SOP Instance UID with ``.dcm``, or a hash
+                where that is no valid UID.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            HandlerError: the request is settled meanwhile (its deadline passed, the association
+                is over); nothing was written.
+            OSError: the file could not be written; nothing is left behind.
+            ValueError: `name` leads out of `directory`.
+        """
+        if not self._record.may_commit(self._request.serial):
+            raise HandlerError("save: the request is settled, nobody waits for this object")
+        root = Path(directory)
+        path = root / (name if name is not None else file_name_for(self.sop_instance_uid) + ".dcm")
+        if ".." in path.relative_to(root).parts:
+            raise ValueError(f"expected a name below the directory, got {str(name)!r}")
+        received = self._received
+        if received.path is not None:
+            # The spool file goes away under its name; what is mapped stays.
+            data = self.data
+            save_object(received, path)
+            self.__dict__["_received"] = replace(received, data=data, path=None)
+        else:
+            save_object(received, path)
+        return path

@@ -1,0 +1,165 @@
+"""From what an event handler returned, or raised, to the outcome of its request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.actors.connection.request import Outcome
+from dicom_actors.actors.handlers.events import Accept
+from dicom_actors.actors.handlers.responder import encode_for
+from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
+from dicom_actors.data import DataSet
+from dicom_actors.dimse import CommandElement, Status, failure_elements, read_status_elements
+from dicom_actors.errors import DimseFailure, HandlerError
+from dicom_actors.pdu import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dicom_actors.upper_layer import AcceptedContext
+
+__all__ = [
+    "TOO_LATE",
+    "is_stream",
+    "outcome_of",
+    "outcome_of_failure",
+    "outcome_of_fault",
+    "outcome_of_giving_up",
+    "validation_outcome",
+]
+
+TOO_LATE: Final = "the handler did not return in time"
+"""The Error Comment of a request whose handler took too long."""
+
+_WITH_REPLY: Final = frozenset({"ncreate", "nset", "nget", "naction", "nevent_report"})
+"""Services whose response may have a data set (PS3.7 10.3)."""
+
+
+def is_stream(result: Any) -> bool:
+    """Whether a handler returned something to be pulled from."""
+    return isinstance(result, Iterable | AsyncIterable) and not isinstance(
+        result, DataSet | str | bytes
+    )
+
+
+def outcome_of(service: str, result: Any, event: Any, context: AcceptedContext) -> Outcome:
+    """Return what a result of a handler comes to.
+
+    Args:
+        service: the handler's name.
+        result: what it returned.
+        event: what it was called with.
+        context: the request's presentation context.
+
+    Raises:
+        HandlerError: it is nothing that this handler may return.
+        EncodeError: its data set cannot be encoded.
+    """
+    if isinstance(result, Outcome):
+        return result
+    data_set = None
+    if service in _WITH_REPLY:
+        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], DataSet):
+            result, data_set = result
+        elif isinstance(result, DataSet) and not _has_status_elements(result):
+            result, data_set = None, result
+    outcome = _status_outcome(service, result)
+    more = dict(outcome.more or {})
+    data = None
+    if data_set is not None:
+        data = encode_for(data_set, context)
+        if service == "naction":
+            more.setdefault(CommandElement.ACTION_TYPE_ID, event.action_type_id)
+        elif service == "nevent_report":
+            more.setdefault(CommandElement.EVENT_TYPE_ID, event.event_type_id)
+    if service == "ncreate":
+        more.setdefault(CommandElement.AFFECTED_SOP_INSTANCE_UID, event.sop_instance_uid)
+    return Outcome(outcome.status, outcome.comment, more=more or None, data=data)
+
+
+def outcome_of_failure(
+    service: str, failure: DimseFailure, more: Mapping[int, int | str | bytes]
+) -> Outcome:
+    """Return what a failure that a handler raised comes to.
+
+    Args:
+        service: the handler's name.
+        failure: what it raised.
+        more: elements that the response has besides, as far as it is no association request.
+
+    Raises:
+        HandlerError: an element that the handler gave does not go with the status.
+    """
+    if service == ASSOCIATION_VALIDATOR:
+        return Outcome(reject=Reject.NO_REASON)
+    status, comment, elements = failure_elements(failure)
+    return Outcome(status, comment, more={**more, **elements} or None)
+
+
+def outcome_of_fault(
+    service: str, fault: BaseException, more: Mapping[int, int | str | bytes]
+) -> Outcome:
+    """Return what any other exception comes to; see `outcome_of_failure`."""
+    if service == ASSOCIATION_VALIDATOR:
+        return Outcome(reject=Reject.ACSE_NO_REASON_TRANSIENT)
+    # The class alone: the text may hold what is not the peer's to know.
+    comment = f"handler failed: {type(fault).__name__}"
+    return Outcome(Status.PROCESSING_FAILURE, comment, more=more or None)
+
+
+def outcome_of_giving_up(
+    service: str, more: Mapping[int, int | str | bytes], *, is_late: bool
+) -> Outcome:
+    """Return what a handler that was asked to give up, and did, comes to.
+
+    Args:
+        service: the handler's name.
+        more: elements that the response has besides, as far as it is no association request.
+        is_late: whether its time was up; if not, the peer cancelled.
+    """
+    if service == ASSOCIATION_VALIDATOR:
+        return Outcome(reject=Reject.ACSE_NO_REASON_TRANSIENT)
+    if is_late:
+        return Outcome(Status.PROCESSING_FAILURE, TOO_LATE, more=more or None)
+    return Outcome(Status.CANCEL, more=more or None)
+
+
+def _has_status_elements(data_set: DataSet) -> bool:
+    return any(tag < 0x00010000 for tag in data_set)
+
+
+def _status_outcome(service: str, result: Any) -> Outcome:
+    if result is None or result is True:
+        return Outcome()
+    if isinstance(result, int) and not isinstance(result, bool) and 0 <= result <= 0xFFFF:
+        return Outcome(int(result))
+    if isinstance(result, DataSet):
+        status, comment, more = read_status_elements(result)
+        return Outcome(status, comment, more=more)
+    expected = "None, a status or a data set with Status"
+    if service in _WITH_REPLY:
+        expected = "None, a status, a data set, or a status and a data set"
+    raise HandlerError(
+        f"expected {expected} from the {service} handler, got {type(result).__name__}"
+    )
+
+
+def validation_outcome(result: Any) -> Outcome:
+    """Return what a result of the ``association_validator`` comes to.
+
+    Raises:
+        HandlerError: it is nothing that it may return.
+    """
+    if result is None or result is True:
+        return Outcome(identity_response=b"")
+    if isinstance(result, Accept):
+        return Outcome(identity_response=result.identity_response)
+    if result is False:
+        return Outcome(reject=Reject.NO_REASON)
+    if isinstance(result, Reject):
+        return Outcome(reject=result)
+    raise HandlerError(
+        f"expected None, a bool, an Accept or a Reject from the {ASSOCIATION_VALIDATOR} handler, "
+        f"got {type(result).__name__}"
+    )

@@ -1,0 +1,1 @@
+"""What arrives: kept while it comes, and made a file that is whole and durable."""
