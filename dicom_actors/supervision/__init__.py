@@ -73,7 +73,11 @@ from dicom_actors.supervision.administration import (
 from dicom_actors.supervision.calls import call, cast
 from dicom_actors.supervision.children import ChildCounts, ChildInfo, ChildState
 from dicom_actors.supervision.clock import Clock, ManualClock, SystemClock
-from dicom_actors.supervision.dynamic_supervisor import DynamicSupervisor
+from dicom_actors.supervision.dynamic_supervisor import (
+    DynamicSupervisor,
+    respecify_child,
+    spawn_child,
+)
 from dicom_actors.supervision.errors import (
     ActorCrashed,
     AlreadyStarted,
@@ -96,8 +100,9 @@ from dicom_actors.supervision.errors import (
     UnknownMessage,
 )
 from dicom_actors.supervision.exits import IGNORE, Continue, ExitReason, Stop
-from dicom_actors.supervision.inbox import Inbox
-from dicom_actors.supervision.life import Down, Monitor
+from dicom_actors.supervision.inbox import IDLE, Inbox
+from dicom_actors.supervision.life import Down, Life, Monitor
+from dicom_actors.supervision.log import LogService
 from dicom_actors.supervision.ref import SupervisedRef
 from dicom_actors.supervision.registry import Registry
 from dicom_actors.supervision.reply import Reply
@@ -118,18 +123,22 @@ from dicom_actors.supervision.spec import (
     ChildSpec,
     ChildType,
     Restart,
+    RestartWindow,
     Shutdown,
     Strategy,
 )
 from dicom_actors.supervision.supervisor import Supervisor
 from dicom_actors.supervision.system import System
+from dicom_actors.supervision.threads import ActorThread, ThreadPool
 from dicom_actors.supervision.timers import Timer, TimerService
 
 __all__ = [
     "BRUTAL_KILL",
+    "IDLE",
     "IGNORE",
     "INFINITY",
     "ActorCrashed",
+    "ActorThread",
     "AlreadyStarted",
     "AutoShutdown",
     "CallError",
@@ -155,6 +164,8 @@ __all__ = [
     "ExitReason",
     "Inbox",
     "InboxFull",
+    "Life",
+    "LogService",
     "ManualClock",
     "MaxChildren",
     "Monitor",
@@ -164,6 +175,7 @@ __all__ = [
     "Reply",
     "Report",
     "Restart",
+    "RestartWindow",
     "Shutdown",
     "ShutdownError",
     "SocketInbox",
@@ -180,6 +192,7 @@ __all__ = [
     "Supervisor",
     "System",
     "SystemClock",
+    "ThreadPool",
     "Timer",
     "TimerService",
     "UnknownMessage",
@@ -192,7 +205,9 @@ __all__ = [
     "kill",
     "monitor",
     "request_exit",
+    "respecify_child",
     "restart_child",
+    "spawn_child",
     "start_child",
     "terminate_child",
     "which_children",

@@ -11,7 +11,7 @@ Leaves to others: what is known of an actor from outside (`life`, `ref`), childr
 from __future__ import annotations
 
 import logging
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import pykka
 
@@ -23,17 +23,19 @@ from dicom_actors.supervision.errors import (
     UnknownMessage,
 )
 from dicom_actors.supervision.exits import IGNORE, Continue, ExitReason, Ignore, Stop, note_origin
-from dicom_actors.supervision.inbox import CLOSED, Envelope, Exit, Inbox, Info
+from dicom_actors.supervision.inbox import CLOSED, IDLE, Envelope, Exit, Inbox, Info
 from dicom_actors.supervision.life import Down, Life
-from dicom_actors.supervision.ref import (
-    ActorThread,
-    SupervisedRef,
-    check_not_disowned,
-    current_thread_of_actor,
-)
+from dicom_actors.supervision.ref import SupervisedRef
 from dicom_actors.supervision.reply import Reply
 from dicom_actors.supervision.socket_inbox import SocketReady
 from dicom_actors.supervision.system import System
+from dicom_actors.supervision.threads import (
+    check_not_disowned,
+    current_thread_of_actor,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["SupervisedActor"]
 
@@ -50,7 +52,7 @@ class SupervisedActor(pykka.ThreadingActor):
     Subclasses implement the callbacks that they need. All of them run in the actor's own
     thread, one at a time; an exception in any of them, SystemExit and the like included, ends
     this actor and nothing else. Each may raise `Stop`, and `init`, `handle_continue`,
-    `handle_cast` and `handle_info` may return `Stop` or `Continue`.
+    `handle_cast`, `handle_info` and `handle_idle` may return `Stop` or `Continue`.
     """
 
     use_daemon_thread: ClassVar[bool] = True
@@ -60,7 +62,7 @@ class SupervisedActor(pykka.ThreadingActor):
         super().__init__()
         self._inbox.owner = f"{type(self).__name__} ({self.actor_urn})"
         self._life = Life(self._inbox)
-        self._ref: SupervisedRef[Any] = SupervisedRef(self, self._life)
+        self._ref: SupervisedRef[Any] = self.make_ref(self._life)
         self._actor_ref = self._ref
 
     # --- callbacks -------------------------------------------------------------------------
@@ -68,6 +70,14 @@ class SupervisedActor(pykka.ThreadingActor):
     def create_inbox(self) -> Inbox:
         """The inbox to use; runs in the starter's thread, within ``super().__init__()``."""
         return Inbox()
+
+    def make_ref(self, life: Life) -> SupervisedRef[Any]:
+        """The reference to use; runs in the starter's thread, within ``super().__init__()``.
+
+        Args:
+            life: what the reference is made with, as ``SupervisedRef(self, life)`` is.
+        """
+        return SupervisedRef(self, life)
 
     def init(self) -> Any:
         """Begin; `start` waits for it.
@@ -80,7 +90,7 @@ class SupervisedActor(pykka.ThreadingActor):
 
     def handle_continue(self, term: Any) -> Any:
         """Go on after `Continue(term)`, before any message."""
-        logger.warning("%s: nothing handles the continuation %s", self, type(term).__name__)
+        self._warn("%s: nothing handles the continuation %s", self, type(term).__name__)
 
     def handle_call(self, message: Any) -> Any:
         """Answer an ask.
@@ -96,11 +106,14 @@ class SupervisedActor(pykka.ThreadingActor):
 
     def handle_cast(self, message: Any) -> Any:
         """Handle a tell."""
-        logger.warning("%s does not know %s", self, type(message).__name__)
+        self._warn("%s does not know %s", self, type(message).__name__)
 
     def handle_info(self, message: Any) -> Any:
         """Handle what the system sends: `Down`, `SocketReady` and the messages of timers."""
-        logger.warning("%s does not know %s", self, type(message).__name__)
+        self._warn("%s does not know %s", self, type(message).__name__)
+
+    def handle_idle(self) -> Any:
+        """Nothing came for as long as the inbox has patience; see `Inbox.patience`."""
 
     def terminate(self, reason: ExitReason) -> None:
         """Clean up; called once at the end, unless the actor was killed or `init` failed.
@@ -192,6 +205,54 @@ class SupervisedActor(pykka.ThreadingActor):
         ref: SupervisedRef[Self] = actor._run(timeout)
         return ref
 
+    @classmethod
+    def spawn(
+        cls,
+        parent: SupervisedRef[Any],
+        notice: Callable[[SupervisedRef[Any]], object],
+        *args: Any,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> SupervisedRef[Self] | None:
+        """Start an actor as a child of `parent` without waiting; for `spawn_child`.
+
+        Args:
+            parent: the supervisor.
+            notice: makes what the supervisor is told, before the actor begins.
+            *args: for ``__init__``.
+            name: a name that no live actor of the system may have.
+            **kwargs: for ``__init__``.
+
+        Returns:
+            The reference; None if the supervisor is ending or has ended.
+
+        Raises:
+            AlreadyStarted: the name is taken.
+            RuntimeError: no thread can be started.
+            Exception: whatever `__init__` raised.
+        """
+        system = parent.life.system
+        if system is None:
+            return None
+        actor = cls(*args, **kwargs)
+        ref, life = actor._ref, actor._life
+        life.system, life.parent = system, parent
+        if name is not None:
+            system.registry.claim(name, ref)
+            life.name = name
+        try:
+            thread = system.threads.take(ref, daemon=cls.use_daemon_thread)
+        except BaseException as exception:
+            life.end(ref, ExitReason.error(exception))
+            raise
+        if not parent.life.take_in(ref, notice(ref)):
+            system.threads.give_back(thread)
+            life.end(ref, ExitReason.KILLED)
+            return None
+        life.thread = thread
+        thread.begin(actor._actor_loop)
+        return ref
+
     def _run(self, timeout: float | None) -> Any:
         """Start the thread and wait for `init`; returns what `start` does."""
         ref, life = self._ref, self._life
@@ -233,16 +294,12 @@ class SupervisedActor(pykka.ThreadingActor):
         return Reply()
 
     def _start_actor_loop(self) -> None:
-        thread = ActorThread(self._ref, self._actor_loop, daemon=self.use_daemon_thread)
+        thread = self.system.threads.take(self._ref, daemon=self.use_daemon_thread)
         self._life.thread = thread
-        try:
-            thread.start()
-        except BaseException:
-            self._life.thread = None
-            raise
+        thread.begin(self._actor_loop)
 
     def _actor_loop(self) -> None:
-        """The whole life of the actor; its thread runs nothing else."""
+        """The whole life of the actor."""
         life, ref = self._life, self._ref
         reason = ExitReason.KILLED
         try:
@@ -258,21 +315,23 @@ class SupervisedActor(pykka.ThreadingActor):
 
     def _live(self) -> ExitReason:
         life = self._life
-        born = life.current
-        if born is None or life.reason is not None:
+        born = life.current  # None: nobody waits for `init`
+        if life.reason is not None:
             return ExitReason.KILLED
         try:
             step = self._begin()
         except Stop as stop:
             return stop.reason
         except BaseException as exception:  # noqa: BLE001 - told to whoever starts the actor
+            if born is None:
+                return self._crashed("init", exception)
             note_origin(exception, f"the thread of {self}")
             return ExitReason.error(exception)
         if step is IGNORE:
             return ExitReason("normal", IGNORE)
         if isinstance(step, Stop):
             return step.reason
-        if not born.offer(self._ref):  # the starter has given up
+        if born is not None and not born.offer(self._ref):  # the starter has given up
             return ExitReason.KILLED
         life.current = None
         reason = self._work(step)
@@ -307,6 +366,11 @@ class SupervisedActor(pykka.ThreadingActor):
         life, now = self._life, self.system.clock.monotonic
         while True:
             item = get()
+            if item is IDLE:
+                step = self.handle_idle()
+                if step is not None:
+                    return step
+                continue
             life.last_message = now()
             kind = item.__class__
             if kind is Envelope:
@@ -368,8 +432,12 @@ class SupervisedActor(pykka.ThreadingActor):
 
     def _crashed(self, where: str, exception: BaseException) -> ExitReason:
         level = logging.DEBUG if self._life.is_disowned else logging.ERROR
-        logger.log(level, "%s crashed in %s", self, where, exc_info=exception)
+        text = "%s crashed in %s"
+        self.system.log.write(logger, level, text, self, where, exc_info=exception)
         return ExitReason.error(exception)
+
+    def _warn(self, text: str, *args: object) -> None:
+        self.system.log.write(logger, logging.WARNING, text, *args)
 
 
 def _outcome_of_failed_start(crash: ActorCrashed) -> Ignore:

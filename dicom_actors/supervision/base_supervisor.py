@@ -15,11 +15,11 @@ from dicom_actors.supervision.children import ChildState
 from dicom_actors.supervision.errors import ChildStartError, SpecError, UnknownMessage
 from dicom_actors.supervision.exits import IGNORE, ExitReason, Ignore, Stop, note_origin
 from dicom_actors.supervision.life import ChildDown
-from dicom_actors.supervision.ref import SupervisedRef, current_thread_of_actor
+from dicom_actors.supervision.ref import SupervisedRef
 from dicom_actors.supervision.reports import ChildTerminated, Report, ShutdownError, StartError
-from dicom_actors.supervision.restart_window import RestartWindow
 from dicom_actors.supervision.shutdown import is_expected, stop_children
-from dicom_actors.supervision.spec import ChildSpec, check_count, check_seconds
+from dicom_actors.supervision.spec import ChildSpec, RestartWindow
+from dicom_actors.supervision.threads import current_thread_of_actor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,10 +51,8 @@ class BaseSupervisor(SupervisedActor, abc.ABC):
     operations: ClassVar[frozenset[str]]
 
     def __init__(self, intensity: int, period: float) -> None:
-        check_count("intensity", intensity)
-        check_seconds("period", period)
-        super().__init__()
         self._window = RestartWindow(intensity, period)
+        super().__init__()
 
     # --- what the two kinds do in their own way --------------------------------------------
 
@@ -174,7 +172,8 @@ class BaseSupervisor(SupervisedActor, abc.ABC):
         self.system.report(kind(self._ref, child.spec.id, ref, reason, child.restarts))
 
     def _ignore_stranger(self, ref: SupervisedRef[Any]) -> None:
-        logger.debug("%s: %s ended, which is not a child, or no longer", self, ref)
+        text = "%s: %s ended, which is not a child, or no longer"
+        self.system.log.write(logger, logging.DEBUG, text, self, ref)
 
 
 def check_spec(spec: object) -> None:

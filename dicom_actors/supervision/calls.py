@@ -14,9 +14,14 @@ from dicom_actors.supervision.errors import (
     NoProcError,
     SupervisionError,
 )
+from dicom_actors.supervision.log import write_inline
+from dicom_actors.supervision.ref import SupervisedRef
+from dicom_actors.supervision.threads import current_thread_of_actor
 
 if TYPE_CHECKING:
     from pykka import ActorRef
+
+    from dicom_actors.supervision.log import LogService
 
 __all__ = ["call", "cast"]
 
@@ -58,6 +63,23 @@ def cast(ref: ActorRef[Any], message: Any) -> None:
     try:
         ref.tell(message)
     except (pykka.ActorDeadError, DisownedError):
-        logger.debug("%s to or from the dead is dropped", type(message).__name__)
+        level, text = logging.DEBUG, "to or from the dead, %s: %s is dropped"
     except InboxFull:
-        logger.warning("the inbox of %s is full: %s is dropped", ref, type(message).__name__)
+        level, text = logging.WARNING, "the inbox of %s is full: %s is dropped"
+    else:
+        return
+    log = _log_at_hand(ref)
+    write = write_inline if log is None else log.write
+    write(logger, level, text, ref, type(message).__name__)
+
+
+def _log_at_hand(ref: ActorRef[Any]) -> LogService | None:
+    """The log of the receiver's system, or of the sender's."""
+    if not isinstance(ref, SupervisedRef):
+        thread = current_thread_of_actor()
+        sender = None if thread is None else thread.actor_ref
+        if sender is None:
+            return None
+        ref = sender
+    system = ref.life.system
+    return None if system is None else system.log

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.supervision.exits import ExitReason
-from dicom_actors.supervision.restart_window import RestartWindow
-from dicom_actors.supervision.spec import ChildSpec, ChildType
+from dicom_actors.supervision.spec import ChildSpec, ChildType, RestartWindow
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -97,16 +96,21 @@ class Child:
     )
 
     def __init__(self, spec: ChildSpec) -> None:
-        self.spec: Final = spec
+        self.take(spec)
         self.state = ChildState.STOPPED
         self.ref: SupervisedRef[Any] | None = None
         self.last_ref: SupervisedRef[Any] | None = None
         self.last_reason = ExitReason.NORMAL
         self.restarts = 0
         self.retry: object | None = None
-        self.window = None if spec.budget is None else RestartWindow(*spec.budget)
         self.kill_timer: Timer | None = None
         self.callers: list[Reply] = []
+
+    def take(self, spec: ChildSpec) -> None:
+        """Be known under `spec` from now on; a budget that is a tuple begins anew."""
+        self.spec = spec
+        budget = spec.budget
+        self.window = RestartWindow(*budget) if isinstance(budget, tuple) else budget
 
     def runs_as(self, ref: SupervisedRef[Any]) -> None:
         """Note that it runs."""

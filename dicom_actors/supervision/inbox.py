@@ -5,6 +5,7 @@ What it hands out, and in which order:
 - the control lane first: `Exit`, `Down` and what a supervisor hears of its children;
 - then messages in the order in which they came: `Envelope` (a call or a cast) and `Info`
   (what the system itself sends, such as timers);
+- `IDLE` when nothing came for as long as its reader has patience;
 - `CLOSED` once it is closed.
 
 Leaves to others: sockets (`socket_inbox`), and what the messages mean (`actor`).
@@ -20,10 +21,15 @@ from typing import TYPE_CHECKING, Any, Final
 from dicom_actors.supervision.errors import InboxFull, NoProcError, SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicom_actors.supervision.exits import ExitReason
     from dicom_actors.supervision.reply import Reply
 
-__all__ = ["CLOSED", "Envelope", "Exit", "Inbox", "Info"]
+__all__ = ["CLOSED", "IDLE", "Envelope", "Exit", "Inbox", "Info"]
+
+_LONGEST: Final = 1_000_000.0
+"""Seconds that are as good as for ever, and that every system can wait."""
 
 
 class Closed(Enum):
@@ -34,6 +40,16 @@ class Closed(Enum):
 
 CLOSED: Final = Closed.CLOSED
 """What a closed inbox gives its reader."""
+
+
+class Idle(Enum):
+    """The type of `IDLE`."""
+
+    IDLE = "idle"
+
+
+IDLE: Final = Idle.IDLE
+"""What an inbox gives a reader whose patience is over."""
 
 
 class Envelope:
@@ -81,14 +97,31 @@ class Inbox:
         self._control: deque[Any] = deque()
         self._messages: deque[Any] = deque()
         self._is_closed = False
-        self._is_waiting = False
-        self._wake = threading.Lock()  # released once for each time the reader waits
+        self._patience: float | None = None
+        # Wakes the reader. There while it waits; whoever takes it has to call it, which is done
+        # after the lock is released, or the reader would wake up to wait for the lock.
+        self._waker: Callable[[], object] | None = None
+        self._wake = threading.Lock()  # released once for each time the reader waits here
         self._wake.acquire()
 
     @property
     def is_closed(self) -> bool:
         """Whether the inbox is closed."""
         return self._is_closed
+
+    @property
+    def patience(self) -> float | None:
+        """After how many seconds of real time without anything to do `get` gives `IDLE`.
+
+        0 or more; None: it waits for ever. Only the actor's own thread may set this.
+        """
+        return self._patience
+
+    @patience.setter
+    def patience(self, seconds: float | None) -> None:
+        if seconds is not None and not seconds >= 0:
+            raise ValueError(f"patience: expected seconds, 0 or more, or None, got {seconds!r}")
+        self._patience = None if seconds is None else min(seconds, _LONGEST)
 
     def put(self, envelope: Any) -> bool:
         """Add a call or a cast; returns False if the inbox is closed.
@@ -101,12 +134,13 @@ class Inbox:
         with self._lock:
             is_closed = self._is_closed
             is_full = self._limit is not None and len(self._messages) >= self._limit
-            if not is_closed and not is_full:
+            if is_taken := not is_closed and not is_full:
                 self._messages.append(envelope)
-                if self._is_waiting:
-                    self._is_waiting = False
-                    self._wake_reader()
-                return True
+                waker, self._waker = self._waker, None
+        if is_taken:
+            if waker is not None:
+                waker()
+            return True
         if is_closed:
             self._refuse(envelope)
             return False
@@ -120,24 +154,37 @@ class Inbox:
         """Add a message of the system's in its turn; returns False if the inbox is closed."""
         return self._add(self._messages, Info(message))
 
-    def put_control(self, message: Any, *, in_turn: bool = False) -> bool:
+    def put_control(self, message: Any, *, in_turn: bool = False, wakes: bool = True) -> bool:
         """Add a control message; returns False if the inbox is closed.
 
         Args:
             message: the message.
             in_turn: put it behind the messages that wait, instead of before all of them.
+            wakes: wake a reader that waits; otherwise it has the message when it comes again.
         """
-        return self._add(self._messages if in_turn else self._control, message)
+        return self._add(self._messages if in_turn else self._control, message, wakes=wakes)
 
-    def _add(self, lane: deque[Any], item: Any) -> bool:
+    def _add(self, lane: deque[Any], item: Any, *, wakes: bool = True) -> bool:
         with self._lock:
             if self._is_closed:
                 return False
             lane.append(item)
-            if self._is_waiting:
-                self._is_waiting = False
-                self._wake_reader()
-            return True
+            if not wakes:
+                return True
+            waker, self._waker = self._waker, None
+        if waker is not None:
+            waker()
+        return True
+
+    def take_control(self, *kinds: type) -> list[Any]:
+        """Take control messages of some kinds out before their turn; for the actor's thread."""
+        with self._lock:
+            taken = [message for message in self._control if isinstance(message, kinds)]
+            if taken:
+                rest = [message for message in self._control if not isinstance(message, kinds)]
+                self._control.clear()
+                self._control.extend(rest)
+        return taken
 
     def get(self) -> Any:
         """The next item; waits for it. Only the actor's own thread may call this."""
@@ -149,8 +196,11 @@ class Inbox:
                     return self._messages.popleft()
                 if self._is_closed:
                     return CLOSED
-                self._is_waiting = True
-            self._wake.acquire()
+                self._waker = self._wake.release
+            if self._patience is None:
+                self._wake.acquire()
+            elif not self._wake.acquire(timeout=self._patience) and self._is_left_alone():
+                return IDLE
 
     def empty(self) -> bool:
         """Whether nothing waits."""
@@ -169,18 +219,22 @@ class Inbox:
             waiting = list(self._messages)
             self._messages.clear()
             self._control.clear()
-            if self._is_waiting:
-                self._is_waiting = False
-                self._wake_reader()
+            waker, self._waker = self._waker, None
+        if waker is not None:
+            waker()
         for item in waiting:
             self._refuse(item)
 
     def release(self) -> None:
         """Give back what the inbox holds; the actor's thread calls it as its last act."""
 
-    def _wake_reader(self) -> None:
-        """Wake the reader, which waits; the lock is held."""
-        self._wake.release()
+    def _is_left_alone(self) -> bool:
+        """Wait no longer; returns False if somebody is just waking the reader."""
+        with self._lock:
+            waker, self._waker = self._waker, None
+        if waker is None:
+            self._wake.acquire()
+        return waker is not None
 
     def _refuse(self, item: Any) -> None:
         reply_to = getattr(item, "reply_to", None)

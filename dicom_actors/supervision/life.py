@@ -23,9 +23,11 @@ from dicom_actors.supervision.inbox import Exit
 
 if TYPE_CHECKING:
     from dicom_actors.supervision.inbox import Inbox
+    from dicom_actors.supervision.log import LogService
     from dicom_actors.supervision.ref import SupervisedRef
     from dicom_actors.supervision.reply import Reply
     from dicom_actors.supervision.system import System
+    from dicom_actors.supervision.threads import ActorThread
 
 __all__ = ["ChildDown", "Down", "Life", "Monitor"]
 
@@ -61,11 +63,11 @@ class Monitor:
         self.is_cancelled = False
         self._recipient: Recipient | None = recipient
 
-    def fire(self, reason: ExitReason) -> None:
+    def fire(self, reason: ExitReason, log: LogService | None) -> None:
         """Send the notice, unless it was sent or cancelled."""
         recipient, self._recipient = self._recipient, None
         if recipient is not None:
-            deliver(recipient, Down(self.ref, reason, self), first=True)
+            deliver(recipient, Down(self.ref, reason, self), log, first=True)
 
     def cancel(self) -> None:
         """Never send the notice; one that waits in an inbox is not handled."""
@@ -82,7 +84,9 @@ class Life:
         name: its name in the registry; None if it has none.
         parent: the supervisor that started it; None for a root.
         owns_system: whether the system ends with it.
-        thread: its thread, while that runs.
+        thread: its thread, while that runs it.
+        extra_arguments: what a dynamic supervisor puts before those of its children.
+        spawns: whether children may still be spawned.
         reason: why it ended; None while it lives.
         is_down: everybody was told of its end, or is being told.
         is_disowned: it was killed while its thread went on.
@@ -96,6 +100,7 @@ class Life:
         "_lock",
         "_watchers",
         "current",
+        "extra_arguments",
         "inbox",
         "is_disowned",
         "is_down",
@@ -104,6 +109,7 @@ class Life:
         "owns_system",
         "parent",
         "reason",
+        "spawns",
         "system",
         "thread",
     )
@@ -114,12 +120,14 @@ class Life:
         self.name: str | None = None
         self.parent: SupervisedRef[Any] | None = None
         self.owns_system = False
-        self.thread: threading.Thread | None = None
+        self.thread: ActorThread | None = None
         self.reason: ExitReason | None = None
         self.is_down = False
         self.is_disowned = False
         self.current: Reply | None = None
         self.last_message: float | None = None
+        self.extra_arguments: tuple[Any, ...] = ()
+        self.spawns = True
         self._lock = threading.Lock()
         self._deferred: weakref.WeakSet[Reply] | None = None
         self._dependents: dict[SupervisedRef[Any], None] = {}
@@ -136,7 +144,7 @@ class Life:
             if not self.is_down:
                 self._watchers[handle] = None
                 return handle
-        handle.fire(ExitReason.NOPROC)
+        handle.fire(ExitReason.NOPROC, self._log)
         return handle
 
     def unwatch(self, handle: Monitor) -> bool:
@@ -153,6 +161,25 @@ class Life:
             if self.reason is None:
                 self._dependents[ref] = None
             return self.reason is None
+
+    def take_in(self, ref: SupervisedRef[Any], notice: object) -> bool:
+        """Take care of a child that is spawned, and let this actor know by `notice`.
+
+        It need not hear at once: the notice wakes nobody, but goes before what comes later.
+
+        Returns:
+            False if this actor is ending, or has ended.
+        """
+        with self._lock:
+            if self.reason is not None or not self.spawns:
+                return False
+            self._dependents[ref] = None
+            return self.inbox.put_control(notice, wakes=False)
+
+    def end_spawning(self) -> None:
+        """Take nobody in from now on."""
+        with self._lock:
+            self.spawns = False
 
     def let_go(self, ref: SupervisedRef[Any]) -> None:
         """Forget a dependent that is dead."""
@@ -205,9 +232,9 @@ class Life:
 
     def thread_ended(self) -> None:
         """Note that the actor's thread does nothing more."""
-        self.thread = None
         if self.is_disowned and self.system is not None:
             self.system.count_disowned(-1)
+        self.thread = None
 
     def _sign_off(self, ref: SupervisedRef[Any]) -> None:
         if self.name is not None and self.system is not None:
@@ -237,4 +264,8 @@ class Life:
             watchers = list(self._watchers)
             self._watchers.clear()
         for watcher in watchers:
-            watcher.fire(reason)
+            watcher.fire(reason, self._log)
+
+    @property
+    def _log(self) -> LogService | None:
+        return None if self.system is None else self.system.log

@@ -14,6 +14,7 @@ import os
 import select
 import selectors
 import socket
+import threading
 from typing import Final, Protocol
 
 __all__ = ["HANGUP", "READABLE", "WRITABLE", "Poller", "Wakeup", "make_poller"]
@@ -38,8 +39,8 @@ class Poller(Protocol):
     def forget(self, fd: int) -> None:
         """Watch `fd` no longer; harmless if it is not watched or is closed."""
 
-    def wait(self, *, block: bool) -> list[tuple[int, int]]:
-        """The ready descriptors with their bits; waits for one if `block`."""
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        """The ready descriptors with their bits; waits so long for one, None: for ever."""
 
     def close(self) -> None:
         """Give back what the poller holds."""
@@ -69,9 +70,9 @@ class PollPoller:
         with contextlib.suppress(KeyError):
             self._poll.unregister(fd)
 
-    def wait(self, *, block: bool) -> list[tuple[int, int]]:
-        """The ready descriptors with their bits; waits for one if `block`."""
-        return self._poll.poll(None if block else 0)
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        """The ready descriptors with their bits; waits so long for one, None: for ever."""
+        return self._poll.poll(None if seconds is None else seconds * 1000)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -107,15 +108,15 @@ class SelectorPoller:
         with contextlib.suppress(KeyError, ValueError, OSError):
             self._selector.unregister(fd)
 
-    def wait(self, *, block: bool) -> list[tuple[int, int]]:
-        """The ready descriptors with their bits; waits for one if `block`."""
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        """The ready descriptors with their bits; waits so long for one, None: for ever."""
         return [
             (
                 key.fd,
                 (READABLE if events & selectors.EVENT_READ else 0)
                 | (WRITABLE if events & selectors.EVENT_WRITE else 0),
             )
-            for key, events in self._selector.select(None if block else 0)
+            for key, events in self._selector.select(seconds)
         ]
 
     def close(self) -> None:
@@ -132,6 +133,8 @@ class Wakeup:
     """A descriptor that one thread watches and any thread can make readable."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # a late `set` must not write to a descriptor of others
+        self._is_closed = False
         self._sockets: tuple[socket.socket, ...] = ()
         if hasattr(os, "eventfd"):
             self.fd = self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -142,15 +145,18 @@ class Wakeup:
             self.fd = self._sockets[0].fileno()
 
     def set(self) -> None:
-        """Make the descriptor readable."""
-        if self._sockets:
-            with contextlib.suppress(BlockingIOError):  # full: it is readable
-                self._sockets[1].send(b"\0")
-        else:
-            os.eventfd_write(self._event, 1)
+        """Make the descriptor readable; nothing happens if it is closed."""
+        with self._lock:
+            if self._is_closed:
+                return
+            if self._sockets:
+                with contextlib.suppress(BlockingIOError):  # full: it is readable
+                    self._sockets[1].send(b"\0")
+            else:
+                os.eventfd_write(self._event, 1)
 
     def clear(self) -> None:
-        """Make the descriptor unreadable."""
+        """Make the descriptor unreadable; for the thread that watches it."""
         with contextlib.suppress(BlockingIOError):
             if self._sockets:
                 self._sockets[0].recv(4096)
@@ -159,8 +165,12 @@ class Wakeup:
 
     def close(self) -> None:
         """Close the descriptors."""
-        if self._sockets:
-            for end in self._sockets:
-                end.close()
-        else:
-            os.close(self._event)
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._sockets:
+                for end in self._sockets:
+                    end.close()
+            else:
+                os.close(self._event)

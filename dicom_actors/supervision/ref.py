@@ -1,23 +1,21 @@
-"""References to supervised actors, and the threads that run them."""
+"""References to supervised actors."""
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, overload
 
 import pykka
 
-from dicom_actors.supervision.errors import CallingSelfError, DisownedError, NoProcError
+from dicom_actors.supervision.errors import CallingSelfError, NoProcError
 from dicom_actors.supervision.exits import ExitReason
 from dicom_actors.supervision.inbox import Envelope
 from dicom_actors.supervision.reply import Reply
+from dicom_actors.supervision.threads import ActorThread, check_not_disowned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dicom_actors.supervision.life import Life
 
-__all__ = ["ActorThread", "SupervisedRef", "current_thread_of_actor"]
+__all__ = ["ActorThread", "SupervisedRef"]
 
 A = TypeVar("A", bound=pykka.Actor)
 
@@ -138,46 +136,3 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
         self.life.request_exit(ExitReason.SHUTDOWN)
         is_stopped = down.map(lambda _down: was_alive)
         return is_stopped.get(timeout=timeout) if block else is_stopped
-
-
-class ActorThread(threading.Thread):
-    """The thread of a supervised actor.
-
-    Attributes:
-        actor_ref: whose thread it is.
-        is_adopting: actors started in it now are its actor's children.
-    """
-
-    def __init__(
-        self,
-        ref: SupervisedRef[Any],
-        target: Callable[[], None],
-        *,
-        daemon: bool,
-    ) -> None:
-        super().__init__(
-            target=target, name=f"{ref.actor_class.__name__}-{ref.actor_urn[-12:]}", daemon=daemon
-        )
-        self.actor_ref: Final = ref
-        self.is_adopting = False
-
-
-def current_thread_of_actor() -> ActorThread | None:
-    """The current thread, if it is that of a supervised actor."""
-    thread = threading.current_thread()
-    return thread if isinstance(thread, ActorThread) else None
-
-
-def check_not_disowned() -> SupervisedRef[Any] | None:
-    """The actor whose thread this is, or None.
-
-    Raises:
-        DisownedError: it was killed.
-    """
-    thread = threading.current_thread()
-    if not isinstance(thread, ActorThread):
-        return None
-    ref = thread.actor_ref
-    if ref.life.is_disowned:
-        raise DisownedError(f"{ref} was killed and can no longer act")
-    return ref

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pykka
 
     from dicom_actors.supervision.exits import ExitReason
+    from dicom_actors.supervision.log import LogService
 
 __all__ = [
     "ChildTerminated",
@@ -88,9 +89,9 @@ class ReachedMaxIntensity(Report):
     context = "reached maximum intensity"
 
 
-def log_report(report: Report) -> None:
+def log_report(report: Report, log: LogService) -> None:
     """Log a report as one record."""
-    if logger.isEnabledFor(report.level):
-        # an actor that crashes logs its exception itself, one that did not start cannot
-        cause = report.reason.exception if report.reason and report.logs_cause else None
-        logger.log(report.level, "%s", report, exc_info=cause, extra={"supervision": report})
+    # an actor that crashes logs its exception itself, one that did not start cannot
+    cause = report.reason.exception if report.reason and report.logs_cause else None
+    extra = {"supervision": report}
+    log.write(logger, report.level, "%s", report, exc_info=cause, extra=extra)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.supervision.exits import ExitReason
-from dicom_actors.supervision.ref import SupervisedRef, check_not_disowned
+from dicom_actors.supervision.ref import SupervisedRef
+from dicom_actors.supervision.threads import check_not_disowned
 
 if TYPE_CHECKING:
     import pykka

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_actors.supervision.inbox import CLOSED, Inbox
-from dicom_actors.supervision.readiness import (
-    HANGUP,
-    READABLE,
-    WRITABLE,
-    Poller,
-    Wakeup,
-    make_poller,
+from dicom_actors.supervision.inbox import CLOSED, IDLE, Inbox
+from dicom_actors.supervision.readiness import HANGUP, READABLE, WRITABLE, Poller, Wakeup
+from dicom_actors.supervision.threads import (
+    ActorThread,
+    current_thread_of_actor,
+    make_waiting,
 )
 
 if TYPE_CHECKING:
@@ -92,9 +90,11 @@ class SocketInbox(Inbox):
         self._tls: list[_Source] = []
         self._ready: deque[tuple[_Source, int]] = deque()
         self._messages_turn = False
-        # made with the first socket, so that an inbox that never runs holds no descriptor
+        # There from the first socket on: an inbox that never runs holds no descriptor, and one
+        # that watches few sockets uses what its actor's thread waits with.
         self._poller: Poller | None = None
         self._wakeup: Wakeup | None = None
+        self._lender: ActorThread | None = None
 
     def register(
         self, sock: socket.socket, *, read: bool = True, write: bool = False, token: Any = None
@@ -113,11 +113,8 @@ class SocketInbox(Inbox):
         source = _Source(sock, sock if token is None else token)
         if source.fd < 0 or source.fd in self._sources:
             raise ValueError(f"cannot register descriptor {source.fd}: closed, or registered")
-        if self._poller is None:
-            self._poller = make_poller(many=self._many)
-            self._wakeup = Wakeup()
-            self._poller.watch(self._wakeup.fd, read=True, write=False)
-        self._poller.watch(source.fd, read=read, write=write)
+        poller = self._poller or self._begin_to_watch()
+        poller.watch(source.fd, read=read, write=write)
         source.wish(read=read, write=write)
         self._sources[source.fd] = source
         if source.pending is not None:
@@ -148,9 +145,8 @@ class SocketInbox(Inbox):
 
     def get(self) -> Any:
         """The next item, or `SocketReady`; waits for it."""
-        if not self._sources:
-            return super().get()
-        while True:
+        while self._sources:
+            waits = False
             with self._lock:
                 if self._control:
                     return self._control.popleft()
@@ -160,33 +156,30 @@ class SocketInbox(Inbox):
                     if self._messages_turn:
                         self._messages_turn = False
                         return self._messages.popleft()
-                elif not self._ready:
-                    self._is_waiting = True
-            event = self._next_ready()
-            if event is not None:
-                self._messages_turn = True
-                return event
+                elif not self._ready and self._wakeup is not None:
+                    waits = True
+                    self._waker = self._wakeup.set
+            is_idle = not self._ready and not self._ask(self._patience if waits else 0) and waits
+            while self._ready:
+                source, bits = self._ready.popleft()
+                bits &= source.interest  # which may have changed since the system was asked
+                if bits:
+                    self._messages_turn = True
+                    return source.event(bits)
             with self._lock:
                 if self._messages and not self._control:
                     return self._messages.popleft()
+                if is_idle and not self._control and not self._is_closed:
+                    return IDLE
+        return super().get()
 
-    def _next_ready(self) -> SocketReady | None:
-        """The next ready socket; waits only where `get` has set the flag for it."""
-        if not self._ready:
-            self._poll()
-        while self._ready:
-            source, bits = self._ready.popleft()
-            bits &= source.interest  # which may have changed since the system was asked
-            if bits:
-                return source.event(bits)
-        return None
-
-    def _poll(self) -> None:
+    def _ask(self, seconds: float | None) -> bool:
+        """Ask the system what is ready, and wait so long; returns whether anything was."""
         if self._poller is None or self._wakeup is None:
-            return
-        decrypted = [source for source in self._tls if source.has_decrypted()]
-        ready = self._poller.wait(block=self._is_waiting and not decrypted)
-        self._is_waiting = False
+            return False
+        decrypted = [s for s in self._tls if s.has_decrypted()] if self._tls else ()
+        ready = self._poller.wait(0 if decrypted else seconds)
+        self._waker = None  # who has just taken it wakes nobody, which harms nobody
         for fd, bits in ready:
             source = self._sources.get(fd)
             if source is None:
@@ -199,23 +192,31 @@ class SocketInbox(Inbox):
         for source in decrypted:
             if source.fd not in dict(ready):
                 self._ready.append((source, READABLE))
+        return bool(ready or decrypted)
 
     def release(self) -> None:
-        """Close the inbox's own descriptors; the sockets are their owners' business."""
+        """Give the inbox's own descriptors back; the sockets are their owners' business."""
         with self._lock:
             self._is_closed = True
-            self._is_waiting = False
+            self._waker = None
             poller, self._poller = self._poller, None
             wakeup, self._wakeup = self._wakeup, None
+            lender, self._lender = self._lender, None
+        if poller is not None and wakeup is not None:
+            if lender is None:
+                poller.close()
+                wakeup.close()
+            else:
+                for fd in self._sources:
+                    poller.forget(fd)
+                lender.take_back()
         self._sources.clear()
         self._tls.clear()
         self._ready.clear()
-        if poller is not None and wakeup is not None:
-            poller.close()
-            wakeup.close()
 
-    def _wake_reader(self) -> None:
-        if self._sources and self._wakeup is not None:
-            self._wakeup.set()
-        else:
-            super()._wake_reader()
+    def _begin_to_watch(self) -> Poller:
+        thread = None if self._many else current_thread_of_actor()
+        lent = None if thread is None else thread.lend()
+        self._lender = None if lent is None else thread
+        self._poller, self._wakeup = lent or make_waiting(many=self._many)
+        return self._poller

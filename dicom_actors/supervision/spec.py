@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable  # noqa: TC003 - part of the public signature
 from dataclasses import dataclass
 from enum import Enum
@@ -20,6 +21,7 @@ __all__ = [
     "ChildSpec",
     "ChildType",
     "Restart",
+    "RestartWindow",
     "Shutdown",
     "Strategy",
 ]
@@ -79,6 +81,35 @@ class AutoShutdown(Enum):
     ALL_SIGNIFICANT = "all_significant"
 
 
+class RestartWindow:
+    """Counts restarts within a period that moves on with time.
+
+    Given as the ``budget`` of several children of one supervisor, it is shared by them, and
+    outlives them. It has no lock: only that supervisor's thread may use it.
+
+    Args:
+        intensity: how many restarts may happen within the period.
+        period: its length in seconds; a restart exactly that old still counts.
+
+    Raises:
+        SpecError: one of them is wrong; the message names it.
+    """
+
+    def __init__(self, intensity: int, period: float) -> None:
+        check_count("intensity", intensity)
+        check_seconds("period", period)
+        self._intensity = intensity
+        self._period = period
+        self._times: deque[float] = deque()
+
+    def add(self, now: float) -> bool:
+        """Count a restart at the time `now`; returns whether it may happen."""
+        while self._times and now - self._times[0] > self._period:
+            self._times.popleft()
+        self._times.append(now)
+        return len(self._times) <= self._intensity
+
+
 StartTuple: TypeAlias = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
@@ -99,7 +130,8 @@ class ChildSpec:
         significant: its end by itself may end the supervisor, see `AutoShutdown`.
         budget: in a dynamic supervisor, ``(restarts, seconds)``: this child's restarts are
             counted on their own, and when there were more than that many within that time the
-            child is given up, and the supervisor goes on. None: they count as the supervisor's.
+            child is given up, and the supervisor goes on. Or a `RestartWindow`, which can be
+            that of several children. None: they count as the supervisor's.
 
     Raises:
         SpecError: a field is wrong; the message names it.
@@ -111,7 +143,7 @@ class ChildSpec:
     shutdown: float | Shutdown | None = None
     type: ChildType = ChildType.WORKER
     significant: bool = False
-    budget: tuple[int, float] | None = None
+    budget: tuple[int, float] | RestartWindow | None = None
 
     def __post_init__(self) -> None:
         if self.id is None or not is_hashable(self.id):
@@ -131,9 +163,11 @@ class ChildSpec:
             raise SpecError(f"significant: expected a bool, got {self.significant!r}")
         if self.significant and self.restart is Restart.PERMANENT:
             raise SpecError("significant: a permanent child never ends for good")
-        if self.budget is not None:
+        if self.budget is not None and not isinstance(self.budget, RestartWindow):
             if not isinstance(self.budget, tuple) or len(self.budget) != 2:
-                raise SpecError(f"budget: expected (restarts, seconds), got {self.budget!r}")
+                raise SpecError(
+                    f"budget: expected (restarts, seconds) or a RestartWindow, got {self.budget!r}"
+                )
             check_count("budget", self.budget[0])
             check_seconds("budget", self.budget[1])
 

@@ -1,4 +1,4 @@
-"""What all actors of one tree share: clock, timers, names, reports.
+"""What all actors of one tree share: clock, timers, threads, names, log, reports.
 
 The root makes a system, or is given one, and everything below inherits it. There is nothing
 global: two trees in one process know nothing of each other.
@@ -11,8 +11,10 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.supervision.clock import Clock, SystemClock
+from dicom_actors.supervision.log import LogService
 from dicom_actors.supervision.registry import Registry
 from dicom_actors.supervision.reports import Report, log_report
+from dicom_actors.supervision.threads import ThreadPool
 from dicom_actors.supervision.timers import TimerService
 
 if TYPE_CHECKING:
@@ -31,19 +33,24 @@ class System:
 
     Args:
         clock: tells the time; None: the system's.
-        reports: called with every `Report`, in the supervisor's thread: it must return at once.
+        reports: called with every `Report`, mostly in the supervisor's thread: it must return at
+            once.
 
     Attributes:
         clock: tells the time.
         timers: sends messages later.
+        threads: run the actors.
         registry: the names of actors.
+        log: writes log records, without keeping anybody waiting.
     """
 
     def __init__(
         self, *, clock: Clock | None = None, reports: Callable[[Report], object] | None = None
     ) -> None:
         self.clock: Final[Clock] = SystemClock() if clock is None else clock
-        self.timers: Final = TimerService(self.clock)
+        self.log: Final = LogService()
+        self.timers: Final = TimerService(self.clock, self.log)
+        self.threads: Final = ThreadPool()
         self.registry: Final = Registry()
         self._sinks = () if reports is None else (reports,)
         self._lock = threading.Lock()
@@ -66,13 +73,18 @@ class System:
 
     def report(self, report: Report) -> None:
         """Log a report and hand it to the sinks."""
-        log_report(report)
+        log_report(report, self.log)
         for sink in self._sinks:
             try:
                 sink(report)
-            except BaseException:  # the sink's fault is not the supervisor's
-                logger.exception("the sink for reports raised")
+            except BaseException as fault:  # noqa: BLE001 - not the supervisor's fault
+                self.log.write(logger, logging.ERROR, "the sink for reports raised", exc_info=fault)
 
     def close(self) -> None:
-        """End the timers and their thread. The actors are not touched: stop the root first."""
+        """End the timers, the threads without work and the log, which writes what waits.
+
+        The actors are not touched: stop the root first.
+        """
         self.timers.close()
+        self.threads.close()
+        self.log.close()

@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.supervision.delivery import Recipient, deliver
+from dicom_actors.supervision.log import LogService
 
 if TYPE_CHECKING:
     from dicom_actors.supervision.clock import Clock
@@ -59,10 +60,13 @@ class TimerService:
 
     Args:
         clock: tells the time; a `ManualClock` also does the sending, and then there is no thread.
+        log: is told of recipients that raise; None: one of its own.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, log: LogService | None = None) -> None:
         self._clock = clock
+        self._log = LogService() if log is None else log
+        self._own_log = self._log if log is None else None
         self._changed = threading.Condition(threading.Lock())
         self._heap: list[tuple[float, int, Timer]] = []
         self._count = 0  # orders timers of the same time by age
@@ -120,7 +124,7 @@ class TimerService:
     def fire_due(self) -> None:
         """Send everything that is due now."""
         while (sending := self._pop_due()) is not None:
-            deliver(*sending)
+            deliver(*sending, self._log)
 
     def close(self) -> None:
         """Forget all timers and end the thread; whatever comes later is dropped."""
@@ -128,6 +132,8 @@ class TimerService:
             self._is_closed = True
             self._heap.clear()
             self._changed.notify()
+        if self._own_log is not None:
+            self._own_log.close()
 
     def _first_due(self) -> float | None:
         while self._heap and not self._heap[0][2].is_pending:

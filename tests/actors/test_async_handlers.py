@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 import pytest
-from kit.endpoints import LIMIT, running, thread_of
+from kit.endpoints import LIMIT, running
 from kit.finder import QUERY, Finder, cancel_pdus, find_pdus, studies
 from kit.gate import Gate
 from kit.peer import CT_IMAGE, Peer, echo_pdus, store_pdus
@@ -609,14 +609,12 @@ def test_a_coroutine_that_ignores_its_cancellation_holds_no_thread() -> None:
         number = siege.record().id
         siege.sync(f"association {number}")
         (handler,) = siege.record().handlers
-        thread = thread_of(handler)
         siege.clock.advance(60.0)
         assert ignored.wait(LIMIT)
         siege.sync(f"association {number}")
         siege.clock.advance(5.0)
         assert status_of(peer.receive()) == (1, 0x0110)
-        thread.join(LIMIT)
-        assert not thread.is_alive()
+        siege.until(lambda: handler.life.thread is None)
         siege.until(lambda: siege.endpoint.status().disowned_handlers == 0)
         released()
 

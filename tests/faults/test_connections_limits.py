@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from kit import wire
-from kit.endpoints import LIMIT, running, thread_of
+from kit.endpoints import LIMIT, running
 from kit.flaky import flaky
 from kit.gate import Gate
 from kit.peer import Peer, associate_rq, store_pdus
 from kit.siege import Siege, besieged, status_of
+from kit.waiting import until
 
 from dicom_actors import Endpoint, EndpointConfig, events, messages
 from dicom_actors.errors import ConfigurationError, TransportError
@@ -285,13 +286,12 @@ def test_p52_hung_handlers_get_their_time_in_parallel_and_are_then_disowned() ->
             peer.send(*store_pdus(b"\0\0"))
         handler.wait_until_hanging(3)
         children = endpoint.ask(messages.GetTree(), timeout=LIMIT).children[0].children
-        associations = [thread_of(c.ref) for c in children if c.name.startswith("association ")]
+        associations = [c.ref for c in children if c.name.startswith("association ")]
         stopped = endpoint.stop(block=False)
         for peer in peers:
             peer.expect_abort(0, 0)
             peer.close()
-        for thread in associations:
-            thread.join(LIMIT)
+        until(lambda: all(ref.life.thread is None for ref in associations))
         clock.advance(4.9)
         assert system.disowned == 0
         assert endpoint.is_alive()

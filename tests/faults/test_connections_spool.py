@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kit import wire
-from kit.endpoints import LIMIT, running, thread_of
+from kit.endpoints import LIMIT, running
 from kit.gate import Gate
 from kit.siege import Siege, besieged, status_of
+from kit.waiting import until
 
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.actors.storing import receiver
@@ -161,7 +162,7 @@ def test_an_association_that_is_killed_while_it_opens_its_spool_file_leaves_none
             peer.expect(AssociateAc)
             with monkeypatch.context() as patch:
                 patch.setattr(receiver.tempfile, "mkstemp", mkstemp)
-                thread = thread_of(endpoint.child("association 1").ref)
+                association = endpoint.child("association 1").ref
                 peer.send(LARGE[:5_000])
                 gate.wait_until_entered()
                 kill(endpoint.child("associations").ref)
@@ -169,7 +170,7 @@ def test_an_association_that_is_killed_while_it_opens_its_spool_file_leaves_none
                 while endpoint.associations():
                     endpoint.status()
                 gate.release()
-                thread.join(LIMIT)
+                until(lambda: association.life.thread is None)
         assert files(tmp_path) == []
         assert_healthy(endpoint.ref, associations=0)
 
@@ -194,7 +195,7 @@ def test_p45_a_spool_file_is_closed_once_although_two_threads_want_to(
             peer.expect(AssociateAc)
             with monkeypatch.context() as patch:
                 patch.setattr(receiver.os, "close", close)
-                thread = thread_of(endpoint.child("association 1").ref)
+                association = endpoint.child("association 1").ref
                 peer.send(LARGE)  # its Association closes the file, and is killed in between
                 gate.wait_until_entered()
                 (record,) = endpoint.ref.ask(GetKernel(), timeout=LIMIT).connections
@@ -206,7 +207,7 @@ def test_p45_a_spool_file_is_closed_once_although_two_threads_want_to(
                     if len(closed) > 1:
                         break
                 gate.release()
-                thread.join(LIMIT)
+                until(lambda: association.life.thread is None)
             while endpoint.associations():
                 endpoint.status()
         assert len(closed) == 1

@@ -28,6 +28,7 @@ from dicom_actors.supervision import (
     ExitReason,
     Started,
     System,
+    ThreadPool,
     kill,
     request_exit,
 )
@@ -283,17 +284,17 @@ def test_p46_a_connection_that_cannot_start_is_closed_and_the_next_one_works(
 def test_p46_threads_that_cannot_be_started_cost_the_connections_that_need_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = threading.Thread.start
+    real = ThreadPool.take
 
-    def start(thread: threading.Thread) -> None:
-        if thread.name.startswith("Association-"):
+    def take(pool: ThreadPool, ref: Any, **options: Any) -> Any:
+        if ref.actor_class is Association:
             raise RuntimeError("can't start new thread")
-        real(thread)
+        return real(pool, ref, **options)
 
     with running() as endpoint, Peer.associated(endpoint.port) as neighbor:
         before = refs(endpoint)
         with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", start)
+            patch.setattr(ThreadPool, "take", take)
             for _ in range(20):
                 with Peer(endpoint.port) as peer:
                     peer.send_bytes(b"\1")

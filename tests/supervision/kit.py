@@ -9,8 +9,11 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kit.waiting import until
+
 from dicom_actors.supervision import (
     IGNORE,
+    ActorThread,
     ChildSpec,
     Down,
     ExitReason,
@@ -209,6 +212,12 @@ def thread_of(ref: SupervisedRef[Any]) -> threading.Thread:
     thread = ref.life.thread
     assert thread is not None
     return thread
+
+
+def wait_until_left(thread: threading.Thread, ref: SupervisedRef[Any]) -> None:
+    """Wait until an actor's thread has nothing more to do with it."""
+    assert isinstance(thread, ActorThread)
+    until(lambda: thread.actor_ref is not ref)
 
 
 class CountedTimers(TimerService):

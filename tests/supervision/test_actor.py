@@ -19,6 +19,7 @@ from supervision.kit import (
     raise_error,
     sync,
     thread_of,
+    wait_until_left,
     watch,
     worker,
 )
@@ -38,6 +39,7 @@ from dicom_actors.supervision import (
     StartTimeout,
     Stop,
     SupervisedActor,
+    SupervisedRef,
     Supervisor,
     call,
     cast,
@@ -184,7 +186,7 @@ def test_p33_a_thread_that_cannot_start_leaves_nothing(system, monkeypatch):
     def fail(thread):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("dicom_actors.supervision.actor.ActorThread.start", fail)
+    monkeypatch.setattr("dicom_actors.supervision.threads.ActorThread.start", fail)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         Worker.start(system=system, name="x")
     assert system.registry.names() == {}
@@ -256,6 +258,7 @@ def test_p34_a_continuation_that_nothing_handles_is_logged(system, caplog):
 
     ref = Continues.start(system=system)
     assert ref.ask("hello", timeout=LIMIT) == "hello"
+    assert system.log.flush(LIMIT)
     assert "continuation str" in caplog.text
     assert "secret" not in caplog.text
 
@@ -553,7 +556,7 @@ def test_p39_terminate_is_not_called_on_a_kill_or_a_failed_init(system, journal)
     ref = Tells.start(journal=journal, system=system)
     thread = thread_of(ref)
     kill(ref)
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     with pytest.raises(RuntimeError):
         Tells.start(journal=journal, script=Script("raise"), system=system)
     Tells.start(journal=journal, script=Script("ignore"), system=system)
@@ -638,7 +641,7 @@ def test_an_ended_actor_is_freed_without_the_garbage_collector(system, how):
         actor = ref.ask(weakref.ref, timeout=LIMIT)
         thread = thread_of(ref)
         end(ref, how)
-        thread.join(LIMIT)
+        wait_until_left(thread, ref)
         del thread
         freed = weakref.ref(ref)
         assert actor() is None
@@ -671,3 +674,21 @@ def test_the_system_of_an_actor_started_in_a_callback_is_inherited(system):
     ref = Worker.start(system=system)
     other = ref.ask(lambda actor: Worker.start(), timeout=LIMIT)
     assert other.ask(lambda actor: actor.system, timeout=LIMIT) is system
+
+
+def test_an_actor_may_have_a_reference_of_its_own_kind(system):
+    class Mine(SupervisedRef):
+        def __init__(self, actor, life):
+            super().__init__(actor, life)
+            self.label = actor.__class__.__name__
+
+    class Has(Worker):
+        def make_ref(self, life):
+            return Mine(self, life)
+
+    supervisor = Supervisor.start([ChildSpec("a", (Has, (), {}))], system=system)
+    ref = child(supervisor, "a")
+    assert isinstance(ref, Mine)
+    assert ref.label == "Has"
+    assert ref.ask(lambda actor: actor.actor_ref, timeout=LIMIT) is ref
+    assert thread_of(ref).actor_ref is ref

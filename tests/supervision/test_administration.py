@@ -174,6 +174,7 @@ def test_p25_strange_messages_harm_no_supervisor(system, caplog, kind):
         supervisor.ask(Administer("fly"))
     sync(supervisor)
     assert child(supervisor, "a") is ref
+    assert system.log.flush(LIMIT)
     assert "does not know str" in caplog.text
     assert "junk" not in caplog.text  # a log names messages, it does not show them
 
@@ -185,6 +186,7 @@ def test_p25_strange_messages_harm_no_worker(system, caplog):
     with pytest.raises(UnknownMessage):
         ref.ask("junk")
     assert ref.is_alive()
+    assert system.log.flush(LIMIT)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "junk" not in caplog.text
 
@@ -299,6 +301,7 @@ def test_p27_reports_are_log_records_too(system, caplog):
     end(child(supervisor, "a"), "abnormal")
     sync(supervisor)
     sync(supervisor)
+    assert system.log.flush(LIMIT)
     records = [record for record in caplog.records if record.name.endswith("reports")]
     assert [record.supervision for record in records] == system.seen
     assert [record.levelno for record in records] == [

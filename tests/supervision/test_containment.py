@@ -15,6 +15,7 @@ from supervision.kit import (
     down_of,
     sync,
     thread_of,
+    wait_until_left,
     watch,
     worker,
 )
@@ -172,7 +173,7 @@ def test_p56_a_hung_child_is_disowned_and_replaced(system, gates):
         with pytest.raises(pykka.ActorDeadError):
             reply.get(timeout=0)
     gate.release()
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     target.ask("sync", timeout=LIMIT)
     assert attempts == {
         "is_disowned": True,
@@ -215,7 +216,7 @@ def test_p56_a_deferred_reply_of_a_disowned_thread_reaches_nobody(system, gates)
     gate.wait_entered()
     kill(ref)
     gate.release()
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     with pytest.raises(ActorCrashed):
         asked.get(timeout=0)
 
@@ -233,8 +234,9 @@ def test_p56_a_late_crash_of_a_disowned_thread_is_no_error(system, gates, caplog
     gate.wait_entered()
     kill(ref)
     gate.release()
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     assert ref.reason == ExitReason.KILLED
+    assert system.log.flush(LIMIT)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -253,7 +255,7 @@ def test_p56_a_supervisor_disowned_in_a_start_adopts_nobody(system, gates):
     gate.wait_entered()
     kill(supervisor)
     gate.release()
-    thread.join(LIMIT)
+    wait_until_left(thread, supervisor)
     with pytest.raises(ActorCrashed):
         asked.get(timeout=0)
     assert started == ["started"]
@@ -279,5 +281,5 @@ def test_p56_a_message_taken_out_as_the_actor_is_killed_is_not_handled(system):
     asked = ref.ask(lambda actor: seen.append("handled"), block=False)
     with pytest.raises(ActorCrashed):
         asked.get(timeout=LIMIT)
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     assert seen == []

@@ -392,6 +392,7 @@ def test_a_hook_that_raises_harms_nobody(system, caplog):
     end(ref, "abnormal")
     sync(supervisor)
     assert supervisor.is_alive()
+    assert system.log.flush(LIMIT)
     assert "child_given_up raised" in caplog.text
 
 

@@ -7,9 +7,18 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.waiting import until
 from supervision.kit import LIMIT
 
-from dicom_actors.supervision import Inbox, InboxFull, NoProcError, Reply, SocketInbox, SpecError
+from dicom_actors.supervision import (
+    IDLE,
+    Inbox,
+    InboxFull,
+    NoProcError,
+    Reply,
+    SocketInbox,
+    SpecError,
+)
 from dicom_actors.supervision.inbox import CLOSED, Envelope, Info
 
 
@@ -141,3 +150,94 @@ def test_many_writers_lose_nothing(make):
         thread.join(LIMIT)
     for writer in range(4):
         assert [n for w, n in got if w == writer] == list(range(1_000))
+
+
+@pytest.mark.parametrize("make", [Inbox, SocketInbox])
+def test_a_reader_that_is_left_alone_is_told_so(make):
+    inbox = make()
+    assert inbox.patience is None
+    inbox.patience = 0.001
+    assert inbox.get() is IDLE
+    assert inbox.get() is IDLE
+    inbox.put(Envelope("message"))
+    inbox.put_control("control")
+    assert drain(inbox) == ["control", "message"]
+    inbox.patience = 0
+    assert inbox.get() is IDLE
+    inbox.patience = None
+    inbox.put(Envelope("message"))
+    assert drain(inbox) == ["message"]
+    inbox.patience = 1e300  # as good as for ever
+    inbox.close()
+    assert inbox.get() is CLOSED
+
+
+@pytest.mark.parametrize("patience", [-1, float("nan")])
+def test_a_patience_is_a_time(patience):
+    with pytest.raises(ValueError, match="patience"):
+        Inbox().patience = patience
+
+
+@pytest.mark.parametrize("make", [Inbox, SocketInbox])
+def test_what_comes_as_the_patience_ends_is_not_lost(make):
+    """The waker may just have been taken when the time is over: each of the two may win."""
+    inbox = make()
+    inbox.patience = 0
+    got, idle = [], 0
+
+    def write():
+        for number in range(3_000):
+            inbox.put(Envelope(number))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while len(got) < 3_000:
+        item = inbox.get()
+        if item is IDLE:
+            idle += 1
+        else:
+            got.append(item.message)
+    writer.join(LIMIT)
+    assert got == list(range(3_000))
+    assert inbox.get() is IDLE
+
+
+def test_a_quiet_control_message_wakes_nobody_and_goes_first():
+    inbox = Inbox()
+    got = []
+
+    def read():
+        got.extend(inbox.get() for _ in range(2))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    until(lambda: inbox._waker is not None)
+    assert inbox.put_control("quiet", wakes=False)
+    assert inbox._waker is not None
+    inbox.put(Envelope("loud"))
+    reader.join(LIMIT)
+    assert [got[0], got[1].message] == ["quiet", "loud"]
+
+
+def test_control_messages_of_a_kind_can_be_taken_out():
+    inbox = Inbox()
+    for message in ("a", 1, "b", 2.0):
+        inbox.put_control(message)
+    assert inbox.take_control(str, float) == ["a", "b", 2.0]
+    assert inbox.take_control(str) == []
+    assert drain(inbox) == [1]
+
+
+@pytest.mark.parametrize("act", ["put", "put_control", "close"])
+def test_the_reader_is_woken_when_the_lock_is_free(act):
+    inbox = Inbox()
+    free = []
+    inbox._waker = lambda: free.append(inbox._lock.acquire(blocking=False))
+    if act == "put":
+        inbox.put(Envelope(1))
+    elif act == "put_control":
+        inbox.put_control(1)
+    else:
+        inbox.close()
+    assert free == [True]
+    inbox._lock.release()

@@ -30,7 +30,7 @@ from dicom_actors.supervision import (
     which_children,
 )
 from dicom_actors.supervision.administration import Administer
-from dicom_actors.supervision.restart_window import RestartWindow
+from dicom_actors.supervision.spec import RestartWindow
 
 
 def crash(supervisor, child_id="a"):

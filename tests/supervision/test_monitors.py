@@ -13,6 +13,7 @@ from supervision.kit import (
     down_of,
     raise_error,
     thread_of,
+    wait_until_left,
     watch,
     worker,
 )
@@ -74,7 +75,7 @@ def test_p42_exactly_one_down_for_every_way_to_die(system, way):
     die(ref)
     reason = down_of(future).reason
     assert reason.kind == kind
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     kill(ref)  # a second death is none
     late = monitor(ref, watcher)
     watcher.ask("sync", timeout=LIMIT)
@@ -112,7 +113,7 @@ def test_p42_a_disowned_actor_gives_one_down(system, gates):
     assert kill(ref)
     assert not kill(ref)
     gate.release()
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     assert [notice.reason for notice in notices] == [ExitReason.KILLED]
 
 
@@ -181,6 +182,7 @@ def test_p42_a_watcher_that_raises_keeps_nobody_from_hearing(system, caplog):
     future = watch(ref)
     ref.stop()
     assert down_of(future).reason == ExitReason.SHUTDOWN
+    assert system.log.flush(LIMIT)
     assert "a recipient of Down raised" in caplog.text
 
 

@@ -16,6 +16,7 @@ from supervision.kit import (
     raise_error,
     sync,
     thread_of,
+    wait_until_left,
     watch,
     worker,
 )
@@ -76,7 +77,7 @@ def test_p07_a_temporary_child_is_forgotten_with_its_arguments(system, death):
     del argument, spec
     end(ref, death)
     sync(supervisor)
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     assert count_children(supervisor) == ChildCounts(0, 0, 0, 0)
     start_child(supervisor, worker("a"))  # its id is free
     assert is_dead() is None

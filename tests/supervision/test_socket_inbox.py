@@ -9,9 +9,18 @@ import socket
 import threading
 
 import pytest
+from kit.waiting import until
 from supervision.kit import LIMIT, Worker, child, down_of, kill, raise_error, sync, watch
 
-from dicom_actors.supervision import ChildSpec, SocketInbox, SocketReady, Supervisor
+from dicom_actors.supervision import (
+    IDLE,
+    ChildSpec,
+    ExitReason,
+    SocketInbox,
+    SocketReady,
+    Stop,
+    Supervisor,
+)
 from dicom_actors.supervision.inbox import CLOSED, Envelope
 from dicom_actors.supervision.readiness import PollPoller, SelectorPoller, Wakeup, make_poller
 
@@ -290,6 +299,28 @@ def test_it_goes_on_without_sockets(inbox, pairs):
     assert inbox.get().token == 2
 
 
+def test_the_patience_ends_when_neither_socket_nor_message_comes(inbox, pairs):
+    ours, peer = pairs()
+    inbox.register(ours, token=1)
+    inbox.patience = 0.001
+    assert inbox.get() is IDLE
+    assert inbox.get() is IDLE
+    peer.send(b"a")
+    assert inbox.get() == ready(1, readable=True)
+    ours.recv(1)
+    inbox.put(Envelope("message"))
+    assert inbox.get().message == "message"
+    assert inbox.get() is IDLE
+    inbox.unregister(ours)
+    assert inbox.get() is IDLE
+    inbox.register(ours, token=2)
+    inbox.patience = None
+    peer.send(b"a")
+    assert inbox.get() == ready(2, readable=True)
+    inbox.close()
+    assert inbox.get() is CLOSED
+
+
 def test_2000_sockets(pairs):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 4_200
@@ -390,3 +421,39 @@ def test_an_init_that_fails_after_its_socket_leaves_no_descriptor(system, pairs)
     ours, _peer = pairs()
     with pytest.raises(ValueError, match="on purpose"):
         Fails.start(ours, system=system)
+
+
+def test_an_actor_hears_that_nothing_comes_until_it_asks_no_more(system, pairs, journal):
+    class Parks(Echo):
+        def init(self):
+            self.actor_inbox.patience = 0.001
+            return super().init()
+
+        def handle_idle(self):
+            self.journal.add("idle")
+            if len(self.journal.entries) == 4:
+                self.actor_inbox.patience = None
+
+    ours, peer = pairs()
+    peer.settimeout(LIMIT)
+    ref = Parks.start(ours, journal=journal, system=system)
+    until(lambda: len(journal.entries) == 4)
+    assert ref.last_message is None  # it was no message
+    peer.send(b"one")
+    assert peer.recv(100) == b"one"
+    assert journal.entries == [("worker", "start"), ("idle",), ("idle",), ("idle",)]
+
+
+@pytest.mark.parametrize("how", ["return", "raise"])
+def test_an_idle_actor_may_end(system, how):
+    class Ends(Worker):
+        def init(self):
+            self.actor_inbox.patience = 0.001
+
+        def handle_idle(self):
+            if how == "raise":
+                raise Stop(ExitReason.NORMAL)
+            return Stop(ExitReason.NORMAL)
+
+    down = watch(Ends.start(system=system))
+    assert down_of(down).reason in {ExitReason.NORMAL, ExitReason.NOPROC}

@@ -14,6 +14,7 @@ from supervision.kit import (
     raise_error,
     sync,
     thread_of,
+    wait_until_left,
     watch,
     worker,
 )
@@ -96,7 +97,7 @@ def test_p20_brutal_kill_runs_no_cleanup(system, journal):
     thread, down = thread_of(ref), watch(ref)
     supervisor.stop()
     assert down_of(down).reason == ExitReason.KILLED
-    thread.join(LIMIT)
+    wait_until_left(thread, ref)
     assert journal.entries == [("a", "start")]
     assert system.reports() == []  # as its spec says
     assert system.disowned == 0

@@ -53,7 +53,8 @@ def test_an_actor_gets_it_in_its_turn(system, gates):
     assert messages == ["start", "before", "timer", "after"]
 
 
-def test_recipients_that_cannot_have_it_harm_nobody(clock, timers, system, caplog):
+def test_recipients_that_cannot_have_it_harm_nobody(clock, system, caplog):
+    timers = TimerService(clock, system.log)
     dead = Worker.start(system=system)
     dead.stop()
     plain = pykka.ThreadingActor.start()
@@ -66,6 +67,7 @@ def test_recipients_that_cannot_have_it_harm_nobody(clock, timers, system, caplo
     clock.advance(1.0)
     assert seen == ["message"]
     assert answered.get() == "before"
+    assert system.log.flush(LIMIT)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
