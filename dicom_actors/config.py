@@ -40,6 +40,7 @@ _RANGES: Final[dict[str, tuple[float, float, bool]]] = {
     "handler_grace": (0, 86_400, False),
     "connection_restarts": (0, 1_000, False),
     "connection_restart_period": (0.001, 86_400, False),
+    "max_handlers": (1, 1_000_000, True),
     "max_disowned_handlers": (0, 100_000, False),
     "max_object_bytes": (1, 1 << 50, True),
     "spool_bytes": (0, 1 << 31, False),
@@ -75,6 +76,8 @@ class EndpointConfig:
         connection_restarts: restarts of one connection's Association within
             ``connection_restart_period`` seconds before that connection is given up.
         connection_restart_period: the period for ``connection_restarts``.
+        max_handlers: handlers that run at a time; further requests wait, each for
+            ``handler_timeout`` at the most. None: no limit.
         max_disowned_handlers: hung handler threads before new associations are refused.
         max_object_bytes: the largest data set that is taken; None: no limit.
         spool_bytes: a data set longer than this goes to a file as it comes.
@@ -112,6 +115,7 @@ class EndpointConfig:
     handler_grace: float = 5.0
     connection_restarts: int = 2
     connection_restart_period: float = 60.0
+    max_handlers: int | None = 256
     max_disowned_handlers: int = 32
     max_object_bytes: int | None = 16 * KIB * MIB
     spool_bytes: int = MIB

@@ -26,7 +26,7 @@ from dicom_actors.actors.handlers.operation_events import (
     MoveEvent,
     SetEvent,
 )
-from dicom_actors.actors.retrieving.destinations import MoveTo
+from dicom_actors.actors.responding.destinations import MoveTo
 from dicom_actors.actors.storing.object_file import file_name_for
 
 __all__ = [

@@ -8,8 +8,6 @@ Nothing here recurses.
 Standard: PS3.5 7.1 (data elements), 7.5 (nesting).
 """
 
-# ruff: noqa: PLR0917 - called for every header: positional arguments cost less
-
 from __future__ import annotations
 
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case

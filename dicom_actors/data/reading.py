@@ -82,7 +82,7 @@ def as_bytes(data: bytes | bytearray | memoryview) -> bytes | memoryview:
     return view.toreadonly()
 
 
-def index_data_set(  # noqa: PLR0917 - called for every file: positional arguments cost less
+def index_data_set(
     buffer: Bytes,
     start: int,
     syntax: TransferSyntax,

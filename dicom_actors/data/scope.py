@@ -173,7 +173,7 @@ class Scope:
         "tag",
     )
 
-    def __init__(  # noqa: PLR0917 - made for every sequence: positional arguments cost less
+    def __init__(
         self,
         buffer: Bytes,
         layout: Layout,

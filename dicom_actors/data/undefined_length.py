@@ -7,8 +7,6 @@ reading makes sense, and noted.
 Standard: PS3.5 7.5 (nesting), A.4 (encapsulated pixel data), 6.2.2 (UN of undefined length).
 """
 
-# ruff: noqa: PLR0917 - called for every header: positional arguments cost less
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple

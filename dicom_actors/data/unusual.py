@@ -7,8 +7,6 @@ reading makes sense, it is taken and noted; where not, that is an error.
 Standard: PS3.5 7.1.2 and 7.1.3 (header forms), 6.2.2 (UN).
 """
 
-# ruff: noqa: PLR0917 - called for every header: positional arguments cost less
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final

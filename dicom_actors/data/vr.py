@@ -85,7 +85,7 @@ class VR(StrEnum):
     padding: bytes
     """The byte that makes a value's length even: a space or NUL."""
 
-    def __new__(  # noqa: PLR0917 - the columns of a row
+    def __new__(
         cls,
         code: str,
         description: str,

@@ -78,6 +78,12 @@ class BaseSupervisor(SupervisedActor, abc.ABC):
             return self._administer(message)
         return super().handle_call(message)
 
+    def before_children_end(self, reason: ExitReason) -> None:
+        """Prepare for the end of all children, which comes next; `terminate` follows it.
+
+        Not called when the supervisor was killed, or its `init` failed.
+        """
+
     def _administer(self, message: Administer) -> Any:
         return getattr(self, message.operation)(*message.arguments)
 
@@ -102,6 +108,7 @@ class BaseSupervisor(SupervisedActor, abc.ABC):
         return step
 
     def _finish(self, reason: ExitReason) -> ExitReason:
+        self.before_children_end(reason)
         self._stop_all()
         return super()._finish(reason)
 

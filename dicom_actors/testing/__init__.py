@@ -61,9 +61,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dicom_actors.actors.connection.fault_points import CRASH_POINTS, InjectedCrash
     from dicom_actors.supervision import ManualClock
     from dicom_actors.testing.crash_points import crash_at, do_at
+    from dicom_actors.testing.fault_points import CRASH_POINTS, InjectedCrash
     from dicom_actors.testing.faulty_handler import Fault, FaultyHandler
     from dicom_actors.testing.faulty_link import Corrupt, Cut, Delay, LinkFault, Stall
     from dicom_actors.testing.faulty_proxy import FaultyProxy
@@ -90,7 +90,7 @@ __all__ = [
 
 # Loaded when first used: pytest imports this package for its plugin in every run.
 _HOMES = {
-    "CRASH_POINTS": "dicom_actors.actors.connection.fault_points",
+    "CRASH_POINTS": "dicom_actors.testing.fault_points",
     "Corrupt": "dicom_actors.testing.faulty_link",
     "Cut": "dicom_actors.testing.faulty_link",
     "Delay": "dicom_actors.testing.faulty_link",
@@ -98,7 +98,7 @@ _HOMES = {
     "FaultyHandler": "dicom_actors.testing.faulty_handler",
     "FaultyProxy": "dicom_actors.testing.faulty_proxy",
     "HostilePeer": "dicom_actors.testing.hostile_peer",
-    "InjectedCrash": "dicom_actors.actors.connection.fault_points",
+    "InjectedCrash": "dicom_actors.testing.fault_points",
     "LinkFault": "dicom_actors.testing.faulty_link",
     "ManualClock": "dicom_actors.supervision",
     "Stall": "dicom_actors.testing.faulty_link",

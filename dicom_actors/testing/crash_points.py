@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from dicom_actors.actors.connection.signals import ArmCrashPoint
+from dicom_actors.actors.connection.signals import GetKernel
+from dicom_actors.testing.fault_points import FaultPoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["crash_at", "do_at"]
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
+
+__all__ = ["crash_at", "do_at", "passes_left"]
+
+_POINTS = FaultPoints()
+"""Of the process, since its classes are what is wrapped."""
 
 
 class _Armed(contextlib.AbstractContextManager["_Armed"]):
@@ -24,7 +30,7 @@ class _Armed(contextlib.AbstractContextManager["_Armed"]):
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(pykka.ActorDeadError):
-            self._endpoint.ask(ArmCrashPoint(self._point, 0))
+            _POINTS.arm(_kernel_of(self._endpoint), self._point, 0)
 
 
 def crash_at(
@@ -44,7 +50,7 @@ def crash_at(
         ValueError: there is no such place.
         pykka.ActorDeadError: the endpoint is down.
     """
-    endpoint.ask(ArmCrashPoint(point, times, after))
+    _POINTS.arm(_kernel_of(endpoint), point, times, after)
     return _Armed(endpoint, point)
 
 
@@ -60,5 +66,15 @@ def do_at(
 
     Args, errors and use as a context manager are those of `crash_at`.
     """
-    endpoint.ask(ArmCrashPoint(point, times, after, action))
+    _POINTS.arm(_kernel_of(endpoint), point, times, after, action)
     return _Armed(endpoint, point)
+
+
+def passes_left(endpoint: pykka.ActorRef[Any], point: str) -> int:
+    """Return how often an armed place has to be passed yet before something happens there."""
+    return _POINTS.remaining(_kernel_of(endpoint), point)
+
+
+def _kernel_of(endpoint: pykka.ActorRef[Any]) -> EndpointKernel:
+    kernel: EndpointKernel = endpoint.ask(GetKernel(), block=True)
+    return kernel

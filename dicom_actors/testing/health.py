@@ -22,12 +22,12 @@ from dicom_actors.testing.hostile_peer import HostilePeer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.messages import EndpointStatus, TreeNode
 
 __all__ = ["assert_healthy"]
 
-_CHILDREN: Final = ("associations", "event bus", "listener")
+_CHILDREN: Final = ("associations", "event bus", "endpoint", "watcher", "listener")
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 _VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -70,7 +70,7 @@ def assert_healthy(
                 for question in (GetKernel(), messages.GetStatus(), messages.GetTree())
             )
             found = [
-                *_faults_of_tree(tree, status.state),
+                *_faults_of_tree(tree),
                 *_faults_of_connections(kernel, tree, associations),
                 *_held(kernel, status),
                 *_orphan_threads(endpoint, tree),
@@ -90,13 +90,13 @@ def assert_healthy(
         raise AssertionError("the endpoint is not healthy:\n- " + "\n- ".join(found))
 
 
-def _faults_of_tree(tree: TreeNode, state: str) -> Iterator[str]:
+def _faults_of_tree(tree: TreeNode) -> Iterator[str]:
     names = tuple(child.name for child in tree.children)
     if names != _CHILDREN:
         yield f"expected the children {', '.join(_CHILDREN)}, got {', '.join(names)}"
     for node in _all(tree):
-        if node.name == "listener" and state != "running":
-            continue  # the endpoint was told not to listen
+        if node.state == "parked":
+            continue  # an association that idles
         if node.state != "running" or node.ref is None or not node.ref.is_alive():
             yield f"{node.name} is {node.state}"
 

@@ -151,6 +151,19 @@ class UpperLayer:
         machine.state = State.STA6
         return machine
 
+    @classmethod
+    def asked(cls, rq: AssociateRq, limits: UpperLayerLimits | None = None) -> UpperLayer:
+        """Return a machine for an association that was asked for and not answered yet: in Sta3.
+
+        Args:
+            rq: the request, which was indicated.
+            limits: as for a new machine.
+        """
+        machine = cls(Role.ACCEPTOR, limits)
+        machine._rq = rq
+        machine.state = State.STA3
+        return machine
+
     # --- inputs ----------------------------------------------------------------------------
 
     def connected(self) -> Effects:

@@ -18,6 +18,7 @@ from kit.finder import QUERY, Finder, cancel_pdus, find_pdus, studies
 from kit.gate import Gate
 from kit.peer import CT_IMAGE, Peer, echo_pdus, store_pdus
 from kit.siege import besieged, status_of
+from kit.waiting import until
 from kit.wire import associate_rq as wire_associate_rq
 
 from dicom_actors import (
@@ -31,7 +32,7 @@ from dicom_actors import (
     messages,
 )
 from dicom_actors.actors.connection.signals import GetKernel
-from dicom_actors.actors.handlers.responder import Responder
+from dicom_actors.actors.responding.responder import Responder
 from dicom_actors.errors import AssociationRejected, ConfigurationError
 from dicom_actors.supervision import kill
 from dicom_actors.testing import assert_healthy, crash_at
@@ -654,6 +655,7 @@ def test_a_killed_handler_cancels_its_coroutine() -> None:
         store.wait_until_begun()
         (association,) = endpoint.associations()
         record = endpoint.ref.ask(GetKernel(), timeout=LIMIT).connection(association.id)
+        until(lambda: record.handlers)
         kill(record.handlers[0])
         assert peer.status() == 0x0110
         assert store.end() == "cancelled"

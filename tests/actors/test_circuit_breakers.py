@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from dicom_actors.actors.retrieving import circuit_breakers
-from dicom_actors.actors.retrieving.circuit_breakers import CircuitBreakers
+from dicom_actors.actors.kernel import circuit_breakers
+from dicom_actors.actors.kernel.circuit_breakers import CircuitBreakers
 from dicom_actors.supervision import ManualClock
 
 

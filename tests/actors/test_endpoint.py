@@ -166,9 +166,9 @@ def test_a_dimse_failure_is_the_answer_and_ends_no_actor() -> None:
         assert response.status == 0xA700
         assert response.elements.value_for("ErrorComment") == "the disk is full"
         assert response.elements.value_for("AffectedSOPInstanceUID") == "1.2.3"
-        handler = endpoint.child("handler of connection 1").ref
+        association = endpoint.child("association 1").ref
         assert peer.store(DATA) == 0xA700
-        assert endpoint.child("handler of connection 1").ref is handler
+        assert endpoint.child("association 1").ref is association
 
 
 def test_an_actor_can_be_a_handler() -> None:

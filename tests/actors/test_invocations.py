@@ -36,7 +36,10 @@ class Connection:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.is_wanted = True
-        self.invocations = Invocations(self.changed, self._check, lambda _: self.is_wanted)
+        self.is_cancelled = False
+        self.invocations = Invocations(
+            self.changed, self._check, lambda _: self.is_wanted, lambda _: self.is_cancelled
+        )
 
     def _check(self, epoch: int) -> None:
         if epoch != EPOCH:

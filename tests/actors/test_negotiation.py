@@ -8,6 +8,7 @@ import pytest
 from kit.endpoints import LIMIT, Watcher, running
 from kit.gate import Gate
 from kit.peer import CONTEXTS, Peer, echo_pdus, store_pdus
+from kit.waiting import until
 
 from dicom_actors import Accept, Reject, events, messages
 from dicom_actors.pdu import (
@@ -179,6 +180,7 @@ def test_operations_within_the_window_are_answered_as_they_finish() -> None:
             peer.send(*store_pdus(b"\0" * 100, number))
         for gate in gates.values():
             gate.wait_until_entered()  # all three run at a time
+        until(lambda: len(handlers_of(endpoint)) == 3)
         peer.send(*echo_pdus(4))
         for number in (3, 1, 2):
             gates[number].release()
@@ -186,21 +188,33 @@ def test_operations_within_the_window_are_answered_as_they_finish() -> None:
             while response.message_id == 4:
                 response = peer.response()
             assert (response.message_id, response.status) == (number, 0xB000 + number)
-        assert len([c for c in endpoint.child("associations").children if "handler" in c.name]) == 3
         peer.expect_released()
 
 
-def test_a_peer_without_a_window_is_answered_in_order_by_one_handler() -> None:
+def handlers_of(endpoint: Any) -> list[Any]:
+    return [c for c in endpoint.child("associations").children if "handler" in c.name]
+
+
+def test_a_peer_without_a_window_is_answered_in_order_one_at_a_time() -> None:
     order: list[int] = []
+    gate = Gate()
+
+    def store(event: Any) -> None:
+        if event.message_id == 1:
+            gate()
+        order.append(event.message_id)
+
     with (
-        running({"cstore": lambda e: order.append(e.message_id)}, async_window=8) as endpoint,
+        running({"cstore": store}, async_window=8) as endpoint,
         Peer.associated(endpoint.port) as peer,
     ):
         for number in range(1, 9):
             peer.send(*store_pdus(b"", number))
+        gate.wait_until_entered()
+        until(lambda: len(handlers_of(endpoint)) == 1)
+        gate.release()
         assert [peer.response().message_id for _ in range(8)] == list(range(1, 9))
         assert order == list(range(1, 9))
-        assert len([c for c in endpoint.child("associations").children if "handler" in c.name]) == 1
 
 
 def test_one_of_several_handlers_may_raise_or_hang() -> None:

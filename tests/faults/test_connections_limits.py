@@ -142,7 +142,9 @@ def test_p48_stopping_interrupts_the_wait() -> None:
             siege.endpoint.wait_for(events.LimitReached)
             ref = siege.endpoint.child("listener").ref
             siege.endpoint.ref.ask(messages.Suspend(), timeout=LIMIT)  # no time passes
-            assert not ref.is_alive()
+            siege.sync("listener")
+            assert ref is siege.endpoint.child("listener").ref
+            assert siege.endpoint.status().state == "suspended"
         siege.kernel.listening_socket = None
         siege.endpoint.ref.ask(messages.Resume(), timeout=LIMIT)
 
@@ -285,8 +287,12 @@ def test_p52_hung_handlers_get_their_time_in_parallel_and_are_then_disowned() ->
         for peer in peers:
             peer.send(*store_pdus(b"\0\0"))
         handler.wait_until_hanging(3)
-        children = endpoint.ask(messages.GetTree(), timeout=LIMIT).children[0].children
-        associations = [c.ref for c in children if c.name.startswith("association ")]
+
+        def children() -> Any:
+            return endpoint.ask(messages.GetTree(), timeout=LIMIT).children[0].children
+
+        until(lambda: sum(c.name.startswith("handler ") for c in children()) == 3)
+        associations = [c.ref for c in children() if c.name.startswith("association ")]
         stopped = endpoint.stop(block=False)
         for peer in peers:
             peer.expect_abort(0, 0)

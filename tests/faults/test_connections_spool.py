@@ -15,7 +15,7 @@ from kit.waiting import until
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.actors.storing import receiver
 from dicom_actors.pdu import Abort, AssociateAc
-from dicom_actors.supervision import ExitReason, kill, request_exit
+from dicom_actors.supervision import ExitReason, ThreadPool, kill, request_exit
 from dicom_actors.testing import (
     CRASH_POINTS,
     Fault,
@@ -69,15 +69,13 @@ def test_a_crash_leaves_no_spool_file(point: str, saves: bool, tmp_path: Path) -
             siege.until(lambda: not files(tmp_path))
 
 
-def test_a_request_that_is_handed_to_a_dead_handler_leaves_none(tmp_path: Path) -> None:
+def test_a_request_whose_association_dies_over_it_leaves_none(tmp_path: Path) -> None:
     with spooled(tmp_path, lambda event: None) as siege:
         for point in ("association.dispatched", "association.dispatch"):
             with siege.associated() as peer:
                 peer.send(LARGE)
                 assert status_of(peer.receive()) == (1, 0)
-                handler = siege.endpoint.child(f"handler of connection {siege.record().id}").ref
                 crash_at(siege.endpoint.ref, point)
-                kill(handler)
                 peer.send(LARGE)
                 assert status_of(peer.receive())[1] in {0, 0x0110}
                 assert files(tmp_path) == []
@@ -103,6 +101,7 @@ def test_a_handler_that_hangs_leaves_none(end: str, ahead: int, tmp_path: Path) 
 
 def make_it_end(siege: Siege, peer: HostilePeer, end: str) -> None:
     name = f"handler of connection {siege.record().id}"
+    siege.until(lambda: siege.record().handlers)
     match end:
         case "reset":
             peer.reset()
@@ -122,19 +121,24 @@ def make_it_end(siege: Siege, peer: HostilePeer, end: str) -> None:
             peer.send(wire.pdu(0x99, b""))
 
 
-def test_a_connection_that_cannot_get_a_handler_leaves_none(
+def test_a_handler_whose_association_cannot_be_relieved_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dicom_actors.actors.handlers.handler import Handler
+    gate, tried = Gate(), Gate()
+    tried.release()
 
-    def init(_: Any) -> None:
-        raise RuntimeError("no more threads")
+    def take(*_: Any, **__: Any) -> None:
+        tried()
+        raise RuntimeError("can't start new thread")
 
-    with spooled(tmp_path, lambda event: None) as siege, siege.associated() as peer:
-        monkeypatch.setattr(Handler, "init", init)
-        peer.send(LARGE)
-        assert status_of(peer.receive()) == (1, 0x0110)
-        monkeypatch.undo()
+    with spooled(tmp_path, gate) as siege, siege.associated() as peer:
+        with monkeypatch.context() as patch:
+            patch.setattr(ThreadPool, "take", take)
+            peer.send(LARGE)
+            gate.wait_until_entered()
+            tried.wait_until_entered()
+        gate.release()
+        assert status_of(peer.receive()) == (1, 0)
         peer.send(LARGE)
         assert status_of(peer.receive()) == (1, 0)
         assert files(tmp_path) == []

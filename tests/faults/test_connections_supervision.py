@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("nothing_left")]
 
-CHILDREN = ("associations", "event bus", "listener")
+CHILDREN = ("associations", "event bus", "endpoint", "watcher", "listener")
 
 
 def kernel_of(endpoint: Running) -> Any:
@@ -143,8 +143,7 @@ def test_p44_its_connections_end_with_an_abort_and_the_rest_starts_after_it(
         end(endpoint)
         for peer in peers:
             answer = peer.receive()
-            assert isinstance(answer, Abort)
-            assert answer in {Abort(2, 0), Abort(0, 0)}
+            assert answer == Abort(2, 0)
             peer.expect_end()
             peer.close()
         half.expect_end()
@@ -266,7 +265,7 @@ def test_p46_a_connection_that_cannot_start_is_closed_and_the_next_one_works(
                 raise failures.pop()("injected")
             return super().init()
 
-    with running() as endpoint:
+    with running(connection_restarts=0) as endpoint:
         before = refs(endpoint)
         monkeypatch.setattr(association_supervisor, "Association", Scripted)
         while failures:

@@ -145,7 +145,6 @@ def test_a_destination_that_does_not_answer_the_release_costs_little() -> None:
         ("association.outcome", 0),
         ("association.reply", 0),
         ("association.replied", 0),
-        ("association.dispatched", 0),
         ("association.command", 0),
         ("association.complete", 0),
     ],

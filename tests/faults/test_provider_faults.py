@@ -18,6 +18,7 @@ from dicom_actors.dimse import CommandElement, CommandField, fragment
 from dicom_actors.pdu import Abort, PDataTf, PresentationContextRq, ReleaseRp
 from dicom_actors.supervision import kill
 from dicom_actors.testing import CRASH_POINTS, assert_healthy, crash_at
+from dicom_actors.testing.crash_points import passes_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,9 +202,8 @@ def passes(point: str) -> int:
         crash_at(endpoint.ref, point, 1, after=10_000)
         assert dialogue_on(endpoint) == HONEST
         endpoint.wait_for(events.AssociationClosed)
-        faults = endpoint.ref._actor_weakref()._kernel.faults
         assert handlers.called == ["find", "get", "create", "set"]
-        return 10_000 - int(faults.passed(point))
+        return 10_000 - passes_left(endpoint.ref, point)
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit.endpoints import LIMIT, running, thread_of
+from kit.endpoints import LIMIT, running
 from kit.gate import Gate
 from kit.peer import CT_IMAGE, EXPLICIT, Peer, echo_pdus, store_pdus
 
@@ -20,6 +20,7 @@ from dicom_actors.pdu import (
     decode_pdu,
 )
 from dicom_actors.testing import CRASH_POINTS, crash_at
+from dicom_actors.testing.crash_points import passes_left
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("nothing_left")]
 
@@ -82,8 +83,7 @@ def crashes(point: str) -> int:
         with Peer(endpoint.port) as peer:
             assert dialogue(peer) == HONEST
         endpoint.wait_for(events.AssociationClosed)
-        faults = endpoint.ref._actor_weakref()._kernel.faults
-        return 10_000 - faults.passed(point)
+        return 10_000 - passes_left(endpoint.ref, point)
 
 
 @pytest.mark.parametrize("point", GOES_ON)
@@ -94,7 +94,6 @@ def test_p57_a_crash_at_every_step_costs_one_status_at_most(point: str) -> None:
         Peer.associated(endpoint.port) as bystander,
     ):
         (other,) = endpoint.associations()
-        thread = thread_of(endpoint.child(f"association {other.id}").ref)
         times = crashes(point)
         assert times >= 1
         for step in range(times):
@@ -110,7 +109,7 @@ def test_p57_a_crash_at_every_step_costs_one_status_at_most(point: str) -> None:
                 assert {i for i, s in got[1:-1] if s == 0} - {1, 4} <= set(stored)
             (closed,) = endpoint.wait_for(events.AssociationClosed)
             assert (closed.reason, closed.association.restarts) == ("released", 1), step
-        assert thread_of(endpoint.child(f"association {other.id}").ref) is thread
+        assert endpoint.associations()[0] == other
         assert bystander.echo() == 0
 
 

@@ -14,7 +14,7 @@ from dicom_actors import events
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.dimse import decode_command
 from dicom_actors.pdu import AssociateAc, PDataTf
-from dicom_actors.supervision import CallError, ManualClock, System
+from dicom_actors.supervision import CallError, ManualClock, NoProcError, System
 from dicom_actors.testing import HostilePeer, assert_healthy
 
 if TYPE_CHECKING:
@@ -65,13 +65,30 @@ class Siege:
         self.sync(f"association {self.record().id}")
 
     def sync(self, name: str) -> None:
-        """Wait until an actor has handled what it had in its inbox."""
-        with contextlib.suppress(CallError):
-            self.endpoint.child(name).ref.ask(object(), timeout=LIMIT)
+        """Wait until an actor has handled what it had in its inbox.
+
+        An Association that is at work in a handler is waited for until it was relieved, one that
+        is parked has handled everything.
+        """
+        kind, _, number = name.partition(" ")
+        if kind == "association":
+            record = self.kernel.connection(int(number))
+            self.until(lambda: record.is_closed or is_attended(record))
+            ref = record.association
+        else:
+            ref = self.endpoint.child(name).ref
+        with contextlib.suppress(CallError, NoProcError):
+            if ref is not None:
+                ref.ask(object(), timeout=LIMIT)
 
     def closed(self) -> Any:
         """The next `AssociationClosed`."""
         return self.endpoint.wait_for(events.AssociationClosed)[0]
+
+
+def is_attended(record: Any) -> bool:
+    """Whether an Association that can be talked to has the connection, or nothing is to be done."""
+    return not record.inline and (record.association is not None or record.is_parked)
 
 
 @contextlib.contextmanager

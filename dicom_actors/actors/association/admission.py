@@ -43,28 +43,19 @@ _LOSSLESS_FIRST: Final = (False, None, True)
 
 
 def admit(
-    rq: AssociateRq,
-    config: EndpointConfig,
-    handlers: HandlerTable,
-    open_calling_ae_titles: Sequence[str],
+    rq: AssociateRq, policy: NegotiationPolicy, others: tuple[int, int]
 ) -> AssociateAc | Reject:
     """Answer an association request.
 
     Args:
         rq: the request.
-        config: who and how many are welcome.
-        handlers: which services there are.
-        open_calling_ae_titles: the calling AE title of each other association that is open.
+        policy: what `policy_for` gave.
+        others: how many other associations are open, and how many of these from the same caller.
 
     Returns:
         The acceptance, with one result for each proposed context, or the rejection.
     """
-    return negotiate(
-        rq,
-        policy_for(config, handlers),
-        open_associations=len(open_calling_ae_titles),
-        open_from_caller=open_calling_ae_titles.count(rq.calling_ae_title),
-    )
+    return negotiate(rq, policy, open_associations=others[0], open_from_caller=others[1])
 
 
 def with_identity_response(ac: AssociateAc, rq: AssociateRq, response: bytes | None) -> AssociateAc:

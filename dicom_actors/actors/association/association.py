@@ -1,9 +1,10 @@
 """The Association: feeds the protocol core of one connection and carries out its effects.
 
-Its inbox is its mailbox and its socket at once: whichever is ready comes out as the next message,
-so that it never waits for anything else. It runs no user code (the Handler does), decides nothing
-about the protocol (`upper_layer` does), and owns nothing that a crash must not lose (the
-connection record does).
+Its inbox is its mailbox and its socket at once: whichever is ready comes out as the next message.
+It decides nothing about the protocol (`upper_layer` does), and owns nothing that a crash must not
+lose (the connection record does). It runs handlers in its own thread; when one of them takes long,
+the next incarnation of the Association has the connection already, and this one ends with it. When
+there is nothing to do for a while it ends, too, and the connection is parked with the Watcher.
 """
 
 from __future__ import annotations
@@ -12,26 +13,18 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors import events
-from dicom_actors.actors.association.adoption import why_not_adoptable
-from dicom_actors.actors.association.alarm import Alarm
 from dicom_actors.actors.association.farewell import abort_at_once, farewell_to
 from dicom_actors.actors.association.opening import Opening, cause_of
 from dicom_actors.actors.association.requests import RequestFlow
+from dicom_actors.actors.connection.adoption import why_not_adoptable
 from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.connection.record import StaleIncarnation
-from dicom_actors.actors.connection.signals import (
-    AbortNow,
-    DeadlineReached,
-    HandlerReady,
-    OutcomeReady,
-    OutputWaits,
-)
+from dicom_actors.actors.connection.signals import LOOK
 from dicom_actors.actors.connection.tenure import Phase
 from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
 from dicom_actors.pdu import describe_abort
 from dicom_actors.supervision import (
     Continue,
-    Down,
     ExitReason,
     SocketInbox,
     SocketReady,
@@ -55,7 +48,6 @@ from dicom_actors.upper_layer import (
     State,
     StopArtim,
     UpperLayer,
-    UpperLayerLimits,
 )
 
 if TYPE_CHECKING:
@@ -65,7 +57,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Outcome
     from dicom_actors.actors.connection.tenure import Tenure
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.pdu import AssociateRq, Pdv
     from dicom_actors.upper_layer import Effect, Negotiated
 
@@ -84,13 +76,12 @@ class Association(SupervisedActor):
         self._record = record
         self._tenure: Tenure
         self._epoch = 0
-        self._limits = UpperLayerLimits(max_pdu_length=kernel.config.max_pdu_length)
+        self._limits = kernel.upper_layer_limits
         self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
         self._flow: RequestFlow
         self._opening: Opening
-        self._alarm: Alarm
         self._release_length = 0
-        self._is_discarding = self._is_over = False
+        self._is_discarding = self._is_over = self._wants_write = False
         self._watched = (True, False)
 
     def create_inbox(self) -> SocketInbox:
@@ -99,34 +90,48 @@ class Association(SupervisedActor):
 
     def init(self) -> Any:
         """Become the owner of the connection. Runs in the Association's thread."""
-        record = self._record
-        self._tenure = record.adopt(self.actor_ref)
+        self._tenure = self._record.adopt(self.actor_ref)
         self._epoch = self._tenure.epoch
-        self._alarm = Alarm(self._kernel.timers, self._tenure.deadlines, self.actor_ref)
-        if self._epoch > 1:
-            record.restarts += 1
-            if self._kernel.faults is not None:
-                self._kernel.faults.hit("association.adopt")
-        self._flow = RequestFlow(self, self._tenure, self._kernel, record)
-        self._opening = Opening(self._tenure, self._kernel, record)
+        self._flow = RequestFlow(self, self._tenure, self._kernel, self._record)
+        self._opening = Opening(self._tenure, self._kernel, self._record)
+        if self._tenure.is_restart:
+            self._adopted()
         return Continue(None)
 
+    def _adopted(self) -> None:
+        """Note that a crash is over."""
+        self._tenure.phase, phase = Phase.WAITING, self._tenure.phase
+        self._tenure.phase = phase
+
     def handle_continue(self, term: Any) -> None:  # noqa: ARG002 - the hook's signature
-        """Begin, or go on where the last incarnation crashed."""
-        record = self._record
+        """Begin, or go on where the last incarnation ended."""
+        try:
+            self._take_charge()
+            if not self._is_over:
+                self._look()
+        except StaleIncarnation:
+            self._step_down()
+
+    def _take_charge(self) -> None:
+        record, tenure = self._record, self._tenure
         if record.is_closed:
             self._over("connection lost")
-            return
-        if self._kernel.tls is not None and self._opening.wants_tls:
+        elif self._kernel.tls is not None and self._opening.wants_tls:
             self._begin_tls(self._kernel.tls)
         else:
             self._sockets.register(record.transport.socket, token=record.id)
-            if self._epoch == 1:
-                self._carry_out(self._machine.connected())
+            if tenure.is_restart:
+                self._recover()
+            elif tenure.is_ending:
+                self._is_discarding = True
+            elif record.negotiated is not None:
+                self._machine = UpperLayer.resume(record.negotiated, self._limits)
+                self._flow.resume(record.negotiated)
+            elif tenure.association_rq is not None:
+                self._machine = UpperLayer.asked(tenure.association_rq, self._limits)
             else:
-                self._take_over()
-        if not self._is_over:
-            self._alarm.set()
+                self._machine.connected()  # ARTIM runs since the connection was accepted
+            self._read()
 
     def _begin_tls(self, context: ssl.SSLContext) -> None:
         try:
@@ -143,75 +148,95 @@ class Association(SupervisedActor):
         except OSError as error:
             self._over("connection lost", f"TLS: {cause_of(error)}")
             return
-        write = waits_for == "write"
+        write = self._wants_write = waits_for == "write"
         self._sockets.modify(self._record.transport.socket, read=not write, write=write)
         if waits_for == "done":
             self._carry_out(self._machine.connected())
             self._read()  # what came with the last message of the handshake
 
-    def _take_over(self) -> None:
+    def _recover(self) -> None:
         record = self._record
         reason = why_not_adoptable(record)
         if reason or record.negotiated is None:
             self._say_goodbye(reason)
             return
         self._machine = UpperLayer.resume(record.negotiated, self._limits)
-        self._flow.take_over(record.negotiated)
-        if record.has_output:
-            self._send_more()
-        self._flow.progress()
-        self._consume()
+        self._flow.recover(record.negotiated)
 
     def terminate(self, reason: ExitReason) -> None:
         """Abort the association if the whole endpoint ends; a crash leaves all to the record."""
-        self._alarm.cancel()
         if not self._is_over and reason.kind == "shutdown":
-            abort_at_once(self._record, self._epoch, self._machine)
+            kernel = self._kernel
+            abort_at_once(self._record, self._epoch, self._machine, kernel.abort_source)
             self._end("aborted", "the endpoint stopped")
 
     def handle_info(self, message: Any) -> None:
-        """Take what the system sends: a ready socket, a timer, the end of the Handler."""
-        self._handle(message)
-
-    def handle_cast(self, message: Any) -> None:
-        """Take what the other actors of the endpoint send."""
-        self._handle(message)
-
-    def _handle(self, message: Any) -> None:
+        """Take a ready socket."""
         if self._is_over:
             return
         try:
-            match message:
-                case SocketReady():
-                    self._on_socket(message)
-                case OutcomeReady():
-                    self._on_outcome()
-                case DeadlineReached():
-                    self._on_deadline()
-                case OutputWaits():
-                    self._flow.pool.await_handlers()
-                    self._await_writable()
-                case HandlerReady():
-                    self._flow.pool.ready()
-                    self._flow.progress()
-                case Down():
-                    self._flow.pool.down(message)
-                    self._flow.progress()
-                case AbortNow():
-                    self._abort(source=0, reason=0, detail="the host application wanted it")
-                case _:
-                    super().handle_cast(message)
+            self._on_socket(message)
             if not self._is_over:
-                self._try_release()
-                self._alarm.set()
+                self._settle()
         except StaleIncarnation:
             self._step_down()
 
-    def _on_outcome(self) -> None:
-        if self._kernel.faults is not None:
-            self._kernel.faults.hit("association.outcome")
-        self._flow.progress()
-        self._consume()
+    def handle_cast(self, message: Any) -> None:
+        """Take that there is something to look at in the record."""
+        if message is not LOOK:
+            super().handle_cast(message)
+        elif not self._is_over:
+            try:
+                self._look()
+            except StaleIncarnation:
+                self._step_down()
+
+    def handle_idle(self) -> None:
+        """Give up the thread: nothing came for a while."""
+        record, kernel = self._record, self._kernel
+        try:
+            if (
+                self._is_over
+                or self._is_paused
+                or self._wants_write
+                or record.has_output
+                or not record.park(self._epoch, kernel.attendance.attend)
+            ):
+                return
+        except StaleIncarnation:
+            self._step_down()
+            return
+        self._let_go()
+        kernel.attendance.leave(record)
+        kernel.watch.arm(record)
+        self.exit(ExitReason.NORMAL)
+
+    def _look(self) -> None:
+        """Take what others have noted in the record."""
+        record = self._record
+        record.looked()
+        wanted = record.wanted_abort
+        if wanted is not None and not self._tenure.is_ending:
+            self._abort(wanted.source, 0, wanted.detail)
+        if not self._is_over:
+            self._on_deadline()
+        if not self._is_over:
+            if record.has_output:
+                self._send_more()
+            self._flow.await_handlers()
+            self._flow.progress()
+            self._consume()
+        if not self._is_over:
+            self._settle()
+
+    def _settle(self) -> None:
+        """See, after everything that has happened, what is awaited now."""
+        if self._release_length:
+            self._try_release()
+        if self._is_over:
+            return
+        self._kernel.set_timer(self._record)
+        self._sockets.patience = self._kernel.attendance.patience
 
     def _on_socket(self, ready: SocketReady) -> None:
         if self._tenure.deadlines.handshake is not None:
@@ -256,14 +281,11 @@ class Association(SupervisedActor):
             view = record.unread
             tenure.phase = Phase.CORE
             consumed, effects = machine.receive_data(view)
-            if consumed and self._kernel.faults is not None:
-                self._kernel.faults.hit("association.core")
-            tenure.phase = Phase.WAITING
             if not consumed:
+                tenure.phase = Phase.WAITING
                 break
             record.pdu_log.received(view[:consumed], self._kernel)
-            self._tenure.deadlines.pdu = None
-            self._carry_out_input(effects, consumed)
+            self._take_pdu(effects, consumed)
         if not self._is_over:
             self._flow.flush()
             record.settle_input(self._epoch)
@@ -286,7 +308,9 @@ class Association(SupervisedActor):
         )
         record.transport.acknowledge_quickly()
 
-    def _carry_out_input(self, effects: Sequence[Effect], consumed: int) -> None:
+    def _take_pdu(self, effects: Sequence[Effect], consumed: int) -> None:
+        self._tenure.phase = Phase.WAITING
+        self._tenure.deadlines.pdu = None
         first = effects[0] if effects else None
         indication = first.indication if type(first) is Indicate else None
         if type(indication) is DataIndication:
@@ -361,8 +385,9 @@ class Association(SupervisedActor):
     def _try_release(self) -> None:
         if not self._release_length or not self._flow.is_idle or self._is_over:
             return
-        if self._kernel.faults is not None:
-            self._kernel.faults.hit("association.release")
+        self._release()
+
+    def _release(self) -> None:
         consumed, self._release_length = self._release_length, 0
         self._tenure.note_end("released", "")
         for effect in self._machine.request(ReleaseResponse()):
@@ -439,10 +464,9 @@ class Association(SupervisedActor):
         self._tenure.deadlines.artim = self._kernel.clock.monotonic() + timeout
 
     def _on_deadline(self) -> None:
-        self._alarm.went_off()
         due = self._tenure.deadlines.due(self._kernel.clock.monotonic())
         if due == "handler":
-            self._flow.pool.late()
+            self._flow.late()
             self._flow.progress()
         elif due in {"pdu", "message", "idle"}:
             self._abort(source=2, reason=0, detail=f"{due}_timeout")
@@ -453,6 +477,7 @@ class Association(SupervisedActor):
         """Nothing more is sent; wait for the peer to close, or for ARTIM."""
         record, tenure = self._record, self._tenure
         tenure.is_ending = True
+        self._kernel.callers.leave(record)
         tenure.deadlines.await_end()
         if self._tenure.end_reason != "released":
             # Else closing, with unread input, would send a reset and destroy what we said last.
@@ -496,5 +521,4 @@ class Association(SupervisedActor):
 
     def _let_go(self) -> None:
         self._is_over = True
-        self._alarm.cancel()
         self._sockets.unregister(self._record.transport.socket)

@@ -30,7 +30,7 @@ def farewell_to(record: ConnectionRecord) -> bytes:
     return encode_pdu(Abort(source=2, reason=0))
 
 
-def abort_at_once(record: ConnectionRecord, epoch: int, machine: UpperLayer) -> None:
+def abort_at_once(record: ConnectionRecord, epoch: int, machine: UpperLayer, source: int) -> None:
     """Send an A-ABORT and wait until the peer has closed, for a moment at the most.
 
     A socket that is closed with unread input sends a reset, which would destroy the A-ABORT on
@@ -38,7 +38,7 @@ def abort_at_once(record: ConnectionRecord, epoch: int, machine: UpperLayer) -> 
     for an actor that has nothing else to do any more. What goes wrong is of no interest now.
     """
     with contextlib.suppress(OSError, StaleIncarnation, LocalProtocolError):
-        for effect in machine.request(AbortRequest()):
+        for effect in machine.request(AbortRequest(source=source, reason=0)):
             if isinstance(effect, Send):
                 record.send(epoch, effect.buffers)
         record.stop_sending(epoch)

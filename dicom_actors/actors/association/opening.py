@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from dicom_actors.actors.association.admission import admit, with_identity_response
+from dicom_actors.actors.association.admission import admit, policy_for, with_identity_response
 from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
 from dicom_actors.pdu import Reject
 from dicom_actors.upper_layer import AssociateAccept, AssociateReject
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Outcome
     from dicom_actors.actors.connection.tenure import Tenure
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
-    from dicom_actors.pdu import AssociateAc, AssociateRq
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
+    from dicom_actors.pdu import AssociateRq
+    from dicom_actors.upper_layer import NegotiationPolicy
 
 __all__ = ["Opening", "cause_of"]
 
@@ -38,7 +39,6 @@ class Opening:
         self._tenure = tenure
         self._kernel = kernel
         self._record = record
-        self._acceptance: AssociateAc | None = None
 
     @property
     def wants_tls(self) -> bool:
@@ -53,7 +53,9 @@ class Opening:
         """
         record, kernel = self._record, self._kernel
         if record.transport.is_secure:
-            raise OSError("the handshake was interrupted")
+            if self._tenure.is_restart:
+                raise OSError("the handshake was interrupted")
+            return
         self._tenure.deadlines.artim = None  # it starts when the transport is there (PS3.8 9.1.5)
         self._tenure.deadlines.handshake = (
             kernel.clock.monotonic() + kernel.config.handshake_timeout
@@ -75,25 +77,28 @@ class Opening:
         """Take an association request; returns None if the validator has to be asked."""
         record, kernel = self._record, self._kernel
         self._tenure.association_rq = rq
-        if kernel.faults is not None:
-            kernel.faults.hit("association.request")
         if kernel.system.disowned > kernel.config.max_disowned_handlers:
             kernel.limit_reached("max_disowned_handlers", "associations are rejected")
             return AssociateReject(Reject.LOCAL_LIMIT_EXCEEDED)
-        others = tuple(kernel.open_calling_ae_titles(record))
-        answer = admit(rq, kernel.config, kernel.handlers, others)
+        answer = admit(rq, self._policy(), kernel.callers.enter(record, rq.calling_ae_title))
         if isinstance(answer, Reject):
             return AssociateReject(answer)
-        self._acceptance = answer
+        self._tenure.acceptance = answer
         return None if ASSOCIATION_VALIDATOR in kernel.handlers else AssociateAccept(answer)
+
+    def _policy(self) -> NegotiationPolicy:
+        kernel = self._kernel
+        if kernel.policy is None:
+            kernel.policy = policy_for(kernel.config, kernel.handlers)
+        return kernel.policy
 
     def conclude(self, outcome: Outcome) -> AssociateAccept | AssociateReject:
         """Say what the validator's outcome comes to."""
         rq = self._tenure.association_rq
-        if outcome.reject is not None or self._acceptance is None or rq is None:
+        if outcome.reject is not None or self._tenure.acceptance is None or rq is None:
             return AssociateReject(outcome.reject or Reject.ACSE_NO_REASON_TRANSIENT)
         return AssociateAccept(
-            with_identity_response(self._acceptance, rq, outcome.identity_response)
+            with_identity_response(self._tenure.acceptance, rq, outcome.identity_response)
         )
 
 

@@ -1,18 +1,21 @@
-"""The way of a request through an association: received, dispatched, answered.
+"""The way of a request through an association: received, handled, answered.
 
-Belongs to one incarnation of an Association and runs in its thread. What must survive it stands
-in the connection record. PS3.7 chapters 6 and 9.
+Belongs to one incarnation of an Association and runs in its thread, the handlers included: most
+return before it would be worth to tell anybody. One that does not is left alone with its thread:
+the Association is relieved, and the next incarnation finds its request running. What must survive
+an incarnation stands in the connection record. PS3.7 chapters 6 and 9.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dicom_actors import events
-from dicom_actors.actors.association.handler_pool import HandlerPool
+from dicom_actors.actors.connection.record import StaleIncarnation
 from dicom_actors.actors.connection.request import Outcome, Request, Stage
 from dicom_actors.actors.connection.tenure import Phase
+from dicom_actors.actors.handlers.handler import run_handler
+from dicom_actors.actors.handlers.outcomes import TOO_LATE
 from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR, SERVICES
 from dicom_actors.actors.storing.receiver import Receiver
 from dicom_actors.data.file_meta import file_meta_header
@@ -28,17 +31,19 @@ from dicom_actors.dimse import (
 )
 from dicom_actors.dimse.command import RESPONSE
 from dicom_actors.errors import UnexpectedPduError
+from dicom_actors.pdu import Reject
+from dicom_actors.supervision import kill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pykka import ActorRef
-
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.tenure import Tenure
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.storing.receiver import ReceivedObject
+    from dicom_actors.config import EndpointConfig
     from dicom_actors.pdu import Pdv
+    from dicom_actors.supervision import SupervisedRef
     from dicom_actors.upper_layer import Negotiated
 
 __all__ = ["RequestFlow"]
@@ -58,7 +63,7 @@ class Owner(Protocol):
     """What a flow needs of the Association that it belongs to."""
 
     @property
-    def actor_ref(self) -> ActorRef[Any]:
+    def actor_ref(self) -> SupervisedRef[Any]:
         """Its ref."""
 
     def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
@@ -66,6 +71,13 @@ class Owner(Protocol):
 
     def answer_association(self, outcome: Outcome, serial: int) -> None:
         """Accept or reject the association."""
+
+
+def window_of(record: ConnectionRecord, config: EndpointConfig) -> int:
+    """Return how many handlers of a connection may run: its negotiated window (PS3.7 D.3.3.3)."""
+    if record.negotiated is None:
+        return 1
+    return min(record.negotiated.max_performed or config.async_window, config.async_window)
 
 
 class RequestFlow:
@@ -76,9 +88,6 @@ class RequestFlow:
         tenure: the Association's.
         kernel: the endpoint's tables.
         record: the connection's record.
-
-    Attributes:
-        pool: the connection's Handlers.
     """
 
     def __init__(
@@ -92,7 +101,7 @@ class RequestFlow:
         self._assembler = MessageAssembler(())
         self._negotiated: Negotiated | None = None
         self._syntaxes: dict[int, str] = {}
-        self.pool = HandlerPool(owner.actor_ref, tenure, kernel, record)
+        self._window = 1
         self._doomed = False
         self._next_progress = 0
 
@@ -101,13 +110,21 @@ class RequestFlow:
         self._negotiated = negotiated
         self._syntaxes = {c.context_id: c.transfer_syntax for c in negotiated.contexts}
         self._assembler = MessageAssembler(self._syntaxes, self._record.partial)
+        self._window = window_of(self._record, self._kernel.config)
 
-    def take_over(self, negotiated: Negotiated) -> None:
+    def resume(self, negotiated: Negotiated) -> None:
+        """Go on where an incarnation was relieved, or parked."""
+        self.open(negotiated)
+        self._next_progress = self._tenure.received_length + _PROGRESS_BYTES
+        self.await_handlers()
+
+    def recover(self, negotiated: Negotiated) -> None:
         """Go on where an incarnation crashed: settle what cannot go on, keep what can.
 
         A data set that was being received is lost: its fragments are dropped up to the last, then
-        the request fails. A request that was being handed over fails, since it may be what caused
-        the crash. One that a live Handler has is waited for, one with an outcome is answered.
+        the request fails. So does a request whose handler was about to begin, since it may be
+        what caused the crash, or whose handler died with the incarnation. One that runs elsewhere
+        is waited for, one with an outcome is answered.
         """
         record = self._record
         phase, self._tenure.phase = self._tenure.phase, Phase.WAITING
@@ -118,7 +135,13 @@ class RequestFlow:
         if receiver is not None and all(r.received is not receiver.result for r in record.requests):
             self.abandon()
         self._tenure.receiver = None
-        self.pool.take_over(phase)
+        failed = Outcome(Status.PROCESSING_FAILURE, "the association was restarted")
+        for request in record.requests:
+            is_cause = phase is Phase.DISPATCH and request.serial == self._tenure.dispatching
+            is_lost = request.stage is Stage.RUNNING and not _is_alive(request.handler)
+            if is_lost or (is_cause and request.stage is Stage.QUEUED):
+                record.settle(self._epoch, request.serial, failed)
+        self.await_handlers()
 
     @property
     def is_full(self) -> bool:
@@ -171,13 +194,12 @@ class RequestFlow:
     def flush(self) -> None:
         """Let go of all views of received bytes."""
         if self._tenure.receiver is not None:
-            self._tenure.receiver.flush()
+            with self._kernel.watch.while_writing(self._record):
+                self._tenure.receiver.flush()
 
     def _receive_command(self, event: CommandReceived, consumed: int, pdvs_done: int) -> None:
         record, command = self._record, event.command
         self._tenure.deadlines.message = None
-        if self._kernel.faults is not None:
-            self._kernel.faults.hit("association.command")
         if command.is_response:
             self._receive_response(command)
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
@@ -222,8 +244,6 @@ class RequestFlow:
 
     def _receive_data(self, event: DataReceived, consumed: int, pdvs_done: int) -> None:
         record = self._record
-        if self._kernel.faults is not None:
-            self._kernel.faults.hit("association.fragment")
         self._tenure.received_length += len(event.data)
         if self._tenure.receiver is not None:
             self._tenure.receiver.write(event.data)
@@ -235,7 +255,11 @@ class RequestFlow:
         partial, receiver = record.partial, self._tenure.receiver
         assert partial is not None
         assert partial.command is not None
-        received = None if receiver is None else receiver.finish()
+        if receiver is None:
+            received = None
+        else:
+            with self._kernel.watch.while_writing(record):
+                received = receiver.finish()
         self._tenure.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
 
@@ -262,19 +286,17 @@ class RequestFlow:
         pdvs_done: int,
     ) -> None:
         record = self._record
-        if self._kernel.faults is not None:
-            self._kernel.faults.hit("association.complete")
         request = Request(
-            serial=record.next_serial(),
-            service=SERVICES.get(command.command_field, ""),
-            context_id=context_id,
-            command=command,
-            received=received,
-            began=self._kernel.clock.monotonic(),
+            record.next_serial(),
+            SERVICES.get(command.command_field, ""),
+            context_id,
+            command,
+            received,
+            self._kernel.clock.monotonic(),
         )
         outcome = self._settled_already(request)
         if outcome is not None:
-            request = replace(request, stage=Stage.FINISHED, outcome=outcome)
+            request.stage, request.outcome = Stage.FINISHED, outcome
         record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial, request)
         self._tenure.receiver = None  # what it received is the request's from now on
         if self._kernel.has_subscribers:
@@ -316,68 +338,147 @@ class RequestFlow:
     def validate(self) -> None:
         """Ask the ``association_validator``; the answer comes to `Owner.answer_association`."""
         record = self._record
-        request = Request(
-            serial=record.next_serial(),
-            service=ASSOCIATION_VALIDATOR,
-            context_id=0,
-            command=None,
-            received=None,
-            began=self._kernel.clock.monotonic(),
-        )
+        now = self._kernel.clock.monotonic()
+        request = Request(record.next_serial(), ASSOCIATION_VALIDATOR, 0, None, None, now)
         record.advance(self._epoch, 0, 0, None, request)
         self.progress()
 
     def progress(self) -> None:
-        """Answer what has an outcome, and hand over what may be.
+        """Answer what has an outcome, and run the handlers that may.
 
         In the order of arrival, unless the peer may have several operations outstanding: then
         they are answered as they finish (PS3.7 D.3.3.3).
+
+        Raises:
+            StaleIncarnation: the Association was relieved while a handler ran.
         """
-        in_order = self.pool.capacity == 1
+        running = 0
         for request in self._record.requests:
-            if self._tenure.is_ending:
+            if self._tenure.is_ending or self._record.wanted_abort is not None:
                 return
+            if request.stage is Stage.QUEUED and running < self._window:
+                self._dispatch(request)
             if request.stage is Stage.FINISHED:
-                self._answer(request)
+                self._take_outcome(request)
+            else:
+                running += 1
+                if self._window == 1:
+                    return
+
+    def _dispatch(self, request: Request) -> None:
+        """Run the handler of a request, once there is room for one more."""
+        kernel, tenure = self._kernel, self._tenure
+        tenure.dispatching = request.serial
+        tenure.phase = Phase.DISPATCH
+        if kernel.handler_slots.take(self._record):
+            self._run(request)
+            self._dispatched(request)
+        else:
+            self._wait_for_slot(request)
+        tenure.phase = Phase.WAITING
+
+    def _wait_for_slot(self, request: Request) -> None:
+        self._kernel.limit_reached("max_handlers", "requests wait")
+        if request.due is None:
+            request.due = self._due()
+            self.await_handlers()
+
+    def _due(self) -> float | None:
+        timeout = self._kernel.config.handler_timeout
+        return None if timeout is None else self._kernel.clock.monotonic() + timeout
+
+    def _run(self, request: Request) -> None:
+        kernel, record, epoch = self._kernel, self._record, self._epoch
+        watch = kernel.watch
+        record.begin(epoch, request, self._owner.actor_ref, self._due())
+        watch.begin(record)
+        try:
+            outcome = run_handler(kernel, record, request)
+            is_owner = record.finish(epoch, request.serial, outcome)
+        finally:
+            watch.end(record, epoch)
+            kernel.handler_slots.give_back()
+            if request.received is not None:
+                request.received.discard()  # nobody needs it any more: what was kept was renamed
+        if not is_owner:
+            raise StaleIncarnation("relieved")
+
+    def _dispatched(self, request: Request) -> None:
+        """Note that a handler has returned, and its outcome is in the record."""
+        request.handler = None
+
+    def await_handlers(self) -> None:
+        """Await the first deadline of the handlers that run, and of those that wait for a slot."""
+        dues = [r.due for r in self._record.requests if r.stage is not Stage.FINISHED]
+        self._tenure.deadlines.handler = min((due for due in dues if due is not None), default=None)
+
+    def late(self) -> None:
+        """A deadline has passed: first the handler is warned, then it is given up."""
+        record, now = self._record, self._kernel.clock.monotonic()
+        for request in record.requests:
+            if request.stage is Stage.FINISHED or request.due is None or request.due > now:
                 continue
             if request.stage is Stage.QUEUED:
-                self.pool.dispatch(request)
-            if in_order:
-                return
+                self._fail(request, "no handler was free in time", Reject.TEMPORARY_CONGESTION)
+            elif not request.is_warned:
+                grace = now + self._kernel.config.handler_grace
+                record.warn(self._epoch, request.serial, grace)
+            else:
+                self._give_up(request)
+        self.await_handlers()
 
-    def _answer(self, request: Request) -> None:
-        record, outcome = self._record, request.outcome
-        assert outcome is not None
+    def _give_up(self, request: Request) -> None:
+        self._kernel.limit_reached("handler_timeout", "a handler was given up")
+        handler = request.handler
+        self._fail(request, TOO_LATE)
+        if handler is not None:
+            kill(handler)
+
+    def _fail(
+        self, request: Request, why: str, reject: Reject = Reject.ACSE_NO_REASON_TRANSIENT
+    ) -> None:
+        rejected = reject if request.command is None else None
+        outcome = Outcome(Status.PROCESSING_FAILURE, why, rejected)
+        self._record.settle(self._epoch, request.serial, outcome)
+
+    def _take_outcome(self, request: Request) -> None:
+        assert request.outcome is not None
         self._tenure.phase = Phase.REPLY
-        if self._kernel.faults is not None:
-            self._kernel.faults.hit("association.reply")
+        self._answer(request, request.outcome)
+        self._replied(request, request.outcome)
+        if self._tenure.deadlines.handler is not None:
+            self.await_handlers()
+        self._tenure.phase = Phase.WAITING
+
+    def _answer(self, request: Request, outcome: Outcome) -> None:
         if request.received is not None:
-            # Nobody needs it any more: what was kept was renamed.
             request.received.discard()
         if request.command is None:
             self._owner.answer_association(outcome, request.serial)
-        else:
-            assert self._negotiated is not None
-            pdvs = fragment_message(
-                request.context_id,
-                encode_response(
-                    request.command,
-                    outcome.status,
-                    outcome.comment,
-                    has_data_set=outcome.data is not None,
-                    more=outcome.more,
-                ),
-                outcome.data,
-                self._negotiated.peer_max_pdu_length,
-            )
-            self._owner.send_message(pdvs, request.serial)
-            if self._kernel.faults is not None:
-                self._kernel.faults.hit("association.replied")
-            if self._kernel.has_subscribers:
-                now = self._kernel.clock.monotonic()
-                self._kernel.publish(_completed_event(record.id, request, outcome, now))
-        self.pool.await_handlers()
-        self._tenure.phase = Phase.WAITING
+            return
+        assert self._negotiated is not None
+        pdvs = fragment_message(
+            request.context_id,
+            encode_response(
+                request.command,
+                outcome.status,
+                outcome.comment,
+                has_data_set=outcome.data is not None,
+                more=outcome.more,
+            ),
+            outcome.data,
+            self._negotiated.peer_max_pdu_length,
+        )
+        self._owner.send_message(pdvs, request.serial)
+
+    def _replied(self, request: Request, outcome: Outcome) -> None:
+        if request.command is not None and self._kernel.has_subscribers:
+            now = self._kernel.clock.monotonic()
+            self._kernel.publish(_completed_event(self._record.id, request, outcome, now))
+
+
+def _is_alive(handler: SupervisedRef[Any] | None) -> bool:
+    return handler is not None and handler.is_alive()
 
 
 def _received_event(association_id: int, request: Request) -> events.RequestReceived:

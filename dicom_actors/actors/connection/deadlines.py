@@ -52,9 +52,18 @@ class Deadlines:
 
     def earliest(self) -> float | None:
         """The first of them; None if nothing is awaited."""
-        return min(
-            (at for at in map(self.__getattribute__, _NAMES) if at is not None), default=None
-        )
+        found = self.idle
+        for at in (
+            self.handshake,
+            self.artim,
+            self.write,
+            self.handler,
+            self.pdu,
+            self.message,
+        ):
+            if at is not None and (found is None or at < found):
+                found = at
+        return found
 
     def await_input(
         self, now: float, config: EndpointConfig, *, has_begun: bool, is_idle: bool

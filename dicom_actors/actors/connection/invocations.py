@@ -7,7 +7,7 @@ the Association receives the response. Both may be replaced meanwhile; what is a
 from __future__ import annotations
 
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Invocations"]
 
 
+_SECONDS_AFTER_CANCEL: Final = 0.5
+
+
 class Invocations:
     """What is awaited of the peer of one connection; a part of its record.
 
@@ -25,6 +28,7 @@ class Invocations:
         changed: the record's lock, notified when something changes.
         check: raises unless it is called with the epoch of the present incarnation.
         may_wait: whether the Handler of a request should go on waiting.
+        is_cancelled: whether it should not wait for long.
     """
 
     def __init__(
@@ -32,10 +36,12 @@ class Invocations:
         changed: Condition,
         check: Callable[[int], None],
         may_wait: Callable[[int], bool],
+        is_cancelled: Callable[[int], bool],
     ) -> None:
         self._changed = changed
         self._check = check
         self._may_wait = may_wait
+        self._is_cancelled = is_cancelled
         self._message_ids = cycle(range(1, 0x10000))
         self._awaited: dict[int, Command | None] = {}
         self._unwanted: set[int] = set()
@@ -67,9 +73,14 @@ class Invocations:
             that comes later is dropped.
         """
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._awaited[message_id] is not None or not self._may_wait(serial)
-            )
+
+            def is_over() -> bool:
+                return self._awaited[message_id] is not None or not self._may_wait(serial)
+
+            self._changed.wait_for(lambda: is_over() or self._is_cancelled(serial))
+            if not is_over():
+                # What is on its way should be counted; but who cancels wants an answer, too.
+                self._changed.wait_for(is_over, _SECONDS_AFTER_CANCEL)
             response = self._awaited.pop(message_id)
             if response is None:
                 self._unwanted.add(message_id)

@@ -6,7 +6,7 @@ Only headers are kept, nothing of what they carry.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import events
 from dicom_actors.data.uid import uid_name
@@ -15,12 +15,23 @@ from dicom_actors.pdu import describe_head, describe_stream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
-
 __all__ = ["PduLog"]
 
 _KEPT: Final = 16
 _HEAD_LENGTH: Final = 12
+
+
+class Tracer(Protocol):
+    """Who wants to know of each PDU: the endpoint's tracer.
+
+    Attributes:
+        is_traced: whether anybody does.
+    """
+
+    is_traced: bool
+
+    def publish(self, event: Any) -> None:
+        """Take an event."""
 
 
 class PduLog:
@@ -34,18 +45,18 @@ class PduLog:
         self._record_id = record_id
         self._recent: deque[tuple[bool, bytes, int]] = deque(maxlen=_KEPT)
 
-    def received(self, pdu: memoryview, kernel: EndpointKernel) -> None:
+    def received(self, pdu: memoryview, tracer: Tracer) -> None:
         """Note a PDU that came."""
         self._recent.append((True, bytes(pdu[:_HEAD_LENGTH]), len(pdu)))
-        if kernel.is_traced:
-            self._trace(pdu, kernel, is_received=True)
+        if tracer.is_traced:
+            self._trace(pdu, tracer, is_received=True)
 
-    def sent(self, buffers: Sequence[bytes | memoryview], kernel: EndpointKernel) -> None:
+    def sent(self, buffers: Sequence[bytes | memoryview], tracer: Tracer) -> None:
         """Note PDUs that go, in pieces."""
         head = bytes(buffers[0][:_HEAD_LENGTH])
         self._recent.append((False, head, sum(map(len, buffers))))
-        if kernel.is_traced:
-            self._trace(b"".join(buffers), kernel, is_received=False)
+        if tracer.is_traced:
+            self._trace(b"".join(buffers), tracer, is_received=False)
 
     def report(self, unread: memoryview) -> str:
         """Describe the last PDUs and the one that begins `unread`; a line each."""
@@ -59,11 +70,9 @@ class PduLog:
             lines.append(f"  not handled {describe_head(head, length)}")
         return "\n".join(lines)
 
-    def _trace(
-        self, data: bytes | memoryview, kernel: EndpointKernel, *, is_received: bool
-    ) -> None:
+    def _trace(self, data: bytes | memoryview, tracer: Tracer, *, is_received: bool) -> None:
         for text in describe_stream(data, _name_of):
-            kernel.publish(events.PduTraced(self._record_id, is_received, text))
+            tracer.publish(events.PduTraced(self._record_id, is_received, text))
 
 
 def _name_of(uid: str) -> str:

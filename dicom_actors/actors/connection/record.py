@@ -3,27 +3,33 @@
 One for each TCP connection, passive, with a lock and no thread. It is the sole owner of the
 socket and closes it once. A new incarnation of the Association takes everything that it needs
 from here: the unread bytes, what was negotiated, the requests that are on their way, the bytes
-that are not sent yet, and the absolute deadlines.
+that are not sent yet, and the absolute deadlines. Three things make one necessary, and are the
+same to it: the last one crashed; it was *relieved*, since its thread runs a handler; it was
+*parked*, since nothing was to be done.
 
-Every method that changes something takes the caller's epoch. `adopt` raises the epoch, so that
-whatever an old incarnation still does is refused with `StaleIncarnation`; what it merely notes
-goes into a `Tenure` of its own. Values are frozen and replaced as a whole.
+Every method that changes something takes the caller's epoch. `adopt` and `relieve` raise the
+epoch, so that whatever an old incarnation still does is refused with `StaleIncarnation`; what it
+merely notes goes into a `Tenure` of its own.
+
+Whoever has news for the Association (an outcome, a deadline, a wish of the host) notes them here
+and calls `poke`: news outlive a crash, and need no message of their own.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 from threading import Condition, Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dicom_actors.actors.connection.input_buffer import InputBuffer
 from dicom_actors.actors.connection.invocations import Invocations
 from dicom_actors.actors.connection.pdu_log import PduLog
 from dicom_actors.actors.connection.request import Request, Stage
+from dicom_actors.actors.connection.signals import LOOK
 from dicom_actors.actors.connection.tenure import Tenure
 from dicom_actors.actors.connection.transport import Transport
 from dicom_actors.actors.connection.unwanted import Unwanted
+from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
     import socket
@@ -34,14 +40,21 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.request import Outcome
     from dicom_actors.dimse import Partial
     from dicom_actors.pdu import AssociateRq
-    from dicom_actors.supervision import SupervisedRef
+    from dicom_actors.supervision import RestartWindow, SupervisedRef, Timer
     from dicom_actors.upper_layer import Negotiated
 
-__all__ = ["ConnectionRecord", "StaleIncarnation"]
+__all__ = ["ConnectionRecord", "StaleIncarnation", "WantedAbort"]
 
 
 class StaleIncarnation(Exception):
     """The caller was replaced; what it wanted is refused."""
+
+
+class WantedAbort(NamedTuple):
+    """Somebody wants the association aborted (PS3.8 9.3.8): `source` and why, in a sentence."""
+
+    source: int
+    detail: str
 
 
 class ConnectionRecord:
@@ -53,6 +66,16 @@ class ConnectionRecord:
         peer: the peer's address and port.
         since: monotonic seconds of the accept.
         pool: where the input buffer is lent from.
+        restart_window: counts the crashes of its Associations, whichever incarnation they hit.
+
+    Attributes:
+        association: the incarnation that serves it; None before the first, between two, and while
+            it is parked.
+        wake: called when a parked connection has something to do; set by who parks it.
+        is_handed_over: whether it ever had an Association.
+        is_given_up: whether its Association crashed too often.
+        wanted_abort: that somebody wants it aborted; None if nobody does.
+        timer: the timer for its earliest deadline.
     """
 
     def __init__(
@@ -62,10 +85,12 @@ class ConnectionRecord:
         peer: tuple[str, int],
         since: float,
         pool: BufferPool,
+        restart_window: RestartWindow,
     ) -> None:
         self.id = record_id
         self.peer = peer
         self.since = since
+        self.restart_window = restart_window
         self.transport = Transport(connection)
         self.restarts = 0
         self.answered = 0
@@ -75,11 +100,17 @@ class ConnectionRecord:
         self.negotiated: Negotiated | None = None
         self.is_handed_over = False
         self.is_given_up = False
-        self.handlers: tuple[SupervisedRef[Any], ...] = ()
         self.association: SupervisedRef[Any] | None = None
+        self.wanted_abort: WantedAbort | None = None
+        self.timer: Timer | None = None
         self._lock = Lock()
         self._output_changed = Condition(self._lock)
         self._is_muted = False
+        self._is_poked = False
+        self._is_parked = False
+        self._is_handed_on = True
+        self._wake: Callable[[ConnectionRecord], object] | None = None
+        self._inline = 0
         self._input = InputBuffer(pool)
         self._pdvs_done = 0
         self._partial: Partial | None = None
@@ -87,10 +118,14 @@ class ConnectionRecord:
         self._cancelled: frozenset[int] = frozenset()
         self._unwanted = Unwanted(self._is_wanted)
         self._serials = count(1)
-        self.invocations = Invocations(self._output_changed, self._check, self._may_wait)
+        self.invocations = Invocations(
+            self._output_changed, self._check, self._may_wait, self.is_cancelled
+        )
 
     def __repr__(self) -> str:
         return f"connection {self.id}"
+
+    # --- who serves it -------------------------------------------------------------------------
 
     def adopt(self, association: SupervisedRef[Any] | None) -> Tenure:
         """Make `association` the owner; every earlier one is fenced off.
@@ -99,13 +134,101 @@ class ConnectionRecord:
             association: None for whoever only closes the connection.
 
         Returns:
-            What the new owner writes into; its epoch is to be shown from now on.
+            What the new owner writes into; its epoch is to be shown from now on, and its
+            `Tenure.is_restart` says whether the predecessor crashed.
         """
         with self._lock:
-            self.tenure = self.tenure.next()
+            self.tenure = self.tenure.next(is_restart=not self._is_handed_on)
+            self.restarts += self.tenure.is_restart
             self.association = association
             self.is_handed_over = True
+            self._is_handed_on = self._is_parked = False
+            self._inline = 0
             return self.tenure
+
+    def park(self, epoch: int, wake: Callable[[ConnectionRecord], object]) -> bool:
+        """Let the connection have no Association until there is something to do.
+
+        Args:
+            epoch: the caller's, who must do nothing more with the connection.
+            wake: called once, by whoever has something to do for it.
+
+        Returns:
+            False if there are news to look at first.
+        """
+        with self._lock:
+            self._check(epoch)
+            if self._is_poked:
+                return False
+            self._hand_on()
+            self._is_parked = True
+            self._wake = wake
+            return True
+
+    def wait_for_first_byte(self, wake: Callable[[ConnectionRecord], object]) -> None:
+        """Park a new connection."""
+        with self._lock:
+            self._is_parked = True
+            self._wake = wake
+
+    def unpark(self) -> bool:
+        """Take a connection out of its parking place; whoever gets True gives it an Association."""
+        with self._lock:
+            was_parked, self._is_parked = self._is_parked, False
+            return was_parked and not self.transport.is_closed
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it has no Association since there is nothing to do."""
+        return self._is_parked
+
+    @property
+    def inline(self) -> int:
+        """The serial of the request whose handler runs on its Association's thread; 0: none."""
+        return self._inline
+
+    def relieve(self) -> Request | None:
+        """Take the connection from an Association whose thread runs a handler.
+
+        From now on that actor is the handler's, and nothing else.
+
+        Returns:
+            The request whose handler it is; None if it does not run on that thread (any more).
+        """
+        with self._lock:
+            request = self.find(self._inline)
+            if request is None or request.stage is not Stage.RUNNING or self._is_over:
+                return None
+            self._inline = 0
+            self._hand_on()
+            return request
+
+    def _hand_on(self) -> None:
+        self.tenure = self.tenure.next()
+        self.association = None
+        self._is_handed_on = True
+
+    def poke(self) -> None:
+        """Let the Association look at the record, which has news for it. From any thread."""
+        with self._lock:
+            if self._is_poked or self.transport.is_closed:
+                return
+            self._is_poked = True
+            association, was_parked = self.association, self._is_parked
+            self._is_parked = False
+        if association is not None:
+            cast(association, LOOK)
+        elif was_parked and self._wake is not None:
+            self._wake(self)
+
+    def looked(self) -> None:
+        """Note, as the Association, that it is about to look: what comes from now on is news."""
+        self._is_poked = False
+
+    @property
+    def is_poked(self) -> bool:
+        """Whether there are news that the Association has not looked at yet."""
+        return self._is_poked
 
     @property
     def is_ending(self) -> bool:
@@ -120,6 +243,8 @@ class ConnectionRecord:
     def _check(self, epoch: int) -> None:
         if epoch != self.tenure.epoch:
             raise StaleIncarnation(f"connection {self.id}: epoch {epoch}, now {self.tenure.epoch}")
+
+    # --- what comes in -------------------------------------------------------------------------
 
     def start_tls(self, epoch: int, context: ssl.SSLContext) -> None:
         """See `Transport.start_tls`."""
@@ -143,7 +268,8 @@ class ConnectionRecord:
             OSError: the connection is lost.
         """
         with self._lock:
-            self._check(epoch)
+            if epoch != self.tenure.epoch:
+                self._check(epoch)
             length = self.transport.receive_into(self._input.room())
             if length:
                 self._input.received(length)
@@ -187,7 +313,8 @@ class ConnectionRecord:
             request: the request that became complete.
         """
         with self._lock:
-            self._check(epoch)
+            if epoch != self.tenure.epoch:
+                self._check(epoch)
             self._input.consume(consumed)
             self._pdvs_done = pdvs_done
             self._partial = partial
@@ -197,7 +324,8 @@ class ConnectionRecord:
     def settle_input(self, epoch: int) -> None:
         """Give the buffer back where it can be; views of it are invalid from now on."""
         with self._lock:
-            self._check(epoch)
+            if epoch != self.tenure.epoch:
+                self._check(epoch)
             self._input.settle()
 
     def discard_input(self, epoch: int) -> None:
@@ -208,78 +336,84 @@ class ConnectionRecord:
             self._pdvs_done = 0
             self._partial = None
 
+    # --- requests ------------------------------------------------------------------------------
+
     @property
     def requests(self) -> tuple[Request, ...]:
         """The requests that are not answered yet, oldest first."""
         return self._requests
 
+    @property
+    def handlers(self) -> tuple[SupervisedRef[Any], ...]:
+        """The actors that run a handler, and nothing else."""
+        return tuple(
+            request.handler
+            for request in self._requests
+            if request.stage is Stage.RUNNING
+            and request.handler is not None
+            and request.handler is not self.association
+        )
+
     def next_serial(self) -> int:
         """A number for the next request."""
         return next(self._serials)
 
-    def dispatch(
-        self, epoch: int, serial: int, handler: SupervisedRef[Any], deadline: float | None
+    def begin(
+        self, epoch: int, request: Request, handler: SupervisedRef[Any], due: float | None
     ) -> None:
-        """Note that a request is about to be handed to a Handler; it never is again."""
+        """Note that the Association's thread is about to run the handler of a request."""
         with self._lock:
-            self._check(epoch)
-            request = self._replace(serial, stage=Stage.DISPATCHED, handler=handler)
-            if request is not None:
-                request.due.at = deadline
+            if epoch != self.tenure.epoch:
+                self._check(epoch)
+            request.stage = Stage.RUNNING
+            request.handler = handler
+            request.due = due
+            self._inline = request.serial
 
-    def requeue(self, epoch: int, serial: int) -> None:
-        """Take back what `dispatch` noted, since the Handler died before it began."""
-        with self._lock:
-            self._check(epoch)
-            self._replace(serial, stage=Stage.QUEUED, handler=None)
+    def finish(self, epoch: int, serial: int, outcome: Outcome) -> bool:
+        """Note the outcome of a request, as the thread that has run its handler; the first counts.
 
-    def begin(self, serial: int) -> Request | None:
-        """Note, as the Handler, that a request's handler is about to run.
+        Args:
+            epoch: that of the Association at `begin`.
+            serial: the request.
+            outcome: the outcome.
 
         Returns:
-            The request; None if it is settled meanwhile and must not run.
-        """
-        with self._lock:
-            request = self.find(serial)
-            if self._is_over or request is None or request.stage is not Stage.DISPATCHED:
-                return None
-            return self._replace(serial, stage=Stage.RUNNING)
-
-    def finish(self, serial: int, outcome: Outcome) -> SupervisedRef[Any] | None:
-        """Note the outcome of a request, as its Handler; the first outcome counts.
-
-        Returns:
-            Who has to be told, None if the outcome came too late.
+            Whether the caller is the Association still, and goes on. If not, another one was told.
         """
         with self._lock:
             self._unwanted.forget(serial)
+            is_owner = epoch == self.tenure.epoch
+            if is_owner:
+                self._inline = 0
             request = self.find(serial)
             if self._is_over or request is None or request.stage is not Stage.RUNNING:
-                return None
-            self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
-            return self.association
+                return is_owner
+            request.stage, request.outcome = Stage.FINISHED, outcome
+        if not is_owner:
+            self.poke()
+        return is_owner
 
-    def add_handler(self, handler: SupervisedRef[Any]) -> bool:
-        """Note a new Handler; returns False if the connection is closed."""
+    def handler_ended(self, serial: int, outcome: Outcome) -> None:
+        """Note that the actor that ran the handler of a request is dead; see `settle`."""
         with self._lock:
-            if not self.transport.is_closed:
-                self.handlers = (*self.handlers, handler)
-            return not self.transport.is_closed
+            request = self.find(serial)
+            if request is None or request.stage is not Stage.RUNNING:
+                return
+            request.stage, request.outcome = Stage.FINISHED, outcome
+            self._output_changed.notify_all()
+        self._unwanted.say(serial)
+        self.poke()
 
-    def forget_handler(self, epoch: int, handler: SupervisedRef[Any]) -> None:
-        """Note that a Handler is dead, or given up."""
-        with self._lock:
-            self._check(epoch)
-            self.handlers = tuple(one for one in self.handlers if one is not handler)
-
-    def warn(self, epoch: int, serial: int, deadline: float) -> None:
+    def warn(self, epoch: int, serial: int, due: float) -> None:
         """Ask the handler of a request to give up, by a last deadline."""
         with self._lock:
             self._check(epoch)
             self._cancelled |= {serial}
-            request = self._replace(serial, is_warned=True)
+            request = self.find(serial)
             if request is not None:
-                request.due.at = deadline
+                request.is_warned = True
+                request.due = due
             self._output_changed.notify_all()
         self._unwanted.say(serial)
 
@@ -289,7 +423,7 @@ class ConnectionRecord:
             self._check(epoch)
             request = self.find(serial)
             if request is not None and request.stage is not Stage.FINISHED:
-                self._replace(serial, stage=Stage.FINISHED, outcome=outcome)
+                request.stage, request.outcome = Stage.FINISHED, outcome
                 self._output_changed.notify_all()
         self._unwanted.say(serial)
 
@@ -305,6 +439,7 @@ class ConnectionRecord:
         with self._lock:
             is_known = serial in self._cancelled
             self._cancelled |= {serial}
+            self._output_changed.notify_all()
         if not is_known:
             self._unwanted.say(serial)
 
@@ -334,17 +469,7 @@ class ConnectionRecord:
         request = self.find(serial)
         return not self._is_over and request is not None and request.stage is Stage.RUNNING
 
-    def _replace(self, serial: int, **changes: Any) -> Request | None:
-        changed = None
-        requests: list[Request] = []
-        for request in self._requests:
-            if request.serial == serial:
-                changed = replace(request, **changes)
-                requests.append(changed)
-            else:
-                requests.append(request)
-        self._requests = tuple(requests)
-        return changed
+    # --- what goes out -------------------------------------------------------------------------
 
     def send(
         self,
@@ -373,15 +498,18 @@ class ConnectionRecord:
             OSError: the connection is lost.
         """
         with self._lock:
-            self._check(epoch)
-            self._input.consume(consumed)
+            if epoch != self.tenure.epoch:
+                self._check(epoch)
+            if consumed:
+                self._input.consume(consumed)
             if negotiated is not None:
                 self.negotiated = negotiated
-            answered = self.find(serial)
+            answered = self.find(serial) if serial else None
             if answered is not None:
                 self.answered += answered.command is not None
-                self._requests = tuple(r for r in self._requests if r is not answered)
-                self._cancelled -= {serial}
+                self._requests = tuple([r for r in self._requests if r is not answered])
+                if self._cancelled:
+                    self._cancelled -= {serial}
             return self.transport.send(buffers)
 
     def flush(self, epoch: int) -> bool:
@@ -447,7 +575,7 @@ class ConnectionRecord:
 
     @property
     def _is_over(self) -> bool:
-        return self.transport.is_closed or self.is_ending
+        return self.transport.is_closed or self.tenure.is_ending
 
     @property
     def is_closed(self) -> bool:
@@ -476,6 +604,9 @@ class ConnectionRecord:
             self.transport.close()
             self._output_changed.notify_all()
             self._input.clear()
+            self._is_parked = False
+            self._inline = 0
+            self._wake = None
             leftovers, self._requests = self._requests, ()
         self._unwanted.say_all()
         if self.tenure.receiver is not None:

@@ -1,11 +1,8 @@
-"""What is known of a request from its last byte to its answer. Frozen; replaced as a whole.
-
-But for one thing: a Handler that sends many responses moves its deadline with each of them.
-"""
+"""What is known of a request from its last byte to its answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +14,18 @@ if TYPE_CHECKING:
     from dicom_actors.pdu import Reject
     from dicom_actors.supervision import SupervisedRef
 
-__all__ = ["Due", "Outcome", "Request", "Stage"]
+__all__ = ["Outcome", "Request", "Stage"]
 
 
 class Stage(IntEnum):
     """How far a request has come."""
 
     QUEUED = 1
-    DISPATCHED = 2
-    RUNNING = 3
-    FINISHED = 4
+    """Nobody has begun with it."""
+    RUNNING = 2
+    """Its handler runs; it is never begun again."""
+    FINISHED = 3
+    """Its outcome is known, and is to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +50,10 @@ class Outcome:
     data: bytes | None = None
 
 
-class Due:
-    """When a handler must have returned.
-
-    Attributes:
-        at: monotonic seconds; None: whenever.
-    """
-
-    __slots__ = ("at",)
-
-    def __init__(self) -> None:
-        self.at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """A complete request that is not answered yet.
+
+    Only the connection record changes it, under its lock; whoever else has it only reads.
 
     Attributes:
         serial: its number on this connection; never used twice, unlike Message IDs.
@@ -74,22 +61,46 @@ class Request:
         context_id: its presentation context; 0 for an association request.
         command: its command set; None for an association request.
         received: its data set; None if it has none.
-        stage: how far it has come.
         began: monotonic seconds at which it was complete.
+        stage: how far it has come.
         outcome: what to answer, from stage FINISHED on.
-        handler: the Handler that has it, from stage DISPATCHED on.
-        due: when that must have returned.
+        handler: the actor whose thread runs its handler, from stage RUNNING on.
+        due: monotonic seconds at which its handler must have returned; None: whenever. A handler
+            that sends many responses moves it with each of them.
         is_warned: whether that time has passed once, and the handler was told.
     """
 
-    serial: int
-    service: str
-    context_id: int
-    command: Command | None
-    received: ReceivedObject | None
-    began: float
-    stage: Stage = Stage.QUEUED
-    outcome: Outcome | None = None
-    handler: SupervisedRef[Any] | None = None
-    due: Due = field(default_factory=Due)
-    is_warned: bool = False
+    __slots__ = (
+        "began",
+        "command",
+        "context_id",
+        "due",
+        "handler",
+        "is_warned",
+        "outcome",
+        "received",
+        "serial",
+        "service",
+        "stage",
+    )
+
+    def __init__(
+        self,
+        serial: int,
+        service: str,
+        context_id: int,
+        command: Command | None,
+        received: ReceivedObject | None,
+        began: float,
+    ) -> None:
+        self.serial = serial
+        self.service = service
+        self.context_id = context_id
+        self.command = command
+        self.received = received
+        self.began = began
+        self.stage = Stage.QUEUED
+        self.outcome: Outcome | None = None
+        self.handler: SupervisedRef[Any] | None = None
+        self.due: float | None = None
+        self.is_warned = False

@@ -15,7 +15,7 @@ from dicom_actors.actors.connection.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from dicom_actors.actors.storing.receiver import Receiver
-    from dicom_actors.pdu import AssociateRq
+    from dicom_actors.pdu import AssociateAc, AssociateRq
 
 __all__ = ["Phase", "Tenure"]
 
@@ -36,7 +36,9 @@ class Tenure:
         epoch: its number, which the connection record wants to see; 0 before the first.
         phase: what it is doing.
         deadlines: what it awaits.
+        is_restart: whether the predecessor crashed.
         association_rq: what the peer asked for; None before that.
+        acceptance: what it will be answered with if the validator has nothing against it.
         dispatching: the serial of the request that is, or was last, handed to a Handler.
         receiver: where the data set goes that is being received.
         received_length: how much of that has come, bytes.
@@ -46,6 +48,7 @@ class Tenure:
     """
 
     __slots__ = (
+        "acceptance",
         "association_rq",
         "deadlines",
         "dispatching",
@@ -53,6 +56,7 @@ class Tenure:
         "end_reason",
         "epoch",
         "is_ending",
+        "is_restart",
         "phase",
         "received_length",
         "receiver",
@@ -60,6 +64,8 @@ class Tenure:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.is_restart = False
+        self.acceptance: AssociateAc | None = None
         self.phase = Phase.WAITING
         self.deadlines = Deadlines()
         self.association_rq: AssociateRq | None = None
@@ -70,10 +76,11 @@ class Tenure:
         self.end_reason = ""
         self.end_detail = ""
 
-    def next(self) -> Tenure:
+    def next(self, *, is_restart: bool = False) -> Tenure:
         """Return that of the next incarnation."""
         successor = copy(self)
         successor.epoch += 1
+        successor.is_restart = is_restart
         successor.deadlines = copy(self.deadlines)
         return successor
 

@@ -1,51 +1,34 @@
-"""The Endpoint: root of the supervision tree and front door for host applications.
+"""The Endpoint: front door for host applications.
 
-It owns what outlives its children: the listening socket and the tables of the kernel. It decodes
-nothing and runs no user code.
+Every message from outside comes here and is checked before it touches anything. What goes wrong
+is the sender's to hear; should this actor crash all the same, its supervisor starts it again.
 """
 
 from __future__ import annotations
 
-import functools
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pykka
+
 from dicom_actors import messages
-from dicom_actors.actors.association.supervisor import AssociationSupervisor
-from dicom_actors.actors.connection.fault_points import FaultPoints
 from dicom_actors.actors.connection.info import association_info
-from dicom_actors.actors.connection.signals import (
-    AbortNow,
-    ArmCrashPoint,
-    DrainDeadline,
-    Drained,
-    DropConnection,
-    GetKernel,
-    PlaceFree,
-)
-from dicom_actors.actors.endpoint.event_bus import EventBus, deliver_events
-from dicom_actors.actors.endpoint.kernel import EndpointKernel
-from dicom_actors.actors.endpoint.listener import Listener
-from dicom_actors.actors.endpoint.listening_socket import listen
-from dicom_actors.actors.endpoint.tree import publish_report, tree_of
+from dicom_actors.actors.connection.record import WantedAbort
+from dicom_actors.actors.connection.signals import DrainDeadline, Drained, GetKernel
+from dicom_actors.actors.endpoint.supervisor import EndpointSupervisor
 from dicom_actors.actors.handlers.table import HandlerTable
 from dicom_actors.config import EndpointConfig
-from dicom_actors.errors import ConfigurationError, TransportError
-from dicom_actors.supervision import (
-    INFINITY,
-    ChildSpec,
-    ChildType,
-    Strategy,
-    Supervisor,
-    cast,
-)
+from dicom_actors.errors import ConfigurationError
+from dicom_actors.supervision import SupervisedActor
 
 if TYPE_CHECKING:
     import ssl
     from asyncio import AbstractEventLoop
 
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.messages import EventHandlers
-    from dicom_actors.supervision import ExitReason, Reply, SupervisedRef, Timer
+    from dicom_actors.supervision import Reply, SupervisedRef, Timer
     from dicom_actors.tls import TlsConfig
 
 __all__ = ["Endpoint"]
@@ -59,116 +42,94 @@ class _Drain(NamedTuple):
     connections: int
 
 
-class Endpoint(Supervisor):
+class Endpoint(SupervisedActor):
     """A DICOM service class provider.
 
     ``Endpoint.start(port=4242, event_handlers=...)`` starts one and returns its ref; host
     applications talk to that with `dicom_actors.messages`, and end it with ``stop()``.
-
-    Args:
-        port: TCP port; 0 picks one, which `messages.GetStatus` tells.
-        host: the address to bind to; empty: all, IPv6 too where the system has it.
-        event_handlers: a mapping, or pairs, of names and handlers: ``association_validator``,
-            ``cecho``, ``cstore``. A handler is a callable, or the ref of an actor.
-        config: limits and time-outs.
-        event_loop: a running event loop of the host application, for handlers that are coroutine
-            functions or async generators; None: a loop of the endpoint's own.
-
-    Raises:
-        ConfigurationError: an event handler or the port is wrong.
     """
 
-    def __init__(
-        self,
+    def __init__(self, kernel: EndpointKernel) -> None:
+        super().__init__()
+        self._kernel = kernel
+        self._drain_in_progress: _Drain | None = None
+
+    @classmethod
+    def start(  # type: ignore[override]  # what users type
+        cls,
         port: int = 4242,
         *,
         host: str = "",
         event_handlers: EventHandlers = (),
         config: EndpointConfig | None = None,
         event_loop: AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(strategy=Strategy.REST_FOR_ONE, intensity=10, period=10.0)
-        if not 0 <= port <= 65535:
-            raise ConfigurationError(f"port: expected 0 to 65535, got {port}")
-        self._port = port
-        self._host = host
-        self._handlers = HandlerTable(event_handlers)
-        self._config = EndpointConfig() if config is None else config
+        **supervision: Any,
+    ) -> SupervisedRef[Any]:
+        """Start an endpoint, and wait until it listens.
+
+        Args:
+            port: TCP port; 0 picks one, which `messages.GetStatus` tells.
+            host: the address to bind to; empty: all, IPv6 too where the system has it.
+            event_handlers: a mapping, or pairs, of names and handlers: ``association_validator``,
+                ``cecho``, ``cstore``. A handler is a callable, or the ref of an actor.
+            config: limits and time-outs.
+            event_loop: a running event loop of the host application, for handlers that are
+                coroutine functions or async generators; None: a loop of the endpoint's own.
+            **supervision: what `SupervisedActor.start` takes, as ``system``.
+
+        Returns:
+            Its ref, which is good until the endpoint ends.
+
+        Raises:
+            ConfigurationError: an event handler, the port or the event loop is wrong.
+            TransportError: the port cannot be bound.
+        """
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ConfigurationError(f"port: expected 0 to 65535, got {port!r}")
+        if not isinstance(host, str):
+            raise ConfigurationError(f"host: expected an address, got {host!r}")
         if event_loop is not None and not hasattr(event_loop, "call_soon_threadsafe"):
             got = type(event_loop).__name__
             raise ConfigurationError(f"event_loop: expected an asyncio event loop, got {got}")
-        self._event_loop = event_loop
-        self._tls = None if self._config.tls is None else _server_context(self._config.tls)
-        self._address = (host, port)
-        self._drain_in_progress: _Drain | None = None
-        self._kernel: EndpointKernel
-
-    if TYPE_CHECKING:
-
-        @classmethod
-        def start(  # type: ignore[override]  # narrower on purpose: what users type
-            cls,
-            port: int = 4242,
-            *,
-            host: str = "",
-            event_handlers: EventHandlers = (),
-            config: EndpointConfig | None = None,
-            event_loop: AbstractEventLoop | None = None,
-            **supervision: Any,
-        ) -> SupervisedRef[Endpoint]:
-            """Start an endpoint; see the class."""
-
-    def init(self) -> Any:
-        """Bind the port, make the tables, start the children. Runs in the Endpoint's thread.
-
-        Raises:
-            TransportError: the port cannot be bound.
-        """
-        listening_socket = listen(self._host, self._port)
-        self._address = listening_socket.getsockname()[:2]
-        self._kernel = EndpointKernel(
-            self._config, self._handlers, listening_socket, self.system, self._event_loop
+        config = EndpointConfig() if config is None else config
+        if not isinstance(config, EndpointConfig):
+            raise ConfigurationError(f"config: expected an EndpointConfig, got {config!r}")
+        return EndpointSupervisor.start(
+            cls._open,
+            host,
+            port,
+            HandlerTable(event_handlers),
+            config,
+            None if config.tls is None else _server_context(config.tls),
+            event_loop,
+            **supervision,
         )
+
+    @classmethod
+    def _open(cls, kernel: EndpointKernel) -> SupervisedRef[Any]:
+        """Start the front door of an endpoint."""
+        return super().start(kernel)
+
+    def init(self) -> None:
+        """Take messages from now on. Runs in the Endpoint's thread."""
+        self._kernel.is_draining = False
         self._kernel.endpoint = self.actor_ref
-        self.system.add_sink(functools.partial(publish_report, self._kernel))
-        self._kernel.tls = self._tls
-        # Start order. A Listener that crashes drops nobody; when the AssociationSupervisor does,
-        # the Listener starts again after it. Stopping in reverse refuses new peers first.
-        children = (
-            ("associations", AssociationSupervisor, INFINITY, ChildType.SUPERVISOR),
-            ("event bus", EventBus, 5.0, ChildType.WORKER),
-            ("listener", Listener, 5.0, ChildType.WORKER),
-        )
-        for name, actor, shutdown, kind in children:
-            self.start_child(
-                ChildSpec(
-                    id=name,
-                    start=functools.partial(actor.start, self._kernel),
-                    shutdown=shutdown,
-                    type=kind,
-                )
-            )
-
-    def terminate(self, reason: ExitReason) -> None:
-        """Close what is left once the children are down."""
-        super().terminate(reason)
-        if self._kernel.listening_socket is not None:
-            self._kernel.listening_socket.close()
-        for record in self._kernel.connections:
-            self._kernel.remove_connection(record)
-        self._kernel.event_loop.stop(self._config.handler_grace)
-        deliver_events(self._kernel)
 
     def handle_call(self, message: Any) -> Any:
         """Answer `dicom_actors.messages`. Runs in the Endpoint's thread."""
+        try:
+            return self._answer_to(message)
+        except Exception as error:  # noqa: BLE001 - the sender's fault, not ours
+            self.defer_reply().fail(error)
+            return None
+
+    def _answer_to(self, message: Any) -> Any:
         kernel = self._kernel
         match message:
             case messages.GetStatus():
                 return self._status()
             case messages.ListAssociations():
                 return tuple(association_info(record) for record in kernel.connections)
-            case messages.GetTree():
-                return tree_of(self)
             case messages.SetHandlers(event_handlers):
                 return self._set_handlers(event_handlers)
             case messages.SetLimits():
@@ -176,27 +137,25 @@ class Endpoint(Supervisor):
             case messages.SetTls(tls):
                 return self._set_tls(tls)
             case messages.Subscribe(ref, kinds):
-                kernel.subscribe(ref, frozenset(kinds))
+                kernel.subscribe(_checked_ref(ref), _checked_kinds(kinds))
                 return None
             case messages.Unsubscribe(ref):
-                return kernel.unsubscribe(ref)
+                return kernel.unsubscribe(_checked_ref(ref))
             case messages.Suspend():
                 return self._suspend()
             case messages.Resume():
                 return self._resume()
             case messages.Drain(deadline):
-                return self._drain(deadline)
+                return self._drain(_checked_seconds("deadline", deadline))
             case messages.AbortAssociation(number):
-                return self._abort(number)
+                return self._abort(_checked_id(number))
             case GetKernel():
                 return kernel
-            case ArmCrashPoint():
-                return self._arm(message)
         return super().handle_call(message)
 
     def _status(self) -> messages.EndpointStatus:
         kernel = self._kernel
-        host, port = self._address
+        host, port = kernel.address
         connections = kernel.connections
         if kernel.is_draining:
             state = "draining"
@@ -232,26 +191,15 @@ class Endpoint(Supervisor):
 
     def _suspend(self) -> None:
         kernel = self._kernel
-        if kernel.listening_socket is None:
+        if not kernel.stop_listening():
             return
-        self.terminate_child("listener")
-        kernel.listening_socket.close()
-        kernel.listening_socket = None
         for record in kernel.connections:
-            if not record.is_handed_over:  # it has said nothing yet, so it is none
-                kernel.remove_connection(record)
+            if not record.is_handed_over and record.unpark():
+                kernel.remove_connection(record)  # it has said nothing yet, so it is none
 
     def _resume(self) -> None:
-        kernel = self._kernel
         self._end_drain(())
-        if kernel.listening_socket is not None:
-            return
-        try:
-            kernel.listening_socket = listen(self._host, self._address[1])
-        except TransportError as error:
-            self.defer_reply().fail(error)
-            return
-        self.restart_child("listener")
+        self._kernel.listen_again()
 
     def _drain(self, deadline: float) -> messages.DrainReport | None:
         kernel = self._kernel
@@ -281,51 +229,60 @@ class Endpoint(Supervisor):
             drain.reply.set(messages.DrainReport(drain.connections - left, cut))
 
     def _set_handlers(self, event_handlers: EventHandlers) -> None:
-        try:
-            self._kernel.handlers = HandlerTable(event_handlers)
-        except ConfigurationError as error:
-            self.defer_reply().fail(error)  # the caller's fault, not ours
+        self._kernel.handlers = HandlerTable(event_handlers)
 
     def _set_limits(self, limits: messages.SetLimits) -> None:
         kernel = self._kernel
-        try:
-            kernel.config = replace(
-                kernel.config,
-                max_associations=limits.max_associations,
-                max_associations_per_ae=limits.max_associations_per_ae,
-            )
-        except ConfigurationError as error:
-            self.defer_reply().fail(error)
-            return
-        if kernel.listener is not None:
-            cast(kernel.listener, PlaceFree())
+        kernel.config = replace(
+            kernel.config,
+            max_associations=limits.max_associations,
+            max_associations_per_ae=limits.max_associations_per_ae,
+        )
+        kernel.tell_listener()
 
     def _set_tls(self, tls: TlsConfig | ssl.SSLContext) -> None:
         if self._kernel.tls is None:
-            self.defer_reply().fail(ConfigurationError("tls: the endpoint was started without"))
-            return
-        try:
-            self._kernel.tls = _server_context(tls)
-        except ConfigurationError as error:
-            self.defer_reply().fail(error)
+            raise ConfigurationError("tls: the endpoint was started without")
+        self._kernel.tls = _server_context(tls)
 
     def _abort(self, number: int) -> bool:
         record = self._kernel.connection(number)
-        if record is None or record.is_ending:
+        if record is None or record.is_ending or record.is_closed:
             return False
-        if record.association is not None:
-            cast(record.association, AbortNow())
-        elif self._kernel.listener is not None:
-            cast(self._kernel.listener, DropConnection(record))
+        if not record.is_handed_over and record.unpark():
+            self._kernel.remove_connection(record)  # it has said nothing, so there is no answer
+            return True
+        record.wanted_abort = WantedAbort(0, "the host application wanted it")
+        record.poke()
         return True
 
-    def _arm(self, message: ArmCrashPoint) -> None:
-        if self._kernel.faults is None:
-            self._kernel.faults = FaultPoints()
-        try:
-            self._kernel.faults.arm(message.point, message.times, message.after, message.action)
-        except ValueError as error:
-            self.defer_reply().fail(error)
+
+def _checked_ref(ref: Any) -> pykka.ActorRef[Any]:
+    if not isinstance(ref, pykka.ActorRef):
+        raise TypeError(f"ref: expected an ActorRef, got {type(ref).__name__}")
+    return ref
+
+
+def _checked_kinds(kinds: Any) -> frozenset[type]:
+    found = frozenset(kinds)
+    for kind in found:
+        if not isinstance(kind, type):
+            raise TypeError(f"kinds: expected classes of events, got {type(kind).__name__}")
+    return found
+
+
+def _checked_seconds(name: str, seconds: Any) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name}: expected seconds, got {type(seconds).__name__}")
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{name}: expected seconds, 0 or more, got {seconds}")
+    return float(seconds)
+
+
+def _checked_id(number: Any) -> int:
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"id: expected the number of an association, got {type(number).__name__}")
+    return number
 
 
 def _server_context(tls: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:

@@ -15,7 +15,7 @@ from dicom_actors.events import PduTraced
 from dicom_actors.supervision import SupervisedActor
 
 if TYPE_CHECKING:
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
 
 __all__ = ["EventBus"]
 
@@ -37,11 +37,12 @@ class EventBus(SupervisedActor):
     def handle_cast(self, message: Any) -> None:
         """Deliver all that waits. Runs in the EventBus's thread."""
         if isinstance(message, Deliver):
-            if self._kernel.faults is not None:
-                self._kernel.faults.hit("event_bus.deliver")
-            deliver_events(self._kernel)
+            self._deliver()
         else:
             super().handle_cast(message)
+
+    def _deliver(self) -> None:
+        deliver_events(self._kernel)
 
 
 def deliver_events(kernel: EndpointKernel) -> None:

@@ -12,15 +12,16 @@ from dicom_actors.supervision import (
     ChildState,
     ChildTerminated,
     ChildType,
-    DynamicSupervisor,
     Started,
     SupervisionError,
     which_children,
 )
 
 if TYPE_CHECKING:
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
-    from dicom_actors.supervision import Report, SupervisedRef, Supervisor
+    from collections.abc import Iterable
+
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
+    from dicom_actors.supervision import Report, SupervisedRef
 
 __all__ = ["publish_report", "tree_of"]
 
@@ -28,26 +29,57 @@ _TIMEOUT = 2.0
 """Seconds for a supervisor to say which children it has."""
 
 
-def tree_of(endpoint: Supervisor) -> TreeNode:
-    """Describe the tree below `endpoint` as it is now, children in start order."""
-    now = endpoint.system.clock.monotonic()
+def tree_of(kernel: EndpointKernel, children_of_root: Iterable[ChildInfo]) -> TreeNode:
+    """Describe the tree of an endpoint as it is now, children in start order.
+
+    An association that is parked has no actor now.
+
+    Args:
+        kernel: the endpoint's tables.
+        children_of_root: what its root says of its children, the newest first.
+    """
+    now = kernel.clock.monotonic()
     children = tuple(
-        _node(child, now, _grandchildren(child.ref, now))
-        for child in reversed(endpoint.which_children())
+        _node(child, now, _grandchildren(child.ref, kernel))
+        for child in reversed(list(children_of_root))
     )
     root = ChildInfo(
-        "endpoint", ChildState.RUNNING, endpoint.actor_ref, ChildType.SUPERVISOR, restarts=0
+        "endpoint supervisor",
+        ChildState.RUNNING,
+        kernel.root,
+        ChildType.SUPERVISOR,
+        restarts=0,
     )
     return _node(root, now, children)
 
 
-def _grandchildren(supervisor: SupervisedRef[Any] | None, now: float) -> tuple[TreeNode, ...]:
-    if supervisor is None or not issubclass(supervisor.actor_class, DynamicSupervisor):
+def _grandchildren(
+    supervisor: SupervisedRef[Any] | None, kernel: EndpointKernel
+) -> tuple[TreeNode, ...]:
+    if supervisor is None or supervisor is not kernel.association_supervisor:
         return ()
+    now = kernel.clock.monotonic()
     try:
-        return tuple(_node(child, now) for child in reversed(which_children(supervisor, _TIMEOUT)))
+        children = which_children(supervisor, _TIMEOUT)
     except SupervisionError:
         return ()  # it is being restarted: then it has none
+    served = {child.id for child in children}
+    parked = (
+        TreeNode(
+            name=_name_of(record),
+            kind=ChildType.WORKER.value,
+            state="parked",
+            restarts=record.restarts,
+            ref=None,
+            queue_length=0,
+            idle_seconds=None,
+            last_error="",
+            children=(),
+        )
+        for record in kernel.connections
+        if record.is_parked and record.is_handed_over and record not in served
+    )
+    return (*(_node(child, now) for child in reversed(children)), *parked)
 
 
 def _node(child: ChildInfo, now: float, children: tuple[TreeNode, ...] = ()) -> TreeNode:
@@ -68,7 +100,7 @@ def _node(child: ChildInfo, now: float, children: tuple[TreeNode, ...] = ()) -> 
 
 def publish_report(kernel: EndpointKernel, report: Report) -> None:
     """Tell the subscribers of a crash and of a restart within the endpoint of `kernel`."""
-    if report.supervisor not in {kernel.endpoint, kernel.association_supervisor}:
+    if report.supervisor not in {kernel.root, kernel.association_supervisor}:
         return  # the system may be shared
     if isinstance(report, ChildTerminated) and report.reason is not None:
         kernel.publish(events.ActorCrashed(_name_of(report.child_id), str(report.reason)))

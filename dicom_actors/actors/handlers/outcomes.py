@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.connection.request import Outcome
 from dicom_actors.actors.handlers.events import Accept
-from dicom_actors.actors.handlers.responder import encode_for
 from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
+from dicom_actors.actors.responding.responder import encode_for
 from dicom_actors.data import DataSet
 from dicom_actors.dimse import CommandElement, Status, failure_elements, read_status_elements
 from dicom_actors.errors import DimseFailure, HandlerError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TOO_LATE",
-    "is_stream",
     "outcome_of",
     "outcome_of_failure",
     "outcome_of_fault",
@@ -34,13 +32,6 @@ TOO_LATE: Final = "the handler did not return in time"
 
 _WITH_REPLY: Final = frozenset({"ncreate", "nset", "nget", "naction", "nevent_report"})
 """Services whose response may have a data set (PS3.7 10.3)."""
-
-
-def is_stream(result: Any) -> bool:
-    """Whether a handler returned something to be pulled from."""
-    return isinstance(result, Iterable | AsyncIterable) and not isinstance(
-        result, DataSet | str | bytes
-    )
 
 
 def outcome_of(service: str, result: Any, event: Any, context: AcceptedContext) -> Outcome:

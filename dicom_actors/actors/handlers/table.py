@@ -13,7 +13,7 @@ from dicom_actors.errors import ConfigurationError
 if TYPE_CHECKING:
     from dicom_actors.messages import EventHandler, EventHandlers
 
-__all__ = ["ASSOCIATION_VALIDATOR", "CANCELLABLE", "SERVICES", "HandlerTable"]
+__all__ = ["ASSOCIATION_VALIDATOR", "SERVICES", "HandlerTable"]
 
 ASSOCIATION_VALIDATOR: Final = "association_validator"
 
@@ -32,9 +32,6 @@ SERVICES: Final[Mapping[int, str]] = {
 }
 """Command Field of a request to the name of its handler."""
 
-CANCELLABLE: Final = frozenset({"cfind", "cget", "cmove"})
-"""The services with a C-CANCEL (PS3.7 9.3.2.3)."""
-
 _NAMES: Final = frozenset({ASSOCIATION_VALIDATOR, *SERVICES.values()})
 
 
@@ -51,10 +48,9 @@ class HandlerTable:
     """
 
     def __init__(self, event_handlers: EventHandlers = ()) -> None:
-        pairs = event_handlers.items() if isinstance(event_handlers, Mapping) else event_handlers
         self._handlers: dict[str, EventHandler] = {}
-        for name, handler in pairs:
-            if name not in _NAMES:
+        for name, handler in _pairs_of(event_handlers):
+            if not isinstance(name, str) or name not in _NAMES:
                 raise ConfigurationError(
                     f"event_handlers: expected one of {', '.join(sorted(_NAMES))}, got {name!r}"
                 )
@@ -73,3 +69,17 @@ class HandlerTable:
     def get(self, name: str) -> EventHandler | None:
         """The handler of that name, None if there is none."""
         return self._handlers.get(name)
+
+
+def _pairs_of(event_handlers: EventHandlers) -> list[tuple[str, EventHandler]]:
+    pairs: list[tuple[str, EventHandler]] = []
+    try:
+        items = event_handlers.items() if isinstance(event_handlers, Mapping) else event_handlers
+        for name, handler in items:
+            pairs.append((name, handler))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            "event_handlers: expected a mapping, or pairs, of names and handlers, "
+            f"got {type(event_handlers).__name__} ({error})"
+        ) from error
+    return pairs

@@ -6,18 +6,27 @@ on the event loop.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dicom_actors.actors.handlers.loop_task import GivenUp
+from dicom_actors.actors.responding.loop_task import GivenUp
+from dicom_actors.data import DataSet
 
 if TYPE_CHECKING:
     from asyncio import Event
-    from collections.abc import AsyncIterable, Iterable, Iterator
+    from collections.abc import Iterator
 
-    from dicom_actors.actors.handlers.loop_task import LoopTask
+    from dicom_actors.actors.responding.loop_task import LoopTask
 
-__all__ = ["AsyncPull", "Pull"]
+__all__ = ["AsyncPull", "Pull", "is_stream"]
+
+
+def is_stream(result: Any) -> bool:
+    """Whether a handler returned something to be pulled from."""
+    return isinstance(result, Iterable | AsyncIterable) and not isinstance(
+        result, DataSet | str | bytes
+    )
 
 
 class Pull:

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.actors.connection.request import Outcome
-from dicom_actors.actors.handlers.loop_task import GivenUp
+from dicom_actors.actors.responding.loop_task import GivenUp
 from dicom_actors.data import DataSet
 from dicom_actors.dimse import Status, StatusCategory, category_of
 from dicom_actors.errors import DimseFailure, HandlerError
@@ -19,8 +19,8 @@ from dicom_actors.errors import DimseFailure, HandlerError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
 
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
-    from dicom_actors.actors.handlers.responder import Responder
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
+    from dicom_actors.actors.responding.responder import Responder
 
 __all__ = ["stream_matches"]
 

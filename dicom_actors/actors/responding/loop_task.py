@@ -13,17 +13,19 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors.actors.handlers.table import CANCELLABLE
-
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event, Task
     from collections.abc import Awaitable
 
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Request
-    from dicom_actors.actors.handlers.event_loop import EventLoop
+    from dicom_actors.actors.kernel.event_loop import EventLoop
 
 __all__ = ["GivenUp", "LoopTask"]
+
+
+CANCELLABLE: Final = frozenset({"cfind", "cget", "cmove"})
+"""The services with a C-CANCEL (PS3.7 9.3.2.3)."""
 
 
 class GivenUp(Exception):

@@ -14,10 +14,10 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dicom_actors.actors.handlers.outcomes import is_stream
-from dicom_actors.actors.retrieving.destinations import MoveTo, is_ours
-from dicom_actors.actors.retrieving.get import final_outcome, sized
-from dicom_actors.actors.retrieving.sub_association import SubAssociation, Task
+from dicom_actors.actors.responding.destinations import MoveTo, is_ours
+from dicom_actors.actors.responding.get import final_outcome, sized
+from dicom_actors.actors.responding.pulling import is_stream
+from dicom_actors.actors.responding.sub_association import SubAssociation, Task
 from dicom_actors.dimse import Status, StatusCategory, Tally, category_of
 from dicom_actors.errors import DimseFailure, HandlerError
 from dicom_actors.scu.storing import MoveOriginator, StoreResult, plan
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Outcome, Request
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
-    from dicom_actors.actors.handlers.responder import Responder
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
+    from dicom_actors.actors.responding.responder import Responder
 
 __all__ = ["is_move", "move_instances"]
 

@@ -17,7 +17,7 @@ from dicom_actors.scu.session import Session
 from dicom_actors.scu.storing import Chunk, StoreResult, store_all
 
 if TYPE_CHECKING:
-    from dicom_actors.actors.retrieving.circuit_breakers import CircuitBreakers
+    from dicom_actors.actors.kernel.circuit_breakers import CircuitBreakers
     from dicom_actors.scu.contexts import ProposedContext
     from dicom_actors.scu.outgoing import OutgoingObject
     from dicom_actors.scu.settings import Settings

@@ -2,14 +2,16 @@
 
 Part of the error kernel: the listening socket, the connection records, the handlers, the
 subscribers and the counters. Passive, locked where more than one thread changes something,
-decodes nothing. The Endpoint makes one and hands it to its children as a start argument, so that
-a child that crashed finds everything again.
+decodes nothing. The EndpointSupervisor makes one and hands it to its children as a start argument,
+so that a child that crashed finds everything again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
+import time
 from collections import deque
 from itertools import count
 from threading import Lock
@@ -19,22 +21,28 @@ from dicom_actors import events
 from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.connection.input_buffer import BufferPool
 from dicom_actors.actors.connection.record import ConnectionRecord
-from dicom_actors.actors.connection.signals import Deliver, Drained, EndHandler, PlaceFree
-from dicom_actors.actors.handlers.event_loop import EventLoop
-from dicom_actors.actors.retrieving.circuit_breakers import CircuitBreakers
-from dicom_actors.supervision import cast
+from dicom_actors.actors.connection.signals import Deliver, Drained, PlaceFree
+from dicom_actors.actors.kernel.attendance import Attendance
+from dicom_actors.actors.kernel.callers import Callers
+from dicom_actors.actors.kernel.circuit_breakers import CircuitBreakers
+from dicom_actors.actors.kernel.event_loop import EventLoop
+from dicom_actors.actors.kernel.handler_slots import HandlerSlots
+from dicom_actors.actors.kernel.listening_socket import listen
+from dicom_actors.actors.kernel.watch import Watch
+from dicom_actors.supervision import RestartWindow, cast, kill
+from dicom_actors.upper_layer import UpperLayerLimits
 
 if TYPE_CHECKING:
     import ssl
     from asyncio import AbstractEventLoop
-    from collections.abc import Iterator
 
     from pykka import ActorRef
 
-    from dicom_actors.actors.connection.fault_points import FaultPoints
+    from dicom_actors.actors.connection.request import Request
     from dicom_actors.actors.handlers.table import HandlerTable
     from dicom_actors.config import EndpointConfig
-    from dicom_actors.supervision import System
+    from dicom_actors.supervision import SupervisedRef, System
+    from dicom_actors.upper_layer import NegotiationPolicy
 
 __all__ = ["EndpointKernel"]
 
@@ -42,6 +50,8 @@ _READ_LENGTH = 1 << 20
 _PLENTY_OF_BUFFERS = 16
 _MAX_WAITING_EVENTS = 10_000
 _MAX_REJECTED_AT_ONCE = 64
+_PATIENCE_WHEN_FULL = 1.0
+"""Seconds for which a peer may say nothing while others wait for its place."""
 
 
 class EndpointKernel:
@@ -53,6 +63,7 @@ class EndpointKernel:
         listening_socket: bound and listening, not blocking; None while suspended.
         system: the clock and the timers of the tree.
         host_loop: where coroutines run; None: on a loop of the endpoint's own.
+        max_connections: how many connections there are descriptors for; None: no limit is known.
     """
 
     def __init__(
@@ -62,21 +73,32 @@ class EndpointKernel:
         listening_socket: socket.socket,
         system: System,
         host_loop: AbstractEventLoop | None = None,
+        max_connections: int | None = None,
     ) -> None:
-        self.config = config
-        self.handlers = handlers
+        self._config = config
+        self._handlers = handlers
+        self.policy: NegotiationPolicy | None = None
+        self.upper_layer_limits = UpperLayerLimits(max_pdu_length=config.max_pdu_length)
         self.listening_socket: socket.socket | None = listening_socket
         self.system = system
         self.clock = system.clock
         self.timers = system.timers
         self.event_loop = EventLoop(system, host_loop)
         self.tls: ssl.SSLContext | None = None
-        self.faults: FaultPoints | None = None
-        self.association_supervisor: ActorRef[Any] | None = None
+        self.association_supervisor: SupervisedRef[Any] | None = None
         self.event_bus: ActorRef[Any] | None = None
         self.listener: ActorRef[Any] | None = None
-        self.endpoint: ActorRef[Any] | None = None
+        self.root: SupervisedRef[Any] | None = None
+        self.endpoint: SupervisedRef[Any] | None = None
+        self.host = ""
+        self.address: tuple[str, int] = listening_socket.getsockname()[:2]
+        self.max_connections = max_connections
         self.is_draining = False
+        self.is_asked_to_stop = False
+        self.watch = Watch()
+        self.attendance = Attendance(self)
+        self.callers = Callers()
+        self.handler_slots = HandlerSlots(config.max_handlers)
         self.buffers = BufferPool(
             max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
         )
@@ -95,6 +117,57 @@ class EndpointKernel:
         self.is_traced = False
         self._subscribers: dict[str, tuple[ActorRef[Any], frozenset[type]]] = {}
         self._waiting_events: deque[Any] = deque(maxlen=_MAX_WAITING_EVENTS)
+
+    @property
+    def config(self) -> EndpointConfig:
+        """The configuration."""
+        return self._config
+
+    @config.setter
+    def config(self, config: EndpointConfig) -> None:
+        self._config, self.policy = config, None
+
+    @property
+    def handlers(self) -> HandlerTable:
+        """The event handlers."""
+        return self._handlers
+
+    @handlers.setter
+    def handlers(self, handlers: HandlerTable) -> None:
+        self._handlers, self.policy = handlers, None
+
+    @property
+    def abort_source(self) -> int:
+        """The source of an A-ABORT when the endpoint ends (PS3.8 9.3.8): the user's, or ours."""
+        return 0 if self.is_asked_to_stop else 2
+
+    def stop_listening(self) -> bool:
+        """Refuse connections from now on; returns whether they were accepted."""
+        with self._accepting:
+            listening_socket, self.listening_socket = self.listening_socket, None
+            if listening_socket is not None:
+                # Or it would go on to listen for as long as the Listener's thread waits for it.
+                with contextlib.suppress(OSError):
+                    listening_socket.shutdown(socket.SHUT_RDWR)
+                listening_socket.close()
+        self.tell_listener()
+        return listening_socket is not None
+
+    def listen_again(self) -> None:
+        """Accept connections again, on the same port.
+
+        Raises:
+            TransportError: the port cannot be bound; then nothing has changed.
+        """
+        with self._accepting:
+            if self.listening_socket is None:
+                self.listening_socket = listen(self.host, self.address[1])
+        self.tell_listener()
+
+    def tell_listener(self) -> None:
+        """Have the Listener look whether it may accept."""
+        if self.listener is not None:
+            cast(self.listener, PlaceFree())
 
     def be_listener(self, listener: ActorRef[Any]) -> None:
         """Let `listener`, and no other, accept from now on."""
@@ -120,13 +193,52 @@ class EndpointKernel:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             now = self.clock.monotonic()
             with self._lock:
+                config = self._config
                 record = ConnectionRecord(
-                    next(self._ids), connection, _peer_of(address), now, self.buffers
+                    next(self._ids),
+                    connection,
+                    _peer_of(address),
+                    now,
+                    self.buffers,
+                    RestartWindow(config.connection_restarts, config.connection_restart_period),
                 )
-                record.tenure.deadlines.artim = now + self.config.artim_timeout
+                record.tenure.deadlines.artim = now + config.artim_timeout
                 self._records[record.id] = record
                 self._opened += 1
+        record.wait_for_first_byte(self.attendance.attend)
+        self.set_timer(record)
         return record
+
+    def set_timer(self, record: ConnectionRecord) -> None:
+        """Have the Association of a connection look at the clock when something is due.
+
+        Deadlines move with every message. A timer that is too early costs a look at the clock
+        once in a while; moving the timer each time would cost more.
+        """
+        earliest = record.tenure.deadlines.earliest()
+        timer = record.timer
+        if earliest is None or (timer is not None and timer.due <= earliest):
+            return
+        if timer is not None:
+            timer.cancel()
+        record.timer = self.timers.send_at(
+            earliest, functools.partial(self._time_is_up, record), None
+        )
+
+    def _time_is_up(self, record: ConnectionRecord, _: Any) -> None:
+        record.timer = None
+        if record.is_closed:
+            return
+        if record.tenure.deadlines.due(self.clock.monotonic()) is None:
+            self.set_timer(record)
+        elif record.is_handed_over:
+            record.poke()
+        elif record.unpark():
+            self.remove_connection(record)  # it has never said anything
+
+    def real_time(self) -> float:
+        """Monotonic seconds of the machine, whatever the clock of the tree says."""
+        return time.monotonic()
 
     def remove_connection(self, record: ConnectionRecord, epoch: int | None = None) -> None:
         """Close a connection, forget it and tell; a second call does nothing.
@@ -136,7 +248,8 @@ class EndpointKernel:
             epoch: of the incarnation that wants it, which does nothing if it was replaced; None:
                 for whoever does not depend on one.
         """
-        record.close(epoch)
+        if not record.is_closed:
+            self._close(record, epoch)
         if not record.is_closed:
             return
         with self._lock:
@@ -145,13 +258,14 @@ class EndpointKernel:
             self.ignored_cancels += record.ignored_cancels if known else 0
             self.restarts += record.restarts if known else 0
             is_last = not self._records
+        self.callers.leave(record)
+        self.attendance.leave(record)
         if is_last and self.is_draining and self.endpoint is not None:
             cast(self.endpoint, Drained())
         if known is None:
             return
-        if self.association_supervisor is not None:
-            for handler in record.handlers:
-                cast(self.association_supervisor, EndHandler(handler))
+        if record.timer is not None:
+            record.timer.cancel()
         if self._subscribers and record.is_handed_over:
             self.publish(
                 events.AssociationClosed(
@@ -166,22 +280,42 @@ class EndpointKernel:
             self._is_someone_waiting = False
             cast(self.listener, PlaceFree())
 
+    def _close(self, record: ConnectionRecord, epoch: int | None) -> None:
+        """Close a connection; handlers that still run keep their deadlines."""
+        running = [r for r in record.requests if r.handler is not None and r.outcome is None]
+        self.watch.sockets.forget(record)
+        if not record.close(epoch):
+            return
+        for request in running:
+            if request.due is not None and request.handler is not record.association:
+                grace = 0.0 if request.is_warned else self._config.handler_grace
+                self.timers.send_at(request.due + grace, functools.partial(_give_up, request), None)
+
     def may_not_accept(self) -> bool:
         """Whether as many connections are open as may be; then a free place is told later."""
         limit = self.config.max_associations
+        if limit is not None and self.config.when_full == "reject":
+            limit += _MAX_REJECTED_AT_ONCE
+        if self.max_connections is not None:
+            limit = self.max_connections if limit is None else min(limit, self.max_connections)
         if limit is None:
             return False
-        if self.config.when_full == "reject":
-            limit += _MAX_REJECTED_AT_ONCE
         with self._lock:
             self._is_someone_waiting = len(self._records) >= limit
-            return self._is_someone_waiting
+            is_full = self._is_someone_waiting
+        if is_full:
+            self._hurry()
+        return is_full
 
-    def open_calling_ae_titles(self, besides: ConnectionRecord) -> Iterator[str]:
-        """The calling AE titles of the associations that are open or asked for, but for one."""
+    def _hurry(self) -> None:
+        """Have less patience, while others wait, with those that have said nothing yet."""
         for record in self.connections:
-            if record is not besides and record.association_rq is not None and not record.is_ending:
-                yield record.association_rq.calling_ae_title
+            if not record.is_handed_over:
+                deadlines = record.tenure.deadlines
+                soon = record.since + _PATIENCE_WHEN_FULL
+                if deadlines.artim is None or soon < deadlines.artim:
+                    deadlines.artim = soon
+                    self.set_timer(record)
 
     @property
     def connections(self) -> tuple[ConnectionRecord, ...]:
@@ -248,3 +382,9 @@ class EndpointKernel:
 def _peer_of(address: tuple[Any, ...]) -> tuple[str, int]:
     # An IPv4 peer of a socket for both families shows as an IPv6 address.
     return str(address[0]).removeprefix("::ffff:"), int(address[1])
+
+
+def _give_up(request: Request, _: Any) -> None:
+    """End the wait for a handler whose peer is gone, too."""
+    if request.handler is not None:
+        kill(request.handler)

@@ -12,7 +12,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.connection.request import Outcome
-from dicom_actors.actors.handlers.responder import encode_for
+from dicom_actors.actors.responding.responder import encode_for
 from dicom_actors.data import DataSet
 from dicom_actors.dimse import CommandField, Tally, encode_request
 from dicom_actors.errors import DimseFailure
@@ -21,7 +21,7 @@ from dicom_actors.scu.storing import StoreResult, look_into, prepare
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dicom_actors.actors.handlers.responder import Responder
+    from dicom_actors.actors.responding.responder import Responder
 
 _logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def _send_instance(source: Any, responder: Responder, tally: Tally) -> None:
     response = responder.invoke(context, command_set, message_id, pieces)
     tally.add(None if response is None else response.status, found.sop_instance_uid)
     responder.more.update(tally.elements(remaining=False))
-    if response is None:
+    if response is None and (responder.is_late or not responder.is_cancelled):
         raise DimseFailure(_UNABLE, "a C-STORE was not answered")
 
 

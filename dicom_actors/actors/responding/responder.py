@@ -11,22 +11,20 @@ from collections.abc import AsyncIterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dicom_actors.actors.connection.signals import OutputWaits
-from dicom_actors.actors.handlers.loop_task import LoopTask
-from dicom_actors.actors.handlers.pulling import AsyncPull, Pull
+from dicom_actors.actors.responding.loop_task import LoopTask
+from dicom_actors.actors.responding.pulling import AsyncPull, Pull
 from dicom_actors.dimse import Status, encode_response, fragment
 from dicom_actors.dimse.fragmenter import max_fragment_length
 from dicom_actors.dimse.pieces import fragment_pieces
 from dicom_actors.errors import EncodeError
 from dicom_actors.pdu import encode_p_data_header, p_data_buffers
-from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Request
-    from dicom_actors.actors.endpoint.kernel import EndpointKernel
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.data import DataSet
     from dicom_actors.dimse import Command
     from dicom_actors.pdu import Pdv
@@ -70,11 +68,14 @@ class Responder:
         return self._record.is_cancelled(self._request.serial)
 
     @property
+    def is_late(self) -> bool:
+        """Whether the Handler's time is up."""
+        return self._request.is_warned
+
+    @property
     def status_when_given_up(self) -> int:
         """The final status, once `is_cancelled`: the peer's wish, or our own deadline."""
-        request = self._record.find(self._request.serial)
-        is_late = request is not None and request.is_warned
-        return Status.PROCESSING_FAILURE if is_late else Status.CANCEL
+        return Status.PROCESSING_FAILURE if self.is_late else Status.CANCEL
 
     def pull(self, items: Iterable[Any] | AsyncIterable[Any]) -> Pull | AsyncPull:
         """Return an iterator over what a handler returned; whoever asks for one closes it.
@@ -172,6 +173,7 @@ class Responder:
             fragment_pieces(context_id, pieces, length),
         )
         self._send(_framed(pdvs), self._kernel.config.dimse_timeout)
+        self._be_relieved()
         return self._record.invocations.wait(self._request.serial, message_id)
 
     def next_message_id(self) -> int:
@@ -181,17 +183,22 @@ class Responder:
     def _send(self, buffers: Sequence[bytes | memoryview], timeout: float | None) -> bool:
         record, serial = self._record, self._request.serial
         record.pdu_log.sent(buffers, self._kernel)
-        deadline = self._deadline(timeout)
         sent = record.send_interim(serial, buffers)
         # While the peer does not take what is sent, it is the peer who must go on.
-        self._request.due.at = None if sent is False else deadline
-        association = record.association
-        if association is not None and (sent is False or self._is_earlier(deadline)):
-            cast(association, OutputWaits())
+        due = self._request.due = None if sent is False else self._deadline(timeout)
         if sent is False:
+            self._be_relieved()
+            record.poke()
             sent = record.wait_until_sent(serial)
-            self._request.due.at = self._deadline(timeout)
+            self._request.due = self._deadline(timeout)
+        elif not record.inline and self._is_earlier(due):
+            record.poke()
         return sent is True
+
+    def _be_relieved(self) -> None:
+        """Let the association be served by another thread while this one waits for the peer."""
+        if self._record.inline == self._request.serial:
+            self._kernel.attendance.relieve(self._record)
 
     def _deadline(self, timeout: float | None) -> float | None:
         return None if timeout is None else self._kernel.clock.monotonic() + timeout

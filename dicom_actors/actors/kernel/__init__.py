@@ -1,0 +1,1 @@
+"""The tables of an endpoint that outlive every actor: passive, and safe from any thread."""

@@ -1,0 +1,118 @@
+"""What is watched although no thread waits for it. Passive; the Watcher does the waiting.
+
+Two things: connections that are parked, for their next byte, and actors that run a handler or
+write to a disk, for how long they do. Any thread adds to either at next to no cost; what is due is
+taken by the Watcher. It is part of the kernel, so that a Watcher that crashed finds it again.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dicom_actors.actors.connection.signals import LOOK
+from dicom_actors.actors.kernel.parked_sockets import parked_sockets
+from dicom_actors.supervision import cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_actors.actors.connection.record import ConnectionRecord
+    from dicom_actors.supervision import SupervisedRef
+
+__all__ = ["Engagement", "Watch"]
+
+TICK_SECONDS: Final = 0.005
+"""Real time between two looks at those who run handlers: the quick phase is one to two of these."""
+
+_TICKS_UNTIL_ASLEEP: Final = 40
+
+
+class Engagement(NamedTuple):
+    """An actor is at work where nobody can interrupt it.
+
+    Attributes:
+        epoch: that of the Association.
+        since: the tick at which it began.
+        is_writing: whether it writes what comes to a disk; else it runs a handler.
+    """
+
+    epoch: int
+    since: int
+    is_writing: bool
+
+
+class Watch:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.sockets = parked_sockets()
+        self._watcher: SupervisedRef[Any] | None = None
+        self._engaged: dict[ConnectionRecord, Engagement] = {}
+        self._ticks = 0
+        self._quiet_ticks = 0
+        self._is_asleep = True
+
+    def be_watcher(self, watcher: SupervisedRef[Any]) -> None:
+        """Let `watcher`, and no other, be told from now on."""
+        self._watcher = watcher
+        self._is_asleep = True
+        if self._engaged:
+            self._wake()
+
+    # --- parked connections --------------------------------------------------------------------
+
+    def arm(self, record: ConnectionRecord) -> None:
+        """Have the Watcher wake a parked connection when its peer says something, once."""
+        self.sockets.arm(record)
+
+    # --- those who are at work -----------------------------------------------------------------
+
+    def begin(self, record: ConnectionRecord, *, is_writing: bool = False) -> None:
+        """Note that the Association of `record` begins what may take long."""
+        self._engaged[record] = Engagement(record.tenure.epoch, self._ticks, is_writing)
+        if self._is_asleep:
+            self._wake()
+
+    def end(self, record: ConnectionRecord, epoch: int) -> None:
+        """Note that the Association of that epoch is done with it."""
+        engagement = self._engaged.get(record)
+        if engagement is not None and engagement.epoch == epoch:
+            self._engaged.pop(record, None)
+
+    @contextmanager
+    def while_writing(self, record: ConnectionRecord) -> Iterator[None]:
+        """Note, for the length of the block, that an Association writes to a disk."""
+        epoch = record.tenure.epoch
+        self.begin(record, is_writing=True)
+        try:
+            yield
+        finally:
+            self.end(record, epoch)
+
+    def tick(self) -> list[tuple[ConnectionRecord, Engagement]]:
+        """Let time pass; returns those who have been at work for longer than a tick."""
+        self._ticks += 1
+        if not self._engaged:
+            self._quiet_ticks += 1
+            return []
+        self._quiet_ticks = 0
+        before = self._ticks - 1
+        return [(r, one) for r, one in list(self._engaged.items()) if one.since < before]
+
+    def may_sleep(self) -> bool:
+        """Whether nobody has been at work for a while; then `begin` wakes the Watcher."""
+        if self._quiet_ticks < _TICKS_UNTIL_ASLEEP or not self.sockets.is_watchable:
+            return False
+        self._is_asleep = True
+        return not self._engaged  # else somebody began in between, and has not told
+
+    def _wake(self) -> None:
+        self._is_asleep = False
+        self._quiet_ticks = 0
+        if self._watcher is not None:
+            cast(self._watcher, LOOK)
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        self.sockets.close()

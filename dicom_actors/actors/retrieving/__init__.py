@@ -1,1 +1,0 @@
-"""C-GET and C-MOVE: sub-operations on the same association, and on others."""
