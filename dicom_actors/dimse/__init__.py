@@ -5,10 +5,10 @@ sockets, threads or time.
 """
 
 from dicom_actors.dimse.assembler import (
-    MAX_COMMAND_SET_LENGTH,
     CommandReceived,
     DataReceived,
     MessageAssembler,
+    MessageLimits,
     Partial,
 )
 from dicom_actors.dimse.command import (
@@ -19,6 +19,7 @@ from dicom_actors.dimse.command import (
     decode_command,
     encode_command,
 )
+from dicom_actors.dimse.command_shapes import CommandDecoder
 from dicom_actors.dimse.fragmenter import fragment, fragment_message
 from dicom_actors.dimse.outcome import (
     SubOperations,
@@ -39,15 +40,16 @@ from dicom_actors.dimse.status_words import STATUS_SERVICES, describe_status
 from dicom_actors.dimse.tally import Tally
 
 __all__ = [
-    "MAX_COMMAND_SET_LENGTH",
     "NO_DATA_SET",
     "STATUS_SERVICES",
     "Command",
+    "CommandDecoder",
     "CommandElement",
     "CommandField",
     "CommandReceived",
     "DataReceived",
     "MessageAssembler",
+    "MessageLimits",
     "Partial",
     "Status",
     "StatusCategory",

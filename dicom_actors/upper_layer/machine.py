@@ -82,7 +82,7 @@ class UpperLayerLimits(PduLimits):
     """What a peer may do.
 
     Attributes:
-        max_empty_pdus: P-DATA-TF without any PDV that may follow each other.
+        max_empty_pdus: P-DATA-TF without any PDV that may come before one with a payload.
     """
 
     max_empty_pdus: int = 1_000
@@ -190,7 +190,8 @@ class UpperLayer:
                 end = length + HEADER_LENGTH
                 if size < end:
                     return 0, ()
-                self._empty_pdus = 0
+                if length != 6:
+                    self._empty_pdus = 0
                 pdv = Pdv(context_id, (control & 1) == 1, (control & 2) == 2, view[12:end])
                 return end, (Indicate(DataIndication((pdv,))),)
         return self._receive_any(view, size)
@@ -295,9 +296,14 @@ class UpperLayer:
         return () if occurrence is None else self._apply(occurrence)
 
     def _is_empty(self, data: PDataTf) -> bool:
-        """Count P-DATA-TF without PDVs, which are good for nothing but to keep us busy."""
+        """Count P-DATA-TF without PDVs, which are good for nothing but to keep us busy.
+
+        Those whose PDVs are empty are counted by whoever puts messages together; here they must
+        not make up for others.
+        """
         if data.pdvs:
-            self._empty_pdus = 0
+            if any(len(pdv.data) for pdv in data.pdvs):
+                self._empty_pdus = 0
             return False
         self._empty_pdus += 1
         if self._empty_pdus > self.limits.max_empty_pdus:
