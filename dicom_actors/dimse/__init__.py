@@ -28,7 +28,7 @@ from dicom_actors.dimse.outcome import (
     sub_operations,
 )
 from dicom_actors.dimse.request import attribute_identifier_list, encode_cancel, encode_request
-from dicom_actors.dimse.response import encode_response
+from dicom_actors.dimse.response import ResponseEncoder, encode_response
 from dicom_actors.dimse.status import Status, StatusCategory, category_of
 from dicom_actors.dimse.status_elements import (
     StatusElements,
@@ -51,6 +51,7 @@ __all__ = [
     "MessageAssembler",
     "MessageLimits",
     "Partial",
+    "ResponseEncoder",
     "Status",
     "StatusCategory",
     "StatusElements",

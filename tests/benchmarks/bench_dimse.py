@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dicom_actors.dimse import (
     CommandField,
     MessageAssembler,
+    ResponseEncoder,
     decode_command,
     encode_request,
     encode_response,
@@ -84,6 +85,12 @@ def wire(raw: bytes, data: bytes, length: int) -> memoryview:
     return memoryview(b"".join(part for pdv in pdvs for part in p_data_buffers((pdv,))))
 
 
+def decoding_in_general(raws: list[bytes]) -> Callable[[], object]:
+    """Read command sets, each as if it were the first."""
+    pull = cycle(raws).__next__
+    return lambda: decode_command(pull())
+
+
 def decoding(raws: list[bytes]) -> Callable[[], object]:
     """Take command sets in, each in a value of its own."""
     assembler = MessageAssembler({3})
@@ -104,7 +111,19 @@ def first() -> Callable[[], object]:
 
 
 def answering(raws: list[bytes], context_id: int, status: int) -> Callable[[], object]:
-    """Answer requests through the upper layer, in whole PDUs."""
+    """Answer requests in whole PDUs."""
+    upper_layer, encoder = machine(), ResponseEncoder(16384)
+    pull = cycle([decode_command(raw) for raw in raws]).__next__
+
+    def step() -> bytes | None:
+        request = pull()
+        return encoder.encode(context_id, request, status) if upper_layer.may_send_data else None
+
+    return step
+
+
+def answering_in_general(raws: list[bytes], context_id: int, status: int) -> Callable[[], object]:
+    """Answer requests as everything may be sent: a command set, its fragments, their PDUs."""
     upper_layer = machine()
     pull = cycle([decode_command(raw) for raw in raws]).__next__
 
@@ -119,6 +138,22 @@ def answering(raws: list[bytes], context_id: int, status: int) -> Callable[[], o
 
 def receiving(size: int, length: int) -> Callable[[], object]:
     """Take a whole C-STORE in: PDUs, their values, its command and its fragments."""
+    upper_layer, assembler = machine(), MessageAssembler({3})
+    pull = cycle([wire(raw, bytes(size), length) for raw in stores()[:50]]).__next__
+
+    def step() -> None:
+        view = pull()
+        while view:
+            consumed, pdvs = upper_layer.receive_values(view)
+            for pdv in pdvs:
+                assembler.receive(pdv)
+            view = view[consumed:]
+
+    return step
+
+
+def receiving_in_general(size: int, length: int) -> Callable[[], object]:
+    """The same, one PDU at a time, by the effects of the upper layer."""
     upper_layer, assembler = machine(), MessageAssembler({3})
     pull = cycle([wire(raw, bytes(size), length) for raw in stores()[:50]]).__next__
 
@@ -143,17 +178,21 @@ def framing() -> Callable[[], object]:
 
 ROWS: dict[str, Callable[[], Callable[[], object]]] = {
     "C-STORE-RQ decoded": lambda: decoding(stores()),
+    "C-STORE-RQ decoded, in general": lambda: decoding_in_general(stores()),
     "C-ECHO-RQ decoded": lambda: decoding(echoes()),
     "C-STORE-RSP decoded": lambda: decoding(answers()),
     "C-ECHO-RQ decoded, the first of an association": first,
     "C-STORE-RSP encoded": lambda: answering(stores(), 3, 0),
+    "C-STORE-RSP encoded, in general": lambda: answering_in_general(stores(), 3, 0),
     "C-ECHO-RSP encoded": lambda: answering(echoes(), 1, 0),
     "C-FIND-RSP encoded, pending": lambda: answering(
         [encode_request(CommandField.C_FIND_RQ, 7, STUDY_ROOT_FIND, has_data_set=True)], 5, 0xFF00
     ),
     "a P-DATA-TF received": framing,
+    "a C-STORE of 9 KB received, in general": lambda: receiving_in_general(9_000, MAX_PDU_LENGTH),
+    "a C-STORE of 0.5 MB received, in general": lambda: receiving_in_general(500_000, 16384),
     "a C-STORE of 9 KB received": lambda: receiving(9_000, MAX_PDU_LENGTH),
-    "a C-STORE of 0.5 MB received, PDUs of 16 KB": lambda: receiving(500_000, 16384),
+    "a C-STORE of 0.5 MB received": lambda: receiving(500_000, 16384),
 }
 
 
