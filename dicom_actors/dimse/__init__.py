@@ -20,6 +20,7 @@ from dicom_actors.dimse.command import (
     encode_command,
 )
 from dicom_actors.dimse.command_shapes import CommandDecoder
+from dicom_actors.dimse.context_check import context_mismatch, operation_mismatch
 from dicom_actors.dimse.fragmenter import fragment, fragment_message
 from dicom_actors.dimse.outcome import (
     SubOperations,
@@ -59,6 +60,7 @@ __all__ = [
     "Tally",
     "attribute_identifier_list",
     "category_of",
+    "context_mismatch",
     "decode_command",
     "describe_status",
     "encode_cancel",
@@ -69,6 +71,7 @@ __all__ = [
     "failure_elements",
     "fragment",
     "fragment_message",
+    "operation_mismatch",
     "read_failure_elements",
     "read_status_elements",
     "status_service",
