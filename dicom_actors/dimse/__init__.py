@@ -5,10 +5,10 @@ sockets, threads or time.
 """
 
 from dicom_actors.dimse.assembler import (
-    MAX_COMMAND_SET_LENGTH,
     CommandReceived,
     DataReceived,
     MessageAssembler,
+    MessageLimits,
     Partial,
 )
 from dicom_actors.dimse.command import (
@@ -19,6 +19,8 @@ from dicom_actors.dimse.command import (
     decode_command,
     encode_command,
 )
+from dicom_actors.dimse.command_shapes import CommandDecoder
+from dicom_actors.dimse.context_check import context_mismatch, operation_mismatch
 from dicom_actors.dimse.fragmenter import fragment, fragment_message
 from dicom_actors.dimse.outcome import (
     SubOperations,
@@ -27,7 +29,7 @@ from dicom_actors.dimse.outcome import (
     sub_operations,
 )
 from dicom_actors.dimse.request import attribute_identifier_list, encode_cancel, encode_request
-from dicom_actors.dimse.response import encode_response
+from dicom_actors.dimse.response import ResponseEncoder, encode_response
 from dicom_actors.dimse.status import Status, StatusCategory, category_of
 from dicom_actors.dimse.status_elements import (
     StatusElements,
@@ -39,16 +41,18 @@ from dicom_actors.dimse.status_words import STATUS_SERVICES, describe_status
 from dicom_actors.dimse.tally import Tally
 
 __all__ = [
-    "MAX_COMMAND_SET_LENGTH",
     "NO_DATA_SET",
     "STATUS_SERVICES",
     "Command",
+    "CommandDecoder",
     "CommandElement",
     "CommandField",
     "CommandReceived",
     "DataReceived",
     "MessageAssembler",
+    "MessageLimits",
     "Partial",
+    "ResponseEncoder",
     "Status",
     "StatusCategory",
     "StatusElements",
@@ -56,6 +60,7 @@ __all__ = [
     "Tally",
     "attribute_identifier_list",
     "category_of",
+    "context_mismatch",
     "decode_command",
     "describe_status",
     "encode_cancel",
@@ -66,6 +71,7 @@ __all__ = [
     "failure_elements",
     "fragment",
     "fragment_message",
+    "operation_mismatch",
     "read_failure_elements",
     "read_status_elements",
     "status_service",

@@ -9,41 +9,59 @@ which may be large, without looking at them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dicom_actors.dimse.command import Command, decode_command
+from dicom_actors.dimse.command_shapes import CommandDecoder
 from dicom_actors.errors import InvalidPduError, UnexpectedPduError
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from dicom_actors.dimse.command import Command
     from dicom_actors.pdu import Pdv
 
 __all__ = [
-    "MAX_COMMAND_SET_LENGTH",
     "CommandReceived",
     "DataReceived",
     "MessageAssembler",
+    "MessageLimits",
     "Partial",
 ]
 
-MAX_COMMAND_SET_LENGTH = 64 * 1024
-"""Bytes of a command set that are collected before the peer is thought to be broken."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLimits:
+    """How much of a message a peer may send before it is thought to be broken.
+
+    Attributes:
+        max_command_length: bytes of a command set.
+        max_command_fragments: fragments of a command set, the empty ones counted.
+        max_empty_fragments: fragments of a data set that have no bytes and are not its last;
+            PS3.8 does not forbid them, but they are good for nothing but to keep us busy.
+    """
+
+    max_command_length: int = 64 * 1024
+    max_command_fragments: int = 1_000
+    max_empty_fragments: int = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+_DEFAULT_LIMITS: Final = MessageLimits()
+
+
+class Partial(NamedTuple):
     """How far a message has come; between messages there is none.
 
     Attributes:
         context_id: its presentation context.
-        command_set: the bytes of the command set so far.
         command: the command, once complete; then its data set is on its way.
+        fragments: those of the command set so far, until it is complete.
+        length: their bytes.
     """
 
     context_id: int
-    command_set: bytes
     command: Command | None = None
+    fragments: tuple[bytes, ...] = ()
+    length: int = 0
 
 
 @dataclass(slots=True)
@@ -68,10 +86,24 @@ class MessageAssembler:
     Args:
         context_ids: the accepted presentation contexts.
         partial: where a predecessor had come to; None starts between messages.
+        limits: what a message may be.
+
+    Attributes:
+        partial: the message that is on its way; None between messages.
     """
 
-    def __init__(self, context_ids: Container[int], partial: Partial | None = None) -> None:
+    __slots__ = ("_context_ids", "_decoder", "_empty_fragments", "_limits", "partial")
+
+    def __init__(
+        self,
+        context_ids: Container[int],
+        partial: Partial | None = None,
+        limits: MessageLimits = _DEFAULT_LIMITS,
+    ) -> None:
         self._context_ids = context_ids
+        self._limits = limits
+        self._decoder = CommandDecoder()
+        self._empty_fragments = 0
         self.partial = partial
 
     def receive(self, pdv: Pdv) -> CommandReceived | DataReceived | None:
@@ -85,43 +117,62 @@ class MessageAssembler:
 
         Raises:
             InvalidPduError: a context that was not accepted, fragments of two messages interleaved,
-                a command set that is too long or that cannot be read.
+                a command set that cannot be read, or more than the limits allow.
             UnexpectedPduError: a data fragment where a command is due.
         """
         partial = self.partial
         if partial is not None and partial.command is not None:
-            if pdv.context_id == partial.context_id and not pdv.is_command:
-                if pdv.is_last:
-                    self.partial = None
-                return DataReceived(pdv.data, pdv.is_last)
-            raise self._interleaved(pdv, partial)
+            context_id, is_command, is_last, data = pdv
+            if context_id != partial.context_id or is_command:
+                raise self._interleaved(pdv, partial)
+            if is_last:
+                self.partial = None
+            elif not data:
+                self._count_empty()
+            return DataReceived(data, is_last)
         return self._receive_command(pdv, partial)
 
     def _receive_command(self, pdv: Pdv, partial: Partial | None) -> CommandReceived | None:
-        if partial is not None and pdv.context_id != partial.context_id:
+        context_id, is_command, is_last, data = pdv
+        if partial is not None and context_id != partial.context_id:
             raise self._interleaved(pdv, partial)
-        if pdv.context_id not in self._context_ids:
-            raise InvalidPduError(f"presentation context {pdv.context_id} was not accepted")
-        if not pdv.is_command:
+        if context_id not in self._context_ids:
+            raise InvalidPduError(f"presentation context {context_id} was not accepted")
+        if not is_command:
             raise UnexpectedPduError(
-                f"expected a command on context {pdv.context_id}, got a data set fragment"
+                f"expected a command on context {context_id}, got a data set fragment"
             )
-        command_set = bytes(pdv.data)
-        if partial is not None:
-            command_set = partial.command_set + command_set
-        if len(command_set) > MAX_COMMAND_SET_LENGTH:
+        length = len(data) if partial is None else partial.length + len(data)
+        if length > self._limits.max_command_length:
             raise InvalidPduError(
-                f"command set: expected at most {MAX_COMMAND_SET_LENGTH} bytes, "
-                f"got {len(command_set)} and more"
+                f"command set: expected at most {self._limits.max_command_length} bytes, "
+                f"got {length} and more"
             )
-        if not pdv.is_last:
-            self.partial = Partial(pdv.context_id, command_set)
-            return None
-        command = decode_command(command_set)
-        self.partial = (
-            Partial(pdv.context_id, command_set, command) if command.has_data_set else None
-        )
-        return CommandReceived(pdv.context_id, command)
+        raw = bytes(data)
+        if partial is not None or not is_last:
+            fragments = (raw,) if partial is None else (*partial.fragments, raw)
+            if not is_last:
+                self._keep(Partial(context_id, None, fragments, length))
+                return None
+            raw = b"".join(fragments)
+        command = self._decoder.decode(raw)
+        self._empty_fragments = 0
+        self.partial = Partial(context_id, command) if command.has_data_set else None
+        return CommandReceived(context_id, command)
+
+    def _keep(self, partial: Partial) -> None:
+        limit = self._limits.max_command_fragments
+        if len(partial.fragments) >= limit:
+            raise InvalidPduError(
+                f"command set: expected at most {limit} fragments, got {limit} and more"
+            )
+        self.partial = partial
+
+    def _count_empty(self) -> None:
+        self._empty_fragments += 1
+        limit = self._limits.max_empty_fragments
+        if self._empty_fragments > limit:
+            raise InvalidPduError(f"data set: expected at most {limit} empty fragments, got more")
 
     @staticmethod
     def _interleaved(pdv: Pdv, partial: Partial) -> InvalidPduError:

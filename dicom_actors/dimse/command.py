@@ -8,9 +8,8 @@ same as a `DataSet`, for those who want to look at all of it.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN
@@ -73,8 +72,7 @@ class CommandElement(IntEnum):
     MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command set as received or as it is to be sent.
 
     Attributes:
@@ -106,13 +104,30 @@ class Command:
         return DataSet.from_bytes(self.raw, transfer_syntax=IMPLICIT_VR_LITTLE_ENDIAN)
 
 
-_HEADER = struct.Struct("<HHL")
-_SPACE_PADDED = frozenset(
-    {
-        CommandElement.ERROR_COMMENT,
-        CommandElement.MOVE_DESTINATION,
-        CommandElement.MOVE_ORIGINATOR_AE_TITLE,
-    }
+HEADER: Final = struct.Struct("<HHL")
+"""Group, element and length of an element, before its value."""
+
+# As plain numbers: each use of an enum's member would cost more than what is done with it.
+_GROUP_LENGTH: Final = int(CommandElement.GROUP_LENGTH)
+_AFFECTED_SOP_CLASS_UID: Final = int(CommandElement.AFFECTED_SOP_CLASS_UID)
+_REQUESTED_SOP_CLASS_UID: Final = int(CommandElement.REQUESTED_SOP_CLASS_UID)
+_COMMAND_FIELD: Final = int(CommandElement.COMMAND_FIELD)
+_MESSAGE_ID: Final = int(CommandElement.MESSAGE_ID)
+_RESPONDED_TO: Final = int(CommandElement.MESSAGE_ID_BEING_RESPONDED_TO)
+_COMMAND_DATA_SET_TYPE: Final = int(CommandElement.COMMAND_DATA_SET_TYPE)
+_STATUS: Final = int(CommandElement.STATUS)
+_AFFECTED_SOP_INSTANCE_UID: Final = int(CommandElement.AFFECTED_SOP_INSTANCE_UID)
+_REQUESTED_SOP_INSTANCE_UID: Final = int(CommandElement.REQUESTED_SOP_INSTANCE_UID)
+_C_CANCEL_RQ: Final = int(CommandField.C_CANCEL_RQ)
+_SPACE_PADDED: Final = frozenset(
+    map(
+        int,
+        (
+            CommandElement.ERROR_COMMENT,
+            CommandElement.MOVE_DESTINATION,
+            CommandElement.MOVE_ORIGINATOR_AE_TITLE,
+        ),
+    )
 )
 
 
@@ -136,6 +151,7 @@ def decode_command(raw: bytes) -> Command:
     Standard: PS3.7 6.3.1, 9.3, 10.3.
     """
     values: dict[int, bytes] = {}
+    unpack = HEADER.unpack_from
     position, end = 0, len(raw)
     while position < end:
         if end - position < 8:
@@ -143,72 +159,70 @@ def decode_command(raw: bytes) -> Command:
                 f"command set: expected an element of 8 bytes or more at byte {position}, "
                 f"{end - position} left"
             )
-        group, element, length = _HEADER.unpack_from(raw, position)
-        if group != 0 and _is_response(values):
-            break
-        if group != 0:
+        group, element, length = unpack(raw, position)
+        if group:
+            if _is_response(values):
+                break
             raise InvalidPduError(
                 f"command set: expected group 0000 at byte {position}, got {group:04X}"
             )
         position += 8
-        if length > end - position:
+        stop = position + length
+        if stop > end:
             raise InvalidPduError(
                 f"command set: element (0000,{element:04X}) has length {length}, "
                 f"{end - position} left"
             )
-        values[element] = raw[position : position + length]
-        position += length
+        values[element] = raw[position:stop]
+        position = stop
     return _from_values(raw, values)
 
 
 def _is_response(values: dict[int, bytes]) -> bool:
-    value = values.get(CommandElement.COMMAND_FIELD, b"")
+    value = values.get(_COMMAND_FIELD, b"")
     return bool(int.from_bytes(value[:2], "little") & RESPONSE)
 
 
 def _from_values(raw: bytes, values: dict[int, bytes]) -> Command:
-    command_field = _number(values, CommandElement.COMMAND_FIELD)
-    answers = bool(command_field & RESPONSE) or command_field == CommandField.C_CANCEL_RQ
-    message_id = _number(
-        values,
-        CommandElement.MESSAGE_ID_BEING_RESPONDED_TO if answers else CommandElement.MESSAGE_ID,
-    )
+    command_field = _number(values, _COMMAND_FIELD)
     return Command(
-        raw=raw,
-        command_field=command_field,
-        message_id=message_id,
-        sop_class_uid=_uid(
-            values, CommandElement.AFFECTED_SOP_CLASS_UID, CommandElement.REQUESTED_SOP_CLASS_UID
-        ),
-        sop_instance_uid=_uid(
-            values,
-            CommandElement.AFFECTED_SOP_INSTANCE_UID,
-            CommandElement.REQUESTED_SOP_INSTANCE_UID,
-        ),
-        has_data_set=_number(values, CommandElement.COMMAND_DATA_SET_TYPE) != NO_DATA_SET,
-        status=(
-            _number(values, CommandElement.STATUS) if CommandElement.STATUS in values else None
-        ),
+        raw,
+        command_field,
+        _number(values, message_id_element(command_field)),
+        _uid(values, _AFFECTED_SOP_CLASS_UID, _REQUESTED_SOP_CLASS_UID),
+        _uid(values, _AFFECTED_SOP_INSTANCE_UID, _REQUESTED_SOP_INSTANCE_UID),
+        _number(values, _COMMAND_DATA_SET_TYPE) != NO_DATA_SET,
+        _number(values, _STATUS) if _STATUS in values else None,
     )
 
 
-def _number(values: dict[int, bytes], element: CommandElement) -> int:
+def message_id_element(command_field: int) -> int:
+    """Return which element of a command holds what `Command.message_id` is."""
+    if command_field & RESPONSE or command_field == _C_CANCEL_RQ:
+        return _RESPONDED_TO
+    return _MESSAGE_ID
+
+
+def _number(values: dict[int, bytes], element: int) -> int:
     value = values.get(element)
     if value is None or len(value) < 2:
         raise InvalidPduError(
-            f"command set: expected a number in {element.name} (0000,{element:04X}), "
+            f"command set: expected a number in {CommandElement(element).name} "
+            f"(0000,{element:04X}), "
             f"{'it is absent' if value is None else f'got {len(value)} bytes'}"
         )
-    return int.from_bytes(value[:2], "little")
+    return value[0] | value[1] << 8
 
 
-def _uid(values: dict[int, bytes], *elements: CommandElement) -> str:
-    for element in elements:
-        value = values.get(element)
-        if value:
-            # What is no ASCII is no UID either; it must not raise, and it must stay visible.
-            return value.decode("ascii", "backslashreplace").rstrip("\0 ")
-    return ""
+def _uid(values: dict[int, bytes], affected: int, requested: int) -> str:
+    value = values.get(affected) or values.get(requested)
+    return uid_text(value) if value else ""
+
+
+def uid_text(value: bytes) -> str:
+    """Return the value of a UID as text, without its padding."""
+    # What is no ASCII is no UID either; it must not raise, and it must stay visible.
+    return value.decode("ascii", "backslashreplace").rstrip("\0 ")
 
 
 def encode_command(values: Mapping[int, int | str | bytes], *, has_data_set: bool) -> bytes:
@@ -225,21 +239,27 @@ def encode_command(values: Mapping[int, int | str | bytes], *, has_data_set: boo
 
     Standard: PS3.7 6.3.1.
     """
-    values = {
-        **values,
-        CommandElement.COMMAND_DATA_SET_TYPE: 0x0001 if has_data_set else NO_DATA_SET,
-    }
-    parts = []
-    for element in sorted(values):
-        value = values[element]
-        if isinstance(value, int):
-            data = value.to_bytes(2, "little")
-        elif isinstance(value, bytes):
-            data = value
-        else:
-            data = value.encode("ascii", "replace")
-            if len(data) % 2:
-                data += b" " if element in _SPACE_PADDED else b"\0"
-        parts.append(_HEADER.pack(0, element, len(data)) + data)
-    body = b"".join(parts)
-    return _HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
+    body = b"".join(
+        [
+            _encode_element(element, value)
+            for element, value in sorted(
+                {
+                    **values,
+                    _COMMAND_DATA_SET_TYPE: 0x0001 if has_data_set else NO_DATA_SET,
+                }.items()
+            )
+        ]
+    )
+    return HEADER.pack(0, _GROUP_LENGTH, 4) + len(body).to_bytes(4, "little") + body
+
+
+def _encode_element(element: int, value: int | str | bytes) -> bytes:
+    if isinstance(value, int):
+        data = value.to_bytes(2, "little")
+    elif isinstance(value, bytes):
+        data = value
+    else:
+        data = value.encode("ascii", "replace")
+        if len(data) % 2:
+            data += b" " if element in _SPACE_PADDED else b"\0"
+    return HEADER.pack(0, element, len(data)) + data

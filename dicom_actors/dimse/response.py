@@ -1,8 +1,10 @@
-"""Responses to requests. PS3.7 9.3 and 10.3, Annex C."""
+"""Responses to requests: their command sets, alone and in PDUs. PS3.7 9.3 and 10.3, Annex C."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - an exception, named as one
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.dimse.command import (
     RESPONSE,
@@ -11,11 +13,13 @@ from dicom_actors.dimse.command import (
     CommandField,
     encode_command,
 )
+from dicom_actors.dimse.fragmenter import fragment
+from dicom_actors.pdu import p_data_buffers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["encode_response"]
+__all__ = ["ResponseEncoder", "encode_response"]
 
 MAX_ERROR_COMMENT = 64
 """Error Comment is an LO of VM 1 (PS3.7 C.4): at most 64 characters."""
@@ -69,6 +73,126 @@ def encode_response(
     if more:
         values.update(more)
     return encode_command(values, has_data_set=has_data_set)
+
+
+MAX_TEMPLATES: Final = 16
+"""Templates that are kept: one for each service, SOP class and length of UIDs, as a rule five."""
+
+MAX_TEMPLATE_LENGTH: Final = 512
+"""Bytes of a response of which a template is kept; the ordinary ones have 80 to 250."""
+
+# What stands before the values that differ, in the order of a response: the header of the PDU and
+# of its PDV; the group length; Command Field and the header of the Message ID; Command Data Set
+# Type and the header of the status; the header of the SOP Instance UID.
+_PDU_HEADERS: Final = 12
+_GROUP_LENGTH: Final = 12
+_BEFORE_MESSAGE_ID: Final = 18
+_BEFORE_STATUS: Final = 18
+_UID_HEADER: Final = 8
+
+
+class _Template(NamedTuple):
+    """A response without its Message ID, its status and its SOP Instance UID.
+
+    Attributes:
+        pack: puts the PDU together.
+        before: what stands before the Message ID.
+        between: between that and the status.
+        after: between that and the value of the UID, or the end.
+    """
+
+    pack: Callable[..., bytes]
+    before: bytes
+    between: bytes
+    after: bytes
+
+
+class ResponseEncoder:
+    """Writes the responses on one association, in PDUs that are ready to be sent.
+
+    It keeps a few templates, so that there is one for each association. The first response leaves
+    none behind: many an association has no second one.
+
+    Args:
+        max_pdu_length: the peer's Maximum Length in bytes; 0 for no limit.
+    """
+
+    __slots__ = ("_has_answered", "_max_pdu_length", "_templates")
+
+    def __init__(self, max_pdu_length: int) -> None:
+        self._max_pdu_length = max_pdu_length
+        self._templates: dict[tuple[int, int, str, int, bool], _Template] = {}
+        self._has_answered = False
+
+    def encode(
+        self,
+        context_id: int,
+        request: Command,
+        status: int,
+        comment: str = "",
+        *,
+        has_data_set: bool = False,
+        more: Mapping[int, int | str | bytes] | None = None,
+    ) -> bytes:
+        """Write the command set that answers `request`, as `encode_response` does.
+
+        Args:
+            context_id: the presentation context of the request.
+            request: see `encode_response`, as for the rest.
+            status: likewise.
+            comment: likewise.
+            has_data_set: likewise.
+            more: likewise.
+
+        Returns:
+            P-DATA-TF PDUs, one as a rule, that hold the command set and nothing else.
+
+        Standard: PS3.7 6.3.1, PS3.8 9.3.5.
+        """
+        if comment or more:
+            return self._framed(
+                context_id,
+                encode_response(request, status, comment, has_data_set=has_data_set, more=more),
+            )
+        _, command_field, message_id, sop_class_uid, uid, _, _ = request
+        key = (context_id, command_field, sop_class_uid, len(uid) + 1 >> 1, has_data_set)
+        template = self._templates.get(key)
+        if template is not None:
+            pack, before, between, after = template
+            try:
+                value = uid.encode("ascii", "replace")
+                return pack(before, message_id, between, status, after, value)
+            except StructError:
+                pass  # a number that does not fit, which is for `encode_response` to refuse
+        pdus = self._framed(context_id, encode_response(request, status, has_data_set=has_data_set))
+        if self._has_answered and len(pdus) <= MAX_TEMPLATE_LENGTH:
+            if len(self._templates) >= MAX_TEMPLATES:
+                self._templates.clear()
+            template = _template_of(pdus, request)
+            if template is not None:
+                self._templates[key] = template
+        self._has_answered = True
+        return pdus
+
+    def _framed(self, context_id: int, command_set: bytes) -> bytes:
+        pdvs = fragment(context_id, command_set, self._max_pdu_length, is_command=True)
+        return b"".join([part for pdv in pdvs for part in p_data_buffers((pdv,))])
+
+
+def _template_of(pdus: bytes, request: Command) -> _Template | None:
+    """Return the template of a response without comment; None if it is cut into several PDUs."""
+    if len(pdus) != int.from_bytes(pdus[2:6], "big") + 6:
+        return None
+    sop_class_uid = request.sop_class_uid
+    length = _UID_HEADER + len(sop_class_uid) + len(sop_class_uid) % 2 if sop_class_uid else 0
+    message_id_at = _PDU_HEADERS + _GROUP_LENGTH + length + _BEFORE_MESSAGE_ID
+    status_at = message_id_at + 2 + _BEFORE_STATUS
+    value_at = min(status_at + 2 + _UID_HEADER, len(pdus))
+    before = pdus[:message_id_at]
+    between = pdus[message_id_at + 2 : status_at]
+    after = pdus[status_at + 2 : value_at]
+    code = f"<{len(before)}sH{len(between)}sH{len(after)}s{len(pdus) - value_at}s"
+    return _Template(Struct(code).pack, before, between, after)
 
 
 def _printable(comment: str) -> str:

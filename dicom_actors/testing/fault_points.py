@@ -45,7 +45,7 @@ _PLACES: Final = {
     "association.reply": _Place(RequestFlow, "_answer"),
     "association.replied": _Place(RequestFlow, "_replied"),
     "association.release": _Place(Association, "_release"),
-    "association.core": _Place(Association, "_take_pdu"),
+    "association.core": _Place(Association, "_leave_core"),
     "handler.begin": _Place(Handler, "_call"),
     "handler.outcome": _Place(Handler, "_call", is_after=True),
     "listener.accept": _Place(Listener, "_accept_one"),

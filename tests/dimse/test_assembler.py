@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_actors.dimse import (
-    MAX_COMMAND_SET_LENGTH,
     CommandElement,
     CommandField,
     CommandReceived,
     DataReceived,
     MessageAssembler,
+    MessageLimits,
     encode_command,
 )
 from dicom_actors.errors import InvalidPduError, UnexpectedPduError
@@ -121,11 +121,68 @@ def test_interleaved_messages_are_refused(intruder: Pdv) -> None:
     assert caught.value.abort_reason == 5
 
 
-def test_a_command_without_end_is_refused() -> None:
-    assembler = MessageAssembler({1})
-    part = b"\0" * 4096
-    for _ in range(MAX_COMMAND_SET_LENGTH // len(part)):
-        assert assembler.receive(Pdv(1, True, False, part)) is None
-    with pytest.raises(InvalidPduError, match="at most 65536") as caught:
-        assembler.receive(Pdv(1, True, False, part))
+LIMITS = MessageLimits()
+
+
+def taken(assembler: MessageAssembler, pdv: Pdv, at_most: int) -> int:
+    """How many of the same are taken before the peer is thought to be broken."""
+    number = 0
+    with pytest.raises(InvalidPduError) as caught:
+        while number < at_most:
+            assembler.receive(pdv)
+            number += 1
     assert caught.value.abort_reason == 6
+    return number
+
+
+def test_a_command_without_end_is_refused() -> None:
+    part = b"\0" * 4096
+    pdv = Pdv(1, True, False, part)
+    whole = LIMITS.max_command_length // len(part)
+    assert taken(MessageAssembler({1}), pdv, 2 * whole) == whole
+
+
+def test_a_command_in_one_value_is_bounded_too() -> None:
+    assembler = MessageAssembler({1}, limits=MessageLimits(max_command_length=99))
+    with pytest.raises(InvalidPduError, match="at most 99 bytes, got 100 and more"):
+        assembler.receive(Pdv(1, True, True, bytes(100)))
+
+
+@pytest.mark.parametrize("part", [b"", b"\0"], ids=["empty", "a byte"])
+def test_the_fragments_of_a_command_are_counted(part: bytes) -> None:
+    assembler = MessageAssembler({1})
+    pdv = Pdv(1, True, False, part)
+    assert taken(assembler, pdv, 2_000_000) == LIMITS.max_command_fragments - 1
+
+
+def test_a_command_may_have_as_many_fragments_as_that() -> None:
+    raw = command(has_data_set=False)
+    fragments = [b""] * (LIMITS.max_command_fragments - 2) + [raw[:7], raw[7:]]
+    assembler = MessageAssembler({1})
+    for part in fragments[:-1]:
+        assert assembler.receive(Pdv(1, True, False, part)) is None
+    assert isinstance(assembler.receive(Pdv(1, True, True, fragments[-1])), CommandReceived)
+
+
+def test_a_successor_counts_on() -> None:
+    first = MessageAssembler({1})
+    for _ in range(600):
+        first.receive(Pdv(1, True, False, b""))
+    second = MessageAssembler({1}, first.partial)
+    assert taken(second, Pdv(1, True, False, b""), 1000) == LIMITS.max_command_fragments - 601
+
+
+@pytest.mark.parametrize("between", [None, b"\0\0"], ids=["in a row", "among others"])
+def test_empty_fragments_of_a_data_set_are_counted(between: bytes | None) -> None:
+    assembler = MessageAssembler({1})
+    for _ in range(2):  # each message anew
+        assembler.receive(Pdv(1, True, True, command(has_data_set=True)))
+        for _ in range(LIMITS.max_empty_fragments):
+            assert assembler.receive(Pdv(1, False, False, memoryview(b""))) is not None
+            if between is not None:
+                assembler.receive(Pdv(1, False, False, between))
+        last = assembler.receive(Pdv(1, False, True, b""))
+        assert isinstance(last, DataReceived)
+        assert last.is_last
+    assembler.receive(Pdv(1, True, True, command(has_data_set=True)))
+    assert taken(assembler, Pdv(1, False, False, b""), 200_000) == LIMITS.max_empty_fragments

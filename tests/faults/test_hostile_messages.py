@@ -13,7 +13,7 @@ from kit.siege import besieged, status_of
 
 from dicom_actors import events, messages
 from dicom_actors.actors.storing import receiver
-from dicom_actors.dimse import decode_command
+from dicom_actors.dimse import MessageLimits, decode_command
 from dicom_actors.pdu import ReleaseRp
 
 if TYPE_CHECKING:
@@ -105,6 +105,20 @@ def test_row_21_data_before_a_command_is_unexpected() -> None:
 # --- 22 and 23: command sets -----------------------------------------------------------------
 
 
+FRAGMENTS = MessageLimits()
+
+
+def test_row_20_empty_fragments_of_a_data_set_are_capped() -> None:
+    limit = FRAGMENTS.max_empty_fragments
+    empty = wire.p_data(wire.pdv(b"", 3, command=False, last=False))
+    with besieged() as siege, siege.associated() as peer:
+        peer.send(wire.p_data(FIRST), empty * (limit - 1), wire.p_data())
+        peer.send(wire.p_data(wire.pdv(wire.DATA_SET, 3, command=False)))
+        assert status_of(peer.receive()) == (1, 0)
+        peer.send(wire.p_data(FIRST), empty * (limit + 1))
+        peer.expect_abort(2, 6)
+
+
 def test_row_22_a_command_set_of_more_than_64_kib_is_invalid() -> None:
     with besieged() as siege, siege.associated() as peer:
         comment = wire.element(0x0902, bytes(66_000))
@@ -112,15 +126,25 @@ def test_row_22_a_command_set_of_more_than_64_kib_is_invalid() -> None:
         peer.expect_abort(2, 6)
 
 
-@pytest.mark.parametrize("piece", [b"\0" * 1000, b"\0"])
-def test_row_22_command_fragments_without_end_are_invalid(piece: bytes) -> None:
+@pytest.mark.parametrize(
+    ("piece", "count"),
+    [
+        (b"\0" * 1000, FRAGMENTS.max_command_length // 1000),
+        (b"\0", FRAGMENTS.max_command_fragments - 1),
+        (b"", FRAGMENTS.max_command_fragments - 1),
+    ],
+    ids=["long", "a byte each", "empty"],
+)
+@pytest.mark.parametrize("together", [False, True], ids=["in PDUs of their own", "in one PDU"])
+def test_row_22_command_fragments_without_end_are_invalid(
+    piece: bytes, count: int, together: bool
+) -> None:
     with besieged() as siege, siege.associated() as peer:
-        fragment = wire.p_data(wire.pdv(piece, last=False))
-        count = 65_536 // len(piece)
-        peer.send(fragment * count)
+        fragment = wire.pdv(piece, last=False)
+        peer.send(wire.p_data(*[fragment] * count) if together else wire.p_data(fragment) * count)
         siege.until(lambda: siege.record().unread_length == 0)
         assert not siege.record().is_ending
-        peer.send(fragment)
+        peer.send(wire.p_data(fragment))
         peer.expect_abort(2, 6)
 
 

@@ -387,6 +387,22 @@ def test_p_data_without_pdvs_is_ignored_but_not_for_ever():
 
 
 @pytest.mark.parametrize("state", [State.STA6, State.STA7])
+def test_values_without_bytes_do_not_make_up_for_p_data_without_pdvs(state):
+    machine = machine_led_to(Role.ACCEPTOR, state)
+    empty = bytes.fromhex("04 00 00000000")
+    hollow = bytes.fromhex("04 00 00000006 00000002 01 01")
+    two_hollow = bytes.fromhex("04 00 0000000C 00000002 01 01 00000002 01 00")
+
+    for between in (hollow, two_hollow, hollow):
+        effects, _ = feed(machine, empty + between)
+        assert [entry[:2] for entry in plain(effects)] == [("Indicate", "DataIndication")]
+    effects, _ = feed(machine, empty)
+
+    assert sent(effects) == [provider_abort(6)]
+    assert machine.state is State.STA13
+
+
+@pytest.mark.parametrize("state", [State.STA6, State.STA7])
 @pytest.mark.parametrize("context_id", [0, 2, 3, 255])
 def test_a_pdv_on_a_context_that_was_not_accepted(state, context_id):
     machine = machine_led_to(Role.ACCEPTOR, state)

@@ -38,7 +38,6 @@ from dicom_actors.upper_layer import (
     AssociateReject,
     CloseTransport,
     DataIndication,
-    DataRequest,
     Indicate,
     ReleaseIndication,
     ReleaseResponse,
@@ -59,7 +58,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.tenure import Tenure
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.pdu import AssociateRq, Pdv
-    from dicom_actors.upper_layer import Effect, Negotiated
+    from dicom_actors.upper_layer import Effect, Effects, Negotiated
 
 __all__ = ["Association"]
 
@@ -280,12 +279,19 @@ class Association(SupervisedActor):
         while not (self._is_over or self._is_discarding or self._is_paused):
             view = record.unread
             tenure.phase = Phase.CORE
-            consumed, effects = machine.receive_data(view)
+            consumed, pdvs = machine.receive_values(view)
+            effects: Effects = ()
             if not consumed:
-                tenure.phase = Phase.WAITING
-                break
+                consumed, effects = machine.receive_data(view)
+                if not consumed:
+                    tenure.phase = Phase.WAITING
+                    break
             record.pdu_log.received(view[:consumed], self._kernel)
-            self._take_pdu(effects, consumed)
+            self._leave_core()
+            if pdvs:
+                self._take_values(pdvs, consumed)
+            else:
+                self._take_effects(effects, consumed)
         if not self._is_over:
             self._flow.flush()
             record.settle_input(self._epoch)
@@ -308,9 +314,19 @@ class Association(SupervisedActor):
         )
         record.transport.acknowledge_quickly()
 
-    def _take_pdu(self, effects: Sequence[Effect], consumed: int) -> None:
+    def _leave_core(self) -> None:
         self._tenure.phase = Phase.WAITING
         self._tenure.deadlines.pdu = None
+
+    def _take_values(self, pdvs: Sequence[Pdv], consumed: int) -> None:
+        """Take the values of several PDUs, one each."""
+        try:
+            self._flow.receive_run(pdvs, consumed)
+        except RemoteProtocolError as error:
+            self._carry_out(self._machine.fail(error))
+
+    def _take_effects(self, effects: Effects, consumed: int) -> None:
+        """Take what one PDU came to."""
         first = effects[0] if effects else None
         indication = first.indication if type(first) is Indicate else None
         if type(indication) is DataIndication:
@@ -406,10 +422,11 @@ class Association(SupervisedActor):
             return
         self._carry_out(effects)
 
-    def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
+    def send_message(self, pdus: Sequence[bytes | memoryview], serial: int) -> None:
         """Send the message that answers the request `serial`, in one write."""
-        effects = (e for pdv in pdvs for e in self._machine.request(DataRequest((pdv,))))
-        self._send([part for e in effects if isinstance(e, Send) for part in e.buffers], serial)
+        if not self._machine.may_send_data:
+            raise LocalProtocolError(f"a response in {self._machine.state}")
+        self._send(pdus, serial)
 
     def _send(
         self,

@@ -25,17 +25,19 @@ from dicom_actors.dimse import (
     CommandReceived,
     DataReceived,
     MessageAssembler,
+    ResponseEncoder,
     Status,
-    encode_response,
-    fragment_message,
+    context_mismatch,
+    fragment,
+    operation_mismatch,
 )
 from dicom_actors.dimse.command import RESPONSE
 from dicom_actors.errors import UnexpectedPduError
-from dicom_actors.pdu import Reject
+from dicom_actors.pdu import Reject, p_data_buffers
 from dicom_actors.supervision import kill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.tenure import Tenure
@@ -66,8 +68,8 @@ class Owner(Protocol):
     def actor_ref(self) -> SupervisedRef[Any]:
         """Its ref."""
 
-    def send_message(self, pdvs: Iterable[Pdv], serial: int) -> None:
-        """Send the message that answers the request `serial`."""
+    def send_message(self, pdus: Sequence[bytes | memoryview], serial: int) -> None:
+        """Send the PDUs that answer the request `serial`."""
 
     def answer_association(self, outcome: Outcome, serial: int) -> None:
         """Accept or reject the association."""
@@ -101,6 +103,10 @@ class RequestFlow:
         self._assembler = MessageAssembler(())
         self._negotiated: Negotiated | None = None
         self._syntaxes: dict[int, str] = {}
+        self._abstract_syntaxes: dict[int, str] = {}
+        self._performed: frozenset[int] = frozenset()
+        self._responses = ResponseEncoder(0)
+        self._misfits: dict[tuple[int, int], int | None] = {}
         self._window = 1
         self._doomed = False
         self._next_progress = 0
@@ -109,7 +115,10 @@ class RequestFlow:
         """Take messages from now on."""
         self._negotiated = negotiated
         self._syntaxes = {c.context_id: c.transfer_syntax for c in negotiated.contexts}
+        self._abstract_syntaxes = {c.context_id: c.abstract_syntax for c in negotiated.contexts}
+        self._performed = frozenset(c.context_id for c in negotiated.contexts if c.as_scp)
         self._assembler = MessageAssembler(self._syntaxes, self._record.partial)
+        self._responses = ResponseEncoder(negotiated.peer_max_pdu_length)
         self._window = window_of(self._record, self._kernel.config)
 
     def resume(self, negotiated: Negotiated) -> None:
@@ -185,6 +194,34 @@ class RequestFlow:
                     self._expect_progress()
                 record.advance(self._epoch, done, pdvs_done, self._assembler.partial)
 
+    def receive_run(self, pdvs: Sequence[Pdv], consumed: int) -> None:
+        """Take the values of several P-DATA-TF, one each, of which only the last may be a last one.
+
+        Args:
+            pdvs: the values.
+            consumed: the length of all the PDUs.
+
+        Raises:
+            RemoteProtocolError: the peer's fault.
+        """
+        record, tenure, assembler = self._record, self._tenure, self._assembler
+        last = len(pdvs) - 1
+        for index, pdv in enumerate(pdvs):
+            tenure.phase = Phase.CORE
+            event = assembler.receive(pdv)
+            tenure.phase = Phase.WAITING
+            if index != last:
+                if type(event) is DataReceived:
+                    self._take_fragment(event)
+            elif type(event) is DataReceived:
+                self._receive_data(event, consumed, 0)
+            elif type(event) is CommandReceived:
+                self._receive_command(event, consumed, 0)
+            else:
+                if tenure.deadlines.message is None:
+                    self._expect_progress()
+                record.advance(self._epoch, consumed, 0, assembler.partial)
+
     def abandon(self) -> None:
         """Drop what is being received; nobody is left who would be answered."""
         if self._tenure.receiver is not None:
@@ -244,9 +281,7 @@ class RequestFlow:
 
     def _receive_data(self, event: DataReceived, consumed: int, pdvs_done: int) -> None:
         record = self._record
-        self._tenure.received_length += len(event.data)
-        if self._tenure.receiver is not None:
-            self._tenure.receiver.write(event.data)
+        self._take_fragment(event)
         if not event.is_last:
             if self._tenure.received_length >= self._next_progress:
                 self._expect_progress()
@@ -262,6 +297,11 @@ class RequestFlow:
                 received = receiver.finish()
         self._tenure.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
+
+    def _take_fragment(self, event: DataReceived) -> None:
+        self._tenure.received_length += len(event.data)
+        if self._tenure.receiver is not None:
+            self._tenure.receiver.write(event.data)
 
     def _expect_progress(self) -> None:
         timeout = self._kernel.config.dimse_timeout
@@ -311,6 +351,9 @@ class RequestFlow:
         assert request.command is not None
         if not request.service or not request.command.sop_class_uid:
             return Outcome(Status.UNRECOGNIZED_OPERATION)
+        misfit = self._misfit(request.context_id, request.command)
+        if misfit is not None:
+            return Outcome(misfit, "not of the presentation context")
         if request.received is not None and request.received.failure:
             self._kernel.limit_reached("max_object_bytes", request.received.failure)
             return Outcome(Status.OUT_OF_RESOURCES, request.received.failure)
@@ -326,14 +369,21 @@ class RequestFlow:
                 # The SOP class is, by another of its services.
                 return Outcome(Status.UNRECOGNIZED_OPERATION, "no handler")
             return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
-        if request.service == "cstore" and not self._may_perform(request.context_id):
+        if request.service == "cstore" and request.context_id not in self._performed:
             return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "accepted for C-GET alone")
         return None
 
-    def _may_perform(self, context_id: int) -> bool:
-        """Whether the peer was accepted as a user of that presentation context."""
+    def _misfit(self, context_id: int, command: Command) -> int | None:
+        """Return what refuses a request that is not for its presentation context."""
         assert self._negotiated is not None
-        return any(c.as_scp for c in self._negotiated.contexts if c.context_id == context_id)
+        syntax = self._abstract_syntaxes[context_id]
+        mismatch = context_mismatch(command, syntax)
+        if mismatch is not None:
+            return mismatch
+        key = (context_id, command.command_field)
+        if key not in self._misfits:
+            self._misfits[key] = operation_mismatch(command.command_field, syntax)
+        return self._misfits[key]
 
     def validate(self) -> None:
         """Ask the ``association_validator``; the answer comes to `Owner.answer_association`."""
@@ -457,19 +507,22 @@ class RequestFlow:
             self._owner.answer_association(outcome, request.serial)
             return
         assert self._negotiated is not None
-        pdvs = fragment_message(
-            request.context_id,
-            encode_response(
+        data = outcome.data
+        pdus: list[bytes | memoryview] = [
+            self._responses.encode(
+                request.context_id,
                 request.command,
                 outcome.status,
                 outcome.comment,
-                has_data_set=outcome.data is not None,
+                has_data_set=data is not None,
                 more=outcome.more,
-            ),
-            outcome.data,
-            self._negotiated.peer_max_pdu_length,
-        )
-        self._owner.send_message(pdvs, request.serial)
+            )
+        ]
+        if data is not None:
+            length = self._negotiated.peer_max_pdu_length
+            for pdv in fragment(request.context_id, data, length, is_command=False):
+                pdus += p_data_buffers((pdv,))
+        self._owner.send_message(pdus, request.serial)
 
     def _replied(self, request: Request, outcome: Outcome) -> None:
         if request.command is not None and self._kernel.has_subscribers:

@@ -1,0 +1,127 @@
+"""Runs of P-DATA-TF taken at one go: the same values as one by one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_actors.pdu import PDataTf, Pdv, encode_pdu
+from dicom_actors.upper_layer import Role, State
+from dicom_actors.upper_layer.table import TRANSITIONS, Event
+from tests.upper_layer.scenes import (
+    ABORT_BYTES,
+    DATA_BYTES,
+    GARBAGE,
+    LIMITS,
+    MAX_PDU_LENGTH,
+    RELEASE_RQ_BYTES,
+    ROUTES,
+    RQ_BYTES,
+    machine_led_to,
+    plain,
+)
+
+
+def pdu(*pdvs: tuple[int, bool, bool, bytes]) -> bytes:
+    return encode_pdu(PDataTf(tuple(Pdv(*pdv) for pdv in pdvs)))
+
+
+FRAGMENT = pdu((1, False, False, b"fragment"))
+LAST = pdu((1, False, True, b"last"))
+LONGEST = pdu((1, False, False, bytes(MAX_PDU_LENGTH - 6)))
+PIECES = [
+    DATA_BYTES,
+    FRAGMENT,
+    LAST,
+    LONGEST,
+    pdu((1, True, False, b"half a command")),
+    pdu((1, False, False, b"")),
+    pdu((1, False, True, b"")),
+    pdu((1, False, False, b"a"), (1, False, False, b"b")),
+    pdu(),
+]
+FAULTS = [
+    pdu((3, False, False, b"another context")),
+    pdu((1, False, False, bytes(MAX_PDU_LENGTH - 5))),
+    FRAGMENT[:9] + b"\xff" + FRAGMENT[10:],
+    RELEASE_RQ_BYTES,
+    ABORT_BYTES,
+    RQ_BYTES,
+    GARBAGE,
+]
+
+
+def read(machine, data: bytes, *, in_runs: bool):
+    """Everything that is done with some bytes: values, other effects, what is left, the end."""
+    view, found = memoryview(data), []
+    while view:
+        consumed = 0
+        if in_runs:
+            consumed, pdvs = machine.receive_values(view)
+            assert bool(consumed) is bool(pdvs)
+            assert not any(pdv.is_last for pdv in pdvs[:-1])
+            found += plain_values(pdvs)
+        if not consumed:
+            consumed, effects = machine.receive_data(view)
+            for effect in plain(effects):
+                found += plain_values(effect[2]) if effect[1:2] == ("DataIndication",) else [effect]
+            if not consumed:
+                break
+        view = view[consumed:]
+    return found, bytes(view), machine.state, machine._empty_pdus, str(machine.error)
+
+
+def plain_values(pdvs):
+    return [tuple(pdv._replace(data=bytes(pdv.data))) for pdv in pdvs]
+
+
+@given(
+    st.sampled_from(sorted(ROUTES, key=str)),
+    st.lists(st.sampled_from(PIECES), max_size=12),
+    st.lists(st.sampled_from(FAULTS), max_size=1),
+    st.lists(st.sampled_from(PIECES), max_size=2),
+    st.integers(0, 20),
+)
+def test_runs_give_what_one_by_one_gives(place, before, fault, after, cut) -> None:
+    data = b"".join([*before, *fault, *after])
+    data = data[: len(data) - cut]
+    one_by_one = read(machine_led_to(*place), data, in_runs=False)
+    assert read(machine_led_to(*place), data, in_runs=True) == one_by_one
+
+
+def test_a_run_ends_with_the_last_fragment_of_its_kind() -> None:
+    machine = machine_led_to(Role.ACCEPTOR, State.STA6)
+    message = DATA_BYTES + FRAGMENT * 3 + LONGEST + LAST
+    view = memoryview(message * 2)
+
+    lengths = []
+    while view:
+        consumed, pdvs = machine.receive_values(view)
+        assert pdvs[-1].is_last
+        lengths.append(len(pdvs))
+        view = view[consumed:]
+
+    assert lengths == [1, 5, 1, 5]
+
+
+def test_payloads_are_slices_of_what_came() -> None:
+    buffer = bytearray(FRAGMENT + LAST)
+    machine = machine_led_to(Role.REQUESTOR, State.STA6)
+
+    _, pdvs = machine.receive_values(memoryview(buffer))
+
+    assert [pdv.data.obj is buffer for pdv in pdvs] == [True, True]
+
+
+def test_a_value_with_bytes_ends_a_row_of_empty_pdus() -> None:
+    machine = machine_led_to(Role.ACCEPTOR, State.STA6)
+    for _ in range(3):
+        for _ in range(LIMITS.max_empty_pdus):
+            assert machine.receive_data(memoryview(pdu())) == (6, ())
+        assert machine.receive_values(memoryview(LAST))[0] == len(LAST)
+
+
+@pytest.mark.parametrize("place", ROUTES, ids=str)
+def test_data_may_be_sent_where_the_table_has_an_action_for_it(place) -> None:
+    assert machine_led_to(*place).may_send_data is ((Event.EVT9, place[1]) in TRANSITIONS)
