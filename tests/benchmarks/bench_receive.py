@@ -13,7 +13,8 @@ its own: bytes that were encoded before, over plain sockets. Several association
 that process and not processes: a thread of it is in `send` or `recv` nearly always, where Python's
 lock is free. On two cores, two or four processes gave the same figures within 5 %, for DCMTK's
 server and the bare one; what the user computed is in the table. CPU is user and system time of the
-server's processes by /proc, in ticks of 10 ms, over all rounds.
+server's processes by /proc, in ticks of 10 ms, over all rounds; where others use the machine, its
+ratio is the steadier one.
 
 Nagle's algorithm spoils such comparisons. DCMTK leaves it on unless the environment variable
 ``TCP_NODELAY=1`` is set, as it is here, and writes each response in two pieces: the second one
@@ -28,7 +29,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import multiprocessing
 import os
 import platform
 import resource
@@ -54,6 +54,7 @@ from plain_user import (
     Contents,
     PlainUser,
     Timing,
+    UserProcess,
     associate,
     echo,
     echo_times,
@@ -63,12 +64,8 @@ from receiving_servers import SERVERS, Server, dcmtk_program, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from multiprocessing.pool import Pool
 
 BASE = "dcmtk"
-TURN_LIMIT = 120.0
-"""Seconds that one turn of one server may take."""
-
 OPENING_LIMIT = 30.0
 """Seconds for opening the associations that idle; what is open by then is measured."""
 
@@ -158,7 +155,7 @@ class Row:
     rounds: int = 100
     peak: bool = False
 
-    def turn(self, pool: Pool, server: Server, *, warming: bool = False) -> Turn:
+    def turn(self, user: UserProcess, server: Server, *, warming: bool = False) -> Turn:
         """Have one server do it once, and check what it stored."""
         arguments = list(self.arguments)
         if warming:
@@ -166,7 +163,7 @@ class Row:
             arguments[self.count_at] = max(self.messages // 10, 16 if self.fork else 1)
         server.empty()
         before = server.cpu()
-        timing = pool.apply_async(self.work, (server.port, *arguments)).get(TURN_LIMIT)
+        timing = user.call(self.work, server.port, *arguments)
         spent = server.cpu() - before
         if self.stored and server.name != "null":
             files = server.files()
@@ -179,8 +176,8 @@ class Row:
 class Benchmark:
     """All rows, with what they need: the user's process, the folder, the options."""
 
-    def __init__(self, pool: Pool, folder: Path, options: argparse.Namespace) -> None:
-        self.pool = pool
+    def __init__(self, user: UserProcess, folder: Path, options: argparse.Namespace) -> None:
+        self.user = user
         self.folder = folder
         self.options = options
         elements = _elements()
@@ -235,7 +232,7 @@ class Benchmark:
         """The rounds of a row."""
         line = Line(row.title, self.options.best, {name: [] for name in servers})
         for server in servers.values():
-            row.turn(self.pool, server, warming=not row.peak)
+            row.turn(self.user, server, warming=not row.peak)
         names = list(servers)
         for _ in range(min(self.options.rounds, row.rounds)):
             names.append(names.pop(0))
@@ -244,7 +241,7 @@ class Benchmark:
                 if row.peak:
                     server.forget_peak()
                     before = server.status("VmRSS")
-                line.turns[name].append(row.turn(self.pool, server))
+                line.turns[name].append(row.turn(self.user, server))
                 if row.peak:
                     grown = (server.status("VmHWM") - before) / MIB
                     line.peaks[name] = max(line.peaks.get(name, 0), grown)
@@ -265,7 +262,7 @@ class Benchmark:
             running("handler", self.folder) as alone,
             running(BASE, self.folder) as base,
         ):
-            row.turn(self.pool, server)  # what the first associations cost once
+            row.turn(self.user, server)  # what the first associations cost once
             memory, threads = server.status("VmRSS"), server.status("Threads")
             files = server.descriptors()
             before = server.cpu()
@@ -324,7 +321,7 @@ class Benchmark:
             line = Line("C-FIND", self.options.best, {name: [] for name in asked})
             for number in range(self.options.rounds + 1):
                 for name, arguments in asked.items():
-                    seconds = self.pool.apply_async(bench_find.count, arguments).get(TURN_LIMIT)
+                    seconds = self.user.call(bench_find.count, *arguments)
                     if number:
                         line.turns[name].append(Turn(seconds / arguments[3], 0.0, 0.0))
         return {
@@ -338,14 +335,13 @@ class Benchmark:
     def computing(self) -> dict[str, dict[str, float]]:
         """C-ECHO on one association while a handler of another computes; milliseconds."""
         figures = {}
-        ask = partial(self.pool.apply_async, echo_times)
         for title, interval, beside in (
             ("nobody computes", None, None),
             ("a handler computes", None, self._small),
             ("the same, sys.setswitchinterval(0.001)", 0.001, self._small),
         ):
             with running("busy", self.folder, switch_interval=interval) as server:
-                times = sorted(ask((server.port, 2.5, beside)).get(TURN_LIMIT))
+                times = sorted(self.user.call(echo_times, server.port, 2.5, beside))
             figures[title] = {
                 "echoes": len(times),
                 "p50": statistics.median(times) * 1e3,
@@ -417,21 +413,24 @@ def print_heading(names: list[str], options: argparse.Namespace) -> None:
         print(f"  {name:<8} {SERVERS[name]}")
     figure = "best" if options.best else "median"
     print(f"us a message, {figure} of {options.rounds} rounds (ratio to {BASE})")
-    print(f"{'':36}" + "".join(f"{name:>16}" for name in names) + f"{'user':>9}", flush=True)
+    print(f"{'':36}" + "".join(f"{name:>18}" for name in names) + f"{'user':>9}", flush=True)
 
 
 def print_line(line: Line) -> None:
     """A line of the table, and what it took of CPU below it."""
-    cells = []
-    for name in line.turns:
-        ratio = line.ratio(name)
-        cells.append(f"{line.wall(name) * 1e6:,.0f}" + (f" ({ratio:.2f})" if ratio else ""))
-    print(f"{line.title:36}" + "".join(f"{cell:>16}" for cell in cells))
-    cpu = "".join(f"{line.cpu(name) * 1e6:>16,.0f}" for name in line.turns)
-    print(f"{'  CPU':36}{cpu}{line.user() * 1e6:>9,.0f}", flush=True)
+    walls = [_cell(line.wall(name), line.ratio(name)) for name in line.turns]
+    print(f"{line.title:36}" + "".join(walls))
+    base = line.cpu(BASE) if BASE in line.turns else 0
+    cpu = [_cell(line.cpu(name), line.cpu(name) / base if base else None) for name in line.turns]
+    print(f"{'  CPU':36}" + "".join(cpu) + f"{line.user() * 1e6:>9,.0f}", flush=True)
     if line.peaks:
-        peaks = "".join(f"{line.peaks[name]:>16,.1f}" for name in line.turns)
+        peaks = "".join(f"{line.peaks[name]:>18,.1f}" for name in line.turns)
         print(f"{'  peak over idle, MiB':36}{peaks}", flush=True)
+
+
+def _cell(seconds: float, ratio: float | None) -> str:
+    beside = "" if ratio is None else f" ({ratio:.2f})"
+    return f"{seconds * 1e6:,.0f}{beside}".rjust(18)
 
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:
@@ -474,12 +473,12 @@ def main() -> None:
     report: dict[str, Any] = {"machine": machine()}
     tmpfs = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with (
-        multiprocessing.get_context("spawn").Pool(1) as pool,
+        UserProcess() as user,
         tempfile.TemporaryDirectory(dir=tmpfs) as folder,
         contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout),
     ):
         print(report["machine"])
-        benchmark = Benchmark(pool, Path(folder), options)
+        benchmark = Benchmark(user, Path(folder), options)
         wanted = [key for key in benchmark.rows if key in options.only]
         if wanted:
             print_heading(options.servers, options)

@@ -13,13 +13,14 @@ response in two pieces, and leaves Nagle's algorithm on, does not wait 40 ms for
 
 from __future__ import annotations
 
+import multiprocessing
 import socket
 import struct
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from kit.peer import (
@@ -36,9 +37,13 @@ from dicom_actors.pdu import PresentationContextRq, ReleaseRq, encode_pdu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from multiprocessing.connection import Connection
 
 LIMIT = 30
 """Seconds that a server may take for a step."""
+
+TURN_LIMIT = 120.0
+"""Seconds that a turn may take."""
 
 ECHO_CONTEXT, STORE_CONTEXT = 1, 3
 UID = "1.2.826.0.1.3680043.8.498.1000000000"
@@ -63,6 +68,52 @@ _MESSAGE_ID = b"\0\0\x10\x01\2\0\0\0"
 _RESPONDED_TO = b"\0\0\x20\x01\2\0\0\0"
 _SUCCESS = b"\0\0\0\x09\2\0\0\0\0\0"
 _ACK = (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+class UserProcess:
+    """A process that does one thing at a time for this one, and is killed at the end.
+
+    A pool of `multiprocessing` would wait for ever for a worker that was killed with a lock of it.
+    """
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function of a module there.
+
+        Raises:
+            TimeoutError: it is not done within `TURN_LIMIT` seconds.
+            Exception: what it raised.
+        """
+        self._connection.send((function, arguments))
+        if not self._connection.poll(TURN_LIMIT):
+            raise TimeoutError(f"{function.__name__} is not done after {TURN_LIMIT} s")
+        is_done, outcome = self._connection.recv()
+        if not is_done:
+            raise outcome
+        return outcome
+
+
+def _serve(connection: Connection) -> None:
+    while True:
+        function, arguments = connection.recv()
+        try:
+            answer = True, function(*arguments)
+        except Exception as error:
+            answer = False, error
+        connection.send(answer)
 
 
 class Timing(NamedTuple):
