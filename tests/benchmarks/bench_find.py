@@ -149,7 +149,10 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.communicate(timeout=30)
+        try:
+            self.process.communicate(timeout=30)
+        finally:
+            self.process.kill()
 
     def resident(self) -> int:
         """Its resident bytes."""
