@@ -39,6 +39,8 @@ def test_status_and_top_show_what_is_there(
             assert [child["name"] for child in tree["children"]] == [
                 "associations",
                 "event bus",
+                "endpoint",
+                "watcher",
                 "listener",
             ]
             assert tree["children"][0]["children"][0]["idle_seconds"] >= 0

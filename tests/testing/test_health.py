@@ -9,6 +9,7 @@ import pytest
 from kit.endpoints import Running, running
 from kit.gate import Gate
 from kit.peer import Peer, store_pdus
+from kit.waiting import until
 
 from dicom_actors import messages
 from dicom_actors.actors.connection.signals import GetKernel
@@ -104,6 +105,8 @@ def test_a_disowned_thread() -> None:
     with running({"cstore": gate}) as endpoint, Peer.associated(endpoint.port) as peer:
         peer.send(*store_pdus(b""))
         gate.wait_until_entered()
+        (record,) = kernel_of(endpoint).connections
+        until(lambda: record.handlers)
         kill(endpoint.child("handler of connection 1").ref)
         assert peer.status() == 0x0110
         expect_finding(endpoint, "threads are disowned: 1")
@@ -139,7 +142,7 @@ def test_a_record_without_actor_and_an_actor_without_record() -> None:
         expect_finding(endpoint, "association 1 has a connection and no actor")
         del kernel._records[1]
         assert_healthy(endpoint.ref)
-        peer.expect_abort(0, 0)
+        peer.expect_abort(2, 0)
 
 
 def test_a_spool_file_that_belongs_to_nobody(tmp_path: Path) -> None:

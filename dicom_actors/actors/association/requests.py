@@ -404,10 +404,12 @@ class RequestFlow:
         """
         running = 0
         for request in self._record.requests:
-            if self._tenure.is_ending or self._record.wanted_abort is not None:
+            if self._tenure.is_ending:
                 return
             if request.stage is Stage.QUEUED and running < self._window:
                 self._dispatch(request)
+            if self._record.wanted_abort is not None:
+                return  # perhaps by the handler that has just returned: then that is the answer
             if request.stage is Stage.FINISHED:
                 self._take_outcome(request)
             else:

@@ -183,7 +183,7 @@ class EndpointSupervisor(Supervisor):
         kernel.event_loop.stop(self._config.handler_grace)
         deliver_events(kernel)
         kernel.watch.close()
-        getattr(self.system, "remove_sink", id)(self._sink)
+        self.system.remove_sink(self._sink)
 
     def handle_call(self, message: Any) -> Any:
         """Say who takes messages from outside, and who the children are."""
