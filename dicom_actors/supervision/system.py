@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.supervision.clock import Clock, SystemClock
 from dicom_actors.supervision.log import LogService
@@ -19,6 +19,8 @@ from dicom_actors.supervision.timers import TimerService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dicom_actors.supervision.ref import SupervisedRef
 
 __all__ = ["System"]
 
@@ -55,6 +57,22 @@ class System:
         self._sinks = () if reports is None else (reports,)
         self._lock = threading.Lock()
         self._disowned = 0
+        self._roots: dict[SupervisedRef[Any], None] = {}
+
+    def roots(self) -> list[SupervisedRef[Any]]:
+        """The actors without a supervisor that live here, the oldest first."""
+        with self._lock:
+            return list(self._roots)
+
+    def add_root(self, ref: SupervisedRef[Any]) -> None:
+        """Count an actor among the roots; for the actors themselves."""
+        with self._lock:
+            self._roots[ref] = None
+
+    def remove_root(self, ref: SupervisedRef[Any]) -> None:
+        """Forget a root that has ended; for the actors themselves."""
+        with self._lock:
+            self._roots.pop(ref, None)
 
     @property
     def disowned(self) -> int:
