@@ -93,6 +93,7 @@ class Life:
     """
 
     __slots__ = (
+        "__weakref__",
         "_deferred",
         "_dependents",
         "_lock",

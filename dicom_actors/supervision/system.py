@@ -54,7 +54,10 @@ class System:
         self.timers: Final = TimerService(self.clock, self.log)
         self.threads: Final = ThreadPool()
         self.registry: Final = Registry()
-        self._sinks = () if reports is None else (reports,)
+        # replaced as a whole, as it is read without the lock
+        self._sinks: dict[object, Callable[[Report], object]] = {}
+        if reports is not None:
+            self._sinks[object()] = reports
         self._lock = threading.Lock()
         self._disowned = 0
         self._roots: dict[SupervisedRef[Any], None] = {}
@@ -84,15 +87,27 @@ class System:
         with self._lock:
             self._disowned += change
 
-    def add_sink(self, sink: Callable[[Report], object]) -> None:
-        """Call `sink`, too, with every report from now on; see the class."""
+    def add_sink(self, sink: Callable[[Report], object]) -> Callable[[], None]:
+        """Call `sink`, too, with every report from now on; see the class.
+
+        Returns:
+            A function that ends this: whoever lives shorter than the system calls it in the end,
+            or the system keeps the sink, and all that it refers to.
+        """
+        key = object()
         with self._lock:
-            self._sinks = (*self._sinks, sink)
+            self._sinks = {**self._sinks, key: sink}
+
+        def remove() -> None:
+            with self._lock:
+                self._sinks = {k: other for k, other in self._sinks.items() if k is not key}
+
+        return remove
 
     def report(self, report: Report) -> None:
         """Log a report and hand it to the sinks."""
         log_report(report, self.log)
-        for sink in self._sinks:
+        for sink in self._sinks.values():
             try:
                 sink(report)
             except BaseException as fault:  # noqa: BLE001 - not the supervisor's fault
