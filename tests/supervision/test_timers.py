@@ -128,9 +128,10 @@ def test_a_clock_keeps_no_service_alive(clock):
     seen = []
     for number, service in enumerate(services):
         service.send_after(1.0, seen.append, number)
+    del service
+    services[1].close()
     freed = weakref.ref(services.pop(1))
     assert freed() is None
-    del service
     clock.advance(1.0)
     assert seen == [0, 2]
 
