@@ -70,7 +70,6 @@ from dicom_actors.supervision.administration import (
     terminate_child,
     which_children,
 )
-from dicom_actors.supervision.calls import call, cast
 from dicom_actors.supervision.children import ChildCounts, ChildInfo, ChildState
 from dicom_actors.supervision.clock import Clock, ManualClock, SystemClock
 from dicom_actors.supervision.dynamic_supervisor import (
@@ -103,7 +102,16 @@ from dicom_actors.supervision.exits import IGNORE, Continue, ExitReason, Stop
 from dicom_actors.supervision.inbox import IDLE, Inbox
 from dicom_actors.supervision.life import Down, Life, Monitor
 from dicom_actors.supervision.log import LogService
-from dicom_actors.supervision.ref import SupervisedRef
+from dicom_actors.supervision.ref import (
+    SupervisedRef,
+    call,
+    cast,
+    demonitor,
+    kill,
+    monitor,
+    request_exit,
+    send_request,
+)
 from dicom_actors.supervision.registry import Registry
 from dicom_actors.supervision.reply import Reply
 from dicom_actors.supervision.reports import (
@@ -114,7 +122,6 @@ from dicom_actors.supervision.reports import (
     Started,
     StartError,
 )
-from dicom_actors.supervision.signals import demonitor, kill, monitor, request_exit
 from dicom_actors.supervision.socket_inbox import SocketInbox, SocketReady
 from dicom_actors.supervision.spec import (
     BRUTAL_KILL,
@@ -207,6 +214,7 @@ __all__ = [
     "request_exit",
     "respecify_child",
     "restart_child",
+    "send_request",
     "spawn_child",
     "start_child",
     "terminate_child",

@@ -258,7 +258,7 @@ class SupervisedActor(pykka.ThreadingActor):
         ref, life = self._ref, self._life
         born = life.current = Reply()
         if life.parent is None:
-            pykka.ActorRegistry.register(ref)
+            self.system.add_root(ref)
         elif not life.parent.life.take_care_of(ref):
             life.end(ref, ExitReason.KILLED)
             raise DisownedError(f"{life.parent} has ended: {ref} was not started")

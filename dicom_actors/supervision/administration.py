@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dicom_actors.supervision.calls import call
+from dicom_actors.supervision.ref import call
 
 if TYPE_CHECKING:
     from pykka import ActorRef

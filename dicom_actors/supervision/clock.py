@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from typing import Protocol
 
 __all__ = ["Clock", "ManualClock", "SystemClock", "Timekeeper"]
@@ -32,9 +33,7 @@ class Clock(Protocol):
 class SystemClock:
     """The system's monotonic clock."""
 
-    def monotonic(self) -> float:
-        """Seconds from some fixed point; never goes back."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
     def drives(self, keeper: Timekeeper) -> bool:  # noqa: ARG002 - the protocol's signature
         """Real time passes by itself: a thread must wait for it."""
@@ -50,7 +49,8 @@ class ManualClock:
 
     def __init__(self, start: float = 1000.0) -> None:
         self._now = start
-        self._keepers: list[Timekeeper] = []
+        # not kept alive: a clock may be that of many systems, one after the other
+        self._keepers: list[weakref.ref[Timekeeper]] = []
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
@@ -60,7 +60,8 @@ class ManualClock:
     def drives(self, keeper: Timekeeper) -> bool:
         """Take `keeper` on: `advance` delivers what is due."""
         with self._lock:
-            self._keepers.append(keeper)
+            self._keepers = [known for known in self._keepers if known() is not None]
+            self._keepers.append(weakref.ref(keeper))
         return True
 
     def advance(self, seconds: float) -> None:
@@ -79,6 +80,6 @@ class ManualClock:
 
     def _next_due(self) -> tuple[float, Timekeeper] | None:
         with self._lock:
-            keepers = list(self._keepers)
+            keepers = [keeper for known in self._keepers if (keeper := known()) is not None]
         dues = [(when, keeper) for keeper in keepers if (when := keeper.next_due()) is not None]
         return min(dues, key=lambda due: due[0], default=None)

@@ -23,6 +23,8 @@ from dicom_actors.supervision.errors import InboxFull, NoProcError, SpecError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pykka
+
     from dicom_actors.supervision.exits import ExitReason
     from dicom_actors.supervision.reply import Reply
 
@@ -147,7 +149,7 @@ class Inbox:
         error = InboxFull(f"the inbox of {self.owner} is full: {self._limit} messages wait")
         if envelope.reply_to is None:
             raise error
-        envelope.reply_to.fail(error)
+        _fail(envelope.reply_to, error)
         return True
 
     def put_info(self, message: Any) -> bool:
@@ -239,4 +241,9 @@ class Inbox:
     def _refuse(self, item: Any) -> None:
         reply_to = getattr(item, "reply_to", None)
         if reply_to is not None:
-            reply_to.fail(NoProcError(f"{self.owner} is dead"))
+            _fail(reply_to, NoProcError(f"{self.owner} is dead"))
+
+
+def _fail(reply_to: pykka.Future[Any], error: Exception) -> None:
+    """Answer with an error; an actor that is not supervised may have our inbox, too."""
+    reply_to.set_exception((type(error), error, None))

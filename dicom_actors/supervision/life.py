@@ -14,8 +14,6 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import pykka
-
 from dicom_actors.supervision.delivery import Recipient, deliver
 from dicom_actors.supervision.errors import ActorCrashed
 from dicom_actors.supervision.exits import ExitReason
@@ -95,6 +93,7 @@ class Life:
     """
 
     __slots__ = (
+        "__weakref__",
         "_deferred",
         "_dependents",
         "_lock",
@@ -240,10 +239,10 @@ class Life:
         if self.name is not None and self.system is not None:
             self.system.registry.release(self.name, ref)
         ref.actor_stopped.set()
-        if self.parent is None:
-            pykka.ActorRegistry.unregister(ref)
-        else:
+        if self.parent is not None:
             self.parent.life.let_go(ref)
+        elif self.system is not None:
+            self.system.remove_root(ref)
 
     def _answer(self, reason: ExitReason) -> None:
         with self._lock:

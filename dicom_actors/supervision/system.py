@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.supervision.clock import Clock, SystemClock
 from dicom_actors.supervision.log import LogService
@@ -19,6 +19,8 @@ from dicom_actors.supervision.timers import TimerService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dicom_actors.supervision.ref import SupervisedRef
 
 __all__ = ["System"]
 
@@ -52,9 +54,28 @@ class System:
         self.timers: Final = TimerService(self.clock, self.log)
         self.threads: Final = ThreadPool()
         self.registry: Final = Registry()
-        self._sinks = () if reports is None else (reports,)
+        # replaced as a whole, as it is read without the lock
+        self._sinks: dict[object, Callable[[Report], object]] = {}
+        if reports is not None:
+            self._sinks[object()] = reports
         self._lock = threading.Lock()
         self._disowned = 0
+        self._roots: dict[SupervisedRef[Any], None] = {}
+
+    def roots(self) -> list[SupervisedRef[Any]]:
+        """The actors without a supervisor that live here, the oldest first."""
+        with self._lock:
+            return list(self._roots)
+
+    def add_root(self, ref: SupervisedRef[Any]) -> None:
+        """Count an actor among the roots; for the actors themselves."""
+        with self._lock:
+            self._roots[ref] = None
+
+    def remove_root(self, ref: SupervisedRef[Any]) -> None:
+        """Forget a root that has ended; for the actors themselves."""
+        with self._lock:
+            self._roots.pop(ref, None)
 
     @property
     def disowned(self) -> int:
@@ -66,15 +87,27 @@ class System:
         with self._lock:
             self._disowned += change
 
-    def add_sink(self, sink: Callable[[Report], object]) -> None:
-        """Call `sink`, too, with every report from now on; see the class."""
+    def add_sink(self, sink: Callable[[Report], object]) -> Callable[[], None]:
+        """Call `sink`, too, with every report from now on; see the class.
+
+        Returns:
+            A function that ends this: whoever lives shorter than the system calls it in the end,
+            or the system keeps the sink, and all that it refers to.
+        """
+        key = object()
         with self._lock:
-            self._sinks = (*self._sinks, sink)
+            self._sinks = {**self._sinks, key: sink}
+
+        def remove() -> None:
+            with self._lock:
+                self._sinks = {k: other for k, other in self._sinks.items() if k is not key}
+
+        return remove
 
     def report(self, report: Report) -> None:
         """Log a report and hand it to the sinks."""
         log_report(report, self.log)
-        for sink in self._sinks:
+        for sink in self._sinks.values():
             try:
                 sink(report)
             except BaseException as fault:  # noqa: BLE001 - not the supervisor's fault

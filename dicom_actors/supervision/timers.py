@@ -10,6 +10,8 @@ import heapq
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+import pykka
+
 from dicom_actors.supervision.delivery import Recipient, deliver
 from dicom_actors.supervision.log import LogService
 
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Timer", "TimerService"]
 
-_FEW: Final = 64  # below this many cancelled timers, it does not pay to clear them out
+_FEW: Final = 64
+"""So many timers may be kept without a look at which of them nobody wants any more."""
 
 
 class Timer:
@@ -38,6 +41,14 @@ class Timer:
     def is_pending(self) -> bool:
         """Whether the message is still to come."""
         return self._recipient is not None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the message is still to come, and not known to be for the dead."""
+        recipient = self._recipient
+        if isinstance(recipient, pykka.ActorRef):
+            return recipient.is_alive()
+        return recipient is not None
 
     def cancel(self) -> bool:
         """Call the message back; returns False if it was sent or called back before.
@@ -70,7 +81,7 @@ class TimerService:
         self._changed = threading.Condition(threading.Lock())
         self._heap: list[tuple[float, int, Timer]] = []
         self._count = 0  # orders timers of the same time by age
-        self._cancelled = 0
+        self._room = _FEW  # when there are more, those that nobody wants are cleared out
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self._is_driven = clock.drives(self)
@@ -93,6 +104,8 @@ class TimerService:
                 thread = threading.Thread(target=self._run, name="supervision-timers", daemon=True)
                 thread.start()
                 self._thread = thread
+            if len(self._heap) >= self._room:
+                self._clear_out()
             self._count += 1
             heapq.heappush(self._heap, (due, self._count, timer))
             if self._heap[0][2] is timer:
@@ -102,14 +115,7 @@ class TimerService:
     def cancel(self, timer: Timer) -> bool:
         """Call a timer's message back; returns False if it was sent or called back before."""
         with self._changed:
-            if timer.take() is None:
-                return False
-            self._cancelled += 1
-            if self._cancelled > _FEW and self._cancelled > len(self._heap) // 2:
-                self._heap = [entry for entry in self._heap if entry[2].is_pending]
-                heapq.heapify(self._heap)
-                self._cancelled = 0
-            return True
+            return timer.take() is not None
 
     def pending(self) -> int:
         """How many messages are on their way."""
@@ -135,10 +141,15 @@ class TimerService:
         if self._own_log is not None:
             self._own_log.close()
 
+    def _clear_out(self) -> None:
+        """Forget what was called back, or is for actors that have ended."""
+        self._heap = [entry for entry in self._heap if entry[2].is_wanted]
+        heapq.heapify(self._heap)
+        self._room = max(_FEW, 2 * len(self._heap))
+
     def _first_due(self) -> float | None:
         while self._heap and not self._heap[0][2].is_pending:
             heapq.heappop(self._heap)
-            self._cancelled = max(self._cancelled - 1, 0)
         return self._heap[0][0] if self._heap else None
 
     def _pop_due(self) -> tuple[Recipient, Any] | None:

@@ -16,7 +16,7 @@ from dicom_actors import messages
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.dimse import CommandElement, CommandField, decode_command, encode_command
 from dicom_actors.pdu import AssociateAc, AssociateRj, PDataTf, Pdv, ReleaseRp, ReleaseRq
-from dicom_actors.supervision.ref import ActorThread
+from dicom_actors.supervision import ActorThread
 from dicom_actors.testing.hostile_peer import HostilePeer
 
 if TYPE_CHECKING:

@@ -52,9 +52,10 @@ def system(clean: None) -> Iterator[ManualSystem]:
     """A system with a manual clock; its roots are stopped after the test."""
     system = ManualSystem()
     yield system
-    for root in pykka.ActorRegistry.get_all():
+    for root in system.roots():
         root.stop(timeout=LIMIT)
     system.close()
+    assert system.roots() == []
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from dicom_actors.supervision import (
     ChildSpec,
     Down,
     ExitReason,
+    LogService,
     ManualClock,
     Reply,
     SupervisedActor,
@@ -223,8 +224,8 @@ def wait_until_left(thread: threading.Thread, ref: SupervisedRef[Any]) -> None:
 class CountedTimers(TimerService):
     """Timers that a test can wait for before it moves the clock."""
 
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__(clock)
+    def __init__(self, clock: ManualClock, log: LogService) -> None:
+        super().__init__(clock, log)
         self._sent = threading.Semaphore(0)
 
     def send_at(self, due: float, recipient: Any, message: Any) -> Timer:
@@ -243,7 +244,7 @@ class ManualSystem(System):
         self.manual = ManualClock()
         self.seen: list[Any] = []
         super().__init__(clock=self.manual, reports=self.seen.append)
-        self.timers = CountedTimers(self.manual)
+        self.timers = CountedTimers(self.manual, self.log)
 
     def advance(self, seconds: float) -> None:
         self.manual.advance(seconds)

@@ -110,7 +110,7 @@ def test_p33_an_init_that_fails(system, journal, step, error):
             name="x",
         )
     assert system.registry.names() == {}
-    assert pykka.ActorRegistry.get_all() == []
+    assert system.roots() == []
     assert journal.entries == []  # no cleanup
     if step.endswith("stop"):
         assert caught.value.reason == ExitReason.error("no")
@@ -190,7 +190,7 @@ def test_p33_a_thread_that_cannot_start_leaves_nothing(system, monkeypatch):
     with pytest.raises(RuntimeError, match="can't start new thread"):
         Worker.start(system=system, name="x")
     assert system.registry.names() == {}
-    assert pykka.ActorRegistry.get_all() == []
+    assert system.roots() == []
     assert system.disowned == 0
 
 
@@ -621,11 +621,14 @@ def test_p40_an_actor_stops_itself(system):
     assert down_of(down).reason == ExitReason.SHUTDOWN
 
 
-def test_p40_pykkas_stop_all_stops_a_tree(system):
+def test_p40_pykkas_stop_all_stops_only_what_is_the_hosts(system):
     supervisor = Supervisor.start([worker("a")], system=system)
     ref = child(supervisor, "a")
+    plain = pykka.ThreadingActor.start()
     assert pykka.ActorRegistry.stop_all(timeout=LIMIT) == [True]
-    assert not ref.is_alive()
+    assert not plain.is_alive()
+    assert ref.ask("hello", timeout=LIMIT) == "hello"
+    assert child(supervisor, "a") is ref
 
 
 # --- nothing is left -----------------------------------------------------------------------

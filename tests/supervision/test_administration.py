@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from functools import partial
 
 import pytest
@@ -15,6 +17,8 @@ from supervision.kit import (
     end,
     raise_error,
     sync,
+    thread_of,
+    wait_until_left,
     watch,
     worker,
 )
@@ -330,6 +334,47 @@ def test_p27_a_sink_that_raises_harms_nobody(caplog):
     supervisor.stop()
     system.close()
     assert "the sink for reports raised" in caplog.text
+
+
+def test_p27_a_sink_can_be_removed(system):
+    class Seen(list):
+        pass
+
+    first, second = Seen(), Seen()
+    removes = [system.add_sink(sink.append) for sink in (first, second, second)]
+    Supervisor.start([worker("a")], system=system)
+    removes[0]()
+    removes[1]()
+    removes[1]()  # again is harmless
+    supervisor = Supervisor.start([worker("b")], system=system)
+    assert [report.child_id for report in first] == ["a"]
+    assert [report.child_id for report in second] == ["a", "a", "b"]
+    removes[2]()
+    freed = weakref.ref(second)
+    del second
+    assert freed() is None
+    supervisor.stop()
+
+
+def test_a_shared_system_keeps_nothing_of_a_root_that_has_ended(system):
+    gc.disable()
+    try:
+        supervisor = Supervisor.start([worker("a")], system=system)
+        ref = child(supervisor, "a")
+        monitor(ref, supervisor)
+        system.timers.send_after(3600.0, ref, "never")
+        system.log.write(logging.getLogger(__name__), logging.INFO, "%s", ref)
+        freed = [weakref.ref(ref), weakref.ref(supervisor), weakref.ref(supervisor.life)]
+        thread = thread_of(supervisor)
+        supervisor.stop()
+        wait_until_left(thread, supervisor)
+        system.seen.clear()
+        for _ in range(100):  # what was for the dead goes with the timers that come
+            system.timers.send_after(1.0, print, "never").cancel()
+        del ref, supervisor
+        assert [one() for one in freed] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_subclass_has_messages_of_its_own(system):

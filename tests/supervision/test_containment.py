@@ -7,6 +7,7 @@ import threading
 
 import pykka
 import pytest
+from kit.waiting import until
 from supervision.kit import (
     LIMIT,
     Journal,
@@ -128,6 +129,30 @@ def test_p55_a_child_whose_constructor_raises_does_not_end_its_supervisor(system
         start_child(supervisor, ChildSpec("a", Unmakable.start))
     assert isinstance(caught.value.__cause__, exception)
     assert child(supervisor, "sibling") is sibling
+
+
+@pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("how", ["tell", "ask"])
+def test_p55_a_hosts_actor_that_exits_takes_no_supervised_one_along(system, exception, how):
+    """pykka then stops all actors that it knows of."""
+
+    class Exits(pykka.ThreadingActor):
+        use_daemon_thread = True
+
+        def on_receive(self, message):
+            raise exception
+
+    supervisor = Supervisor.start([worker("a")], system=system)
+    root = Worker.start(system=system)
+    ref = child(supervisor, "a")
+    hosts = pykka.ThreadingActor.start()
+    exits = Exits.start()
+    exits.tell("now") if how == "tell" else exits.ask("now", block=False)
+    until(lambda: not hosts.is_alive())  # it reached what it reaches
+    assert exits.actor_stopped.wait(LIMIT)
+    for one in (ref, root):
+        assert one.ask("hello", timeout=LIMIT) == "hello"
+    assert child(supervisor, "a") is ref
 
 
 def test_p56_a_hung_child_is_disowned_and_replaced(system, gates):

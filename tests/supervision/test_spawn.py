@@ -80,7 +80,7 @@ def test_a_spawned_child_is_like_any_other(system):
     assert child(supervisor, "a") is ref
     assert count_children(supervisor) == ChildCounts(1, 1, 0, 1)
     assert system.reports(with_starts=True) == [("started", "a", "None", 0)]
-    assert pykka.ActorRegistry.get_all() == [supervisor]
+    assert system.roots() == [supervisor]
     end(ref, "abnormal")
     sync(supervisor)
     again = child(supervisor, "a")

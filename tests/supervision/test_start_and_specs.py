@@ -274,10 +274,16 @@ def test_a_child_can_be_given_as_class_and_arguments(system, journal):
     assert journal.entries == [("label", "start"), ("label", "stop")]
 
 
-def test_children_inherit_the_system_and_only_roots_are_in_pykkas_registry(system):
+def test_children_inherit_the_system_which_knows_its_roots(system):
     supervisor = Supervisor.start([worker("a")], system=system)
+    other = Worker.start(system=system)
     assert child(supervisor, "a").ask(lambda actor: actor.system) is system
-    assert pykka.ActorRegistry.get_all() == [supervisor]
+    assert system.roots() == [supervisor, other]
+    other.stop()
+    with pytest.raises(RuntimeError):
+        Worker.start(script=Script("raise"), system=system)
+    assert system.roots() == [supervisor]
+    assert pykka.ActorRegistry.get_all() == []
 
 
 def test_a_root_without_a_system_makes_its_own_and_closes_it():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import pykka
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from supervision.kit import LIMIT, Journal, Worker, raise_error
+from supervision.kit import LIMIT, Journal, Stub, Worker, end_stub, raise_error
 
 from dicom_actors.supervision import ManualClock, Reply, System, SystemClock, TimerService
 
@@ -95,6 +96,44 @@ def test_cancelled_timers_do_not_pile_up(timers):
         timers.send_after(3600.0, print, "never").cancel()
     assert len(timers._heap) < 200
     assert timers.pending() == 0
+
+
+def test_timers_for_the_dead_do_not_pile_up(system):
+    """As when a child that sets a timer is restarted again and again."""
+    ref = Worker.start(system=system)
+    kept = [system.timers.send_after(3600.0, ref, "wanted") for _ in range(10)]
+    for _ in range(2_000):
+        dead = Stub.start(system=system)
+        system.timers.send_after(3600.0, dead, "never")
+        end_stub(dead)
+    assert len(system.timers._heap) < 200
+    assert all(timer.is_pending for timer in kept)
+    future = Reply()
+    system.timers.send_after(3600.0, future, "wanted, too")
+    system.advance(3600.0)
+    assert future.get(timeout=0) == "wanted, too"
+
+
+def test_many_timers_that_are_wanted_are_kept(clock, timers):
+    seen = []
+    for number in range(1_000):
+        timers.send_after(1.0 + number, seen.append, number)
+    assert timers.pending() == 1_000
+    clock.advance(1_000.0)
+    assert seen == list(range(1_000))
+
+
+def test_a_clock_keeps_no_service_alive(clock):
+    services = [TimerService(clock) for _ in range(3)]
+    seen = []
+    for number, service in enumerate(services):
+        service.send_after(1.0, seen.append, number)
+    del service
+    services[1].close()
+    freed = weakref.ref(services.pop(1))
+    assert freed() is None
+    clock.advance(1.0)
+    assert seen == [0, 2]
 
 
 @settings.get_profile("supervision")
