@@ -117,7 +117,7 @@ class EndpointSupervisor(Supervisor):
         self._tls = tls
         self._event_loop = event_loop
         self._kernel: EndpointKernel
-        self._sink: Callable[[Any], object]
+        self._remove_sink: Callable[[], None]
 
     def make_ref(self, life: Any) -> EndpointRef:
         """Give the ref that users hold."""
@@ -141,8 +141,7 @@ class EndpointSupervisor(Supervisor):
         kernel.host = self._host
         kernel.tls = self._tls
         kernel.root = self.actor_ref
-        self._sink = functools.partial(publish_report, kernel)
-        self.system.add_sink(self._sink)
+        self._remove_sink = self.system.add_sink(functools.partial(publish_report, kernel))
         try:
             self._start_children()
         except BaseException:
@@ -183,7 +182,7 @@ class EndpointSupervisor(Supervisor):
         kernel.event_loop.stop(self._config.handler_grace)
         deliver_events(kernel)
         kernel.watch.close()
-        self.system.remove_sink(self._sink)
+        self._remove_sink()
 
     def handle_call(self, message: Any) -> Any:
         """Say who takes messages from outside, and who the children are."""
