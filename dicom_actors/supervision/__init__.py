@@ -99,6 +99,7 @@ from dicom_actors.supervision.errors import (
     UnknownMessage,
 )
 from dicom_actors.supervision.exits import IGNORE, Continue, ExitReason, Stop
+from dicom_actors.supervision.forking import close_in_child
 from dicom_actors.supervision.inbox import IDLE, Inbox
 from dicom_actors.supervision.life import Down, Life, Monitor
 from dicom_actors.supervision.log import LogService
@@ -205,6 +206,7 @@ __all__ = [
     "UnknownMessage",
     "call",
     "cast",
+    "close_in_child",
     "count_children",
     "delete_child",
     "demonitor",

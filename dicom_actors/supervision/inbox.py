@@ -227,6 +227,13 @@ class Inbox:
         for item in waiting:
             self._refuse(item)
 
+    def leave_behind(self) -> None:
+        """Close, in a forked child, where nobody can release the lock and nobody reads."""
+        self._lock = threading.Lock()
+        self._waker = None
+        self.owner += ", left behind in the parent process,"
+        self.close()
+
     def release(self) -> None:
         """Give back what the inbox holds; the actor's thread calls it as its last act."""
 

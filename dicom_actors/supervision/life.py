@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ChildDown", "Down", "Life", "Monitor"]
 
+_LEFT_BEHIND: Final = ExitReason("noproc", "it lives in the process that was forked")
+
 
 class Down(NamedTuple):
     """The notice of an actor's death, exactly one for each `monitor`.
@@ -228,6 +230,23 @@ class Life:
         if self.owns_system and self.system is not None:
             self.system.close()
         return True
+
+    def leave_behind(self, *, disown: bool) -> None:
+        """Be over, in a forked child: the life goes on in the parent alone, and tells nobody.
+
+        Args:
+            disown: this is the actor's thread.
+        """
+        if self.reason is not None:
+            return
+        self._lock = threading.Lock()
+        self.reason = _LEFT_BEHIND
+        self.is_down = True
+        if disown and self.system is not None:
+            self.is_disowned = True
+            self.system.count_disowned(1)
+        self.inbox.leave_behind()
+        self._answer(_LEFT_BEHIND)
 
     def thread_ended(self) -> None:
         """Note that the actor's thread does nothing more."""

@@ -38,12 +38,13 @@ _Kind = tuple[str, int, str]
 class _Repeats:
     """How often a record of one kind came since a time."""
 
-    __slots__ = ("count", "logger", "since")
+    __slots__ = ("count", "example", "logger", "since")
 
     def __init__(self, logger: logging.Logger, since: float) -> None:
         self.logger = logger
         self.since = since
         self.count = 1
+        self.example = ""
 
 
 class _Entry(NamedTuple):
@@ -63,7 +64,8 @@ class LogService:
     """Writes log records, by one daemon thread that is started with the first record.
 
     Of the records of one kind (logger, level and message, without its arguments) the first 20
-    within a second are written; one line then says how many more there were.
+    within a second are written; one line then says how many more there were, and what the last
+    one was that was written. Those for debugging are not counted.
 
     Args:
         limit: how many records may wait; what comes then is dropped, and counted.
@@ -112,6 +114,9 @@ class LogService:
                 entry = _entry(logger, level, message, args, fault=fault, extra=extra)
                 with self._changed:
                     self._put(entry)
+                    repeats = self._repeats.get((logger.name, level, message))
+                    if repeats is not None:
+                        repeats.example = entry.record.getMessage()
         except BaseException:  # noqa: BLE001 - what cannot be said is no reason to fail
             with self._changed:
                 self._dropped += 1
@@ -137,10 +142,20 @@ class LogService:
         if thread is not None and thread is not threading.current_thread():
             thread.join(_FAREWELL)
 
+    def start_over(self) -> None:
+        """Be as new, in a forked child: what waits is the parent's to write."""
+        self._changed = threading.Condition(threading.Lock())
+        self._waiting.clear()
+        self._repeats.clear()
+        self._came = self._gone = self._dropped = 0
+        self._thread = None
+
     # --- in the thread of whoever has something to say ---------------------------------------
 
     def _is_wanted(self, logger: logging.Logger, level: int, message: str) -> bool:
         """Count a record; returns False if there were too many of its kind."""
+        if level <= logging.DEBUG:  # who wants these wants them all
+            return True
         now, kind = self._now(), (logger.name, level, message)
         with self._changed:
             repeats = self._repeats.get(kind)
@@ -186,7 +201,7 @@ class LogService:
             del self._repeats[kind]
             more = repeats.count - _ALIKE
             if more > 0:
-                text = f"... {more:,} more like this: {kind[2]}"
+                text = f"... {more:,} more like this: {repeats.example}"
                 self._put(_entry(repeats.logger, kind[1], text))
 
     # --- in the service's own thread ---------------------------------------------------------

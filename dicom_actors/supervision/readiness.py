@@ -17,6 +17,8 @@ import socket
 import threading
 from typing import Final, Protocol
 
+from dicom_actors.supervision.forking import close_in_child
+
 __all__ = ["HANGUP", "READABLE", "WRITABLE", "Poller", "Wakeup", "make_poller"]
 
 # The bits of poll(2), which both pollers speak.
@@ -87,6 +89,7 @@ class SelectorPoller:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        close_in_child(self)
 
     def watch(self, fd: int, *, read: bool, write: bool) -> None:
         """Start to watch `fd`, or change what for."""
@@ -143,6 +146,7 @@ class Wakeup:
             for end in self._sockets:
                 end.setblocking(False)
             self.fd = self._sockets[0].fileno()
+        close_in_child(self)
 
     def set(self) -> None:
         """Make the descriptor readable; nothing happens if it is closed."""
@@ -166,11 +170,18 @@ class Wakeup:
     def close(self) -> None:
         """Close the descriptors."""
         with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-            if self._sockets:
-                for end in self._sockets:
-                    end.close()
-            else:
-                os.close(self._event)
+            if not self._is_closed:
+                self._close()
+
+    def abandon(self) -> None:
+        """Close the descriptors in a forked child, where nobody can release the lock."""
+        self._lock = threading.Lock()
+        self.close()
+
+    def _close(self) -> None:
+        self._is_closed = True
+        if self._sockets:
+            for end in self._sockets:
+                end.close()
+        else:
+            os.close(self._event)

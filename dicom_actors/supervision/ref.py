@@ -100,7 +100,7 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
         """
         check_not_disowned()
         if not self._put(Envelope(message)):
-            raise NoProcError(f"{self} is dead")
+            raise NoProcError(f"{self.life.inbox.owner} is dead")
 
     @overload
     def ask(

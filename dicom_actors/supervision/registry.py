@@ -51,6 +51,11 @@ class Registry:
             if self._refs.get(name) is ref:
                 del self._refs[name]
 
+    def start_over(self) -> None:
+        """Be as new, in a forked child."""
+        self._lock = threading.Lock()
+        self._refs.clear()
+
     def names(self) -> dict[str, pykka.ActorRef[Any]]:
         """All names with their live actors."""
         with self._lock:

@@ -51,10 +51,25 @@ class Report:
     logs_cause: ClassVar[bool] = False
 
     def __str__(self) -> str:
-        text = f"{self.supervisor}: {self.context}: child {self.child_id!r}"
+        text, arguments = self._text()
+        return text % arguments
+
+    def _text(self) -> tuple[str, tuple[object, ...]]:
+        text = f"%s: {self.context}: child %r"
+        arguments: tuple[object, ...] = (self.supervisor, self.child_id)
         if self.reason is not None:
-            text += f", {self.reason}"
-        return f"{text}, {self.restarts} restarts" if self.restarts else text
+            text, arguments = f"{text}, %s", (*arguments, self.reason)
+        if self.restarts:
+            text, arguments = f"{text}, %d restarts", (*arguments, self.restarts)
+        return text, arguments
+
+    def log(self, log: LogService) -> None:
+        """Have it logged as one record, one kind of which is one kind of report."""
+        # an actor that crashes logs its exception itself, one that did not start cannot
+        cause = self.reason.exception if self.reason and self.logs_cause else None
+        text, arguments = self._text()
+        extra = {"supervision": self}
+        log.write(logger, self.level, text, *arguments, exc_info=cause, extra=extra)
 
 
 class Started(Report):
@@ -87,11 +102,3 @@ class ReachedMaxIntensity(Report):
     """Too many restarts: the supervisor gives up, or this child if it has its own budget."""
 
     context = "reached maximum intensity"
-
-
-def log_report(report: Report, log: LogService) -> None:
-    """Log a report as one record."""
-    # an actor that crashes logs its exception itself, one that did not start cannot
-    cause = report.reason.exception if report.reason and report.logs_cause else None
-    extra = {"supervision": report}
-    log.write(logger, report.level, "%s", report, exc_info=cause, extra=extra)

@@ -11,9 +11,9 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.supervision.clock import Clock, SystemClock
+from dicom_actors.supervision.forking import start_over_in_child
 from dicom_actors.supervision.log import LogService
 from dicom_actors.supervision.registry import Registry
-from dicom_actors.supervision.reports import Report, log_report
 from dicom_actors.supervision.threads import ThreadPool
 from dicom_actors.supervision.timers import TimerService
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_actors.supervision.ref import SupervisedRef
+    from dicom_actors.supervision.reports import Report
 
 __all__ = ["System"]
 
@@ -61,6 +62,7 @@ class System:
         self._lock = threading.Lock()
         self._disowned = 0
         self._roots: dict[SupervisedRef[Any], None] = {}
+        start_over_in_child(self)
 
     def roots(self) -> list[SupervisedRef[Any]]:
         """The actors without a supervisor that live here, the oldest first."""
@@ -106,7 +108,7 @@ class System:
 
     def report(self, report: Report) -> None:
         """Log a report and hand it to the sinks."""
-        log_report(report, self.log)
+        report.log(self.log)
         for sink in self._sinks.values():
             try:
                 sink(report)
@@ -121,3 +123,13 @@ class System:
         self.timers.close()
         self.threads.close()
         self.log.close()
+
+    def start_over(self) -> None:
+        """Be as new, in a forked child: the parent's actors are dead there; see `forking`."""
+        self._lock = threading.Lock()
+        self._roots.clear()
+        self._disowned = 0
+        self.log.start_over()
+        self.registry.start_over()
+        self.timers.start_over()
+        self.threads.start_over()

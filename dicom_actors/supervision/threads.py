@@ -10,6 +10,7 @@ Leaves to others: what an actor does in its thread (`actor`).
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.supervision.errors import DisownedError
@@ -107,6 +108,7 @@ class ThreadPool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._threads: weakref.WeakSet[ActorThread] = weakref.WeakSet()
         self._idle: list[ActorThread] = []
         self._working = 0
         self._is_closed = False
@@ -129,6 +131,7 @@ class ThreadPool:
             return thread
         thread = ActorThread(self, daemon=daemon)
         thread.be_for(ref)
+        self._threads.add(thread)
         try:
             thread.start()
         except BaseException:
@@ -165,6 +168,17 @@ class ThreadPool:
     def idle(self) -> int:
         """How many threads wait for work."""
         return len(self._idle)
+
+    def start_over(self) -> None:
+        """Be as new, in a forked child, which has none of the threads but the one that forked."""
+        self._lock = threading.Lock()
+        self._idle = []
+        self._working = 0
+        for thread in list(self._threads):
+            is_here = thread is threading.current_thread()
+            self._working += is_here
+            if thread.actor_ref is not None:
+                thread.actor_ref.life.leave_behind(disown=is_here)
 
     def _leave(self) -> None:
         """One fewer works; the last one takes those along that wait."""

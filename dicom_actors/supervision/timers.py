@@ -141,6 +141,12 @@ class TimerService:
         if self._own_log is not None:
             self._own_log.close()
 
+    def start_over(self) -> None:
+        """Be as new, in a forked child: what is on its way is the parent's to send."""
+        self._changed = threading.Condition(threading.Lock())
+        self._heap.clear()
+        self._thread = None
+
     def _clear_out(self) -> None:
         """Forget what was called back, or is for actors that have ended."""
         self._heap = [entry for entry in self._heap if entry[2].is_wanted]

@@ -204,7 +204,7 @@ def test_what_is_said_too_often_is_counted(attach, log, clock):
     clock.now += 1.0
     log.write(logger, logging.ERROR, "crash %d", 5_000)
     assert log.flush(LIMIT)
-    assert sink.texts[22:] == ["... 1,781 more like this: crash %d", "crash 5000"]
+    assert sink.texts[22:] == ["... 1,781 more like this: crash 19", "crash 5000"]
     assert sink.records[22].levelno == logging.ERROR
     clock.now += 5.0
     log.write(logger, logging.ERROR, "crash %d", 5_001)
@@ -229,6 +229,15 @@ def test_what_was_said_too_often_is_told_though_nothing_follows(attach):
     told.wait_entered()
     log.close()
     assert next(text for text in sink.texts if "more" in text).startswith("... ")
+
+
+def test_what_is_said_for_debugging_is_all_written(attach, log):
+    sink = attach(Sink())
+    logger.setLevel(logging.DEBUG)
+    for number in range(500):
+        log.write(logger, logging.DEBUG, "PDU %d", number)
+    assert log.flush(LIMIT)
+    assert sink.texts == [f"PDU {number}" for number in range(500)]
 
 
 def test_what_was_said_too_often_is_told_at_the_end(attach, log):
