@@ -55,30 +55,36 @@ def encoded(elements: list[tuple[int, bytes]], tail: bytes = b"") -> bytes:
 
 
 @st.composite
-def kinds(draw) -> tuple[int, list[int], bytes]:
-    """A command field, the elements in their order, and what stands behind them."""
-    field = draw(st.sampled_from(FIELDS))
-    elements = set(draw(st.lists(st.sampled_from(sorted(VALUES)), max_size=8)))
-    if draw(st.integers(0, 9)):
-        elements |= {0x0000, 0x0002, 0x0110, 0x0120, 0x0800}
-    ordered = sorted({*elements, 0x0100})
-    if not draw(st.integers(0, 9)):
+def kinds(draw) -> tuple[dict[int, object], list[int], bytes]:
+    """The values of a command, its elements in their order, and what stands behind them."""
+    field = draw(st.sampled_from(FIELDS)).to_bytes(2, "little")
+    elements = {0x0000, 0x0002, 0x0100, 0x0110, 0x0120, 0x0800}
+    elements |= set(draw(st.lists(st.sampled_from(sorted(VALUES)), max_size=6)))
+    ordered = sorted(elements)
+    oddity = draw(st.sampled_from(["", "", "", "", "missing", "disorder", "twice"]))
+    if oddity == "missing":
+        ordered.remove(draw(st.sampled_from(ordered)))
+    elif oddity == "disorder":
         ordered = draw(st.permutations(ordered))
-    if not draw(st.integers(0, 9)):
+    elif oddity == "twice":
         ordered.append(draw(st.sampled_from(ordered)))
     tail = draw(st.sampled_from([b""] * 6 + [b"\x08\0\x58\0\4\0\0\0" + b"1.2\0", b"\0\0", b"\7"]))
-    return field, ordered, tail
+    values = {e: draw(VALUES[e]) for e in ordered if e != 0x0100}
+    return {**values, 0x0100: field}, ordered, tail
 
 
 @st.composite
 def conversations(draw) -> list[bytes]:
-    """The command sets of an association: of a few kinds, some of them damaged."""
-    some = draw(st.lists(kinds(), min_size=1, max_size=6))
+    """The command sets of an association: a few kinds, each again and again, some damaged."""
     found: list[bytes] = []
-    for field, ordered, tail in draw(st.lists(st.sampled_from(some), max_size=24)):
-        field_value = st.just(field.to_bytes(2, "little"))
-        raw = encoded([(e, draw(VALUES.get(e, field_value))) for e in ordered], tail)
-        damage = draw(st.sampled_from([""] * 6 + ["byte", "cut", "insert", "long number"]))
+    known = draw(st.lists(kinds(), min_size=1, max_size=3))
+    for values, ordered, tail in known * 2:
+        found.append(encoded([(e, values[e]) for e in ordered], tail))
+    for values, ordered, tail in draw(st.lists(st.sampled_from(known), min_size=3, max_size=12)):
+        changed = draw(st.sets(st.sampled_from([0x0110, 0x0120, 0x0900, 0x1000, 0x1001])))
+        fresh = {e: draw(VALUES[e]) for e in changed & VALUES.keys()}
+        raw = encoded([(e, {**values, **fresh}[e]) for e in ordered], tail)
+        damage = draw(st.sampled_from(["", "", "", "byte", "byte", "cut", "insert", "number"]))
         at = draw(st.integers(0, max(0, len(raw) - 1)))
         if damage == "byte":
             raw = raw[:at] + bytes([draw(st.integers(0, 255))]) + raw[at + 1 :]
@@ -86,7 +92,7 @@ def conversations(draw) -> list[bytes]:
             raw = raw[:at]
         elif damage == "insert":
             raw = raw[:at] + draw(st.binary(max_size=9)) + raw[at:]
-        elif damage == "long number":
+        elif damage == "number":
             raw = raw.replace(b"\x10\1\2\0\0\0", b"\x10\1\4\0\0\0\1\0", 1)
         found.append(raw)
     return found
@@ -114,9 +120,25 @@ STORE = encoded(
 )
 
 
+def with_elements(raw: bytes, *elements: tuple[int, bytes]) -> bytes:
+    return raw + encoded(list(elements))
+
+
+ECHO = encoded([(0x0002, CT), (0x0100, b"\x30\0"), (0x0110, b"\1\0"), (0x0800, b"\1\1")])
+LONG_ID = encoded([(0x0100, b"\x30\0"), (0x0110, b"\1\0\0\0"), (0x0800, b"\1\1")])
+EVENT = with_elements(STORE, (0x1002, b"\1\0"))
+NO_AFFECTED_INSTANCE = with_elements(STORE[:-14], (0x1000, b""), (0x1001, b"1.2\0"))
+TWO_IDS = with_elements(ECHO, (0x0110, b"\7\0\0\0"))
+
+
 @given(conversations())
 @example([STORE, STORE, STORE[:-6] + b"1.2.33", STORE[:-10] + b"\x08\0\0\0" + b"1.2.3\0"])
 @example([STORE, STORE, STORE[:-10] + b"\xff\xff\xff\xff" + b"1.2.3\0", STORE[:-6], STORE + b"\0"])
+@example([ECHO, ECHO, ECHO + b"\0", with_elements(ECHO, (0x0800, b"\0\0"))])
+@example([EVENT, EVENT, EVENT[:-6] + b"\x09\0\0\0\1\0", EVENT[:-9] + b"\1" + EVENT[-8:]])
+@example([NO_AFFECTED_INSTANCE] * 3)
+@example([TWO_IDS] * 3)
+@example([LONG_ID, LONG_ID, LONG_ID[:-2] + b"\0\0"])
 def test_by_shape_everything_is_read_as_in_full(raws: list[bytes]) -> None:
     decoder = CommandDecoder()
     for raw in raws:
@@ -162,6 +184,16 @@ def test_the_general_decoder_sees_two_of_a_kind_and_no_more(monkeypatch, field: 
     monkeypatch.setattr(command_shapes, "decode_command", None)
     got += [decoder.decode(raw) for raw in raws[2:]]
     assert got == expected
+
+
+def test_what_stands_behind_a_response_makes_no_difference(monkeypatch) -> None:
+    decoder = CommandDecoder()
+    behind = b"\x08\0\x58\0\4\0\0\0" + b"1.2\0"
+    for number in range(5):
+        raw = ordinary(0x8010, number, "") + behind
+        assert decoder.decode(raw) == decode_command(raw)
+        if number == 1:
+            monkeypatch.setattr(command_shapes, "decode_command", None)
 
 
 def test_kinds_that_take_turns_are_all_known(monkeypatch) -> None:
