@@ -81,7 +81,7 @@ IMPURE = {
 # What our tests use and judge by; and the modules whose purpose is one of them.
 NEVER = {"hypothesis", "pydicom", "pynetdicom", "pytest"}
 EXEMPT = {
-    ("dicom_actors.data.pydicom_bridge", "pydicom"),
+    ("dicom_actors.data.forms.pydicom_bridge", "pydicom"),
     ("dicom_actors.testing.pytest_plugin", "pytest"),
 }
 
@@ -162,7 +162,10 @@ def test_the_package_keeps_to_its_layers():
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("dicom_actors.data.tag", "import struct\nfrom dicom_actors.errors import DecodeError"),
+        (
+            "dicom_actors.data.dictionary.tag",
+            "import struct\nfrom dicom_actors.errors import DecodeError",
+        ),
         ("dicom_actors.pdu.decoder", "from dicom_actors.pdu.header import decode_header"),
         ("dicom_actors.pdu.decoder", "from .header import decode_header"),
         ("dicom_actors.pdu", "from . import header\nfrom .header import decode_header"),
@@ -175,7 +178,7 @@ def test_the_package_keeps_to_its_layers():
         ("dicom_actors.testing.peer", "from dicom_actors import connect\nimport socket"),
         ("dicom_actors.cli.main", "from dicom_actors.testing import FaultyProxy"),
         ("dicom_actors", "from dicom_actors.actors import Endpoint"),
-        ("dicom_actors.data.pydicom_bridge", "import pydicom"),
+        ("dicom_actors.data.forms.pydicom_bridge", "import pydicom"),
         ("dicom_actors.__main__", "from dicom_actors.cli.main import main"),
     ],
 )
@@ -189,7 +192,11 @@ def test_good_imports(name, source):
         ("errors", "import dicom_actors.config", "errors must not import config"),
         ("config", "from dicom_actors.data import DataSet", "config must not import data"),
         ("data.tag", "from dicom_actors.pdu import Pdv", "data must not import pdu"),
-        ("pdu.items", "from dicom_actors.data.tag import Tag", "pdu must not import data"),
+        (
+            "pdu.items",
+            "from dicom_actors.data.dictionary.tag import Tag",
+            "pdu must not import data",
+        ),
         ("pdu.items", "from ..data import tag", "pdu must not import data"),
         ("pdu.items", "from .. import data", "pdu must not import data"),
         ("pdu.items", "from dicom_actors import data", "pdu must not import data"),

@@ -15,7 +15,7 @@ from dicom_actors.actors.handler_table import ASSOCIATION_VALIDATOR, SERVICES
 from dicom_actors.actors.in_flight import Outcome, Request, Stage
 from dicom_actors.actors.receiver import Receiver
 from dicom_actors.actors.tenure import Phase
-from dicom_actors.data.file_meta import file_meta_header
+from dicom_actors.data.files.part10 import file_meta_header
 from dicom_actors.dimse import (
     Command,
     CommandField,

@@ -5,17 +5,15 @@ import re
 import pytest
 from pydicom._private_dict import private_dictionaries
 
-from dicom_actors.data.data_set import DataSet
-from dicom_actors.data.dictionary.private_elements import registry
-from dicom_actors.data.private import (
+from dicom_actors.data.dataset.data_set import DataSet
+from dicom_actors.data.dataset.private import (
     PrivateBlock,
     creator_of,
     private_block,
     private_creators,
-    private_entry,
-    vr_of_private,
 )
-from dicom_actors.data.vr import VR
+from dicom_actors.data.dictionary.elements import private_entry, private_registry, vr_of_private
+from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.errors import ElementNotFoundError, EncodeError
 
 
@@ -48,8 +46,8 @@ def test_every_row_with_an_open_block_agrees_with_pydicom():
 
 
 def test_creators_of_the_table():
-    assert len(registry().creators) > 400
-    assert all(creator == creator.strip() for creator in registry().creators)
+    assert len(private_registry().creators) > 400
+    assert all(creator == creator.strip() for creator in private_registry().creators)
 
 
 def test_look_up_does_not_depend_on_the_block():
