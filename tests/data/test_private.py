@@ -6,9 +6,9 @@ import pytest
 from pydicom._private_dict import private_dictionaries
 
 from dicom_actors.data.dataset.data_set import DataSet
+from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.dataset.private import (
     PrivateBlock,
-    creator_of,
     private_block,
     private_creators,
 )
@@ -79,11 +79,11 @@ def test_creators():
     ds = made()
     assert private_creators(ds, 0x0029) == {0x10: "SIEMENS CSA HEADER", 0x11: "ACME 1.0"}
     assert private_creators(ds, 0x0031) == {}
-    assert creator_of(ds, 0x00291102) == "ACME 1.0"
-    assert creator_of(ds, 0x00291008) == "SIEMENS CSA HEADER"
-    assert creator_of(ds, 0x00293001) == ""
-    assert creator_of(ds, 0x00290010) == ""
-    assert creator_of(ds, 0x00100020) == ""
+    assert content_of(ds).private_creator(0x00291102) == "ACME 1.0"
+    assert content_of(ds).private_creator(0x00291008) == "SIEMENS CSA HEADER"
+    assert content_of(ds).private_creator(0x00293001) == ""
+    assert content_of(ds).private_creator(0x00290010) == ""
+    assert content_of(ds).private_creator(0x00100020) == ""
 
 
 def test_block_is_a_view():
@@ -177,4 +177,4 @@ def test_a_creator_that_is_no_text():
     ds = DataSet()
     ds.put(0x00290010, "LO", ["A", "B"])
     assert private_creators(ds, 0x0029) == {}
-    assert creator_of(ds, 0x00291001) == ""
+    assert content_of(ds).private_creator(0x00291001) == ""

@@ -220,10 +220,22 @@ class Context(Scope):
         character_set: CharacterSet | None = None,
         is_signed: bool | None = None,  # noqa: FBT001 - as above
     ) -> None:
-        super().__init__(buffer, layout, reading, parent, parent_number, tag)
+        # What `Scope` does, without a call.
+        self.buffer = buffer
+        self.layout = layout
+        self.reading = reading
+        self.parent = parent
+        self.parent_number = parent_number
+        self.tag = tag
+        self.depth = 0 if parent is None else parent.depth + 1
         self.character_set = character_set
         self.decoders = _DECODERS[layout]
         self.is_signed = is_signed
+
+    def settle(self, layout: Layout) -> None:
+        """Take another layout than was announced."""
+        self.layout = layout
+        self.decoders = _DECODERS[layout]
 
 
 NOTHING: Final = Context(b"", EXPLICIT, Input())

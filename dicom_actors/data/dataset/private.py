@@ -7,7 +7,7 @@ a data set; nothing is kept beside it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors.data.dictionary import Tag, vr_of_private
 from dicom_actors.errors import ElementNotFoundError, EncodeError
@@ -15,11 +15,8 @@ from dicom_actors.errors import ElementNotFoundError, EncodeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dicom_actors.data.dataset.data_set import DataElement, DataSet
-
 __all__ = [
     "PrivateBlock",
-    "creator_of",
     "private_block",
     "private_creators",
 ]
@@ -29,7 +26,24 @@ _LAST_BLOCK: Final = 0xFF
 _FORBIDDEN_GROUPS: Final = frozenset({0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF})  # PS3.5 7.8.1
 
 
-def private_creators(data_set: DataSet, group: int) -> dict[int, str]:
+class _DataSet(Protocol):
+    """What is asked of a `DataSet`."""
+
+    def __contains__(self, key: object, /) -> bool: ...
+    def __delitem__(self, key: Any, /) -> None: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Tag]: ...
+    def fetch(self, key: Any, /) -> Any:
+        """Return an element."""
+
+    def get(self, key: Any, default: Any = None, /) -> Any:
+        """Return a value."""
+
+    def put(self, key: Any, vr: str | None, values: Any, /) -> None:
+        """Put an element in."""
+
+
+def private_creators(data_set: _DataSet, group: int) -> dict[int, str]:
     """Return the private creators of a group: the names by block, 0x10 to 0xFF."""
     return {
         tag & 0xFF: creator
@@ -38,15 +52,8 @@ def private_creators(data_set: DataSet, group: int) -> dict[int, str]:
     }
 
 
-def creator_of(data_set: DataSet, tag: int) -> str:
-    """Return the private creator that a private element belongs to, empty if there is none."""
-    if not tag & 0x10000 or tag & 0xFFFF < 0x1000:
-        return ""
-    return _name(data_set, tag & 0xFFFF0000 | tag >> 8 & 0xFF)
-
-
 def private_block(
-    data_set: DataSet, group: int, creator: str, *, create: bool = False
+    data_set: _DataSet, group: int, creator: str, *, create: bool = False
 ) -> PrivateBlock:
     """Return the block that a private creator has in a group.
 
@@ -88,7 +95,7 @@ class PrivateBlock:
 
     __slots__ = ("data_set", "group", "number")
 
-    def __init__(self, data_set: DataSet, group: int, number: int) -> None:
+    def __init__(self, data_set: _DataSet, group: int, number: int) -> None:
         """Look at a block; `private_block` finds it by the creator's name.
 
         Raises:
@@ -128,8 +135,8 @@ class PrivateBlock:
         """Return the value of an element, `default` if it is absent."""
         return self.data_set.get(self.tag(offset), default)
 
-    def fetch(self, offset: int) -> DataElement:
-        """Return an element.
+    def fetch(self, offset: int) -> Any:
+        """Return a `DataElement`.
 
         Raises:
             ElementNotFoundError: the element is absent.
@@ -199,7 +206,7 @@ class PrivateBlock:
         return f"<PrivateBlock ({self.group:04X},{self.number:02X}xx) of {self.creator!r}>"
 
 
-def _name(data_set: DataSet, creator_tag: int) -> str:
+def _name(data_set: _DataSet, creator_tag: int) -> str:
     value = data_set.get(creator_tag)
     return value if isinstance(value, str) else ""
 
@@ -209,7 +216,7 @@ def _check_group(group: int) -> None:
         raise ValueError(f"a private group is odd, from 0009 on, and not FFFF; got {group:04X}")
 
 
-def _free_block(data_set: DataSet, group: int) -> int:
+def _free_block(data_set: _DataSet, group: int) -> int:
     taken = set()
     for tag in data_set:
         if tag >> 16 == group:

@@ -119,9 +119,10 @@ def find_elements(  # noqa: PLR0917 - called for every file: positional argument
     end = len(buffer)
     if syntax.is_deflated:
         buffer, start, end = _inflated(buffer, start, syntax, reading)
-    layout = layout_of(syntax)
-    actual = actual_layout(Scope(buffer, layout, reading), start, end)
-    context = Context(buffer, actual, reading)
+    context = Context(buffer, layout_of(syntax), reading)
+    actual = actual_layout(context, start, end)
+    if actual is not context.layout:
+        context.settle(actual)
     if selection is None:
         return _scanned(context, start, end, stop)
     # No element takes less than eight bytes.
@@ -144,7 +145,7 @@ def _scanned(context: Context, start: int, end: int, stop: int | None) -> Found:
         last = min(following, end)
     # Written as it is, an input that is cut short would be cut short again.
     is_whole = not context.reading.is_cut
-    return Found(context, start, last, index, is_cut=following > end, is_whole=is_whole)
+    return Found(context, start, last, index, following > end, None, is_whole)
 
 
 def _inflated(

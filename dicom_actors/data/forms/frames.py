@@ -17,7 +17,7 @@ from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, ElementNotFoundError
 
 if TYPE_CHECKING:
-    from dicom_actors.data.dataset.data_set import DataSet
+    from collections.abc import Mapping
 
 __all__ = ["Frames"]
 
@@ -37,7 +37,7 @@ class Frames(Sequence[Frame]):
 
     __slots__ = ("_count", "_data", "_offsets", "frame_length", "is_compressed")
 
-    def __init__(self, data_set: DataSet) -> None:
+    def __init__(self, data_set: Mapping[Any, Any]) -> None:
         """Find out where the frames of a data set are.
 
         Raises:
@@ -93,7 +93,7 @@ class Frames(Sequence[Frame]):
         return memoryview(self._data)[start : start + self.frame_length]
 
 
-def _number(data_set: DataSet, keyword: str, default: int | None = None) -> int:
+def _number(data_set: Mapping[Any, Any], keyword: str, default: int | None = None) -> int:
     """Return a number that says how large the pixel data is; absent or empty, the default."""
     value = data_set[keyword] if default is None else data_set.get(keyword) or default
     if not isinstance(value, int) or value < 1:
@@ -103,7 +103,7 @@ def _number(data_set: DataSet, keyword: str, default: int | None = None) -> int:
     return value
 
 
-def _frame_length(data_set: DataSet, tag: int) -> int:
+def _frame_length(data_set: Mapping[Any, Any], tag: int) -> int:
     bits = {0x7FE00008: 32, 0x7FE00009: 64}.get(tag) or _number(data_set, "BitsAllocated")
     samples = _number(data_set, "SamplesPerPixel", 1)
     total = _number(data_set, "Rows") * _number(data_set, "Columns") * samples * bits
