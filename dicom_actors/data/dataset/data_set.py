@@ -391,6 +391,7 @@ class _Content(ElementIndex):
     __slots__ = ()
 
     new_element = staticmethod(element_of)
+    parts_of = attrgetter("_vr", "_value")
     read_element = _ReadElement
 
     def make_items(self, scope: Context, rows: list[Row], end: int) -> Sequence:
@@ -452,7 +453,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """Make an empty data set."""
         content = _Content(NOTHING, 0, 0, 0, {})
         content.replaced = set()
-        return hold(cls, content)
+        made = object.__new__(cls)
+        set_content(made, content)
+        return made
 
     def __init__(self, elements: Iterable[DataElement] | Mapping[Any, Any] = ()) -> None:
         """Make a data set of elements, or of a mapping from keys to values.
@@ -489,7 +492,13 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             vr = VR_TABLE[tag]
             if len(vr) != 2 or vr == "UN":
                 vr = content.dictionary_vr(tag)
-            index[tag] = element_of(tag, vr, _coerced(vr, value, tag))
+            element = object.__new__(DataElement)
+            element._tag = tag
+            element._vr = vr
+            element._value = coerce(vr, value, tag) if vr != "SQ" else _coerced(vr, value, tag)
+            element._holder = None
+            element._offset = -1
+            index[tag] = element
         content.is_sorted = False
 
     # --- making ----------------------------------------------------------------------------

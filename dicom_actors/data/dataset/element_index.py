@@ -107,6 +107,13 @@ class MakeReadElement(Protocol):
         """Make it."""
 
 
+class PartsOf(Protocol):
+    """Takes VR and value of an element that was made of Python values, at the least cost."""
+
+    def __call__(self, element: Any, /) -> tuple[str, Any]:
+        """Take them."""
+
+
 if TYPE_CHECKING:
     _Items = list[Any]
 else:
@@ -180,20 +187,12 @@ class Input(Reading):
 
     __slots__ = ("character_set", "data_set_class", "deflated", "transfer_syntax")
 
-    def __init__(
-        self,
-        limits: Limits = DEFAULT_LIMITS,
-        *,
-        keeps_truncated: bool = False,
-        character_set: CharacterSet | None = None,
-        data_set_class: type[Held] = Held,
-        transfer_syntax: TransferSyntax | None = None,
-    ) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, keeps_truncated: bool = False) -> None:
         super().__init__(limits, keeps_truncated=keeps_truncated)
-        self.character_set = character_set
-        self.data_set_class = data_set_class
+        self.character_set: CharacterSet | None = None
+        self.data_set_class: type[Held] = Held
         self.deflated: bytes | None = None
-        self.transfer_syntax = transfer_syntax
+        self.transfer_syntax: TransferSyntax | None = None
 
 
 class Context(Scope):
@@ -273,6 +272,7 @@ class ElementIndex(ABC):
 
     new_element: ClassVar[MakeElement]
     read_element: ClassVar[MakeReadElement]
+    parts_of: ClassVar[PartsOf]
 
     def __init__(
         self, scope: Context, number: int, start: int, end: int, index: dict[int, int]

@@ -157,11 +157,12 @@ class _Encoder:
         order, is_explicit, pack_implicit = layout.order, layout.is_explicit, layout.pack_implicit
         at, length = len(pieces), 0
         index: dict[int, Any] = holder.sorted_index()
+        parts_of = holder.parts_of
         for tag, item in index.items():
             if not tag & 0xFFFF:  # a group length
                 del pieces[at:]
                 return _Elements(self, holder, characters, depth, is_same=False).encode()
-            vr, value = item.vr, item.value
+            vr, value = parts_of(item)
             if vr == "SQ" or isinstance(value, _OF_MANY_PIECES):
                 length += self.element(tag, vr, value, characters, depth)
                 continue

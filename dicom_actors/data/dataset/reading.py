@@ -69,17 +69,13 @@ def make_input(
     data_set_class: type[Held],
 ) -> Input:
     """Make what is shared by the data sets of one input; arguments as `DataSet.from_bytes`."""
-    override = None
+    made = Input(limits, keeps_truncated=keep_truncated)
+    made.data_set_class = data_set_class
+    made.transfer_syntax = transfer_syntax
     if character_set is not None:
         terms = (character_set,) if isinstance(character_set, str) else tuple(character_set)
-        override = CharacterSet.of(terms)
-    return Input(
-        limits,
-        keeps_truncated=keep_truncated,
-        character_set=override,
-        data_set_class=data_set_class,
-        transfer_syntax=transfer_syntax,
-    )
+        made.character_set = CharacterSet.of(terms)
+    return made
 
 
 def as_bytes(data: bytes | bytearray | memoryview) -> bytes | memoryview:

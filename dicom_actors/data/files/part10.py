@@ -266,7 +266,7 @@ def _read_meta_group(
         scope.warn("no group length in the file meta information", 0, offset=start)
     elif end < start + 12 or layout.read_length(buffer, start + 8)[0] != end - start - 12:
         scope.warn("wrong group length of the file meta information", 0, offset=start)
-    uid = meta[_TRANSFER_SYNTAX] if _TRANSFER_SYNTAX in index else None
+    uid = content_of(meta).value(_TRANSFER_SYNTAX) if _TRANSFER_SYNTAX in index else None
     if isinstance(uid, str) and uid:
         return meta, end, TransferSyntax.of(uid)
     syntax = _guess_syntax(buffer, end) or IMPLICIT_VR_LITTLE_ENDIAN
