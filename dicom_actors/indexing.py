@@ -1,7 +1,7 @@
 """Chosen values of many files, read by all processors.
 
-What is read of a file, and which files there are, is `dicom_actors.data.file_values`; this module
-hands the files out to processes, some hundred at a time, and takes the results in order.
+What is read of a file, and which files there are, is `dicom_actors.data.files.file_values`; this
+module hands the files out to processes, some hundred at a time, and takes the results in order.
 
 Standard: PS3.10 7.
 """
@@ -13,15 +13,15 @@ from collections import deque
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.data.file_values import ValueReader, files_below
-from dicom_actors.data.scope import DEFAULT_LIMITS, Limits
+from dicom_actors.data.files.file_values import ValueReader, files_below
+from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
-    from dicom_actors.data.tag import Key
+    from dicom_actors.data.dictionary.tag import Key
     from dicom_actors.errors import DicomError
 
     Values = dict[Key, Any] | DicomError | OSError

@@ -17,10 +17,8 @@ def test_no_test_sleeps(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_is_small_and_says_what_it_does(path: Path) -> None:
-    text = path.read_text()
-    assert len(text.splitlines()) <= 500
-    assert text.lstrip("r").startswith('"""')
+def test_a_module_says_what_it_does(path: Path) -> None:
+    assert path.read_text().lstrip("r").startswith('"""')
 
 
 def test_the_top_level_holds_what_it_should() -> None:

@@ -9,6 +9,12 @@ One way down::
 and what is above it; ``archive`` uses the public interface alone; the four pure layers do without
 sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
 functions count like all others.
+
+Within ``data`` one way down through its rooms::
+
+    dictionary < values, scan < dataset < files < forms, query
+
+and no module of it leads back to itself, not even for type checkers.
 """
 
 from __future__ import annotations
@@ -81,7 +87,7 @@ IMPURE = {
 # What our tests use and judge by; and the modules whose purpose is one of them.
 NEVER = {"hypothesis", "pydicom", "pynetdicom", "pytest"}
 EXEMPT = {
-    ("dicom_actors.data.pydicom_bridge", "pydicom"),
+    ("dicom_actors.data.forms.pydicom_bridge", "pydicom"),
     ("dicom_actors.testing.pytest_plugin", "pytest"),
 }
 
@@ -156,13 +162,145 @@ def test_the_package_keeps_to_its_layers():
     assert violations(sources, packages) == []
 
 
+# --- the rooms of data -------------------------------------------------------------------------
+
+DATA = f"{PACKAGE}.data"
+_BELOW_FILES = {"dictionary", "values", "scan", "dataset"}
+# What each room may import of the others.
+ROOMS: dict[str, set[str]] = {
+    "dictionary": set(),
+    "values": {"dictionary"},
+    "scan": {"dictionary"},
+    "dataset": {"dictionary", "values", "scan"},
+    "files": _BELOW_FILES,
+    "forms": {*_BELOW_FILES, "files"},
+    "query": {*_BELOW_FILES, "files"},
+}
+# A data set says what it returns: for type checkers alone.
+UP_FOR_TYPES = {(f"{DATA}.dataset.data_set", f"{DATA}.forms.frames")}
+# Who loads modules by name, and which: the door what is seldom used, a data set its other forms.
+BY_NAME = {DATA, f"{DATA}.dataset.data_set"}
+FORMS_BY_NAME = {"frames", "json", "text"}
+
+
+def arrows(sources: dict[str, str], packages: set[str]) -> set[tuple[str, str]]:
+    """Return who imports whom, of modules of ours; all imports count."""
+    found = set()
+    for name, source in sources.items():
+        for _, module, imported in imports_of(name, source, is_package=name in packages):
+            whole = f"{module}.{imported}"
+            found.add((name, whole if whole in sources else module))
+    return {(one, other) for one, other in found if other in sources and one != other}
+
+
+def wrong_ways(sources: dict[str, str], packages: set[str]) -> list[str]:
+    """Return the arrows that do not go down through the rooms of data."""
+    found = []
+    for one, other in sorted(arrows(sources, packages)):
+        room, target = (name.removeprefix(DATA).lstrip(".").split(".")[0] for name in (one, other))
+        if not one.startswith(f"{DATA}.") or not f"{other}.".startswith(f"{DATA}."):
+            continue
+        if room not in ROOMS:
+            found.append(f"{one} is in no room")
+        elif target not in {room, *ROOMS[room]} and (one, other) not in UP_FOR_TYPES:
+            found.append(f"{one} must not import {other}")
+    return found
+
+
+def circles(links: set[tuple[str, str]]) -> list[str]:
+    """Return the modules that lead back to themselves: what is left without its dead ends."""
+    left = {name for link in links for name in link}
+    while True:
+        inner = {(one, other) for one, other in links if {one, other} <= left}
+        kept = {one for one, _ in inner} & {other for _, other in inner}
+        if kept == left:
+            return sorted(left)
+        left = kept
+
+
+def test_data_goes_one_way_through_its_rooms():
+    sources, packages = read_package()
+
+    assert {f"{DATA}.{room}" for room in ROOMS} <= packages
+    assert wrong_ways(sources, packages) == []
+
+
+def test_there_is_no_circle_in_data():
+    sources, packages = read_package()
+    links = {pair for pair in arrows(sources, packages) if pair[0].startswith(f"{DATA}.")}
+
+    assert len(links) > 100
+    assert circles(links) == []
+
+
+def test_what_is_loaded_by_name_is_no_way_around_the_rooms():
+    sources, packages = read_package()
+    loaders = {
+        name
+        for name, source in sources.items()
+        if name.startswith(DATA)
+        and any(
+            "importlib" in module
+            for _, module, _ in imports_of(name, source, is_package=name in packages)
+        )
+    }
+    asked = [
+        node.args[0]
+        for node in ast.walk(ast.parse(sources[f"{DATA}.dataset.data_set"]))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_above"
+    ]
+
+    assert loaders == BY_NAME
+    assert {ast.literal_eval(name) for name in asked} == FORMS_BY_NAME
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "found"),
+    [
+        ("scan.x", "from dicom_actors.data.dictionary import Tag", []),
+        ("scan.x", "from dicom_actors.data.values import codec", ["scan.x", "values.codec"]),
+        ("values.x", "import dicom_actors.data.scan", ["values.x", "scan"]),
+        ("dataset.x", "from ..forms import json", ["dataset.x", "forms.json"]),
+        (
+            "dictionary.x",
+            "def f():\n    from dicom_actors.data.dataset import y",
+            ["dictionary.x", "dataset"],
+        ),
+        ("query.x", "from dicom_actors.data.forms import json", ["query.x", "forms.json"]),
+        ("scan.x", "from dicom_actors.data import DataSet", ["scan.x", ""]),
+        ("attic", "from dicom_actors.data.dictionary import Tag", ["attic"]),
+        ("attic.x", "from dicom_actors.data.dictionary import Tag", ["attic.x"]),
+    ],
+)
+def test_a_way_up_is_found(name, source, found):
+    there = {DATA: "", **{f"{DATA}.{room}": "" for room in ROOMS}}
+    there |= {f"{DATA}.values.codec": "", f"{DATA}.forms.json": ""}
+    sources = {**there, f"{DATA}.{name}": source}
+    paths = [f"{DATA}.{part}".rstrip(".") for part in found]
+    expected = [" must not import ".join(paths)] if len(paths) > 1 else paths
+    if len(paths) == 1:
+        expected = [f"{paths[0]} is in no room"]
+
+    assert wrong_ways(sources, set(there)) == expected
+
+
+def test_a_circle_is_found():
+    links = {("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("e", "a")}
+
+    assert circles(links) == ["b", "c"]
+    assert circles(links - {("c", "b")}) == []
+
+
 # --- the checker itself -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("dicom_actors.data.tag", "import struct\nfrom dicom_actors.errors import DecodeError"),
+        (
+            "dicom_actors.data.dictionary.tag",
+            "import struct\nfrom dicom_actors.errors import DecodeError",
+        ),
         ("dicom_actors.pdu.decoder", "from dicom_actors.pdu.header import decode_header"),
         ("dicom_actors.pdu.decoder", "from .header import decode_header"),
         ("dicom_actors.pdu", "from . import header\nfrom .header import decode_header"),
@@ -178,7 +316,7 @@ def test_the_package_keeps_to_its_layers():
         ("dicom_actors.testing.peer", "from dicom_actors import connect\nimport socket"),
         ("dicom_actors.cli.main", "from dicom_actors.testing import FaultyProxy"),
         ("dicom_actors", "from dicom_actors.actors import Endpoint"),
-        ("dicom_actors.data.pydicom_bridge", "import pydicom"),
+        ("dicom_actors.data.forms.pydicom_bridge", "import pydicom"),
         ("dicom_actors.__main__", "from dicom_actors.cli.main import main"),
     ],
 )
@@ -192,7 +330,11 @@ def test_good_imports(name, source):
         ("errors", "import dicom_actors.config", "errors must not import config"),
         ("config", "from dicom_actors.data import DataSet", "config must not import data"),
         ("data.tag", "from dicom_actors.pdu import Pdv", "data must not import pdu"),
-        ("pdu.items", "from dicom_actors.data.tag import Tag", "pdu must not import data"),
+        (
+            "pdu.items",
+            "from dicom_actors.data.dictionary.tag import Tag",
+            "pdu must not import data",
+        ),
         ("pdu.items", "from ..data import tag", "pdu must not import data"),
         ("pdu.items", "from .. import data", "pdu must not import data"),
         ("pdu.items", "from dicom_actors import data", "pdu must not import data"),

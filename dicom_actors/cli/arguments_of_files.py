@@ -50,7 +50,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _tag(text: str) -> int:
-    from dicom_actors.data.tag import to_tag
+    from dicom_actors.data.dictionary.tag import to_tag
 
     try:
         return to_tag(text)

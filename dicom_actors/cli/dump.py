@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.cli.terminal import complain, show_anything
 from dicom_actors.data import Path, read_file
-from dicom_actors.data.json import to_json_dict
-from dicom_actors.data.text import DEFAULT_WIDTH, data_set_lines, element_lines, printable
+from dicom_actors.data.forms.json import to_json_dict
+from dicom_actors.data.forms.text import DEFAULT_WIDTH, data_set_lines, element_lines, printable
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from dicom_actors.cli.keys import query_for
 from dicom_actors.cli.models import sop_class_of
 from dicom_actors.cli.terminal import complain, print_table, progress, say, show_anything
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.data.json import to_json_dict
-from dicom_actors.data.sequence import Sequence
-from dicom_actors.data.text import printable, value_text
+from dicom_actors.data.dataset.data_set import Sequence
+from dicom_actors.data.forms.json import to_json_dict
+from dicom_actors.data.forms.text import printable, value_text
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:

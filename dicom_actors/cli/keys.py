@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data import DataSet
 from dicom_actors.data.dictionary import vr_of
-from dicom_actors.data.tag import to_tag
+from dicom_actors.data.dictionary.tag import to_tag
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicom_actors.cli.peers import load_peers
 from dicom_actors.cli.terminal import print_table, show_anything
-from dicom_actors.data.text import printable
+from dicom_actors.data.forms.text import printable
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.cli.terminal import counted
-from dicom_actors.data.uid import uid_name
+from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.pdu import (
     AssociateAc,
     AssociateRj,

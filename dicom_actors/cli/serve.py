@@ -17,7 +17,7 @@ from dicom_actors.cli.object_files import object_name
 from dicom_actors.cli.terminal import counted
 from dicom_actors.cli.user_check import UserCheck
 from dicom_actors.config import EndpointConfig
-from dicom_actors.data.uid import uid_name
+from dicom_actors.data.dictionary.uids import uid_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
 
-from dicom_actors.data.text import printable
+from dicom_actors.data.forms.text import printable
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:

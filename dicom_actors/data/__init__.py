@@ -2,7 +2,7 @@
 
 What few programs need (DICOMDIR, queries, the values of many files) is loaded when it is first
 used. The conversion from and to pydicom has a module of its own,
-`dicom_actors.data.pydicom_bridge`.
+`dicom_actors.data.forms.pydicom_bridge`.
 
 Standard: PS3.5, PS3.6, PS3.10.
 """
@@ -12,26 +12,27 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.data.charset import CharacterSet
-from dicom_actors.data.data_element import DataElement
-from dicom_actors.data.data_set import DataSet, Path
-from dicom_actors.data.encapsulated import EncapsulatedPixelData
-from dicom_actors.data.file_meta import file_meta_header
-from dicom_actors.data.number_strings import DS, IS
-from dicom_actors.data.part10 import read_file, write_file
-from dicom_actors.data.person_name import PersonName
-from dicom_actors.data.scope import Limits, ReadWarning
-from dicom_actors.data.tag import Tag
-from dicom_actors.data.temporal import AS, DA, DT, TM
-from dicom_actors.data.transfer_syntax import TransferSyntax
-from dicom_actors.data.uid import generate_uid, uid_name
-from dicom_actors.data.vr import VR
+from dicom_actors.data.dataset.data_set import DataElement, DataSet, Path
+from dicom_actors.data.dictionary.tag import Tag
+from dicom_actors.data.dictionary.transfer_syntax import TransferSyntax
+from dicom_actors.data.dictionary.uids import generate_uid, uid_name
+from dicom_actors.data.dictionary.vr import VR
+from dicom_actors.data.files.part10 import file_meta_header, read_file, write_file
+from dicom_actors.data.scan.scope import Limits, ReadWarning
+from dicom_actors.data.values.character_sets import CharacterSet
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, PersonName
 
 if TYPE_CHECKING:
-    from dicom_actors.data.checks import Departure
-    from dicom_actors.data.directory import Directory, DirectoryRecord, read_directory
-    from dicom_actors.data.directory_writer import WrittenDirectory, write_directory
-    from dicom_actors.data.matching import Query
+    from dicom_actors.data.dataset.checks import Departure
+    from dicom_actors.data.files.directory import (
+        Directory,
+        DirectoryRecord,
+        WrittenDirectory,
+        read_directory,
+        write_directory,
+    )
+    from dicom_actors.data.query.matching import Query
 
 __all__ = [
     "AS",
@@ -66,13 +67,13 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "Departure": "dicom_actors.data.checks",
-    "Directory": "dicom_actors.data.directory",
-    "DirectoryRecord": "dicom_actors.data.directory",
-    "Query": "dicom_actors.data.matching",
-    "WrittenDirectory": "dicom_actors.data.directory_writer",
-    "read_directory": "dicom_actors.data.directory",
-    "write_directory": "dicom_actors.data.directory_writer",
+    "Departure": "dicom_actors.data.dataset.checks",
+    "Directory": "dicom_actors.data.files.directory",
+    "DirectoryRecord": "dicom_actors.data.files.directory",
+    "Query": "dicom_actors.data.query.matching",
+    "WrittenDirectory": "dicom_actors.data.files.directory",
+    "read_directory": "dicom_actors.data.files.directory",
+    "write_directory": "dicom_actors.data.files.directory",
 }
 
 

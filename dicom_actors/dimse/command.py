@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import DataSet
-from dicom_actors.data.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN
+from dicom_actors.data.dictionary.transfer_syntax import IMPLICIT_VR_LITTLE_ENDIAN
 from dicom_actors.errors import InvalidPduError
 
 if TYPE_CHECKING:

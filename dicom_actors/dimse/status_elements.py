@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from dicom_actors.data.tag import to_tag
-from dicom_actors.data.uid import is_valid_uid
+from dicom_actors.data.dictionary.tag import to_tag
+from dicom_actors.data.dictionary.uids import is_valid_uid
 from dicom_actors.dimse.command import CommandElement
 from dicom_actors.dimse.request import attribute_identifier_list
 from dicom_actors.dimse.response import MAX_ERROR_COMMENT

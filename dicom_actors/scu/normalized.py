@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_actors.data.encoder import encode_data_set
-from dicom_actors.data.tag import to_tag
+from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dictionary.tag import to_tag
 from dicom_actors.dimse import (
     CommandElement,
     CommandField,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from dicom_actors.data import DataSet
-    from dicom_actors.data.tag import Key
+    from dicom_actors.data.dictionary.tag import Key
     from dicom_actors.scu.session import Session
 
     _Values = Mapping[int, int | str | bytes]

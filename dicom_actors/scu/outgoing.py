@@ -15,14 +15,14 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import DataSet, TransferSyntax, read_file
-from dicom_actors.data.encoder import encode_data_set
-from dicom_actors.data.transfer_syntax import (
+from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dictionary.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from dicom_actors.data.uid import is_valid_uid
+from dicom_actors.data.dictionary.uids import is_valid_uid
 from dicom_actors.errors import EncodeError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from dicom_actors.data import DataSet
-from dicom_actors.data.encoder import encode_data_set
+from dicom_actors.data.dataset.encoder import encode_data_set
 from dicom_actors.dimse import (
     CommandElement,
     CommandField,

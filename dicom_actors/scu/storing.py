@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from dicom_actors.data import DataSet
-from dicom_actors.data.uid import uid_name
+from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.dimse import (
     CommandElement,
     CommandField,

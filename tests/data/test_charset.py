@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydicom import charset as pydicom_charset
 from pydicom.valuerep import PersonName as PydicomName
 
-from dicom_actors.data.charset import DEFAULT, CharacterSet, TextKind
+from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet, TextKind
 from dicom_actors.errors import EncodeError
 
 TEXT, VALUES, PERSON_NAME = TextKind.TEXT, TextKind.VALUES, TextKind.PERSON_NAME

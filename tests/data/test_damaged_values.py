@@ -9,7 +9,7 @@ from struct import pack
 import pytest
 
 from dicom_actors.data import DataSet, read_file, write_file
-from dicom_actors.data.values import DECODERS
+from dicom_actors.data.values.codec import DECODERS
 from dicom_actors.errors import DataError, DecodeError
 
 EXPLICIT = "1.2.840.10008.1.2.1"

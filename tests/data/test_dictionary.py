@@ -7,7 +7,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from dicom_actors.data import dictionary
 from dicom_actors.data.dictionary import uids
-from dicom_actors.data.vr import VR
+from dicom_actors.data.dictionary.vr import VR
 
 # PS3.6 2026c against pydicom's 2024c; what each difference is, by tag.
 NEWER = {

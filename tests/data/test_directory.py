@@ -12,9 +12,14 @@ from pydicom import fileset as pydicom_fileset
 
 from dicom_actors.data import DataSet, generate_uid, read_file, write_file
 from dicom_actors.data.dictionary import storage_sop_classes, tag_of
-from dicom_actors.data.directory import read_directory
-from dicom_actors.data.directory_records import RECORD_KEYS, ROOT_TYPES, record_type
-from dicom_actors.data.directory_writer import write_directory
+from dicom_actors.data.files.directory import (
+    RECORD_KEYS,
+    ROOT_TYPES,
+    read_directory,
+    record_type,
+    write_directory,
+)
+from dicom_actors.data.files.directory_links import place_of
 from dicom_actors.errors import DecodeError, EncodeError, NotPart10Error
 
 SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
@@ -181,7 +186,7 @@ def test_long_chains_need_no_recursion(tmp_path):
     ds.put("DirectoryRecordSequence", "SQ", chain)
     write_file(tmp_path / "DICOMDIR", ds)
     items = read_file(tmp_path / "DICOMDIR").DirectoryRecordSequence
-    offsets = [item._start - 8 for item in items]
+    offsets = [place_of(item) for item in items]
     for record, lower in zip(chain, [*offsets[1:], 0], strict=True):
         record.OffsetOfReferencedLowerLevelDirectoryEntity = lower
     ds.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity = offsets[0]

@@ -7,7 +7,7 @@ from struct import pack
 import pytest
 
 from dicom_actors.data import DataElement, DataSet, read_file
-from dicom_actors.data.encoder import encode_data_set
+from dicom_actors.data.dataset.encoder import encode_data_set
 from dicom_actors.errors import EncodeError, UnsupportedTransferSyntaxError
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from dicom_actors.data import DataSet, write_file
-from dicom_actors.data.file_values import ValueReader, files_below
+from dicom_actors.data.files.file_values import ValueReader, files_below
 from dicom_actors.errors import DecodeError, ElementNotFoundError, NotPart10Error
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

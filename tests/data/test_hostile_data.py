@@ -13,7 +13,8 @@ from struct import pack
 
 import pytest
 
-from dicom_actors.data import DataSet, Limits, decoder, read_file, write_directory, write_file
+from dicom_actors.data import DataSet, Limits, read_file, write_directory, write_file
+from dicom_actors.data.scan import elements
 from dicom_actors.errors import DecodeError, DicomError
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -207,8 +208,8 @@ def test_row_32_twice_as_many_need_no_more_than_twice_the_work(kind, keep_trunca
 def test_row_32_an_index_is_sorted_once(monkeypatch, keep_truncated):
     # What a sort does is not among the calls that are counted above.
     sorted_indexes = []
-    sort = decoder._sort
-    monkeypatch.setattr(decoder, "_sort", lambda *given: sorted_indexes.append(sort(*given)))
+    sort = elements._sort
+    monkeypatch.setattr(elements, "_sort", lambda *given: sorted_indexes.append(sort(*given)))
     ds = read(ladder(100), keep_truncated=keep_truncated)
     assert list(ds) == sorted(ds)
     assert len(ds) == 100

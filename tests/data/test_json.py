@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset as PydicomDataset
 
-from dicom_actors.data.data_set import DataSet
-from dicom_actors.data.encapsulated import EncapsulatedPixelData
-from dicom_actors.data.json import from_json, from_json_dict, to_json, to_json_dict
-from dicom_actors.data.tag import Tag
+from dicom_actors.data.dataset.data_set import DataSet
+from dicom_actors.data.dictionary.tag import Tag
+from dicom_actors.data.forms.json import from_json, from_json_dict, to_json, to_json_dict
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, DicomError, EncodeError
 
 law = settings(derandomize=True, deadline=None, max_examples=150)

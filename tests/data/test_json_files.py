@@ -19,7 +19,7 @@ import pydicom
 import pytest
 
 from dicom_actors.data import read_file
-from dicom_actors.data.json import from_json, to_json, to_json_dict
+from dicom_actors.data.forms.json import from_json, to_json, to_json_dict
 from dicom_actors.errors import DicomError
 
 DATA = Path(pydicom.__file__).parent / "data"

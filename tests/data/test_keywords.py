@@ -8,7 +8,7 @@ import dicom_actors.data
 from dicom_actors.data.dictionary import keywords
 from dicom_actors.data.dictionary.make_stub import stub_text
 
-STUB = Path(dicom_actors.data.__file__).with_name("keywords.pyi")
+STUB = Path(dicom_actors.data.__file__).parent / "dataset" / "keywords.pyi"
 
 USE = """
 from datetime import date
@@ -48,8 +48,8 @@ def test_type_checkers_know_the_values(tmp_path):
     lines = [line.partition("use.py:")[2] for line in out.splitlines() if "use.py:" in line]
     notes = [line for line in lines if "note: Revealed" in line]
     assert [("str" in notes[0]), ("str" in notes[1]), ("int" in notes[2])] == [True] * 3
-    assert "list[dicom_actors.data.number_strings.DS]" in notes[3]
-    assert "list[dicom_actors.data.data_set.DataSet]" in notes[4]
+    assert "list[dicom_actors.data.values.value_types.DS]" in notes[3]
+    assert "list[dicom_actors.data.dataset.data_set.DataSet]" in notes[4]
     wrong = [line.partition(":")[0] for line in lines if "error:" in line]
     expected = [str(n) for n, line in enumerate(USE.splitlines(), 1) if "# E:" in line]
     assert wrong == expected

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kit.steps import lines_run
 
 from dicom_actors.data import DataElement, DataSet
-from dicom_actors.data.matching import MAX_KEYS, Query
+from dicom_actors.data.query.matching import MAX_KEYS, Query
 from dicom_actors.errors import DataError, DecodeError
 
 EXPLICIT = "1.2.840.10008.1.2.1"

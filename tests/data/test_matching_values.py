@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kit.steps import lines_run
 
 from dicom_actors.data import DataElement, PersonName
-from dicom_actors.data.matching_values import MAX_ALTERNATIVES, DateTimeTest, value_test
+from dicom_actors.data.query.matching_values import MAX_ALTERNATIVES, DateTimeTest, value_test
 
 
 def values_of(vr: str, value: Any) -> list[Any]:

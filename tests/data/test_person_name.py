@@ -6,7 +6,7 @@ import pickle
 import pytest
 from pydicom.valuerep import PersonName as PydicomName
 
-from dicom_actors.data.person_name import PersonName, PersonNameGroup
+from dicom_actors.data.values.value_types import PersonName, PersonNameGroup
 
 
 def test_components():

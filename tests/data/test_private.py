@@ -5,17 +5,15 @@ import re
 import pytest
 from pydicom._private_dict import private_dictionaries
 
-from dicom_actors.data.data_set import DataSet
-from dicom_actors.data.dictionary.private_elements import registry
-from dicom_actors.data.private import (
+from dicom_actors.data.dataset.data_set import DataSet
+from dicom_actors.data.dataset.element_index import content_of
+from dicom_actors.data.dataset.private import (
     PrivateBlock,
-    creator_of,
     private_block,
     private_creators,
-    private_entry,
-    vr_of_private,
 )
-from dicom_actors.data.vr import VR
+from dicom_actors.data.dictionary.elements import private_entry, private_registry, vr_of_private
+from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.errors import ElementNotFoundError, EncodeError
 
 
@@ -48,8 +46,8 @@ def test_every_row_with_an_open_block_agrees_with_pydicom():
 
 
 def test_creators_of_the_table():
-    assert len(registry().creators) > 400
-    assert all(creator == creator.strip() for creator in registry().creators)
+    assert len(private_registry().creators) > 400
+    assert all(creator == creator.strip() for creator in private_registry().creators)
 
 
 def test_look_up_does_not_depend_on_the_block():
@@ -81,11 +79,11 @@ def test_creators():
     ds = made()
     assert private_creators(ds, 0x0029) == {0x10: "SIEMENS CSA HEADER", 0x11: "ACME 1.0"}
     assert private_creators(ds, 0x0031) == {}
-    assert creator_of(ds, 0x00291102) == "ACME 1.0"
-    assert creator_of(ds, 0x00291008) == "SIEMENS CSA HEADER"
-    assert creator_of(ds, 0x00293001) == ""
-    assert creator_of(ds, 0x00290010) == ""
-    assert creator_of(ds, 0x00100020) == ""
+    assert content_of(ds).private_creator(0x00291102) == "ACME 1.0"
+    assert content_of(ds).private_creator(0x00291008) == "SIEMENS CSA HEADER"
+    assert content_of(ds).private_creator(0x00293001) == ""
+    assert content_of(ds).private_creator(0x00290010) == ""
+    assert content_of(ds).private_creator(0x00100020) == ""
 
 
 def test_block_is_a_view():
@@ -179,4 +177,4 @@ def test_a_creator_that_is_no_text():
     ds = DataSet()
     ds.put(0x00290010, "LO", ["A", "B"])
     assert private_creators(ds, 0x0029) == {}
-    assert creator_of(ds, 0x00291001) == ""
+    assert content_of(ds).private_creator(0x00291001) == ""

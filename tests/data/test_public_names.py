@@ -9,7 +9,16 @@ import pytest
 
 from dicom_actors import data
 
-LATE = ("checks", "directory", "directory_writer", "frames", "json", "matching", "private", "text")
+LATE = (
+    "dataset.checks",
+    "dataset.private",
+    "files.directory",
+    "forms.frames",
+    "forms.json",
+    "forms.text",
+    "query.matching",
+    "values.checks",
+)
 
 
 def test_every_name_is_there():
@@ -36,4 +45,4 @@ print(read_directory.__module__)
     )
     loaded, home = done.stdout.splitlines()
     assert not {f"dicom_actors.data.{name}" for name in LATE} & set(loaded.split())
-    assert home == "dicom_actors.data.directory"
+    assert home == "dicom_actors.data.files.directory"

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as PydicomSequence
 
 from dicom_actors.data import DataSet, EncapsulatedPixelData, read_file
-from dicom_actors.data.pydicom_bridge import from_pydicom, to_pydicom
+from dicom_actors.data.forms.pydicom_bridge import from_pydicom, to_pydicom
 from dicom_actors.errors import EncodeError
 
 FILES = [

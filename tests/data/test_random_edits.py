@@ -15,6 +15,7 @@ import pydicom
 import pytest
 
 from dicom_actors.data import DataSet, read_file, write_file
+from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.errors import DecodeError, DicomError
 
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -130,7 +131,7 @@ def test_what_was_read_is_used_written_and_read_back(path, keep_truncated):
         read += 1
         before = use(ds)
         if not keep_truncated and ds.transfer_syntax.keyword != "DeflatedExplicitVRLittleEndian":
-            assert before == data[ds._start : ds._end]
+            assert before == data[content_of(ds).start : content_of(ds).end]
         again = read_file(data, keep_truncated=keep_truncated)
         if "PatientComments" in again:
             continue

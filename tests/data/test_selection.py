@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_actors.data import DataSet, Limits, read_file
-from dicom_actors.data.decoder import scan_all
-from dicom_actors.data.layout import EXPLICIT
-from dicom_actors.data.scope import Reading, Scope
-from dicom_actors.data.selection import Selection
-from dicom_actors.data.vr import VR
+from dicom_actors.data.dictionary.vr import VR
+from dicom_actors.data.scan.elements import scan_all
+from dicom_actors.data.scan.layout import EXPLICIT
+from dicom_actors.data.scan.scope import Reading, Scope
+from dicom_actors.data.scan.selection import Selection
 from dicom_actors.errors import DecodeError
 
 LITTLE = "1.2.840.10008.1.2.1"
@@ -119,7 +119,7 @@ def test_limits_hold():
     ),
 )
 def test_it_finds_what_a_scan_finds(seed, places, edits):
-    tags = list(seed._index)
+    tags = list(map(int, seed))
     wanted = {tags[place % len(tags)] for place in places}
     data = bytearray(seed.to_bytes())
     for place, new in edits:

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from dicom_actors.data.tag import Tag, UnknownKeywordError, to_tag
+from dicom_actors.data.dictionary.tag import Tag, UnknownKeywordError, to_tag
 from dicom_actors.errors import ElementNotFoundError
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_actors.data.temporal import AS, DA, DT, TM
+from dicom_actors.data.values.value_types import AS, DA, DT, TM
 
 law = settings(derandomize=True, deadline=None, max_examples=200)
 offsets = st.integers(-12 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

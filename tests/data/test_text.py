@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dicom_actors.data import DataElement, DataSet, EncapsulatedPixelData, read_file
-from dicom_actors.data.text import data_set_lines, element_line, value_text
+from dicom_actors.data.forms.text import data_set_lines, element_line, value_text
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 

@@ -4,8 +4,8 @@ import pytest
 from pydicom.uid import UID, AllTransferSyntaxes
 
 from dicom_actors.data import dictionary
-from dicom_actors.data import transfer_syntax as ts
-from dicom_actors.data.transfer_syntax import TransferSyntax
+from dicom_actors.data.dictionary import transfer_syntax as ts
+from dicom_actors.data.dictionary.transfer_syntax import TransferSyntax
 
 
 @pytest.mark.parametrize("uid", [str(uid) for uid in AllTransferSyntaxes])

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from dicom_actors.data.uid import generate_uid, is_valid_uid, uid_name
+from dicom_actors.data.dictionary.uids import generate_uid, is_valid_uid, uid_name
 
 
 def test_names():

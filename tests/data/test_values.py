@@ -5,7 +5,7 @@ from array import array
 import pytest
 
 from dicom_actors.data import DS, IS, DataSet, Tag
-from dicom_actors.data.number_strings import decimal_text
+from dicom_actors.data.values.value_types import decimal_text
 from dicom_actors.errors import EncodeError
 
 EXPLICIT = "1.2.840.10008.1.2.1"

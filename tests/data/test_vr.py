@@ -4,7 +4,7 @@ import pytest
 from pydicom import valuerep
 from pydicom.valuerep import VR as PydicomVR
 
-from dicom_actors.data.vr import LONG_LENGTH, VR
+from dicom_actors.data.dictionary.vr import LONG_LENGTH, VR
 
 UNAMBIGUOUS = [vr for vr in PydicomVR if len(vr) == 2]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.steps import lines_run
 
-from dicom_actors.data.wildcard import MAX_PATTERN_LENGTH, Wildcard
+from dicom_actors.data.query.matching_values import MAX_PATTERN_LENGTH, Wildcard
 
 
 def by_expression(pattern: str, text: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from kit.scp import dcmqrscp, dcmtk_scp, free_port
 
 from dicom_actors.data import DataSet, write_file
-from dicom_actors.data.matching import Query
+from dicom_actors.data.query.matching import Query
 from dicom_actors.scu import connect
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("nothing_left")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dicom_actors.actors.handlers.table import HandlerTable
 from dicom_actors.data import TransferSyntax
 from dicom_actors.data.dictionary import sop_class_services, storage_sop_classes, uid_entry
-from dicom_actors.data.uid import uid_name
+from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.pdu import AsyncWindow
 from dicom_actors.upper_layer import NegotiationPolicy, RolePolicy, describe_policy, negotiate
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME

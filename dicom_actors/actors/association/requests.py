@@ -18,7 +18,7 @@ from dicom_actors.actors.handlers.handler import run_handler
 from dicom_actors.actors.handlers.outcomes import TOO_LATE
 from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR, SERVICES
 from dicom_actors.actors.storing.receiver import Receiver
-from dicom_actors.data.file_meta import file_meta_header
+from dicom_actors.data.files.part10 import file_meta_header
 from dicom_actors.dimse import (
     Command,
     CommandField,

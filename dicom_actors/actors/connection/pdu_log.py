@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import events
-from dicom_actors.data.uid import uid_name
+from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.pdu import describe_head, describe_stream
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_actors.actors.storing.receiver import write_all
-from dicom_actors.data.uid import is_valid_uid
+from dicom_actors.data.dictionary.uids import is_valid_uid
 
 if TYPE_CHECKING:
     from dicom_actors.actors.storing.receiver import ReceivedObject

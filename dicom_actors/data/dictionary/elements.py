@@ -1,8 +1,8 @@
-"""The registry of data elements (PS3.6 chapters 6 to 9, PS3.7 Annex E), loaded when first used.
+"""The data element dictionary: PS3.6 chapters 6 to 9, PS3.7 Annex E, and private elements.
 
 Beside the rows of the registry, three kinds of elements follow from rules: group lengths
 (gggg,0000) and private creators (odd group, 0010 to 00FF) from PS3.5 7.2 and 7.8, and repeating
-groups such as (60xx,3000) from PS3.5 7.6.
+groups such as (60xx,3000) from PS3.5 7.6. Each table is read when it is first asked.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ from __future__ import annotations
 import struct
 import sys
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors.data.dictionary.tables import read_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+from pathlib import Path
 
 # Patterns of the registry with x for any digit of the group: only these groups are meant.
 _GROUP_MASK = 0xFF00FFFF
@@ -151,3 +155,145 @@ class KeywordTable(dict[str, int]):
         if not self:
             self.update(registry().tags_by_keyword)
         return registry().tags_by_keyword[keyword]
+
+
+VR_TABLE = VrTable()
+"""VRs by tag for decoders: ``VR_TABLE[tag]`` is ``vr_of(tag)`` without the call. Read only."""
+
+KEYWORD_TABLE = KeywordTable()
+"""Tags by keyword: ``KEYWORD_TABLE[keyword]`` is `tag_of` without the call, and raises KeyError
+for what is no keyword. Read only."""
+
+
+def entry(tag: int) -> Entry | None:
+    """Return what the registry says of a data element.
+
+    Repeating groups, group lengths and private creators are resolved by their rules.
+
+    Args:
+        tag: the tag as an int, 0 to 0xFFFFFFFF.
+
+    Returns:
+        The entry, or None if the registry has none (private elements among them).
+    """
+    return registry().entry(tag)
+
+
+def vr_of(tag: int) -> str:
+    """Return the VR of a data element as printed in PS3.6.
+
+    Args:
+        tag: the tag as an int, 0 to 0xFFFFFFFF.
+
+    Returns:
+        A VR, a choice such as ``"US or SS"``, or ``"UN"`` where the registry has no VR.
+    """
+    return VR_TABLE[tag]
+
+
+def tag_of(keyword: str) -> int | None:
+    """Return the tag of a keyword, None if there is no such keyword.
+
+    For a repeating group this is the tag of its first group: ``OverlayData`` is (6000,3000).
+    """
+    try:
+        return KEYWORD_TABLE[keyword]
+    except KeyError:
+        return None
+
+
+def keyword_of(tag: int) -> str:
+    """Return the keyword of a tag, an empty string if it has none."""
+    found = registry().entry(tag)
+    return "" if found is None else found.keyword
+
+
+def keywords() -> Iterable[str]:
+    """Return every keyword of the registry, in tag order."""
+    return registry().tags_by_keyword.keys()
+
+
+# --- private elements (PS3.5 7.8) ------------------------------------------------------------
+
+
+class PrivateEntry(NamedTuple):
+    """What is known of one private element.
+
+    Attributes:
+        creator: the private creator.
+        group: the group number; None where the creator uses several groups alike.
+        offset: the last two digits of the element number, 0 to 0xFF.
+        vr: the VR, for example ``"DS"`` or ``"OB or OW"``.
+        vm: the multiplicity, for example ``"1-n"``.
+        name: the name; empty if unknown.
+    """
+
+    creator: str
+    group: int | None
+    offset: int
+    vr: str
+    vm: str
+    name: str
+
+
+class PrivateRegistry:
+    """Rows by creator; those of one creator are taken apart when they are asked for.
+
+    The file has a paragraph for each creator: its name, then lines of group and offset, VR, VM
+    and name.
+    """
+
+    def __init__(self) -> None:
+        text = Path(__file__).with_name("private_elements.txt").read_text(encoding="utf-8")
+        paragraphs = (part.partition("\n") for part in text.rstrip("\n").split("\n\n"))
+        self._paragraphs = {creator: rows for creator, _, rows in paragraphs}
+        self._rows: dict[str, dict[str, list[str]]] = {}
+
+    @property
+    def creators(self) -> frozenset[str]:
+        """All creators in the table."""
+        return frozenset(self._paragraphs)
+
+    def entry(self, creator: str, tag: int) -> PrivateEntry | None:
+        """Return the entry of a creator's element, None if nothing is known of it."""
+        if creator not in self._paragraphs:
+            return None
+        rows = self._rows.get(creator)
+        if rows is None:
+            lines = (line.split("\t") for line in self._paragraphs[creator].split("\n"))
+            rows = self._rows[creator] = {row[0]: row[1:] for row in lines}
+        group, offset = tag >> 16, tag & 0xFF
+        row = rows.get(f"{group:04X}{offset:02X}")
+        if row is not None:
+            return PrivateEntry(creator, group, offset, *row)
+        row = rows.get(f"{group >> 8:02X}xx{offset:02X}")
+        return None if row is None else PrivateEntry(creator, None, offset, *row)
+
+
+@cache
+def private_registry() -> PrivateRegistry:
+    """Return the registry; it is read on the first call, in a millisecond."""
+    return PrivateRegistry()
+
+
+def private_entry(creator: str, tag: int) -> PrivateEntry | None:
+    """Return what is known of a private element, None if nothing is.
+
+    Args:
+        creator: the private creator.
+        tag: the tag of the element; its block does not matter.
+    """
+    return private_registry().entry(creator, tag)
+
+
+def vr_of_private(creator: str, tag: int) -> str:
+    """Return the VR of a private element, ``"UN"`` if it is not known or a choice of several.
+
+    Args:
+        creator: the private creator.
+        tag: the tag of the element; its block does not matter.
+    """
+    found = private_registry().entry(creator, tag)
+    if found is None or found.vr == "US or SS":
+        return "UN"
+    return "OW" if found.vr == "OB or OW" else found.vr

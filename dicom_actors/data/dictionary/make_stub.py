@@ -1,8 +1,8 @@
 """Writes the stub that tells editors and type checkers what each keyword's value is.
 
 Run it after a change of the tables: ``python -m dicom_actors.data.dictionary.make_stub``. The
-stub, `dicom_actors/data/keywords.pyi`, has no module behind it: `DataSet` inherits from its class
-while types are checked, and from nothing when the program runs.
+stub, `dicom_actors/data/dataset/keywords.pyi`, has no module behind it: `DataSet` inherits from its
+class while types are checked, and from nothing when the program runs.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from dicom_actors.data import dictionary
+from dicom_actors.data.dictionary import elements
 
 __all__ = ["stub_text"]
 
-_STUB: Final = Path(__file__).parents[1] / "keywords.pyi"
+_STUB: Final = Path(__file__).parents[1] / "dataset" / "keywords.pyi"
 
 _HEAD: Final = '''\
 # ruff: noqa: N815, E501, PYI021 - dBdt is the standard's; nobody reads lines made by a program
@@ -28,12 +28,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any, Generic, TypeAlias, TypeVar, overload
 
-from dicom_actors.data.data_set import DataSet
-from dicom_actors.data.encapsulated import EncapsulatedPixelData
-from dicom_actors.data.number_strings import DS, IS
-from dicom_actors.data.person_name import PersonName
-from dicom_actors.data.tag import Tag
-from dicom_actors.data.temporal import AS, DA, DT, TM
+from dicom_actors.data.dataset.data_set import DataSet
+from dicom_actors.data.dictionary.tag import Tag
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, PersonName
 
 _Got = TypeVar("_Got")
 _Put = TypeVar("_Put")
@@ -87,9 +85,9 @@ def stub_text() -> str:
     """Return the text of the stub."""
     aliases: dict[str, str] = {}
     lines = []
-    for keyword in dictionary.keywords():
-        tag = dictionary.tag_of(keyword)
-        entry = dictionary.entry(tag) if tag is not None else None
+    for keyword in elements.keywords():
+        tag = elements.tag_of(keyword)
+        entry = elements.entry(tag) if tag is not None else None
         if entry is None or not entry.vr:  # items and delimiters are no elements
             continue
         name, definition = _alias(entry.vr, entry.vm)

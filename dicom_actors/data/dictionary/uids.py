@@ -1,11 +1,22 @@
-"""The registry of UIDs (PS3.6 Annex A) and the SOP classes of PS3.4, loaded when first used."""
+"""UIDs: the registry (PS3.6 Annex A), SOP classes (PS3.4), their form, and making new ones.
+
+Each table is read when it is first asked.
+
+Standard: PS3.5 chapter 9, Annex B.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from functools import cache
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.dictionary.tables import read_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class UidEntry(NamedTuple):
@@ -87,7 +98,7 @@ def registry() -> UidRegistry:
 
 
 @cache
-def query_retrieve_table() -> dict[str, QueryRetrieveSopClass]:
+def _query_retrieve_table() -> dict[str, QueryRetrieveSopClass]:
     """Return the query and retrieve SOP classes by UID."""
     columns = read_columns("query_retrieve.tsv")
     return {
@@ -100,13 +111,13 @@ _NOTIFICATION = "N-EVENT-REPORT"
 
 
 @cache
-def services_table() -> dict[str, SopClassServices]:
+def _services_table() -> dict[str, SopClassServices]:
     """Return the SOP classes that have other services than storage, by UID."""
     table = {
         entry.uid: SopClassServices(
             entry.uid, entry.service, frozenset((entry.operation,)), has_notifications=False
         )
-        for entry in query_retrieve_table().values()
+        for entry in _query_retrieve_table().values()
     }
     # Unified Procedure Step has more than C-FIND, and so stands in both.
     for uid, services, service_class in zip(*read_columns("services.tsv"), strict=True):
@@ -115,3 +126,82 @@ def services_table() -> dict[str, SopClassServices]:
             uid, service_class, operations - {_NOTIFICATION}, _NOTIFICATION in operations
         )
     return table
+
+
+_MAX_LENGTH: Final = 64
+_FORM: Final = r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*"
+_ROOT_MAX_LENGTH: Final = 43  # leaves 20 digits, 64 bits that are never drawn twice
+
+
+def uid_entry(uid: str) -> UidEntry | None:
+    """Return what the registry says of a UID, None if it is not registered."""
+    return registry().entries.get(uid)
+
+
+def uid_of(keyword: str) -> str | None:
+    """Return the UID of a keyword such as ``"CTImageStorage"``, None if there is none."""
+    return registry().uids_by_keyword.get(keyword)
+
+
+def storage_sop_classes() -> tuple[str, ...]:
+    """Return the UIDs of all SOP classes that C-STORE carries, current and retired.
+
+    The class of DICOMDIR is not among them: it is never sent (PS3.4 B.5, B.6, GG.3).
+    """
+    return registry().storage_sop_classes
+
+
+def query_retrieve_sop_classes() -> Mapping[str, QueryRetrieveSopClass]:
+    """Return the SOP classes with a C-FIND, C-MOVE or C-GET operation, by UID (PS3.4)."""
+    return MappingProxyType(_query_retrieve_table())
+
+
+def sop_class_services() -> Mapping[str, SopClassServices]:
+    """Return what is done with the instances of each SOP class that is not for storage, by UID.
+
+    Meta SOP classes and retired ones are among them; those of real-time communication are not,
+    since they are not negotiated (PS3.22).
+    """
+    return MappingProxyType(_services_table())
+
+
+def uid_name(uid: str) -> str:
+    """Return the name of a registered UID, an empty string for any other (PS3.6 Annex A)."""
+    found = uid_entry(uid)
+    return "" if found is None else found.name
+
+
+def is_valid_uid(text: str) -> bool:
+    """Tell whether a text is a UID: PS3.5 9.1.
+
+    At most 64 characters; components of decimal digits between periods, none empty and none
+    with a leading zero.
+    """
+    return len(text) <= _MAX_LENGTH and re.fullmatch(_FORM, text) is not None
+
+
+def generate_uid(root: str | None = None) -> str:
+    """Make a UID that nobody else has.
+
+    Args:
+        root: a UID of your own to put it under, at most 43 characters; None makes one from a
+            random UUID under 2.25 (PS3.5 B.2), which needs no registration.
+
+    Returns:
+        The UID, at most 64 characters.
+
+    Raises:
+        ValueError: the root is no UID or too long.
+    """
+    number = int.from_bytes(os.urandom(16), "big")
+    if root is None:
+        # The bits that RFC 9562 fixes in a random UUID: version 4, variant 10.
+        number = number & ~(0xF << 76) | 0x4 << 76
+        number = number & ~(0x3 << 62) | 0x2 << 62
+        return f"2.25.{number}"
+    if not is_valid_uid(root) or len(root) > _ROOT_MAX_LENGTH:
+        raise ValueError(
+            f"root: expected a UID of at most {_ROOT_MAX_LENGTH} characters, got {root!r}"
+        )
+    digits = min(_MAX_LENGTH - len(root) - 1, 38)
+    return f"{root}.{number % 10**digits}"

@@ -1,0 +1,99 @@
+"""Where a data set departs from the rules: VRs and their repertoires, lengths, multiplicities.
+
+A list for people and tests; nothing in reading or writing depends on it. What a SOP class asks
+for (which attributes, which values) is not checked.
+
+Standard: PS3.5 6.2 (VRs), PS3.6 (VR and VM of each attribute).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dicom_actors.data.dataset.element_index import ItemList, content_of
+from dicom_actors.data.dataset.whole import Path
+from dicom_actors.data.dictionary import entry
+from dicom_actors.data.values.checks import departures
+from dicom_actors.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_actors.data.dataset.element_index import ElementIndex
+
+__all__ = ["Departure", "check"]
+
+
+class Departure(NamedTuple):
+    """One departure from the rules.
+
+    Attributes:
+        path: what leads to the element; a key of the data set.
+        message: what was expected and what there is.
+    """
+
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+def check(content: ElementIndex) -> list[Departure]:
+    """List the departures of a data set; see `DataSet.check`."""
+    found: list[Departure] = []
+    # What is left at each depth: elements of a data set, or numbered items.
+    stack: list[tuple[tuple[int, ...], Iterator[Any]]] = [((), content.elements())]
+    while stack:
+        prefix, rest = stack[-1]
+        for part in rest:
+            if isinstance(part, tuple):
+                number, item = part
+                stack.append(((*prefix, number), content_of(item).elements()))
+                break
+            path = Path((*prefix, part.tag))
+            try:
+                value = part.value
+                items = value if isinstance(value, ItemList) else None
+                messages = [
+                    *_multiplicity(part),
+                    *(() if part.vr == "SQ" else departures(part.vr, part.values)),
+                ]
+            except DecodeError as error:
+                items, messages = None, [str(error)]
+            found += [Departure(path, message) for message in messages]
+            if items:
+                stack.append((path, enumerate(items)))
+                break
+        else:
+            stack.pop()
+    return found
+
+
+def _multiplicity(element: Any) -> list[str]:
+    known = entry(element.tag)
+    if known is None or not known.vr:
+        return []
+    messages = []
+    allowed = known.vr.split(" or ")
+    if element.vr not in allowed and element.vr != "UN" and known.vr != "See Note":
+        messages.append(f"expected VR {known.vr}, got {element.vr}")
+    if element.is_empty or element.vr in {"SQ", "UN"} or element.vr[0] == "O":
+        return messages
+    if not any(_allows(vm, element.vm) for vm in known.vm.split(" or ")):
+        messages.append(f"expected {known.vm} values, got {element.vm}")
+    return messages
+
+
+def _allows(vm: str, count: int) -> bool:
+    """Whether a multiplicity as printed, such as ``2-2n``, allows so many values."""
+    if not vm:
+        return True
+    least, _, most = vm.partition("-")
+    if not most:
+        return count == int(least)
+    if count < int(least):
+        return False
+    if most.endswith("n"):
+        return count % int(most[:-1] or 1) == 0
+    return count <= int(most)

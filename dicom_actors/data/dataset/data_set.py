@@ -1,0 +1,1058 @@
+"""Data sets, data elements and sequences: what users see, and each made of the others.
+
+A data set has elements, a sequence is an element whose values are data sets, and what a user puts
+in may be any of them, or a mapping to be made one: so the three are in one module. What a data set
+does, it hands over: to its `ElementIndex` what it is asked for, to `whole`, `encoder` and `reading`
+what concerns all of it.
+
+An element that was read keeps to its bytes and decodes its value when that is asked for. Elements
+do not change; a data set is changed by putting another one in. A data set is not made for several
+threads at a time: what passes between actors is handed over, not shared.
+
+Standard: PS3.5 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    ValuesView,
+)
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from dicom_actors.data.dataset.element_index import (
+    CHARACTER_SET,
+    NOTHING,
+    Context,
+    ElementIndex,
+    Held,
+    ItemList,
+    absent,
+    content_of,
+    hold,
+    set_content,
+)
+from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dataset.reading import Found, as_bytes, find_elements, make_input
+from dicom_actors.data.dataset.whole import Items, Path, Values, are_equal, copied, copy_of, walk
+from dicom_actors.data.dictionary import (
+    KEYWORD_TABLE,
+    VR,
+    VR_TABLE,
+    Key,
+    Tag,
+    TransferSyntax,
+    keyword_of,
+    tag_of,
+    to_tag,
+)
+from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits, ReadWarning
+from dicom_actors.data.values.codec import coerce
+from dicom_actors.errors import DecodeError, ElementNotFoundError, EncodeError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from dicom_actors.data.dataset.checks import Departure
+
+    # Declares every keyword with the type of its value, for editors and type checkers.
+    from dicom_actors.data.dataset.keywords import Keywords
+    from dicom_actors.data.dataset.private import PrivateBlock
+    from dicom_actors.data.forms.frames import Frames
+    from dicom_actors.data.scan.elements import Row
+    from dicom_actors.data.values.character_sets import CharacterSet
+
+    class _Held(Held, Keywords):
+        pass
+else:
+    _Held = Held
+
+__all__ = [
+    "AbsentAttributeError",
+    "DataElement",
+    "DataSet",
+    "Path",
+    "Sequence",
+    "data_set_of",
+    "element_of",
+    "open_data_set",
+]
+
+_VRS: Final = {vr.value: vr.value for vr in VR}
+_UNREAD: Any = object()
+"""In place of a value that was not decoded yet."""
+
+_new_tag: Final = int.__new__
+
+
+def _above(name: str) -> ModuleType:
+    """Load a module of the room above, which is built on data sets; nothing here needs it."""
+    return import_module(f"dicom_actors.data.forms.{name}")
+
+
+# --- sequences -------------------------------------------------------------------------------
+
+
+def _as_item(value: Any) -> DataSet:
+    """Take a data set, or a mapping from keys to values, as an item.
+
+    Raises:
+        EncodeError: it is neither, or a value in the mapping is none of its VR.
+    """
+    if isinstance(value, DataSet):
+        return value
+    if isinstance(value, Mapping):
+        return DataSet(value)
+    raise EncodeError(f"expected a data set as item, got {value!r:.60}")
+
+
+class Sequence(ItemList):
+    """The items of a sequence; a list of `DataSet` in every respect.
+
+    It remembers what was read. A mapping that is put in becomes a data set; who puts something
+    else in gets the error at once, and not when the data set is written (PS3.5 7.5).
+    """
+
+    __slots__ = ()
+
+    def append(self, item: Any) -> None:
+        """Add an item at the end."""
+        super().append(_as_item(item))
+
+    def insert(self, index: Any, item: Any) -> None:
+        """Add an item before that of an index."""
+        super().insert(index, _as_item(item))
+
+    def extend(self, items: Iterable[Any]) -> None:
+        """Add items at the end."""
+        super().extend([_as_item(item) for item in items])
+
+    def __iadd__(self, items: Iterable[Any]) -> Self:  # type: ignore[misc]  # takes more than +
+        self.extend(items)
+        return self
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            super().__setitem__(index, [_as_item(item) for item in value])
+        else:
+            super().__setitem__(index, _as_item(value))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Where the items were read means nothing to copies of them.
+        return Sequence, (list(self),)
+
+
+# --- elements --------------------------------------------------------------------------------
+
+
+class DataElement:
+    """A data element.
+
+    ``DataElement("PatientID", "LO", ["ABC123"])``; a value alone stands for a list of one.
+    """
+
+    __slots__ = ("_holder", "_offset", "_tag", "_value", "_vr")
+
+    _holder: ElementIndex | None  # what it was read in; None for one that was not read
+    _offset: int
+    _tag: int
+    _value: Any
+    _vr: str
+
+    def __init__(self, tag: Key, vr: str, values: Any = ()) -> None:
+        """Make an element of Python values.
+
+        Args:
+            tag: a key of any form.
+            vr: one of the 34 VRs.
+            values: a value or a list of values; None or an empty list for none. What is
+                understood for each VR stands in `dicom_actors.data.values.codec`.
+
+        Raises:
+            EncodeError: the VR does not exist, or a value is none of it.
+            ElementNotFoundError: the tag is a text that is no keyword.
+        """
+        self._tag = to_tag(tag)
+        found = _VRS.get(vr)
+        if found is None:
+            raise EncodeError(f"expected a VR, got {vr!r}", tag=self._tag)
+        self._vr = found
+        self._value = _coerced(self._vr, values, self._tag)
+        self._holder = None
+        self._offset = -1
+
+    @property
+    def tag(self) -> Tag:
+        """The tag."""
+        return int.__new__(Tag, self._tag)
+
+    @property
+    def vr(self) -> str:
+        """The VR; for an element that was read without one, or as UN, what the dictionary says."""
+        return self._vr
+
+    @property
+    def value(self) -> Any:
+        """The value if there is one, a list of them if there are several, None if there is none.
+
+        A sequence is always a list of data sets.
+
+        Raises:
+            DecodeError: the bytes are no value.
+        """
+        return self._value
+
+    @property
+    def values(self) -> list[Any]:
+        """All values as a list, which is the element's own where there are several."""
+        value = self.value
+        if value is None:
+            return []
+        return value if isinstance(value, list) else [value]
+
+    @property
+    def vm(self) -> int:
+        """The value multiplicity: how many values there are; 1 for a sequence."""
+        return 1 if self.vr == "SQ" else len(self.values)
+
+    @property
+    def raw(self) -> bytes | memoryview | None:
+        """The bytes of the value as they were read; None for an element made of Python values."""
+        return None if self._holder is None else self._holder.raw_at(self._tag, self._offset)
+
+    @property
+    def length(self) -> int | None:
+        """The length of the value as it was read, None for an element made of Python values.
+
+        For an undefined length, this is the length up to the delimiter.
+        """
+        if self._holder is None:
+            return None
+        extent = self._holder.extent_at(self._tag, self._offset)
+        return int(extent.end - extent.start)
+
+    @property
+    def keyword(self) -> str:
+        """The keyword in the dictionary, empty if there is none."""
+        return self.tag.keyword
+
+    @property
+    def name(self) -> str:
+        """The name in the dictionary, empty if there is none."""
+        return self.tag.name
+
+    @property
+    def private_creator(self) -> str:
+        """The private creator of the block that it was read in; empty if there is none."""
+        return "" if self._holder is None else self._holder.private_creator(self._tag)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no value."""
+        return not self.values
+
+    def __eq__(self, other: object) -> bool:
+        """Whether tag, VR and values are the same."""
+        if not isinstance(other, DataElement):
+            return NotImplemented
+        is_same = self.tag == other.tag and self.vr == other.vr
+        return is_same and bool(self.value == other.value)
+
+    __hash__ = None  # type: ignore[assignment]  # values may be lists
+
+    def __repr__(self) -> str:
+        return f"DataElement({self.tag!r}, {self.vr!r}, {self.values!r})"
+
+    def __str__(self) -> str:
+        """Return one line: tag, VR, name, value."""
+        line: str = _above("text").element_line(self)
+        return line
+
+
+class _ReadElement(DataElement):
+    """An element that was read and stands in a data set's bytes; made by the data set."""
+
+    __slots__ = ()
+
+    _holder: ElementIndex
+
+    def __init__(self, holder: ElementIndex, tag: int, vr: str, offset: int) -> None:
+        self._holder = holder
+        self._tag = tag
+        self._vr = vr
+        self._offset = offset
+        self._value = _UNREAD
+
+    @property
+    def value(self) -> Any:
+        """The value; see `DataElement.value`."""
+        value = self._value
+        if value is _UNREAD:
+            holder, tag, offset = self._holder, self._tag, self._offset
+            values = holder.values
+            # As long as the element is in place, its value is the one that users share.
+            if holder.index.get(tag) != offset:
+                value = holder.decode(tag, offset)
+            elif tag in values:
+                value = values[tag]
+            else:
+                value = values[tag] = holder.decode(tag, offset)
+            self._value = value
+        return value
+
+
+class _CutSequence(DataElement):
+    """The sequence within which an input ends that is cut short: the items that are there."""
+
+    __slots__ = ("_end",)
+
+    _holder: ElementIndex
+
+    def __init__(self, holder: ElementIndex, tag: int, start: int, end: int) -> None:
+        self._holder = holder
+        self._tag = tag
+        self._vr = "SQ"
+        self._offset = start
+        self._end = end
+        self._value = _UNREAD
+
+    @property
+    def value(self) -> Any:
+        """The items; the last one has those of its elements that are whole."""
+        if self._value is _UNREAD:
+            holder, tag = self._holder, self._tag
+            try:
+                self._value = holder.decode_items(tag, self._offset, self._end, holder.scope.layout)
+            except DecodeError as error:
+                holder.warn(f"no items in a sequence that is cut short: {error}", tag)
+                self._value = Sequence()
+        return self._value
+
+    @property
+    def raw(self) -> memoryview:
+        """The bytes that are there."""
+        return memoryview(self._holder.scope.buffer)[self._offset : self._end].toreadonly()
+
+    @property
+    def length(self) -> int:
+        """How many bytes are there."""
+        return self._end - self._offset
+
+
+_tag_of: Callable[[DataElement], int] = attrgetter("_tag")
+_place_of: Callable[[DataElement], tuple[ElementIndex | None, int]] = attrgetter(
+    "_holder", "_offset"
+)
+
+
+def element_of(tag: int, vr: str, value: Any) -> DataElement:
+    """Make an element of a value as decoding gives it, which need not be one of the VR."""
+    element = object.__new__(DataElement)
+    element._tag = tag
+    element._vr = vr
+    element._value = value
+    element._holder = None
+    element._offset = -1
+    return element
+
+
+def _coerced(vr: str, values: Any, tag: int) -> Any:
+    """Turn what a user put into what decoding would give; see `codec.coerce`."""
+    if vr != "SQ":
+        return coerce(vr, values, tag)
+    if values is None:
+        return Sequence()
+    if isinstance(values, Sequence):
+        return values
+    if not isinstance(values, list | tuple):
+        values = [values]
+    try:
+        return Sequence([_as_item(value) for value in values])
+    except EncodeError as error:
+        if error.tag is not None:
+            raise
+        raise EncodeError(str(error), tag=tag) from error
+
+
+# --- data sets -------------------------------------------------------------------------------
+
+
+class _Content(ElementIndex):
+    """The elements of a `DataSet`: an `ElementIndex` that knows what to make for users."""
+
+    __slots__ = ()
+
+    new_element = staticmethod(element_of)
+    parts_of = attrgetter("_vr", "_value")
+    read_element = _ReadElement
+
+    def make_items(self, scope: Context, rows: list[Row], end: int) -> Sequence:
+        """Make the items of a sequence of what a scan found up to `end`."""
+        items = Sequence()
+        kind: type[Any] = scope.reading.data_set_class
+        new, append = object.__new__, list.append  # what is read need not be checked
+        for number, (start, item_end, index) in enumerate(rows):
+            item = new(kind)
+            last = _Content(scope, number, start, item_end, index)
+            set_content(item, last)
+            append(items, item)
+        if rows and rows[-1][1] > end:
+            last.keep_what_there_is(end)
+        return items
+
+    def keep_what_there_is(self, end: int) -> None:
+        """Take the part that a truncated input has of its last value.
+
+        That is a part of bytes such as pixels, and of a sequence the items; anything else is lost.
+        """
+        scope, index = self.scope, self.index
+        self.end = end
+        offsets = {tag: at for tag, at in index.items() if isinstance(at, int)}
+        tag = max(offsets, key=offsets.__getitem__)
+        vr, start, _, _, _ = self.extent_at(tag, offsets[tag])
+        self.note_change(tag)
+        vr = vr or self.known_vr(tag)
+        if start >= end or not (vr in {"SQ", "UN"} or vr[0] == "O"):
+            del index[tag]
+        elif vr == "SQ":
+            index[tag] = _CutSequence(self, tag, start, end)
+        else:
+            value = scope.decoders.by_vr[vr](scope.buffer, start, end, self, tag)
+            index[tag] = element_of(tag, vr, value)
+
+
+_DataSetT = TypeVar("_DataSetT", bound="DataSet")
+
+
+class AbsentAttributeError(ElementNotFoundError, AttributeError):
+    """An absent element that was asked for as an attribute."""
+
+
+class DataSet(_Held, MutableMapping[Any, Any]):
+    """Data elements in tag order, a mapping from keys to values.
+
+    A key is a keyword, an int, a ``(group, element)`` pair or a `Tag`; a longer tuple leads
+    into sequences: ``ds["BeamSequence", 0, "BeamName"]``. A value is None for an empty element,
+    the value itself if there is one, a list of several, a list of `DataSet` for a sequence.
+    Keywords are attributes too.
+
+    Iteration gives tags. Two data sets are equal if they have the same tags and values.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, elements: Any = ()) -> Self:  # noqa: ARG004 - for __init__
+        """Make an empty data set."""
+        content = _Content(NOTHING, 0, 0, 0, {})
+        content.replaced = set()
+        made = object.__new__(cls)
+        set_content(made, content)
+        return made
+
+    def __init__(self, elements: Iterable[DataElement] | Mapping[Any, Any] = ()) -> None:
+        """Make a data set of elements, or of a mapping from keys to values.
+
+        Raises:
+            EncodeError: a value is none of its VR.
+            ElementNotFoundError: a key is no keyword.
+        """
+        if isinstance(elements, Mapping):
+            self._fill(elements)
+        else:
+            for element in elements:
+                self.put_element(element)
+
+    def _fill(self, values: Mapping[Any, Any]) -> None:
+        """Put values into a data set that is empty, without a detour for each element.
+
+        A provider of C-FIND makes one for each match. `put` does the same, and minds what was
+        there before.
+        """
+        if "PixelRepresentation" in values:  # which decides the VR of others (PS3.5 A.1)
+            self["PixelRepresentation"] = values["PixelRepresentation"]
+        content = self._content
+        index = content.index
+        for key, value in values.items():
+            try:
+                tag = KEYWORD_TABLE[key]
+            except KeyError:
+                self[key] = value
+                continue
+            if isinstance(value, DataElement):
+                self.put_element(value)
+                continue
+            vr = VR_TABLE[tag]
+            if len(vr) != 2 or vr == "UN":
+                vr = content.dictionary_vr(tag)
+            element = object.__new__(DataElement)
+            element._tag = tag
+            element._vr = vr
+            element._value = coerce(vr, value, tag) if vr != "SQ" else _coerced(vr, value, tag)
+            element._holder = None
+            element._offset = -1
+            index[tag] = element
+        content.is_sorted = False
+
+    # --- making ----------------------------------------------------------------------------
+
+    @classmethod
+    def from_keywords(cls, **values: Any) -> Self:
+        """Make a data set of keywords and values; a list is several values.
+
+        Raises:
+            EncodeError: a value is none of its VR.
+            ElementNotFoundError: a name is no keyword.
+        """
+        return cls(values)
+
+    @classmethod
+    def from_elements(cls, elements: Iterable[DataElement]) -> Self:
+        """Make a data set of elements."""
+        return cls(elements)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes | bytearray | memoryview,
+        transfer_syntax: str | TransferSyntax,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        character_set: str | Iterable[str] | None = None,
+        keep_truncated: bool = False,
+    ) -> Self:
+        """Index the bytes of a data set; values are decoded when they are asked for.
+
+        Args:
+            data: the data set without file meta. It is not copied: it must not change while the
+                data set, or a value of it, is in use.
+            transfer_syntax: how it is encoded; a UID, keyword or `TransferSyntax`.
+            limits: what it may cost.
+            character_set: values for Specific Character Set that override what the data set
+                declares.
+            keep_truncated: whether to take what there is of an input that is cut short, instead
+                of raising an error.
+
+        Returns:
+            The data set; `warnings` has what was forgiven so far.
+
+        Raises:
+            DecodeError: the bytes are no data set, or go beyond a limit.
+            UnsupportedTransferSyntaxError: no data set is encoded in that way.
+        """
+        syntax = TransferSyntax.of(transfer_syntax)
+        reading = make_input(syntax, limits, character_set, keep_truncated, cls)
+        return open_data_set(cls, find_elements(as_bytes(data), 0, syntax, reading))
+
+    def to_bytes(self, transfer_syntax: str | TransferSyntax | None = None) -> bytes:
+        """Encode the data set, without file meta.
+
+        Elements that were read and not changed come out as the bytes that they were, unless the
+        transfer syntax asks for something else.
+
+        Args:
+            transfer_syntax: a UID, keyword or `TransferSyntax`; None: the one that it was read
+                in, Explicit VR Little Endian if it was not read.
+
+        Raises:
+            EncodeError: a value cannot be encoded; it has the path.
+            UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
+                decompressed, or no data set is encoded in that way.
+        """
+        return b"".join(encode_data_set(self, transfer_syntax))
+
+    @property
+    def transfer_syntax(self) -> TransferSyntax | None:
+        """The transfer syntax that it was read in; None if it was not read."""
+        return self._content.scope.reading.transfer_syntax
+
+    @property
+    def warnings(self) -> list[ReadWarning]:
+        """What the reader forgave in the whole input so far, in the order it was met."""
+        scope = self._content.scope
+        return [] if scope is NOTHING else scope.reading.warnings
+
+    @property
+    def file_meta(self) -> DataSet:
+        """The file meta information (group 0002), empty if there is none (PS3.10 7.1)."""
+        content = self._content
+        if content.file_meta is None:
+            content.file_meta = DataSet()
+        made: DataSet = content.file_meta
+        return made
+
+    @file_meta.setter
+    def file_meta(self, file_meta: DataSet) -> None:
+        self._content.file_meta = file_meta
+
+    @property
+    def character_set(self) -> CharacterSet:
+        """The character set of the text in this data set (PS3.3 C.12.1.1.2)."""
+        return self._content.character_set
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            try:
+                tag = KEYWORD_TABLE[key]
+            except KeyError:
+                tag = to_tag(key)
+        elif isinstance(key, tuple) and _is_path(key):
+            holder, last = self._follow(key)
+            return holder[last]
+        else:
+            tag = to_tag(key)
+        content = self._content
+        values = content.values
+        if tag in values:
+            return values[tag]
+        item = content.index.get(tag)
+        if item is None:
+            raise absent(tag)
+        if not isinstance(item, int):
+            return item.value
+        value = values[tag] = content.decode(tag, item)
+        return value
+
+    if not TYPE_CHECKING:  # type checkers know the keywords
+
+        def __getattr__(self, name: str) -> Any:
+            tag = tag_of(name)
+            if tag is None:
+                raise AttributeError(
+                    f"{type(self).__name__!r} has no attribute {name!r}, nor is it"
+                    " a keyword of the data dictionary"
+                )
+            try:
+                return self._content.value(tag)
+            except KeyError:
+                raise AbsentAttributeError(
+                    f"no {name} ({tag >> 16:04X},{tag & 0xFFFF:04X}) in the data set",
+                    tag=tag,
+                    keyword=name,
+                ) from None
+
+    def value_for(self, key: Key, index: int = 0) -> Any:
+        """Return one value of an element, None where there is none of that number.
+
+        Args:
+            key: a key of any form.
+            index: which value, from 0; for a sequence, which item.
+
+        Raises:
+            ElementNotFoundError: the element is absent.
+        """
+        value = self[key]
+        if isinstance(value, list):
+            return value[index] if -len(value) <= index < len(value) else None
+        return value if index in {0, -1} else None
+
+    def fetch(self, key: Key) -> DataElement:
+        """Return an element.
+
+        Raises:
+            ElementNotFoundError: it is absent; names keyword and tag.
+        """
+        if isinstance(key, tuple) and _is_path(key):
+            holder, last = self._follow(key)
+            found: DataElement = holder.fetch(last)
+            return found
+        tag = to_tag(key)
+        item: Any = self._content.index.get(tag)
+        if item is None:
+            raise absent(tag)
+        element: DataElement = (
+            item if type(item) is not int else self._content.element_at(tag, item)
+        )
+        return element
+
+    def _follow(self, path: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Follow a path through sequences; the last part is left to the caller."""
+        holder: Any = self
+        for at in range(0, len(path) - 1, 2):
+            items = holder[path[at]]
+            number = path[at + 1]
+            if not isinstance(items, list) or not isinstance(number, int):
+                raise TypeError(f"a path is key, number of an item, key, ...; got {path!r}")
+            if at + 2 == len(path):
+                return items, number
+            try:
+                holder = items[number]
+            except IndexError:
+                tag = to_tag(path[at])
+                raise ElementNotFoundError(
+                    f"no item {number} in {keyword_of(tag) or Tag(tag)}, which has {len(items)}",
+                    tag=tag,
+                    keyword=keyword_of(tag),
+                ) from None
+        return holder, path[-1]
+
+    def get(self, key: Key, default: Any = None) -> Any:
+        """Return the value of an element, `default` if it is absent or the key unknown."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            if isinstance(key, tuple) and _is_path(key):
+                self[key]
+                return True
+            return to_tag(key) in self._content.index  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError):
+            return False
+
+    def __len__(self) -> int:
+        return len(self._content.index)
+
+    def __iter__(self) -> Iterator[Tag]:
+        return (_new_tag(Tag, tag) for tag in list(self._content.sorted_index()))
+
+    def values(self) -> ValuesView[Any]:
+        """Give all values in tag order; the whole data set is decoded at once."""
+        return Values(self)
+
+    def items(self) -> ItemsView[Any, Any]:
+        """Give all tags and values in tag order; the whole data set is decoded at once."""
+        return Items(self)
+
+    def elements(self) -> Iterator[DataElement]:
+        """Give all elements in tag order, without those inside sequences."""
+        return self._content.elements()
+
+    def walk(self) -> Iterator[tuple[Path, DataElement]]:
+        """Give all elements with their paths, those of items right after their sequence."""
+        return walk(self._content)
+
+    # --- changing --------------------------------------------------------------------------
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(key, tuple) and _is_path(key):
+            holder, last = self._follow(key)
+            holder[last] = value
+            return
+        if isinstance(value, DataElement):
+            self.put_element(value)
+        else:
+            self.put(key, None, value)
+
+    if not TYPE_CHECKING:  # type checkers know the keywords
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "file_meta":
+                object.__setattr__(self, name, value)
+                return
+            tag = tag_of(name)
+            if tag is None:
+                raise AttributeError(f"{name!r} is no keyword of the data dictionary")
+            self.put(tag, None, value)
+
+    def put(self, key: Key, vr: str | None, values: Any) -> None:
+        """Put an element in, in place of the one with the same tag.
+
+        Args:
+            key: a key of any form.
+            vr: its VR; None: that of the element in place, else the dictionary's.
+            values: a value, a list of values, or None for an empty element.
+
+        Raises:
+            EncodeError: a value is none of the VR; the data set is as it was.
+        """
+        tag = to_tag(key)
+        if vr is not None:
+            self._put(DataElement(tag, vr, values))
+            return
+        content = self._content
+        item = content.index.get(tag)
+        if item is None:
+            vr = content.dictionary_vr(tag)
+        else:
+            vr = content.vr_at(tag, item) if isinstance(item, int) else item.vr
+        self._put(element_of(tag, vr, _coerced(vr, values, tag)))
+
+    def put_element(self, element: DataElement) -> None:
+        """Put an element in, in place of the one with the same tag.
+
+        An element of another data set is taken over with its value; its bytes are not kept.
+        """
+        holder, offset = _place_of(element)
+        if holder is not None:
+            tag = _tag_of(element)
+            if holder is self._content and holder.index.get(tag) == offset:
+                return
+            element = element_of(tag, element.vr, copied(element.value))
+        self._put(element)
+
+    def _put(self, element: DataElement) -> None:
+        content, tag = self._content, _tag_of(element)
+        if tag == CHARACTER_SET:
+            content.keep_text()
+        content.store(tag, element)
+
+    def put_default(self, key: Key, values: Any, vr: str | None = None) -> Any:
+        """Put an element in unless there is one; return the value that is there then."""
+        if key not in self:
+            self.put(key, vr, values)
+        return self[key]
+
+    def __delitem__(self, key: Any) -> None:
+        if isinstance(key, tuple) and _is_path(key):
+            holder, last = self._follow(key)
+            del holder[last]
+            return
+        tag = to_tag(key)
+        content = self._content
+        if tag not in content.index:
+            raise absent(tag)
+        if tag == CHARACTER_SET:
+            content.keep_text()
+        content.note_change(tag)
+        del content.index[tag]
+
+    if not TYPE_CHECKING:  # type checkers know the keywords
+
+        def __delattr__(self, name: str) -> None:
+            tag = tag_of(name)
+            if tag is None or tag not in self._content.index:
+                raise AbsentAttributeError(
+                    f"no {name} in the data set", tag=tag, keyword=name if tag is not None else ""
+                )
+            del self[tag]
+
+    def clear(self) -> None:
+        """Remove all elements."""
+        for tag in list(self._content.index):
+            del self[tag]
+
+    def merge(self, other: Mapping[Any, Any], *, overwrite: bool = True) -> None:
+        """Put the elements of another data set in.
+
+        Args:
+            other: a data set, or a mapping from keys to values.
+            overwrite: whether elements that are here already are replaced.
+        """
+        if isinstance(other, DataSet):
+            for element in list(other.elements()):
+                if overwrite or _tag_of(element) not in self._content.index:
+                    self.put_element(element)
+        else:
+            for key, value in other.items():
+                if overwrite or key not in self:
+                    self[key] = value
+
+    def update(self, other: Any = (), /, **values: Any) -> None:
+        """Put elements in, as ``dict.update`` does; keywords are names."""
+        self.merge(other if isinstance(other, Mapping) else dict(other))
+        for keyword, value in values.items():
+            self[keyword] = value
+
+    # --- whole data sets -------------------------------------------------------------------
+
+    def copy(self) -> Self:
+        """Return a data set of its own: no list and no item is shared, only bytes are."""
+        return copy_of(self, {})
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copy_of(self, memo)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The bytes of a data set, and what is needed to read them as they were.
+        syntax, content = self.transfer_syntax, self._content
+        uid = syntax.uid if syntax else None
+        return _restored, (self.to_bytes(), uid, content.character_set.terms, content.file_meta)
+
+    def frames(self) -> Frames:
+        """Return the frames of the pixel data, each taken out when it is asked for.
+
+        ``ds.frames()[7]`` is a view of the bytes of the eighth frame, or, where pixel data is
+        compressed, its codestream. Nothing else of the pixel data is read.
+
+        Raises:
+            ElementNotFoundError: there is no pixel data, or it is not said how large it is.
+            DecodeError: the pixel data is shorter than its frames, or nothing tells where they are.
+        """
+        frames: Frames = _above("frames").Frames(self)
+        return frames
+
+    def check(self) -> list[Departure]:
+        """List where the data set departs from the rules of its VRs and of the dictionary.
+
+        Writing does not ask for this: what was read can be written, right or wrong.
+
+        Returns:
+            The departures, each with the path; empty if there are none.
+        """
+        from dicom_actors.data.dataset.checks import check  # noqa: PLC0415 - seldom needed
+
+        return check(self._content)
+
+    def with_transfer_syntax(self, transfer_syntax: str | TransferSyntax) -> Self:
+        """Return the data set as it is in another transfer syntax; its file meta says so.
+
+        It is encoded at once. What is written or sent later without saying how is in that
+        transfer syntax, and `transfer_syntax` is that one.
+
+        Args:
+            transfer_syntax: a UID, keyword or `TransferSyntax`.
+
+        Raises:
+            EncodeError: a value cannot be encoded; it has the path.
+            UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
+                decompressed, or no data set is encoded in that way.
+        """
+        syntax = TransferSyntax.of(transfer_syntax)
+        reading = self._content.scope.reading
+        # A declaration that was overridden is as wrong as before.
+        override = reading.character_set
+        made = self.from_bytes(
+            self.to_bytes(syntax),
+            syntax,
+            limits=reading.limits,
+            character_set=None if override is None else override.terms,
+        )
+        made.file_meta = self.file_meta.copy()
+        made.file_meta.put("TransferSyntaxUID", "UI", syntax.uid)
+        return made
+
+    def to_json(
+        self,
+        *,
+        bulk_data_uri: Callable[[Path, DataElement], str | None] | None = None,
+        keep_number_text: bool = False,
+        indent: int | None = None,
+    ) -> str:
+        """Return the data set as text in the DICOM JSON Model (PS3.18 Annex F).
+
+        Args:
+            bulk_data_uri: called with the path and the element for each one whose VR may be
+                given by a URI; what it returns is written as BulkDataURI, and for None the
+                value itself.
+            keep_number_text: whether a DS or IS whose text a JSON number would not bring back,
+                such as ``1.50``, is written as a string.
+            indent: by how many spaces a level is indented; None puts all in one line.
+
+        Raises:
+            EncodeError: sequences are nested too deep.
+        """
+        text: str = _above("json").to_json(
+            self,
+            bulk_data_uri=bulk_data_uri,
+            keep_number_text=keep_number_text,
+            indent=indent,
+        )
+        return text
+
+    @staticmethod
+    def from_json(
+        model: str | bytes | Mapping[str, Any],
+        *,
+        bulk_data: Callable[[str], bytes] | None = None,
+    ) -> DataSet:
+        """Read a data set in the DICOM JSON Model (PS3.18 Annex F).
+
+        Args:
+            model: the text, or the object that `json.loads` made of it.
+            bulk_data: called with each BulkDataURI for the bytes of the value, in little endian;
+                ``lambda uri: b""`` leaves such elements empty. None: they are an error.
+
+        Raises:
+            DecodeError: it is no data set; the error has the path to what is wrong.
+        """
+        read = "from_json" if isinstance(model, str | bytes) else "from_json_dict"
+        made: DataSet = getattr(_above("json"), read)(model, bulk_data=bulk_data)
+        return made
+
+    def private_block(self, group: int, creator: str, *, create: bool = False) -> PrivateBlock:
+        """Return the block of elements that a private creator has in a group (PS3.5 7.8).
+
+        Args:
+            group: the group, an odd number.
+            creator: the private creator.
+            create: whether to reserve the first free block if the creator has none.
+
+        Raises:
+            ElementNotFoundError: the creator has no block there, and none is to be created.
+            EncodeError: a block cannot be reserved.
+            ValueError: the group is no private group.
+        """
+        from dicom_actors.data.dataset.private import private_block  # noqa: PLC0415 - seldom needed
+
+        return private_block(self, group, creator, create=create)
+
+    def private_creators(self, group: int) -> dict[int, str]:
+        """Return the private creators of a group: their names by block, 0x10 to 0xFF."""
+        from dicom_actors.data.dataset.private import private_creators  # noqa: PLC0415 - seldom needed
+
+        return private_creators(self, group)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DataSet):
+            return NotImplemented
+        return are_equal(self._content, content_of(other))
+
+    __hash__ = None  # type: ignore[assignment]  # a data set changes
+
+    def __repr__(self) -> str:
+        return f"<DataSet of {len(self)} elements>"
+
+    def __str__(self) -> str:
+        """Return one line for each element: tag, VR, name, value; items are indented."""
+        text: str = _above("text").data_set_text(self)
+        return text
+
+    def __dir__(self) -> list[str]:
+        keywords = [keyword_of(tag) for tag in self._content.index]
+        return [*object.__dir__(self), *filter(None, keywords)]
+
+
+def _is_path(key: tuple[Any, ...]) -> bool:
+    """Whether a tuple leads into sequences; two plain ints are a group and an element."""
+    return len(key) != 2 or type(key[0]) is not int
+
+
+# --- making data sets of what was found ------------------------------------------------------
+
+
+def open_data_set(kind: type[_DataSetT], found: Found) -> _DataSetT:
+    """Make a data set of what was found in its bytes."""
+    content = _Content(found.context, 0, found.start, found.end, found.offsets)
+    if found.is_cut:
+        content.keep_what_there_is(len(found.context.buffer))
+    if found.wanted is not None:
+        # Values without a VR of their own may depend on what is left out.
+        found.context.is_signed = content.is_signed
+        content.values.clear()
+        content.index = {tag: at for tag, at in content.index.items() if tag in found.wanted}
+    if not found.is_whole:
+        # What is left out counts as removed.
+        content.replaced = content.replaced if found.wanted is None and found.is_cut else set()
+    return hold(kind, content)
+
+
+def data_set_of(context: Context, start: int, end: int, index: dict[int, int]) -> DataSet:
+    """Make a data set of the elements between two offsets."""
+    return hold(DataSet, _Content(context, 0, start, end, index))
+
+
+def _restored(
+    data: bytes, syntax: str | None, terms: tuple[str, ...], meta: DataSet | None
+) -> DataSet:
+    """Make a data set of what pickling took from it."""
+    uid = syntax or EXPLICIT_VR_LITTLE_ENDIAN
+    made = DataSet.from_bytes(data, uid, keep_truncated=True)
+    if made.character_set.terms != terms:
+        # An item, whose set was declared above it, or a set that was overridden.
+        made = DataSet.from_bytes(data, uid, character_set=terms, keep_truncated=True)
+    content_of(made).file_meta = meta
+    return made

@@ -1,0 +1,472 @@
+"""Data sets to bytes.
+
+What was read and not changed is copied as it is, in runs as long as possible; changed and new
+elements are encoded. In another transfer syntax every header is made anew and numbers change
+their byte order, but values are not decoded for that. Group lengths are put right where
+something in their group is not as it was read.
+
+The output is a list of pieces, so that pixel data is never copied here.
+
+Standard: PS3.5 7 and Annex A.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from struct import pack
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.data.dataset.element_index import (
+    CHARACTER_SET,
+    NOTHING,
+    ElementIndex,
+    Held,
+    ItemList,
+    content_of,
+)
+from dicom_actors.data.dictionary import VR, TransferSyntax, keyword_of
+from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from dicom_actors.data.scan.elements import layout_of_items
+from dicom_actors.data.scan.layout import IMPLICIT, UNDEFINED, Layout, layout_of
+from dicom_actors.data.values.codec import encode_value, is_swapped, swap
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.errors import DecodeError, EncodeError, UnsupportedTransferSyntaxError
+
+if TYPE_CHECKING:
+    from dicom_actors.data.dataset.element_index import StoredElement
+    from dicom_actors.data.values.character_sets import CharacterSet
+
+    Piece = bytes | memoryview
+
+__all__ = ["encode_data_set", "encode_elements"]
+
+_CHARACTER_VRS: Final = frozenset(vr.value for vr in VR if vr.uses_character_set)
+_LONG: Final = frozenset(vr.value for vr in VR if vr.has_long_length)
+_CODES: Final = {vr.value: vr.value.encode("ascii") for vr in VR}
+_JOINED_BELOW: Final = 256
+_MAX_DEPTH: Final = 100
+_OF_MANY_PIECES: Final = (ItemList, EncapsulatedPixelData)
+_PIXEL_DATA: Final = 0x7FE00010
+
+
+def encode_data_set(
+    data_set: Held, transfer_syntax: str | TransferSyntax | None = None
+) -> list[Piece]:
+    """Encode a data set; see `DataSet.to_bytes`.
+
+    Returns:
+        The bytes in pieces, in order.
+    """
+    content = content_of(data_set)
+    own = content.scope.reading.transfer_syntax
+    target = own if transfer_syntax is None else TransferSyntax.of(transfer_syntax)
+    if target is None:
+        target = EXPLICIT_VR_LITTLE_ENDIAN
+    if not target.is_data_set_encoding:
+        raise UnsupportedTransferSyntaxError(f"{target} does not encode data sets")
+    _check_pixel_data(content, target)
+    if target.is_deflated:
+        return _deflated(content, target)
+    # An input that was not what it was announced as stays what it is, unless asked otherwise.
+    as_read = transfer_syntax is None and own is not None
+    return _encoded(content, content.scope.layout if as_read else layout_of(target))
+
+
+def encode_elements(data_set: Held, layout: Layout) -> list[Piece]:
+    """Encode the elements of a data set in a layout.
+
+    Raises:
+        EncodeError: a value cannot be encoded.
+    """
+    return _encoded(content_of(data_set), layout)
+
+
+def _encoded(content: ElementIndex, layout: Layout) -> list[Piece]:
+    pieces: list[Piece] = []
+    _Encoder(layout, pieces).data_set(content, content.character_set, 0)
+    return pieces
+
+
+def _check_pixel_data(content: ElementIndex, target: TransferSyntax) -> None:
+    if _PIXEL_DATA not in content.index:
+        return
+    own = content.scope.reading.transfer_syntax
+    if own is not None and own.is_encapsulated == target.is_encapsulated:
+        return
+    is_encapsulated = isinstance(content.value(_PIXEL_DATA), EncapsulatedPixelData)
+    if is_encapsulated and not target.is_encapsulated:
+        raise UnsupportedTransferSyntaxError(
+            f"the pixel data is compressed; {target} has it uncompressed"
+        )
+    if not is_encapsulated and target.is_encapsulated and target.is_known:
+        raise UnsupportedTransferSyntaxError(
+            f"the pixel data is not compressed; {target} has it compressed"
+        )
+
+
+def _deflated(content: ElementIndex, target: TransferSyntax) -> list[Piece]:
+    from zlib import (  # noqa: PLC0415 - few data sets are deflated
+        DEFLATED,
+        MAX_WBITS,
+        Z_DEFAULT_COMPRESSION,
+        compressobj,
+    )
+
+    stream = content.scope.reading.deflated
+    if stream is not None and content.is_as_read():
+        return [stream]
+    deflate = compressobj(Z_DEFAULT_COMPRESSION, DEFLATED, -MAX_WBITS)
+    pieces: list[Piece] = [
+        deflate.compress(piece) for piece in _encoded(content, layout_of(target))
+    ]
+    pieces.append(deflate.flush())
+    if sum(map(len, pieces)) & 1:
+        pieces.append(b"\0")  # PS3.5 A.5
+    return pieces
+
+
+class _Encoder:
+    """Encodes into a list of pieces; each method returns how many bytes it added."""
+
+    __slots__ = ("closes", "layout", "pieces")
+
+    def __init__(self, layout: Layout, pieces: list[Piece]) -> None:
+        self.layout = layout
+        self.pieces = pieces
+        # Whether what is read may lack delimiters, which have to be put in.
+        self.closes = False
+
+    def data_set(self, holder: ElementIndex, characters: CharacterSet, depth: int) -> int:
+        """Encode all elements of a data set or item."""
+        if depth > _MAX_DEPTH:
+            raise EncodeError(f"sequences nested deeper than {_MAX_DEPTH}")
+        scope = holder.scope
+        if scope is NOTHING:
+            return self.new_elements(holder, characters, depth)
+        is_same = scope.layout is self.layout and holder.character_set == characters
+        if is_same and not self.closes and holder.is_as_read():
+            if holder.start == holder.end:
+                return 0
+            self.pieces.append(memoryview(scope.buffer)[holder.start : holder.end])
+            return holder.end - holder.start
+        return _Elements(self, holder, characters, depth, is_same=is_same).encode()
+
+    def new_elements(self, holder: ElementIndex, characters: CharacterSet, depth: int) -> int:
+        """Encode the elements of a data set that was not read."""
+        pieces, layout = self.pieces, self.layout
+        order, is_explicit, pack_implicit = layout.order, layout.is_explicit, layout.pack_implicit
+        at, length = len(pieces), 0
+        index: dict[int, Any] = holder.sorted_index()
+        parts_of = holder.parts_of
+        for tag, item in index.items():
+            if not tag & 0xFFFF:  # a group length
+                del pieces[at:]
+                return _Elements(self, holder, characters, depth, is_same=False).encode()
+            vr, value = parts_of(item)
+            if vr == "SQ" or isinstance(value, _OF_MANY_PIECES):
+                length += self.element(tag, vr, value, characters, depth)
+                continue
+            raw = encode_value(vr, value, order, characters, tag)
+            if len(raw) < _JOINED_BELOW:
+                if is_explicit:
+                    piece = self.header(tag, vr, len(raw)) + raw
+                else:
+                    piece = pack_implicit(tag >> 16, tag & 0xFFFF, len(raw)) + raw
+                pieces.append(piece)
+                length += len(piece)
+            else:
+                length += self.value(tag, vr, raw)
+        return length
+
+    def header(self, tag: int, vr: str, length: int) -> bytes:
+        """Make the header of an element."""
+        layout = self.layout
+        if not layout.is_explicit:
+            return layout.pack_implicit(tag >> 16, tag & 0xFFFF, length)
+        if vr in _LONG:
+            return layout.pack_long(tag >> 16, tag & 0xFFFF, _CODES[vr], length)
+        if length > 0xFFFF:
+            # Too long for the VR: it goes out as UN, with a long length (PS3.5 6.2.2).
+            return layout.pack_long(tag >> 16, tag & 0xFFFF, b"UN", length)
+        return layout.pack_short(tag >> 16, tag & 0xFFFF, _CODES[vr], length)
+
+    def value(self, tag: int, vr: str, raw: Piece) -> int:
+        """Add an element of an encoded value."""
+        length = len(raw)
+        if length >= UNDEFINED:
+            raise EncodeError(f"a value has at most 0xFFFFFFFE bytes, got {length}", tag=tag)
+        header = self.header(tag, vr, length)
+        if length < _JOINED_BELOW:
+            self.pieces.append(header + raw)
+        else:
+            self.pieces += (header, raw)
+        return len(header) + length
+
+    def element(
+        self,
+        tag: int,
+        vr: str,
+        value: Any,
+        characters: CharacterSet,
+        depth: int,
+        *,
+        is_undefined: bool = False,
+    ) -> int:
+        """Add an element of Python values."""
+        if isinstance(value, ItemList) or vr == "SQ":
+            return self.sequence(tag, value, characters, depth, is_undefined=is_undefined)
+        if isinstance(value, EncapsulatedPixelData):
+            order = self.layout.order
+            head = self.header(tag, vr if vr != "UN" else "OB", UNDEFINED)
+            pieces: list[Piece] = [head, *value.encoded(order)]
+            pieces.append(pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
+            self.pieces += pieces
+            return sum(map(len, pieces))
+        return self.value(tag, vr, encode_value(vr, value, self.layout.order, characters, tag))
+
+    def sequence(
+        self,
+        tag: int,
+        items: list[Any],
+        characters: CharacterSet,
+        depth: int,
+        *,
+        is_undefined: bool = False,
+    ) -> int:
+        """Add a sequence; where lengths were undefined, they are so again."""
+        at = len(self.pieces)
+        self.pieces.append(b"")
+        length = 0
+        for number, item in enumerate(items):
+            try:
+                length += self.item(item, characters, depth + 1)
+            except EncodeError as error:
+                raise _inside(error, tag, number) from error
+        if is_undefined or length >= UNDEFINED:
+            self.pieces.append(pack(self.layout.order + "HHI", 0xFFFE, 0xE0DD, 0))
+            self.pieces[at] = header = self.header(tag, "SQ", UNDEFINED)
+            return len(header) + length + 8
+        self.pieces[at] = header = self.header(tag, "SQ", length)
+        return len(header) + length
+
+    def item(self, item: Held, characters: CharacterSet, depth: int) -> int:
+        """Add an item of a sequence."""
+        content = content_of(item)
+        if CHARACTER_SET in content.index:
+            characters = content.character_set
+        at = len(self.pieces)
+        self.pieces.append(b"")
+        length = self.data_set(content, characters, depth)
+        order = self.layout.order
+        if _had_undefined_length(content) or length >= UNDEFINED:
+            self.pieces[at] = pack(order + "HHI", 0xFFFE, 0xE000, UNDEFINED)
+            self.pieces.append(pack(order + "HHI", 0xFFFE, 0xE00D, 0))
+            return length + 16
+        self.pieces[at] = pack(order + "HHI", 0xFFFE, 0xE000, length)
+        return length + 8
+
+
+class _Elements:
+    """The elements of one data set that has to be put together."""
+
+    def __init__(
+        self,
+        encoder: _Encoder,
+        holder: ElementIndex,
+        characters: CharacterSet,
+        depth: int,
+        *,
+        is_same: bool,
+    ) -> None:
+        self.encoder = encoder
+        self.pieces = encoder.pieces
+        self.holder = holder
+        self.characters = characters
+        self.depth = depth
+        self.is_same = is_same
+        self.run = (0, 0)  # bytes to be copied that are not among the pieces yet
+        # The group length of the group: its tag, its place among the pieces, the bytes before it.
+        self.group_length: tuple[int, int, int] | None = None
+        self.group_is_changed = False
+
+    def encode(self) -> int:
+        holder, is_same = self.holder, self.is_same
+        layout, buffer = holder.scope.layout, holder.scope.buffer
+        read, short, is_explicit = layout.read_vr, layout.short, layout.is_explicit
+        irregular = holder.scope.reading.irregular
+        changed = {
+            tag
+            for tag, value in holder.values.items()
+            if isinstance(value, list) and holder.is_changed(tag)
+        }
+        removed = {tag >> 16 for tag in holder.replaced or ()}
+        length, group = 0, -1
+        for tag, item in holder.sorted_index().items():
+            if tag >> 16 != group:
+                self.end_group(length)
+                group = tag >> 16
+                self.group_is_changed = not is_same or group in removed
+            if not tag & 0xFFFF:
+                self.flush()
+                self.group_length = (tag, len(self.pieces), length)
+            if not isinstance(item, int) or tag in changed:
+                self.flush()
+                self.group_is_changed = True
+                length += self.changed(tag, item)
+            elif not is_same:
+                length += self.convert(tag, item)
+            else:
+                following = 0
+                if is_explicit:
+                    code, size = read(buffer, item)
+                    if code in short:
+                        following = item + 8 + size
+                if not following:
+                    extent = holder.extent_at(tag, item)
+                    following = extent.following
+                    if item in irregular and self.is_moved(tag, item, following, length):
+                        # What its header means depends on what is around it.
+                        self.flush()
+                        self.group_is_changed = True
+                        length += self.convert(tag, item)
+                        continue
+                    if extent.is_undefined and following != extent.end + 8:
+                        self.flush()
+                        self.group_is_changed = True
+                        length += self.close(tag, item)
+                        continue
+                if item != self.run[1]:
+                    self.flush()
+                    self.run = (item, following)
+                else:
+                    self.run = (self.run[0], following)
+                length += following - item
+        self.end_group(length)
+        self.flush()
+        return length
+
+    def is_moved(self, tag: int, offset: int, following: int, before: int) -> bool:
+        """Whether an unchanged element stands between others than it was read between."""
+        holder = self.holder
+        return (
+            self.is_reordered
+            or (not before and offset != holder.start)
+            or (following == holder.end and tag != next(reversed(holder.index)))
+        )
+
+    @cached_property
+    def is_reordered(self) -> bool:
+        """Whether elements that were read come out in another order."""
+        offsets = [item for item in self.holder.index.values() if isinstance(item, int)]
+        return offsets != sorted(offsets)
+
+    def changed(self, tag: int, item: int | StoredElement) -> int:
+        """Encode an element that was put in, or whose list of values was changed."""
+        holder, encoder = self.holder, self.encoder
+        if not isinstance(item, int):
+            return encoder.element(tag, item.vr, item.value, self.characters, self.depth)
+        extent = holder.extent_at(tag, item)
+        if extent.is_undefined and extent.following != extent.end + 8:
+            return self.close(tag, item)
+        vr = extent.vr if extent.vr not in {"", "UN"} else holder.vr_at(tag, item)
+        return encoder.element(
+            tag,
+            vr,
+            holder.values[tag],
+            self.characters,
+            self.depth,
+            is_undefined=extent.is_undefined,
+        )
+
+    def close(self, tag: int, offset: int) -> int:
+        """Encode an element of undefined length whose delimiter the reader did without.
+
+        That was at the end of what it is in; now more may follow. All that is nested in it may
+        end there without a delimiter, too.
+        """
+        holder, encoder = self.holder, self.encoder
+        try:
+            value = holder.value(tag)
+        except DecodeError:
+            return self.bytes_alone(tag, offset)
+        vr = holder.vr_at(tag, offset)
+        was_closing, encoder.closes = encoder.closes, True
+        try:
+            return encoder.element(tag, vr, value, self.characters, self.depth, is_undefined=True)
+        finally:
+            encoder.closes = was_closing
+
+    def bytes_alone(self, tag: int, offset: int) -> int:
+        """Encode a sequence in which no items could be read: its bytes, with their length."""
+        return self.encoder.value(tag, "UN", self.holder.raw_at(tag, offset))
+
+    def convert(self, tag: int, offset: int) -> int:
+        """Encode an unchanged element in another layout or character set."""
+        holder, encoder = self.holder, self.encoder
+        scope = holder.scope
+        vr, start, end, following, is_undefined = holder.extent_at(tag, offset)
+        if is_undefined and following != end + 8:
+            return self.close(tag, offset)
+        if vr == "UN" or not vr:
+            known = vr or holder.dictionary_vr(tag)
+            inner = layout_of_items(scope, vr, start, scope.layout)
+            if vr == "UN" and is_undefined and inner is IMPLICIT:
+                # Implicit VR whatever the data set is, delimiters too (PS3.5 6.2.2).
+                pieces: list[Piece] = [
+                    encoder.header(tag, "UN", UNDEFINED),
+                    memoryview(scope.buffer)[start:end],
+                    pack("<HHI", 0xFFFE, 0xE0DD, 0),
+                ]
+                encoder.pieces += pieces
+                return sum(map(len, pieces))
+            vr = "SQ" if is_undefined and tag != _PIXEL_DATA else known
+        if vr == "SQ":
+            try:
+                items = holder.value(tag)
+            except DecodeError:
+                return self.bytes_alone(tag, offset)
+            return encoder.sequence(
+                tag, items, self.characters, self.depth, is_undefined=is_undefined
+            )
+        if is_undefined:
+            value = holder.value(tag)
+            return encoder.element(tag, vr, value, self.characters, self.depth)
+        raw: Piece = memoryview(scope.buffer)[start:end]
+        if vr in _CHARACTER_VRS and holder.character_set != self.characters:
+            if not bytes(raw).isascii():
+                value = holder.value(tag)
+                return encoder.element(tag, vr, value, self.characters, self.depth)
+        elif scope.layout.order != encoder.layout.order and is_swapped(vr):
+            raw = swap(vr, raw)
+        return encoder.value(tag, vr, raw)
+
+    def flush(self) -> None:
+        start, end = self.run
+        if start != end:
+            self.pieces.append(memoryview(self.holder.scope.buffer)[start:end])
+            self.run = (0, 0)
+
+    def end_group(self, length: int) -> None:
+        """Put the group length right, if there is one and its group changed."""
+        if self.group_length is not None and self.group_is_changed:
+            self.flush()
+            tag, at, before = self.group_length
+            piece = bytes(self.pieces[at])
+            # A header of 8 bytes and a UL, which do not count themselves; more may be in the run.
+            if len(piece) >= 12 and piece[:8] == self.encoder.header(tag, "UL", 4):
+                count = pack(self.encoder.layout.order + "I", length - before - 12)
+                self.pieces[at] = piece[:8] + count + piece[12:]
+        self.group_length = None
+
+
+def _had_undefined_length(item: ElementIndex) -> bool:
+    scope = item.scope
+    if scope is NOTHING or scope.depth == 0 or item.start < 8:
+        return False
+    return bool(scope.layout.read_length(scope.buffer, item.start - 4)[0] == UNDEFINED)
+
+
+def _inside(error: EncodeError, tag: int, number: int) -> EncodeError:
+    label = keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    message = str(error).partition(" [")[0]
+    return EncodeError(message, tag=error.tag, path=(f"{label}[{number}]", *error.path))

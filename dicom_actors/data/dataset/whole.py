@@ -1,0 +1,196 @@
+"""Over a whole data set: all values, all elements with their paths, copies, and equality.
+
+A copy shares the bytes that were read, which do not change, and nothing that can. Nothing here
+recurses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, ValuesView
+from math import isnan
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dicom_actors.data.dataset.element_index import Held, ItemList, content_of, hold
+from dicom_actors.data.dictionary import Tag, keyword_of
+
+if TYPE_CHECKING:
+    from dicom_actors.data.dataset.element_index import ElementIndex
+
+__all__ = ["Items", "Path", "Values", "are_equal", "copied", "copy_of", "walk"]
+
+_HeldT = TypeVar("_HeldT", bound=Held)
+
+
+# --- views -----------------------------------------------------------------------------------
+
+
+class Path(tuple[int, ...]):
+    """What leads to an element: a tag, and for each sequence the number of an item and a tag.
+
+    It is a key of the outermost data set, and prints as ``BeamSequence[0].BeamName``.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        labels = [keyword_of(tag) or str(Tag(tag)) for tag in self[::2]]
+        return labels[0] + "".join(
+            f"[{number}].{label}" for number, label in zip(self[1::2], labels[1:], strict=True)
+        )
+
+
+class Values(ValuesView[Any]):
+    """All values in tag order, decoded at once."""
+
+    _mapping: Any
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(content_of(self._mapping).all_values())
+
+
+class Items(ItemsView[Any, Any]):
+    """All tags and values in tag order, decoded at once."""
+
+    _mapping: Any
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        values = content_of(self._mapping).all_values()
+        return zip(list(self._mapping), values, strict=True)
+
+
+def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
+    """Give all elements with their paths; see `DataSet.walk`.
+
+    The data sets may be changed on the way; what is put in does not come.
+    """
+    # What is left to visit: of a data set, tags and elements; of the sequence that it is an item
+    # of, the items after it. The stack has the same of each data set further out.
+    stack: list[
+        tuple[ElementIndex, tuple[Any, ...], Iterator[Any], tuple[Any, ...], Iterator[Any]]
+    ] = []
+    holder, prefix, rest = content, (), _pairs(content)
+    sequence: tuple[Any, ...] = ()
+    items: Iterator[tuple[int, Any]] = iter(())
+    new = content.read_element
+    while True:
+        scope = holder.scope
+        buffer, layout = scope.buffer, scope.layout
+        read, names, is_explicit = layout.read_vr, layout.names, layout.is_explicit
+        for tag, item in rest:
+            if type(item) is not int:
+                element = item
+                vr = item.vr
+            elif is_explicit and (vr := names.get(read(buffer, item)[0], "UN")) != "UN":
+                element = new(holder, tag, vr, item)
+            else:
+                element = holder.element_at(tag, item)
+                vr = element.vr
+            path = Path(prefix + (tag,))  # noqa: RUF005 - costs less
+            yield path, element
+            if vr == "SQ":
+                value = element.value
+                if isinstance(value, ItemList):
+                    stack.append((holder, prefix, rest, sequence, items))
+                    sequence, items = path, enumerate(value)
+                    break
+        for number, inner in items:
+            holder = content_of(inner)
+            prefix, rest = (*sequence, number), _pairs(holder)
+            break
+        else:
+            if not stack:
+                return
+            holder, prefix, rest, sequence, items = stack.pop()
+
+
+def _pairs(holder: ElementIndex) -> Iterator[tuple[int, Any]]:
+    return iter(list(holder.sorted_index().items()))
+
+
+# --- copies ----------------------------------------------------------------------------------
+
+
+def copy_of(data_set: _HeldT, memo: dict[int, Any]) -> _HeldT:
+    """Copy a data set with all that is in it; see `DataSet.copy`."""
+    rest: list[ItemList] = []
+    copy = _without_items(data_set, rest)
+    _copy_items(rest)
+    memo[id(data_set)] = copy
+    return copy
+
+
+def copied(value: Any) -> Any:
+    """Copy a value, so that neither a list nor an item is shared."""
+    if not isinstance(value, ItemList):
+        return list(value) if isinstance(value, list) else value
+    made = type(value)(value)
+    _copy_items([made])
+    return made
+
+
+def _copy_items(rest: list[ItemList]) -> None:
+    """Put copies in the place of the items of some lists, and of those in them."""
+    while rest:
+        items = rest.pop()
+        list.__setitem__(items, slice(None), [_without_items(item, rest) for item in items])
+
+
+def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
+    """Copy a data set, but for the items in it: `rest` gets the lists of those to copy."""
+    content = content_of(data_set)
+    index: dict[int, Any] = {}
+    values: dict[int, Any] = {}
+
+    def own(value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        if not isinstance(value, ItemList):
+            return list(value)
+        items = type(value)(value)
+        rest.append(items)
+        return items
+
+    for tag, item in content.sorted_index().items():
+        if not isinstance(item, int):
+            index[tag] = content.new_element(tag, item.vr, own(item.value))
+            continue
+        index[tag] = item
+        if content.is_changed(tag):
+            values[tag] = own(content.values[tag])
+    made = type(content)(content.scope, content.number, content.start, content.end, index)
+    made.values = values
+    made.known_character_set = content.known_character_set
+    made.replaced = None if content.replaced is None else set(content.replaced)
+    made.file_meta = None if content.file_meta is None else content.file_meta.copy()
+    return hold(type(data_set), made)
+
+
+# --- equality --------------------------------------------------------------------------------
+
+
+def are_equal(one: ElementIndex, other: ElementIndex) -> bool:
+    """Whether two data sets have the same tags and values."""
+    rest = [(one, other)]
+    while rest:
+        one, other = rest.pop()
+        if one.index.keys() != other.index.keys():
+            return False
+        for tag in one.index:
+            mine, theirs = one.value(tag), other.value(tag)
+            if isinstance(mine, ItemList) and isinstance(theirs, ItemList):
+                if len(mine) != len(theirs):
+                    return False
+                rest += zip(map(content_of, mine), map(content_of, theirs), strict=True)
+            elif mine != theirs and not _differ_in_nan(mine, theirs):
+                return False
+    return True
+
+
+def _differ_in_nan(mine: Any, theirs: Any) -> bool:
+    """Whether numbers that do not equal each other are the same but for NaN, which equals none."""
+    if isinstance(mine, list) and isinstance(theirs, list):
+        return len(mine) == len(theirs) and all(
+            one == other or _differ_in_nan(one, other)
+            for one, other in zip(mine, theirs, strict=True)
+        )
+    return isinstance(mine, float) and isinstance(theirs, float) and isnan(mine) and isnan(theirs)

@@ -1,0 +1,544 @@
+"""DICOM files: preamble, prefix, file meta information, data set.
+
+Reading takes as little as it can: small files as a whole, large ones as a memory map, and where
+only the front is wanted, the front. A data set that was read from a map keeps the map, so that
+it survives the renaming and the removal of its file. Files without preamble, file meta or
+transfer syntax are read where it is clear what they are, and a warning says so.
+
+Standard: PS3.10 7.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from functools import partial
+from struct import pack
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from dicom_actors.data.dataset.data_set import DataSet, data_set_of, element_of, open_data_set
+from dicom_actors.data.dataset.element_index import Context, Input, content_of
+from dicom_actors.data.dataset.encoder import encode_data_set, encode_elements
+from dicom_actors.data.dataset.reading import as_bytes, find_elements, make_input
+from dicom_actors.data.dictionary import Key, to_tag
+from dicom_actors.data.dictionary.transfer_syntax import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    TransferSyntax,
+)
+from dicom_actors.data.files.atomic_file import write_atomically
+from dicom_actors.data.files.directory_links import file_as_read, with_links
+from dicom_actors.data.scan.headers import element_header, fits
+from dicom_actors.data.scan.layout import (
+    BIG_ENDIAN,
+    EXPLICIT,
+    IMPLICIT,
+    UNDEFINED,
+    Layout,
+    layout_of,
+)
+from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
+from dicom_actors.data.scan.selection import Selection
+from dicom_actors.errors import DataError, DecodeError, EncodeError, NotPart10Error
+from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+
+__all__ = ["NO_PREAMBLE", "PREFIX", "file_meta_for", "file_meta_header", "read_file", "write_file"]
+
+_FRONT: Final = 16 << 10
+_FRONT_GROWTH: Final = 16
+_MAPPED_FROM: Final = 64 << 10
+_BYTES: Final = (bytes, bytearray, memoryview)
+_PATHS: Final = (str, os.PathLike)
+_OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_GROUP_LENGTH: Final = 0x00020000
+_DIRECTORY_RECORDS: Final = 0x00041220
+_TRANSFER_SYNTAX: Final = 0x00020010
+
+
+# --- reading -------------------------------------------------------------------------------
+
+
+def read_file(
+    source: Source,
+    *,
+    until: Key | None = None,
+    keywords: Iterable[Key] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    character_set: str | Iterable[str] | None = None,
+    keep_truncated: bool = False,
+) -> DataSet:
+    """Read a DICOM file; values are decoded when they are asked for.
+
+    Args:
+        source: a path, a binary file object that is read from where it stands, or the bytes,
+            which are not copied. Little more is read than what is wanted, where that is known.
+        until: the first element that is not wanted, nor any after it, for example
+            ``"PixelData"``.
+        keywords: the elements that are wanted, as keys of any form; the data set has these, those
+            that they need to be understood (Specific Character Set, private creators, Pixel
+            Representation), and no others.
+        limits: what the file may cost.
+        character_set: values for Specific Character Set that override what the file declares.
+        keep_truncated: whether to take what there is of a file that is cut short, instead of
+            raising an error.
+
+    Returns:
+        The data set, with `file_meta` and `transfer_syntax`; `warnings` has what was forgiven.
+
+    Raises:
+        NotPart10Error: it is no DICOM file.
+        DecodeError: it is one that cannot be read, or it goes beyond a limit.
+        UnsupportedTransferSyntaxError: no data set is encoded in that way.
+        OSError: the file cannot be read.
+    """
+    stop = None if until is None else to_tag(until)
+    selection = None
+    if keywords is not None:
+        selection = Selection.of(tuple(keywords), stop)
+        stop = selection.stop
+    options = _Options(stop, selection, limits, character_set, keep_truncated=keep_truncated)
+    if isinstance(source, _BYTES):
+        return options.read(as_bytes(source))
+    if isinstance(source, _PATHS):
+        return _read_path(source, options)
+    if stop is None:
+        return options.read(source.read())
+    size, pieces = _FRONT, list[bytes]()
+    while True:
+        made = _read_front(source.read, options, size, pieces)
+        if made is not None:
+            return made
+        size *= _FRONT_GROWTH
+
+
+def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
+    handle = os.open(path, _OPEN_FLAGS)
+    try:
+        pieces: list[bytes] = []
+        for size in (_FRONT, _FRONT * _FRONT_GROWTH) if options.stop is not None else ():
+            made = _read_front(partial(os.read, handle), options, size, pieces)
+            if made is not None:
+                return made
+        size = os.fstat(handle).st_size
+        if size >= _MAPPED_FROM:
+            return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
+        while piece := os.read(handle, max(size, _MAPPED_FROM)):
+            pieces.append(piece)
+        return options.read(b"".join(pieces))
+    finally:
+        os.close(handle)
+
+
+def _read_front(
+    read: Callable[[int], bytes], options: _Options, size: int, pieces: list[bytes]
+) -> DataSet | None:
+    """Read what is wanted of a file, if that is in its first bytes or these are all.
+
+    Args:
+        read: reads up to so many bytes more.
+        options: what is wanted.
+        size: how many bytes.
+        pieces: what was read so far; what is read now comes into it.
+
+    Returns:
+        The data set, None if there is more to read.
+    """
+    missing = size - sum(map(len, pieces))
+    while missing > 0:
+        piece = read(missing)
+        if not piece:
+            return options.read(b"".join(pieces))
+        pieces.append(piece)
+        missing -= len(piece)
+    pieces[:] = [b"".join(pieces)]
+    return options.read_front(pieces[0])
+
+
+class _Options:
+    """How a file is to be read."""
+
+    def __init__(
+        self,
+        stop: int | None,
+        selection: Selection | None,
+        limits: Limits,
+        character_set: str | Iterable[str] | None,
+        *,
+        keep_truncated: bool,
+    ) -> None:
+        self.stop = stop
+        self.selection = selection
+        self.limits = limits
+        self.character_set = character_set
+        self.keep_truncated = keep_truncated
+
+    def read(self, buffer: Bytes) -> DataSet:
+        """Read a file that is there as a whole."""
+        reading = self.reading()
+        meta, start, syntax = _read_meta(buffer, reading)
+        reading.transfer_syntax = syntax
+        found = find_elements(buffer, start, syntax, reading, self.stop, self.selection)
+        made = open_data_set(DataSet, found)
+        content_of(made).file_meta = meta
+        return made
+
+    def read_front(self, front: bytes) -> DataSet | None:
+        """Read a file of which only the front is there; None if that is not enough."""
+        reading = self.reading()
+        try:
+            meta, start, syntax = _read_meta(front, reading)
+            if syntax.is_deflated or meta is None or not _declares_syntax(meta):
+                return None
+            reading.transfer_syntax = syntax
+            forgiven = len(reading.warnings)
+            found = find_elements(front, start, syntax, reading, self.stop, self.selection)
+            made = open_data_set(DataSet, found)
+        except DataError:
+            return None
+        # Only a tag beyond the last wanted one, within the front, shows that all is there.
+        content = content_of(made)
+        if len(reading.warnings) > forgiven or content.end > len(front) - 12:
+            return None
+        content.file_meta = meta
+        return made
+
+    def reading(self) -> Input:
+        return make_input(
+            EXPLICIT_VR_LITTLE_ENDIAN,
+            self.limits,
+            self.character_set,
+            self.keep_truncated,
+            DataSet,
+        )
+
+
+def _declares_syntax(meta: DataSet) -> bool:
+    # What was read is among the values since the transfer syntax was asked for.
+    return _TRANSFER_SYNTAX in content_of(meta).values
+
+
+def _read_meta(buffer: Bytes, reading: Input) -> tuple[DataSet | None, int, TransferSyntax]:
+    """Read the file meta information.
+
+    Returns:
+        It, or None if there is none; where the data set starts; its transfer syntax.
+    """
+    if bytes(buffer[128:132]) == PREFIX:
+        start = 132
+    elif bytes(buffer[:4]) == PREFIX:
+        start = 4
+        _warn(reading, buffer, "no preamble before the prefix DICM")
+    else:
+        start = 0
+    if len(buffer) - start >= 8 and EXPLICIT.read_explicit(buffer, start)[0] == 2:
+        if not start:
+            _warn(reading, buffer, "no preamble and no prefix before the file meta information")
+        return _read_meta_group(buffer, start, reading)
+    syntax = _guess_syntax(buffer, start)
+    if syntax is None:
+        raise NotPart10Error(_no_file_message(buffer))
+    _warn(reading, buffer, f"no file meta information; read as {syntax}")
+    return None, start, syntax
+
+
+def _read_meta_group(
+    buffer: Bytes, start: int, reading: Input
+) -> tuple[DataSet, int, TransferSyntax]:
+    layout: Layout = EXPLICIT
+    code = EXPLICIT.read_explicit(buffer, start)[2]
+    if code not in EXPLICIT.short and code not in EXPLICIT.long:
+        # One that makes no sense is no reason to read all others in another way.
+        following = start + 8 + EXPLICIT.read_length(buffer, start + 4)[0]
+        if following + 8 <= len(buffer) and IMPLICIT.read_implicit(buffer, following)[0] == 2:
+            layout = IMPLICIT
+    if layout is IMPLICIT:
+        _warn(reading, buffer, "file meta information in implicit VR")
+    scope = Context(buffer, layout, reading)
+    index, end = _scan_meta(scope, start)
+    meta = data_set_of(scope, start, end, index)
+    if _GROUP_LENGTH not in index:
+        scope.warn("no group length in the file meta information", 0, offset=start)
+    elif end < start + 12 or layout.read_length(buffer, start + 8)[0] != end - start - 12:
+        scope.warn("wrong group length of the file meta information", 0, offset=start)
+    uid = content_of(meta).value(_TRANSFER_SYNTAX) if _TRANSFER_SYNTAX in index else None
+    if isinstance(uid, str) and uid:
+        return meta, end, TransferSyntax.of(uid)
+    syntax = _guess_syntax(buffer, end) or IMPLICIT_VR_LITTLE_ENDIAN
+    scope.warn(f"no transfer syntax in the file meta information; read as {syntax}", 0)
+    return meta, end, syntax
+
+
+def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
+    """Index the elements of group 0002; the data set after it may begin with any group.
+
+    The group length is wrong in many files; it tells where the data set begins if that, too,
+    begins with elements of this group, which the standard forbids.
+    """
+    buffer, layout = scope.buffer, scope.layout
+    read, short = layout.read_explicit, layout.short
+    is_explicit = layout.is_explicit
+    index: dict[int, int] = {}
+    pos, end, tag, said_end = start, len(buffer), 0, -1
+    while pos + 8 <= end:
+        group, element, code, length = read(buffer, pos)
+        last, tag = tag, 0x00020000 | element
+        if group != 2 or (pos == said_end and tag <= last):
+            break
+        if tag <= last:
+            message = "an element out of order, or twice: the last one counts"
+            scope.warn(message, 0, offset=pos, tag=tag)
+        if not element and length == 4 and pos + 12 <= end:
+            said_end = pos + 12 + layout.read_length(buffer, pos + 8)[0]
+        index[tag] = at = pos
+        if code in short and is_explicit:
+            pos += length + 8
+        elif code in layout.long and is_explicit:
+            length = layout.read_length(buffer, pos + 8)[0] if pos + 12 <= end else 0
+            pos += length + 12
+        else:
+            _, value, length = element_header(scope, 0, layout, tag, pos, end)
+            pos = value + length
+        if length == UNDEFINED:
+            del index[tag]  # nothing here has items
+            pos = at
+            break
+    if pos > end:
+        left = length + end - pos
+        message = f"expected a value of {length} bytes, {left} left"
+        if not scope.accept_cut(end):
+            raise scope.error(message, 0, offset=at, tag=tag)
+        scope.warn(message, 0, offset=at, tag=tag)
+        del index[tag]
+        pos = end
+    tags = sorted(index)
+    return (index if tags == list(index) else {tag: index[tag] for tag in tags}), pos
+
+
+def _guess_syntax(buffer: Bytes, start: int) -> TransferSyntax | None:
+    """Find the transfer syntax of a data set that does not say it by its first element."""
+    end = len(buffer)
+    if end - start < 8:
+        return None
+    group = EXPLICIT.read_explicit(buffer, start)[0]
+    if (group > 0x00FF and group & 0xFF) or not any(bytes(buffer[start : start + 8])):
+        return None
+    for layout, syntax in (
+        (EXPLICIT, EXPLICIT_VR_LITTLE_ENDIAN),
+        (BIG_ENDIAN, EXPLICIT_VR_BIG_ENDIAN),
+        (IMPLICIT, IMPLICIT_VR_LITTLE_ENDIAN),
+    ):
+        if fits(buffer, layout, start, end):
+            first = layout.read_explicit(buffer, start)[0]
+            if first <= 0x0020 or layout.is_explicit:
+                return syntax
+    return None
+
+
+def _warn(reading: Reading, buffer: Bytes, message: str) -> None:
+    Scope(buffer, EXPLICIT, reading).warn(message, 0, offset=0)
+
+
+def _no_file_message(buffer: Bytes) -> str:
+    if not len(buffer):
+        return "expected a DICOM file, got 0 bytes"
+    return (
+        f"expected a DICOM file, got {len(buffer)} bytes that have no DICM at byte 128 and do not"
+        " begin with a data element"
+    )
+
+
+# --- writing -------------------------------------------------------------------------------
+
+
+def write_file(
+    target: str | os.PathLike[str] | IO[bytes],
+    data_set: DataSet,
+    *,
+    transfer_syntax: str | TransferSyntax | None = None,
+    preamble: bytes | None = None,
+) -> None:
+    """Write a DICOM file; a path gets the whole file or stays as it is.
+
+    The file meta information is made right: the class, instance and transfer syntax are those of
+    the data set, the implementation is this one; what else `data_set.file_meta` has is kept.
+
+    Args:
+        target: a path, or a binary file object that is written to where it stands.
+        data_set: what to write; what was not changed is written as it was read.
+        transfer_syntax: how to encode it; None: as it was read, else as its file meta says, else
+            Explicit VR Little Endian.
+        preamble: 128 bytes before the prefix; None: zeros, whatever was read.
+
+    Raises:
+        EncodeError: a value cannot be encoded, or there is no SOP class or instance UID.
+        UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
+            decompressed.
+        OSError: the file cannot be written.
+    """
+    if preamble is not None and len(preamble) != 128:
+        raise EncodeError(f"a preamble has 128 bytes, got {len(preamble)}")
+    if transfer_syntax is None and data_set.transfer_syntax is None:
+        transfer_syntax = data_set.file_meta.get(_TRANSFER_SYNTAX) or EXPLICIT_VR_LITTLE_ENDIAN
+    syntax = TransferSyntax.of(transfer_syntax or _written_syntax(data_set))
+
+    pieces: list[bytes | memoryview]
+
+    def encode(data_set: DataSet) -> list[bytes | memoryview]:
+        meta = encode_elements(file_meta_for(data_set, syntax), EXPLICIT)
+        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encode_data_set(data_set, transfer_syntax)]
+
+    if _DIRECTORY_RECORDS in data_set and data_set.transfer_syntax is not None:
+        file = file_as_read(data_set) if transfer_syntax is None else None
+        if file is not None:
+            pieces = [preamble or NO_PREAMBLE, file]
+        else:
+            pieces = [with_links(data_set, lambda made: b"".join(encode(made)), read_file)]
+    else:
+        pieces = encode(data_set)
+    if isinstance(target, str | os.PathLike):
+        write_atomically(target, pieces)
+    else:
+        target.writelines(pieces)
+
+
+def _written_syntax(data_set: DataSet) -> TransferSyntax:
+    """The transfer syntax that a data set is written in unless another one is asked for."""
+    syntax = data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
+    layout = content_of(data_set).scope.layout
+    is_plain = not (syntax.is_encapsulated or syntax.is_deflated)
+    if layout is layout_of(syntax) or (syntax.is_known and not is_plain):
+        return syntax
+    # The input was not what it was announced as.
+    plain = (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+    return next(syntax for syntax in plain if layout_of(syntax) is layout)
+
+
+# --- the file meta information that is written (PS3.10 7.1) ----------------------------------
+
+
+PREFIX: Final = b"DICM"
+NO_PREAMBLE: Final = bytes(128)
+
+
+def _check_groups(data_set: DataSet, meta: DataSet) -> None:
+    """Refuse elements that a reader of the file would take for the other part of it."""
+    content = content_of(data_set)
+    for tag, item in content.sorted_index().items():
+        if tag >= 0x00030000:
+            break
+        # What was read out of place can be written.
+        was_read = isinstance(item, int) or tag in (content.replaced or ())
+        if tag >= 0x00020000 and not was_read:
+            raise EncodeError(
+                "expected this element in the file meta, got it in the data set", tag=tag
+            )
+    for tag in meta:
+        if tag >> 16 != 2:
+            raise EncodeError("expected elements of group 0002 in the file meta", tag=tag)
+
+
+def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet:
+    """Make the file meta information with which a data set is written (PS3.10 7.1).
+
+    Raises:
+        EncodeError: neither a new data set nor its file meta has the SOP class or instance, or
+            an element is in the one that belongs in the other.
+    """
+    meta = data_set.file_meta.copy()
+    _check_groups(data_set, meta)
+    content = content_of(meta)
+    irregular = content.scope.reading.irregular
+    for tag, item in content.index.items() if irregular else ():
+        if isinstance(item, int) and item in irregular:
+            # What its header means depends on what follows, which is made anew.
+            raw, vr = bytes(content.raw_at(tag, item)), content.vr_at(tag, item)
+            content.note_change(tag)
+            content.index[tag] = element_of(tag, "UN" if vr == "SQ" else vr, raw or None)
+    class_uid = _get(data_set, "SOPClassUID") or _get(meta, "MediaStorageSOPClassUID")
+    instance_uid = _get(data_set, "SOPInstanceUID") or _get(meta, "MediaStorageSOPInstanceUID")
+    if "DirectoryRecordSequence" in data_set:
+        # A DICOMDIR has its class and instance in the file meta alone (PS3.10 8.6).
+        class_uid = "1.2.840.10008.1.3.10"
+    if (not class_uid or not instance_uid) and data_set.transfer_syntax is None:
+        raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be a file")
+    for keyword, uid in (
+        ("MediaStorageSOPClassUID", class_uid),
+        ("MediaStorageSOPInstanceUID", instance_uid),
+        ("TransferSyntaxUID", transfer_syntax.uid),
+    ):
+        # A file that was read without them is written without them; what was read and is no text
+        # of a UID is left alone, since writing does not fail on what was read.
+        is_text = isinstance(uid, str) and uid.isascii()
+        if uid and _get(meta, keyword) != uid and (is_text or data_set.transfer_syntax is None):
+            meta.put(keyword, "UI", uid)
+    for keyword, vr, value in (
+        ("FileMetaInformationVersion", "OB", b"\0\x01"),
+        ("ImplementationClassUID", "UI", IMPLEMENTATION_CLASS_UID),
+        ("ImplementationVersionName", "SH", IMPLEMENTATION_VERSION_NAME),
+    ):
+        if _get(meta, keyword) != value:
+            meta.put(keyword, vr, value)
+    length = content.end - content.start - 12
+    is_right = content.replaced is None and _get(meta, "FileMetaInformationGroupLength") == length
+    if not is_right or meta.warnings:
+        meta.put("FileMetaInformationGroupLength", "UL", 0)  # the encoder counts
+    return meta
+
+
+def _get(data_set: DataSet, keyword: str) -> Any:
+    """Get a value if there is one that can be decoded."""
+    try:
+        return data_set.get(keyword)
+    except DecodeError:
+        return None
+
+
+def file_meta_header(
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str,
+    source_ae_title: str | None = None,
+) -> bytes:
+    """Make all that stands before the data set in a file: preamble, prefix, file meta.
+
+    A received data set becomes a file by writing this before its bytes.
+
+    Args:
+        sop_class_uid: Media Storage SOP Class UID.
+        sop_instance_uid: Media Storage SOP Instance UID.
+        transfer_syntax_uid: the transfer syntax of the data set that follows.
+        source_ae_title: who sent it (Source Application Entity Title); None: not said.
+
+    Raises:
+        EncodeError: a UID or the title is not ASCII text.
+
+    Standard: PS3.10 7.1.
+    """
+    group = b"".join(
+        (
+            b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01",
+            _short_text(0x0002, b"UI", sop_class_uid, b"\0"),
+            _short_text(0x0003, b"UI", sop_instance_uid, b"\0"),
+            _short_text(0x0010, b"UI", transfer_syntax_uid, b"\0"),
+            _short_text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
+            _short_text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+            b"" if source_ae_title is None else _short_text(0x0016, b"AE", source_ae_title, b" "),
+        )
+    )
+    return NO_PREAMBLE + PREFIX + b"\x02\0\0\0UL\x04\0" + pack("<I", len(group)) + group
+
+
+def _short_text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
+    try:
+        raw = text.encode("ascii")
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"expected ASCII text, got {text!r}", tag=0x00020000 | element) from error
+    if len(raw) & 1:
+        raw += padding
+    return pack("<HH2sH", 2, element, vr, len(raw)) + raw
