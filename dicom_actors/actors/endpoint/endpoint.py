@@ -157,6 +157,7 @@ class Endpoint(Supervisor):
         for record in self._kernel.connections:
             self._kernel.remove_connection(record)
         self._kernel.event_loop.stop(self._config.handler_grace)
+        self._kernel.storage.close()
         deliver_events(self._kernel)
 
     def handle_call(self, message: Any) -> Any:

@@ -22,6 +22,7 @@ from dicom_actors.actors.connection.record import ConnectionRecord
 from dicom_actors.actors.connection.signals import Deliver, Drained, EndHandler, PlaceFree
 from dicom_actors.actors.handlers.event_loop import EventLoop
 from dicom_actors.actors.retrieving.circuit_breakers import CircuitBreakers
+from dicom_actors.actors.storing.storage import Storage
 from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class EndpointKernel:
         self.buffers = BufferPool(
             max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
         )
+        self.storage = Storage(config)
         self.circuit_breakers = CircuitBreakers(
             system.clock, config.destination_failures, config.destination_pause
         )

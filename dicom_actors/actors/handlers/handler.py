@@ -7,7 +7,6 @@ nor its own loses one.
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from dicom_actors.actors.connection.info import association_info
-from dicom_actors.actors.connection.request import Outcome
 from dicom_actors.actors.connection.signals import Dispatch, OutcomeReady
 from dicom_actors.actors.handlers.events import AssociationRequest
 from dicom_actors.actors.handlers.loop_task import GivenUp, LoopTask
@@ -26,6 +24,7 @@ from dicom_actors.actors.handlers.outcomes import (
     outcome_of_failure,
     outcome_of_fault,
     outcome_of_giving_up,
+    outcome_of_shortage,
     validation_outcome,
 )
 from dicom_actors.actors.handlers.responder import Responder
@@ -41,14 +40,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dicom_actors.actors.connection.record import ConnectionRecord
-    from dicom_actors.actors.connection.request import Request
+    from dicom_actors.actors.connection.request import Outcome, Request
     from dicom_actors.actors.endpoint.kernel import EndpointKernel
 
 __all__ = ["Handler"]
 
 _logger = logging.getLogger(__name__)
-
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Handler(SupervisedActor):
@@ -102,12 +99,11 @@ class Handler(SupervisedActor):
             now = self._record.find(request.serial)
             is_late = now is not None and now.is_warned
             return outcome_of_giving_up(service, more, is_late=is_late), None
-        except OSError as error:
-            if service != "cstore" or error.errno not in _NO_ROOM:
-                return self._outcome_of_fault(service, error, more), error
-            # Nobody's bug, so that the Handler may live on (PS3.4 B.2.3).
-            return Outcome(Status.OUT_OF_RESOURCES, error.strerror or ""), None
         except BaseException as fault:  # noqa: BLE001 - the boundary between us and user code
+            shortage = outcome_of_shortage(service, fault)
+            if shortage is not None:
+                # Nobody's bug, so that the Handler may live on.
+                return shortage, None
             return self._outcome_of_fault(service, fault, more), fault
         return outcome, None
 
@@ -159,7 +155,11 @@ class Handler(SupervisedActor):
             )
         event_class = EVENTS[request.service]
         return event_class(
-            association_info(self._record), self._record, request, self._kernel.config
+            association_info(self._record),
+            self._record,
+            request,
+            self._kernel.config,
+            self._kernel.storage,
         )
 
     def _note_outcome(self, request: Request, outcome: Outcome) -> None:
