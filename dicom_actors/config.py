@@ -44,6 +44,8 @@ _RANGES: Final[dict[str, tuple[float, float, bool]]] = {
     "max_disowned_handlers": (0, 100_000, False),
     "max_object_bytes": (1, 1 << 50, True),
     "spool_bytes": (0, 1 << 31, False),
+    "memory_bytes": (0, 1 << 50, True),
+    "spool_total_bytes": (0, 1 << 60, True),
     "max_sequence_depth": (1, 10_000, False),
     "max_elements": (1, 1 << 31, False),
     "max_matches": (1, 1 << 62, True),
@@ -82,6 +84,10 @@ class EndpointConfig:
         max_object_bytes: the largest data set that is taken; None: no limit.
         spool_bytes: a data set longer than this goes to a file as it comes.
         spool_directory: the directory of those files; None: the system's temporary directory.
+        memory_bytes: what all associations together hold of data sets in memory; beyond that they
+            go to files, however small; None: no limit.
+        spool_total_bytes: what they hold in those files; beyond that nothing is read until there
+            is room, and a data set that waits for too long is refused with A700H; None: no limit.
         max_sequence_depth: how deep sequences may be nested.
         max_elements: how many elements a data set may have, those in sequences counted.
         max_matches: how many matches one C-FIND is answered with; one more ends it with A700H
@@ -120,6 +126,8 @@ class EndpointConfig:
     max_object_bytes: int | None = 16 * KIB * MIB
     spool_bytes: int = MIB
     spool_directory: str | Path | None = None
+    memory_bytes: int | None = 256 * MIB
+    spool_total_bytes: int | None = None
     max_sequence_depth: int = 64
     max_elements: int = 10_000_000
     max_matches: int | None = 1_000_000

@@ -23,6 +23,7 @@
     │   └── TransportError             (OSError) the connection itself
     ├── DimseError
     │   ├── DimseFailure               .status, .comment, .elements
+    │   │   └── StorageError           (OSError) an object that was received could not be kept
     │   └── HandlerError               a handler broke its contract
     └── ConfigurationError             (ValueError) a setting out of its range
 
@@ -53,6 +54,7 @@ __all__ = [
     "PduTooLargeError",
     "ProtocolError",
     "RemoteProtocolError",
+    "StorageError",
     "TransportError",
     "UnexpectedPduError",
     "UnrecognizedPduError",
@@ -294,6 +296,26 @@ class DimseFailure(DimseError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with what ``__init__`` wants."""
         return _failure_made_again, (type(self), self.status, self.comment, self.elements)
+
+
+class StorageError(DimseFailure, OSError):
+    """An object that was received could not be kept: no room, no right, no folder, no descriptors.
+
+    It is both what the system said (`errno`, `strerror`, `filename`) and what the peer is to be
+    answered, so a handler may just let it pass.
+
+    Args:
+        status: what the peer is answered.
+        error: what the system said.
+    """
+
+    def __init__(self, status: int, error: OSError) -> None:
+        DimseFailure.__init__(self, status, error.strerror or type(error).__name__)
+        OSError.__init__(self, error.errno, error.strerror, error.filename)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what ``__init__`` wants."""
+        return type(self), (self.status, OSError(self.errno, self.strerror, self.filename))
 
 
 class HandlerError(DimseError):

@@ -27,7 +27,7 @@ from dicom_actors.actors.handlers.operation_events import (
     SetEvent,
 )
 from dicom_actors.actors.responding.destinations import MoveTo
-from dicom_actors.actors.storing.object_file import file_name_for
+from dicom_actors.actors.storing.storage import file_name_for
 
 __all__ = [
     "Accept",

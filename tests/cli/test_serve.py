@@ -9,7 +9,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from kit.dcmtk import run, storescu
-from kit.peer import Peer, store_pdus
+from kit.peer import Peer, smallest_data_set, store_pdus
 from kit.serving import serving
 from pydicom.data import get_testdata_file
 
@@ -84,7 +84,8 @@ def test_names_never_come_from_the_peers_text(tmp_path: Path) -> None:
     with serving("--store", str(store)) as server:
         with Peer.associated(server.port) as peer:
             for number, uid in enumerate(("../../escape", "/etc/x", "..", "1.2.3"), start=1):
-                data = _element(0x0020_000D, b"../../../x\0") + _element(0x0020_000E, b"/tmp/y\0")
+                data = smallest_data_set(uid)
+                data += _element(0x0020_000D, b"../../../x\0") + _element(0x0020_000E, b"/tmp/y\0")
                 peer.send(*store_pdus(data, number, uid))
                 assert peer.status() == 0
         assert server.stop() == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kit import wire
 from kit.endpoints import LIMIT, Running, running
 from kit.gate import Gate
 from kit.peer import Peer, echo_pdus, store_pdus
@@ -27,7 +28,8 @@ POINTS = sorted(
     {point for point in CRASH_POINTS if point.startswith("association.")}
     - {"association.adopt", "association.core", "association.request", "association.release"}
 )
-REQUESTS = [echo_pdus(1), store_pdus(b"\0" * 300, 2, max_pdu_length=128), echo_pdus(3)]
+DATA = wire.data_set_of(300)
+REQUESTS = [echo_pdus(1), store_pdus(DATA, 2, max_pdu_length=128), echo_pdus(3)]
 STEPS = len(REQUESTS) + 1  # the requests, and the release
 
 

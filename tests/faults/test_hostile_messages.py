@@ -12,7 +12,7 @@ from kit import wire
 from kit.siege import besieged, status_of
 
 from dicom_actors import events, messages
-from dicom_actors.actors.storing import receiver
+from dicom_actors.actors.storing import part_file
 from dicom_actors.dimse import MessageLimits, decode_command
 from dicom_actors.pdu import ReleaseRp
 
@@ -294,7 +294,7 @@ def test_row_25_a_data_set_beyond_the_quota_is_out_of_resources(
             large = [wire.pdv(bytes(10_000), 3, command=False, last=n == 99) for n in range(100)]
             peer.send(wire.p_data(wire.pdv(wire.store_rq(2), 3)), *map(wire.p_data, large))
             assert status_of(peer.receive()) == (2, 0xA700)
-            peer.send(wire.store(3, bytes(5000)))
+            peer.send(wire.store(3, wire.data_set_of(5000)))
             assert status_of(peer.receive()) == (3, 0)
             limits = siege.endpoint.wait_for(events.LimitReached, 2)
             assert {limit.name for limit in limits} == {"max_object_bytes"}
@@ -313,7 +313,7 @@ def failing_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[],
         real(file, [bytes(parts[0])[:10]])
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(receiver.os, "writev", writev)
+    monkeypatch.setattr(part_file.os, "writev", writev)
     return lambda: full.clear() or full.append(False)
 
 
@@ -330,7 +330,7 @@ def test_row_25_a_full_disk_is_out_of_resources_until_it_is_over(
     ) as siege:
         with siege.associated() as peer:
             for message_id in (1, 2):
-                peer.send(wire.store(message_id, bytes(50_000)))
+                peer.send(wire.store(message_id, wire.data_set_of(50_000)))
                 response = peer.receive()
                 assert status_of(response) == (message_id, 0xA700)
                 comment = decode_command(bytes(response.pdvs[0].data)).elements
@@ -362,14 +362,17 @@ CLASS = wire.element(0x16, b"1.2.840.10008.5.1.4.1.1.2\0", group=8)
 OTHER_CLASS = wire.element(0x16, b"1.2.840.10008.5.1.4.1.1.4\0", group=8)
 INSTANCE = wire.element(0x18, b"1.2.3\0", group=8)
 OTHER_INSTANCE = wire.element(0x18, b"1.2.34", group=8)
+PATIENT = wire.element(0x20, b"ABC ", group=0x10)
 
 
 @pytest.mark.parametrize(
     ("data", "status"),
     [
         (CLASS + INSTANCE, 0),
-        (INSTANCE, 0),
-        (CLASS, 0),
+        (b"", 0xC000),
+        (INSTANCE, 0xA900),
+        (CLASS, 0xA900),
+        (PATIENT, 0xA900),
         (OTHER_CLASS + INSTANCE, 0xA900),
         (CLASS + OTHER_INSTANCE, 0xA900),
         (OTHER_CLASS + OTHER_INSTANCE, 0xA900),

@@ -211,7 +211,8 @@ def store_pdus(
     max_pdu_length: int = 16384,
     context_id: int = 3,
 ) -> list[Pdu]:
-    """The PDUs of a C-STORE-RQ."""
+    """The PDUs of a C-STORE-RQ; without data, its data set is the smallest that it may have."""
+    data = data or smallest_data_set(uid)
     return [
         *command_pdus(
             {
@@ -226,6 +227,16 @@ def store_pdus(
         ),
         *_pdus(fragment(context_id, data, max_pdu_length, is_command=False)),
     ]
+
+
+def smallest_data_set(uid: str = "1.2.3") -> bytes:
+    """SOP Class and Instance UID in Explicit VR Little Endian."""
+    data = b""
+    for element, value in ((0x16, CT_IMAGE), (0x18, uid)):
+        raw = value.encode()
+        raw += b"\0" * (len(raw) % 2)
+        data += b"\x08\0" + bytes([element]) + b"\0UI" + len(raw).to_bytes(2, "little") + raw
+    return data
 
 
 def _pdus(pdvs: Iterable[Pdv]) -> list[Pdu]:

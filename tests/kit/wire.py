@@ -160,6 +160,12 @@ DATA_SET = (
 """A small data set in Explicit VR Little Endian."""
 
 
+def data_set_of(length: int) -> bytes:
+    """A data set of that many bytes; as many as the smallest one has, and 12, at least."""
+    size = length - len(DATA_SET) - 12
+    return DATA_SET + b"\xe0\x7f\x10\0OB\0\0" + struct.pack("<I", size) + bytes(size)
+
+
 def store(message_id: int = 1, data: bytes = DATA_SET, instance: bytes = b"1.2.3") -> bytes:
     """A whole C-STORE on context 3, in two PDUs."""
     return p_data(pdv(store_rq(message_id, instance), 3)) + p_data(pdv(data, 3, command=False))

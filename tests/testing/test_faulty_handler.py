@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 
 import pytest
+from kit import wire
 from kit.endpoints import running
-from kit.peer import EXPLICIT, Peer, store_pdus
+from kit.peer import Peer, store_pdus
 
 from dicom_actors import DataSet
 from dicom_actors.testing import Fault, FaultyHandler, assert_healthy
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-DATA = DataSet.from_keywords(PatientID="ABC").to_bytes(EXPLICIT)
+DATA = wire.DATA_SET
 
 
 @pytest.mark.parametrize(

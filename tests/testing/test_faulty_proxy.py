@@ -7,10 +7,11 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from kit import wire
 from kit.endpoints import running
-from kit.peer import EXPLICIT, Peer
+from kit.peer import Peer
 
-from dicom_actors import DataSet, events
+from dicom_actors import events
 from dicom_actors.testing import (
     Corrupt,
     Cut,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 LIMIT = 10.0
-DATA = DataSet.from_keywords(PatientID="ABC").to_bytes(EXPLICIT)
+DATA = wire.DATA_SET
 
 
 @contextlib.contextmanager

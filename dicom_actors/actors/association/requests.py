@@ -17,7 +17,6 @@ from dicom_actors.actors.connection.tenure import Phase
 from dicom_actors.actors.handlers.handler import run_handler
 from dicom_actors.actors.handlers.outcomes import TOO_LATE
 from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR, SERVICES
-from dicom_actors.actors.storing.receiver import Receiver
 from dicom_actors.data.files.part10 import file_meta_header
 from dicom_actors.dimse import (
     Command,
@@ -262,21 +261,17 @@ class RequestFlow:
             )
 
     def _begin_data(self, context_id: int, command: Command) -> None:
-        config = self._kernel.config
         self._doomed = False
         self._tenure.received_length = 0
         self._expect_progress()
         assert self._negotiated is not None
-        self._tenure.receiver = Receiver(
+        self._tenure.receiver = self._kernel.storage.receiver(
             file_meta_header(
                 command.sop_class_uid,
                 command.sop_instance_uid,
                 self._syntaxes[context_id],
                 source_ae_title=self._negotiated.calling_ae_title,
-            ),
-            spool_bytes=config.spool_bytes,
-            spool_directory=config.spool_directory,
-            max_bytes=config.max_object_bytes,
+            )
         )
 
     def _receive_data(self, event: DataReceived, consumed: int, pdvs_done: int) -> None:

@@ -614,5 +614,5 @@ class ConnectionRecord:
         for request in leftovers:
             # A handler that runs discards its spool file itself.
             if request.received is not None and request.stage is not Stage.RUNNING:
-                request.received.discard()
+                request.received.abandon()
         return True

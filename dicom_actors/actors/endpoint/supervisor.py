@@ -180,6 +180,7 @@ class EndpointSupervisor(Supervisor):
         for record in kernel.connections:
             kernel.remove_connection(record)
         kernel.event_loop.stop(self._config.handler_grace)
+        kernel.storage.close()
         deliver_events(kernel)
         kernel.watch.close()
         self._remove_sink()

@@ -6,20 +6,31 @@ costs something (decoding, mapping a file) happens when it is asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_actors.actors.storing.object_file import file_name_for, map_data, save_object
+from dicom_actors.actors.storing.identity import identify
+from dicom_actors.actors.storing.storage import file_name_for
 from dicom_actors.data import DataSet, Limits, TransferSyntax
 from dicom_actors.dimse import Status
-from dicom_actors.errors import DecodeError, DimseFailure, HandlerError
+from dicom_actors.errors import (
+    DecodeError,
+    DimseFailure,
+    HandlerError,
+    StorageError,
+    UnsupportedTransferSyntaxError,
+)
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Request
+    from dicom_actors.actors.storing.identity import Identity
     from dicom_actors.actors.storing.receiver import ReceivedObject
+    from dicom_actors.actors.storing.storage import Storage
     from dicom_actors.config import EndpointConfig
     from dicom_actors.messages import AssociationInfo
     from dicom_actors.pdu import PresentationContextRq, UserIdentity
@@ -80,6 +91,7 @@ class RequestEvent:
         record: ConnectionRecord,
         request: Request,
         config: EndpointConfig,
+        storage: Storage,
     ) -> None:
         assert request.command is not None
         self.association = association
@@ -89,6 +101,7 @@ class RequestEvent:
         self._record = record
         self._request = request
         self._config = config
+        self._storage = storage
 
     def __repr__(self) -> str:
         # Neither data nor titles: this may end up in a log.
@@ -141,9 +154,9 @@ class RequestEvent:
     @cached_property
     def data(self) -> memoryview:
         """The data set's bytes as received, in `transfer_syntax`; nothing is copied."""
-        return map_data(self._received)
+        return self._received.data
 
-    @cached_property
+    @property
     def _received(self) -> ReceivedObject:
         assert self._request.received is not None
         return self._request.received
@@ -152,10 +165,13 @@ class RequestEvent:
         return DataSet.from_bytes(
             self.data,
             transfer_syntax=self.transfer_syntax,
-            limits=Limits(
-                max_depth=self._config.max_sequence_depth,
-                max_elements=self._config.max_elements,
-            ),
+            limits=self._limits,
+        )
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(
+            max_depth=self._config.max_sequence_depth, max_elements=self._config.max_elements
         )
 
 
@@ -184,23 +200,52 @@ class StoreEvent(DataSetEvent):
         """See `RequestEvent.check`; the data set must be that of the command, too (PS3.4 B.2.3)."""
         if not self._config.check_instances:
             return
-        data_set = self._read()
-        for keyword, expected in (
-            ("SOPClassUID", self.sop_class_uid),
-            ("SOPInstanceUID", self.sop_instance_uid),
+        if not self.length:
+            raise DimseFailure(Status.CANNOT_UNDERSTAND, "the data set is empty")
+        try:
+            identity = self._identity
+        except (DecodeError, UnsupportedTransferSyntaxError) as error:
+            raise DimseFailure(Status.CANNOT_UNDERSTAND, str(error)) from error
+        for keyword, found, expected in (
+            ("SOPClassUID", identity.sop_class, self.sop_class_uid),
+            ("SOPInstanceUID", identity.sop_instance, self.sop_instance_uid),
         ):
-            found = data_set.get(keyword)
-            if found is not None and found != expected:
+            if found != expected:
                 raise DimseFailure(
                     Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
-                    f"{keyword} is not that of the command",
+                    f"{keyword} is not that of the command" if found else f"no {keyword}",
                 )
 
-    def save(self, directory: str | Path, name: str | Path | None = None) -> Path:
+    @cached_property
+    def _identity(self) -> Identity:
+        return identify(self.data, self.transfer_syntax, self._limits)
+
+    @property
+    def study_instance_uid(self) -> str:
+        """Study Instance UID (0020,000D) of the data set; empty if it has none.
+
+        Raises:
+            DecodeError: the bytes are no data set.
+        """
+        return self._identity.study
+
+    @property
+    def series_instance_uid(self) -> str:
+        """Series Instance UID (0020,000E) of the data set; empty if it has none.
+
+        Raises:
+            DecodeError: the bytes are no data set.
+        """
+        return self._identity.series
+
+    def save(
+        self, directory: str | os.PathLike[str], name: str | os.PathLike[str] | None = None
+    ) -> Path:
         """Keep the object as a Part 10 file with exactly the received bytes (PS3.10 7).
 
-        The file is whole and on the disk when this returns. An existing file of that name is
-        replaced.
+        The file, and every folder that was made for it, is whole and on the disk when this
+        returns. An existing file of that name is replaced. Links below `directory` are not
+        followed.
 
         Args:
             directory: where to; made if it is not there.
@@ -213,21 +258,18 @@ class StoreEvent(DataSetEvent):
         Raises:
             HandlerError: the request is settled meanwhile (its deadline passed, the association
                 is over); nothing was written.
-            OSError: the file could not be written; nothing is left behind.
+            StorageError: the file could not be written; nothing is left behind. A handler that
+                lets it pass answers A700H (refused: out of resources).
             ValueError: `name` leads out of `directory`.
         """
+        self._check_commit()
+        if name is None:
+            name = file_name_for(self.sop_instance_uid) + ".dcm"
+        try:
+            return self._storage.save(self._received, directory, name, self._check_commit)
+        except OSError as error:
+            raise StorageError(Status.OUT_OF_RESOURCES, error) from error
+
+    def _check_commit(self) -> None:
         if not self._record.may_commit(self._request.serial):
             raise HandlerError("save: the request is settled, nobody waits for this object")
-        root = Path(directory)
-        path = root / (name if name is not None else file_name_for(self.sop_instance_uid) + ".dcm")
-        if ".." in path.relative_to(root).parts:
-            raise ValueError(f"expected a name below the directory, got {str(name)!r}")
-        received = self._received
-        if received.path is not None:
-            # The spool file goes away under its name; what is mapped stays.
-            data = self.data
-            save_object(received, path)
-            self.__dict__["_received"] = replace(received, data=data, path=None)
-        else:
-            save_object(received, path)
-        return path

@@ -8,16 +8,14 @@ and is from then on the Handler alone, which the supervision tree shows under th
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
 from dicom_actors import events
 from dicom_actors.actors.connection.info import association_info
-from dicom_actors.actors.connection.request import Outcome
 from dicom_actors.actors.handlers.events import AssociationRequest
 from dicom_actors.actors.handlers.operation_events import EVENTS
 from dicom_actors.actors.handlers.outcomes import (
@@ -25,6 +23,7 @@ from dicom_actors.actors.handlers.outcomes import (
     outcome_of_failure,
     outcome_of_fault,
     outcome_of_giving_up,
+    outcome_of_shortage,
     validation_outcome,
 )
 from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
@@ -42,14 +41,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dicom_actors.actors.connection.record import ConnectionRecord
-    from dicom_actors.actors.connection.request import Request
+    from dicom_actors.actors.connection.request import Outcome, Request
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
 
 __all__ = ["Handler", "run_handler"]
 
 _logger = logging.getLogger(__name__)
-
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def run_handler(kernel: EndpointKernel, record: ConnectionRecord, request: Request) -> Outcome:
@@ -83,14 +80,10 @@ class Handler:
             except HandlerError as fault:
                 return self._outcome_of_fault(fault)
         except GivenUp:
-            is_late = self._request.is_warned
-            return outcome_of_giving_up(service, self._more, is_late=is_late)
-        except OSError as error:
-            if service != "cstore" or error.errno not in _NO_ROOM:
-                return self._outcome_of_fault(error)
-            return Outcome(Status.OUT_OF_RESOURCES, error.strerror or "")  # PS3.4 B.2.3
+            return outcome_of_giving_up(service, self._more, is_late=self._request.is_warned)
         except BaseException as fault:  # noqa: BLE001 - the boundary between us and user code
-            return self._outcome_of_fault(fault)
+            shortage = outcome_of_shortage(service, fault)  # which is nobody's bug
+            return self._outcome_of_fault(fault) if shortage is None else shortage
 
     @property
     def _more(self) -> Mapping[int, int | str | bytes]:
@@ -151,5 +144,5 @@ class Handler:
                 user_identity=rq.user_information.user_identity,
             )
         return EVENTS[request.service](
-            association_info(record), record, request, self._kernel.config
+            association_info(record), record, request, self._kernel.config, self._kernel.storage
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.connection.request import Outcome
@@ -9,7 +11,14 @@ from dicom_actors.actors.handlers.events import Accept
 from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.responding.responder import encode_for
 from dicom_actors.data import DataSet
-from dicom_actors.dimse import CommandElement, Status, failure_elements, read_status_elements
+from dicom_actors.dimse import (
+    CommandElement,
+    Status,
+    StatusCategory,
+    category_of,
+    failure_elements,
+    read_status_elements,
+)
 from dicom_actors.errors import DimseFailure, HandlerError
 from dicom_actors.pdu import Reject
 
@@ -24,6 +33,7 @@ __all__ = [
     "outcome_of_failure",
     "outcome_of_fault",
     "outcome_of_giving_up",
+    "outcome_of_shortage",
     "validation_outcome",
 ]
 
@@ -32,6 +42,22 @@ TOO_LATE: Final = "the handler did not return in time"
 
 _WITH_REPLY: Final = frozenset({"ncreate", "nset", "nget", "naction", "nevent_report"})
 """Services whose response may have a data set (PS3.7 10.3)."""
+
+_SHORTAGES: Final = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EDQUOT",
+        "EFBIG",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+        "ENOSPC",
+        "EROFS",
+    )
+    if hasattr(errno, name)
+)
+"""What the system says when it has no more of something; that is nobody's bug."""
 
 
 def outcome_of(service: str, result: Any, event: Any, context: AcceptedContext) -> Outcome:
@@ -85,6 +111,7 @@ def outcome_of_failure(
     if service == ASSOCIATION_VALIDATOR:
         return Outcome(reject=Reject.NO_REASON)
     status, comment, elements = failure_elements(failure)
+    _check_is_final(service, status)
     return Outcome(status, comment, more={**more, **elements} or None)
 
 
@@ -97,6 +124,23 @@ def outcome_of_fault(
     # The class alone: the text may hold what is not the peer's to know.
     comment = f"handler failed: {type(fault).__name__}"
     return Outcome(Status.PROCESSING_FAILURE, comment, more=more or None)
+
+
+def outcome_of_shortage(service: str, fault: BaseException) -> Outcome | None:
+    """Return what an exception comes to that says that the system has no more of something.
+
+    That is a reason to refuse a C-STORE (PS3.4 B.2.3), and no other request.
+
+    Args:
+        service: the handler's name.
+        fault: what the handler raised.
+
+    Returns:
+        None if that is not what it says; see `outcome_of_fault` then.
+    """
+    if service != "cstore" or not isinstance(fault, OSError) or fault.errno not in _SHORTAGES:
+        return None
+    return Outcome(Status.OUT_OF_RESOURCES, fault.strerror or "")
 
 
 def outcome_of_giving_up(
@@ -124,16 +168,38 @@ def _status_outcome(service: str, result: Any) -> Outcome:
     if result is None or result is True:
         return Outcome()
     if isinstance(result, int) and not isinstance(result, bool) and 0 <= result <= 0xFFFF:
+        _check_is_final(service, result)
         return Outcome(int(result))
     if isinstance(result, DataSet):
         status, comment, more = read_status_elements(result)
+        _check_is_final(service, status)
         return Outcome(status, comment, more=more)
-    expected = "None, a status or a data set with Status"
+    if service == "cstore" and isinstance(result, str | os.PathLike):
+        return Outcome()  # where it is now, as `event.save` says
+    got = f"{result:04X}H" if isinstance(result, int) and result > 0 else type(result).__name__
+    raise HandlerError(f"expected {_expected(service)} from the {service} handler, got {got}")
+
+
+def _check_is_final(service: str, status: int) -> None:
+    """Refuse a status that says that more responses follow: no peer would ever have an end."""
+    if category_of(status) is StatusCategory.PENDING:
+        raise HandlerError(
+            f"expected {_expected(service)} from the {service} handler, got {status:04X}H, "
+            "which says that more responses follow"
+        )
+
+
+def _expected(service: str) -> str:
     if service in _WITH_REPLY:
-        expected = "None, a status, a data set, or a status and a data set"
-    raise HandlerError(
-        f"expected {expected} from the {service} handler, got {type(result).__name__}"
-    )
+        return "None, a final status, a data set, or a final status and a data set"
+    if service == "cstore":
+        return "None, a final status, a data set with Status, or the path of the file"
+    more = {
+        "cfind": ", or data sets to be sent",
+        "cget": ", or instances to be sent",
+        "cmove": ", or a MoveTo",
+    }
+    return f"None, a final status or a data set with Status{more.get(service, '')}"
 
 
 def validation_outcome(result: Any) -> Outcome:

@@ -29,6 +29,7 @@ from dicom_actors.actors.kernel.event_loop import EventLoop
 from dicom_actors.actors.kernel.handler_slots import HandlerSlots
 from dicom_actors.actors.kernel.listening_socket import listen
 from dicom_actors.actors.kernel.watch import Watch
+from dicom_actors.actors.storing.storage import Storage
 from dicom_actors.supervision import RestartWindow, cast, kill
 from dicom_actors.upper_layer import UpperLayerLimits
 
@@ -102,6 +103,7 @@ class EndpointKernel:
         self.buffers = BufferPool(
             max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
         )
+        self.storage = Storage(config)
         self.circuit_breakers = CircuitBreakers(
             system.clock, config.destination_failures, config.destination_pause
         )

@@ -1,52 +1,110 @@
 """Where the data set of a request goes while it arrives.
 
-Small ones stay in memory. Beyond `spool_bytes` they go to a file as they come, a Part 10 file
-from its first byte (PS3.10 7): a prepared file meta header, then the received bytes, so that
-keeping the object is a rename. Nothing is decoded here.
+Small ones stay in memory. Beyond `spool_bytes`, and when the endpoint holds as much in memory as
+it may, they go to a file as they come, a Part 10 file from its first byte (PS3.10 7): a prepared
+file meta header, then the received bytes, so that keeping the object is a rename. Nothing is
+decoded here.
+
+All but `abandon` is for the one thread that receives.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-__all__ = ["ReceivedObject", "Receiver", "write_all"]
+    from dicom_actors.actors.storing.budget import ByteBudget, Share
+    from dicom_actors.actors.storing.janitor import Janitor
+    from dicom_actors.actors.storing.part_file import PartFile
+
+__all__ = ["ReceivedObject", "Receiver", "Spooling"]
 
 _MAX_PENDING = 256
 """Fragments that wait for one `writev`; well below any system's IOV_MAX."""
 
-_CAN_GATHER = hasattr(os, "writev")
+NO_ROOM = "no room for the data set now"
 
 
-@dataclass(frozen=True, slots=True)
+class Spooling(Protocol):
+    """What a `Receiver` needs of those who keep things."""
+
+    memory: ByteBudget
+    disk: ByteBudget
+    janitor: Janitor
+
+    def create_spool(self) -> PartFile:
+        """Create a file for a data set that is being received; raises OSError."""
+
+
 class ReceivedObject:
     """A data set as it was received.
+
+    It is to be discarded by whoever is done with it; what nobody refers to any more is gone, too.
 
     Attributes:
         header: the Part 10 header (preamble to file meta group) that belongs before it.
         length: bytes of the data set, without header.
-        data: the bytes, where they are in memory.
-        path: the spool file, header and data, where they are not.
         failure: why it could not be kept; empty if it was. Then there are no bytes.
+        file: the file that it is in, header and data; None if it is in memory.
     """
 
-    header: bytes
-    length: int
-    data: memoryview | None = None
-    path: str | None = None
-    failure: str = ""
+    __slots__ = ("_data", "_janitor", "_share", "failure", "file", "header", "length")
+
+    def __init__(
+        self,
+        header: bytes,
+        length: int,
+        *,
+        data: bytes | bytearray | None = None,
+        file: PartFile | None = None,
+        share: Share | None = None,
+        janitor: Janitor | None = None,
+        failure: str = "",
+    ) -> None:
+        self.header = header
+        self.length = length
+        self.failure = failure
+        self.file = file
+        self._data = None if data is None else memoryview(data).toreadonly()
+        self._share = share
+        self._janitor = janitor
+
+    @property
+    def path(self) -> str | None:
+        """The spool file; None if it is not in one, or is kept under its own name already."""
+        return None if self.file is None or self.file.is_committed else self.file.path
+
+    @property
+    def data(self) -> memoryview:
+        """The bytes of the data set, from memory or mapped from the file; nothing is copied.
+
+        They stay valid for as long as something refers to them.
+
+        Raises:
+            OSError: the object is discarded.
+        """
+        if self._data is not None:
+            return self._data
+        assert self.file is not None
+        # Not kept here: each mapping has a descriptor, and requests are remembered for a while.
+        return self.file.map()[len(self.header) :]
 
     def discard(self) -> None:
-        """Remove the spool file, if it is still there."""
-        if self.path is not None:
-            Path(self.path).unlink(missing_ok=True)
+        """Remove the spool file, and give back what it held of the budgets."""
+        if self._share is not None:
+            self._share.release()
+        if self.file is not None:
+            self.file.discard()
+
+    def abandon(self) -> None:
+        """Do what `discard` does, but never wait for a disk."""
+        if self._share is not None:
+            self._share.release()
+        if self.file is not None:
+            assert self._janitor is not None
+            self.file.abandon(self._janitor)
 
 
 class Receiver:
@@ -54,8 +112,8 @@ class Receiver:
 
     Args:
         header: the Part 10 header.
+        storage: where the spool file is made, and how much may be held.
         spool_bytes: up to this many bytes stay in memory.
-        spool_directory: where the spool file is made; None: the system's directory.
         max_bytes: the most that is taken; None: no limit.
 
     Attributes:
@@ -65,126 +123,159 @@ class Receiver:
     def __init__(
         self,
         header: bytes,
+        storage: Spooling,
         *,
         spool_bytes: int,
-        spool_directory: str | Path | None,
         max_bytes: int | None,
     ) -> None:
         self._header = header
+        self._storage = storage
         self._spool_bytes = spool_bytes
-        self._spool_directory = spool_directory
         self._max_bytes = max_bytes
+        self._in_memory = storage.memory.share()
+        self._on_disk = storage.disk.share()
         self._memory = bytearray()
         self._length = 0
-        self._file = -1
-        self._path: str | None = None
+        self._admitted = 0
+        self._file: PartFile | None = None
+        self._is_spooled = False
         self._pending: list[bytes | memoryview] = []
         self._failure = ""
         self._is_abandoned = False
-        self._is_writing = False
-        self._lock = Lock()
         self.result: ReceivedObject | None = None
+
+    def admit(self, length: int, when_admitted: Callable[[], None] | None = None) -> bool:
+        """Make room for the next `length` bytes before they are read, or written.
+
+        Args:
+            length: how many.
+            when_admitted: called once if this returns False: in any thread, as soon as there is
+                room, which is taken then. Nothing is to be written before. Whoever does not want
+                to wait any longer calls `refuse`.
+
+        Returns:
+            Whether they may be written now.
+        """
+        more = length - self._admitted
+        if more <= 0 or self._is_over or self._exceeds(length):
+            return True
+        if self._take(more):
+            self._admitted = length
+            return True
+        if when_admitted is None:
+            return False
+
+        def admitted() -> None:
+            self._is_spooled = True
+            self._admitted = length
+            when_admitted()
+
+        if self._on_disk.wait(self._needed_on_disk(more), admitted):
+            return False
+        self.refuse(NO_ROOM)
+        return True
+
+    def refuse(self, reason: str) -> None:
+        """Take no more of it: what still comes is dropped, and the result is a failure."""
+        self._failure = self._failure or reason
+        self._release()
+        if self._file is not None:
+            self._file.discard()
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next fragment; it may be held as a view until `flush`."""
-        self._length += len(data)
-        if self._failure or self._is_abandoned:
+        length = len(data)
+        if self._is_over or not length:
+            self._length += length
             return
-        if self._max_bytes is not None and self._length > self._max_bytes:
-            with self._lock:
-                self._failure = f"more than {self._max_bytes} bytes"
-                self._pending.clear()
-                self._drop()
-        elif self._file < 0 and self._length <= self._spool_bytes:
-            self._memory += data
-        else:
+        more, self._admitted = length - self._admitted, max(self._admitted - length, 0)
+        if self._exceeds(length):
+            self.refuse(f"more than {self._max_bytes} bytes")
+        elif more > 0 and not self._take(more):
+            self.refuse(NO_ROOM)
+        elif self._is_spooled:
             self._pending.append(data)
             if len(self._pending) >= _MAX_PENDING:
                 self.flush()
+        else:
+            self._memory += data
+        self._length += length
 
     def flush(self) -> None:
         """Write the fragments that are held as views; to be called before they go away."""
-        if not self._pending:
+        pending = self._pending
+        if not pending:
             return
-        if self._begin_writing():
+        self._pending = []
+        if not self._is_over:
             try:
-                if self._file < 0:
-                    self._open()
-                write_all(self._file, self._pending)
+                if self._file is None:
+                    self._begin_file(pending)
+                else:
+                    self._file.write(pending)
             except OSError as error:
-                self._failure = error.strerror or type(error).__name__
-            finally:
-                self._end_writing()
-        self._pending.clear()
+                self.refuse(error.strerror or type(error).__name__)
+        if self._is_abandoned:
+            self.abandon()  # what was made since then
 
     def finish(self) -> ReceivedObject:
         """Take no more; say what has come."""
         self.flush()
-        with self._lock:
-            self._close()
-            if self._failure or self._is_abandoned:
-                why = self._failure or "abandoned"
-                result = ReceivedObject(self._header, self._length, failure=why)
-            elif self._path is not None:
-                result = ReceivedObject(self._header, self._length, path=self._path)
-            else:
-                data = memoryview(self._memory).toreadonly()
-                result = ReceivedObject(self._header, self._length, data=data)
-            self.result = result
-        return result
+        header, length = self._header, self._length
+        if self._is_over:
+            why = self._failure or "abandoned"
+            self.result = ReceivedObject(header, length, failure=why)
+        elif self._file is not None:
+            janitor = self._storage.janitor
+            self.result = ReceivedObject(header, length, file=self._file, janitor=janitor)
+        else:
+            memory, share = self._memory, self._in_memory
+            self.result = ReceivedObject(header, length, data=memory, share=share)
+        return self.result
 
     def abandon(self) -> None:
         """Drop everything, the spool file included; whatever still comes, too.
 
-        From any thread: whoever closes a connection may not be the one that receives. A thread
-        that is writing is not waited for; it closes the file itself.
+        From any thread: whoever closes a connection may not be the one that receives. Neither a
+        thread that is writing nor the disk is waited for.
         """
-        with self._lock:
-            self._is_abandoned = True
-            self._drop()
+        self._is_abandoned = True
+        self._release()
+        if self._file is not None:
+            self._file.abandon(self._storage.janitor)
 
-    def _begin_writing(self) -> bool:
-        with self._lock:
-            self._is_writing = not self._is_abandoned
-            return self._is_writing
+    @property
+    def _is_over(self) -> bool:
+        return self._is_abandoned or bool(self._failure)
 
-    def _end_writing(self) -> None:
-        with self._lock:
-            self._is_writing = False
-            if self._is_abandoned or self._failure:
-                self._drop()
+    def _exceeds(self, length: int) -> bool:
+        return self._max_bytes is not None and self._length + length > self._max_bytes
 
-    def _drop(self) -> None:
-        if not self._is_writing:
-            self._close()
+    def _take(self, length: int) -> bool:
+        """Take room for `length` more bytes, in memory or else on the disk."""
+        if not self._is_spooled:
+            if self._length + length <= self._spool_bytes and self._in_memory.take(length):
+                return True
+            if not self._on_disk.take(self._needed_on_disk(length)):
+                return False
+            self._is_spooled = True
+            return True
+        return self._on_disk.take(length)
+
+    def _needed_on_disk(self, length: int) -> int:
+        return length if self._is_spooled else self._in_memory.held + length
+
+    def _begin_file(self, pending: list[bytes | memoryview]) -> None:
+        file = self._storage.create_spool()
+        file.call_at_end(self._on_disk.release)
+        self._file = file
+        file.write([self._header, self._memory, *pending])
         self._memory = bytearray()
-        if self._path is not None:
-            Path(self._path).unlink(missing_ok=True)
+        self._in_memory.release()
 
-    def _open(self) -> None:
-        self._file, self._path = tempfile.mkstemp(
-            prefix=".dicom-actors-", suffix=".part", dir=self._spool_directory
-        )
-        write_all(self._file, [self._header, self._memory])
+    def _release(self) -> None:
+        # Two threads may come here at a time: a second time does nothing.
         self._memory = bytearray()
-
-    def _close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-
-def write_all(file: int, parts: Sequence[bytes | bytearray | memoryview]) -> None:
-    """Write all of `parts` to the descriptor `file`, in as few calls as it can be.
-
-    Raises:
-        OSError: the disk is full, for one; a part may have been written.
-    """
-    views = [memoryview(part) for part in parts if len(part)]
-    while views:
-        written = os.writev(file, views) if _CAN_GATHER else os.write(file, views[0])
-        while views and written >= len(views[0]):
-            written -= len(views[0])
-            del views[0]
-        if written:
-            views[0] = views[0][written:]
+        self._in_memory.release()
+        if self._file is None:
+            self._on_disk.release()
