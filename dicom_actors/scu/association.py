@@ -14,8 +14,9 @@ from dicom_actors.scu.contexts import (
     VERIFICATION,
     ProposedContext,
     retrieve_contexts,
+    sop_class_named,
     to_context,
-    uid_for,
+    transfer_syntaxes_named,
 )
 from dicom_actors.scu.normalized import NormalizedServices
 from dicom_actors.scu.query_models import sop_class_for
@@ -225,8 +226,8 @@ class Association(NormalizedServices):
             DimseFailure: from the iterator: the peer answered with a failure.
             AssociationError: here or there: the association is over, or has no context for it.
         """
-        classes = None if sop_classes is None else tuple(map(uid_for, sop_classes))
-        syntaxes = tuple(map(uid_for, transfer_syntaxes))
+        classes = None if sop_classes is None else tuple(map(sop_class_named, sop_classes))
+        syntaxes = transfer_syntaxes_named(transfer_syntaxes)
         uid = self._cover("C-GET", identifier, model, retrieve_contexts(classes, syntaxes))
         return get(self._session, uid, identifier)
 

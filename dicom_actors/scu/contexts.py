@@ -9,7 +9,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import TransferSyntax
-from dicom_actors.data.dictionary import storage_sop_classes, uid_entry, uid_of
+from dicom_actors.data.dictionary import (
+    SOP_CLASSES,
+    TRANSFER_SYNTAXES,
+    storage_sop_classes,
+    uid_entry,
+    uid_named,
+)
 from dicom_actors.pdu import RoleSelection
 from dicom_actors.upper_layer import propose_contexts
 
@@ -30,8 +36,9 @@ __all__ = [
     "default_contexts",
     "is_plain",
     "retrieve_contexts",
+    "sop_class_named",
     "to_context",
-    "uid_for",
+    "transfer_syntaxes_named",
 ]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -98,36 +105,46 @@ UIDs and the keywords of PS3.6 will do for both.
 """
 
 
-def uid_for(name: str) -> str:
-    """Return the UID that a UID or a keyword means.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if name[:1].isdigit():
-        return name
-    uid = uid_of(name)
-    if uid is None:
-        raise ValueError(f"expected a UID or its keyword in PS3.6, got {name!r}")
-    return uid
-
-
 def to_context(context: ContextLike) -> ProposedContext:
     """Make a proposal of what a user gave.
 
     Raises:
         ValueError: a name is neither a UID nor a keyword, or there is no transfer syntax.
     """
-    if isinstance(context, ProposedContext):
-        return context
     if isinstance(context, str):
-        return ProposedContext(uid_for(context))
-    abstract_syntax, transfer_syntaxes = context
+        return ProposedContext(sop_class_named(context))
+    abstract_syntax, transfer_syntaxes, *roles = context
     if isinstance(transfer_syntaxes, str):
         transfer_syntaxes = (transfer_syntaxes,)
     if not transfer_syntaxes:
         raise ValueError(f"{abstract_syntax}: expected a transfer syntax at least, got none")
-    return ProposedContext(uid_for(abstract_syntax), tuple(map(uid_for, transfer_syntaxes)))
+    return ProposedContext(
+        sop_class_named(abstract_syntax), transfer_syntaxes_named(transfer_syntaxes), *roles
+    )
+
+
+def sop_class_named(name: str) -> str:
+    """Return the UID of a SOP class that is given by UID or keyword.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return uid_named(name, SOP_CLASSES)
+    except ValueError as error:
+        raise ValueError(f"SOP class: {error}") from None
+
+
+def transfer_syntaxes_named(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the UIDs of transfer syntaxes that are given by UID or keyword.
+
+    Raises:
+        ValueError: one is neither.
+    """
+    try:
+        return tuple(uid_named(name, TRANSFER_SYNTAXES) for name in names)
+    except ValueError as error:
+        raise ValueError(f"transfer syntax: {error}") from None
 
 
 def default_contexts() -> tuple[ProposedContext, ...]:

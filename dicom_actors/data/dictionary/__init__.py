@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING
 from dicom_actors.data.dictionary import elements, uids
 from dicom_actors.data.dictionary.elements import Entry, KeywordTable, VrTable
 from dicom_actors.data.dictionary.uids import (
+    SOP_CLASSES,
+    SOP_INSTANCES,
+    TRANSFER_SYNTAXES,
     QueryRetrieveSopClass,
     SopClassServices,
     UidEntry,
+    uid_named,
 )
 
 if TYPE_CHECKING:
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEYWORD_TABLE",
+    "SOP_CLASSES",
+    "SOP_INSTANCES",
+    "TRANSFER_SYNTAXES",
     "VR_TABLE",
     "Entry",
     "QueryRetrieveSopClass",
@@ -36,6 +43,7 @@ __all__ = [
     "storage_sop_classes",
     "tag_of",
     "uid_entry",
+    "uid_named",
     "uid_of",
     "vr_of",
 ]
