@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.argument_types import ae_title, positive
+from dicom_actors.cli.argument_types import ae_title, count, positive
 from dicom_actors.cli.arguments_of_connections import connection_arguments
 
 if TYPE_CHECKING:
@@ -63,10 +63,12 @@ def _add_store(
         help="send files and folders",
         description="Send DICOM files, and all files in and below folders (C-STORE). They go out\n"
         "as they are; where the peer does not take their transfer syntax, uncompressed ones are\n"
-        "converted. What is not stored is reported at the end, and makes the exit code 1.",
+        "converted. When the association is lost it goes on with a new one. What is not stored is\n"
+        "reported at the end, and makes the exit code 1.",
         epilog="""examples:
   dicom-actors store PACS@pacs.example.org:104 image.dcm study/
-  dicom-actors store pacs study/ --parallel 4""",
+  dicom-actors store pacs study/ --parallel 4
+  dicom-actors store pacs archive/ --resume archive.journal     the same again goes on""",
     )
     store.add_argument("paths", nargs="+", metavar="PATH", help="files and folders")
     store.add_argument(
@@ -82,6 +84,24 @@ def _add_store(
         default=1,
         metavar="N",
         help="send so many objects before an answer comes, if the peer takes them (default: 1)",
+    )
+    store.add_argument(
+        "--retries",
+        type=count,
+        default=3,
+        metavar="N",
+        help="ask so many times in a row for an association that is lost, with pauses of 1, 2, 4 "
+        "and so on up to 60 seconds between (default: 3)",
+    )
+    store.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="keep a journal of what is stored in this file, and do not send again what is in it",
+    )
+    store.add_argument(
+        "--send-damaged",
+        action="store_true",
+        help="send files that are cut off or cannot be read, too, as they are",
     )
 
 

@@ -14,6 +14,7 @@ from dicom_actors.data import DataSet
 from dicom_actors.data.dictionary import vr_of
 from dicom_actors.data.tag import to_tag
 from dicom_actors.errors import DicomError
+from dicom_actors.scu.identifiers import to_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -102,7 +103,7 @@ def query_for(keys: Iterable[str], level: str | None, model: str | None) -> Quer
                 _put(query, text, tags, "")
     if level is not None:
         query.identifier.QueryRetrieveLevel = level
-    return query
+    return Query(_checked(query.identifier, is_query=True), query.columns)
 
 
 def retrieval_for(keys: Iterable[str], level: str | None) -> DataSet:
@@ -127,7 +128,14 @@ def retrieval_for(keys: Iterable[str], level: str | None) -> DataSet:
             f"keys: expected a value for one of {', '.join(key for _, key in unique)} at least"
         )
     identifier.QueryRetrieveLevel = level
-    return identifier
+    return _checked(identifier, is_query=False)
+
+
+def _checked(identifier: DataSet, *, is_query: bool) -> DataSet:
+    try:
+        return to_identifier(identifier, is_query=is_query)
+    except ValueError as error:
+        raise UsageError(f"key {error}") from error
 
 
 def _parsed(keys: Iterable[str]) -> Query:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from dicom_actors.cli.connecting import associated
 from dicom_actors.cli.terminal import (
@@ -21,6 +21,7 @@ from dicom_actors.cli.terminal import (
 from dicom_actors.dimse import describe_status
 from dicom_actors.errors import AssociationError, DicomError
 from dicom_actors.scu import StoreResult, contexts_for
+from dicom_actors.scu.results import STORED_BEFORE
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -55,7 +56,7 @@ def store(options: Namespace) -> int:
     except KeyboardInterrupt:
         report.finish("interrupted")
         raise
-    return report.finish("the association ended")
+    return report.finish(report.end)
 
 
 def _files(paths: Sequence[str], report: _Report) -> dict[str, int]:
@@ -89,9 +90,13 @@ def _send(options: Namespace, files: dict[str, int], report: _Report) -> None:
     contexts = _contexts(files)
     report.begin(files)
     with associated(options, contexts=contexts, window=options.window) as association:
-        stored = cast(
-            "Generator[StoreResult, None, None]",
-            association.store_many(list(files), parallel=options.parallel),
+        stored = association.store_many(
+            list(files),
+            parallel=options.parallel,
+            retries=options.retries,
+            journal=options.resume,
+            send_damaged=options.send_damaged,
+            on_warning="ignore",
         )
         length = sum(files.values())
         with (
@@ -134,7 +139,7 @@ class _Report:
         self._as_json = as_json
         self._verbose = verbose
         self._left: dict[str, int] = {}
-        self._stored = 0
+        self._stored = self._before = 0
         self._length = 0
         self._begin = time.perf_counter()
         self.failures: dict[str, str] = {}
@@ -156,6 +161,9 @@ class _Report:
             self.failures[path] = reason
             return length
         self._stored += 1
+        if result.comment.startswith(STORED_BEFORE):
+            self._before += 1
+            return length
         self._length += length
         if result.status:
             complain(f"{path}: stored with a warning: {reason}")
@@ -171,29 +179,30 @@ class _Report:
         """Print the report; returns the exit code.
 
         Args:
-            why: what it is that files were not sent for, unless that is known better.
+            why: what it is that files were not sent for that have no result.
         """
+        for path in self._left:
+            result = StoreResult(None, "", path, f"not sent: {why}")
+            self.failures[path] = result.comment
+            if self._as_json:
+                print(json.dumps(_as_json(result)))
         for path, reason in self.failures.items():
             complain(f"{path}: {reason}")
-        why = self.end or why
-        if self._left:
-            complain(f"{counted(len(self._left), 'object')} not sent: {why}")
-        elif self.end:
-            complain(why)
-        if self._as_json:
-            for path in self._left:
-                print(json.dumps(_as_json(StoreResult(None, "", path, f"not sent: {why}"))))
-        else:
+        if self.end:
+            complain(self.end)
+        if not self._as_json:
             self._print_summary()
-        return 1 if self.failures or self._left else 0
+        return 1 if self.failures or self.end else 0
 
     def _print_summary(self) -> None:
         seconds = max(time.perf_counter() - self._begin, 1e-6)
-        failed = len(self.failures) + len(self._left)
+        failed = f", {len(self.failures)} not" if self.failures else ""
+        before = f", {self._before} of them before" if self._before else ""
         print(
-            f"{counted(self._stored, 'object')} stored{f', {failed} not' if failed else ''}: "
+            f"{counted(self._stored, 'object')} stored{before}{failed}: "
             f"{size_in_words(self._length)} in {seconds:.1f} s, "
-            f"{self._stored / seconds:.1f} objects/s, {size_in_words(self._length / seconds)}/s"
+            f"{(self._stored - self._before) / seconds:.1f} objects/s, "
+            f"{size_in_words(self._length / seconds)}/s"
         )
 
 

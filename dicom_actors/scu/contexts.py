@@ -20,18 +20,20 @@ from dicom_actors.pdu import RoleSelection
 from dicom_actors.upper_layer import propose_contexts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dicom_actors.pdu import PresentationContextRq
     from dicom_actors.upper_layer import AcceptedContext
 
 __all__ = [
+    "MAX_CONTEXTS",
     "UNCOMPRESSED",
     "VERIFICATION",
     "ContextLike",
     "Proposals",
     "ProposedContext",
     "choose_context",
+    "contexts_of_found",
     "contexts_of_object",
     "default_contexts",
     "is_plain",
@@ -79,7 +81,72 @@ _SELDOM: Final = (
         )
     ),
 )
-_COMMON: Final = frozenset({_STORAGE + "481.1", _STORAGE + "481.2"})
+_COMMON: Final = tuple(
+    _STORAGE + suffix
+    for suffix in (
+        *("2", "4", "1", "1.1", "7", "6.1", "3.1", "12.1", "1.2", "128"),  # images, CT first
+        *("20", "12.2", "13.1.3", "2.1", "4.1", "1.1.1", "1.2.1", "77.1.4", "77.1.1", "77.1.6"),
+        *("7.2", "7.4", "77.1.5.1", "77.1.5.4", "130", "1.3", "1.3.1", "481.1", "481.2"),
+        *("481.3", "481.5", "88.11", "88.22", "88.33", "88.34", "88.50", "88.59", "88.67"),
+        *("11.1", "66", "66.1", "66.4", "104.1"),
+    )
+)
+"""The storage SOP classes that most archives have most of, images first."""
+
+_COMMON_IMAGES: Final = 7
+"""How many of the first of these are proposed in compressed transfer syntaxes, too."""
+
+_COMPRESSED: Final = (
+    "1.2.840.10008.1.2.4.50",  # JPEG Baseline
+    "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless, and not
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
+    "1.2.840.10008.1.2.5",  # RLE
+    "1.2.840.10008.1.2.4.51",  # JPEG Extended
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.102",  # MPEG-4, MPEG-2, HEVC
+    "1.2.840.10008.1.2.4.103",
+    "1.2.840.10008.1.2.4.100",
+    "1.2.840.10008.1.2.4.101",
+    "1.2.840.10008.1.2.4.107",
+    "1.2.840.10008.1.2.4.201",  # HTJ2K lossless, and not
+    "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.203",
+    "1.2.840.10008.1.2.4.110",  # JPEG XL
+    "1.2.840.10008.1.2.4.112",
+    "1.2.840.10008.1.2.1.99",  # Deflated, Explicit VR Big Endian
+    "1.2.840.10008.1.2.2",
+)
+"""What else objects come in, most common first."""
+
+_COMMON_COMPRESSED: Final = 5
+
+_OF_MODALITY: Final = {
+    "CT": ("2", "2.1"),
+    "MR": ("4", "4.1"),
+    "US": ("6.1", "3.1"),
+    "IVUS": ("3.1",),
+    "CR": ("1", "1.1"),
+    "DX": ("1.1", "1.1.1"),
+    "IO": ("1.3", "1.3.1"),
+    "MG": ("1.2", "1.2.1", "13.1.3"),
+    "XA": ("12.1", "12.1.1"),
+    "RF": ("12.2", "12.1"),
+    "NM": ("20",),
+    "PT": ("128", "130"),
+    "XC": ("77.1.4", "77.1.4.1"),
+    "ES": ("77.1.1", "77.1.1.1"),
+    "GM": ("77.1.2", "77.1.2.1"),
+    "SM": ("77.1.6", "77.1.3"),
+    "OP": ("77.1.5.1", "77.1.5.2"),
+    "OPT": ("77.1.5.4",),
+    "RTIMAGE": ("481.1",),
+    "RTDOSE": ("481.2",),
+    "SEG": ("66.4",),
+}
+"""What images of a modality are, beside secondary captures."""
 
 
 class ProposedContext(NamedTuple):
@@ -147,9 +214,19 @@ def transfer_syntaxes_named(names: Iterable[str]) -> tuple[str, ...]:
         raise ValueError(f"transfer syntax: {error}") from None
 
 
+@cache
 def default_contexts() -> tuple[ProposedContext, ...]:
-    """What is proposed before it is known what is wanted."""
-    return tuple(ProposedContext(uid) for uid in (VERIFICATION, *_QUERY_RETRIEVE))
+    """What is proposed before it is known what is wanted: as much as one association takes.
+
+    Verification, queries and retrievals, and the most common objects to be stored.
+    """
+    images = _COMMON[:_COMMON_IMAGES]
+    stored = (
+        *(ProposedContext(uid, (syntax,)) for uid in _COMMON for syntax in UNCOMPRESSED),
+        *_product(images, _COMPRESSED[:_COMMON_COMPRESSED], scp=False),
+    )
+    asked = (ProposedContext(uid) for uid in (VERIFICATION, *_QUERY_RETRIEVE))
+    return (*asked, *stored)[:MAX_CONTEXTS]
 
 
 def contexts_of_object(sop_class_uid: str, transfer_syntax: str) -> tuple[ProposedContext, ...]:
@@ -173,18 +250,82 @@ def is_plain(transfer_syntax: str) -> bool:
 
 @cache
 def retrieve_contexts(
-    sop_classes: tuple[str, ...] | None, transfer_syntaxes: tuple[str, ...]
+    sop_classes: tuple[str, ...] | None,
+    transfer_syntaxes: tuple[str, ...] | None,
+    room: int,
+    modalities: frozenset[str] = frozenset(),
 ) -> tuple[ProposedContext, ...]:
-    """What to propose for getting objects with C-GET.
+    """What to propose for getting objects with C-GET, one context for each class and syntax.
+
+    A provider takes one of the transfer syntaxes of a context, and could not send then what it
+    has in another one.
 
     Args:
         sop_classes: UIDs of what may come; None: the storage SOP classes in use.
-        transfer_syntaxes: what they may come in.
+        transfer_syntaxes: what they may come in; None: the common ones.
+        room: how many contexts there may be.
+        modalities: of what may come, where nothing else is known; none: any.
+
+    Raises:
+        ValueError: what was asked for is more than that.
     """
-    if sop_classes is None:
-        sop_classes = tuple(uid for uid in storage_sop_classes() if _is_usual(uid))
+    if sop_classes is not None and transfer_syntaxes is not None:
+        count = len(sop_classes) * len(transfer_syntaxes)
+        if count > room:
+            raise ValueError(
+                f"expected SOP classes and transfer syntaxes for {room} presentation contexts at"
+                f" most, one for each of both; got {count}"
+            )
+        return _product(sop_classes, transfer_syntaxes)
+    if sop_classes is not None:
+        return _product(sop_classes, (*UNCOMPRESSED, *_COMPRESSED))[:room]
+    usual = (uid for uid in storage_sop_classes() if _is_usual(uid))
+    images = _images_of(modalities)
+    usual_classes = tuple(dict.fromkeys((*images, *_COMMON, *usual)))
+    if transfer_syntaxes is not None:
+        some = usual_classes[: max(1, room // len(transfer_syntaxes))]
+        return _product(some, transfer_syntaxes)
+    count = max(1, _COMMON_IMAGES * _COMMON_COMPRESSED // len(images))
+    compressed = _product(images, _COMPRESSED[:count])
+    # Whoever has them uncompressed can convert them.
+    plain = (ProposedContext(uid, scu=False, scp=True) for uid in usual_classes)
+    return (*compressed, *plain)[:room]
+
+
+def _images_of(modalities: frozenset[str]) -> tuple[str, ...]:
+    """The SOP classes that images of some modalities have, or any images."""
+    if not modalities:
+        return _COMMON[:_COMMON_IMAGES]
+    suffixes = (suffix for name in sorted(modalities) for suffix in _OF_MODALITY.get(name, ()))
+    return tuple(dict.fromkeys(_STORAGE + suffix for suffix in (*suffixes, "7")))
+
+
+def contexts_of_found(
+    found: Mapping[str, frozenset[str]], room: int
+) -> tuple[ProposedContext, ...]:
+    """What to propose for getting objects of which it is known what they are.
+
+    Args:
+        found: transfer syntaxes by SOP class; none: it is not known which.
+        room: how many contexts there may be.
+    """
+    known = [
+        ProposedContext(uid, (syntax,), scu=False, scp=True)
+        for uid, syntaxes in found.items()
+        for syntax in sorted(syntaxes)
+    ]
+    unknown = [uid for uid, syntaxes in found.items() if not syntaxes]
+    plain, compressed = _product(tuple(found), UNCOMPRESSED), _product(unknown, _COMPRESSED)
+    return tuple(dict.fromkeys((*known, *plain, *compressed)))[:room]
+
+
+def _product(
+    sop_classes: Sequence[str], transfer_syntaxes: Sequence[str], *, scp: bool = True
+) -> tuple[ProposedContext, ...]:
     return tuple(
-        ProposedContext(uid, transfer_syntaxes, scu=False, scp=True) for uid in sop_classes
+        ProposedContext(uid, (syntax,), scu=not scp, scp=scp)
+        for syntax in transfer_syntaxes
+        for uid in sop_classes
     )
 
 
@@ -192,7 +333,7 @@ def _is_usual(uid: str) -> bool:
     entry = uid_entry(uid)
     if entry is None or entry.is_retired:
         return False
-    return uid in _COMMON or not uid.startswith(_SELDOM)
+    return not uid.startswith(_SELDOM)
 
 
 def choose_context(

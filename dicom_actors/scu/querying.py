@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.encoder import encode_data_set
@@ -23,18 +23,36 @@ from dicom_actors.dimse import (
     status_service,
     sub_operations,
 )
-from dicom_actors.errors import DataError, DimseFailure
+from dicom_actors.errors import DataError, DimseFailure, RetrievalIncomplete
 from dicom_actors.scu.running import Running
 
 if TYPE_CHECKING:
     from dicom_actors.dimse import Command
     from dicom_actors.scu.channel import Message
     from dicom_actors.scu.session import Session
+    from dicom_actors.scu.settings import Deadline
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["MoveProgress", "Operation", "find", "get", "move", "raise_failure", "words_for"]
+__all__ = [
+    "MoveProgress",
+    "OnWarning",
+    "Operation",
+    "check_on_warning",
+    "find",
+    "get",
+    "move",
+    "raise_failure",
+    "words_for",
+]
 
 Item = TypeVar("Item")
+
+OnWarning = Literal["raise", "ignore"]
+"""What becomes of a final status that is neither Success nor a failure: raised at the end of the
+iteration, or only told by `Operation.status` and `Operation.progress`."""
+
+_FEW: Final = 3
+"""Instances that an error message names."""
 
 _PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WITH_WARNING})
 
@@ -107,11 +125,14 @@ class _Responses(ABC, Generic[Item]):
     Args:
         session: where it runs.
         running: the operation.
+        on_warning: what a final status means that is neither Success nor a failure.
     """
 
-    def __init__(self, session: Session, running: Running) -> None:
+    def __init__(self, session: Session, running: Running, on_warning: OnWarning) -> None:
         self.session = session
         self.running = running
+        self.on_warning = on_warning
+        self.what = f"the {running.name} request"
         self.status: int | None = None
         self.progress: MoveProgress | None = None
 
@@ -136,10 +157,10 @@ class _Responses(ABC, Generic[Item]):
     def wanted(self) -> Iterator[Item]:
         """Give what is wanted of the responses."""
 
-    def receive(self, *, stores: bool = False) -> tuple[Message, bool]:
+    def receive(self, deadline: Deadline, *, stores: bool = False) -> tuple[Message, bool]:
         """Receive a message; and whether it is the final response."""
         running = self.running
-        message = self.session.receive(f"the {running.name} request", stores=stores)
+        message = self.session.receive(self.what, stores=stores, deadline=deadline)
         command = message.command
         if not command.is_response:
             return message, False
@@ -152,69 +173,132 @@ class _Responses(ABC, Generic[Item]):
         self.session.running = None
         return message, True
 
-    def finish(self, message: Message) -> None:
-        """Take the final response.
-
-        Raises:
-            DimseFailure: it is a failure.
-        """
-        command = message.command
-        comment = error_comment(command)
-        if self.progress is not None and not comment:
-            comment = _in_words(self.progress)
-        raise_failure(command, comment)
+    def is_raised(self, status: int) -> bool:
+        """Whether a final status is an exception to whoever asked."""
+        category = category_of(status)
+        if category is StatusCategory.SUCCESS:
+            return False
+        if category is StatusCategory.CANCEL and self.running.is_cancelled:
+            return False  # what was asked for
+        return category is StatusCategory.FAILURE or self.on_warning == "raise"
 
 
 class _Matches(_Responses[DataSet]):
     def wanted(self) -> Iterator[DataSet]:
+        session = self.session
+        deadline = session.deadline()
         while True:
-            message, is_final = self.receive()
+            message, is_final = self.receive(deadline)
             if is_final:
-                self.finish(message)
+                self.finish(message.command)
                 return
             if message.failure:
                 raise DataError(f"an identifier could not be kept: {message.failure}")
-            if message.data is not None:
-                yield self.session.data_set_of(message)
-
-
-class _Moves(_Responses[MoveProgress]):
-    def wanted(self) -> Iterator[MoveProgress]:
-        while True:
-            message, is_final = self.receive()
-            self.progress = _progress_of(self.session, message)
-            if is_final:
-                self.finish(message)
-                yield self.progress
-                return
-            yield self.progress
-
-
-class _Instances(_Responses[DataSet]):
-    def wanted(self) -> Iterator[DataSet]:
-        while True:
-            message, is_final = self.receive(stores=True)
-            if not message.command.is_response:
-                yield from self.instance(message)
+            if message.data is None:
+                session.channel.check_time(self.what, deadline)
                 continue
-            self.progress = _progress_of(self.session, message)
+            yield session.data_set_of(message)
+            deadline = session.deadline()
+
+    def finish(self, command: Command) -> None:
+        """Take the final response. Raises DimseFailure if it is not Success, see `is_raised`."""
+        assert command.status is not None
+        if self.is_raised(command.status):
+            raise failure_of(command)
+
+
+class _Retrieval(_Responses[Item]):
+    """The responses to a C-GET or C-MOVE, which count sub-operations."""
+
+    def __init__(self, session: Session, running: Running, on_warning: OnWarning) -> None:
+        super().__init__(session, running, on_warning)
+        self._done = 0
+
+    def take_counts(self, message: Message) -> bool:
+        """Take the counts of a response; whether more is done than before."""
+        self.progress = _progress_of(self.session, message)
+        counts = (self.progress.completed, self.progress.failed, self.progress.warning)
+        before, self._done = self._done, max(self._done, sum(count or 0 for count in counts))
+        return self._done > before
+
+    def finish(self, command: Command) -> None:
+        """Take the final response.
+
+        Raises:
+            RetrievalIncomplete: it is not Success, see `is_raised`; or not truly.
+        """
+        progress, status = self.progress, command.status
+        assert progress is not None
+        assert status is not None
+        is_false = bool(progress.failed) and self.on_warning == "raise"
+        if not (self.is_raised(status) or is_false):
+            return
+        failure = failure_of(command, self.remarks(progress))
+        comment = failure.comment
+        if is_false and status == Status.SUCCESS:
+            comment = f"the peer says Success, but not all was done ({self.remarks(progress)})"
+        raise RetrievalIncomplete(status, comment, progress, **failure.elements)
+
+    def remarks(self, progress: MoveProgress) -> str:
+        """Say how far it came."""
+        return _in_words(progress)
+
+
+class _Moves(_Retrieval[MoveProgress]):
+    def wanted(self) -> Iterator[MoveProgress]:
+        session = self.session
+        deadline = session.deadline()
+        while True:
+            message, is_final = self.receive(deadline)
+            has_moved = self.take_counts(message)
+            assert self.progress is not None
+            yield self.progress
             if is_final:
-                self.finish(message)
+                self.finish(message.command)
                 return
+            if has_moved:
+                deadline = session.deadline()
+            session.channel.check_time(self.what, deadline)
+
+
+class _Instances(_Retrieval[DataSet]):
+    def __init__(self, session: Session, running: Running, on_warning: OnWarning) -> None:
+        super().__init__(session, running, on_warning)
+        self._taken = 0
+        self._refused: list[str] = []
+
+    def wanted(self) -> Iterator[DataSet]:
+        session = self.session
+        deadline = session.deadline()
+        while True:
+            message, is_final = self.receive(deadline, stores=True)
+            if message.command.is_response:
+                has_moved = self.take_counts(message)
+                if is_final:
+                    self._count_ours()
+                    self.finish(message.command)
+                    return
+            else:
+                taken = self._taken
+                yield from self.instance(message)
+                has_moved = self._taken > taken
+            if has_moved:
+                deadline = session.deadline()
+            session.channel.check_time(self.what, deadline)
 
     def instance(self, message: Message) -> Iterator[DataSet]:
         """Give an instance; Success is answered when the next one is asked for."""
         session = self.session
         if message.data is None:
-            session.respond(message, Status.MISTYPED_ARGUMENT, "no data set")
+            self._refuse(message, Status.MISTYPED_ARGUMENT, "no data set")
             return
         if message.failure:
-            session.respond(message, Status.OUT_OF_RESOURCES, message.failure)
+            self._refuse(message, Status.OUT_OF_RESOURCES, message.failure)
             return
         try:
             data_set = session.data_set_of(message)
         except DataError as error:
-            session.respond(message, Status.CANNOT_UNDERSTAND, str(error))
+            self._refuse(message, Status.CANNOT_UNDERSTAND, str(error))
             return
         data_set.file_meta = _file_meta_of(session, message)
         is_taken = False
@@ -225,28 +309,67 @@ class _Instances(_Responses[DataSet]):
             if not is_taken and session.is_open:
                 session.cancel_running()  # first, so that no other instance is begun
                 session.respond(message, Status.PROCESSING_FAILURE, "the receiver gave up")
+        self._taken += 1
         session.respond(message, Status.SUCCESS)
 
+    def _refuse(self, message: Message, status: int, comment: str) -> None:
+        self._refused.append(message.command.sop_instance_uid)
+        self.session.respond(message, status, comment)
 
-def find(session: Session, sop_class_uid: str, identifier: DataSet) -> Operation[DataSet]:
+    def remarks(self, progress: MoveProgress) -> str:
+        """See `_Retrieval`; and what may help."""
+        words = _in_words(progress)
+        if (progress.failed or 0) > len(self._refused):
+            words += (
+                "; an object comes only in a transfer syntax that was proposed for its SOP class:"
+                " name it with transfer_syntaxes, or --transfer-syntax"
+            )
+        return words
+
+    def _count_ours(self) -> None:
+        """Correct what the peer counted by what came here and was kept."""
+        progress = self.progress
+        assert progress is not None
+        missing = max(0, (progress.completed or 0) - self._taken)
+        failed = max(progress.failed or 0, len(self._refused), missing)
+        if failed:
+            uids = dict.fromkeys((*progress.failed_sop_instance_uids, *self._refused))
+            self.progress = progress._replace(
+                completed=min(progress.completed or 0, self._taken),
+                failed=failed,
+                failed_sop_instance_uids=tuple(uids),
+            )
+
+
+def find(
+    session: Session, sop_class_uid: str, identifier: DataSet, on_warning: OnWarning = "raise"
+) -> Operation[DataSet]:
     """Ask for matches (PS3.4 C.4.1)."""
-    running = _request(session, CommandField.C_FIND_RQ, sop_class_uid, identifier)
-    return Operation(session, running, _Matches(session, running))
+    running = _request(session, CommandField.C_FIND_RQ, sop_class_uid, identifier, on_warning)
+    return Operation(session, running, _Matches(session, running, on_warning))
 
 
-def get(session: Session, sop_class_uid: str, identifier: DataSet) -> Operation[DataSet]:
+def get(
+    session: Session, sop_class_uid: str, identifier: DataSet, on_warning: OnWarning = "raise"
+) -> Operation[DataSet]:
     """Ask for instances on this association (PS3.4 C.4.3)."""
-    running = _request(session, CommandField.C_GET_RQ, sop_class_uid, identifier)
-    return Operation(session, running, _Instances(session, running))
+    running = _request(session, CommandField.C_GET_RQ, sop_class_uid, identifier, on_warning)
+    return Operation(session, running, _Instances(session, running, on_warning))
 
 
 def move(
-    session: Session, sop_class_uid: str, identifier: DataSet, destination: str
+    session: Session,
+    sop_class_uid: str,
+    identifier: DataSet,
+    destination: str,
+    on_warning: OnWarning = "raise",
 ) -> Operation[MoveProgress]:
     """Ask for instances to be sent to somebody (PS3.4 C.4.2)."""
     more: dict[int, int | str | bytes] = {CommandElement.MOVE_DESTINATION: destination}
-    running = _request(session, CommandField.C_MOVE_RQ, sop_class_uid, identifier, more)
-    return Operation(session, running, _Moves(session, running))
+    running = _request(
+        session, CommandField.C_MOVE_RQ, sop_class_uid, identifier, on_warning, more=more
+    )
+    return Operation(session, running, _Moves(session, running, on_warning))
 
 
 def _request(
@@ -254,8 +377,11 @@ def _request(
     command_field: CommandField,
     sop_class_uid: str,
     identifier: DataSet,
+    on_warning: OnWarning,
+    *,
     more: Mapping[int, int | str | bytes] | None = None,
 ) -> Running:
+    check_on_warning(on_warning)
     context: AcceptedContext = session.context_for(sop_class_uid)
     pieces = encode_data_set(identifier, context.transfer_syntax)
     running = Running(command_field, context)
@@ -263,6 +389,12 @@ def _request(
     running.outstanding.add(message_id)
     session.running = running
     return running
+
+
+def check_on_warning(on_warning: str) -> None:
+    """Raise ValueError unless it is one of `OnWarning`."""
+    if on_warning not in {"raise", "ignore"}:
+        raise ValueError(f"on_warning: expected 'raise' or 'ignore', got {on_warning!r}")
 
 
 def _progress_of(session: Session, message: Message) -> MoveProgress:
@@ -303,10 +435,14 @@ def _in_words(progress: MoveProgress) -> str:
         (progress.failed, "failed"),
         (progress.remaining, "not done"),
     )
-    return ", ".join(f"{count} {what}" for count, what in counts if count is not None)
+    words = ", ".join(f"{count} {what}" for count, what in counts if count is not None)
+    uids = progress.failed_sop_instance_uids
+    if uids:
+        words += f": {', '.join(uids[:_FEW])}{' and others' if len(uids) > _FEW else ''}"
+    return words
 
 
-def raise_failure(command: Command, comment: str | None = None) -> None:
+def raise_failure(command: Command) -> None:
     """Raise what the status of a response says, unless it is good or a warning.
 
     Raises:
@@ -314,9 +450,15 @@ def raise_failure(command: Command, comment: str | None = None) -> None:
     """
     assert command.status is not None
     if category_of(command.status) is StatusCategory.FAILURE:
-        comment = error_comment(command) if comment is None else comment
-        words = words_for(command.status, comment, status_service(command))
-        raise DimseFailure(command.status, words, **read_failure_elements(command))
+        raise failure_of(command)
+
+
+def failure_of(command: Command, counts: str = "") -> DimseFailure:
+    """Make the exception of a response: the status in words, the peer's comment, and counts."""
+    assert command.status is not None
+    comment = "; ".join(filter(None, (error_comment(command), counts)))
+    words = words_for(command.status, comment, status_service(command))
+    return DimseFailure(command.status, words, **read_failure_elements(command))
 
 
 def words_for(status: int, comment: str = "", service: str = "") -> str:
