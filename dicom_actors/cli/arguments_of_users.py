@@ -28,6 +28,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_find(commands, connection)
     _add_get(commands, connection)
     _add_move(commands, connection)
+    _add_sync(commands, connection)
     _add_peers(commands)
     _add_completion(commands)
 
@@ -85,14 +86,7 @@ def _add_store(
         metavar="N",
         help="send so many objects before an answer comes, if the peer takes them (default: 1)",
     )
-    store.add_argument(
-        "--retries",
-        type=count,
-        default=3,
-        metavar="N",
-        help="ask so many times in a row for an association that is lost, with pauses of 1, 2, 4 "
-        "and so on up to 60 seconds between (default: 3)",
-    )
+    _add_retries(store)
     store.add_argument(
         "--resume",
         metavar="FILE",
@@ -199,6 +193,33 @@ def _add_move(
     _add_model(move)
 
 
+def _add_sync(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    connection: argparse.ArgumentParser,
+) -> None:
+    sync = _command(
+        commands,
+        "sync",
+        _sync,
+        connection,
+        rest="keys",
+        help="get what a peer has and a folder has not",
+        description="Ask what a peer has of the studies that match (C-FIND), get what has no\n"
+        "file DIR/<study>/<series>/<instance>.dcm yet (C-GET), and verify that each instance\n"
+        f"has one in the end.\n{_KEYS}",
+        epilog="""examples:
+  dicom-actors sync pacs 'StudyDate=20250101-' --output images
+  dicom-actors sync pacs PatientID=4711 --output images --dry-run    how much is missing""",
+    )
+    sync.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="which studies")
+    sync.add_argument(
+        "--output", default=".", metavar="DIR", help="where to (default: the current folder)"
+    )
+    sync.add_argument("--dry-run", action="store_true", help="get nothing; say what is missing")
+    _add_retries(sync)
+    _add_model(sync)
+
+
 def _add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     peers = commands.add_parser(
         "peers",
@@ -258,6 +279,17 @@ def _command(
     return command
 
 
+def _add_retries(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--retries",
+        type=count,
+        default=3,
+        metavar="N",
+        help="ask so many times in a row for an association that is lost, with pauses of 1, 2, 4 "
+        "and so on up to 60 seconds between (default: 3)",
+    )
+
+
 def _add_level(command: argparse.ArgumentParser, default: str) -> None:
     command.add_argument(
         "--level",
@@ -304,6 +336,12 @@ def _move(options: argparse.Namespace) -> int:
     from dicom_actors.cli.retrieve import move
 
     return move(options)
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from dicom_actors.cli.sync import sync
+
+    return sync(options)
 
 
 def _peers(options: argparse.Namespace) -> int:

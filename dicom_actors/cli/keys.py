@@ -2,16 +2,17 @@ r"""Identifiers from the command line: ``PatientName=DOE*``, ``StudyDate``, ``Se
 
 A key is a keyword or a tag (``0010,0010``); keys within sequences follow that of the sequence and
 a period. A value is what must match, with the wild cards and ranges of the standard, several
-ones between backslashes; a key without one is only to be returned. Standard: PS3.4 C.2.2.2.
+ones between backslashes; UIDs may have names, and several ones be given one by one; a key without
+a value is only to be returned. Standard: PS3.4 C.2.2.2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data import DataSet
-from dicom_actors.data.dictionary import vr_of
+from dicom_actors.data.dictionary import uid_named, vr_of
 from dicom_actors.data.tag import to_tag
 from dicom_actors.errors import DicomError
 from dicom_actors.scu.identifiers import to_identifier
@@ -47,10 +48,17 @@ _WORKLIST: Final = (
 )
 _WITH_LEVELS: Final = frozenset({None, "patient", "study", "patient_study_only"})
 
+
+def _uid(text: str) -> str:
+    # More than the standard has, but archives take them.
+    return text if set(text) & set("*?") else uid_named(text)
+
+
 _CONVERSIONS: Final[dict[str, Callable[[str], Any]]] = {
     **dict.fromkeys(("US", "SS", "UL", "SL", "UV", "SV"), int),
     **dict.fromkeys(("FL", "FD"), float),
     "AT": to_tag,
+    "UI": _uid,
 }
 
 
@@ -103,7 +111,7 @@ def query_for(keys: Iterable[str], level: str | None, model: str | None) -> Quer
                 _put(query, text, tags, "")
     if level is not None:
         query.identifier.QueryRetrieveLevel = level
-    return Query(_checked(query.identifier, is_query=True), query.columns)
+    return Query(_checked(query.identifier, "all"), query.columns)
 
 
 def retrieval_for(keys: Iterable[str], level: str | None) -> DataSet:
@@ -128,23 +136,27 @@ def retrieval_for(keys: Iterable[str], level: str | None) -> DataSet:
             f"keys: expected a value for one of {', '.join(key for _, key in unique)} at least"
         )
     identifier.QueryRetrieveLevel = level
-    return _checked(identifier, is_query=False)
+    return _checked(identifier, "UIDs")
 
 
-def _checked(identifier: DataSet, *, is_query: bool) -> DataSet:
+def _checked(identifier: DataSet, check: Literal["all", "UIDs"]) -> DataSet:
     try:
-        return to_identifier(identifier, is_query=is_query)
+        return to_identifier(identifier, check=check)
     except ValueError as error:
         raise UsageError(f"key {error}") from error
 
 
 def _parsed(keys: Iterable[str]) -> Query:
     query = Query(DataSet(), [])
+    given: dict[tuple[int, ...], tuple[str, list[str]]] = {}
     for key in keys:
         name, _, value = key.partition("=")
         tags = _tags(name)
-        if tags in [column.tags for column in query.columns]:
+        if tags in given and vr_of(tags[-1]) != "UI":
             raise UsageError(f"key {name}: given twice; several values stand between backslashes")
+        given.setdefault(tags, (name, []))[1].append(value)
+    for tags, (name, values) in given.items():
+        value = "\\".join(filter(None, values))
         _put(query, name, tags, value)
         if not value.isascii() and "SpecificCharacterSet" not in query.identifier:
             query.identifier.SpecificCharacterSet = "ISO_IR 192"
@@ -188,8 +200,10 @@ def _put_value(data_set: DataSet, tag: int, value: str) -> None:
         return
     try:
         data_set.put(tag, vr, [convert(part) for part in value.split("\\")])
-    except (DicomError, ValueError):
-        raise ValueError(f"expected values of VR {vr}, got {value!r}") from None
+    except (DicomError, ValueError) as error:
+        if vr == "UI":
+            raise
+        raise ValueError(f"expected values of VR {vr}, got {value!r}") from error
 
 
 def _is_matched(data_set: DataSet, tags: tuple[int, ...]) -> bool:

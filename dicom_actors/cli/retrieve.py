@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.cli.connecting import associated
@@ -17,16 +16,13 @@ from dicom_actors.cli.models import (
     sop_classes_of_retrieval,
     transfer_syntaxes_of,
 )
-from dicom_actors.cli.object_files import object_name
+from dicom_actors.cli.object_files import ObjectFolder
 from dicom_actors.cli.terminal import (
     complain,
     counted,
     progress,
-    say,
     show_anything,
-    size_in_words,
 )
-from dicom_actors.data import write_file
 from dicom_actors.dimse import describe_status
 
 if TYPE_CHECKING:
@@ -61,7 +57,7 @@ def get(options: Namespace) -> int:
     sop_class_of(options.model, "C-GET", identifier)
     transfer_syntaxes_of(options.transfer_syntax)
     show_anything()
-    folder = _Folder(options)
+    folder = ObjectFolder(options)
     try:
         operation = _fetch(options, identifier, folder)
     except BaseException:
@@ -75,7 +71,7 @@ def get(options: Namespace) -> int:
 def _fetch(
     options: Namespace,
     identifier: DataSet,
-    folder: _Folder,
+    folder: ObjectFolder,
 ) -> Operation[DataSet]:
     with associated(options) as association, progress(options) as bar:
         operation = association.get(
@@ -89,39 +85,6 @@ def _fetch(
                 length = folder.keep(instance)
                 _show(bar, operation, folder.count, length)
     return operation
-
-
-class _Folder:
-    """Where objects are kept, and how many were."""
-
-    def __init__(self, options: Namespace) -> None:
-        self._root = Path(options.output)
-        self._as_json = options.json
-        self._verbose = options.verbose
-        self._length = 0
-        self.count = 0
-
-    def keep(self, instance: DataSet) -> int:
-        """Write a file; returns its length in bytes."""
-        uid = str(instance.file_meta.MediaStorageSOPInstanceUID)
-        path = self._root / object_name(instance, uid)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, instance)
-        length = path.stat().st_size
-        self.count += 1
-        self._length += length
-        if self._as_json:
-            line = {"path": str(path), "sop_instance_uid": uid, "bytes": length}
-            print(json.dumps(line), flush=True)
-        if self._verbose:
-            say(f"{path}: {size_in_words(length)}")
-        return length
-
-    def print_summary(self) -> None:
-        """Say how many there are."""
-        if not self._as_json:
-            objects = counted(self.count, "object")
-            print(f"{objects} in {self._root}, {size_in_words(self._length)}")
 
 
 def _show(bar: Progress, operation: Operation[DataSet], count: int, length: int) -> None:

@@ -126,9 +126,15 @@ def in_words(error: Exception) -> str:
     return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number of things, for example ``"1 object"`` or ``"2 objects"``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, nouns: str | None = None) -> str:
+    """Return a number of things, for example ``"1 object"`` or ``"2 objects"``.
+
+    Args:
+        count: how many.
+        noun: what, as of one.
+        nouns: what, as of several; None: with an s.
+    """
+    return f"{count} {noun if count == 1 else nouns or f'{noun}s'}"
 
 
 def size_in_words(length: float) -> str:

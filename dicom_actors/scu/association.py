@@ -11,7 +11,6 @@ from dicom_actors.config import check_ae_title
 from dicom_actors.dimse import CommandField
 from dicom_actors.errors import AssociationError, ConfigurationError, DimseError, DimseFailure
 from dicom_actors.scu.contexts import (
-    MAX_CONTEXTS,
     VERIFICATION,
     ProposedContext,
     contexts_of_found,
@@ -22,7 +21,7 @@ from dicom_actors.scu.contexts import (
 )
 from dicom_actors.scu.identifiers import to_identifier
 from dicom_actors.scu.normalized import NormalizedServices
-from dicom_actors.scu.probing import Found, sop_classes_of
+from dicom_actors.scu.probing import Found, InstanceProposals, sop_classes_of
 from dicom_actors.scu.query_models import sop_class_for
 from dicom_actors.scu.querying import (
     MoveProgress,
@@ -30,11 +29,10 @@ from dicom_actors.scu.querying import (
     Operation,
     check_on_warning,
     find,
-    get,
-    move,
     raise_failure,
     words_for,
 )
+from dicom_actors.scu.retrieving import get, move
 from dicom_actors.scu.session import Session
 from dicom_actors.scu.settings import Credentials, Settings, user_identity_of
 from dicom_actors.scu.store_many import StoreOptions, store_many
@@ -217,7 +215,12 @@ class Association(NormalizedServices):
         return store_many(self._session, items, options)
 
     def find(
-        self, identifier: Identifier, *, model: str | None = None, on_warning: OnWarning = "raise"
+        self,
+        identifier: Identifier,
+        *,
+        model: str | None = None,
+        check: bool = True,
+        on_warning: OnWarning = "raise",
     ) -> Operation[DataSet]:
         """Ask for what matches (C-FIND, PS3.4 C.4.1, K.4.1 and others).
 
@@ -225,6 +228,8 @@ class Association(NormalizedServices):
             identifier: keys and what they must match: a data set, or a dict of keywords.
             model: what is asked, a key of `MODELS` or a SOP class; None: ``"patient"``,
                 ``"study"`` or ``"worklist"``, as the identifier looks.
+            check: whether values are refused that by their form can match nothing, such as a date
+                with dashes.
             on_warning: ``"ignore"``: a final status that is a warning, such as B001H (there are
                 more matches), is told by the iterator's `status` alone.
 
@@ -237,7 +242,7 @@ class Association(NormalizedServices):
             DimseFailure: from the iterator, at its end: the peer did not answer with Success.
             AssociationError: here or there: the association is over, or has no context for it.
         """
-        wanted = to_identifier(identifier, is_query=True)
+        wanted = to_identifier(identifier, check="all" if check else "nothing")
         uid = self._cover("C-FIND", wanted, model)
         return find(self._session, uid, wanted, on_warning)
 
@@ -270,18 +275,20 @@ class Association(NormalizedServices):
             for, so that what the caller could not keep is not lost to the peer.
 
         Raises:
-            ValueError: a name is no UID, or there are too many classes and syntaxes.
+            ValueError: a name is no UID.
             RetrievalIncomplete: from the iterator, at its end: not all came.
             AssociationError: here or there: the association is over, or has no context for it.
         """
-        wanted = to_identifier(identifier, is_query=False)
+        wanted = to_identifier(identifier, check="UIDs")
         classes = None if sop_classes is None else tuple(map(sop_class_named, sop_classes))
         syntaxes = None
         if transfer_syntaxes is not None:
             syntaxes = transfer_syntaxes_named(transfer_syntaxes)
         uid = self._cover("C-GET", wanted, model)
-        self._cover_instances(uid, wanted, model, classes, syntaxes)
-        return get(self._session, uid, wanted, on_warning)
+        renew = None
+        if self._session.is_automatic:
+            renew = self._propose_instances(uid, wanted, model, classes, syntaxes).renew
+        return get(self._session, uid, wanted, on_warning, renew=renew)
 
     def move(
         self,
@@ -308,7 +315,7 @@ class Association(NormalizedServices):
             ConfigurationError: the destination is no AE title.
         """
         check_ae_title(destination, "destination")
-        wanted = to_identifier(identifier, is_query=False)
+        wanted = to_identifier(identifier, check="UIDs")
         uid = self._cover("C-MOVE", wanted, model)
         return move(self._session, uid, wanted, destination, on_warning)
 
@@ -362,34 +369,32 @@ class Association(NormalizedServices):
         session.cover((ProposedContext(uid),))
         return uid
 
-    def _cover_instances(
+    def _propose_instances(
         self,
         sop_class_uid: str,
         identifier: DataSet,
         model: str | None,
         sop_classes: tuple[str, ...] | None,
         transfer_syntaxes: tuple[str, ...] | None,
-    ) -> None:
+    ) -> InstanceProposals:
         """Have presentation contexts for what a C-GET will bring."""
         session = self._session
-        if not session.is_automatic:
-            return
         asked: tuple[ProposedContext, ...] = (ProposedContext(sop_class_uid),)
         with contextlib.suppress(ValueError):  # the model has no C-FIND
             asked += (ProposedContext(sop_class_for(model, "C-FIND", identifier)),)
-        room = MAX_CONTEXTS - len(asked)
         found = Found({}, frozenset())
         if sop_classes is None and len(asked) > 1:
             session.cover(asked)
             if session.accepted(asked[1].abstract_syntax):
                 found = sop_classes_of(session, asked[1].abstract_syntax, identifier)
         if found.sop_classes and transfer_syntaxes is None:
-            contexts = contexts_of_found(found.sop_classes, room)
+            contexts = contexts_of_found(found.sop_classes)
         else:
             contexts = retrieve_contexts(
-                tuple(found.sop_classes) or sop_classes, transfer_syntaxes, room, found.modalities
+                tuple(found.sop_classes) or sop_classes, transfer_syntaxes, found.modalities
             )
-        session.cover((*asked, *contexts))
+        is_chosen = sop_classes is not None or transfer_syntaxes is not None
+        return InstanceProposals(session, asked, contexts, is_chosen=is_chosen)
 
 
 def connect(

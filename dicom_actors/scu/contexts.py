@@ -122,6 +122,10 @@ _COMPRESSED: Final = (
 """What else objects come in, most common first."""
 
 _COMMON_COMPRESSED: Final = 5
+"""How many of these are proposed for what is to be stored, before it is known."""
+
+_COMPRESSED_AT_ONCE: Final = 77
+"""Contexts for compressed objects that a C-GET proposes at first, where nothing is known."""
 
 _OF_MODALITY: Final = {
     "CT": ("2", "2.1"),
@@ -252,7 +256,6 @@ def is_plain(transfer_syntax: str) -> bool:
 def retrieve_contexts(
     sop_classes: tuple[str, ...] | None,
     transfer_syntaxes: tuple[str, ...] | None,
-    room: int,
     modalities: frozenset[str] = frozenset(),
 ) -> tuple[ProposedContext, ...]:
     """What to propose for getting objects with C-GET, one context for each class and syntax.
@@ -263,33 +266,23 @@ def retrieve_contexts(
     Args:
         sop_classes: UIDs of what may come; None: the storage SOP classes in use.
         transfer_syntaxes: what they may come in; None: the common ones.
-        room: how many contexts there may be.
         modalities: of what may come, where nothing else is known; none: any.
 
-    Raises:
-        ValueError: what was asked for is more than that.
+    Returns:
+        Most likely ones first; more, perhaps, than one association takes.
     """
-    if sop_classes is not None and transfer_syntaxes is not None:
-        count = len(sop_classes) * len(transfer_syntaxes)
-        if count > room:
-            raise ValueError(
-                f"expected SOP classes and transfer syntaxes for {room} presentation contexts at"
-                f" most, one for each of both; got {count}"
-            )
-        return _product(sop_classes, transfer_syntaxes)
-    if sop_classes is not None:
-        return _product(sop_classes, (*UNCOMPRESSED, *_COMPRESSED))[:room]
-    usual = (uid for uid in storage_sop_classes() if _is_usual(uid))
     images = _images_of(modalities)
-    usual_classes = tuple(dict.fromkeys((*images, *_COMMON, *usual)))
+    usual = (uid for uid in storage_sop_classes() if _is_usual(uid))
+    classes = sop_classes or tuple(dict.fromkeys((*images, *_COMMON, *usual)))
     if transfer_syntaxes is not None:
-        some = usual_classes[: max(1, room // len(transfer_syntaxes))]
-        return _product(some, transfer_syntaxes)
-    count = max(1, _COMMON_IMAGES * _COMMON_COMPRESSED // len(images))
-    compressed = _product(images, _COMPRESSED[:count])
+        return _product(classes, transfer_syntaxes)
+    if sop_classes is not None:
+        return _product(classes, (*UNCOMPRESSED, *_COMPRESSED))
     # Whoever has them uncompressed can convert them.
-    plain = (ProposedContext(uid, scu=False, scp=True) for uid in usual_classes)
-    return (*compressed, *plain)[:room]
+    plain = tuple(ProposedContext(uid, scu=False, scp=True) for uid in classes)
+    common, count = len(_COMMON), _COMPRESSED_AT_ONCE // len(images)
+    likely = _product(images, _COMPRESSED[:count])
+    return (*plain[:common], *likely, *plain[common:], *_product(images, _COMPRESSED[count:]))
 
 
 def _images_of(modalities: frozenset[str]) -> tuple[str, ...]:
@@ -300,14 +293,11 @@ def _images_of(modalities: frozenset[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_STORAGE + suffix for suffix in (*suffixes, "7")))
 
 
-def contexts_of_found(
-    found: Mapping[str, frozenset[str]], room: int
-) -> tuple[ProposedContext, ...]:
+def contexts_of_found(found: Mapping[str, frozenset[str]]) -> tuple[ProposedContext, ...]:
     """What to propose for getting objects of which it is known what they are.
 
     Args:
         found: transfer syntaxes by SOP class; none: it is not known which.
-        room: how many contexts there may be.
     """
     known = [
         ProposedContext(uid, (syntax,), scu=False, scp=True)
@@ -316,7 +306,7 @@ def contexts_of_found(
     ]
     unknown = [uid for uid, syntaxes in found.items() if not syntaxes]
     plain, compressed = _product(tuple(found), UNCOMPRESSED), _product(unknown, _COMPRESSED)
-    return tuple(dict.fromkeys((*known, *plain, *compressed)))[:room]
+    return tuple(dict.fromkeys((*plain, *known, *compressed)))
 
 
 def _product(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dicom_actors.data import DataSet
 
@@ -37,18 +37,29 @@ _FORMS: Final = {
     "TM": (_ranges(_TIME), "HHMMSS or the beginning of it, or a range: HHMM-, -HHMM, HHMM-HHMM"),
     "DT": (_ranges(_DATE_TIME), "YYYYMMDDHHMMSS or the beginning of it, or a range"),
     "AS": (re.compile(r"\d{3}[DWMY]"), "three digits and one of D, W, M, Y"),
-    "UI": (re.compile(r"[0-9.]{1,64}"), "a UID"),
+    "UI": (re.compile(r"[0-9.*?]{1,64}"), "a UID"),
 }
-"""What the values of a VR may be that has no wild cards, and that in words."""
+"""What the values of a VR may be, and that in words.
+
+The standard has no wild cards for these. Archives that are more generous have them for UIDs, and
+take an asterisk for any value.
+"""
 
 
-def to_identifier(given: Identifier, *, is_query: bool) -> DataSet:
+_CHECKED: Final = {
+    "all": frozenset(_FORMS),
+    "UIDs": frozenset({"UI"}),
+    "nothing": frozenset[str](),
+}
+
+
+def to_identifier(given: Identifier, *, check: Literal["all", "UIDs", "nothing"]) -> DataSet:
     """Make a data set of what a user gave, and check its values.
 
     Args:
         given: that.
-        is_query: whether all its values are to match something; otherwise UIDs alone, as in a
-            retrieval of what a query found.
+        check: which of its values must have a form that can match something. In a retrieval of
+            what a query found, these are the UIDs alone.
 
     Raises:
         TypeError: it is neither a data set nor a dict.
@@ -56,7 +67,7 @@ def to_identifier(given: Identifier, *, is_query: bool) -> DataSet:
         KeyError: there is no such keyword.
     """
     identifier = given if isinstance(given, DataSet) else _made(given)
-    _check(identifier, frozenset(_FORMS) if is_query else frozenset({"UI"}))
+    _check(identifier, _CHECKED[check])
     return identifier
 
 
@@ -90,7 +101,7 @@ def _check_values(element: DataElement) -> None:
     pattern, form = _FORMS[element.vr]
     for value in element.values:
         text = str(value).strip(" \0")
-        if text and not pattern.fullmatch(text):
+        if text not in {"", "*"} and not pattern.fullmatch(text):
             raise ValueError(
                 f"{element.keyword or element.tag}: expected {form}; got {text!r}, which can match"
                 f" nothing{_hint(element.vr, text, pattern)}"
@@ -98,8 +109,6 @@ def _check_values(element: DataElement) -> None:
 
 
 def _hint(vr: str, text: str, pattern: re.Pattern[str]) -> str:
-    if set(text) <= {"*", "?"}:
-        return "; an empty value matches anything"
     meant = re.sub(r"[-./: T]", "", text)
     if vr in {"DA", "TM", "DT"} and pattern.fullmatch(meant):
         return f"; {meant} would be right"

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import DataSet
 from dicom_actors.errors import DataError, DimseFailure
+from dicom_actors.scu.contexts import MAX_CONTEXTS
 from dicom_actors.scu.querying import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dicom_actors.scu.contexts import ProposedContext
     from dicom_actors.scu.session import Session
 
-__all__ = ["Found", "sop_classes_of"]
+__all__ = ["Found", "InstanceProposals", "sop_classes_of"]
 
 _UNIQUE: Final = {
     "PATIENT": "PatientID",
@@ -35,6 +37,10 @@ _MOST_QUERIES: Final = 256
 
 class _Unknown(Exception):
     """The peer does not tell, or there are too many series to ask for each."""
+
+
+_MOST_RENEWALS: Final = 3
+"""Associations that a C-GET may take beside the first one."""
 
 
 class Found(NamedTuple):
@@ -125,12 +131,14 @@ class _Probe:
         if classes:
             self.found.update({uid: set() for uid in classes if uid not in self.found})
             return
-        wanted: dict[str, list[str]] = {**keys, "SeriesInstanceUID": [], "Modality": []}
-        found = list(self._ask("SERIES", wanted))
-        self.modalities.update(text for series in found for text in _texts(series, "Modality"))
-        for series in found:
+        for series in self._series({**keys, "SeriesInstanceUID": []}):
             for uid in _texts(series, "SeriesInstanceUID"):
                 self._look_at_instances({**keys, "SeriesInstanceUID": [uid]})
+
+    def _series(self, keys: dict[str, list[str]]) -> list[DataSet]:
+        found = list(self._ask("SERIES", {**keys, "Modality": []}))
+        self.modalities.update(text for series in found for text in _texts(series, "Modality"))
+        return found
 
     def _look_at_instances(self, keys: dict[str, list[str]]) -> None:
         wanted: dict[str, list[str]] = {
@@ -139,9 +147,11 @@ class _Probe:
             "SOPClassUID": [],
             "AvailableTransferSyntaxUID": [],
         }
-        for instance in self._ask("IMAGE", wanted):
+        for instance in list(self._ask("IMAGE", wanted)):
             classes = _texts(instance, "SOPClassUID")
             if not classes:
+                if not self.modalities:
+                    self._series({key: keys[key] for key in keys if key != "SOPInstanceUID"})
                 raise _Unknown
             for uid in classes:
                 syntaxes = self.found.setdefault(uid, set())
@@ -166,3 +176,63 @@ def _each(keys: dict[str, list[str]], *single: str) -> Iterator[dict[str, list[s
                 yield from _each({**keys, keyword: [value]}, *single[index + 1 :])
             return
     yield keys
+
+
+class InstanceProposals:
+    """What is proposed for the instances of a C-GET, on one association after the other.
+
+    There may be more contexts than one association takes. And some archives take the first context
+    of a SOP class for all its objects, and fail those that they would have to convert; without
+    that context they take the next one.
+
+    Args:
+        session: where.
+        asked: the contexts of the queries and of the retrieval itself.
+        contexts: those of the instances, most likely ones first.
+        is_chosen: whether no others are wanted.
+
+    Raises:
+        AssociationError: a new association was needed and did not come about.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        asked: tuple[ProposedContext, ...],
+        contexts: tuple[ProposedContext, ...],
+        *,
+        is_chosen: bool,
+    ) -> None:
+        self._session = session
+        self._asked = asked
+        self._room = MAX_CONTEXTS - len(asked)
+        self._proposed, self._spare = contexts[: self._room], contexts[self._room :]
+        self._renewals = 0
+        wanted = (*asked, *self._proposed)
+        if is_chosen and not session.serves_only(self._proposed):
+            session.propose_only(wanted)
+        else:
+            session.cover(wanted)
+
+    def renew(self) -> bool:
+        """Associate anew with what the peer has not used yet; whether it accepts any of it.
+
+        Raises:
+            AssociationError: the new association did not come about.
+        """
+        session = self._session
+        self._renewals += 1
+        unused = [context for context in self._proposed if self._is_unused(context)]
+        wanted = (*unused, *self._spare)
+        if not wanted or self._renewals > _MOST_RENEWALS:
+            return False
+        self._proposed, self._spare = wanted[: self._room], wanted[self._room :]
+        session.propose_only((*self._asked, *self._proposed))
+        return any(session.accepted(context.abstract_syntax) for context in self._proposed)
+
+    def _is_unused(self, context: ProposedContext) -> bool:
+        """Whether the peer accepts it behind another one of the same SOP class."""
+        _, *others = [
+            accepted.transfer_syntax for accepted in self._session.accepted(context.abstract_syntax)
+        ] or [""]
+        return any(syntax in others for syntax in context.transfer_syntaxes)

@@ -1,4 +1,4 @@
-"""C-FIND, C-GET and C-MOVE as a user: requests with many responses, taken one by one.
+"""Requests with many responses, taken one by one; and C-FIND as a user.
 
 PS3.7 9.1.2 to 9.1.4, PS3.4 C.
 """
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
 from dicom_actors.data import DataSet
 from dicom_actors.data.encoder import encode_data_set
 from dicom_actors.dimse import (
-    CommandElement,
     CommandField,
     Status,
     StatusCategory,
@@ -21,9 +20,8 @@ from dicom_actors.dimse import (
     error_comment,
     read_failure_elements,
     status_service,
-    sub_operations,
 )
-from dicom_actors.errors import DataError, DimseFailure, RetrievalIncomplete
+from dicom_actors.errors import DataError, DimseFailure
 from dicom_actors.scu.running import Running
 
 if TYPE_CHECKING:
@@ -37,11 +35,12 @@ __all__ = [
     "MoveProgress",
     "OnWarning",
     "Operation",
+    "Responses",
     "check_on_warning",
+    "failure_of",
     "find",
-    "get",
-    "move",
     "raise_failure",
+    "request",
     "words_for",
 ]
 
@@ -50,9 +49,6 @@ Item = TypeVar("Item")
 OnWarning = Literal["raise", "ignore"]
 """What becomes of a final status that is neither Success nor a failure: raised at the end of the
 iteration, or only told by `Operation.status` and `Operation.progress`."""
-
-_FEW: Final = 3
-"""Instances that an error message names."""
 
 _PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WITH_WARNING})
 
@@ -84,9 +80,8 @@ class Operation(Iterator[Item], Generic[Item]):
     its association.
     """
 
-    def __init__(self, session: Session, running: Running, responses: _Responses[Item]) -> None:
+    def __init__(self, session: Session, responses: Responses[Item]) -> None:
         self._session = session
-        self._running = running
         self._responses = responses
         self._items = responses.items()
         next(self._items)  # up to the first wait, so that closing it cancels the operation
@@ -111,7 +106,7 @@ class Operation(Iterator[Item], Generic[Item]):
 
     def cancel(self) -> None:
         """Ask the peer to give up (C-CANCEL); what it still sends is given until it does."""
-        if self._session.running is self._running:
+        if self._session.running is self._responses.running:
             self._session.cancel_running()
 
     def close(self) -> None:
@@ -119,7 +114,7 @@ class Operation(Iterator[Item], Generic[Item]):
         self._items.close()
 
 
-class _Responses(ABC, Generic[Item]):
+class Responses(ABC, Generic[Item]):
     """The responses to one request.
 
     Args:
@@ -183,7 +178,7 @@ class _Responses(ABC, Generic[Item]):
         return category is StatusCategory.FAILURE or self.on_warning == "raise"
 
 
-class _Matches(_Responses[DataSet]):
+class _Matches(Responses[DataSet]):
     def wanted(self) -> Iterator[DataSet]:
         session = self.session
         deadline = session.deadline()
@@ -207,172 +202,15 @@ class _Matches(_Responses[DataSet]):
             raise failure_of(command)
 
 
-class _Retrieval(_Responses[Item]):
-    """The responses to a C-GET or C-MOVE, which count sub-operations."""
-
-    def __init__(self, session: Session, running: Running, on_warning: OnWarning) -> None:
-        super().__init__(session, running, on_warning)
-        self._done = 0
-
-    def take_counts(self, message: Message) -> bool:
-        """Take the counts of a response; whether more is done than before."""
-        self.progress = _progress_of(self.session, message)
-        counts = (self.progress.completed, self.progress.failed, self.progress.warning)
-        before, self._done = self._done, max(self._done, sum(count or 0 for count in counts))
-        return self._done > before
-
-    def finish(self, command: Command) -> None:
-        """Take the final response.
-
-        Raises:
-            RetrievalIncomplete: it is not Success, see `is_raised`; or not truly.
-        """
-        progress, status = self.progress, command.status
-        assert progress is not None
-        assert status is not None
-        is_false = bool(progress.failed) and self.on_warning == "raise"
-        if not (self.is_raised(status) or is_false):
-            return
-        failure = failure_of(command, self.remarks(progress))
-        comment = failure.comment
-        if is_false and status == Status.SUCCESS:
-            comment = f"the peer says Success, but not all was done ({self.remarks(progress)})"
-        raise RetrievalIncomplete(status, comment, progress, **failure.elements)
-
-    def remarks(self, progress: MoveProgress) -> str:
-        """Say how far it came."""
-        return _in_words(progress)
-
-
-class _Moves(_Retrieval[MoveProgress]):
-    def wanted(self) -> Iterator[MoveProgress]:
-        session = self.session
-        deadline = session.deadline()
-        while True:
-            message, is_final = self.receive(deadline)
-            has_moved = self.take_counts(message)
-            assert self.progress is not None
-            yield self.progress
-            if is_final:
-                self.finish(message.command)
-                return
-            if has_moved:
-                deadline = session.deadline()
-            session.channel.check_time(self.what, deadline)
-
-
-class _Instances(_Retrieval[DataSet]):
-    def __init__(self, session: Session, running: Running, on_warning: OnWarning) -> None:
-        super().__init__(session, running, on_warning)
-        self._taken = 0
-        self._refused: list[str] = []
-
-    def wanted(self) -> Iterator[DataSet]:
-        session = self.session
-        deadline = session.deadline()
-        while True:
-            message, is_final = self.receive(deadline, stores=True)
-            if message.command.is_response:
-                has_moved = self.take_counts(message)
-                if is_final:
-                    self._count_ours()
-                    self.finish(message.command)
-                    return
-            else:
-                taken = self._taken
-                yield from self.instance(message)
-                has_moved = self._taken > taken
-            if has_moved:
-                deadline = session.deadline()
-            session.channel.check_time(self.what, deadline)
-
-    def instance(self, message: Message) -> Iterator[DataSet]:
-        """Give an instance; Success is answered when the next one is asked for."""
-        session = self.session
-        if message.data is None:
-            self._refuse(message, Status.MISTYPED_ARGUMENT, "no data set")
-            return
-        if message.failure:
-            self._refuse(message, Status.OUT_OF_RESOURCES, message.failure)
-            return
-        try:
-            data_set = session.data_set_of(message)
-        except DataError as error:
-            self._refuse(message, Status.CANNOT_UNDERSTAND, str(error))
-            return
-        data_set.file_meta = _file_meta_of(session, message)
-        is_taken = False
-        try:
-            yield data_set
-            is_taken = True
-        finally:
-            if not is_taken and session.is_open:
-                session.cancel_running()  # first, so that no other instance is begun
-                session.respond(message, Status.PROCESSING_FAILURE, "the receiver gave up")
-        self._taken += 1
-        session.respond(message, Status.SUCCESS)
-
-    def _refuse(self, message: Message, status: int, comment: str) -> None:
-        self._refused.append(message.command.sop_instance_uid)
-        self.session.respond(message, status, comment)
-
-    def remarks(self, progress: MoveProgress) -> str:
-        """See `_Retrieval`; and what may help."""
-        words = _in_words(progress)
-        if (progress.failed or 0) > len(self._refused):
-            words += (
-                "; an object comes only in a transfer syntax that was proposed for its SOP class:"
-                " name it with transfer_syntaxes, or --transfer-syntax"
-            )
-        return words
-
-    def _count_ours(self) -> None:
-        """Correct what the peer counted by what came here and was kept."""
-        progress = self.progress
-        assert progress is not None
-        missing = max(0, (progress.completed or 0) - self._taken)
-        failed = max(progress.failed or 0, len(self._refused), missing)
-        if failed:
-            uids = dict.fromkeys((*progress.failed_sop_instance_uids, *self._refused))
-            self.progress = progress._replace(
-                completed=min(progress.completed or 0, self._taken),
-                failed=failed,
-                failed_sop_instance_uids=tuple(uids),
-            )
-
-
 def find(
     session: Session, sop_class_uid: str, identifier: DataSet, on_warning: OnWarning = "raise"
 ) -> Operation[DataSet]:
     """Ask for matches (PS3.4 C.4.1)."""
-    running = _request(session, CommandField.C_FIND_RQ, sop_class_uid, identifier, on_warning)
-    return Operation(session, running, _Matches(session, running, on_warning))
+    running = request(session, CommandField.C_FIND_RQ, sop_class_uid, identifier, on_warning)
+    return Operation(session, _Matches(session, running, on_warning))
 
 
-def get(
-    session: Session, sop_class_uid: str, identifier: DataSet, on_warning: OnWarning = "raise"
-) -> Operation[DataSet]:
-    """Ask for instances on this association (PS3.4 C.4.3)."""
-    running = _request(session, CommandField.C_GET_RQ, sop_class_uid, identifier, on_warning)
-    return Operation(session, running, _Instances(session, running, on_warning))
-
-
-def move(
-    session: Session,
-    sop_class_uid: str,
-    identifier: DataSet,
-    destination: str,
-    on_warning: OnWarning = "raise",
-) -> Operation[MoveProgress]:
-    """Ask for instances to be sent to somebody (PS3.4 C.4.2)."""
-    more: dict[int, int | str | bytes] = {CommandElement.MOVE_DESTINATION: destination}
-    running = _request(
-        session, CommandField.C_MOVE_RQ, sop_class_uid, identifier, on_warning, more=more
-    )
-    return Operation(session, running, _Moves(session, running, on_warning))
-
-
-def _request(
+def request(
     session: Session,
     command_field: CommandField,
     sop_class_uid: str,
@@ -381,6 +219,11 @@ def _request(
     *,
     more: Mapping[int, int | str | bytes] | None = None,
 ) -> Running:
+    """Send a request with an identifier; the session runs nothing else until its responses came.
+
+    Raises:
+        AssociationError: the association is over, or has no context for it.
+    """
     check_on_warning(on_warning)
     context: AcceptedContext = session.context_for(sop_class_uid)
     pieces = encode_data_set(identifier, context.transfer_syntax)
@@ -395,51 +238,6 @@ def check_on_warning(on_warning: str) -> None:
     """Raise ValueError unless it is one of `OnWarning`."""
     if on_warning not in {"raise", "ignore"}:
         raise ValueError(f"on_warning: expected 'raise' or 'ignore', got {on_warning!r}")
-
-
-def _progress_of(session: Session, message: Message) -> MoveProgress:
-    status = message.command.status
-    assert status is not None
-    return MoveProgress(*sub_operations(message.command), status, _failed_uids(session, message))
-
-
-def _failed_uids(session: Session, message: Message) -> tuple[str, ...]:
-    """Say which instances failed; Orthanc has the list in the command set instead of behind it."""
-    try:
-        has_list = message.data is not None and not message.failure
-        elements = session.data_set_of(message) if has_list else message.command.elements
-        uids = elements.get("FailedSOPInstanceUIDList")
-    except DataError:
-        return ()
-    return tuple(map(str, uids if isinstance(uids, list) else [uids] if uids else []))
-
-
-def _file_meta_of(session: Session, message: Message) -> DataSet:
-    contexts = session.channel.terms.contexts
-    return DataSet.from_keywords(
-        MediaStorageSOPClassUID=message.command.sop_class_uid,
-        MediaStorageSOPInstanceUID=message.command.sop_instance_uid,
-        TransferSyntaxUID=next(
-            context.transfer_syntax
-            for context in contexts
-            if context.context_id == message.context_id
-        ),
-        SourceApplicationEntityTitle=session.settings.called,
-    )
-
-
-def _in_words(progress: MoveProgress) -> str:
-    counts = (
-        (progress.completed, "completed"),
-        (progress.warning, "with a warning"),
-        (progress.failed, "failed"),
-        (progress.remaining, "not done"),
-    )
-    words = ", ".join(f"{count} {what}" for count, what in counts if count is not None)
-    uids = progress.failed_sop_instance_uids
-    if uids:
-        words += f": {', '.join(uids[:_FEW])}{' and others' if len(uids) > _FEW else ''}"
-    return words
 
 
 def raise_failure(command: Command) -> None:

@@ -136,7 +136,8 @@ class Session:
             AssociationError: it did not come about.
         """
         self.running = None
-        self._renew()
+        self.channel = Channel(self.settings, self._open_transport)
+        self._associate()
 
     def give_up(self) -> None:
         """Ask for no other association, and end a `pause`. May be called from any thread."""
@@ -165,8 +166,6 @@ class Session:
             is_automatic=self.is_automatic,
         )
 
-    # --- presentation contexts ---------------------------------------------------------------
-
     def covers(self, contexts: Iterable[ProposedContext]) -> bool:
         """Whether no other association is needed for these; never where the user chose them."""
         return not self.is_automatic or self._proposals.covers(contexts)
@@ -178,20 +177,29 @@ class Session:
             AssociationError: the new association did not come about.
         """
         wanted = tuple(contexts)
-        if self.covers(wanted):
-            return
+        if not self.covers(wanted):
+            self.channel.check_open()
+            self._proposals.put_first(wanted)
+            self._associate_anew()
+
+    def serves_only(self, contexts: Iterable[ProposedContext]) -> bool:
+        """Whether these, and no others, are proposed for what the peer is to store here."""
+        proposed = self._proposals.contexts
+        return {context for context in proposed if context.scp} == set(contexts)
+
+    def propose_only(self, contexts: Iterable[ProposedContext]) -> None:
+        """Ask for a new association with these contexts alone. Raises AssociationError."""
         self.channel.check_open()
-        self._proposals.put_first(wanted)
+        self._proposals = Proposals(contexts)
+        self._associate_anew()
+
+    def _associate_anew(self) -> None:
         try:
             self.channel.release()
         except AssociationError as error:
             # Nothing is lost by it: all that was asked for is answered.
             _logger.warning("not released in good order: %s", error)
-        self._renew()
-
-    def _renew(self) -> None:
-        self.channel = Channel(self.settings, self._open_transport)
-        self._associate()
+        self.reopen()
 
     def accepted(self, abstract_syntax: str) -> tuple[AcceptedContext, ...]:
         """Return the accepted contexts of a SOP class."""
@@ -284,8 +292,6 @@ class Session:
         if self._is_interrupted:
             raise TransportError(f"{self.settings.peer}: interrupted")
 
-    # --- requests ----------------------------------------------------------------------------
-
     def begin(self) -> None:
         """Make sure that no other operation runs.
 
@@ -335,8 +341,6 @@ class Session:
         """A Message ID that no operation had for long."""
         self._last_message_id = self._last_message_id % 0xFFFF + 1
         return self._last_message_id
-
-    # --- responses ---------------------------------------------------------------------------
 
     def response(self, command_field: CommandField, message_id: int) -> Message:
         """Receive the response to a request; pending ones before give it no more time.
@@ -400,8 +404,6 @@ class Session:
         if command.status is None:
             raise self.channel.fail(UnexpectedPduError("expected a Status in a response"))
 
-    # --- several responses -------------------------------------------------------------------
-
     def cancel_running(self) -> None:
         """Ask the peer, once, to give up the operation that runs, if it can be."""
         running = self.running
@@ -437,8 +439,6 @@ class Session:
                 self.respond(message, Status.PROCESSING_FAILURE, "cancelled")
             self.channel.check_time(what, deadline)
         self.running = None
-
-    # --- what the peer asks ------------------------------------------------------------------
 
     def respond(self, message: Message, status: int, comment: str = "") -> None:
         """Answer a request of the peer."""

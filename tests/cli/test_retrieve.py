@@ -36,12 +36,10 @@ class Giving(FakeAcceptor):
         self.statuses: list[int | None] = []
 
     def on_associate(self, rq):
-        self._storage = next(
-            context.context_id
-            for context in rq.presentation_contexts
-            if context.abstract_syntax == "1.2.840.10008.5.1.4.1.1.2"
-            and EXPLICIT in context.transfer_syntaxes
-        )
+        for context in rq.presentation_contexts:
+            of_ct = context.abstract_syntax == "1.2.840.10008.5.1.4.1.1.2"
+            if of_ct and EXPLICIT in context.transfer_syntaxes:
+                self._storage = context.context_id
         return super().on_associate(rq)
 
     def on_message(self, context_id, command, data):

@@ -26,7 +26,7 @@ from dicom_actors.errors import (
     RetrievalIncomplete,
     TransportError,
 )
-from dicom_actors.pdu import AssociateRq
+from dicom_actors.pdu import AssociateRq, PDataTf
 from dicom_actors.scu import MODELS, MoveProgress
 from dicom_actors.scu.query_models import sop_class_for
 
@@ -636,7 +636,7 @@ def test_where_a_study_does_not_tell_its_instances_do() -> None:
     assert [query.get("SeriesInstanceUID") for query in peer.queries] == [
         *(None, None, "1.2.1", "1.2.2")
     ]
-    assert peer.storage[MR][:3] == [(RLE,), (EXPLICIT,), (IMPLICIT,)]
+    assert peer.storage[MR][:3] == [(EXPLICIT,), (IMPLICIT,), (RLE,)]
     assert CT not in peer.storage
 
 
@@ -652,7 +652,70 @@ def test_where_nobody_tells_the_common_ones_are_proposed() -> None:
     assert (EXPLICIT, IMPLICIT) in of_ct
 
 
-def test_more_than_an_association_takes_is_refused() -> None:
-    with Telling().connect() as assoc, pytest.raises(ValueError, match="expected SOP classes"):
-        syntaxes = [f"1.2.840.10008.1.2.4.{number}" for number in range(50, 120)]
-        assoc.get(STUDY_UID, sop_classes=[CT, MR], transfer_syntaxes=syntaxes)
+class Holding(Telling):
+    """Has objects of many SOP classes, and sends those whose class has a context."""
+
+    def __init__(self, sop_classes: list[str]) -> None:
+        super().__init__()
+        self.sop_classes = sop_classes
+        self.contexts: dict[str, int] = {}
+
+    def on_associate(self, rq):
+        self.contexts = {
+            context.abstract_syntax: context.context_id
+            for context in rq.presentation_contexts
+            if EXPLICIT in context.transfer_syntaxes
+        }
+        return super().on_associate(rq)
+
+    def begin(self, context_id, command):
+        self.left = list(self.sop_classes)
+        self.failed = 0
+        return self.go_on()
+
+    def go_on(self):
+        while self.left:
+            uid = self.left.pop()
+            if uid in self.contexts:
+                data = DataSet.from_keywords(SOPClassUID=uid, SOPInstanceUID=f"9.{uid}")
+                request = store_request(0, 1, f"9.{uid}", data.to_bytes(EXPLICIT))
+                pdus = [
+                    PDataTf(tuple(pdv._replace(context_id=self.contexts[uid]) for pdv in pdu.pdvs))
+                    for pdu in request
+                ]
+                yield pdus
+                return
+            self.failed += 1
+        completed = len(self.sop_classes) - self.failed
+        yield counted(
+            *self.request, 0xB000 if self.failed else 0, (None, completed, self.failed, 0)
+        )
+
+
+def test_more_than_an_association_takes_comes_over_several() -> None:
+    classes = [f"1.2.3.4.{number}" for number in range(100)]
+    peer = Holding(classes)
+    with peer.connect() as assoc:
+        instances = assoc.get(
+            STUDY_UID,
+            sop_classes=classes,
+            transfer_syntaxes=["JPEG2000", "RLELossless", "ExplicitVRLittleEndian"],
+        )
+        found = list(instances)
+        assert instances.progress == MoveProgress(None, 100, 0, 0, 0)
+        assert instances.status == 0
+    # 126 contexts are two syntaxes of some classes; each instance is given once.
+    assert len(found) == 100
+    assert {str(each.SOPClassUID) for each in found} == set(classes)
+    assert peer.associations == 4
+
+
+def test_what_is_chosen_is_all_that_is_proposed() -> None:
+    peer = Telling()
+    with peer.connect() as assoc:
+        list(assoc.get(STUDY_UID, sop_classes=[CT]))
+        list(assoc.get(STUDY_UID, sop_classes=[CT], transfer_syntaxes=[EXPLICIT]))
+        assert peer.storage == {CT: [(EXPLICIT,)]}
+        before = peer.associations
+        list(assoc.get(STUDY_UID, sop_classes=[CT], transfer_syntaxes=[EXPLICIT]))
+        assert peer.associations == before
