@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.argument_types import ae_title, count, positive
+from dicom_actors.cli.argument_types import ae_title, count, duration, positive
 from dicom_actors.cli.arguments_of_connections import connection_arguments
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def _add_store(
         epilog="""examples:
   dicom-actors store PACS@pacs.example.org:104 image.dcm study/
   dicom-actors store pacs study/ --parallel 4
-  dicom-actors store pacs archive/ --resume archive.journal     the same again goes on""",
+  dicom-actors store pacs archive/ --resume archive.journal     the same again goes on
+  dicom-actors store pacs outbox/ --watch --resume outbox.journal""",
     )
     store.add_argument("paths", nargs="+", metavar="PATH", help="files and folders")
     store.add_argument(
@@ -96,6 +97,19 @@ def _add_store(
         "--send-damaged",
         action="store_true",
         help="send files that are cut off or cannot be read, too, as they are",
+    )
+    store.add_argument(
+        "--watch",
+        action="store_true",
+        help="go on, and send what appears in the folders once it is whole, until Ctrl-C",
+    )
+    store.add_argument(
+        "--interval",
+        type=duration,
+        default=2.0,
+        metavar="SECONDS",
+        help="with --watch: how often to look; a file is whole if it is the same twice "
+        "(default: 2)",
     )
 
 

@@ -18,6 +18,7 @@ from dicom_actors.cli.terminal import (
     show_anything,
     size_in_words,
 )
+from dicom_actors.cli.usage import UsageError
 from dicom_actors.dimse import describe_status
 from dicom_actors.errors import AssociationError, DicomError
 from dicom_actors.scu import StoreResult, contexts_for
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dicom_actors.cli.terminal import Progress
     from dicom_actors.scu import ProposedContext
 
-__all__ = ["store"]
+__all__ = ["Report", "store"]
 
 _MEDIA_DIRECTORY: Final = "DICOMDIR"
 _FEW: Final = 256
@@ -43,10 +44,13 @@ def store(options: Namespace) -> int:
         0, or 1 if anything was not stored.
 
     Raises:
+        UsageError: what is to be watched is no folder.
         DicomError: there is nothing to store, or no association.
     """
     show_anything()
-    report = _Report(as_json=options.json, verbose=options.verbose)
+    report = Report(as_json=options.json, verbose=options.verbose)
+    if options.watch:
+        return _watch(options, report)
     files = _files(options.paths, report)
     if not files and not report.failures:
         raise DicomError(f"there are no files in {', '.join(options.paths)}")
@@ -59,7 +63,20 @@ def store(options: Namespace) -> int:
     return report.finish(report.end)
 
 
-def _files(paths: Sequence[str], report: _Report) -> dict[str, int]:
+def _watch(options: Namespace, report: Report) -> int:
+    from dicom_actors.cli.watching import watch
+
+    if missing := [path for path in options.paths if not Path(path).is_dir()]:
+        raise UsageError(f"--watch: expected folders, got {', '.join(missing)}")
+    try:
+        watch(options, report, lambda: time.sleep(options.interval))
+    except KeyboardInterrupt:
+        report.finish("interrupted")
+        raise
+    return 0
+
+
+def _files(paths: Sequence[str], report: Report) -> dict[str, int]:
     """Find the files and their sizes; of folders all below, but for indexes of media."""
     found: dict[str, int] = {}
 
@@ -86,7 +103,7 @@ def _size_of(path: str) -> int:
         return 0  # sending it says why
 
 
-def _send(options: Namespace, files: dict[str, int], report: _Report) -> None:
+def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
     contexts = _contexts(files)
     report.begin(files)
     with associated(options, contexts=contexts, window=options.window) as association:
@@ -122,12 +139,12 @@ def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
         return None  # they are too many for one association
 
 
-def _take(results: Generator[StoreResult, None, None], report: _Report, bar: Progress) -> None:
+def _take(results: Generator[StoreResult, None, None], report: Report, bar: Progress) -> None:
     for result in results:
         bar.add(length=report.add(result))
 
 
-class _Report:
+class Report:
     """What became of the files.
 
     Attributes:
@@ -142,6 +159,7 @@ class _Report:
         self._stored = self._before = 0
         self._length = 0
         self._begin = time.perf_counter()
+        self._told: set[str] = set()
         self.failures: dict[str, str] = {}
         self.end = ""
 
@@ -149,6 +167,11 @@ class _Report:
         """These are to be sent, and the time runs."""
         self._left = dict(files)
         self._begin = time.perf_counter()
+
+    def expect(self, files: dict[str, int]) -> None:
+        """These are to be sent now; what failed before is tried again with them."""
+        self._left = dict(files)
+        self.failures = {path: why for path, why in self.failures.items() if path not in files}
 
     def add(self, result: StoreResult) -> int:
         """Take a result; returns how many bytes the file has."""
@@ -171,6 +194,11 @@ class _Report:
             say(f"{path}: stored")
         return length
 
+    def tell_failure(self, path: str) -> None:
+        """Say now why a file is not stored, and not once more at the end."""
+        complain(f"{path}: {self.failures[path]}")
+        self._told.add(path)
+
     def fail(self, path: str, reason: str) -> None:
         """A folder cannot be read."""
         self.failures[path] = reason
@@ -187,7 +215,8 @@ class _Report:
             if self._as_json:
                 print(json.dumps(_as_json(result)))
         for path, reason in self.failures.items():
-            complain(f"{path}: {reason}")
+            if path not in self._told:
+                complain(f"{path}: {reason}")
         if self.end:
             complain(self.end)
         if not self._as_json:
