@@ -19,6 +19,8 @@ sequence and a period. A VALUE may have wild cards (DOE*, ?), a range (20250101-
 several values between backslashes.
 """
 
+_ROWS: Final = "what must match; or numbers of the last table of `find`, as in `get pacs 3`"
+
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them."""
@@ -130,6 +132,8 @@ def _add_find(
         "ones of the level are returned, too.",
         epilog="""examples:
   dicom-actors find pacs 'PatientName=DOE*'
+  dicom-actors get pacs 3                             the third of these
+  dicom-actors find pacs PatientID=4711 --columns StudyDate,StudyInstanceUID
   dicom-actors find pacs 'StudyDate=20250101-' PatientName StudyInstanceUID --csv
   dicom-actors find pacs --level SERIES StudyInstanceUID=1.2.3 --json
   dicom-actors find ris --model worklist ScheduledProcedureStepSequence.Modality=CT""",
@@ -143,6 +147,12 @@ def _add_find(
         "--limit", type=positive, metavar="N", help="cancel the query after so many matches"
     )
     find.add_argument("--csv", action="store_true", help="print comma-separated values")
+    find.add_argument(
+        "--columns",
+        type=lambda text: text.split(","),
+        metavar="KEY,KEY...",
+        help="what is shown of each match (default: the keys, or what is usual for the level)",
+    )
 
 
 def _add_get(
@@ -163,7 +173,7 @@ def _add_get(
   dicom-actors get pacs StudyInstanceUID=1.2.3 SeriesInstanceUID=1.2.3.4
   dicom-actors get pacs StudyInstanceUID=1.2.3 --transfer-syntax JPEGBaseline8Bit""",
     )
-    get.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="what must match")
+    get.add_argument("keys", nargs="+", metavar="KEY=VALUE", help=_ROWS)
     get.add_argument(
         "--output", default=".", metavar="DIR", help="where to (default: the current folder)"
     )
@@ -195,7 +205,7 @@ def _add_move(
         epilog="""examples:
   dicom-actors move pacs StudyInstanceUID=1.2.3 --destination WORKSTATION""",
     )
-    move.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="what must match")
+    move.add_argument("keys", nargs="+", metavar="KEY=VALUE", help=_ROWS)
     move.add_argument(
         "--destination",
         required=True,

@@ -68,10 +68,12 @@ class Column(NamedTuple):
     Attributes:
         heading: as the user wrote it.
         tags: its tag, behind those of the sequences that it is in.
+        is_wanted: whether the user named it.
     """
 
     heading: str
     tags: tuple[int, ...]
+    is_wanted: bool = True
 
 
 class Query(NamedTuple):
@@ -86,11 +88,14 @@ class Query(NamedTuple):
     columns: list[Column]
 
 
-def query_for(keys: Iterable[str], level: str | None, model: str | None) -> Query:
+def query_for(
+    keys: Iterable[str], level: str | None, model: str | None, columns: Iterable[str] = ()
+) -> Query:
     """Make the identifier of a C-FIND.
 
     Args:
         keys: as the user wrote them. If all of them have values, the usual ones are returned, too.
+        columns: keys of what is to be shown and no other; none: all that is asked.
         level: the Query/Retrieve Level; None: STUDY, where the model has levels.
         model: a key of `scu.MODELS`, a keyword or a UID; None: one that fits the keys.
 
@@ -104,11 +109,17 @@ def query_for(keys: Iterable[str], level: str | None, model: str | None) -> Quer
     if level is None and not is_worklist and model in _WITH_LEVELS:
         level = str(query.identifier.get("QueryRetrieveLevel") or "STUDY")
     usual = _WORKLIST if is_worklist else _LEVELS.get(level or "", ())
-    if all(_is_matched(query.identifier, column.tags) for column in query.columns):
+    chosen = [(text, _tags(text)) for text in columns]
+    for text, tags in chosen:
+        if tags not in [column.tags for column in query.columns]:
+            _put(query, text, tags, "")
+    if chosen:
+        query = query._replace(columns=[Column(text, tags) for text, tags in chosen])
+    elif all(_is_matched(query.identifier, column.tags) for column in query.columns):
         for text in usual:
             tags = _tags(text)
             if tags not in [column.tags for column in query.columns]:
-                _put(query, text, tags, "")
+                _put(query, text, tags, "", is_wanted=False)
     if level is not None:
         query.identifier.QueryRetrieveLevel = level
     return Query(_checked(query.identifier, "all"), query.columns)
@@ -174,7 +185,9 @@ def _tags(text: str) -> tuple[int, ...]:
     return tags
 
 
-def _put(query: Query, text: str, tags: tuple[int, ...], value: str) -> None:
+def _put(
+    query: Query, text: str, tags: tuple[int, ...], value: str, *, is_wanted: bool = True
+) -> None:
     data_set = query.identifier
     for tag in tags[:-1]:
         if not data_set.get(tag):
@@ -184,7 +197,7 @@ def _put(query: Query, text: str, tags: tuple[int, ...], value: str) -> None:
         _put_value(data_set, tags[-1], value)
     except (DicomError, ValueError) as error:
         raise UsageError(f"key {text}: {error}") from error
-    query.columns.append(Column(text, tags))
+    query.columns.append(Column(text, tags, is_wanted))
 
 
 def _put_value(data_set: DataSet, tag: int, value: str) -> None:

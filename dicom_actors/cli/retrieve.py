@@ -9,8 +9,9 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.connecting import associated
+from dicom_actors.cli.connecting import associated, peer_of
 from dicom_actors.cli.keys import retrieval_for
+from dicom_actors.cli.last_result import are_numbers, identifier_of_rows
 from dicom_actors.cli.models import (
     sop_class_of,
     sop_classes_of_retrieval,
@@ -53,7 +54,7 @@ def get(options: Namespace) -> int:
         AssociationError: there is no association, or it was lost.
         OSError: a file cannot be written.
     """
-    identifier = retrieval_for(options.keys, options.level)
+    identifier = _identifier(options)
     sop_class_of(options.model, "C-GET", identifier)
     transfer_syntaxes_of(options.transfer_syntax)
     show_anything()
@@ -106,7 +107,7 @@ def move(options: Namespace) -> int:
         DimseFailure: the peer says that it cannot do it.
         AssociationError: there is no association, or it was lost.
     """
-    identifier = retrieval_for(options.keys, options.level)
+    identifier = _identifier(options)
     sop_classes = sop_classes_of_retrieval(options.model, "C-MOVE", identifier)
     with (
         associated(options, contexts=sop_classes) as association,
@@ -128,6 +129,13 @@ def move(options: Namespace) -> int:
             f"{counts.warning or 0} with a warning, {counts.failed or 0} failed"
         )
     return _report(operation, as_json=False)
+
+
+def _identifier(options: Namespace) -> DataSet:
+    """What is to be retrieved: what the keys say, or rows of the last table of ``find``."""
+    if are_numbers(options.keys):
+        return identifier_of_rows(peer_of(options).address, options.keys)
+    return retrieval_for(options.keys, options.level)
 
 
 def _done(counts: MoveProgress) -> int:

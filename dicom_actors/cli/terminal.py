@@ -23,6 +23,7 @@ __all__ = [
     "complain",
     "counted",
     "in_words",
+    "print_plain_table",
     "print_table",
     "progress",
     "say",
@@ -84,6 +85,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         with contextlib.suppress(ImportError):
             _print_rich_table(headings, rows)
             return
+    print_plain_table(headings, rows)
+
+
+def print_plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as it is, however wide."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     for row in (headings, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
