@@ -24,6 +24,8 @@
     ├── DimseError
     │   ├── DimseFailure               .status, .comment, .elements
     │   │   └── StorageError           (OSError) an object that was received could not be kept
+    │   │   └── RetrievalIncomplete    .progress: a C-GET or C-MOVE did not do all of it
+    │   ├── StoreIncomplete            .stored, .failed: not all of many objects were stored
     │   └── HandlerError               a handler broke its contract
     └── ConfigurationError             (ValueError) a setting out of its range
 
@@ -54,7 +56,9 @@ __all__ = [
     "PduTooLargeError",
     "ProtocolError",
     "RemoteProtocolError",
+    "RetrievalIncomplete",
     "StorageError",
+    "StoreIncomplete",
     "TransportError",
     "UnexpectedPduError",
     "UnrecognizedPduError",
@@ -295,7 +299,44 @@ class DimseFailure(DimseError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with what ``__init__`` wants."""
-        return _failure_made_again, (type(self), self.status, self.comment, self.elements)
+        return _failure_made_again, (type(self), (self.status, self.comment), self.elements)
+
+
+class RetrievalIncomplete(DimseFailure):
+    """A C-GET or C-MOVE that did not end with Success, or not truly.
+
+    Attributes:
+        progress: the counts of the final response and the list of what failed, a
+            `dicom_actors.scu.MoveProgress`. What we refused ourselves counts as failed.
+    """
+
+    def __init__(self, status: int, comment: str, progress: Any, **elements: Any) -> None:
+        self.progress = progress
+        super().__init__(status, comment, **elements)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what ``__init__`` wants."""
+        fields = (self.status, self.comment, self.progress)
+        return _failure_made_again, (type(self), fields, self.elements)
+
+
+class StoreIncomplete(DimseError):
+    """Of many objects that were to be stored, some were not.
+
+    Attributes:
+        stored: how many were.
+        failed: the `dicom_actors.scu.StoreResult` of each that was not.
+    """
+
+    def __init__(self, message: str, *, stored: int, failed: tuple[Any, ...]) -> None:
+        self.stored = stored
+        self.failed = failed
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what ``__init__`` wants."""
+        fields = {"stored": self.stored, "failed": self.failed}
+        return _made_again, (type(self), str(self), fields)
 
 
 class StorageError(DimseFailure, OSError):
@@ -326,5 +367,5 @@ def _made_again(kind: Any, message: str, fields: dict[str, Any]) -> Any:
     return kind(message, **fields)
 
 
-def _failure_made_again(kind: Any, status: int, comment: str, elements: dict[str, Any]) -> Any:
-    return kind(status, comment, **elements)
+def _failure_made_again(kind: Any, fields: tuple[Any, ...], elements: dict[str, Any]) -> Any:
+    return kind(*fields, **elements)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
-__all__ = ["ae_title", "duration", "positive", "seconds"]
+__all__ = ["ae_title", "count", "duration", "positive", "seconds"]
 
 
 def seconds(text: str) -> float:
@@ -27,6 +27,13 @@ def positive(text: str) -> int:
     """A whole number, 1 or more."""
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise ArgumentTypeError(f"expected a whole number, 1 or more, got {text}")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not (text.isascii() and text.isdigit()):
+        raise ArgumentTypeError(f"expected a whole number, 0 or more, got {text}")
     return int(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.argument_types import ae_title, positive
+from dicom_actors.cli.argument_types import ae_title, count, duration, positive
 from dicom_actors.cli.arguments_of_connections import connection_arguments
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ sequence and a period. A VALUE may have wild cards (DOE*, ?), a range (20250101-
 several values between backslashes.
 """
 
+_ROWS: Final = "what must match; or numbers of the last table of `find`, as in `get pacs 3`"
+
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them."""
@@ -28,6 +30,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_find(commands, connection)
     _add_get(commands, connection)
     _add_move(commands, connection)
+    _add_sync(commands, connection)
     _add_peers(commands)
     _add_completion(commands)
 
@@ -63,10 +66,13 @@ def _add_store(
         help="send files and folders",
         description="Send DICOM files, and all files in and below folders (C-STORE). They go out\n"
         "as they are; where the peer does not take their transfer syntax, uncompressed ones are\n"
-        "converted. What is not stored is reported at the end, and makes the exit code 1.",
+        "converted. When the association is lost it goes on with a new one. What is not stored is\n"
+        "reported at the end, and makes the exit code 1.",
         epilog="""examples:
   dicom-actors store PACS@pacs.example.org:104 image.dcm study/
-  dicom-actors store pacs study/ --parallel 4""",
+  dicom-actors store pacs study/ --parallel 4
+  dicom-actors store pacs archive/ --resume archive.journal     the same again goes on
+  dicom-actors store pacs outbox/ --watch --resume outbox.journal""",
     )
     store.add_argument("paths", nargs="+", metavar="PATH", help="files and folders")
     store.add_argument(
@@ -82,6 +88,30 @@ def _add_store(
         default=1,
         metavar="N",
         help="send so many objects before an answer comes, if the peer takes them (default: 1)",
+    )
+    _add_retries(store)
+    store.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="keep a journal of what is stored in this file, and do not send again what is in it",
+    )
+    store.add_argument(
+        "--send-damaged",
+        action="store_true",
+        help="send files that are cut off or cannot be read, too, as they are",
+    )
+    store.add_argument(
+        "--watch",
+        action="store_true",
+        help="go on, and send what appears in the folders once it is whole, until Ctrl-C",
+    )
+    store.add_argument(
+        "--interval",
+        type=duration,
+        default=2.0,
+        metavar="SECONDS",
+        help="with --watch: how often to look; a file is whole if it is the same twice "
+        "(default: 2)",
     )
 
 
@@ -102,6 +132,8 @@ def _add_find(
         "ones of the level are returned, too.",
         epilog="""examples:
   dicom-actors find pacs 'PatientName=DOE*'
+  dicom-actors get pacs 3                             the third of these
+  dicom-actors find pacs PatientID=4711 --columns StudyDate,StudyInstanceUID
   dicom-actors find pacs 'StudyDate=20250101-' PatientName StudyInstanceUID --csv
   dicom-actors find pacs --level SERIES StudyInstanceUID=1.2.3 --json
   dicom-actors find ris --model worklist ScheduledProcedureStepSequence.Modality=CT""",
@@ -115,6 +147,12 @@ def _add_find(
         "--limit", type=positive, metavar="N", help="cancel the query after so many matches"
     )
     find.add_argument("--csv", action="store_true", help="print comma-separated values")
+    find.add_argument(
+        "--columns",
+        type=lambda text: text.split(","),
+        metavar="KEY,KEY...",
+        help="what is shown of each match (default: the keys, or what is usual for the level)",
+    )
 
 
 def _add_get(
@@ -135,7 +173,7 @@ def _add_get(
   dicom-actors get pacs StudyInstanceUID=1.2.3 SeriesInstanceUID=1.2.3.4
   dicom-actors get pacs StudyInstanceUID=1.2.3 --transfer-syntax JPEGBaseline8Bit""",
     )
-    get.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="what must match")
+    get.add_argument("keys", nargs="+", metavar="KEY=VALUE", help=_ROWS)
     get.add_argument(
         "--output", default=".", metavar="DIR", help="where to (default: the current folder)"
     )
@@ -167,7 +205,7 @@ def _add_move(
         epilog="""examples:
   dicom-actors move pacs StudyInstanceUID=1.2.3 --destination WORKSTATION""",
     )
-    move.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="what must match")
+    move.add_argument("keys", nargs="+", metavar="KEY=VALUE", help=_ROWS)
     move.add_argument(
         "--destination",
         required=True,
@@ -177,6 +215,33 @@ def _add_move(
     )
     _add_level(move, "(default: the lowest one of which a UID is given)")
     _add_model(move)
+
+
+def _add_sync(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    connection: argparse.ArgumentParser,
+) -> None:
+    sync = _command(
+        commands,
+        "sync",
+        _sync,
+        connection,
+        rest="keys",
+        help="get what a peer has and a folder has not",
+        description="Ask what a peer has of the studies that match (C-FIND), get what has no\n"
+        "file DIR/<study>/<series>/<instance>.dcm yet (C-GET), and verify that each instance\n"
+        f"has one in the end.\n{_KEYS}",
+        epilog="""examples:
+  dicom-actors sync pacs 'StudyDate=20250101-' --output images
+  dicom-actors sync pacs PatientID=4711 --output images --dry-run    how much is missing""",
+    )
+    sync.add_argument("keys", nargs="+", metavar="KEY=VALUE", help="which studies")
+    sync.add_argument(
+        "--output", default=".", metavar="DIR", help="where to (default: the current folder)"
+    )
+    sync.add_argument("--dry-run", action="store_true", help="get nothing; say what is missing")
+    _add_retries(sync)
+    _add_model(sync)
 
 
 def _add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -238,6 +303,17 @@ def _command(
     return command
 
 
+def _add_retries(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--retries",
+        type=count,
+        default=3,
+        metavar="N",
+        help="ask so many times in a row for an association that is lost, with pauses of 1, 2, 4 "
+        "and so on up to 60 seconds between (default: 3)",
+    )
+
+
 def _add_level(command: argparse.ArgumentParser, default: str) -> None:
     command.add_argument(
         "--level",
@@ -284,6 +360,12 @@ def _move(options: argparse.Namespace) -> int:
     from dicom_actors.cli.retrieve import move
 
     return move(options)
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from dicom_actors.cli.sync import sync
+
+    return sync(options)
 
 
 def _peers(options: argparse.Namespace) -> int:

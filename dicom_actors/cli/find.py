@@ -5,15 +5,27 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import pydoc
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dicom_actors.cli.connecting import associated
+from dicom_actors.cli.connecting import associated, peer_of
 from dicom_actors.cli.keys import query_for
+from dicom_actors.cli.last_result import add_unique_keys, keep_result
+from dicom_actors.cli.match_table import TableColumn, lay_out
 from dicom_actors.cli.models import sop_class_of
-from dicom_actors.cli.terminal import complain, print_table, progress, say, show_anything
+from dicom_actors.cli.terminal import (
+    complain,
+    counted,
+    print_plain_table,
+    progress,
+    say,
+    show_anything,
+)
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data.dataset.data_set import Sequence
+from dicom_actors.data.dictionary import vr_of
 from dicom_actors.data.forms.json import to_json_dict
 from dicom_actors.data.forms.text import printable, value_text
 from dicom_actors.errors import DicomError
@@ -42,7 +54,9 @@ def find(options: Namespace) -> int:
     """
     if options.json and options.csv:
         raise UsageError("expected --json or --csv, got both")
-    query = query_for(options.keys, options.level, options.model)
+    query = query_for(options.keys, options.level, options.model, options.columns or ())
+    if not (options.json or options.csv):
+        add_unique_keys(query.identifier)
     sop_class = sop_class_of(options.model, "C-FIND", query.identifier)
     show_anything()
     with (
@@ -88,24 +102,44 @@ def _print_csv(matches: Iterator[DataSet], columns: list[Column]) -> int:
 
 
 def _print_table(options: Namespace, matches: Iterator[DataSet], query: Query) -> int:
-    rows: list[list[str]] = []
+    found: list[DataSet] = []
     try:
         with progress(options, nouns="matches") as bar:
             for match in matches:
-                rows.append([_cell(match, column) for column in query.columns])
+                found.append(match)
                 bar.add()
     except DicomError:
         # What came before a failure is still worth to be seen.
-        _show(rows, query)
+        _show(options, found, query)
         raise
-    _show(rows, query)
-    say(f"{len(rows)} match{'' if len(rows) == 1 else 'es'}")
+    _show(options, found, query)
+    say(counted(len(found), "match", "matches"))
     return 0
 
 
-def _show(rows: list[list[str]], query: Query) -> None:
-    if rows:
-        print_table([column.heading for column in query.columns], rows)
+def _show(options: Namespace, found: list[DataSet], query: Query) -> None:
+    keep_result(peer_of(options).address, query.identifier, found)
+    if not found:
+        return
+    if not sys.stdout.isatty():
+        rows = [[_cell(match, column) for column in query.columns] for match in found]
+        print_plain_table([column.heading for column in query.columns], rows)
+        return
+    size = shutil.get_terminal_size()
+    lines = lay_out([_table_column(column, found) for column in query.columns], size.columns)
+    if len(lines) >= size.lines and sys.stdin.isatty():
+        pydoc.pager("\n".join(lines))
+    else:
+        print("\n".join(lines))
+
+
+def _table_column(column: Column, found: list[DataSet]) -> TableColumn:
+    return TableColumn(
+        column.heading,
+        [_cell(match, column) for match in found],
+        is_uid=vr_of(column.tags[-1]) == "UI",
+        is_wanted=column.is_wanted,
+    )
 
 
 def _cell(match: DataSet, column: Column) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.scu.contexts import uid_for
+from dicom_actors.scu.contexts import transfer_syntaxes_named
 from dicom_actors.scu.query_models import sop_class_for
 
 if TYPE_CHECKING:
@@ -52,6 +52,6 @@ def transfer_syntaxes_of(names: Iterable[str]) -> tuple[str, ...]:
         UsageError: a name is neither.
     """
     try:
-        return tuple(map(uid_for, names))
+        return transfer_syntaxes_named(names)
     except ValueError as error:
-        raise UsageError(f"transfer syntax: {error}") from error
+        raise UsageError(str(error)) from error

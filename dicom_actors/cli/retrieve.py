@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.connecting import associated
+from dicom_actors.cli.connecting import associated, peer_of
 from dicom_actors.cli.keys import retrieval_for
-from dicom_actors.cli.models import sop_classes_of_retrieval, transfer_syntaxes_of
-from dicom_actors.cli.object_files import object_name
+from dicom_actors.cli.last_result import are_numbers, identifier_of_rows
+from dicom_actors.cli.models import (
+    sop_class_of,
+    sop_classes_of_retrieval,
+    transfer_syntaxes_of,
+)
+from dicom_actors.cli.object_files import ObjectFolder
 from dicom_actors.cli.terminal import (
     complain,
     counted,
     progress,
-    say,
     show_anything,
-    size_in_words,
 )
-from dicom_actors.data import write_file
-from dicom_actors.scu import UNCOMPRESSED, ProposedContext
-from dicom_actors.scu.contexts import retrieve_contexts
+from dicom_actors.dimse import describe_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from dicom_actors.scu import MoveProgress, Operation
 
 __all__ = ["get", "move"]
+
+_SERVICE: Final = "Query/Retrieve C-MOVE"
+_HINT: Final = (
+    "; an object comes only in a transfer syntax that was proposed for its SOP class: name it"
+    " with --transfer-syntax (`--verbose` shows what was negotiated)"
+)
 
 
 def get(options: Namespace) -> int:
@@ -48,68 +54,38 @@ def get(options: Namespace) -> int:
         AssociationError: there is no association, or it was lost.
         OSError: a file cannot be written.
     """
-    identifier = retrieval_for(options.keys, options.level)
-    sop_classes = sop_classes_of_retrieval(options.model, "C-GET", identifier)
-    syntaxes = transfer_syntaxes_of(options.transfer_syntax) or UNCOMPRESSED
-    contexts = (*map(ProposedContext, sop_classes), *retrieve_contexts(None, syntaxes))
+    identifier = _identifier(options)
+    sop_class_of(options.model, "C-GET", identifier)
+    transfer_syntaxes_of(options.transfer_syntax)
     show_anything()
-    folder = _Folder(options)
+    folder = ObjectFolder(options)
     try:
-        counts = _fetch(options, identifier, contexts, folder)
+        operation = _fetch(options, identifier, folder)
     except BaseException:
         if folder.count:
             folder.print_summary()
         raise
     folder.print_summary()
-    return _report(counts)
+    return _report(operation, as_json=options.json, hint=_HINT)
 
 
 def _fetch(
     options: Namespace,
     identifier: DataSet,
-    contexts: tuple[ProposedContext, ...],
-    folder: _Folder,
-) -> MoveProgress | None:
-    with associated(options, contexts=contexts) as association, progress(options) as bar:
-        operation = association.get(identifier, model=contexts[0].abstract_syntax)
+    folder: ObjectFolder,
+) -> Operation[DataSet]:
+    with associated(options) as association, progress(options) as bar:
+        operation = association.get(
+            identifier,
+            model=options.model,
+            transfer_syntaxes=options.transfer_syntax or None,
+            on_warning="ignore",
+        )
         with contextlib.closing(operation) as instances:
             for instance in instances:
                 length = folder.keep(instance)
                 _show(bar, operation, folder.count, length)
-        return operation.progress
-
-
-class _Folder:
-    """Where objects are kept, and how many were."""
-
-    def __init__(self, options: Namespace) -> None:
-        self._root = Path(options.output)
-        self._as_json = options.json
-        self._verbose = options.verbose
-        self._length = 0
-        self.count = 0
-
-    def keep(self, instance: DataSet) -> int:
-        """Write a file; returns its length in bytes."""
-        uid = str(instance.file_meta.MediaStorageSOPInstanceUID)
-        path = self._root / object_name(instance, uid)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, instance)
-        length = path.stat().st_size
-        self.count += 1
-        self._length += length
-        if self._as_json:
-            line = {"path": str(path), "sop_instance_uid": uid, "bytes": length}
-            print(json.dumps(line), flush=True)
-        if self._verbose:
-            say(f"{path}: {size_in_words(length)}")
-        return length
-
-    def print_summary(self) -> None:
-        """Say how many there are."""
-        if not self._as_json:
-            objects = counted(self.count, "object")
-            print(f"{objects} in {self._root}, {size_in_words(self._length)}")
+    return operation
 
 
 def _show(bar: Progress, operation: Operation[DataSet], count: int, length: int) -> None:
@@ -131,13 +107,15 @@ def move(options: Namespace) -> int:
         DimseFailure: the peer says that it cannot do it.
         AssociationError: there is no association, or it was lost.
     """
-    identifier = retrieval_for(options.keys, options.level)
+    identifier = _identifier(options)
     sop_classes = sop_classes_of_retrieval(options.model, "C-MOVE", identifier)
     with (
         associated(options, contexts=sop_classes) as association,
         progress(options) as bar,
     ):
-        operation = association.move(identifier, options.destination, model=sop_classes[0])
+        operation = association.move(
+            identifier, options.destination, model=sop_classes[0], on_warning="ignore"
+        )
         with contextlib.closing(operation) as steps:
             for step in steps:
                 if options.json:
@@ -150,18 +128,30 @@ def move(options: Namespace) -> int:
             f"{counted(counts.completed or 0, 'object')} sent to {options.destination}, "
             f"{counts.warning or 0} with a warning, {counts.failed or 0} failed"
         )
-    return _report(counts)
+    return _report(operation, as_json=False)
+
+
+def _identifier(options: Namespace) -> DataSet:
+    """What is to be retrieved: what the keys say, or rows of the last table of ``find``."""
+    if are_numbers(options.keys):
+        return identifier_of_rows(peer_of(options).address, options.keys)
+    return retrieval_for(options.keys, options.level)
 
 
 def _done(counts: MoveProgress) -> int:
     return (counts.completed or 0) + (counts.failed or 0) + (counts.warning or 0)
 
 
-def _report(counts: MoveProgress | None) -> int:
-    """Say which objects failed; returns the exit code."""
-    if counts is None or not counts.failed:
-        return 0
-    for uid in counts.failed_sop_instance_uids:
+def _report(operation: Operation[Any], *, as_json: bool, hint: str = "") -> int:
+    """Say which objects failed and how it ended; returns the exit code."""
+    counts, status = operation.progress, operation.status
+    failed = counts.failed or 0 if counts is not None else 0
+    for uid in counts.failed_sop_instance_uids if counts is not None else ():
         complain(f"{uid}: the peer could not send it")
-    complain(f"{counted(counts.failed, 'object')} not sent by the peer")
-    return 1
+        if as_json:
+            print(json.dumps({"path": None, "sop_instance_uid": uid, "bytes": None}))
+    if failed:
+        complain(f"{counted(failed, 'object')} not sent by the peer{hint}")
+    elif status:
+        complain(f"the peer ended it with {describe_status(status, _SERVICE)}")
+    return 1 if failed or status else 0

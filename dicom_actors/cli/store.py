@@ -7,7 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from dicom_actors.cli.connecting import associated
 from dicom_actors.cli.terminal import (
@@ -18,9 +18,11 @@ from dicom_actors.cli.terminal import (
     show_anything,
     size_in_words,
 )
+from dicom_actors.cli.usage import UsageError
 from dicom_actors.dimse import describe_status
 from dicom_actors.errors import AssociationError, DicomError
 from dicom_actors.scu import StoreResult, contexts_for
+from dicom_actors.scu.results import STORED_BEFORE
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from dicom_actors.cli.terminal import Progress
     from dicom_actors.scu import ProposedContext
 
-__all__ = ["store"]
+__all__ = ["Report", "store"]
 
 _MEDIA_DIRECTORY: Final = "DICOMDIR"
 _FEW: Final = 256
@@ -42,10 +44,13 @@ def store(options: Namespace) -> int:
         0, or 1 if anything was not stored.
 
     Raises:
+        UsageError: what is to be watched is no folder.
         DicomError: there is nothing to store, or no association.
     """
     show_anything()
-    report = _Report(as_json=options.json, verbose=options.verbose)
+    report = Report(as_json=options.json, verbose=options.verbose)
+    if options.watch:
+        return _watch(options, report)
     files = _files(options.paths, report)
     if not files and not report.failures:
         raise DicomError(f"there are no files in {', '.join(options.paths)}")
@@ -55,10 +60,23 @@ def store(options: Namespace) -> int:
     except KeyboardInterrupt:
         report.finish("interrupted")
         raise
-    return report.finish("the association ended")
+    return report.finish(report.end)
 
 
-def _files(paths: Sequence[str], report: _Report) -> dict[str, int]:
+def _watch(options: Namespace, report: Report) -> int:
+    from dicom_actors.cli.watching import watch
+
+    if missing := [path for path in options.paths if not Path(path).is_dir()]:
+        raise UsageError(f"--watch: expected folders, got {', '.join(missing)}")
+    try:
+        watch(options, report, lambda: time.sleep(options.interval))
+    except KeyboardInterrupt:
+        report.finish("interrupted")
+        raise
+    return 0
+
+
+def _files(paths: Sequence[str], report: Report) -> dict[str, int]:
     """Find the files and their sizes; of folders all below, but for indexes of media."""
     found: dict[str, int] = {}
 
@@ -85,13 +103,17 @@ def _size_of(path: str) -> int:
         return 0  # sending it says why
 
 
-def _send(options: Namespace, files: dict[str, int], report: _Report) -> None:
+def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
     contexts = _contexts(files)
     report.begin(files)
     with associated(options, contexts=contexts, window=options.window) as association:
-        stored = cast(
-            "Generator[StoreResult, None, None]",
-            association.store_many(list(files), parallel=options.parallel),
+        stored = association.store_many(
+            list(files),
+            parallel=options.parallel,
+            retries=options.retries,
+            journal=options.resume,
+            send_damaged=options.send_damaged,
+            on_warning="ignore",
         )
         length = sum(files.values())
         with (
@@ -117,12 +139,12 @@ def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
         return None  # they are too many for one association
 
 
-def _take(results: Generator[StoreResult, None, None], report: _Report, bar: Progress) -> None:
+def _take(results: Generator[StoreResult, None, None], report: Report, bar: Progress) -> None:
     for result in results:
         bar.add(length=report.add(result))
 
 
-class _Report:
+class Report:
     """What became of the files.
 
     Attributes:
@@ -134,9 +156,10 @@ class _Report:
         self._as_json = as_json
         self._verbose = verbose
         self._left: dict[str, int] = {}
-        self._stored = 0
+        self._stored = self._before = 0
         self._length = 0
         self._begin = time.perf_counter()
+        self._told: set[str] = set()
         self.failures: dict[str, str] = {}
         self.end = ""
 
@@ -144,6 +167,11 @@ class _Report:
         """These are to be sent, and the time runs."""
         self._left = dict(files)
         self._begin = time.perf_counter()
+
+    def expect(self, files: dict[str, int]) -> None:
+        """These are to be sent now; what failed before is tried again with them."""
+        self._left = dict(files)
+        self.failures = {path: why for path, why in self.failures.items() if path not in files}
 
     def add(self, result: StoreResult) -> int:
         """Take a result; returns how many bytes the file has."""
@@ -156,12 +184,20 @@ class _Report:
             self.failures[path] = reason
             return length
         self._stored += 1
+        if result.comment.startswith(STORED_BEFORE):
+            self._before += 1
+            return length
         self._length += length
         if result.status:
             complain(f"{path}: stored with a warning: {reason}")
         elif self._verbose:
             say(f"{path}: stored")
         return length
+
+    def tell_failure(self, path: str) -> None:
+        """Say now why a file is not stored, and not once more at the end."""
+        complain(f"{path}: {self.failures[path]}")
+        self._told.add(path)
 
     def fail(self, path: str, reason: str) -> None:
         """A folder cannot be read."""
@@ -171,29 +207,31 @@ class _Report:
         """Print the report; returns the exit code.
 
         Args:
-            why: what it is that files were not sent for, unless that is known better.
+            why: what it is that files were not sent for that have no result.
         """
+        for path in self._left:
+            result = StoreResult(None, "", path, f"not sent: {why}")
+            self.failures[path] = result.comment
+            if self._as_json:
+                print(json.dumps(_as_json(result)))
         for path, reason in self.failures.items():
-            complain(f"{path}: {reason}")
-        why = self.end or why
-        if self._left:
-            complain(f"{counted(len(self._left), 'object')} not sent: {why}")
-        elif self.end:
-            complain(why)
-        if self._as_json:
-            for path in self._left:
-                print(json.dumps(_as_json(StoreResult(None, "", path, f"not sent: {why}"))))
-        else:
+            if path not in self._told:
+                complain(f"{path}: {reason}")
+        if self.end:
+            complain(self.end)
+        if not self._as_json:
             self._print_summary()
-        return 1 if self.failures or self._left else 0
+        return 1 if self.failures or self.end else 0
 
     def _print_summary(self) -> None:
         seconds = max(time.perf_counter() - self._begin, 1e-6)
-        failed = len(self.failures) + len(self._left)
+        failed = f", {len(self.failures)} not" if self.failures else ""
+        before = f", {self._before} of them before" if self._before else ""
         print(
-            f"{counted(self._stored, 'object')} stored{f', {failed} not' if failed else ''}: "
+            f"{counted(self._stored, 'object')} stored{before}{failed}: "
             f"{size_in_words(self._length)} in {seconds:.1f} s, "
-            f"{self._stored / seconds:.1f} objects/s, {size_in_words(self._length / seconds)}/s"
+            f"{(self._stored - self._before) / seconds:.1f} objects/s, "
+            f"{size_in_words(self._length / seconds)}/s"
         )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "complain",
     "counted",
     "in_words",
+    "print_plain_table",
     "print_table",
     "progress",
     "say",
@@ -84,6 +85,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         with contextlib.suppress(ImportError):
             _print_rich_table(headings, rows)
             return
+    print_plain_table(headings, rows)
+
+
+def print_plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as it is, however wide."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     for row in (headings, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -126,9 +132,15 @@ def in_words(error: Exception) -> str:
     return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number of things, for example ``"1 object"`` or ``"2 objects"``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, nouns: str | None = None) -> str:
+    """Return a number of things, for example ``"1 object"`` or ``"2 objects"``.
+
+    Args:
+        count: how many.
+        noun: what, as of one.
+        nouns: what, as of several; None: with an s.
+    """
+    return f"{count} {noun if count == 1 else nouns or f'{noun}s'}"
 
 
 def size_in_words(length: float) -> str:

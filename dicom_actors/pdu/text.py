@@ -39,8 +39,11 @@ def decode_uid(field: bytes | memoryview) -> str:
 
 
 def decode_ae_title(field: bytes | memoryview) -> str:
-    """Return an AE title without the spaces around it, which do not count."""
-    return decode_text(field).strip(" ")
+    """Return an AE title without the spaces around it, which do not count.
+
+    Some workstations pad with NUL in place of spaces, as programs in C do.
+    """
+    return decode_text(bytes(field).rstrip(b"\0 ")).strip(" ")
 
 
 def is_ae_title(title: str) -> bool:

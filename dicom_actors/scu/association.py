@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Self
 
 from dicom_actors.config import check_ae_title
 from dicom_actors.dimse import CommandField
-from dicom_actors.errors import AssociationError, ConfigurationError, DimseFailure
+from dicom_actors.errors import AssociationError, ConfigurationError, DimseError, DimseFailure
 from dicom_actors.scu.contexts import (
-    UNCOMPRESSED,
     VERIFICATION,
     ProposedContext,
+    contexts_of_found,
     retrieve_contexts,
+    sop_class_named,
     to_context,
-    uid_for,
+    transfer_syntaxes_named,
 )
+from dicom_actors.scu.identifiers import to_identifier
 from dicom_actors.scu.normalized import NormalizedServices
+from dicom_actors.scu.probing import Found, InstanceProposals, sop_classes_of
 from dicom_actors.scu.query_models import sop_class_for
 from dicom_actors.scu.querying import (
     MoveProgress,
+    OnWarning,
     Operation,
+    check_on_warning,
     find,
-    get,
-    move,
     raise_failure,
     words_for,
 )
-from dicom_actors.scu.session import EventReport, Session
+from dicom_actors.scu.retrieving import get, move
+from dicom_actors.scu.session import Session
 from dicom_actors.scu.settings import Credentials, Settings, user_identity_of
-from dicom_actors.scu.storing import StoreResult, plan, store_all
+from dicom_actors.scu.store_many import StoreOptions, store_many
 
 if TYPE_CHECKING:
+    import os
     import ssl
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
     from types import TracebackType
 
     from dicom_actors.data import DataSet
     from dicom_actors.pdu import SopClassExtended
     from dicom_actors.scu.contexts import ContextLike
+    from dicom_actors.scu.event_reports import EventReport
+    from dicom_actors.scu.identifiers import Identifier
     from dicom_actors.scu.outgoing import Storable
+    from dicom_actors.scu.results import StoreResult
     from dicom_actors.scu.settings import Clock, PduTap
     from dicom_actors.scu.storing import MoveOriginator
     from dicom_actors.scu.transport import Transport
@@ -56,9 +65,9 @@ _logger = logging.getLogger(__name__)
 class Association(NormalizedServices):
     """An association that we asked for; made by `connect`, used in one thread at a time.
 
-    As a context manager it is released at the end, and aborted by an exception. When a method
-    raises an `AssociationError`, the association is over, unless the message says that there is
-    no presentation context.
+    As a context manager it is released at the end, and aborted by an exception, unless that says
+    what the peer answered (`DimseError`). When a method raises an `AssociationError`, the
+    association is over, unless the message says that there is no presentation context.
     """
 
     def __init__(self, session: Session) -> None:
@@ -73,7 +82,8 @@ class Association(NormalizedServices):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is not None:
+        is_idle = isinstance(error, DimseError) and self._session.running is None
+        if kind is not None and not is_idle:
             self.abort()
             return
         try:
@@ -121,24 +131,33 @@ class Association(NormalizedServices):
         message = session.response(CommandField.C_ECHO_RQ, message_id)
         raise_failure(message.command)
 
-    def store(self, source: Storable, *, check: bool = False) -> StoreResult:
+    def store(
+        self, source: Storable, *, check: bool = False, send_damaged: bool = False
+    ) -> StoreResult:
         """Send an object (C-STORE, PS3.4 B).
 
         Args:
             source: a data set, or a DICOM file as a path or as bytes.
             check: whether a failure is raised.
+            send_damaged: as for `store_many`.
 
         Returns:
-            What the peer answered. A status of None means that the object was not sent, as the
-            comment says: the peer accepts neither its transfer syntax nor one that it can be
-            converted to without compressing or decompressing it.
+            What the peer answered, true if it has the object. A status of None means that the
+            object was not sent, as the comment says: the peer accepts neither its transfer syntax
+            nor one that it can be converted to without compressing or decompressing it, or the
+            file cannot be read.
 
         Raises:
             DimseFailure: with `check`: the peer answered with a failure.
-            AssociationError: the association is over; with `check`: the object was not sent.
+            OSError: with `check`: the file cannot be opened.
+            DataError: with `check`: it is no DICOM file, or damaged.
+            AssociationError: the association is over; with `check`: the peer does not accept it.
         """
-        (result,) = self.store_many((source,))
-        if check and not result.is_stored:
+        options = StoreOptions(send_damaged=send_damaged, on_warning="ignore")
+        (result,) = store_many(self._session, (source,), options)
+        if check and not result:
+            if result.error is not None:
+                raise result.error
             if result.status is None:
                 raise AssociationError(f"{result.sop_instance_uid}: {result.comment}")
             words = words_for(result.status, result.comment, "Storage")
@@ -150,107 +169,155 @@ class Association(NormalizedServices):
         items: Storable | Iterable[Storable],
         *,
         parallel: int = 1,
+        retries: int = 3,
+        journal: str | os.PathLike[str] | None = None,
+        send_damaged: bool = False,
+        on_warning: OnWarning = "raise",
         originator: MoveOriginator | None = None,
-    ) -> Iterator[StoreResult]:
+    ) -> Generator[StoreResult, None, None]:
         """Send many objects, as many at a time as the negotiated window allows.
+
+        It goes on with a new association when one is lost: what was under way is tried once more,
+        and set aside when that costs an association again.
 
         Args:
             items: data sets, and DICOM files as paths or as bytes. A folder is all files in it
                 and below. Files are looked into some ahead, to propose what they need.
             parallel: how many associations to send on; the results then come in any order.
+            retries: how many times in a row a lost association is asked for anew, at once and
+                then after 1, 2, 4 and so on up to 60 seconds, before the rest is given up.
+            journal: a file with what is stored, made if it is not there. What it has is not sent
+                again, so that the same call continues after an interruption. Its results have the
+                status of then.
+            send_damaged: whether a file that is cut off or cannot be read to its end is sent as
+                it is, where its transfer syntax is accepted; otherwise it is not sent.
+            on_warning: ``"ignore"``: that some were not stored is told by their results alone.
             originator: the C-MOVE that this is done for, if any.
 
         Yields:
-            A result for each object, stored or not; in the order of the objects, where the window
-            is 1 and nothing is parallel.
+            A result for each object, true if it is stored; in the order of the objects, where the
+            window is 1 and nothing is parallel.
 
         Raises:
-            AssociationError: the association is over. What was sent and not answered has a result
-                that says so; what was not sent yet has none.
+            ValueError: a number is out of its range.
+            ConfigurationError: the journal is that of another peer.
+            OSError: the journal cannot be written.
+            StoreIncomplete: at the end: some were not stored.
+            AssociationError: at the end: there is no association any more. All objects have their
+                results before, but for those that an iterator has not given yet.
         """
         if parallel < 1:
             raise ValueError(f"parallel: expected 1 or more, got {parallel}")
-        if parallel == 1:
-            return store_all(self._session, plan(items), originator)
-        from dicom_actors.scu.parallel import (  # noqa: PLC0415 - loads threads and queues
-            CHUNK_LENGTH,
-            store_parallel,
-        )
+        if retries < 0:
+            raise ValueError(f"retries: expected 0 or more, got {retries}")
+        check_on_warning(on_warning)
+        options = StoreOptions(parallel, originator, retries, journal, send_damaged, on_warning)
+        return store_many(self._session, items, options)
 
-        window = self._session.settings.async_window
-        chunks = plan(items, max(CHUNK_LENGTH, 4 * window))
-        return store_parallel(self._session, chunks, originator, parallel)
-
-    def find(self, identifier: DataSet, *, model: str | None = None) -> Operation[DataSet]:
+    def find(
+        self,
+        identifier: Identifier,
+        *,
+        model: str | None = None,
+        check: bool = True,
+        on_warning: OnWarning = "raise",
+    ) -> Operation[DataSet]:
         """Ask for what matches (C-FIND, PS3.4 C.4.1, K.4.1 and others).
 
         Args:
-            identifier: keys and what they must match.
+            identifier: keys and what they must match: a data set, or a dict of keywords.
             model: what is asked, a key of `MODELS` or a SOP class; None: ``"patient"``,
                 ``"study"`` or ``"worklist"``, as the identifier looks.
+            check: whether values are refused that by their form can match nothing, such as a date
+                with dashes.
+            on_warning: ``"ignore"``: a final status that is a warning, such as B001H (there are
+                more matches), is told by the iterator's `status` alone.
 
         Returns:
             An iterator over the matches, received as they are asked for. Leaving it early cancels
             the query.
 
         Raises:
-            DimseFailure: from the iterator: the peer answered with a failure.
+            ValueError: a value can match nothing.
+            DimseFailure: from the iterator, at its end: the peer did not answer with Success.
             AssociationError: here or there: the association is over, or has no context for it.
         """
-        uid = self._cover("C-FIND", identifier, model)
-        return find(self._session, uid, identifier)
+        wanted = to_identifier(identifier, check="all" if check else "nothing")
+        uid = self._cover("C-FIND", wanted, model)
+        return find(self._session, uid, wanted, on_warning)
 
     def get(
         self,
-        identifier: DataSet,
+        identifier: Identifier,
         *,
         model: str | None = None,
-        sop_classes: Sequence[str] | None = None,
-        transfer_syntaxes: Sequence[str] = UNCOMPRESSED,
+        sop_classes: Iterable[str] | None = None,
+        transfer_syntaxes: Iterable[str] | None = None,
+        on_warning: OnWarning = "raise",
     ) -> Operation[DataSet]:
         """Ask for instances to be sent on this association (C-GET, PS3.4 C.4.3).
 
+        They come as the peer has them, where each SOP class is proposed with each transfer
+        syntax. What they are is asked for with C-FIND before, if the peer answers that; else the
+        common ones are proposed.
+
         Args:
-            identifier: which ones.
+            identifier: which ones, as for `find`.
             model: as for `find`.
-            sop_classes: what may come; None: the usual storage SOP classes. It plays no part
-                where `connect` was given contexts.
+            sop_classes: what may come; None: what the peer has, see above. It plays no part where
+                `connect` was given contexts.
             transfer_syntaxes: what it may come in; likewise.
+            on_warning: ``"ignore"``: that some instances did not come is told by the iterator's
+                `status` and `progress` alone.
 
         Returns:
             An iterator over the instances. One is answered with Success when the next is asked
             for, so that what the caller could not keep is not lost to the peer.
 
         Raises:
-            DimseFailure: from the iterator: the peer answered with a failure.
+            ValueError: a name is no UID.
+            RetrievalIncomplete: from the iterator, at its end: not all came.
             AssociationError: here or there: the association is over, or has no context for it.
         """
-        classes = None if sop_classes is None else tuple(map(uid_for, sop_classes))
-        syntaxes = tuple(map(uid_for, transfer_syntaxes))
-        uid = self._cover("C-GET", identifier, model, retrieve_contexts(classes, syntaxes))
-        return get(self._session, uid, identifier)
+        wanted = to_identifier(identifier, check="UIDs")
+        classes = None if sop_classes is None else tuple(map(sop_class_named, sop_classes))
+        syntaxes = None
+        if transfer_syntaxes is not None:
+            syntaxes = transfer_syntaxes_named(transfer_syntaxes)
+        uid = self._cover("C-GET", wanted, model)
+        renew = None
+        if self._session.is_automatic:
+            renew = self._propose_instances(uid, wanted, model, classes, syntaxes).renew
+        return get(self._session, uid, wanted, on_warning, renew=renew)
 
     def move(
-        self, identifier: DataSet, destination: str, *, model: str | None = None
+        self,
+        identifier: Identifier,
+        destination: str,
+        *,
+        model: str | None = None,
+        on_warning: OnWarning = "raise",
     ) -> Operation[MoveProgress]:
         """Ask for instances to be sent to an application entity (C-MOVE, PS3.4 C.4.2).
 
         Args:
-            identifier: which ones.
+            identifier: which ones, as for `find`.
             destination: the AE title, which the peer must know.
             model: as for `find`.
+            on_warning: as for `get`.
 
         Returns:
             An iterator over what the peer tells of its progress, the final counts last.
 
         Raises:
-            DimseFailure: from the iterator: the peer answered with a failure.
+            RetrievalIncomplete: from the iterator, at its end: not all was sent.
             AssociationError: here or there: the association is over, or has no context for it.
             ConfigurationError: the destination is no AE title.
         """
         check_ae_title(destination, "destination")
-        uid = self._cover("C-MOVE", identifier, model)
-        return move(self._session, uid, identifier, destination)
+        wanted = to_identifier(identifier, check="UIDs")
+        uid = self._cover("C-MOVE", wanted, model)
+        return move(self._session, uid, wanted, destination, on_warning)
 
     def cancel(self) -> None:
         """Ask the peer to give up the C-FIND, C-GET or C-MOVE that runs (C-CANCEL).
@@ -295,18 +362,39 @@ class Association(NormalizedServices):
         """
         self._session.interrupt()
 
-    def _cover(
-        self,
-        operation: str,
-        identifier: DataSet,
-        model: str | None,
-        contexts: tuple[ProposedContext, ...] = (),
-    ) -> str:
+    def _cover(self, operation: str, identifier: DataSet, model: str | None) -> str:
         session = self._session
         session.begin()
         uid = sop_class_for(model, operation, identifier)
-        session.cover((ProposedContext(uid), *contexts))
+        session.cover((ProposedContext(uid),))
         return uid
+
+    def _propose_instances(
+        self,
+        sop_class_uid: str,
+        identifier: DataSet,
+        model: str | None,
+        sop_classes: tuple[str, ...] | None,
+        transfer_syntaxes: tuple[str, ...] | None,
+    ) -> InstanceProposals:
+        """Have presentation contexts for what a C-GET will bring."""
+        session = self._session
+        asked: tuple[ProposedContext, ...] = (ProposedContext(sop_class_uid),)
+        with contextlib.suppress(ValueError):  # the model has no C-FIND
+            asked += (ProposedContext(sop_class_for(model, "C-FIND", identifier)),)
+        found = Found({}, frozenset())
+        if sop_classes is None and len(asked) > 1:
+            session.cover(asked)
+            if session.accepted(asked[1].abstract_syntax):
+                found = sop_classes_of(session, asked[1].abstract_syntax, identifier)
+        if found.sop_classes and transfer_syntaxes is None:
+            contexts = contexts_of_found(found.sop_classes)
+        else:
+            contexts = retrieve_contexts(
+                tuple(found.sop_classes) or sop_classes, transfer_syntaxes, found.modalities
+            )
+        is_chosen = sop_classes is not None or transfer_syntaxes is not None
+        return InstanceProposals(session, asked, contexts, is_chosen=is_chosen)
 
 
 def connect(
@@ -330,6 +418,7 @@ def connect(
     spool_directory: str | Path | None = None,
     on_pdu: PduTap | None = None,
     clock: Clock = time,
+    pause: Callable[[float], object] | None = None,
     open_transport: Callable[[Settings], Transport] | None = None,
 ) -> Association:
     """Ask a peer for an association.
@@ -342,8 +431,9 @@ def connect(
         called: its AE title.
         calling: our AE title.
         contexts: the presentation contexts to propose: SOP classes, alone or with transfer
-            syntaxes. None: those of verification, query and retrieval; and as soon as others are
-            needed, the association is released and asked for anew with them.
+            syntaxes. None: those of verification, query and retrieval and of the most common
+            objects; and as soon as others are needed, the association is released and asked for
+            anew with them.
         timeout: seconds to connect, for TLS, for the answer to the request, for the peer to read
             something of what we send, and for the release.
         response_timeout: seconds for a response to come, or the next part of it; `math.inf` for
@@ -364,6 +454,8 @@ def connect(
             which are valid for the length of the call. `dicom_actors.pdu.describe_stream` makes
             lines of them that show no secrets.
         clock: tells the time for all deadlines.
+        pause: waits so many seconds before a lost association is asked for anew; None: in the
+            usual way, which `interrupt` ends.
         open_transport: opens the connection in place of TCP.
 
     Returns:
@@ -394,6 +486,7 @@ def connect(
         spool_directory=spool_directory,
         on_pdu=on_pdu,
         clock=clock,
+        pause=pause,
         open_transport=open_transport,
     )
     proposed = None if contexts is None else [to_context(context) for context in contexts]

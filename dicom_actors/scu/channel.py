@@ -11,7 +11,13 @@ import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dicom_actors.dimse import CommandReceived, DataReceived, MessageAssembler, fragment
+from dicom_actors.dimse import (
+    CommandField,
+    CommandReceived,
+    DataReceived,
+    MessageAssembler,
+    fragment,
+)
 from dicom_actors.dimse.pieces import fragment_pieces
 from dicom_actors.errors import (
     AssociationAborted,
@@ -25,6 +31,7 @@ from dicom_actors.errors import (
 )
 from dicom_actors.pdu import describe_abort, describe_reject
 from dicom_actors.scu.incoming import IncomingData
+from dicom_actors.scu.settings import Deadline
 from dicom_actors.scu.wire import Wire
 from dicom_actors.upper_layer import (
     Aborted,
@@ -65,6 +72,9 @@ _MAX_QUEUED_BUFFERS: Final = 2048
 _MAX_UNREAD_MESSAGES: Final = 65_536
 """Messages that a peer may have sent before the first of them is wanted."""
 
+_PART_LENGTH: Final = 4096
+"""Bytes of a long object that give its sender or receiver new time; fewer are a stall."""
+
 _FAREWELL_SECONDS: Final = 1.0
 """How long after our A-ABORT the peer may take to close, before we do."""
 
@@ -102,7 +112,8 @@ class Channel:
         )
         self._open_transport = open_transport
         self._wire: Wire | None = None
-        self._pdus = 0
+        self._is_instance = False
+        self._instance_bytes = 0
         self._assembler = MessageAssembler(())
         self._incoming: IncomingData | None = None
         self._messages: deque[Message] = deque()
@@ -139,7 +150,7 @@ class Channel:
             self._pump(
                 lambda: self._acceptance is not None,
                 "the association request",
-                self._settings.timeout,
+                self.deadline(self._settings.timeout),
             )
         except BaseException:
             self.abort()
@@ -152,7 +163,8 @@ class Channel:
         self.check_open()
         self._perform(self._machine.request(ReleaseRequest()))
         self._flush()
-        self._pump(lambda: self._is_released, "the release request", self._settings.timeout)
+        deadline = self.deadline(self._settings.timeout)
+        self._pump(lambda: self._is_released, "the release request", deadline)
 
     def abort(self) -> None:
         """End the association at once; does nothing if it is over."""
@@ -199,19 +211,20 @@ class Channel:
             self._send_values(fragment_pieces(context_id, pieces, limit))
         self._flush()
 
-    def receive(self, what: str, seconds: float) -> Message:
+    def receive(self, what: str, deadline: Deadline) -> Message:
         """Receive the next message.
 
         Args:
             what: what it is to answer, for the error message.
-            seconds: how long it may take to come, or the next part of it.
+            deadline: when it must have come, all of it. An object that is stored here may take
+                longer, as long as it goes on coming.
 
         Raises:
             AssociationError: it did not come.
         """
         if not self._messages:
             self.check_open()
-            self._pump(lambda: bool(self._messages), what, seconds)
+            self._pump(lambda: bool(self._messages), what, deadline)
         return self._messages.popleft()
 
     def poll(self, seconds: float) -> Message | None:
@@ -239,29 +252,44 @@ class Channel:
             if wire.queued > _MAX_QUEUED_BUFFERS:
                 self._flush()
 
-    # --- time --------------------------------------------------------------------------------
+    def deadline(self, seconds: float) -> Deadline:
+        """The end of a time that begins now."""
+        return Deadline(self._clock.monotonic() + seconds, seconds)
 
-    def _pump(self, is_done: Callable[[], bool], what: str, seconds: float) -> None:
-        """Receive until something has come; every PDU gives the peer new time."""
-        seen = -1
-        deadline = 0.0
+    def check_time(self, what: str, deadline: Deadline) -> None:
+        """Abort if the time is over, whatever the peer sends in place of `what`.
+
+        Raises:
+            AssociationTimeout: it is.
+        """
+        if self._clock.monotonic() > deadline.at:
+            raise self._timed_out(f"no answer to {what} within {deadline.seconds:g} s")
+
+    def _pump(self, is_done: Callable[[], bool], what: str, deadline: Deadline) -> None:
+        """Receive until something has come; parts of an object give the peer new time."""
+        end, seconds = deadline
+        seen = self._instance_bytes
         while not is_done():
             self._raise_if_over()
-            if self._pdus != seen:
-                seen = self._pdus
-                deadline = self._clock.monotonic() + seconds
-            if not self._wait(deadline, for_writing=False):
+            if self._instance_bytes - seen >= _PART_LENGTH:
+                seen = self._instance_bytes
+                end = max(end, self._clock.monotonic() + seconds)
+            if not self._wait(end, for_writing=False):
                 raise self._timed_out(f"no answer to {what} within {seconds:g} s")
             self._flush()
 
     def _flush(self) -> None:
-        """Send what is queued; every byte that goes out gives the peer new time."""
+        """Send what is queued; parts that go out give the peer new time."""
         seconds = self._settings.timeout
         deadline = None
+        gone = 0
         while self._wire is not None and self._wire.queued:
             self._raise_if_over()
-            if self._send(self._wire):
-                deadline = None
+            sent = self._send(self._wire)
+            gone += sent
+            if gone >= _PART_LENGTH:
+                deadline, gone = None, 0
+            if sent:
                 continue
             if deadline is None:
                 deadline = self._clock.monotonic() + seconds
@@ -286,8 +314,8 @@ class Channel:
 
     # --- the connection ----------------------------------------------------------------------
 
-    def _send(self, wire: Wire) -> bool:
-        """Send once; whether anything went out."""
+    def _send(self, wire: Wire) -> int:
+        """Send once; returns how many bytes went out."""
         try:
             return wire.send()
         except OSError as error:
@@ -296,7 +324,7 @@ class Channel:
                 pass
             if self._over is None:
                 self._lose(error)
-            return False
+            return 0
 
     def _take_in(self, wire: Wire) -> bool:
         """Receive once, and do what follows from it; whether there may be more."""
@@ -314,7 +342,6 @@ class Channel:
             if not consumed:
                 break
             wire.consume(consumed)
-            self._pdus += 1
             if self._on_pdu is not None:
                 self._on_pdu(id(self), True, (unread[:consumed],))
             self._perform(effects)
@@ -425,12 +452,15 @@ class Channel:
                 self._perform(self._machine.fail(error))
                 return
             if type(event) is CommandReceived:
+                self._is_instance = event.command.command_field == CommandField.C_STORE_RQ
                 if event.command.has_data_set:
                     self._incoming = IncomingData(self._settings)
                 else:
                     self._keep(Message(event.context_id, event.command))
             elif type(event) is DataReceived and self._incoming is not None:
                 self._incoming.write(event.data)
+                if self._is_instance:
+                    self._instance_bytes += len(event.data)
                 if event.is_last and partial is not None and partial.command is not None:
                     incoming, self._incoming = self._incoming, None
                     data = incoming.finish()

@@ -9,29 +9,38 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import TransferSyntax
-from dicom_actors.data.dictionary import storage_sop_classes, uid_entry, uid_of
+from dicom_actors.data.dictionary import (
+    SOP_CLASSES,
+    TRANSFER_SYNTAXES,
+    storage_sop_classes,
+    uid_entry,
+    uid_named,
+)
 from dicom_actors.pdu import RoleSelection
 from dicom_actors.upper_layer import propose_contexts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dicom_actors.pdu import PresentationContextRq
     from dicom_actors.upper_layer import AcceptedContext
 
 __all__ = [
+    "MAX_CONTEXTS",
     "UNCOMPRESSED",
     "VERIFICATION",
     "ContextLike",
     "Proposals",
     "ProposedContext",
     "choose_context",
+    "contexts_of_found",
     "contexts_of_object",
     "default_contexts",
     "is_plain",
     "retrieve_contexts",
+    "sop_class_named",
     "to_context",
-    "uid_for",
+    "transfer_syntaxes_named",
 ]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -72,7 +81,76 @@ _SELDOM: Final = (
         )
     ),
 )
-_COMMON: Final = frozenset({_STORAGE + "481.1", _STORAGE + "481.2"})
+_COMMON: Final = tuple(
+    _STORAGE + suffix
+    for suffix in (
+        *("2", "4", "1", "1.1", "7", "6.1", "3.1", "12.1", "1.2", "128"),  # images, CT first
+        *("20", "12.2", "13.1.3", "2.1", "4.1", "1.1.1", "1.2.1", "77.1.4", "77.1.1", "77.1.6"),
+        *("7.2", "7.4", "77.1.5.1", "77.1.5.4", "130", "1.3", "1.3.1", "481.1", "481.2"),
+        *("481.3", "481.5", "88.11", "88.22", "88.33", "88.34", "88.50", "88.59", "88.67"),
+        *("11.1", "66", "66.1", "66.4", "104.1"),
+    )
+)
+"""The storage SOP classes that most archives have most of, images first."""
+
+_COMMON_IMAGES: Final = 7
+"""How many of the first of these are proposed in compressed transfer syntaxes, too."""
+
+_COMPRESSED: Final = (
+    "1.2.840.10008.1.2.4.50",  # JPEG Baseline
+    "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless, and not
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
+    "1.2.840.10008.1.2.5",  # RLE
+    "1.2.840.10008.1.2.4.51",  # JPEG Extended
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.102",  # MPEG-4, MPEG-2, HEVC
+    "1.2.840.10008.1.2.4.103",
+    "1.2.840.10008.1.2.4.100",
+    "1.2.840.10008.1.2.4.101",
+    "1.2.840.10008.1.2.4.107",
+    "1.2.840.10008.1.2.4.201",  # HTJ2K lossless, and not
+    "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.203",
+    "1.2.840.10008.1.2.4.110",  # JPEG XL
+    "1.2.840.10008.1.2.4.112",
+    "1.2.840.10008.1.2.1.99",  # Deflated, Explicit VR Big Endian
+    "1.2.840.10008.1.2.2",
+)
+"""What else objects come in, most common first."""
+
+_COMMON_COMPRESSED: Final = 5
+"""How many of these are proposed for what is to be stored, before it is known."""
+
+_COMPRESSED_AT_ONCE: Final = 77
+"""Contexts for compressed objects that a C-GET proposes at first, where nothing is known."""
+
+_OF_MODALITY: Final = {
+    "CT": ("2", "2.1"),
+    "MR": ("4", "4.1"),
+    "US": ("6.1", "3.1"),
+    "IVUS": ("3.1",),
+    "CR": ("1", "1.1"),
+    "DX": ("1.1", "1.1.1"),
+    "IO": ("1.3", "1.3.1"),
+    "MG": ("1.2", "1.2.1", "13.1.3"),
+    "XA": ("12.1", "12.1.1"),
+    "RF": ("12.2", "12.1"),
+    "NM": ("20",),
+    "PT": ("128", "130"),
+    "XC": ("77.1.4", "77.1.4.1"),
+    "ES": ("77.1.1", "77.1.1.1"),
+    "GM": ("77.1.2", "77.1.2.1"),
+    "SM": ("77.1.6", "77.1.3"),
+    "OP": ("77.1.5.1", "77.1.5.2"),
+    "OPT": ("77.1.5.4",),
+    "RTIMAGE": ("481.1",),
+    "RTDOSE": ("481.2",),
+    "SEG": ("66.4",),
+}
+"""What images of a modality are, beside secondary captures."""
 
 
 class ProposedContext(NamedTuple):
@@ -98,41 +176,61 @@ UIDs and the keywords of PS3.6 will do for both.
 """
 
 
-def uid_for(name: str) -> str:
-    """Return the UID that a UID or a keyword means.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if name[:1].isdigit():
-        return name
-    uid = uid_of(name)
-    if uid is None:
-        raise ValueError(f"expected a UID or its keyword in PS3.6, got {name!r}")
-    return uid
-
-
 def to_context(context: ContextLike) -> ProposedContext:
     """Make a proposal of what a user gave.
 
     Raises:
         ValueError: a name is neither a UID nor a keyword, or there is no transfer syntax.
     """
-    if isinstance(context, ProposedContext):
-        return context
     if isinstance(context, str):
-        return ProposedContext(uid_for(context))
-    abstract_syntax, transfer_syntaxes = context
+        return ProposedContext(sop_class_named(context))
+    abstract_syntax, transfer_syntaxes, *roles = context
     if isinstance(transfer_syntaxes, str):
         transfer_syntaxes = (transfer_syntaxes,)
     if not transfer_syntaxes:
         raise ValueError(f"{abstract_syntax}: expected a transfer syntax at least, got none")
-    return ProposedContext(uid_for(abstract_syntax), tuple(map(uid_for, transfer_syntaxes)))
+    return ProposedContext(
+        sop_class_named(abstract_syntax), transfer_syntaxes_named(transfer_syntaxes), *roles
+    )
 
 
+def sop_class_named(name: str) -> str:
+    """Return the UID of a SOP class that is given by UID or keyword.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return uid_named(name, SOP_CLASSES)
+    except ValueError as error:
+        raise ValueError(f"SOP class: {error}") from None
+
+
+def transfer_syntaxes_named(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the UIDs of transfer syntaxes that are given by UID or keyword.
+
+    Raises:
+        ValueError: one is neither.
+    """
+    try:
+        return tuple(uid_named(name, TRANSFER_SYNTAXES) for name in names)
+    except ValueError as error:
+        raise ValueError(f"transfer syntax: {error}") from None
+
+
+@cache
 def default_contexts() -> tuple[ProposedContext, ...]:
-    """What is proposed before it is known what is wanted."""
-    return tuple(ProposedContext(uid) for uid in (VERIFICATION, *_QUERY_RETRIEVE))
+    """What is proposed before it is known what is wanted: as much as one association takes.
+
+    Verification, queries and retrievals, and the most common objects to be stored.
+    """
+    images = _COMMON[:_COMMON_IMAGES]
+    stored = (
+        *(ProposedContext(uid, (syntax,)) for uid in _COMMON for syntax in UNCOMPRESSED),
+        *_product(images, _COMPRESSED[:_COMMON_COMPRESSED], scp=False),
+    )
+    asked = (ProposedContext(uid) for uid in (VERIFICATION, *_QUERY_RETRIEVE))
+    return (*asked, *stored)[:MAX_CONTEXTS]
 
 
 def contexts_of_object(sop_class_uid: str, transfer_syntax: str) -> tuple[ProposedContext, ...]:
@@ -156,18 +254,68 @@ def is_plain(transfer_syntax: str) -> bool:
 
 @cache
 def retrieve_contexts(
-    sop_classes: tuple[str, ...] | None, transfer_syntaxes: tuple[str, ...]
+    sop_classes: tuple[str, ...] | None,
+    transfer_syntaxes: tuple[str, ...] | None,
+    modalities: frozenset[str] = frozenset(),
 ) -> tuple[ProposedContext, ...]:
-    """What to propose for getting objects with C-GET.
+    """What to propose for getting objects with C-GET, one context for each class and syntax.
+
+    A provider takes one of the transfer syntaxes of a context, and could not send then what it
+    has in another one.
 
     Args:
         sop_classes: UIDs of what may come; None: the storage SOP classes in use.
-        transfer_syntaxes: what they may come in.
+        transfer_syntaxes: what they may come in; None: the common ones.
+        modalities: of what may come, where nothing else is known; none: any.
+
+    Returns:
+        Most likely ones first; more, perhaps, than one association takes.
     """
-    if sop_classes is None:
-        sop_classes = tuple(uid for uid in storage_sop_classes() if _is_usual(uid))
+    images = _images_of(modalities)
+    usual = (uid for uid in storage_sop_classes() if _is_usual(uid))
+    classes = sop_classes or tuple(dict.fromkeys((*images, *_COMMON, *usual)))
+    if transfer_syntaxes is not None:
+        return _product(classes, transfer_syntaxes)
+    if sop_classes is not None:
+        return _product(classes, (*UNCOMPRESSED, *_COMPRESSED))
+    # Whoever has them uncompressed can convert them.
+    plain = tuple(ProposedContext(uid, scu=False, scp=True) for uid in classes)
+    common, count = len(_COMMON), _COMPRESSED_AT_ONCE // len(images)
+    likely = _product(images, _COMPRESSED[:count])
+    return (*plain[:common], *likely, *plain[common:], *_product(images, _COMPRESSED[count:]))
+
+
+def _images_of(modalities: frozenset[str]) -> tuple[str, ...]:
+    """The SOP classes that images of some modalities have, or any images."""
+    if not modalities:
+        return _COMMON[:_COMMON_IMAGES]
+    suffixes = (suffix for name in sorted(modalities) for suffix in _OF_MODALITY.get(name, ()))
+    return tuple(dict.fromkeys(_STORAGE + suffix for suffix in (*suffixes, "7")))
+
+
+def contexts_of_found(found: Mapping[str, frozenset[str]]) -> tuple[ProposedContext, ...]:
+    """What to propose for getting objects of which it is known what they are.
+
+    Args:
+        found: transfer syntaxes by SOP class; none: it is not known which.
+    """
+    known = [
+        ProposedContext(uid, (syntax,), scu=False, scp=True)
+        for uid, syntaxes in found.items()
+        for syntax in sorted(syntaxes)
+    ]
+    unknown = [uid for uid, syntaxes in found.items() if not syntaxes]
+    plain, compressed = _product(tuple(found), UNCOMPRESSED), _product(unknown, _COMPRESSED)
+    return tuple(dict.fromkeys((*plain, *known, *compressed)))
+
+
+def _product(
+    sop_classes: Sequence[str], transfer_syntaxes: Sequence[str], *, scp: bool = True
+) -> tuple[ProposedContext, ...]:
     return tuple(
-        ProposedContext(uid, transfer_syntaxes, scu=False, scp=True) for uid in sop_classes
+        ProposedContext(uid, (syntax,), scu=not scp, scp=scp)
+        for syntax in transfer_syntaxes
+        for uid in sop_classes
     )
 
 
@@ -175,7 +323,7 @@ def _is_usual(uid: str) -> bool:
     entry = uid_entry(uid)
     if entry is None or entry.is_retired:
         return False
-    return uid in _COMMON or not uid.startswith(_SELDOM)
+    return not uid.startswith(_SELDOM)
 
 
 def choose_context(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dictionary import SOP_INSTANCES, uid_named
 from dicom_actors.data.dictionary.tag import to_tag
 from dicom_actors.dimse import (
     CommandElement,
     CommandField,
     attribute_identifier_list,
 )
-from dicom_actors.scu.contexts import ProposedContext, uid_for
+from dicom_actors.scu.contexts import ProposedContext, sop_class_named
 from dicom_actors.scu.querying import raise_failure
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ class NormalizedResult(NamedTuple):
 class NormalizedServices:
     """The N-services of an association.
 
-    Every method takes SOP classes as UIDs or keywords, and `abstract_syntax`, the SOP class of
-    the presentation context where that is another one: a meta SOP class, or the class of UPS
-    under which the peer is asked (PS3.4 H.3.2, CC.3.1). Each raises:
+    Every method takes SOP classes and well-known instances as UIDs or keywords, and
+    `abstract_syntax`, the SOP class of the presentation context where that is another one: a meta
+    SOP class, or the class of UPS under which the peer is asked (PS3.4 H.3.2, CC.3.1). Each
+    raises:
 
+    - `ValueError`: a name is neither.
     - `DimseFailure`: the peer answered with a failure.
     - `AssociationError`: there is no presentation context for it, or the association is over.
     """
@@ -185,7 +188,10 @@ class NormalizedServices:
     ) -> NormalizedResult:
         session = self._session
         session.begin()
-        uid = uid_for(abstract_syntax or sop_class)
+        sop_class = sop_class_named(sop_class)
+        uid = sop_class_named(abstract_syntax) if abstract_syntax else sop_class
+        if sop_instance_uid:
+            sop_instance_uid = uid_named(sop_instance_uid, SOP_INSTANCES)
         is_provider = command_field is CommandField.N_EVENT_REPORT_RQ
         session.cover((ProposedContext(uid, scu=not is_provider, scp=is_provider),))
         context = session.context_for(uid, as_scp=is_provider)
@@ -193,7 +199,7 @@ class NormalizedServices:
         if data_set is not None:
             pieces = encode_data_set(data_set, context.transfer_syntax)
         message_id = session.request(
-            context, command_field, uid_for(sop_class), sop_instance_uid, pieces=pieces, more=more
+            context, command_field, sop_class, sop_instance_uid, pieces=pieces, more=more
         )
         message = session.response(command_field, message_id)
         command = message.command

@@ -49,7 +49,20 @@ _SHORT: Final = Struct("<HH2sH")
 _LONG: Final = Struct("<I")
 _SHORT_BIG_ENDIAN: Final = Struct(">HH2sH")
 _LONG_BIG_ENDIAN: Final = Struct(">I")
-_WITH_LONG_LENGTH: Final = frozenset({b"OB", b"UN", b"UT", b"OW", b"SQ", b"UC", b"UR"})
+_WITH_LONG_LENGTH: Final = frozenset(
+    (
+        *(b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"),
+        *(b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"),
+    )
+)
+_WITH_SHORT_LENGTH: Final = frozenset(
+    (
+        *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"),
+        *(b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+    )
+)
+_UNDEFINED: Final = 0xFFFFFFFF
+_LITTLE_ENDIAN: Final = (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN.uid)
 
 
 class _Meta(NamedTuple):
@@ -85,24 +98,31 @@ class OutgoingObject(NamedTuple):
     transfer_syntax: str
     start: int | None
 
-    def pieces(self, transfer_syntax: str) -> list[Piece]:
+    def pieces(self, transfer_syntax: str, *, must_be_whole: bool = False) -> list[Piece]:
         """Return the data set, to be sent piece by piece.
 
         Args:
             transfer_syntax: the UID of the one that it is to have.
+            must_be_whole: whether a data set that is cut off or cannot be read is an error, where
+                its bytes could be sent as they are.
 
         Raises:
             DataError: it cannot be read, or not be encoded so.
             OSError: the file cannot be read.
         """
         pieces = self._pieces(transfer_syntax)
-        length = sum(map(len, pieces))
-        if length % 2:
-            # A peer may abort for it, and all that follows would be lost.
-            if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid:
+        if must_be_whole and self.start is not None and transfer_syntax == self.transfer_syntax:
+            _check_whole(pieces[0], transfer_syntax)
+        if sum(map(len, pieces)) % 2 == 0:
+            return pieces
+        # A peer may abort for it, and all that follows would be lost.
+        if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid:
+            pieces = self._encoded(transfer_syntax)
+            length = sum(map(len, pieces))
+            if length % 2:
                 raise EncodeError(f"expected a data set of even length, got {length} bytes")
-            pieces.append(b"\0")  # PS3.5 A.5
-        return pieces
+            return pieces
+        return [*pieces, b"\0"]  # PS3.5 A.5
 
     def _pieces(self, transfer_syntax: str) -> list[Piece]:
         if self.start is not None and transfer_syntax == self.transfer_syntax:
@@ -110,8 +130,47 @@ class OutgoingObject(NamedTuple):
                 return [memoryview(self.source)[self.start :]]
             assert not isinstance(self.source, DataSet)
             return [_map_from(self.source, self.start)]
+        return self._encoded(transfer_syntax)
+
+    def _encoded(self, transfer_syntax: str) -> list[Piece]:
         data_set = self.source if isinstance(self.source, DataSet) else read_file(self.source)
         return encode_data_set(data_set, transfer_syntax)
+
+
+def _check_whole(data: Piece, transfer_syntax: str) -> None:
+    """Find out whether an encoded data set can be read to its end.
+
+    Raises:
+        DataError: it cannot.
+    """
+    if transfer_syntax in _LITTLE_ENDIAN and _is_plainly_whole(
+        data, is_implicit=transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN.uid
+    ):
+        return
+    DataSet.from_bytes(memoryview(data), transfer_syntax)
+
+
+def _is_plainly_whole(data: Piece, *, is_implicit: bool) -> bool:
+    """Whether elements of explicit length fill it up; else somebody has to look closer."""
+    position, end = 0, len(data)
+    while position + 8 <= end:
+        if is_implicit:
+            _, _, length = _IMPLICIT.unpack_from(data, position)
+            position += 8
+        else:
+            _, _, vr, length = _SHORT.unpack_from(data, position)
+            position += 8
+            if vr in _WITH_LONG_LENGTH:
+                if position + 4 > end:
+                    return False
+                (length,) = _LONG.unpack_from(data, position)
+                position += 4
+            elif vr not in _WITH_SHORT_LENGTH:
+                return False
+        if length == _UNDEFINED:
+            return False
+        position += length
+    return position == end
 
 
 def outgoing_object(source: Storable) -> OutgoingObject:

@@ -11,26 +11,29 @@ import logging
 import threading
 from itertools import islice
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, Unpack
 
 from dicom_actors.errors import AssociationError
-from dicom_actors.scu.storing import Chunk, StoreResult, store_all
+from dicom_actors.scu.storing import Chunk, StoreResult, not_sent, store_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dicom_actors.scu.outgoing import OutgoingObject
     from dicom_actors.scu.session import Session
     from dicom_actors.scu.storing import MoveOriginator
 
-__all__ = ["CHUNK_LENGTH", "store_parallel"]
+__all__ = ["store_parallel"]
 
 _logger = logging.getLogger(__name__)
 
-CHUNK_LENGTH: Final = 16
-"""Objects that a thread takes at a time."""
-
 _CHUNKS_AHEAD: Final = 2
+
+
+class Options(TypedDict, total=False):
+    """What `store_all` takes beside objects."""
+
+    retries: int
+    must_be_whole: bool
 
 
 class _Report(NamedTuple):
@@ -57,6 +60,7 @@ class _Worker:
         results: takes results and reports.
         stop: says that nobody wants results any more.
         originator: see `store_all`.
+        options: its options.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class _Worker:
         results: SimpleQueue[StoreResult | _Report],
         stop: threading.Event,
         originator: MoveOriginator | None,
+        options: Options,
     ) -> None:
         self._session = session
         self._is_own = is_own
@@ -76,14 +81,20 @@ class _Worker:
         self._results = results
         self._stop = stop
         self._originator = originator
+        self._options = options
         self._thread = threading.Thread(target=self._run, name="dicom-actors store", daemon=True)
         self._thread.start()
 
     def join(self) -> None:
         """Wait for the end of the thread; it need not wait for an association any more."""
+        session = self._session
+        was_given_up = session.is_given_up
+        session.give_up()
         if not self._is_ready:
-            self._session.interrupt()
+            session.interrupt()
         self._thread.join()
+        if not (self._is_own or was_given_up):
+            session.take_up()  # it is the caller's, who may want more of it
 
     def _run(self) -> None:
         try:
@@ -107,13 +118,13 @@ class _Worker:
         wanted = (found for found in chunk.objects if not self._stop.is_set())
         try:
             chunks = (Chunk(wanted, chunk.contexts),)
-            for result in store_all(self._session, chunks, self._originator):
+            for result in store_all(self._session, chunks, self._originator, **self._options):
                 answered += 1
                 self._results.put(result)
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
             self._session.abort()
             for found in islice(chunk.objects, answered, None):
-                self._results.put(_not_sent(found, error))
+                self._results.put(not_sent(found, error))
             self._results.put(_Report(1, has_ended=True, error=error))
             return False
         self._results.put(_Report(1))
@@ -126,17 +137,12 @@ class _Worker:
             _logger.warning("not released in good order: %s", error)
 
 
-def _not_sent(found: OutgoingObject | StoreResult, error: BaseException) -> StoreResult:
-    if isinstance(found, StoreResult):
-        return found
-    return StoreResult(None, found.sop_instance_uid, found.source, f"not sent: {error}")
-
-
 def store_parallel(
     session: Session,
     chunks: Iterator[Chunk],
     originator: MoveOriginator | None,
     parallel: int,
+    **options: Unpack[Options],
 ) -> Iterator[StoreResult]:
     """Send what was planned over up to `parallel` associations, that of the session included.
 
@@ -165,6 +171,7 @@ def store_parallel(
             results=results,
             stop=stop,
             originator=originator,
+            options=options,
         )
         for number in range(parallel)
     ]
@@ -209,6 +216,6 @@ def _hand_out(
         left = tasks.get()
         if left is not None:
             for found in left.objects:
-                yield _not_sent(found, failure)
+                yield not_sent(found, failure)
     if failure is not None:
         raise failure

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.dictionary import query_retrieve_sop_classes, uid_of
-from dicom_actors.scu.contexts import uid_for
+from dicom_actors.scu.contexts import sop_class_named
 
 if TYPE_CHECKING:
     from dicom_actors.data import DataSet
@@ -65,10 +65,14 @@ def sop_class_for(model: str | None, operation: str, identifier: DataSet) -> str
     stem = MODELS.get(model)
     if stem is None:
         try:
-            return uid_for(model)
-        except ValueError:
+            return sop_class_named(model)
+        except ValueError as error:
+            from difflib import get_close_matches  # noqa: PLC0415 - costs import time
+
+            close = get_close_matches(model, MODELS, n=1)
+            hint = f"; close to it: {close[0]}" if close else ""
             raise ValueError(
-                f"model: expected one of {', '.join(MODELS)}, a UID or a keyword; got {model!r}"
+                f"model: expected one of {', '.join(MODELS)}, or a SOP class{hint}; {error}"
             ) from None
     table = query_retrieve_sop_classes()
     for keyword in (stem + operation[2:].capitalize(), stem):

@@ -1,4 +1,4 @@
-"""C-FIND, C-GET and C-MOVE as a user: requests with many responses, taken one by one.
+"""Requests with many responses, taken one by one; and C-FIND as a user.
 
 PS3.7 9.1.2 to 9.1.4, PS3.4 C.
 """
@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.dataset.encoder import encode_data_set
 from dicom_actors.dimse import (
-    CommandElement,
     CommandField,
     Status,
     StatusCategory,
@@ -21,7 +20,6 @@ from dicom_actors.dimse import (
     error_comment,
     read_failure_elements,
     status_service,
-    sub_operations,
 )
 from dicom_actors.errors import DataError, DimseFailure
 from dicom_actors.scu.running import Running
@@ -30,11 +28,27 @@ if TYPE_CHECKING:
     from dicom_actors.dimse import Command
     from dicom_actors.scu.channel import Message
     from dicom_actors.scu.session import Session
+    from dicom_actors.scu.settings import Deadline
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["MoveProgress", "Operation", "find", "get", "move", "raise_failure", "words_for"]
+__all__ = [
+    "MoveProgress",
+    "OnWarning",
+    "Operation",
+    "Responses",
+    "check_on_warning",
+    "failure_of",
+    "find",
+    "raise_failure",
+    "request",
+    "words_for",
+]
 
 Item = TypeVar("Item")
+
+OnWarning = Literal["raise", "ignore"]
+"""What becomes of a final status that is neither Success nor a failure: raised at the end of the
+iteration, or only told by `Operation.status` and `Operation.progress`."""
 
 _PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WITH_WARNING})
 
@@ -66,9 +80,8 @@ class Operation(Iterator[Item], Generic[Item]):
     its association.
     """
 
-    def __init__(self, session: Session, running: Running, responses: _Responses[Item]) -> None:
+    def __init__(self, session: Session, responses: Responses[Item]) -> None:
         self._session = session
-        self._running = running
         self._responses = responses
         self._items = responses.items()
         next(self._items)  # up to the first wait, so that closing it cancels the operation
@@ -93,7 +106,7 @@ class Operation(Iterator[Item], Generic[Item]):
 
     def cancel(self) -> None:
         """Ask the peer to give up (C-CANCEL); what it still sends is given until it does."""
-        if self._session.running is self._running:
+        if self._session.running is self._responses.running:
             self._session.cancel_running()
 
     def close(self) -> None:
@@ -101,17 +114,20 @@ class Operation(Iterator[Item], Generic[Item]):
         self._items.close()
 
 
-class _Responses(ABC, Generic[Item]):
+class Responses(ABC, Generic[Item]):
     """The responses to one request.
 
     Args:
         session: where it runs.
         running: the operation.
+        on_warning: what a final status means that is neither Success nor a failure.
     """
 
-    def __init__(self, session: Session, running: Running) -> None:
+    def __init__(self, session: Session, running: Running, on_warning: OnWarning) -> None:
         self.session = session
         self.running = running
+        self.on_warning = on_warning
+        self.what = f"the {running.name} request"
         self.status: int | None = None
         self.progress: MoveProgress | None = None
 
@@ -136,10 +152,10 @@ class _Responses(ABC, Generic[Item]):
     def wanted(self) -> Iterator[Item]:
         """Give what is wanted of the responses."""
 
-    def receive(self, *, stores: bool = False) -> tuple[Message, bool]:
+    def receive(self, deadline: Deadline, *, stores: bool = False) -> tuple[Message, bool]:
         """Receive a message; and whether it is the final response."""
         running = self.running
-        message = self.session.receive(f"the {running.name} request", stores=stores)
+        message = self.session.receive(self.what, stores=stores, deadline=deadline)
         command = message.command
         if not command.is_response:
             return message, False
@@ -152,110 +168,63 @@ class _Responses(ABC, Generic[Item]):
         self.session.running = None
         return message, True
 
-    def finish(self, message: Message) -> None:
-        """Take the final response.
-
-        Raises:
-            DimseFailure: it is a failure.
-        """
-        command = message.command
-        comment = error_comment(command)
-        if self.progress is not None and not comment:
-            comment = _in_words(self.progress)
-        raise_failure(command, comment)
+    def is_raised(self, status: int) -> bool:
+        """Whether a final status is an exception to whoever asked."""
+        category = category_of(status)
+        if category is StatusCategory.SUCCESS:
+            return False
+        if category is StatusCategory.CANCEL and self.running.is_cancelled:
+            return False  # what was asked for
+        return category is StatusCategory.FAILURE or self.on_warning == "raise"
 
 
-class _Matches(_Responses[DataSet]):
+class _Matches(Responses[DataSet]):
     def wanted(self) -> Iterator[DataSet]:
+        session = self.session
+        deadline = session.deadline()
         while True:
-            message, is_final = self.receive()
+            message, is_final = self.receive(deadline)
             if is_final:
-                self.finish(message)
+                self.finish(message.command)
                 return
             if message.failure:
                 raise DataError(f"an identifier could not be kept: {message.failure}")
-            if message.data is not None:
-                yield self.session.data_set_of(message)
-
-
-class _Moves(_Responses[MoveProgress]):
-    def wanted(self) -> Iterator[MoveProgress]:
-        while True:
-            message, is_final = self.receive()
-            self.progress = _progress_of(self.session, message)
-            if is_final:
-                self.finish(message)
-                yield self.progress
-                return
-            yield self.progress
-
-
-class _Instances(_Responses[DataSet]):
-    def wanted(self) -> Iterator[DataSet]:
-        while True:
-            message, is_final = self.receive(stores=True)
-            if not message.command.is_response:
-                yield from self.instance(message)
+            if message.data is None:
+                session.channel.check_time(self.what, deadline)
                 continue
-            self.progress = _progress_of(self.session, message)
-            if is_final:
-                self.finish(message)
-                return
+            yield session.data_set_of(message)
+            deadline = session.deadline()
 
-    def instance(self, message: Message) -> Iterator[DataSet]:
-        """Give an instance; Success is answered when the next one is asked for."""
-        session = self.session
-        if message.data is None:
-            session.respond(message, Status.MISTYPED_ARGUMENT, "no data set")
-            return
-        if message.failure:
-            session.respond(message, Status.OUT_OF_RESOURCES, message.failure)
-            return
-        try:
-            data_set = session.data_set_of(message)
-        except DataError as error:
-            session.respond(message, Status.CANNOT_UNDERSTAND, str(error))
-            return
-        data_set.file_meta = _file_meta_of(session, message)
-        is_taken = False
-        try:
-            yield data_set
-            is_taken = True
-        finally:
-            if not is_taken and session.is_open:
-                session.cancel_running()  # first, so that no other instance is begun
-                session.respond(message, Status.PROCESSING_FAILURE, "the receiver gave up")
-        session.respond(message, Status.SUCCESS)
+    def finish(self, command: Command) -> None:
+        """Take the final response. Raises DimseFailure if it is not Success, see `is_raised`."""
+        assert command.status is not None
+        if self.is_raised(command.status):
+            raise failure_of(command)
 
 
-def find(session: Session, sop_class_uid: str, identifier: DataSet) -> Operation[DataSet]:
+def find(
+    session: Session, sop_class_uid: str, identifier: DataSet, on_warning: OnWarning = "raise"
+) -> Operation[DataSet]:
     """Ask for matches (PS3.4 C.4.1)."""
-    running = _request(session, CommandField.C_FIND_RQ, sop_class_uid, identifier)
-    return Operation(session, running, _Matches(session, running))
+    running = request(session, CommandField.C_FIND_RQ, sop_class_uid, identifier, on_warning)
+    return Operation(session, _Matches(session, running, on_warning))
 
 
-def get(session: Session, sop_class_uid: str, identifier: DataSet) -> Operation[DataSet]:
-    """Ask for instances on this association (PS3.4 C.4.3)."""
-    running = _request(session, CommandField.C_GET_RQ, sop_class_uid, identifier)
-    return Operation(session, running, _Instances(session, running))
-
-
-def move(
-    session: Session, sop_class_uid: str, identifier: DataSet, destination: str
-) -> Operation[MoveProgress]:
-    """Ask for instances to be sent to somebody (PS3.4 C.4.2)."""
-    more: dict[int, int | str | bytes] = {CommandElement.MOVE_DESTINATION: destination}
-    running = _request(session, CommandField.C_MOVE_RQ, sop_class_uid, identifier, more)
-    return Operation(session, running, _Moves(session, running))
-
-
-def _request(
+def request(
     session: Session,
     command_field: CommandField,
     sop_class_uid: str,
     identifier: DataSet,
+    on_warning: OnWarning,
+    *,
     more: Mapping[int, int | str | bytes] | None = None,
 ) -> Running:
+    """Send a request with an identifier; the session runs nothing else until its responses came.
+
+    Raises:
+        AssociationError: the association is over, or has no context for it.
+    """
+    check_on_warning(on_warning)
     context: AcceptedContext = session.context_for(sop_class_uid)
     pieces = encode_data_set(identifier, context.transfer_syntax)
     running = Running(command_field, context)
@@ -265,48 +234,13 @@ def _request(
     return running
 
 
-def _progress_of(session: Session, message: Message) -> MoveProgress:
-    status = message.command.status
-    assert status is not None
-    return MoveProgress(*sub_operations(message.command), status, _failed_uids(session, message))
+def check_on_warning(on_warning: str) -> None:
+    """Raise ValueError unless it is one of `OnWarning`."""
+    if on_warning not in {"raise", "ignore"}:
+        raise ValueError(f"on_warning: expected 'raise' or 'ignore', got {on_warning!r}")
 
 
-def _failed_uids(session: Session, message: Message) -> tuple[str, ...]:
-    """Say which instances failed; Orthanc has the list in the command set instead of behind it."""
-    try:
-        has_list = message.data is not None and not message.failure
-        elements = session.data_set_of(message) if has_list else message.command.elements
-        uids = elements.get("FailedSOPInstanceUIDList")
-    except DataError:
-        return ()
-    return tuple(map(str, uids if isinstance(uids, list) else [uids] if uids else []))
-
-
-def _file_meta_of(session: Session, message: Message) -> DataSet:
-    contexts = session.channel.terms.contexts
-    return DataSet.from_keywords(
-        MediaStorageSOPClassUID=message.command.sop_class_uid,
-        MediaStorageSOPInstanceUID=message.command.sop_instance_uid,
-        TransferSyntaxUID=next(
-            context.transfer_syntax
-            for context in contexts
-            if context.context_id == message.context_id
-        ),
-        SourceApplicationEntityTitle=session.settings.called,
-    )
-
-
-def _in_words(progress: MoveProgress) -> str:
-    counts = (
-        (progress.completed, "completed"),
-        (progress.warning, "with a warning"),
-        (progress.failed, "failed"),
-        (progress.remaining, "not done"),
-    )
-    return ", ".join(f"{count} {what}" for count, what in counts if count is not None)
-
-
-def raise_failure(command: Command, comment: str | None = None) -> None:
+def raise_failure(command: Command) -> None:
     """Raise what the status of a response says, unless it is good or a warning.
 
     Raises:
@@ -314,9 +248,15 @@ def raise_failure(command: Command, comment: str | None = None) -> None:
     """
     assert command.status is not None
     if category_of(command.status) is StatusCategory.FAILURE:
-        comment = error_comment(command) if comment is None else comment
-        words = words_for(command.status, comment, status_service(command))
-        raise DimseFailure(command.status, words, **read_failure_elements(command))
+        raise failure_of(command)
+
+
+def failure_of(command: Command, counts: str = "") -> DimseFailure:
+    """Make the exception of a response: the status in words, the peer's comment, and counts."""
+    assert command.status is not None
+    comment = "; ".join(filter(None, (error_comment(command), counts)))
+    words = words_for(command.status, comment, status_service(command))
+    return DimseFailure(command.status, words, **read_failure_elements(command))
 
 
 def words_for(status: int, comment: str = "", service: str = "") -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+import threading
+from typing import TYPE_CHECKING, Final, Self
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.dictionary import uid_entry
@@ -23,7 +24,6 @@ from dicom_actors.dimse import (
 )
 from dicom_actors.errors import (
     AssociationError,
-    AssociationTimeout,
     DicomError,
     LocalProtocolError,
     TransportError,
@@ -32,6 +32,7 @@ from dicom_actors.errors import (
 from dicom_actors.pdu import AssociateRq, AsyncWindow, UserInformation
 from dicom_actors.scu.channel import Channel
 from dicom_actors.scu.contexts import Proposals, default_contexts
+from dicom_actors.scu.event_reports import EventReport, event_report_of
 from dicom_actors.scu.running import service_name
 from dicom_actors.scu.transport import SocketTransport, connect_tcp
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -43,32 +44,16 @@ if TYPE_CHECKING:
     from dicom_actors.scu.channel import Message
     from dicom_actors.scu.contexts import ProposedContext
     from dicom_actors.scu.running import Running
-    from dicom_actors.scu.settings import Settings
+    from dicom_actors.scu.settings import Deadline, Settings
     from dicom_actors.scu.transport import Transport
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["EventReport", "Session"]
+__all__ = ["Session"]
 
 _logger = logging.getLogger(__name__)
 
 _RESPONSE: Final = 0x8000
 _PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WITH_WARNING})
-
-
-class EventReport(NamedTuple):
-    """An N-EVENT-REPORT of the peer (PS3.7 10.1.1).
-
-    Attributes:
-        sop_class_uid: of what it is about.
-        sop_instance_uid: likewise.
-        event_type_id: what happened, by SOP class.
-        data_set: the Event Information; None if there is none.
-    """
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    event_type_id: int
-    data_set: DataSet | None
 
 
 class Session:
@@ -93,8 +78,9 @@ class Session:
         self.settings = settings
         self.acceptance: AssociateAc | None = None
         self.running: Running | None = None
-        self._is_automatic = contexts is None if is_automatic is None else is_automatic
+        self.is_automatic = contexts is None if is_automatic is None else is_automatic
         self._is_interrupted = False
+        self._gives_up = threading.Event()
         self._connecting: socket.socket | None = None
         self._proposals = Proposals(default_contexts() if contexts is None else contexts)
         self._on_event_report = on_event_report
@@ -122,17 +108,20 @@ class Session:
         Raises:
             AssociationError: the peer did not agree to it.
         """
+        self.give_up()
         if self.channel.is_open:
             self.finish_running()
             self.channel.release()
 
     def abort(self) -> None:
         """End the association at once."""
+        self.give_up()
         self.channel.abort()
 
     def interrupt(self) -> None:
         """Make whoever waits for the peer, in another thread, find the connection lost."""
         self._is_interrupted = True
+        self.give_up()
         self.channel.interrupt()
         connecting = self._connecting
         if connecting is not None:
@@ -140,20 +129,46 @@ class Session:
                 # Of the socket itself: that of SSL would take its state away.
                 socket.socket.shutdown(connecting, socket.SHUT_RDWR)
 
+    def reopen(self) -> None:
+        """Ask anew for the association that was lost, with the same contexts.
+
+        Raises:
+            AssociationError: it did not come about.
+        """
+        self.running = None
+        self.channel = Channel(self.settings, self._open_transport)
+        self._associate()
+
+    def give_up(self) -> None:
+        """Ask for no other association, and end a `pause`. May be called from any thread."""
+        self._gives_up.set()
+
+    def take_up(self) -> None:
+        """Take `give_up` back."""
+        self._gives_up.clear()
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether a lost association is not to be asked for anew: it was ended on our side."""
+        return self._gives_up.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another attempt, until the time is over or nobody wants it any more."""
+        pause = self.settings.pause or self._gives_up.wait
+        pause(seconds)
+
     def another(self) -> Session:
         """Make one for one more association with the same settings and contexts."""
         return Session(
             self.settings,
             self._proposals.contexts,
             self._on_event_report,
-            is_automatic=self._is_automatic,
+            is_automatic=self.is_automatic,
         )
-
-    # --- presentation contexts ---------------------------------------------------------------
 
     def covers(self, contexts: Iterable[ProposedContext]) -> bool:
         """Whether no other association is needed for these; never where the user chose them."""
-        return not self._is_automatic or self._proposals.covers(contexts)
+        return not self.is_automatic or self._proposals.covers(contexts)
 
     def cover(self, contexts: Iterable[ProposedContext]) -> None:
         """Make sure that these were proposed, with a new association if need be.
@@ -162,17 +177,29 @@ class Session:
             AssociationError: the new association did not come about.
         """
         wanted = tuple(contexts)
-        if self.covers(wanted):
-            return
+        if not self.covers(wanted):
+            self.channel.check_open()
+            self._proposals.put_first(wanted)
+            self._associate_anew()
+
+    def serves_only(self, contexts: Iterable[ProposedContext]) -> bool:
+        """Whether these, and no others, are proposed for what the peer is to store here."""
+        proposed = self._proposals.contexts
+        return {context for context in proposed if context.scp} == set(contexts)
+
+    def propose_only(self, contexts: Iterable[ProposedContext]) -> None:
+        """Ask for a new association with these contexts alone. Raises AssociationError."""
         self.channel.check_open()
-        self._proposals.put_first(wanted)
+        self._proposals = Proposals(contexts)
+        self._associate_anew()
+
+    def _associate_anew(self) -> None:
         try:
             self.channel.release()
         except AssociationError as error:
             # Nothing is lost by it: all that was asked for is answered.
             _logger.warning("not released in good order: %s", error)
-        self.channel = Channel(self.settings, self._open_transport)
-        self._associate()
+        self.reopen()
 
     def accepted(self, abstract_syntax: str) -> tuple[AcceptedContext, ...]:
         """Return the accepted contexts of a SOP class."""
@@ -265,8 +292,6 @@ class Session:
         if self._is_interrupted:
             raise TransportError(f"{self.settings.peer}: interrupted")
 
-    # --- requests ----------------------------------------------------------------------------
-
     def begin(self) -> None:
         """Make sure that no other operation runs.
 
@@ -317,38 +342,46 @@ class Session:
         self._last_message_id = self._last_message_id % 0xFFFF + 1
         return self._last_message_id
 
-    # --- responses ---------------------------------------------------------------------------
-
     def response(self, command_field: CommandField, message_id: int) -> Message:
-        """Receive the response to a request.
+        """Receive the response to a request; pending ones before give it no more time.
 
         Raises:
             AssociationError: it did not come, or something else came in its place.
         """
+        what = f"the {service_name(command_field)} request"
+        deadline = self.deadline()
         while True:
-            message = self.receive(f"the {service_name(command_field)} request")
+            message = self.receive(what, deadline=deadline)
             self.check(message.command, command_field, {message_id})
             if message.command.status not in _PENDING:
                 return message
+            self.channel.check_time(what, deadline)
 
-    def receive(self, what: str, *, stores: bool = False, seconds: float | None = None) -> Message:
-        """Receive a response; what the peer asks meanwhile is answered.
+    def deadline(self) -> Deadline:
+        """When a response that is waited for from now on must have come."""
+        return self.channel.deadline(self.settings.response_timeout)
+
+    def receive(
+        self, what: str, *, stores: bool = False, deadline: Deadline | None = None
+    ) -> Message:
+        """Receive a response; what the peer asks meanwhile is answered, and gives it no time.
 
         Args:
             what: what it is to answer, for the error message.
             stores: whether a C-STORE request is given back, too.
-            seconds: how long it may take; None: as long as responses may.
+            deadline: when it must have come; None: that of responses.
         """
-        if seconds is None:
-            seconds = self.settings.response_timeout
+        if deadline is None:
+            deadline = self.deadline()
         while True:
-            message = self.channel.receive(what, seconds)
+            message = self.channel.receive(what, deadline)
             command = message.command
             if command.is_response:
                 return message
             if stores and command.command_field == CommandField.C_STORE_RQ:
                 return message
             self._serve(message)
+            self.channel.check_time(what, deadline)
 
     def check(
         self, command: Command, command_field: CommandField, message_ids: Iterable[int]
@@ -371,8 +404,6 @@ class Session:
         if command.status is None:
             raise self.channel.fail(UnexpectedPduError("expected a Status in a response"))
 
-    # --- several responses -------------------------------------------------------------------
-
     def cancel_running(self) -> None:
         """Ask the peer, once, to give up the operation that runs, if it can be."""
         running = self.running
@@ -394,26 +425,20 @@ class Session:
             return
         self.running = running
         self.cancel_running()
-        clock = self.settings.clock
-        deadline = clock.monotonic() + self.settings.timeout
+        deadline = self.channel.deadline(self.settings.timeout)
+        what = f"the cancellation of the {running.name}"
         while running.outstanding:
-            what = f"the cancellation of the {running.name}"
-            message = self.receive(what, stores=True, seconds=self.settings.timeout)
+            message = self.receive(what, stores=True, deadline=deadline)
             command = message.command
-            if not command.is_response:
+            if command.is_response:
+                self.check(command, running.command_field, running.outstanding)
+                if command.status not in _PENDING:
+                    running.outstanding.discard(command.message_id)
+                    continue
+            else:
                 self.respond(message, Status.PROCESSING_FAILURE, "cancelled")
-                continue
-            self.check(command, running.command_field, running.outstanding)
-            if command.status not in _PENDING:
-                running.outstanding.discard(command.message_id)
-            elif clock.monotonic() > deadline:
-                self.channel.abort()
-                raise AssociationTimeout(
-                    f"the {running.name} was not given up within {self.settings.timeout:g} s"
-                )
+            self.channel.check_time(what, deadline)
         self.running = None
-
-    # --- what the peer asks ------------------------------------------------------------------
 
     def respond(self, message: Message, status: int, comment: str = "") -> None:
         """Answer a request of the peer."""
@@ -442,7 +467,7 @@ class Session:
             return
         self._event_reports += 1
         try:
-            report = self._report_of(message)
+            report = self._reported(message)
         except DicomError as error:
             self.respond(message, Status.MISTYPED_ARGUMENT, str(error))
             return
@@ -453,14 +478,9 @@ class Session:
             raise
         self.respond(message, Status.SUCCESS if status is None else int(status))
 
-    def _report_of(self, message: Message) -> EventReport:
-        command = message.command
-        event_type = command.elements.get("EventTypeID")
-        return EventReport(
-            command.sop_class_uid,
-            command.sop_instance_uid,
-            event_type if isinstance(event_type, int) else 0,
-            None if message.data is None else self.data_set_of(message),
+    def _reported(self, message: Message) -> EventReport:
+        return event_report_of(
+            message.command, None if message.data is None else self.data_set_of(message)
         )
 
     def data_set_of(self, message: Message) -> DataSet:

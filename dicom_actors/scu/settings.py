@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from dicom_actors.config import check_ae_title
 from dicom_actors.errors import ConfigurationError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.transport import Transport
     from dicom_actors.tls import TlsConfig
 
-__all__ = ["Clock", "Credentials", "PduTap", "Settings", "user_identity_of"]
+__all__ = ["Clock", "Credentials", "Deadline", "PduTap", "Settings", "user_identity_of"]
 
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
@@ -51,6 +51,18 @@ class Clock(Protocol):
         """Seconds from some fixed point; never goes back."""
 
 
+class Deadline(NamedTuple):
+    """When our patience with the peer ends.
+
+    Attributes:
+        at: by the clock.
+        seconds: how long it was, for the error message.
+    """
+
+    at: float
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What `connect` was asked for; see there for what is not described here.
@@ -58,6 +70,8 @@ class Settings:
     Attributes:
         open_transport: opens the connection; None: TCP to `host` and `port`.
         clock: tells the time for all deadlines.
+        pause: waits so many seconds before another attempt; None: as it is usual, or until the
+            association is given up.
     """
 
     host: str
@@ -77,6 +91,7 @@ class Settings:
     spool_directory: str | Path | None = None
     on_pdu: PduTap | None = None
     clock: Clock = field(default=time)
+    pause: Callable[[float], object] | None = None
     open_transport: Callable[[Settings], Transport] | None = None
 
     def __post_init__(self) -> None:

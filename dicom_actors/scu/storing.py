@@ -5,10 +5,12 @@ PS3.7 9.1.1, PS3.4 B.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable  # noqa: TC003 - part of the public signature
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.dictionary.uids import uid_name
@@ -22,10 +24,11 @@ from dicom_actors.dimse import (
 from dicom_actors.errors import AssociationError, DicomError
 from dicom_actors.scu.contexts import MAX_CONTEXTS, choose_context, contexts_of_object
 from dicom_actors.scu.outgoing import OutgoingObject, outgoing_object
+from dicom_actors.scu.results import StoreResult
 from dicom_actors.scu.running import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dicom_actors.scu.contexts import ProposedContext
     from dicom_actors.scu.outgoing import Piece, Storable
@@ -39,49 +42,23 @@ __all__ = [
     "StoreResult",
     "contexts_for",
     "look_into",
+    "not_sent",
     "plan",
     "prepare",
     "store_all",
 ]
 
+_logger = logging.getLogger(__name__)
+
+_REQUEST: Final = "a C-STORE request"
+
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds between two attempts to associate."""
+
 _LOOK_AHEAD: Final = 256
 """Files that are looked into before the first of them is sent."""
 
 _MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
-
-
-class StoreResult(NamedTuple):
-    """What became of an object that was to be stored.
-
-    Attributes:
-        status: what the peer answered; None if it was not asked or did not answer.
-        sop_instance_uid: the object; empty if it could not be read.
-        source: what was given: a data set, a path, or bytes.
-        comment: the peer's comment, or why there is no answer.
-    """
-
-    status: int | None
-    sop_instance_uid: str
-    source: Any
-    comment: str = ""
-
-    def __repr__(self) -> str:
-        """Show what was given as its name or length."""
-        status = "None" if self.status is None else f"{self.status:04X}H"
-        source = self.source
-        if isinstance(source, bytes | bytearray | memoryview):
-            source = f"<{len(source)} bytes>"
-        elif isinstance(source, DataSet):
-            source = repr(source)
-        return f"StoreResult({status}, {self.sop_instance_uid!r}, {source}, {self.comment!r})"
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether the peer has it, with or without a warning."""
-        return self.status is not None and category_of(self.status) in {
-            StatusCategory.SUCCESS,
-            StatusCategory.WARNING,
-        }
 
 
 class MoveOriginator(NamedTuple):
@@ -116,13 +93,18 @@ class Chunk(NamedTuple):
     contexts: dict[ProposedContext, None]
 
 
-def plan(items: Storable | Iterable[Storable], look_ahead: int = _LOOK_AHEAD) -> Iterator[Chunk]:
+def plan(
+    items: Storable | Iterable[Storable],
+    look_ahead: int = _LOOK_AHEAD,
+    look_up: Callable[[OutgoingObject], OutgoingObject | StoreResult] | None = None,
+) -> Iterator[Chunk]:
     """Look into what is to be sent, so that it is known what to propose.
 
     Args:
         items: paths, data sets and files as bytes, or one of them; a folder is all files below.
         look_ahead: how many files are looked into at a time. What comes from an iterator is not
             asked for ahead, unless it is a path.
+        look_up: gives the result of an object that need not be sent, and any other as it is.
 
     Yields:
         Objects that share 128 presentation contexts.
@@ -132,6 +114,8 @@ def plan(items: Storable | Iterable[Storable], look_ahead: int = _LOOK_AHEAD) ->
     contexts: dict[ProposedContext, None] = {}
     for source in _sources(items):
         found = look_into(source)
+        if look_up is not None and isinstance(found, OutgoingObject):
+            found = look_up(found)
         wanted: tuple[ProposedContext, ...] = ()
         if isinstance(found, OutgoingObject):
             wanted = contexts_of_object(found.sop_class_uid, found.transfer_syntax)
@@ -172,39 +156,41 @@ def look_into(source: Storable) -> OutgoingObject | StoreResult:
     try:
         found = outgoing_object(source)
     except OSError as error:
-        return StoreResult(None, "", source, f"not sent: {error.strerror or error}")
+        return StoreResult(None, "", source, f"not sent: {error.strerror or error}", error)
     except DicomError as error:
-        return StoreResult(None, "", source, f"not sent: {error}")
+        return StoreResult(None, "", source, f"not sent: {error}", error)
     if found.sop_class_uid == _MEDIA_DIRECTORY:
         return StoreResult(None, found.sop_instance_uid, source, "not sent: it is a DICOMDIR")
     return found
 
 
 def prepare(
-    found: OutgoingObject, accepted: Iterable[AcceptedContext]
+    found: OutgoingObject, accepted: Iterable[AcceptedContext], *, must_be_whole: bool = False
 ) -> tuple[AcceptedContext, list[Piece]] | StoreResult:
     """Choose the presentation context for an object, and open its file.
 
     Args:
         found: the object.
         accepted: the presentation contexts that were accepted for its SOP class.
+        must_be_whole: whether one that is cut off or cannot be read is not sent.
 
     Returns:
         The context and the encoded data set, in pieces; or why it cannot be sent.
     """
     syntax = found.transfer_syntax
     context = choose_context(accepted, syntax)
+    failure: Exception | None = None
     if context is None:
         name = uid_name(found.sop_class_uid) or found.sop_class_uid
         why = f"the peer accepts no {name} in transfer syntax {uid_name(syntax) or syntax}"
     else:
         try:
-            return context, found.pieces(context.transfer_syntax)
+            return context, found.pieces(context.transfer_syntax, must_be_whole=must_be_whole)
         except OSError as error:
-            why = error.strerror or str(error)
+            failure, why = error, error.strerror or str(error)
         except DicomError as error:
-            why = str(error)
-    return StoreResult(None, found.sop_instance_uid, found.source, f"not sent: {why}")
+            failure, why = error, str(error)
+    return StoreResult(None, found.sop_instance_uid, found.source, f"not sent: {why}", failure)
 
 
 def contexts_for(items: Storable | Iterable[Storable]) -> tuple[ProposedContext, ...]:
@@ -229,33 +215,40 @@ def contexts_for(items: Storable | Iterable[Storable]) -> tuple[ProposedContext,
 class StorePipeline:
     """Sends objects on the association of a session, and gives their results as they come.
 
+    When a method raises an `AssociationError`, the association is over; `take_unanswered` tells
+    what was under way.
+
     Args:
         session: where to; nothing else may run on it meanwhile.
         originator: see `store_all`.
+        must_be_whole: see `prepare`.
     """
 
-    def __init__(self, session: Session, originator: MoveOriginator | None) -> None:
+    def __init__(
+        self, session: Session, originator: MoveOriginator | None, *, must_be_whole: bool = False
+    ) -> None:
         session.begin()
         self._session = session
         self._more = None if originator is None else originator.elements
+        self._must_be_whole = must_be_whole
         self._objects: dict[int, OutgoingObject] = {}
         self._running = Running(CommandField.C_STORE_RQ)
         session.running = self._running
 
     def put(self, found: OutgoingObject | StoreResult) -> Iterator[StoreResult]:
-        """Send an object as soon as the peer takes one more.
-
-        Yields:
-            Results that came meanwhile, of this object or others.
+        """Send an object as soon as the peer takes one more; give results that came meanwhile.
 
         Raises:
-            AssociationError: the association is over; objects that were not answered have their
-                results before.
+            AssociationError: the association is over; see `take_unanswered`.
         """
         prepared = (
             found
             if isinstance(found, StoreResult)
-            else prepare(found, self._session.accepted(found.sop_class_uid))
+            else prepare(
+                found,
+                self._session.accepted(found.sop_class_uid),
+                must_be_whole=self._must_be_whole,
+            )
         )
         if isinstance(prepared, StoreResult):
             if self._window == 1:
@@ -271,19 +264,18 @@ class StorePipeline:
             self._send(found, context, pieces)
         except AssociationError:
             yield from results
-            yield from self._unanswered()
             raise
         yield from results
 
     def drain(self) -> Iterator[StoreResult]:
         """Wait for the objects that are not answered yet; as `put`."""
         while self._objects:
-            try:
-                result = self._next()
-            except AssociationError:
-                yield from self._unanswered()
-                raise
-            yield result
+            yield self._next()
+
+    def take_unanswered(self) -> list[OutgoingObject]:
+        """Give up what was sent and not answered; returns it in the order of sending."""
+        objects, self._objects = self._objects, {}
+        return list(objects.values())
 
     def finish(self) -> None:
         """Let other operations run again; responses that still come are dropped."""
@@ -314,24 +306,32 @@ class StorePipeline:
 
     def _next(self) -> StoreResult:
         session = self._session
-        command = session.receive("a C-STORE request").command
-        session.check(command, CommandField.C_STORE_RQ, self._objects)
+        deadline = session.deadline()
+        while True:
+            command = session.receive(_REQUEST, deadline=deadline).command
+            session.check(command, CommandField.C_STORE_RQ, self._objects)
+            assert command.status is not None
+            if category_of(command.status) is not StatusCategory.PENDING:
+                break
+            session.channel.check_time(_REQUEST, deadline)
         found = self._objects.pop(command.message_id)
         self._running.outstanding.discard(command.message_id)
-        return StoreResult(
-            command.status, found.sop_instance_uid, found.source, error_comment(command)
-        )
-
-    def _unanswered(self) -> Iterator[StoreResult]:
-        objects, self._objects = self._objects, {}
-        for found in objects.values():
-            yield StoreResult(
-                None, found.sop_instance_uid, found.source, "not answered: the association ended"
-            )
+        status, comment = command.status, error_comment(command)
+        if command.sop_instance_uid not in {"", found.sop_instance_uid}:
+            # Whatever became of that one, this one is not known to be stored.
+            answer = f"{status:04X}H{f' ({comment})' if comment else ''}"
+            comment = f"answered for another instance, {command.sop_instance_uid}: {answer}"
+            return StoreResult(None, found.sop_instance_uid, found.source, comment)
+        return StoreResult(status, found.sop_instance_uid, found.source, comment)
 
 
 def store_all(
-    session: Session, chunks: Iterable[Chunk], originator: MoveOriginator | None
+    session: Session,
+    chunks: Iterable[Chunk],
+    originator: MoveOriginator | None,
+    *,
+    retries: int = 0,
+    must_be_whole: bool = False,
 ) -> Iterator[StoreResult]:
     """Send what was planned; an association is asked for anew where contexts are missing.
 
@@ -339,18 +339,143 @@ def store_all(
         session: where to.
         chunks: what.
         originator: the C-MOVE that this is done for, if any.
+        retries: how many times in a row a lost association is asked for anew; see `_Sending`.
+        must_be_whole: see `prepare`.
 
     Raises:
-        AssociationError: the association is over; what was on its way has its results before.
+        AssociationError: the association is over. Before, there are results for what was on its
+            way and for all else of its chunk.
     """
-    pipeline = StorePipeline(session, originator)
+    sending = _Sending(session, originator, retries, must_be_whole=must_be_whole)
     try:
         for chunk in chunks:
-            if not session.covers(chunk.contexts):
-                yield from pipeline.drain()
-                session.cover(chunk.contexts)
-            for found in chunk.objects:
-                yield from pipeline.put(found)
-        yield from pipeline.drain()
+            yield from sending.send(chunk)
+        yield from sending.finish()
     finally:
-        pipeline.finish()
+        sending.close()
+
+
+class _Sending:
+    """Sends chunks, and goes on with a new association when one is lost.
+
+    What was under way then is sent once more, one object at a time, so that the one that the peer
+    cannot bear is found; that is set aside. Between attempts without any answer there are pauses
+    of 1, 2, 4 seconds and so on.
+
+    Args:
+        session: see `store_all`, as the others.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        originator: MoveOriginator | None,
+        retries: int,
+        *,
+        must_be_whole: bool,
+    ) -> None:
+        self._session = session
+        self._originator = originator
+        self._retries = retries
+        self._must_be_whole = must_be_whole
+        self._losses = 0
+        self._pipeline = self._new_pipeline()
+
+    def send(self, chunk: Chunk) -> Iterator[StoreResult]:
+        """Send the objects of a chunk. Raises AssociationError after its last result."""
+        objects = iter(chunk.objects)
+        try:
+            if not self._session.covers(chunk.contexts):
+                yield from self.finish()
+                try:
+                    self._session.cover(chunk.contexts)
+                except AssociationError as error:
+                    self._reopen(error)  # with the contexts that were wanted
+            for found in objects:
+                yield from self._put(found)
+        except AssociationError as error:
+            for found in objects:
+                yield not_sent(found, error)
+            raise
+
+    def finish(self) -> Iterator[StoreResult]:
+        """Wait for what is under way."""
+        try:
+            yield from self._counted(self._pipeline.drain())
+        except AssociationError as error:
+            yield from self._go_on(error, self._pipeline.take_unanswered())
+
+    def close(self) -> None:
+        """Let other operations run again."""
+        self._pipeline.finish()
+
+    def _put(self, found: OutgoingObject | StoreResult) -> Iterator[StoreResult]:
+        try:
+            yield from self._counted(self._pipeline.put(found))
+        except AssociationError as error:
+            lost = self._pipeline.take_unanswered()
+            is_lost = any(each is found for each in lost)
+            try:
+                yield from self._go_on(error, lost)
+            except AssociationError as failure:
+                if not is_lost:
+                    yield not_sent(found, failure)
+                raise
+            if not is_lost:
+                yield from self._put(found)
+
+    def _go_on(self, error: AssociationError, lost: list[OutgoingObject]) -> Iterator[StoreResult]:
+        """Associate anew, and try once more what was under way."""
+        waiting = iter(lost)
+        try:
+            self._reopen(error)
+            for found in waiting:
+                try:
+                    pipeline = self._pipeline
+                    yield from self._counted(chain(pipeline.put(found), pipeline.drain()))
+                except AssociationError as again:
+                    pipeline.take_unanswered()
+                    why = f"not answered, tried twice: {again}"
+                    yield StoreResult(None, found.sop_instance_uid, found.source, why, again)
+                    self._reopen(again)
+        except AssociationError as failure:
+            for found in waiting:
+                why = f"not answered: {failure}"
+                yield StoreResult(None, found.sop_instance_uid, found.source, why, failure)
+            raise
+
+    def _counted(self, results: Iterator[StoreResult]) -> Iterator[StoreResult]:
+        for result in results:
+            if result.status is not None:
+                self._losses = 0  # the peer answers
+            yield result
+
+    def _reopen(self, error: AssociationError) -> None:
+        """Associate anew after a pause. Raises AssociationError when it was tried often enough."""
+        while True:
+            self._losses += 1
+            if self._losses > self._retries:
+                raise error
+            if self._losses > 1:
+                self._session.pause(min(2.0 ** (self._losses - 2), _LONGEST_PAUSE))
+            if self._session.is_given_up:
+                raise error
+            _logger.info("associating anew: %s", error)
+            try:
+                self._session.reopen()
+            except AssociationError as failure:
+                error = failure
+            else:
+                self._pipeline = self._new_pipeline()
+                return
+
+    def _new_pipeline(self) -> StorePipeline:
+        return StorePipeline(self._session, self._originator, must_be_whole=self._must_be_whole)
+
+
+def not_sent(found: OutgoingObject | StoreResult, error: BaseException) -> StoreResult:
+    """The result of an object for which there is no association any more."""
+    if isinstance(found, StoreResult):
+        return found
+    cause = error if isinstance(error, Exception) else None
+    return StoreResult(None, found.sop_instance_uid, found.source, f"not sent: {error}", cause)

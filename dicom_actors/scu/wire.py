@@ -50,18 +50,17 @@ class Wire:
         """Take buffers that are to go out; they must not change until they have."""
         self._output.extend(buffers)
 
-    def send(self) -> bool:
-        """Send once what goes out at once; whether anything did. Raises OSError if it is lost."""
+    def send(self) -> int:
+        """Send once what goes out at once; returns bytes. Raises OSError if it is lost."""
         output = self._output
         self.is_torn = True
-        sent = self.transport.send(list(islice(output, _BUFFERS_OF_A_CALL)))
-        has_sent = sent > 0
+        sent = length = self.transport.send(list(islice(output, _BUFFERS_OF_A_CALL)))
         while output and sent >= len(output[0]):
             sent -= len(output.popleft())
         if sent:
             output[0] = memoryview(output[0])[sent:]
         self.is_torn = False
-        return has_sent
+        return length
 
     # --- in ----------------------------------------------------------------------------------
 

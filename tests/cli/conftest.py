@@ -21,6 +21,7 @@ class Done(NamedTuple):
 def command(capsys, monkeypatch, tmp_path):
     """Run a command with no configuration file of the user's; arguments argparse refuses are 2."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def command(*arguments):
         capsys.readouterr()

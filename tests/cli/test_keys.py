@@ -86,6 +86,14 @@ def test_values_become_what_their_vr_has() -> None:
     assert identifier[0x0009_1001] == "x"
 
 
+def test_uids_may_be_given_one_by_one_and_by_name() -> None:
+    keys = ["StudyInstanceUID=1.2", "StudyInstanceUID=1.3", "SOPClassUID=CTImageStorage"]
+    identifier = query_for(keys, None, None).identifier
+    assert identifier.StudyInstanceUID == ["1.2", "1.3"]
+    assert identifier.SOPClassUID == "1.2.840.10008.5.1.4.1.1.2"
+    assert retrieval_for(keys, None).StudyInstanceUID == ["1.2", "1.3"]
+
+
 def test_names_that_are_not_ascii_have_a_character_set() -> None:
     identifier = query_for(["PatientName=M\u00fcller*"], None, None).identifier
     assert identifier.SpecificCharacterSet == "ISO_IR 192"
@@ -103,6 +111,11 @@ def test_names_that_are_not_ascii_have_a_character_set() -> None:
         ("PatientName.Modality=CT", "expected a sequence before the period"),
         ("ScheduledProcedureStepSequence.=CT", "not a keyword"),
         ("ScheduledProcedureStepSequence=CT", "it is a sequence"),
+        ("SOPClassUID=CTImageStorag", "key SOPClassUID: .* close to it: CTImageStorage"),
+        ("StudyInstanceUID=1.2-1.3", "key StudyInstanceUID: expected a UID or its keyword"),
+        ("StudyDate=2004-01-19", "expected YYYYMMDD.*; 20040119 would be right"),
+        ("StudyTime=10:30", "expected HHMMSS.*; 1030 would be right"),
+        ("PatientAge=35", "expected three digits"),
         ("Rows=many", "key Rows: expected values of VR US, got 'many'"),
         ("Rows=70000", "key Rows: expected values of VR US, got '70000'"),
         ("PixelData=x", "key PixelData: "),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from kit.fake_acceptor import EXPLICIT, FakeAcceptor, message, store_request
+from kit.fake_acceptor import EXPLICIT, FakeAcceptor, message, response, store_request
 from kit.scp import dcmqrscp, free_port, storescp
 from pydicom.data import get_testdata_file
 
@@ -36,15 +36,17 @@ class Giving(FakeAcceptor):
         self.statuses: list[int | None] = []
 
     def on_associate(self, rq):
-        self._storage = next(
-            context.context_id
-            for context in rq.presentation_contexts
-            if context.abstract_syntax == "1.2.840.10008.5.1.4.1.1.2"
-        )
+        for context in rq.presentation_contexts:
+            of_ct = context.abstract_syntax == "1.2.840.10008.5.1.4.1.1.2"
+            if of_ct and EXPLICIT in context.transfer_syntaxes:
+                self._storage = context.context_id
         return super().on_associate(rq)
 
     def on_message(self, context_id, command, data):
         if command.command_field == CommandField.C_CANCEL_RQ:
+            return
+        if command.command_field == CommandField.C_FIND_RQ:
+            yield response(context_id, command)
             return
         if not command.is_response:
             self._request = (context_id, command)
@@ -128,21 +130,24 @@ def test_a_study_is_stored_found_and_got(command, study, tmp_path) -> None:
 
 
 @pytest.mark.interop
-def test_a_transfer_syntax_is_got_where_it_is_asked_for(command, tmp_path) -> None:
+def test_a_compressed_study_is_got(command, tmp_path) -> None:
     wanted = f"StudyInstanceUID={read_file(JPEG).StudyInstanceUID}"
     with dcmqrscp(tmp_path, "+xx") as port:
         peer = f"QRSCP@127.0.0.1:{port}"
         if command("store", peer, JPEG).code:
             pytest.fail("it was not stored")
-        output = tmp_path / "got"
-        done = command("get", peer, wanted, "--output", output)
+        plain = "ExplicitVRLittleEndian"
+        output = tmp_path / "none"
+        done = command("get", peer, wanted, "--output", output, "--transfer-syntax", plain)
         assert done.code == 1
-        assert "1 failed" in done.errors[-1] or "not sent by the peer" in done.errors[-1]
-        syntax = "JPEGExtended12Bit"
-        done = command("get", peer, wanted, "--output", output, "--transfer-syntax", syntax)
-        assert (done.code, done.errors) == (0, [])
-        (path,) = output.rglob("*.dcm")
-        assert read_file(path).PixelData.fragments == read_file(JPEG).PixelData.fragments
+        assert "1 failed" in done.errors[-1]
+        assert "name it with transfer_syntaxes, or --transfer-syntax" in done.errors[-1]
+        for name, words in (("got", ()), ("named", ("--transfer-syntax", "JPEGExtended12Bit"))):
+            output = tmp_path / name
+            done = command("get", peer, wanted, "--output", output, *words)
+            assert (done.code, done.errors) == (0, [])
+            (path,) = output.rglob("*.dcm")
+            assert read_file(path).PixelData.fragments == read_file(JPEG).PixelData.fragments
 
 
 @pytest.mark.interop
@@ -194,7 +199,11 @@ def test_what_the_peer_could_not_send_is_told(command, monkeypatch, tmp_path) ->
     assert done.lines[0].startswith("1 object in ")
     assert done.errors == [
         "dicom-actors: 1.2.10: the peer could not send it",
-        "dicom-actors: 1 object not sent by the peer",
+        (
+            "dicom-actors: 1 object not sent by the peer; an object comes only in a transfer"
+            " syntax that was proposed for its SOP class: name it with --transfer-syntax"
+            " (`--verbose` shows what was negotiated)"
+        ),
     ]
 
 

@@ -121,14 +121,62 @@ def test_an_association_that_ends_in_the_middle(command, study) -> None:
 
     with running({"cstore": store}) as endpoint:
         done = command("store", f"127.0.0.1:{endpoint.port}", study)
-    assert done.code == 1
-    stored = re.match(r"(\d+) objects stored, (\d+) not", done.lines[0])
-    assert stored is not None
-    assert (int(stored[1]), int(stored[2])) == (5, 7)
-    assert len(done.errors) == 2
-    assert "8.dcm: not answered: the association ended" in done.errors[0]
-    assert "6 objects not sent: " in done.errors[1]
-    assert "abort" in done.errors[1]
+        assert done.code == 1
+        assert done.lines[0].startswith("11 objects stored, 1 not: ")
+        (error,) = done.errors
+        assert "8.dcm: not answered, tried twice: " in error
+        assert "abort" in error
+
+        done = command("store", f"127.0.0.1:{endpoint.port}", study, "--retries", "0", "--json")
+        assert done.code == 1
+        results = {Path(each["path"]).name: each for each in map(json.loads, done.lines)}
+        assert len(results) == 12
+        assert sum(each["stored"] for each in results.values()) == 5
+        assert results["8.dcm"]["comment"].startswith("not answered: ")
+        assert results["11.dcm"]["comment"].startswith("not sent: ")
+        assert len(done.errors) == 8
+        assert "abort" in done.errors[-1]
+
+
+def test_a_journal_continues_what_was_interrupted(command, study, tmp_path) -> None:
+    stored = []
+    fails = [True]
+
+    def store(event):
+        if fails[0] and len(stored) == 5:
+            return 0xA700
+        stored.append(event.sop_instance_uid)
+        return None
+
+    journal = tmp_path / "journal"
+    with running({"cstore": store}) as endpoint:
+        words = ("store", f"127.0.0.1:{endpoint.port}", study, "--resume", journal)
+        assert command(*words).code == 1
+        fails[0] = False
+        done = command(*words)
+        assert (done.code, done.errors) == (0, [])
+        assert done.lines[0].startswith("12 objects stored, 5 of them before: ")
+        assert len(stored) == len(set(stored)) == 12
+        done = command(*words)
+        assert done.lines[0].startswith("12 objects stored, 12 of them before: 0 bytes in ")
+        done = command("store", f"localhost:{endpoint.port}", study, "--resume", journal)
+        assert done.code == 1
+        assert "it is the journal of ANY-SCP at 127.0.0.1:" in done.errors[0]
+    assert len(stored) == 12
+
+
+def test_a_damaged_file_is_not_sent_unless_that_is_asked_for(command, study) -> None:
+    damaged = study / "0" / "4.dcm"
+    damaged.write_bytes(damaged.read_bytes()[:-10_000])
+    with running({"cstore": lambda _: None}) as endpoint:
+        done = command("store", f"127.0.0.1:{endpoint.port}", study)
+        assert done.code == 1
+        assert done.lines[0].startswith("11 objects stored, 1 not: ")
+        assert f"{damaged}: not sent: expected a value of 32768 bytes" in done.errors[0]
+        words = ("--send-damaged", "--json")
+        done = command("store", f"127.0.0.1:{endpoint.port}", damaged, *words)
+        # It went out; our endpoint looks at what it is to keep.
+        assert json.loads(done.lines[0])["status"] is not None
 
 
 def test_nothing_to_send_is_an_error_before_anybody_is_called(command, tmp_path) -> None:
@@ -162,7 +210,9 @@ def test_ctrl_c_says_what_was_not_sent(study) -> None:
             out, err = process.communicate(timeout=LIMIT)
         assert process.returncode == 130
         assert out.startswith(b"0 objects stored, 12 not: ")
-        assert err == b"dicom-actors: 12 objects not sent: interrupted\n"
+        lines = err.decode().splitlines()
+        assert len(lines) == 12
+        assert all(line.endswith(".dcm: not sent: interrupted") for line in lines)
         # There is no A-ABORT if the signal came before it was noted what had been sent.
         closed = endpoint.wait_for(events.AssociationClosed)[0]
         assert closed.reason in {"aborted by peer", "connection lost"}

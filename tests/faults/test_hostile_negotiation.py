@@ -270,7 +270,7 @@ BAD_TITLES = {
     "delete": b"A\x7fB",
     "latin-1": b"M\xfcller",
     "utf-8": "Ж".encode() * 8,
-    "markup": b"<b>\0\0\0",
+    "markup": b"<b>\0</b>",
 }
 
 

@@ -12,7 +12,12 @@ from kit.scp import dcmqrscp, dcmtk_scp, free_port, storescp
 from pydicom.data import get_testdata_file
 
 from dicom_actors.data import DataSet, read_file, write_file
-from dicom_actors.errors import AssociationError, AssociationRejected, DimseFailure
+from dicom_actors.errors import (
+    AssociationError,
+    AssociationRejected,
+    DimseFailure,
+    RetrievalIncomplete,
+)
 from dicom_actors.scu import MoveProgress, connect
 from dicom_actors.tls import TlsConfig
 
@@ -109,17 +114,41 @@ def test_several_associations_and_a_long_object(tmp_path, study) -> None:
     assert data_of(stored) == data_of(study / "long.dcm")
 
 
+def test_a_mixed_study_is_got_from_one_that_takes_the_first_context_of_a_class(tmp_path) -> None:
+    """`dcmqrscp` does, and cannot convert: it takes more than one association."""
+    jpeg = Path(str(get_testdata_file("JPEG-lossy.dcm")))
+    compressed, plain = read_file(jpeg), read_file(CT)
+    for keyword in ("SOPClassUID", "PatientID", "PatientName", "StudyInstanceUID"):
+        plain[keyword] = compressed[keyword]
+    wanted = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": compressed.StudyInstanceUID}
+    with dcmqrscp(tmp_path, "+xx") as port:
+        with connect("127.0.0.1", port, called="QRSCP") as assoc:
+            assert all(assoc.store_many([compressed, plain]))
+            instances = assoc.get(wanted)
+            found = {str(each.SOPInstanceUID): each for each in instances}
+            assert instances.status == 0
+            assert instances.progress == MoveProgress(None, 2, 0, 0, 0)
+            with pytest.raises(RetrievalIncomplete, match="1 failed"):
+                list(assoc.get(wanted, transfer_syntaxes=["JPEGExtended12Bit"]))
+            assoc.echo()
+    assert found.keys() == {compressed.SOPInstanceUID, plain.SOPInstanceUID}
+    got = found[compressed.SOPInstanceUID]
+    assert got.file_meta.TransferSyntaxUID == compressed.file_meta.TransferSyntaxUID
+    assert got.PixelData.fragments == compressed.PixelData.fragments
+
+
 def test_a_peer_that_aborts_in_the_middle(tmp_path, study) -> None:
     for option in ("--abort-after", "--abort-during"):
         with storescp(tmp_path, option) as port:
-            with connect("127.0.0.1", port) as assoc:
+            with connect("127.0.0.1", port, pause=lambda _: None) as assoc:
                 results = []
                 with pytest.raises(AssociationError):
                     for result in assoc.store_many(study):
                         results.append(result)
-                assert results
-                assert results[-1].status is None
-                assert "not answered" in results[-1].comment
+                assert len(results) == 12
+                assert not any(results)
+                assert "not answered, tried twice" in results[0].comment
+                assert "not sent" in results[-1].comment
 
 
 def test_tls(tmp_path, study) -> None:

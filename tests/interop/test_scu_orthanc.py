@@ -77,8 +77,8 @@ def test_store_find_get_and_move(tmp_path, study) -> None:
     assert sorted(stored) == [f"{STUDY}.{number}" for number in range(1, 7)]
 
 
-def test_instances_that_orthanc_cannot_convert_are_told_as_failed(tmp_path) -> None:
-    """It has the list of them behind the command elements of its response."""
+def test_a_compressed_instance_comes_and_one_that_cannot_be_converted_is_told(tmp_path) -> None:
+    """Orthanc has the list of failures behind the command elements of its response."""
     compressed = read_file(str(get_testdata_file("JPEG2000.dcm")))
     key = DataSet.from_keywords(
         QueryRetrieveLevel="STUDY", StudyInstanceUID=compressed.StudyInstanceUID
@@ -88,7 +88,9 @@ def test_instances_that_orthanc_cannot_convert_are_told_as_failed(tmp_path) -> N
         with connect("127.0.0.1", server.dicom_port, called="ORTHANC") as assoc:
             assoc.store(compressed, check=True)
         with connect("127.0.0.1", server.dicom_port, called="ORTHANC") as assoc:
-            retrieval = assoc.get(key)
+            (instance,) = assoc.get(key)
+            assert instance.PixelData.fragments == compressed.PixelData.fragments
+            retrieval = assoc.get(key, transfer_syntaxes=["ExplicitVRLittleEndian"])
             with pytest.raises(DimseFailure, match="1 failed"):
                 list(retrieval)
             assert retrieval.progress is not None

@@ -12,7 +12,7 @@ from kit.certificates import Certificates
 from kit.endpoints import running
 from kit.scp import pynetdicom_scp
 from pydicom.data import get_testdata_file
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import (
     BasicFilmSession,
     BasicGrayscalePrintManagementMeta,
@@ -20,6 +20,7 @@ from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep,
     ModalityWorklistInformationFind,
     PatientRootQueryRetrieveInformationModelFind,
+    SecondaryCaptureImageStorage,
     StorageCommitmentPushModel,
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
@@ -30,7 +31,7 @@ from pynetdicom.sop_class import (
 )
 
 from dicom_actors.data import DataSet, read_file
-from dicom_actors.errors import AssociationRejected, DimseFailure
+from dicom_actors.errors import AssociationRejected, DimseFailure, RetrievalIncomplete
 from dicom_actors.pdu import SopClassExtended
 from dicom_actors.scu import MoveProgress, connect
 from dicom_actors.tls import TlsConfig
@@ -80,7 +81,9 @@ def test_store_tells_what_was_answered() -> None:
     made = entity(CTImageStorage)
     with pynetdicom_scp(made, [(evt.EVT_C_STORE, store)]) as port:
         with connect("127.0.0.1", port) as assoc:
-            results = list(assoc.store_many([CT, read_file(CT), CT.read_bytes()]))
+            results = list(
+                assoc.store_many([CT, read_file(CT), CT.read_bytes()], on_warning="ignore")
+            )
     assert [(result.status, result.comment) for result in results] == [
         (0, ""),
         (0xA700, "no room"),
@@ -157,6 +160,60 @@ def instances(count: int) -> list[pydicom.Dataset]:
         data_set.file_meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
         made.append(data_set)
     return made
+
+
+def mixed_study() -> list[pydicom.Dataset]:
+    """Secondary captures in three transfer syntaxes."""
+    made = []
+    for name in ("CT_small.dcm", "JPEG2000.dcm", "MR_small_RLE.dcm"):
+        data_set = pydicom.dcmread(get_testdata_file(name))
+        data_set.SOPClassUID = SecondaryCaptureImageStorage
+        data_set.file_meta.MediaStorageSOPClassUID = data_set.SOPClassUID
+        data_set.StudyInstanceUID = "1.2.3"
+        made.append(data_set)
+    return made
+
+
+@pytest.mark.parametrize(
+    "syntaxes", [None, ["ExplicitVRLittleEndian", "JPEG2000Lossless", "JPEG2000", "RLELossless"]]
+)
+def test_a_study_in_several_transfer_syntaxes_is_got_as_it_is(syntaxes) -> None:
+    study = mixed_study()
+
+    def get(event):
+        yield len(study)
+        for data_set in study:
+            yield 0xFF00, data_set
+
+    made = entity(StudyRootQueryRetrieveInformationModelGet)
+    made.add_supported_context(
+        SecondaryCaptureImageStorage, ALL_TRANSFER_SYNTAXES, scu_role=True, scp_role=True
+    )
+    with pynetdicom_scp(made, [(evt.EVT_C_GET, get)]) as port:
+        with connect("127.0.0.1", port) as assoc:
+            found = list(assoc.get(key(StudyInstanceUID="1.2.3"), transfer_syntaxes=syntaxes))
+    plain, *compressed = [each.file_meta.TransferSyntaxUID for each in found]
+    assert plain in {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"}  # either is as good
+    assert compressed == [each.file_meta.TransferSyntaxUID for each in study[1:]]
+    assert bytes(found[0].PixelData) == study[0].PixelData
+
+
+def test_a_get_of_which_some_failed_raises_at_its_end() -> None:
+    def get(event):
+        yield 3
+        for data_set in instances(3):
+            data_set.SOPClassUID = CTImageStorage if data_set.SOPInstanceUID[-1] != "2" else "1.2"
+            yield 0xFF00, data_set
+
+    with pynetdicom_scp(storage_entity(), [(evt.EVT_C_GET, get)]) as port:
+        with connect("127.0.0.1", port) as assoc:
+            found = []
+            with pytest.raises(RetrievalIncomplete) as caught:
+                for data_set in assoc.get(key(), sop_classes=["CTImageStorage"]):
+                    found.append(data_set)
+            assert len(found) == 2
+            assert caught.value.progress.failed == 1
+            assert caught.value.progress.failed_sop_instance_uids == ("1.2.3.2",)
 
 
 def test_get_by_role_selection() -> None:

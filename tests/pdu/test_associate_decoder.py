@@ -98,7 +98,11 @@ def test_padded_uids_are_the_same_uids():
         (b"A\nB", r"A\x0aB"),
         (b"\x1b[2J", r"\x1b[2J"),
         (b"M\xfcller", r"M\xfcller"),
-        (bytes(16), r"\x00" * 16),
+        (b"PADDED".ljust(16, b"\0"), "PADDED"),
+        (b"PADDED \0 \0", "PADDED"),
+        (b"A\0B".ljust(16, b"\0"), r"A\x00B"),
+        (b"\0A".ljust(16), r"\x00A"),
+        (bytes(16), ""),
     ],
 )
 def test_titles_come_out_printable(field, expected):

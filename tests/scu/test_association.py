@@ -315,27 +315,6 @@ def test_a_response_may_be_pending_first() -> None:
         assoc.echo()
 
 
-def test_every_pdu_gives_the_peer_new_time() -> None:
-    class Dribbling(FakeAcceptor):
-        def on_message(self, context_id, command, data):
-            self.fragments = [
-                PDataTf((Pdv(context_id, True, index == 19, bytes(part)),))
-                for index, part in enumerate(halves(answer_to(command), 20))
-            ]
-            return ()
-
-        def wait(self, seconds, *, for_writing):
-            if self.fragments and not for_writing:
-                self.clock.advance(9)
-                self.say(self.fragments.pop(0))
-
-    peer = Dribbling()
-    peer.fragments = []
-    with peer.connect(timeout=10) as assoc:
-        assoc.echo()
-        assert peer.clock.monotonic() - 1000 >= 180
-
-
 def answer_to(command) -> bytes:
     return encode_command(
         {

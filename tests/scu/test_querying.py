@@ -23,9 +23,10 @@ from dicom_actors.errors import (
     DataError,
     DecodeError,
     DimseFailure,
+    RetrievalIncomplete,
     TransportError,
 )
-from dicom_actors.pdu import AssociateRq
+from dicom_actors.pdu import AssociateRq, PDataTf
 from dicom_actors.scu import MODELS, MoveProgress
 from dicom_actors.scu.query_models import sop_class_for
 
@@ -125,11 +126,36 @@ def append_all(found, iterator):
 
 
 @pytest.mark.parametrize("status", [0xB001, 0xFE00])
-def test_a_warning_or_a_cancellation_ends_the_matches(status: int) -> None:
+def test_a_warning_or_a_cancellation_is_raised_after_the_matches(status: int) -> None:
     with Asked(matching(status)).connect() as assoc:
-        matches = assoc.find(STUDY)
+        found = []
+        with pytest.raises(DimseFailure) as caught:
+            append_all(found, assoc.find(STUDY))
+        assert len(found) == 3
+        assert caught.value.status == status
+        assoc.echo()
+
+
+@pytest.mark.parametrize("status", [0xB001, 0xFE00])
+def test_a_warning_is_told_where_that_is_asked_for(status: int) -> None:
+    with Asked(matching(status)).connect() as assoc:
+        matches = assoc.find(STUDY, on_warning="ignore")
         assert len(list(matches)) == 3
         assert matches.status == status
+        failing = matching(0xA700)
+    with Asked(failing).connect() as assoc:
+        with pytest.raises(DimseFailure):
+            list(assoc.find(STUDY, on_warning="ignore"))
+
+
+@pytest.mark.parametrize("ask", ["find", "get", "move"])
+def test_on_warning_is_one_of_two(ask: str) -> None:
+    peer = Asked(matching())
+    with peer.connect() as assoc:
+        more = {"destination": "DEST"} if ask == "move" else {}
+        with pytest.raises(ValueError, match="on_warning: expected 'raise' or 'ignore'"):
+            getattr(assoc, ask)(STUDY, on_warning="warn", **more)
+        assert peer.messages == []
 
 
 def test_leaving_the_loop_cancels() -> None:
@@ -201,7 +227,7 @@ def test_a_peer_that_goes_on_after_a_cancellation_is_aborted() -> None:
 
     peer = Stubborn(pending, heeds_cancel=False)
     assoc = peer.connect(timeout=4)
-    with pytest.raises(AssociationTimeout, match="not given up within 4 s"):
+    with pytest.raises(AssociationTimeout, match="the cancellation of the C-FIND within 4 s"):
         assoc.find(STUDY).close()
 
 
@@ -328,14 +354,29 @@ def test_a_move_tells_how_far_it_is() -> None:
             counted(context_id, command, 0xB000, (None, 1, 2, 0), failed.to_bytes(EXPLICIT)),
         ]
 
+    steps = [
+        MoveProgress(2, 1, 0, 0, 0xFF00),
+        MoveProgress(1, 1, 1, 0, 0xFF00),
+        MoveProgress(None, 1, 2, 0, 0xB000, ("1.2", "1.3")),
+    ]
     with Asked(answers).connect() as assoc:
-        moves = assoc.move(STUDY, "DEST")
-        assert list(moves) == [
-            MoveProgress(2, 1, 0, 0, 0xFF00),
-            MoveProgress(1, 1, 1, 0, 0xFF00),
-            MoveProgress(None, 1, 2, 0, 0xB000, ("1.2", "1.3")),
-        ]
+        moves = assoc.move(STUDY, "DEST", on_warning="ignore")
+        assert list(moves) == steps
         assert moves.status == 0xB000
+        told = []
+        with pytest.raises(RetrievalIncomplete, match=r"2 failed: 1\.2, 1\.3") as caught:
+            append_all(told, assoc.move(STUDY, "DEST"))
+        assert told == steps
+        assert caught.value.progress == steps[-1]
+        assert caught.value.status == 0xB000
+
+
+@pytest.mark.parametrize("status", [0, 0xB000])
+def test_a_move_of_which_some_failed_is_no_success(status: int) -> None:
+    with Asked(lambda *rq: [counted(*rq, status, (None, 1, 2, 0))]).connect() as assoc:
+        with pytest.raises(RetrievalIncomplete, match="1 completed, 0 with a warning, 2 failed"):
+            list(assoc.move(STUDY, "DEST"))
+        assert list(assoc.move(STUDY, "DEST", on_warning="ignore"))
 
 
 @pytest.mark.parametrize("destination", ["", "x" * 17, "Z\u00dcRICH", "a\\b"])
@@ -388,7 +429,7 @@ class Getting(Asked):
 
     def on_associate(self, rq):
         for context in rq.presentation_contexts:
-            if context.abstract_syntax == CT:
+            if context.abstract_syntax == CT and EXPLICIT in context.transfer_syntaxes:
                 self.context = context.context_id
         return super().on_associate(rq)
 
@@ -457,8 +498,11 @@ def test_instances_that_cannot_be_kept_or_read_are_failures() -> None:
     peer = Getting(bytes(2000), b"\x10\x00\x10\x00PN\xff\x00x", instance(3))
     with peer.connect(max_object_bytes=1000) as assoc:
         instances = assoc.get(STUDY)
-        assert list(instances) == [instance(3)]
-        assert instances.status == 0xB000
+        found = []
+        with pytest.raises(RetrievalIncomplete) as caught:
+            append_all(found, instances)
+        assert found == [instance(3)]
+        assert caught.value.progress == MoveProgress(None, 1, 2, 0, 0xB000, ("1.2.1", "1.2.2"))
     assert peer.store_statuses == [Status.OUT_OF_RESOURCES, Status.CANNOT_UNDERSTAND, 0]
 
 
@@ -477,5 +521,201 @@ def test_a_full_disk_is_a_failure_of_that_instance(tmp_path) -> None:
     long.PixelData = bytes(100_000)
     peer = Getting(long, instance(2))
     with peer.connect(spool_bytes=10_000, spool_directory=tmp_path / "missing") as assoc:
-        assert list(assoc.get(STUDY)) == [instance(2)]
+        assert list(assoc.get(STUDY, on_warning="ignore")) == [instance(2)]
     assert peer.store_statuses == [Status.OUT_OF_RESOURCES, 0]
+
+
+class Lying(Getting):
+    """Says Success, whatever became of the instances."""
+
+    def __init__(self, *instances: DataSet | bytes, completed: int) -> None:
+        super().__init__(*instances)
+        self.completed = completed
+
+    def go_on(self):
+        if self.instances:
+            yield from super().go_on()
+        else:
+            yield counted(*self.request, 0, (None, self.completed, 0, 0))
+
+
+def test_success_is_not_believed_where_instances_were_refused_or_never_came() -> None:
+    broken = b"\x10\x00\x10\x00PN\xff\x00x"
+    with Lying(instance(1), broken, completed=2).connect() as assoc:
+        with pytest.raises(RetrievalIncomplete, match="says Success, but") as caught:
+            list(assoc.get(STUDY))
+        assert caught.value.progress == MoveProgress(None, 1, 1, 0, 0, ("1.2.2",))
+    with Lying(instance(1), completed=5).connect() as assoc:
+        with pytest.raises(RetrievalIncomplete) as caught:
+            list(assoc.get(STUDY))
+        assert caught.value.progress == MoveProgress(None, 1, 4, 0, 0)
+    with Lying(instance(1), completed=1).connect() as assoc:
+        assert list(assoc.get(STUDY)) == [instance(1)]
+
+
+def test_a_failed_retrieval_releases_the_association() -> None:
+    peer = Lying(instance(1), completed=2)
+    with pytest.raises(RetrievalIncomplete), peer.connect() as assoc:
+        list(assoc.get(STUDY))
+    assert type(peer.pdus[-1]).__name__ == "ReleaseRq"
+
+
+# --- what is proposed for a C-GET ------------------------------------------------------------
+
+JPEG = "1.2.840.10008.1.2.4.50"
+RLE = "1.2.840.10008.1.2.5"
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+class Telling(Getting):
+    """Answers the queries before a C-GET with what `told` has for their level."""
+
+    def __init__(self, **told: list[DataSet]) -> None:
+        super().__init__(abstract_syntaxes=lambda _: (RLE, JPEG, EXPLICIT, IMPLICIT))
+        self.told = told
+        self.queries: list[DataSet] = []
+
+    def on_message(self, context_id, command, data):
+        if command.command_field != CommandField.C_FIND_RQ:
+            yield from super().on_message(context_id, command, data)
+            return
+        syntax = EXPLICIT
+        query = DataSet.from_bytes(data, syntax)
+        self.queries.append(query)
+        for found in self.told.get(query.QueryRetrieveLevel, []):
+            yield response(context_id, command, 0xFF00, data=found.to_bytes(syntax))
+        yield response(context_id, command)
+
+    @property
+    def storage(self) -> dict[str, list[tuple[str, ...]]]:
+        """The transfer syntaxes of each context of the last request, by storage SOP class."""
+        request = [pdu for pdu in self.pdus if isinstance(pdu, AssociateRq)][-1]
+        served = {role.sop_class_uid for role in request.user_information.roles if role.scp}
+        found: dict[str, list[tuple[str, ...]]] = {}
+        for context in request.presentation_contexts:
+            if context.abstract_syntax in served:
+                found.setdefault(context.abstract_syntax, []).append(context.transfer_syntaxes)
+        return found
+
+
+STUDY_UID = DataSet.from_keywords(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2")
+
+
+def test_each_class_and_syntax_has_a_context_of_its_own() -> None:
+    peer = Telling()
+    with peer.connect() as assoc:
+        list(assoc.get(STUDY_UID, sop_classes=[CT, MR], transfer_syntaxes=[JPEG, "RLELossless"]))
+    assert peer.storage[CT][:2] == peer.storage[MR][:2] == [(JPEG,), (RLE,)]
+    accepted = {
+        (context.abstract_syntax, context.transfer_syntax) for context in assoc.terms.contexts
+    }
+    assert accepted >= {(CT, JPEG), (CT, RLE), (MR, JPEG), (MR, RLE)}
+    assert peer.queries == []
+
+
+def test_the_classes_of_a_study_are_asked_for_and_proposed_with_every_syntax() -> None:
+    told = DataSet.from_keywords(StudyInstanceUID="1.2", SOPClassesInStudy=[CT, MR])
+    peer = Telling(STUDY=[told])
+    with peer.connect() as assoc:
+        list(assoc.get(STUDY_UID))
+        assert peer.associations == 2
+        list(assoc.get(STUDY_UID))
+    assert peer.associations == 2
+    assert {syntax for (syntax,) in peer.storage[CT]} >= {EXPLICIT, IMPLICIT, JPEG, RLE}
+    assert set(peer.storage[MR]) >= {(EXPLICIT,), (JPEG,)}
+
+
+def test_where_a_study_does_not_tell_its_instances_do() -> None:
+    peer = Telling(
+        STUDY=[DataSet.from_keywords(StudyInstanceUID="1.2")],
+        SERIES=[DataSet.from_keywords(SeriesInstanceUID=uid) for uid in ("1.2.1", "1.2.2")],
+        IMAGE=[DataSet.from_keywords(SOPClassUID=MR, AvailableTransferSyntaxUID=RLE)],
+    )
+    with peer.connect() as assoc:
+        list(assoc.get({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2"}))
+    assert [query.get("SeriesInstanceUID") for query in peer.queries] == [
+        *(None, None, "1.2.1", "1.2.2")
+    ]
+    assert peer.storage[MR][:3] == [(EXPLICIT,), (IMPLICIT,), (RLE,)]
+    assert CT not in peer.storage
+
+
+def test_where_nobody_tells_the_common_ones_are_proposed() -> None:
+    peer = Telling()
+    with peer.connect() as assoc:
+        list(assoc.get(STUDY_UID))
+    assert len(peer.queries) == 2
+    request = [pdu for pdu in peer.pdus if isinstance(pdu, AssociateRq)][-1]
+    assert len(request.presentation_contexts) == 128
+    of_ct = [c.transfer_syntaxes for c in request.presentation_contexts if c.abstract_syntax == CT]
+    assert (JPEG,) in of_ct
+    assert (EXPLICIT, IMPLICIT) in of_ct
+
+
+class Holding(Telling):
+    """Has objects of many SOP classes, and sends those whose class has a context."""
+
+    def __init__(self, sop_classes: list[str]) -> None:
+        super().__init__()
+        self.sop_classes = sop_classes
+        self.contexts: dict[str, int] = {}
+
+    def on_associate(self, rq):
+        self.contexts = {
+            context.abstract_syntax: context.context_id
+            for context in rq.presentation_contexts
+            if EXPLICIT in context.transfer_syntaxes
+        }
+        return super().on_associate(rq)
+
+    def begin(self, context_id, command):
+        self.left = list(self.sop_classes)
+        self.failed = 0
+        return self.go_on()
+
+    def go_on(self):
+        while self.left:
+            uid = self.left.pop()
+            if uid in self.contexts:
+                data = DataSet.from_keywords(SOPClassUID=uid, SOPInstanceUID=f"9.{uid}")
+                request = store_request(0, 1, f"9.{uid}", data.to_bytes(EXPLICIT))
+                pdus = [
+                    PDataTf(tuple(pdv._replace(context_id=self.contexts[uid]) for pdv in pdu.pdvs))
+                    for pdu in request
+                ]
+                yield pdus
+                return
+            self.failed += 1
+        completed = len(self.sop_classes) - self.failed
+        yield counted(
+            *self.request, 0xB000 if self.failed else 0, (None, completed, self.failed, 0)
+        )
+
+
+def test_more_than_an_association_takes_comes_over_several() -> None:
+    classes = [f"1.2.3.4.{number}" for number in range(100)]
+    peer = Holding(classes)
+    with peer.connect() as assoc:
+        instances = assoc.get(
+            STUDY_UID,
+            sop_classes=classes,
+            transfer_syntaxes=["JPEG2000", "RLELossless", "ExplicitVRLittleEndian"],
+        )
+        found = list(instances)
+        assert instances.progress == MoveProgress(None, 100, 0, 0, 0)
+        assert instances.status == 0
+    # 126 contexts are two syntaxes of some classes; each instance is given once.
+    assert len(found) == 100
+    assert {str(each.SOPClassUID) for each in found} == set(classes)
+    assert peer.associations == 4
+
+
+def test_what_is_chosen_is_all_that_is_proposed() -> None:
+    peer = Telling()
+    with peer.connect() as assoc:
+        list(assoc.get(STUDY_UID, sop_classes=[CT]))
+        list(assoc.get(STUDY_UID, sop_classes=[CT], transfer_syntaxes=[EXPLICIT]))
+        assert peer.storage == {CT: [(EXPLICIT,)]}
+        before = peer.associations
+        list(assoc.get(STUDY_UID, sop_classes=[CT], transfer_syntaxes=[EXPLICIT]))
+        assert peer.associations == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import zlib
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -21,8 +22,11 @@ from dicom_actors.dimse import Status
 from dicom_actors.errors import (
     AssociationAborted,
     AssociationError,
+    DecodeError,
     DimseFailure,
     LocalProtocolError,
+    NotPart10Error,
+    StoreIncomplete,
     TransportError,
 )
 from dicom_actors.pdu import Abort, AssociateRq, AsyncWindow
@@ -108,21 +112,41 @@ def test_what_can_be_stored(files, kind) -> None:
     peer = FakeAcceptor()
     with peer.connect() as assoc:
         result = assoc.store(source)
-    assert result == (0, "1.2.3.2", source, "")
+    assert result == (0, "1.2.3.2", source, "", None)
     assert result.is_stored
+    assert result
     assert sent(peer) == [("1.2.3.2", data_of(path))]
 
 
 def test_the_bytes_of_a_file_are_sent_as_they_are(tmp_path) -> None:
-    """Even where they are not what we would write: nothing is decoded."""
+    """Even where they are not what we would write, or cannot be read if that is asked for."""
     path = tmp_path / "odd.dcm"
     write_file(path, image())
-    garbage = b"\x99\x00\x01\x00this is no data element!"
+    garbage = b"\x99\x00\x01\x00UN\0\0\xff\0\0\0 more is to come"
     path.write_bytes(path.read_bytes() + garbage)
     peer = FakeAcceptor()
     with peer.connect() as assoc:
-        assoc.store(path)
+        result = assoc.store(path)
+        assert (result.status, sent(peer)) == (None, [])
+        assert "not sent: expected" in result.comment
+        assoc.store(path, send_damaged=True)
     assert sent(peer)[0][1].endswith(garbage)
+
+
+def test_what_is_cut_off_is_not_sent_unless_that_is_asked_for(files) -> None:
+    path = files[0]
+    path.write_bytes(path.read_bytes()[:-1000])
+    peer = FakeAcceptor()
+    with peer.connect() as assoc:
+        for source in (path, path.read_bytes()):
+            result = assoc.store(source)
+            assert not result
+            assert "expected a value of 100000 bytes, 99000 left" in result.comment
+            with pytest.raises(DecodeError):
+                assoc.store(source, check=True)
+        assert not sent(peer)
+        assert assoc.store(path, send_damaged=True)
+    assert len(sent(peer)) == 1
 
 
 def test_a_file_without_file_meta_is_sent_as_what_it_is(tmp_path) -> None:
@@ -181,10 +205,39 @@ def test_what_cannot_be_read_is_reported(tmp_path, content) -> None:
         result = assoc.store(path)
         assert (result.status, result.sop_instance_uid) == (None, "")
         assert result.comment.startswith("not sent: ")
-        with pytest.raises(AssociationError, match="not sent"):
+        with pytest.raises((FileNotFoundError, NotPart10Error)):
             assoc.store(path, check=True)
         assert assoc.store(DataSet()).comment.startswith("not sent: expected SOPClassUID")
     assert not peer.messages
+
+
+def test_what_was_not_stored_is_raised_at_the_end(files, tmp_path) -> None:
+    peer = Deciding(0, 0xA700, 0xB000, 0)
+    results = []
+    missing = tmp_path / "missing"
+    with pytest.raises(StoreIncomplete, match=r"2 of 5 objects not stored: .*2\.dcm") as caught:
+        with peer.connect() as assoc:
+            iter_into(results, assoc.store_many([*files[:4], missing]))
+    assert [result.status for result in results] == [0, 0xA700, 0xB000, 0, None]
+    assert [bool(result) for result in results] == [True, False, True, True, False]
+    assert caught.value.stored == 3
+    assert [result.source for result in caught.value.failed] == [files[1], missing]
+    assert type(peer.pdus[-1]).__name__ == "ReleaseRq"
+
+
+def test_an_answer_for_another_instance_is_no_success(files) -> None:
+    class Confused(FakeAcceptor):
+        def on_message(self, context_id, command, data):
+            other = replace(command, sop_instance_uid="1.2.3.999")
+            yield response(context_id, other)
+
+    with Confused().connect() as assoc:
+        result = assoc.store(files[0])
+        assert not result
+        assert result.status is None
+        assert result.comment == "answered for another instance, 1.2.3.999: 0000H"
+        with pytest.raises(AssociationError, match="another instance"):
+            assoc.store(files[0], check=True)
 
 
 def test_a_dicomdir_is_not_sent(tmp_path) -> None:
@@ -246,7 +299,8 @@ def test_a_data_set_of_odd_length_is_not_sent_but_a_deflated_one_is_padded(tmp_p
     stream.write_bytes(file_meta_header(CT, "1.2.3.1", DEFLATED) + deflated)
     peer = accepting(DEFLATED, EXPLICIT, IMPLICIT)
     with peer.connect() as assoc:
-        assert "expected a data set of even length" in assoc.store(path).comment
+        result = assoc.store(path, send_damaged=True)
+        assert "expected a value of 2 bytes, 1 left" in result.comment
         assert assoc.store(stream).status == 0
         assert assoc.store(read_file(stream)).status == 0
     assert [data for _, data in sent(peer)] == [deflated + b"\0"] * 2
@@ -299,17 +353,17 @@ def test_a_folder_is_all_files_below_in_order(tmp_path) -> None:
     (tmp_path / "a" / "notes.txt").write_text("hello, this is no DICOM file")
     peer = FakeAcceptor()
     with peer.connect() as assoc:
-        results = list(assoc.store_many(tmp_path))
+        results = list(assoc.store_many(tmp_path, on_warning="ignore"))
     names = [str(result.source.relative_to(tmp_path)) for result in results]
     assert names == ["c", "a/1", "a/notes.txt", "a/b/2"]
     assert [result.status for result in results] == [0, 0, None, 0]
-    assert peer.associations == 2
+    assert peer.associations == 1
 
 
 def test_everything_mixed(tmp_path, files) -> None:
     items = [files[0], image(11), files[1].read_bytes(), tmp_path / "missing", *files[2:]]
     with FakeAcceptor().connect() as assoc:
-        results = list(assoc.store_many(iter(items)))
+        results = list(assoc.store_many(iter(items), on_warning="ignore"))
     assert [result.source for result in results] == items
     assert [result.status for result in results] == [0, 0, 0, None, 0, 0, 0]
 
@@ -317,15 +371,27 @@ def test_everything_mixed(tmp_path, files) -> None:
 def test_contexts_are_those_of_what_is_sent(files) -> None:
     peer = FakeAcceptor()
     with peer.connect() as assoc:
-        list(assoc.store_many([*files, image(6, "1.2.840.10008.5.1.4.1.1.4")]))
+        list(assoc.store_many([*files, image(6, "1.2.3.4.5")]))
     assert peer.associations == 2
     requests = [pdu for pdu in peer.pdus if isinstance(pdu, AssociateRq)]
     assert proposed(requests[1])[:4] == [
         (CT, (EXPLICIT,)),
         (CT, (IMPLICIT,)),
-        ("1.2.840.10008.5.1.4.1.1.4", (EXPLICIT,)),
-        ("1.2.840.10008.5.1.4.1.1.4", (IMPLICIT,)),
+        ("1.2.3.4.5", (EXPLICIT,)),
+        ("1.2.3.4.5", (IMPLICIT,)),
     ]
+
+
+def test_the_common_classes_are_proposed_at_once(tmp_path) -> None:
+    suffixes = ("2", "4", "7", "88.11", "104.1")
+    objects = [image(n, f"1.2.840.10008.5.1.4.1.1.{suffixes[n % 5]}") for n in range(10)]
+    objects[0].PixelData = EncapsulatedPixelData([b"\xff\xd8\xff\xd9"])
+    objects[0] = objects[0].with_transfer_syntax("JPEGBaseline8Bit")
+    peer = FakeAcceptor()
+    with peer.connect() as assoc:
+        assert all(assoc.store(each).status == 0 for each in objects[1:])
+    assert peer.associations == 1
+    assert len(peer.pdus[0].presentation_contexts) <= 128
 
 
 def test_contexts_may_be_found_out_before(files) -> None:
@@ -430,13 +496,16 @@ def test_what_was_not_answered_is_reported_as_such(files, end, error) -> None:
     assoc = peer.connect()
     results = []
     with pytest.raises(error):
-        results.extend(iter_into(results, assoc.store_many(files)))
+        results.extend(iter_into(results, assoc.store_many(files, retries=0)))
     assert [(r.sop_instance_uid, r.status) for r in results] == [
         ("1.2.3.1", 0),
         ("1.2.3.2", 0),
         ("1.2.3.3", None),
+        ("1.2.3.4", None),
+        ("1.2.3.5", None),
     ]
-    assert results[2].comment == "not answered: the association ended"
+    assert results[2].comment.startswith("not answered: ANY-SCP at fake:104: ")
+    assert results[3].comment.startswith("not sent: ANY-SCP at fake:104: ")
     assert not assoc.is_open
     with pytest.raises(error):
         assoc.echo()
@@ -453,7 +522,7 @@ def test_a_whole_window_may_be_lost(files) -> None:
     assoc = peer.connect(async_window=4, timeout=3)
     results = []
     with pytest.raises(TimeoutError, match="C-STORE request"):
-        iter_into(results, assoc.store_many(files))
+        iter_into(results, assoc.store_many(files, retries=0))
     assert [result.status for result in results] == [0, None, None, None, None]
 
 
@@ -524,7 +593,7 @@ def test_pipes_and_devices_in_a_folder_hang_nothing(tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe")
     write_file(tmp_path / "image.dcm", image(1))
     with FakeAcceptor().connect() as assoc:
-        stored, pipe = assoc.store_many(tmp_path)
+        stored, pipe = assoc.store_many(tmp_path, on_warning="ignore")
         assert stored.is_stored
         assert (pipe.status, pipe.comment) == (None, "not sent: expected a regular file")
         assert assoc.store("/dev/zero").comment == "not sent: expected a regular file"

@@ -25,6 +25,9 @@ from dicom_actors.data.dictionary.elements import (
 from dicom_actors.data.dictionary.tag import Key, Tag, to_tag
 from dicom_actors.data.dictionary.transfer_syntax import TransferSyntax
 from dicom_actors.data.dictionary.uids import (
+    SOP_CLASSES,
+    SOP_INSTANCES,
+    TRANSFER_SYNTAXES,
     QueryRetrieveSopClass,
     SopClassServices,
     UidEntry,
@@ -35,12 +38,16 @@ from dicom_actors.data.dictionary.uids import (
     storage_sop_classes,
     uid_entry,
     uid_name,
+    uid_named,
     uid_of,
 )
 from dicom_actors.data.dictionary.vr import VR
 
 __all__ = [
     "KEYWORD_TABLE",
+    "SOP_CLASSES",
+    "SOP_INSTANCES",
+    "TRANSFER_SYNTAXES",
     "VR",
     "VR_TABLE",
     "Entry",
@@ -64,6 +71,7 @@ __all__ = [
     "to_tag",
     "uid_entry",
     "uid_name",
+    "uid_named",
     "uid_of",
     "vr_of",
     "vr_of_private",

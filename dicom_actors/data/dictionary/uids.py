@@ -107,6 +107,45 @@ def _query_retrieve_table() -> dict[str, QueryRetrieveSopClass]:
     }
 
 
+SOP_CLASSES = ("SOP Class", "Meta SOP Class")
+TRANSFER_SYNTAXES = ("Transfer Syntax",)
+SOP_INSTANCES = ("Well-known SOP Instance",)
+"""Types of UIDs, as PS3.6 Annex A prints them."""
+
+_UID_MAX_LENGTH = 64
+
+
+def uid_named(name: str, types: tuple[str, ...] = ()) -> str:
+    """Return the UID that a UID or a keyword of PS3.6 means.
+
+    Args:
+        name: which. A UID that is not registered is taken as it is.
+        types: what it may be, as PS3.6 Annex A prints it; none: anything.
+
+    Raises:
+        ValueError: it is neither, or of another type; the message has the names that are close.
+    """
+    table = registry()
+    uid: str = table.uids_by_keyword.get(name, name)
+    entry = table.entries.get(uid)
+    if entry is not None:
+        if types and entry.type not in types:
+            raise ValueError(f"expected a {types[0]}, got {name!r}, which is a {entry.type}")
+        return uid
+    if uid and len(uid) <= _UID_MAX_LENGTH and not set(uid) - set("0123456789."):
+        return uid
+    from difflib import get_close_matches  # noqa: PLC0415 - costs import time, seldom needed
+
+    known = (
+        keyword
+        for keyword, uid in table.uids_by_keyword.items()
+        if not types or table.entries[uid].type in types
+    )
+    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    hint = f"; close to it: {', '.join(close)}" if close else ""
+    raise ValueError(f"expected a UID or its keyword in PS3.6, got {name!r}{hint}")
+
+
 _NOTIFICATION = "N-EVENT-REPORT"
 
 
