@@ -34,6 +34,8 @@ _RANGES: Final[dict[str, tuple[float, float, bool]]] = {
     "pdu_timeout": (0.001, 86_400, False),
     "idle_timeout": (0.001, 30 * 86_400, True),
     "dimse_timeout": (0.001, 30 * 86_400, True),
+    "dimse_progress_bytes": (1, 1 << 40, False),
+    "room_timeout": (0.001, 86_400, False),
     "write_timeout": (0.001, 86_400, False),
     "handshake_timeout": (0.001, 86_400, False),
     "handler_timeout": (0.001, 30 * 86_400, True),
@@ -53,6 +55,9 @@ _RANGES: Final[dict[str, tuple[float, float, bool]]] = {
     "destination_pause": (0.001, 30 * 86_400, False),
 }
 
+_OF_TIMES: Final = ("timeout", "grace", "period", "pause")
+"""How the names of times end, which need not be whole."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointConfig:
@@ -70,7 +75,11 @@ class EndpointConfig:
         artim_timeout: seconds for the A-ASSOCIATE-RQ to come, and for the peer to close.
         pdu_timeout: seconds from a PDU's first byte to its last.
         idle_timeout: seconds without any PDU while we wait for the peer; None: for ever.
-        dimse_timeout: seconds for a message to be completed once it began; None: for ever.
+        dimse_timeout: seconds within which a message that has begun must be complete, or have
+            grown by ``dimse_progress_bytes``; then it has as many again. None: for ever.
+        dimse_progress_bytes: see ``dimse_timeout``; together a floor on the rate of a message.
+        room_timeout: seconds for which an object waits for room (``memory_bytes`` and
+            ``spool_total_bytes``) before it is refused with A700H.
         write_timeout: seconds for which a peer may not read what we send.
         handshake_timeout: seconds for the TLS handshake.
         handler_timeout: seconds for one call of a handler; None: for ever.
@@ -115,6 +124,8 @@ class EndpointConfig:
     pdu_timeout: float = 60.0
     idle_timeout: float | None = 600.0
     dimse_timeout: float | None = 300.0
+    dimse_progress_bytes: int = MIB
+    room_timeout: float = 30.0
     write_timeout: float = 60.0
     handshake_timeout: float = 5.0
     handler_timeout: float | None = 600.0
@@ -169,6 +180,8 @@ class EndpointConfig:
             return
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ConfigurationError(f"{name}: expected a number, got {value!r}")
+        if not isinstance(value, int) and not name.endswith(_OF_TIMES):
+            raise ConfigurationError(f"{name}: expected a whole number, got {value!r}")
         if not lowest <= value <= highest:
             raise ConfigurationError(f"{name}: expected {lowest} to {highest}, got {value}")
 

@@ -130,7 +130,8 @@ class Association(SupervisedActor):
                 self._machine = UpperLayer.asked(tenure.association_rq, self._limits)
             else:
                 self._machine.connected()  # ARTIM runs since the connection was accepted
-            self._read()
+            if self._is_discarding or not self._is_paused:
+                self._read()
 
     def _begin_tls(self, context: ssl.SSLContext) -> None:
         try:
@@ -196,18 +197,17 @@ class Association(SupervisedActor):
         try:
             if (
                 self._is_over
-                or self._is_paused
                 or self._wants_write
-                or record.has_output
                 or not record.park(self._epoch, kernel.attendance.attend)
             ):
                 return
         except StaleIncarnation:
             self._step_down()
             return
+        read = self._is_discarding or not self._is_paused
         self._let_go()
         kernel.attendance.leave(record)
-        kernel.watch.arm(record)
+        kernel.watch.arm(record, read=read, write=record.has_output)
         self.exit(ExitReason.NORMAL)
 
     def _look(self) -> None:
@@ -286,6 +286,9 @@ class Association(SupervisedActor):
                 if not consumed:
                     tenure.phase = Phase.WAITING
                     break
+            if not self._flow.has_room_for(consumed):
+                tenure.phase = Phase.WAITING
+                break  # and be paused until there is
             record.pdu_log.received(view[:consumed], self._kernel)
             self._leave_core()
             if pdvs:
@@ -300,7 +303,8 @@ class Association(SupervisedActor):
     @property
     def _is_paused(self) -> bool:
         record = self._record
-        held = self._release_length > 0 or self._flow.is_full or record.has_output
+        flow = self._flow
+        held = self._release_length > 0 or flow.is_full or flow.is_waiting or record.has_output
         return held and not self._tenure.is_ending
 
     def _await_more(self) -> None:
@@ -485,6 +489,8 @@ class Association(SupervisedActor):
         if due == "handler":
             self._flow.late()
             self._flow.progress()
+        elif due == "room":
+            self._flow.refuse()
         elif due in {"pdu", "message", "idle"}:
             self._abort(source=2, reason=0, detail=f"{due}_timeout")
         elif due is not None:
@@ -508,7 +514,8 @@ class Association(SupervisedActor):
         record = self._record
         record.mute(self._epoch)
         report = record.pdu_log.report(record.unread)
-        _logger.error("connection %d ends: %s; its last PDUs:\n%s", record.id, why, report)
+        text = "connection %d ends: %s; its last PDUs:\n%s"
+        self._kernel.system.log.write(_logger, logging.ERROR, text, record.id, why, report)
         self._tenure.note_end("aborted", why)
         self._tenure.deadlines.clear()
         self._start_artim()

@@ -17,6 +17,7 @@ from dicom_actors.actors.connection.tenure import Phase
 from dicom_actors.actors.handlers.handler import run_handler
 from dicom_actors.actors.handlers.outcomes import TOO_LATE
 from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR, SERVICES
+from dicom_actors.actors.storing.receiver import NO_ROOM
 from dicom_actors.data.files.part10 import file_meta_header
 from dicom_actors.dimse import (
     Command,
@@ -51,9 +52,6 @@ __all__ = ["RequestFlow"]
 
 _WITH_DATA_SET = frozenset({"cstore", "cfind", "cget", "cmove", "nset"})
 _OF_INSTANCES = frozenset({"cstore", "nset", "nget", "ndelete", "naction", "nevent_report"})
-
-_PROGRESS_BYTES = 1 << 20
-"""A message that is being received must grow by this much within the DIMSE time-out."""
 
 
 _AHEAD_OF_RESPONSES = 16
@@ -123,7 +121,7 @@ class RequestFlow:
     def resume(self, negotiated: Negotiated) -> None:
         """Go on where an incarnation was relieved, or parked."""
         self.open(negotiated)
-        self._next_progress = self._tenure.received_length + _PROGRESS_BYTES
+        self._set_next_progress()
         self.await_handlers()
 
     def recover(self, negotiated: Negotiated) -> None:
@@ -158,6 +156,37 @@ class RequestFlow:
         if self._record.invocations:
             limit += _AHEAD_OF_RESPONSES
         return len(self._record.requests) > limit
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a data set waits for room before more of it is taken."""
+        receiver = self._tenure.receiver
+        return receiver is not None and receiver.is_waiting
+
+    def has_room_for(self, length: int) -> bool:
+        """Take room for what has come of a data set; False: it waits for it, and pokes us then.
+
+        Args:
+            length: bytes of whole PDUs, which are a few more than those of what they carry.
+        """
+        tenure = self._tenure
+        receiver = tenure.receiver
+        if receiver is None or receiver.admit(length, self._record.poke):
+            tenure.deadlines.room = None
+            return True
+        self._kernel.limit_reached("memory_bytes, spool_total_bytes", "a data set waits")
+        if tenure.deadlines.room is None:
+            config = self._kernel.config
+            tenure.deadlines.room = self._kernel.clock.monotonic() + config.room_timeout
+        tenure.deadlines.message = None
+        return False
+
+    def refuse(self) -> None:
+        """Wait for room no longer: what comes of the data set is dropped, and A700H answered."""
+        self._tenure.deadlines.room = None
+        if self._tenure.receiver is not None:
+            self._tenure.receiver.refuse(NO_ROOM)
+        self._expect_progress()
 
     @property
     def is_idle(self) -> bool:
@@ -298,9 +327,13 @@ class RequestFlow:
         if self._tenure.receiver is not None:
             self._tenure.receiver.write(event.data)
 
+    def _set_next_progress(self) -> None:
+        step = self._kernel.config.dimse_progress_bytes
+        self._next_progress = self._tenure.received_length + step
+
     def _expect_progress(self) -> None:
         timeout = self._kernel.config.dimse_timeout
-        self._next_progress = self._tenure.received_length + _PROGRESS_BYTES
+        self._set_next_progress()
         self._tenure.deadlines.message = (
             None if timeout is None else self._kernel.clock.monotonic() + timeout
         )

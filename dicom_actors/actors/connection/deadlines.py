@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Deadlines"]
 
 
-_NAMES = ("handshake", "artim", "write", "handler", "pdu", "message", "idle")
+_NAMES = ("handshake", "artim", "write", "handler", "pdu", "message", "room", "idle")
 """In the order in which they are looked at."""
 
 _OUTPUT_PROGRESS: Final = 1 << 20
@@ -30,6 +30,7 @@ class Deadlines:
         pdu: the PDU that has begun must be complete.
         idle: any PDU must have come.
         message: the message that has begun must have gone on.
+        room: there must be room for the data set that has begun.
         write: the peer must have read what we sent.
         handler: the running handler must have returned.
     """
@@ -46,6 +47,7 @@ class Deadlines:
         self.pdu: float | None = None
         self.idle: float | None = None
         self.message: float | None = None
+        self.room: float | None = None
         self.write: float | None = None
         self.handler: float | None = None
         self._unsent = 0
@@ -60,6 +62,7 @@ class Deadlines:
             self.handler,
             self.pdu,
             self.message,
+            self.room,
         ):
             if at is not None and (found is None or at < found):
                 found = at
@@ -102,7 +105,7 @@ class Deadlines:
 
     def await_end(self) -> None:
         """Await nothing more but that the peer reads what was said, and closes."""
-        self.pdu = self.message = self.idle = self.handler = None
+        self.pdu = self.message = self.room = self.idle = self.handler = None
 
     def due(self, now: float) -> str | None:
         """The name of one that has come; None if none has."""

@@ -45,7 +45,7 @@ class Watcher(SupervisedActor):
         watch.be_watcher(self.actor_ref)
         for record in kernel.connections:
             if record.is_parked:
-                watch.arm(record)
+                watch.arm(record, read=not record.has_output, write=record.has_output)
             elif record.association is None:
                 kernel.attendance.attend_if_lost(record)
         self._stay_awake()

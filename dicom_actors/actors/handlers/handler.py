@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pykka
 
@@ -35,7 +35,7 @@ from dicom_actors.actors.responding.pulling import is_stream
 from dicom_actors.actors.responding.responder import Responder
 from dicom_actors.dimse import Status
 from dicom_actors.errors import DimseFailure, HandlerError
-from dicom_actors.supervision import ExitReason
+from dicom_actors.supervision import ExitReason, send_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 __all__ = ["Handler", "run_handler"]
 
 _logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 0.2
+"""Real time between two looks whether an actor that was asked still lives."""
 
 
 def run_handler(kernel: EndpointKernel, record: ConnectionRecord, request: Request) -> Outcome:
@@ -114,7 +117,7 @@ class Handler:
         if responder is not None:
             event.check()
         if isinstance(handler, pykka.ActorRef):
-            result = handler.ask(event, timeout=kernel.config.handler_timeout)
+            result = self._reply_of(handler, event)
         else:
             result = handler(event)
         if isinstance(result, pykka.Future):
@@ -130,6 +133,27 @@ class Handler:
         if service == "cmove" and is_move(result):
             return move_instances(result, kernel, self._record, request, responder)
         return outcome_of(service, result, event, responder.context)
+
+    def _reply_of(self, actor: pykka.ActorRef[Any], event: Any) -> Any:
+        """Ask an actor of the host application.
+
+        An actor that ends over it, as one does that raises SystemExit, answers nobody.
+
+        Raises:
+            HandlerError: the actor ended, or did not answer in time.
+            Exception: what it raised.
+        """
+        future = send_request(actor, event)
+        timeout, clock = self._kernel.config.handler_timeout, self._kernel.clock
+        deadline = None if timeout is None else clock.monotonic() + timeout
+        while deadline is None or clock.monotonic() < deadline:
+            was_alive = actor.is_alive()
+            try:
+                return future.get(timeout=_LOOK_SECONDS)
+            except pykka.Timeout:
+                if not was_alive:
+                    raise HandlerError("the actor that is the handler has ended") from None
+        raise HandlerError("the actor that is the handler did not answer in time")
 
     def _event(self) -> Any:
         record, request = self._record, self._request

@@ -30,7 +30,7 @@ from dicom_actors.actors.kernel.handler_slots import HandlerSlots
 from dicom_actors.actors.kernel.listening_socket import listen
 from dicom_actors.actors.kernel.watch import Watch
 from dicom_actors.actors.storing.storage import Storage
-from dicom_actors.supervision import RestartWindow, cast, kill
+from dicom_actors.supervision import RestartWindow, cast, close_in_child, kill
 from dicom_actors.upper_layer import UpperLayerLimits
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class EndpointKernel:
         self.policy: NegotiationPolicy | None = None
         self.upper_layer_limits = UpperLayerLimits(max_pdu_length=config.max_pdu_length)
         self.listening_socket: socket.socket | None = listening_socket
+        close_in_child(listening_socket)
         self.system = system
         self.clock = system.clock
         self.timers = system.timers
@@ -164,6 +165,7 @@ class EndpointKernel:
         with self._accepting:
             if self.listening_socket is None:
                 self.listening_socket = listen(self.host, self.address[1])
+                close_in_child(self.listening_socket)
         self.tell_listener()
 
     def tell_listener(self) -> None:
@@ -189,6 +191,7 @@ class EndpointKernel:
             if self.listener is not listener or self.listening_socket is None:
                 return None
             connection, address = self.listening_socket.accept()
+            close_in_child(connection)
             connection.setblocking(False)
             # Two small writes under Nagle's algorithm are a stall of 40 ms for every message.
             with contextlib.suppress(OSError):

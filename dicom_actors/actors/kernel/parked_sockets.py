@@ -29,8 +29,11 @@ class ParkedSockets(Protocol):
 
     is_watchable: bool
 
-    def arm(self, record: ConnectionRecord) -> None:
-        """Watch a socket until it is readable or its peer is gone."""
+    def arm(self, record: ConnectionRecord, *, read: bool, write: bool) -> None:
+        """Watch a socket, once, until it is readable or writable, or its peer is gone.
+
+        Not every system tells of the peer's end where neither is asked for.
+        """
 
     def collect(self) -> list[ConnectionRecord]:
         """Some of those that are ready, each once for each `arm`; perhaps one too many."""
@@ -80,18 +83,19 @@ class _EpollSockets(_KernelSockets):
     def __init__(self) -> None:
         super().__init__()
         self._epoll = select.epoll()
-        self._events = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
-    def arm(self, record: ConnectionRecord) -> None:
+    def arm(self, record: ConnectionRecord, *, read: bool, write: bool) -> None:
         number = self._enter(record)
         if number < 0:
             return
+        events = select.EPOLLRDHUP | select.EPOLLONESHOT
+        events |= (select.EPOLLIN if read else 0) | (select.EPOLLOUT if write else 0)
         # Between the two calls nothing can be closed but by others: then there is nothing to do.
         with suppress(OSError):
             try:
-                self._epoll.modify(number, self._events)
+                self._epoll.modify(number, events)
             except FileNotFoundError:
-                self._epoll.register(number, self._events)
+                self._epoll.register(number, events)
 
     def collect(self) -> list[ConnectionRecord]:
         return self._records_of([number for number, _ in self._epoll.poll(0, _AT_A_TIME)])
@@ -109,14 +113,16 @@ class _KqueueSockets(_KernelSockets):
         super().__init__()
         self._queue: Any = select.kqueue()  # type: ignore[attr-defined]  # not on Linux
 
-    def arm(self, record: ConnectionRecord) -> None:
+    def arm(self, record: ConnectionRecord, *, read: bool, write: bool) -> None:
         number = self._enter(record)
         if number < 0:
             return
-        flags = select.KQ_EV_ADD | select.KQ_EV_ONESHOT  # type: ignore[attr-defined]
-        event = select.kevent(number, select.KQ_FILTER_READ, flags)  # type: ignore[attr-defined]
+        kq: Any = select  # the names are not there on Linux
+        flags = kq.KQ_EV_ADD | kq.KQ_EV_ONESHOT
+        filters = ((kq.KQ_FILTER_READ, read), (kq.KQ_FILTER_WRITE, write))
+        events = [kq.kevent(number, kind, flags) for kind, wanted in filters if wanted]
         with suppress(OSError):
-            self._queue.control([event], 0)
+            self._queue.control(events, 0)
 
     def collect(self) -> list[ConnectionRecord]:
         return self._records_of([e.ident for e in self._queue.control(None, _AT_A_TIME, 0)])
@@ -136,20 +142,21 @@ class _PolledSockets:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._armed: dict[int, ConnectionRecord] = {}
+        self._armed: dict[int, tuple[ConnectionRecord, int]] = {}
 
-    def arm(self, record: ConnectionRecord) -> None:
+    def arm(self, record: ConnectionRecord, *, read: bool, write: bool) -> None:
+        events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
         with self._lock:
-            self._armed[record.id] = record
+            self._armed[record.id] = (record, events)
 
     def collect(self) -> list[ConnectionRecord]:
         with self._lock:
-            self._armed = {key: r for key, r in self._armed.items() if not r.is_closed}
-            records = list(self._armed.values())
+            self._armed = {key: one for key, one in self._armed.items() if not one[0].is_closed}
+            armed = list(self._armed.values())
         with selectors.DefaultSelector() as selector:
-            for record in records:
+            for record, events in armed:
                 with suppress(OSError, ValueError, KeyError):
-                    selector.register(record.transport.socket, selectors.EVENT_READ, record)
+                    selector.register(record.transport.socket, events, record)
             ready = [key.data for key, _ in selector.select(0)] if selector.get_map() else []
         with self._lock:
             for record in ready:

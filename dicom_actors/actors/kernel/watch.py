@@ -62,9 +62,15 @@ class Watch:
 
     # --- parked connections --------------------------------------------------------------------
 
-    def arm(self, record: ConnectionRecord) -> None:
-        """Have the Watcher wake a parked connection when its peer says something, once."""
-        self.sockets.arm(record)
+    def arm(self, record: ConnectionRecord, *, read: bool = True, write: bool = False) -> None:
+        """Have the Watcher wake a parked connection, once.
+
+        Args:
+            record: the connection's.
+            read: when its peer has said something.
+            write: when its peer reads again.
+        """
+        self.sockets.arm(record, read=read, write=write)
 
     # --- those who are at work -----------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """How many bytes all associations of an endpoint may hold at a time.
 
 A `ByteBudget` is shared; each data set has a `Share` of it. Who finds no room stops reading from
-its peer (back-pressure) and waits, or refuses the data set (A700H, PS3.4 B.2.3). Room goes to
-those who wait in the order in which they came, and is theirs before they are told: so nobody is
-woken for nothing, and nobody is passed by.
+its peer (back-pressure) and waits, or refuses the data set (A700H, PS3.4 B.2.3). Room goes first
+to those who hold some already, since they give it back when they are done, then to the others in
+the order in which they came. It is theirs before they are told, so that nobody is woken for
+nothing.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class ByteBudget:
 
     def _take(self, share: Share, length: int) -> bool:
         with self._lock:
-            if share.is_released or self._waiting or not self._has_room(length):
+            is_behind = self._waiting and not share.held
+            if share.is_released or is_behind or not self._has_room(length):
                 return False
             self._used += length
             share.held += length
@@ -67,7 +69,11 @@ class ByteBudget:
         with self._lock:
             if share.is_released or (self.limit is not None and length > self.limit):
                 return False
-            self._waiting.append(_Waiting(share, length, callback))
+            waiting = _Waiting(share, length, callback)
+            if share.held:
+                self._waiting.appendleft(waiting)
+            else:
+                self._waiting.append(waiting)
             granted = self._grant()
         _call(granted)
         return True

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.storing.janitor import Janitor
     from dicom_actors.actors.storing.part_file import PartFile
 
-__all__ = ["ReceivedObject", "Receiver", "Spooling"]
+__all__ = ["NO_ROOM", "ReceivedObject", "Receiver", "Spooling"]
 
 _MAX_PENDING = 256
 """Fragments that wait for one `writev`; well below any system's IOV_MAX."""
@@ -118,6 +118,7 @@ class Receiver:
 
     Attributes:
         result: what `finish` has given; None before.
+        is_waiting: whether `admit` waits for room.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class Receiver:
         self._pending: list[bytes | memoryview] = []
         self._failure = ""
         self._is_abandoned = False
+        self.is_waiting = False
         self.result: ReceivedObject | None = None
 
     def admit(self, length: int, when_admitted: Callable[[], None] | None = None) -> bool:
@@ -168,16 +170,20 @@ class Receiver:
         def admitted() -> None:
             self._is_spooled = True
             self._admitted = length
+            self.is_waiting = False
             when_admitted()
 
+        self.is_waiting = True
         if self._on_disk.wait(self._needed_on_disk(more), admitted):
-            return False
+            return not self.is_waiting
+        self.is_waiting = False
         self.refuse(NO_ROOM)
         return True
 
     def refuse(self, reason: str) -> None:
         """Take no more of it: what still comes is dropped, and the result is a failure."""
         self._failure = self._failure or reason
+        self.is_waiting = False
         self._release()
         if self._file is not None:
             self._file.discard()
