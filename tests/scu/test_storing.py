@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import zlib
-from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -228,7 +227,7 @@ def test_what_was_not_stored_is_raised_at_the_end(files, tmp_path) -> None:
 def test_an_answer_for_another_instance_is_no_success(files) -> None:
     class Confused(FakeAcceptor):
         def on_message(self, context_id, command, data):
-            other = replace(command, sop_instance_uid="1.2.3.999")
+            other = command._replace(sop_instance_uid="1.2.3.999")
             yield response(context_id, other)
 
     with Confused().connect() as assoc:

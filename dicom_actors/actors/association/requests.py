@@ -103,7 +103,7 @@ class RequestFlow:
         self._abstract_syntaxes: dict[int, str] = {}
         self._performed: frozenset[int] = frozenset()
         self._responses = ResponseEncoder(0)
-        self._misfits: dict[tuple[int, int], int | None] = {}
+        self._misfits: dict[int, int | None] = {}
         self._window = 1
         self._doomed = False
         self._next_progress = 0
@@ -408,10 +408,11 @@ class RequestFlow:
         mismatch = context_mismatch(command, syntax)
         if mismatch is not None:
             return mismatch
-        key = (context_id, command.command_field)
-        if key not in self._misfits:
-            self._misfits[key] = operation_mismatch(command.command_field, syntax)
-        return self._misfits[key]
+        if command.command_field != CommandField.C_STORE_RQ:
+            return None  # a service that the class has not is for its handler to refuse
+        if context_id not in self._misfits:
+            self._misfits[context_id] = operation_mismatch(command.command_field, syntax)
+        return self._misfits[context_id]
 
     def validate(self) -> None:
         """Ask the ``association_validator``; the answer comes to `Owner.answer_association`."""
