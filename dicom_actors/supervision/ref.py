@@ -13,7 +13,6 @@ import pykka
 from dicom_actors.supervision.delivery import put_plain
 from dicom_actors.supervision.errors import (
     CallingSelfError,
-    CallTimeout,
     DisownedError,
     InboxFull,
     NoProcError,
@@ -105,7 +104,7 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
     @overload
     def ask(
         self, message: Any, *, block: Literal[False], timeout: float | None = None
-    ) -> pykka.Future[Any]: ...
+    ) -> Reply: ...
 
     @overload
     def ask(self, message: Any, *, block: Literal[True], timeout: float | None = None) -> Any: ...
@@ -133,7 +132,12 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
             raise CallingSelfError(f"{self} would wait for its own answer")
         reply = Reply()
         self._put(Envelope(message, reply))
-        return reply.get(timeout=timeout) if block else reply
+        if not block:
+            return reply
+        try:
+            return reply.get(timeout=timeout)
+        finally:
+            del reply  # which has the exception, which has this frame: no cycle
 
     @overload
     def stop(self, *, block: Literal[True], timeout: float | None = None) -> bool: ...
@@ -200,13 +204,11 @@ def call(ref: pykka.ActorRef[Any], message: Any, timeout: float | None = 5.0) ->
         return send_request(ref, message).get(timeout=timeout)
     except SupervisionError:
         raise
-    except pykka.Timeout as error:
-        raise CallTimeout(str(error)) from error
-    except pykka.ActorDeadError as error:
+    except pykka.ActorDeadError as error:  # as pykka answers what waits in a dead actor's inbox
         raise NoProcError(str(error)) from error
 
 
-def send_request(ref: pykka.ActorRef[Any], message: Any) -> pykka.Future[Any]:
+def send_request(ref: pykka.ActorRef[Any], message: Any) -> Reply:
     """Ask an actor, without waiting for anything.
 
     Args:
@@ -222,12 +224,14 @@ def send_request(ref: pykka.ActorRef[Any], message: Any) -> pykka.Future[Any]:
     if isinstance(ref, SupervisedRef):
         return ref.ask(message, block=False)
     check_not_disowned()
-    answer: pykka.Future[Any] = pykka.ThreadingFuture()
+    reply = Reply(keeps_frames=True)  # what a plain actor raises as an answer, it does not log
     try:
-        put_plain(ref, message, answer)
+        put_plain(ref, message, reply)
+    except pykka.ActorDeadError as error:
+        reply.fail(NoProcError(str(error)))
     except Exception as error:  # noqa: BLE001 - the answer is that error
-        answer.set_exception((type(error), error, None))
-    return answer
+        reply.fail(error)
+    return reply
 
 
 def cast(ref: pykka.ActorRef[Any], message: Any) -> bool:
