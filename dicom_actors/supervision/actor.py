@@ -4,7 +4,7 @@ This is the only module that touches pykka's private names: `_create_actor_inbox
 `_create_future`, `_actor_ref`, `_start_actor_loop` and `_actor_loop`. It replaces pykka's loop
 by one that sees every way to end, BaseException included.
 
-Leaves to others: what is known of an actor from outside (`life`, `ref`), children
+Leaves to others: what is known of an actor from outside (`ref`), children
 (`supervisor`, `dynamic_supervisor`).
 """
 
@@ -24,15 +24,11 @@ from dicom_actors.supervision.errors import (
 )
 from dicom_actors.supervision.exits import IGNORE, Continue, ExitReason, Ignore, Stop, note_origin
 from dicom_actors.supervision.inbox import CLOSED, IDLE, Envelope, Exit, Inbox, Info
-from dicom_actors.supervision.life import Down, Life
-from dicom_actors.supervision.ref import SupervisedRef
+from dicom_actors.supervision.ref import Down, Life, SupervisedRef, check_not_disowned
 from dicom_actors.supervision.reply import Reply
 from dicom_actors.supervision.socket_inbox import SocketReady
 from dicom_actors.supervision.system import System
-from dicom_actors.supervision.threads import (
-    check_not_disowned,
-    current_thread_of_actor,
-)
+from dicom_actors.supervision.threads import current_thread_of_actor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
