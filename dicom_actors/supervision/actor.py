@@ -4,7 +4,7 @@ This is the only module that touches pykka's private names: `_create_actor_inbox
 `_create_future`, `_actor_ref`, `_start_actor_loop` and `_actor_loop`. It replaces pykka's loop
 by one that sees every way to end, BaseException included.
 
-Leaves to others: what is known of an actor from outside (`life`, `ref`), children
+Leaves to others: what is known of an actor from outside (`ref`), children
 (`supervisor`, `dynamic_supervisor`).
 """
 
@@ -24,15 +24,11 @@ from dicom_actors.supervision.errors import (
 )
 from dicom_actors.supervision.exits import IGNORE, Continue, ExitReason, Ignore, Stop, note_origin
 from dicom_actors.supervision.inbox import CLOSED, IDLE, Envelope, Exit, Inbox, Info
-from dicom_actors.supervision.life import Down, Life
-from dicom_actors.supervision.ref import SupervisedRef
+from dicom_actors.supervision.ref import Down, Life, SupervisedRef, check_not_disowned
 from dicom_actors.supervision.reply import Reply
 from dicom_actors.supervision.socket_inbox import SocketReady
 from dicom_actors.supervision.system import System
-from dicom_actors.supervision.threads import (
-    check_not_disowned,
-    current_thread_of_actor,
-)
+from dicom_actors.supervision.threads import current_thread_of_actor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,8 +198,17 @@ class SupervisedActor(pykka.ThreadingActor):
         thread = current_thread_of_actor()
         if thread is not None and thread.is_adopting:
             life.parent = thread.actor_ref
-        ref: SupervisedRef[Self] = actor._run(timeout)
-        return ref
+        outcome = actor._run(timeout)
+        # What is raised is what the actor's life ended with: it must not keep that alive by this
+        # frame, or both would be there until the garbage collector comes.
+        del actor, life, thread
+        try:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            ref: SupervisedRef[Self] = outcome
+            return ref
+        finally:
+            del outcome
 
     @classmethod
     def spawn(
@@ -254,34 +259,33 @@ class SupervisedActor(pykka.ThreadingActor):
         return ref
 
     def _run(self, timeout: float | None) -> Any:
-        """Start the thread and wait for `init`; returns what `start` does."""
+        """Start the thread and wait for `init`; returns what `start` returns or raises."""
         ref, life = self._ref, self._life
         born = life.current = Reply()
         if life.parent is None:
             self.system.add_root(ref)
         elif not life.parent.life.take_care_of(ref):
             life.end(ref, ExitReason.KILLED)
-            raise DisownedError(f"{life.parent} has ended: {ref} was not started")
+            return DisownedError(f"{life.parent} has ended: {ref} was not started")
         timer = None
         try:
             if timeout is not None:
                 timer = self.system.timers.send_after(timeout, born, _TIMED_OUT)
             self._start_actor_loop()
-            outcome = born.get()
-        except ActorCrashed as crash:
-            outcome = crash
-        except BaseException as exception:
+            born.wait()
+        except BaseException as exception:  # noqa: BLE001 - `start` raises it
             life.end(ref, ExitReason.error(exception), disown=True)
-            raise
+            return exception
         finally:
             if timer is not None:
                 timer.cancel()
-        if outcome is _TIMED_OUT:
+        crash = born.exception
+        if crash is not None:
+            return _outcome_of_failed_start(crash)
+        if born.get() is _TIMED_OUT:
             life.end(ref, ExitReason.KILLED, disown=True)
-            raise StartTimeout(f"{ref}: init was not done within {timeout} seconds")
-        if outcome is ref:
-            return ref
-        return _outcome_of_failed_start(outcome)
+            return StartTimeout(f"{ref}: init was not done within {timeout} seconds")
+        return ref
 
     # --- what pykka calls ------------------------------------------------------------------
 
@@ -440,11 +444,11 @@ class SupervisedActor(pykka.ThreadingActor):
         self.system.log.write(logger, logging.WARNING, text, *args)
 
 
-def _outcome_of_failed_start(crash: ActorCrashed) -> Ignore:
-    """What `start` makes of an end before its time: `IGNORE`, or an exception."""
-    cause = crash.reason.exception
+def _outcome_of_failed_start(crash: BaseException) -> Ignore | BaseException:
+    """What `start` makes of an end before its time: `IGNORE`, or what it raises."""
+    if not isinstance(crash, ActorCrashed):
+        return crash
     if isinstance(crash.reason.detail, Ignore):
         return crash.reason.detail
-    if isinstance(cause, Exception):
-        raise cause
-    raise crash
+    cause = crash.reason.exception
+    return cause if isinstance(cause, Exception) else crash

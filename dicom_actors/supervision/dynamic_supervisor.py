@@ -10,7 +10,12 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from dicom_actors.supervision.actor import SupervisedActor
-from dicom_actors.supervision.base_supervisor import BaseSupervisor, check_spec
+from dicom_actors.supervision.base_supervisor import (
+    BaseSupervisor,
+    ask_to_end,
+    check_spec,
+    seconds_to_end,
+)
 from dicom_actors.supervision.children import Child, ChildCounts, ChildInfo, ChildState, count
 from dicom_actors.supervision.errors import (
     ChildNotFound,
@@ -20,14 +25,12 @@ from dicom_actors.supervision.errors import (
     SpecError,
 )
 from dicom_actors.supervision.exits import IGNORE, ExitReason, Stop, note_origin
-from dicom_actors.supervision.ref import SupervisedRef
+from dicom_actors.supervision.ref import SupervisedRef, check_not_disowned
 from dicom_actors.supervision.reports import ReachedMaxIntensity, Started, StartError
-from dicom_actors.supervision.shutdown import ask_to_end, seconds_to_end
 from dicom_actors.supervision.spec import check_count
-from dicom_actors.supervision.threads import check_not_disowned
 
 if TYPE_CHECKING:
-    from dicom_actors.supervision.administration import Administer
+    from dicom_actors.supervision.children import Administer
     from dicom_actors.supervision.spec import ChildSpec
 
 __all__ = ["DynamicSupervisor", "respecify_child", "spawn_child"]
@@ -101,7 +104,7 @@ class DynamicSupervisor(BaseSupervisor):
     # --- administration --------------------------------------------------------------------
 
     def start_child(self, spec: ChildSpec) -> Any:
-        """Start one more child; see `administration.start_child`.
+        """Start one more child; see `children.start_child`.
 
         What this raises is an answer in `handle_call`; elsewhere it ends the supervisor, unless
         it is caught.

@@ -1,47 +1,59 @@
-"""References to actors, and what can be done with them: ask, tell, monitor, end.
+"""What is known of an actor from outside: its reference, its life, and those who monitor it.
 
-`call`, `send_request` and `cast` hold for every kind of pykka actor, the rest for supervised ones.
+A `Life` is all about one incarnation that outlives its thread. Every way to die ends in
+`Life.end`, which acts once, whoever comes first: the actor's own thread, or somebody who kills it
+because that thread hangs. In this order the inbox is closed, actors that live in its care are
+killed, the name is freed, callers are answered, the parent is told, and then those who monitor it.
+
+Leaves to others: what callbacks do (`actor`), when to kill (`base_supervisor`), and messages to
+actors of other kinds (`calls`).
 """
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, overload
+import threading
+import weakref
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    overload,
+)
 
 import pykka
 
-from dicom_actors.supervision.delivery import put_plain
+from dicom_actors.supervision.delivery import Recipient, deliver
 from dicom_actors.supervision.errors import (
+    ActorCrashed,
     CallingSelfError,
-    CallTimeout,
     DisownedError,
-    InboxFull,
     NoProcError,
-    SupervisionError,
 )
 from dicom_actors.supervision.exits import ExitReason
-from dicom_actors.supervision.inbox import Envelope
-from dicom_actors.supervision.log import write_inline
+from dicom_actors.supervision.inbox import Envelope, Exit
 from dicom_actors.supervision.reply import Reply
-from dicom_actors.supervision.threads import check_not_disowned, current_thread_of_actor
+from dicom_actors.supervision.threads import current_thread_of_actor
 
 if TYPE_CHECKING:
-    from dicom_actors.supervision.delivery import Recipient
-    from dicom_actors.supervision.life import Life, Monitor
+    from dicom_actors.supervision.inbox import Inbox
     from dicom_actors.supervision.log import LogService
+    from dicom_actors.supervision.system import System
+    from dicom_actors.supervision.threads import ActorThread
 
 __all__ = [
+    "ChildDown",
+    "Down",
+    "Life",
+    "Monitor",
     "SupervisedRef",
-    "call",
-    "cast",
-    "demonitor",
-    "kill",
-    "monitor",
-    "request_exit",
-    "send_request",
+    "check_not_disowned",
 ]
 
-logger = logging.getLogger(__name__)
+_LEFT_BEHIND: Final = ExitReason("noproc", "it lives in the process that was forked")
 
 A = TypeVar("A", bound=pykka.Actor)
 
@@ -105,7 +117,7 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
     @overload
     def ask(
         self, message: Any, *, block: Literal[False], timeout: float | None = None
-    ) -> pykka.Future[Any]: ...
+    ) -> Reply: ...
 
     @overload
     def ask(self, message: Any, *, block: Literal[True], timeout: float | None = None) -> Any: ...
@@ -133,7 +145,12 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
             raise CallingSelfError(f"{self} would wait for its own answer")
         reply = Reply()
         self._put(Envelope(message, reply))
-        return reply.get(timeout=timeout) if block else reply
+        if not block:
+            return reply
+        try:
+            return reply.get(timeout=timeout)
+        finally:
+            del reply  # which has the exception, which has this frame: no cycle
 
     @overload
     def stop(self, *, block: Literal[True], timeout: float | None = None) -> bool: ...
@@ -177,170 +194,273 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
         return is_stopped.get(timeout=timeout) if block else is_stopped
 
 
-def call(ref: pykka.ActorRef[Any], message: Any, timeout: float | None = 5.0) -> Any:
-    """Ask an actor and wait for its answer.
+class Down(NamedTuple):
+    """The notice of an actor's death, exactly one for each `monitor`.
 
-    Args:
-        ref: a supervised actor, or any pykka actor.
-        message: the message; `handle_call` gets it.
-        timeout: seconds; None: as long as the actor lives.
-
-    Raises:
-        NoProcError: the actor is dead, or died before it came to the message; at once.
-        ActorCrashed: it died while it was answering; at once.
-        InboxFull: its inbox is at its limit; at once.
-        CallTimeout: no answer in time. The actor goes on; its late answer reaches nobody.
-        CallingSelfError: an actor would have waited for itself.
-        DisownedError: this is the thread of an actor that was killed.
-        CallError: what the actor answered.
+    Attributes:
+        ref: who died.
+        reason: why; `ExitReason.NOPROC` if it was dead when the monitor was set.
+        handle: what `monitor` returned.
     """
-    if isinstance(ref, SupervisedRef):
-        return ref.ask(message, timeout=timeout)
-    try:
-        return send_request(ref, message).get(timeout=timeout)
-    except SupervisionError:
-        raise
-    except pykka.Timeout as error:
-        raise CallTimeout(str(error)) from error
-    except pykka.ActorDeadError as error:
-        raise NoProcError(str(error)) from error
+
+    ref: SupervisedRef[Any]
+    reason: ExitReason
+    handle: Monitor
 
 
-def send_request(ref: pykka.ActorRef[Any], message: Any) -> pykka.Future[Any]:
-    """Ask an actor, without waiting for anything.
+class ChildDown(NamedTuple):
+    """What a supervisor hears when an actor ends that it has started."""
 
-    Args:
-        ref: a supervised actor, or any pykka actor.
-        message: the message; `handle_call` gets it.
+    ref: SupervisedRef[Any]
+    reason: ExitReason
 
-    Returns:
-        A future of the answer, or of what `call` would raise.
 
-    Raises:
-        DisownedError: this is the thread of an actor that was killed.
+class Monitor:
+    """A pending notice; made by `monitor`."""
+
+    __slots__ = ("_recipient", "is_cancelled", "ref")
+
+    def __init__(self, ref: SupervisedRef[Any], recipient: Recipient) -> None:
+        self.ref: Final = ref
+        self.is_cancelled = False
+        self._recipient: Recipient | None = recipient
+
+    def fire(self, reason: ExitReason, log: LogService | None) -> None:
+        """Send the notice, unless it was sent or cancelled."""
+        recipient, self._recipient = self._recipient, None
+        if recipient is not None:
+            deliver(recipient, Down(self.ref, reason, self), log, first=True)
+
+    def cancel(self) -> None:
+        """Never send the notice; one that waits in an inbox is not handled."""
+        self.is_cancelled = True
+        self._recipient = None
+
+
+class Life:
+    """What is known of one incarnation of an actor.
+
+    Attributes:
+        inbox: the actor's inbox.
+        system: what it shares with its tree; None before it is started.
+        name: its name in the registry; None if it has none.
+        parent: the supervisor that started it; None for a root.
+        owns_system: whether the system ends with it.
+        thread: its thread, while that runs it.
+        extra_arguments: what a dynamic supervisor puts before those of its children.
+        spawns: whether children may still be spawned.
+        reason: why it ended; None while it lives.
+        is_down: everybody was told of its end, or is being told.
+        is_disowned: it was killed while its thread went on.
+        last_message: when it last took a message, by its system's clock; None: never.
+        current: the call that is being answered, or the start that is waited for.
     """
-    if isinstance(ref, SupervisedRef):
-        return ref.ask(message, block=False)
-    check_not_disowned()
-    answer: pykka.Future[Any] = pykka.ThreadingFuture()
-    try:
-        put_plain(ref, message, answer)
-    except Exception as error:  # noqa: BLE001 - the answer is that error
-        answer.set_exception((type(error), error, None))
-    return answer
 
+    __slots__ = (
+        "__weakref__",
+        "_deferred",
+        "_dependents",
+        "_lock",
+        "_watchers",
+        "current",
+        "extra_arguments",
+        "inbox",
+        "is_disowned",
+        "is_down",
+        "last_message",
+        "name",
+        "owns_system",
+        "parent",
+        "reason",
+        "spawns",
+        "system",
+        "thread",
+    )
 
-def cast(ref: pykka.ActorRef[Any], message: Any) -> bool:
-    """Send a message; never raises and never waits.
+    def __init__(self, inbox: Inbox) -> None:
+        self.inbox: Final = inbox
+        self.system: System | None = None
+        self.name: str | None = None
+        self.parent: SupervisedRef[Any] | None = None
+        self.owns_system = False
+        self.thread: ActorThread | None = None
+        self.reason: ExitReason | None = None
+        self.is_down = False
+        self.is_disowned = False
+        self.current: Reply | None = None
+        self.last_message: float | None = None
+        self.extra_arguments: tuple[Any, ...] = ()
+        self.spawns = True
+        self._lock = threading.Lock()
+        self._deferred: weakref.WeakSet[Reply] | None = None
+        self._dependents: dict[SupervisedRef[Any], None] = {}
+        self._watchers: dict[Monitor, None] = {}
 
-    Args:
-        ref: a supervised actor, or any pykka actor.
-        message: the message; `handle_cast` gets it.
+    def request_exit(self, reason: ExitReason) -> None:
+        """Ask the actor to end once it has handled its current message."""
+        self.inbox.put_control(Exit(reason))
 
-    Returns:
-        False if it was dropped, since the actor is dead, its inbox is full or raised, or this is
-        the thread of an actor that was killed.
-    """
-    fault: Exception | None = None
-    try:
-        if isinstance(ref, SupervisedRef):
-            ref.tell(message)
-        else:
-            check_not_disowned()
-            put_plain(ref, message)
-    except (pykka.ActorDeadError, DisownedError):
-        level, text = logging.DEBUG, "to or from the dead, %s: %s is dropped"
-    except InboxFull:
-        level, text = logging.WARNING, "the inbox of %s is full: %s is dropped"
-    except Exception as error:  # noqa: BLE001 - of an inbox that is not ours
-        level, text, fault = logging.ERROR, "the inbox of %s raised: %s is dropped", error
-    else:
+    def watch(self, ref: SupervisedRef[Any], recipient: Recipient) -> Monitor:
+        """Send one `Down` to `recipient` when this life, that of `ref`, is over."""
+        handle = Monitor(ref, recipient)
+        with self._lock:
+            if not self.is_down:
+                self._watchers[handle] = None
+                return handle
+        handle.fire(ExitReason.NOPROC, self._log)
+        return handle
+
+    def unwatch(self, handle: Monitor) -> bool:
+        """Cancel a monitor; returns False if its notice was or is being sent."""
+        with self._lock:
+            was_pending = handle in self._watchers
+            self._watchers.pop(handle, None)
+        handle.cancel()
+        return was_pending
+
+    def take_care_of(self, ref: SupervisedRef[Any]) -> bool:
+        """Let `ref` not outlive this life; returns False if this life is over."""
+        with self._lock:
+            if self.reason is None:
+                self._dependents[ref] = None
+            return self.reason is None
+
+    def take_in(self, ref: SupervisedRef[Any], notice: object) -> bool:
+        """Take care of a child that is spawned, and let this actor know by `notice`.
+
+        It need not hear at once: the notice wakes nobody, but goes before what comes later.
+
+        Returns:
+            False if this actor is ending, or has ended.
+        """
+        with self._lock:
+            if self.reason is not None or not self.spawns:
+                return False
+            self._dependents[ref] = None
+            return self.inbox.put_control(notice, wakes=False)
+
+    def end_spawning(self) -> None:
+        """Take nobody in from now on."""
+        with self._lock:
+            self.spawns = False
+
+    def let_go(self, ref: SupervisedRef[Any]) -> None:
+        """Forget a dependent that is dead."""
+        with self._lock:
+            self._dependents.pop(ref, None)
+
+    def defer(self) -> Reply:
+        """Take the call that is being answered out of the loop's hands.
+
+        Raises:
+            RuntimeError: no call is being answered, or it was deferred before.
+        """
+        reply, self.current = self.current, None
+        if reply is None:
+            raise RuntimeError("there is no call whose answer could be deferred")
+        with self._lock:
+            if self._deferred is None:
+                self._deferred = weakref.WeakSet()
+            self._deferred.add(reply)
+        if self.reason is not None:
+            reply.fail(self._crash(self.reason))
+        return reply
+
+    def end(self, ref: SupervisedRef[Any], reason: ExitReason, *, disown: bool = False) -> bool:
+        """End this life, that of `ref`, for everybody; returns False if it was over before.
+
+        Args:
+            ref: the actor's reference, which is not kept here.
+            reason: why.
+            disown: the actor's thread is left to itself and counted until it ends.
+        """
+        with self._lock:
+            if self.reason is not None:
+                return False
+            self.reason = reason
+            if disown and self.thread is not None and self.system is not None:
+                self.is_disowned = True
+                self.system.count_disowned(1)
+            dependents = list(self._dependents)
+            self._dependents.clear()
+        self.inbox.close()
+        for dependent in reversed(dependents):
+            dependent.life.end(dependent, ExitReason.KILLED, disown=True)
+        self._sign_off(ref)
+        self._answer(reason)
+        self._tell(ref, reason)
+        if self.owns_system and self.system is not None:
+            self.system.close()
         return True
-    log = _log_at_hand(ref)
-    write = write_inline if log is None else log.write
-    write(logger, level, text, ref, type(message).__name__, exc_info=fault)
-    return False
+
+    def leave_behind(self, *, disown: bool) -> None:
+        """Be over, in a forked child: the life goes on in the parent alone, and tells nobody.
+
+        Args:
+            disown: this is the actor's thread.
+        """
+        if self.reason is not None:
+            return
+        self._lock = threading.Lock()
+        self.reason = _LEFT_BEHIND
+        self.is_down = True
+        if disown and self.system is not None:
+            self.is_disowned = True
+            self.system.count_disowned(1)
+        self.inbox.leave_behind()
+        self._answer(_LEFT_BEHIND)
+
+    def thread_ended(self) -> None:
+        """Note that the actor's thread does nothing more."""
+        if self.is_disowned and self.system is not None:
+            self.system.count_disowned(-1)
+        self.thread = None
+
+    def _sign_off(self, ref: SupervisedRef[Any]) -> None:
+        if self.name is not None and self.system is not None:
+            self.system.registry.release(self.name, ref)
+        ref.actor_stopped.set()
+        if self.parent is not None:
+            self.parent.life.let_go(ref)
+        elif self.system is not None:
+            self.system.remove_root(ref)
+
+    def _answer(self, reason: ExitReason) -> None:
+        with self._lock:
+            waiting = list(self._deferred or ())
+        if self.current is not None:
+            waiting.append(self.current)
+        for reply in waiting:
+            reply.fail(self._crash(reason))
+
+    def _crash(self, reason: ExitReason) -> ActorCrashed:
+        return ActorCrashed(f"{self.inbox.owner} ended without an answer: {reason}", reason)
+
+    def _tell(self, ref: SupervisedRef[Any], reason: ExitReason) -> None:
+        if self.parent is not None:
+            self.parent.life.inbox.put_control(ChildDown(ref, reason))
+        with self._lock:
+            self.is_down = True
+            watchers = list(self._watchers)
+            self._watchers.clear()
+        for watcher in watchers:
+            watcher.fire(reason, self._log)
+
+    @property
+    def _log(self) -> LogService | None:
+        return None if self.system is None else self.system.log
 
 
-def _log_at_hand(ref: pykka.ActorRef[Any]) -> LogService | None:
-    """The log of the receiver's system, or of the sender's."""
-    if not isinstance(ref, SupervisedRef):
-        thread = current_thread_of_actor()
-        sender = None if thread is None else thread.actor_ref
-        if sender is None:
-            return None
-        ref = sender
-    system = ref.life.system
-    return None if system is None else system.log
-
-
-def monitor(ref: pykka.ActorRef[Any], watcher: Recipient | None = None) -> Monitor:
-    """Be told when an actor ends, whatever ends it: exactly one `Down` comes.
-
-    It comes at once, with `ExitReason.NOPROC`, if the actor is dead. The actor's supervisor is
-    always told before.
-
-    Args:
-        ref: a supervised actor.
-        watcher: a supervised actor gets the `Down` in `handle_info`, before other messages; a
-            plain pykka actor as a tell, unless its inbox is full; a future as its value; a
-            function is called with it, in the thread that ends the actor, and must return at
-            once. None: the actor in whose thread this is called.
-
-    Returns:
-        The handle, which is also in the `Down`, for `demonitor`.
-
-    Raises:
-        TypeError: `ref` is not that of a supervised actor.
-        ValueError: there is no watcher.
-    """
-    target = _supervised(ref)
-    if watcher is None:
-        watcher = check_not_disowned()
-    if watcher is None:
-        raise ValueError("watcher: needed outside the thread of a supervised actor")
-    return target.life.watch(target, watcher)
-
-
-def demonitor(handle: Monitor) -> bool:
-    """End a monitor: no `Down` of it is handled from now on.
-
-    Returns:
-        True if the `Down` was still to come; False if it was or is being sent, which a
-        supervised actor then does not handle.
-    """
-    return handle.ref.life.unwatch(handle)
-
-
-def request_exit(ref: pykka.ActorRef[Any], reason: Any = ExitReason.SHUTDOWN) -> None:
-    """Ask an actor to end with `reason` after its current message; does not wait.
-
-    Raises:
-        TypeError: `ref` is not that of a supervised actor.
-    """
-    _supervised(ref).life.request_exit(ExitReason.of(reason))
-
-
-def kill(ref: pykka.ActorRef[Any]) -> bool:
-    """End an actor at once, for everybody but its own thread.
-
-    Its inbox is closed, its callers are answered, its name is free, its children are killed,
-    and everybody hears of it with reason `ExitReason.KILLED`. A thread cannot be killed in
-    Python: if a callback runs, it is left to run out, disowned. What it sends or answers from
-    then on is refused, its `is_disowned` is true, and `System.disowned` counts it until it
-    ends. `terminate` is not called.
-
-    Returns:
-        False if the actor was dead.
+def check_not_disowned() -> SupervisedRef[Any] | None:
+    """The actor whose thread this is, or None.
 
     Raises:
-        TypeError: `ref` is not that of a supervised actor.
+        DisownedError: it was killed.
     """
-    target = _supervised(ref)
-    return target.life.end(target, ExitReason.KILLED, disown=True)
-
-
-def _supervised(ref: pykka.ActorRef[Any]) -> SupervisedRef[Any]:
-    if not isinstance(ref, SupervisedRef):
-        raise TypeError(f"expected the reference of a SupervisedActor, got {ref!r}")
+    thread = current_thread_of_actor()
+    if thread is None:
+        return None
+    ref: SupervisedRef[Any] = thread.actor_ref
+    if ref.life.is_disowned:
+        raise DisownedError(f"{ref} was killed and can no longer act")
     return ref

@@ -26,10 +26,14 @@ class Reply(pykka.Future[Any]):
 
     A server and whoever reports that server's death may both answer: the first one wins. A
     stored exception is kept without its traceback, which would keep frames alive.
+
+    Args:
+        keeps_frames: keep the traceback of an exception, since nobody else tells of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_frames: bool = False) -> None:
         super().__init__()
+        self._keeps_frames = keeps_frames
         self._claim = threading.Lock()  # taken once and for ever by the first answer
         self._gate = threading.Lock()  # closed until there is an answer
         self._gate.acquire()
@@ -37,11 +41,25 @@ class Reply(pykka.Future[Any]):
         self._has_hook = False
         self._value: Any = None
         self._exception: BaseException | None = None
+        self._traceback: TracebackType | None = None
 
     @property
     def is_done(self) -> bool:
         """Whether there is an answer."""
         return self._is_done
+
+    @property
+    def exception(self) -> BaseException | None:
+        """The exception that is the answer; None: there is no answer, or it is a value."""
+        return self._exception
+
+    def wait(self, *, timeout: float | None = None) -> bool:
+        """Wait for the answer; returns False if there was none in time; see `get`."""
+        if not self._is_done:
+            if not self._gate.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+                return False
+            self._gate.release()
+        return True
 
     def get(self, *, timeout: float | None = None) -> Any:
         """The answer, or the exception that is the answer.
@@ -52,15 +70,13 @@ class Reply(pykka.Future[Any]):
         Raises:
             CallTimeout: no answer in time.
         """
-        if not self._is_done:
-            if not self._gate.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
-                raise CallTimeout(f"no answer within {timeout} seconds")
-            self._gate.release()
+        if not self.wait(timeout=timeout):
+            raise CallTimeout(f"no answer within {timeout} seconds")
         if self._has_hook:
             return super().get(timeout=timeout)
         if self._exception is not None:
             try:
-                raise self._exception.with_traceback(None)
+                raise self._exception.with_traceback(self._traceback)
             finally:
                 del self  # its frame is in that traceback: no cycle
         return self._value
@@ -86,7 +102,10 @@ class Reply(pykka.Future[Any]):
         """Answer with `exception`; returns whether this was the first answer."""
         if not self._claim.acquire(blocking=False):
             return False
-        forget_frames(exception)
+        if self._keeps_frames:
+            self._traceback = exception.__traceback__
+        else:
+            forget_frames(exception)
         self._exception = exception
         self._open()
         return True

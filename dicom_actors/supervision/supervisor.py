@@ -102,7 +102,7 @@ class Supervisor(BaseSupervisor):
             self.start_child(spec)
 
     def start_child(self, spec: ChildSpec) -> Any:
-        """Start one more child; see `administration.start_child`."""
+        """Start one more child; see `children.start_child`."""
         self._check_specs([spec])
         known = self._children.get(spec.id)
         if known is not None:
@@ -116,16 +116,16 @@ class Supervisor(BaseSupervisor):
         return outcome
 
     def terminate_child(self, child_id: Any) -> None:
-        """End a child and keep its spec; see `administration.terminate_child`."""
+        """End a child and keep its spec; see `children.terminate_child`."""
         self._stop_one(self._find(child_id))
 
     def restart_child(self, child_id: Any) -> Any:
-        """Start a stopped child again; see `administration.restart_child`."""
+        """Start a stopped child again; see `children.restart_child`."""
         child = self._find_stopped(child_id)
         return self._start(child)
 
     def delete_child(self, child_id: Any) -> None:
-        """Forget a stopped child; see `administration.delete_child`."""
+        """Forget a stopped child; see `children.delete_child`."""
         del self._children[self._find_stopped(child_id).spec.id]
 
     def which_children(self) -> list[ChildInfo]:

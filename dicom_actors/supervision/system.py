@@ -2,6 +2,9 @@
 
 The root makes a system, or is given one, and everything below inherits it. There is nothing
 global: two trees in one process know nothing of each other.
+
+A name belongs to one live actor. It is taken before `init` runs and is free again before anybody
+hears of the death, so a restart cannot collide with the life before.
 """
 
 from __future__ import annotations
@@ -10,22 +13,67 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.supervision.clock import Clock, SystemClock
+from dicom_actors.supervision.errors import AlreadyStarted
 from dicom_actors.supervision.forking import start_over_in_child
 from dicom_actors.supervision.log import LogService
-from dicom_actors.supervision.registry import Registry
 from dicom_actors.supervision.threads import ThreadPool
-from dicom_actors.supervision.timers import TimerService
+from dicom_actors.supervision.timing import Clock, SystemClock, TimerService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_actors.supervision.ref import SupervisedRef
+    import pykka
+
     from dicom_actors.supervision.reports import Report
 
-__all__ = ["System"]
+__all__ = ["Registry", "System"]
 
 logger = logging.getLogger(__name__)
+
+
+class Registry:
+    """The names of one tree of actors."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._refs: dict[str, pykka.ActorRef[Any]] = {}
+
+    def lookup(self, name: str) -> pykka.ActorRef[Any] | None:
+        """The live actor of that name, or None."""
+        ref = self._refs.get(name)
+        return ref if ref is not None and ref.is_alive() else None
+
+    def check_free(self, name: str) -> None:
+        """Raise `AlreadyStarted` if a live actor has the name."""
+        ref = self.lookup(name)
+        if ref is not None:
+            raise AlreadyStarted(f"the name {name!r} is taken by {ref}", ref)
+
+    def claim(self, name: str, ref: pykka.ActorRef[Any]) -> None:
+        """Give `name` to `ref`.
+
+        Raises:
+            AlreadyStarted: a live actor has it.
+        """
+        with self._lock:
+            self.check_free(name)
+            self._refs[name] = ref
+
+    def release(self, name: str, ref: pykka.ActorRef[Any]) -> None:
+        """Free `name`, if it is still that of `ref`."""
+        with self._lock:
+            if self._refs.get(name) is ref:
+                del self._refs[name]
+
+    def start_over(self) -> None:
+        """Be as new, in a forked child."""
+        self._lock = threading.Lock()
+        self._refs.clear()
+
+    def names(self) -> dict[str, pykka.ActorRef[Any]]:
+        """All names with their live actors."""
+        with self._lock:
+            return {name: ref for name, ref in self._refs.items() if ref.is_alive()}
 
 
 class System:
@@ -61,20 +109,20 @@ class System:
             self._sinks[object()] = reports
         self._lock = threading.Lock()
         self._disowned = 0
-        self._roots: dict[SupervisedRef[Any], None] = {}
+        self._roots: dict[pykka.ActorRef[Any], None] = {}
         start_over_in_child(self)
 
-    def roots(self) -> list[SupervisedRef[Any]]:
+    def roots(self) -> list[pykka.ActorRef[Any]]:
         """The actors without a supervisor that live here, the oldest first."""
         with self._lock:
             return list(self._roots)
 
-    def add_root(self, ref: SupervisedRef[Any]) -> None:
+    def add_root(self, ref: pykka.ActorRef[Any]) -> None:
         """Count an actor among the roots; for the actors themselves."""
         with self._lock:
             self._roots[ref] = None
 
-    def remove_root(self, ref: SupervisedRef[Any]) -> None:
+    def remove_root(self, ref: pykka.ActorRef[Any]) -> None:
         """Forget a root that has ended; for the actors themselves."""
         with self._lock:
             self._roots.pop(ref, None)

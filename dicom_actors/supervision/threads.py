@@ -13,15 +13,14 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.supervision.errors import DisownedError
 from dicom_actors.supervision.readiness import Poller, Wakeup, make_poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_actors.supervision.ref import SupervisedRef
+    import pykka
 
-__all__ = ["ActorThread", "ThreadPool", "check_not_disowned", "current_thread_of_actor"]
+__all__ = ["ActorThread", "ThreadPool", "current_thread_of_actor"]
 
 _KEPT: Final = 16
 """How many threads without work are kept."""
@@ -33,13 +32,13 @@ class ActorThread(threading.Thread):
     """A thread that runs actors, one after the other.
 
     Attributes:
-        actor_ref: the actor that it runs now; None: none.
+        actor_ref: the `SupervisedRef` of the actor that it runs now; None: none.
         is_adopting: actors started in it now are its actor's children.
     """
 
     def __init__(self, pool: ThreadPool, *, daemon: bool) -> None:
         super().__init__(name=_IDLE_NAME, daemon=daemon)
-        self.actor_ref: SupervisedRef[Any] | None = None
+        self.actor_ref: Any = None  # None, or a SupervisedRef, which is built on this module
         self.is_adopting = False
         self._pool = pool
         self._work: Callable[[], None] | None = None
@@ -48,7 +47,7 @@ class ActorThread(threading.Thread):
         self._waits_with: tuple[Poller, Wakeup] | None = None
         self._has_lent = False
 
-    def be_for(self, ref: SupervisedRef[Any] | None) -> None:
+    def be_for(self, ref: pykka.ActorRef[Any] | None) -> None:
         """Be the thread of `ref`, or of nobody; for the pool."""
         self.actor_ref = ref
         self.name = (
@@ -113,7 +112,7 @@ class ThreadPool:
         self._working = 0
         self._is_closed = False
 
-    def take(self, ref: SupervisedRef[Any], *, daemon: bool = True) -> ActorThread:
+    def take(self, ref: pykka.ActorRef[Any], *, daemon: bool = True) -> ActorThread:
         """A thread for one actor: call its `ActorThread.begin`, or `give_back`.
 
         Args:
@@ -204,18 +203,3 @@ def current_thread_of_actor() -> ActorThread | None:
     """The current thread, if it is that of a supervised actor."""
     thread = threading.current_thread()
     return thread if isinstance(thread, ActorThread) and thread.actor_ref is not None else None
-
-
-def check_not_disowned() -> SupervisedRef[Any] | None:
-    """The actor whose thread this is, or None.
-
-    Raises:
-        DisownedError: it was killed.
-    """
-    thread = threading.current_thread()
-    if not isinstance(thread, ActorThread):
-        return None
-    ref = thread.actor_ref
-    if ref is not None and ref.life.is_disowned:
-        raise DisownedError(f"{ref} was killed and can no longer act")
-    return ref

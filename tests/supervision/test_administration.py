@@ -57,8 +57,8 @@ from dicom_actors.supervision import (
     terminate_child,
     which_children,
 )
-from dicom_actors.supervision.administration import Administer
-from dicom_actors.supervision.life import ChildDown
+from dicom_actors.supervision.children import Administer
+from dicom_actors.supervision.ref import ChildDown
 
 
 def test_p23_p24_the_state_table_of_a_static_supervisor(system):

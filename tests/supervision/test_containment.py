@@ -37,7 +37,7 @@ from dicom_actors.supervision import (
     kill,
     start_child,
 )
-from dicom_actors.supervision.administration import Administer
+from dicom_actors.supervision.children import Administer
 
 EXCEPTIONS = [
     SystemExit,

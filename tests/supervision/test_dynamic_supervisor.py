@@ -44,7 +44,7 @@ from dicom_actors.supervision import (
     terminate_child,
     which_children,
 )
-from dicom_actors.supervision.administration import Administer
+from dicom_actors.supervision.children import Administer
 
 TEMPORARY = {"restart": Restart.TEMPORARY}
 

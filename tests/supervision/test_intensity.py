@@ -21,6 +21,7 @@ from dicom_actors.supervision import (
     DynamicSupervisor,
     ExitReason,
     Restart,
+    RestartWindow,
     Strategy,
     Supervisor,
     count_children,
@@ -29,8 +30,7 @@ from dicom_actors.supervision import (
     terminate_child,
     which_children,
 )
-from dicom_actors.supervision.administration import Administer
-from dicom_actors.supervision.spec import RestartWindow
+from dicom_actors.supervision.children import Administer
 
 
 def crash(supervisor, child_id="a"):

@@ -34,7 +34,7 @@ from dicom_actors.supervision import (
     start_child,
     which_children,
 )
-from dicom_actors.supervision.administration import Administer
+from dicom_actors.supervision.children import Administer
 
 
 def terminating(supervisor, child_id):

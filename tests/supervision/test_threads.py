@@ -29,7 +29,8 @@ from dicom_actors.supervision import (
     kill,
     start_child,
 )
-from dicom_actors.supervision.threads import check_not_disowned, current_thread_of_actor
+from dicom_actors.supervision.ref import check_not_disowned
+from dicom_actors.supervision.threads import current_thread_of_actor
 
 
 def test_the_next_actor_gets_the_thread_of_the_last(system):

@@ -167,3 +167,19 @@ def test_the_package_knows_nothing_of_dicom():
 def test_the_interface_of_pykkas_actor_is_whole():
     public = {name for name in vars(Actor) if not name.startswith("_")}
     assert public <= set(dir(SupervisedActor))
+
+
+def imports_of(path):
+    """The modules of the package that one of them imports, for type checkers included."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    prefix = f"{package.__name__}."
+    return {module.removeprefix(prefix) for module in modules if module.startswith(prefix)}
+
+
+def test_no_module_imports_one_that_needs_it():
+    paths = [path for path in Path(package.__path__[0]).glob("*.py") if path.stem != "__init__"]
+    left = {path.stem: imports_of(path) for path in paths}
+    while lowest := {name for name, needs in left.items() if not needs & left.keys()}:
+        left = {name: needs for name, needs in left.items() if name not in lowest}
+    assert left == {}
