@@ -13,7 +13,7 @@ from dicom_actors.actors import file_name_for
 if TYPE_CHECKING:
     from dicom_actors.data import DataSet
 
-__all__ = ["object_name"]
+__all__ = ["object_name", "object_name_of"]
 
 
 def object_name(data_set: DataSet, sop_instance_uid: str) -> Path:
@@ -25,5 +25,9 @@ def object_name(data_set: DataSet, sop_instance_uid: str) -> Path:
     """
     study = str(data_set.get("StudyInstanceUID") or "")
     series = str(data_set.get("SeriesInstanceUID") or "")
-    instance = file_name_for(sop_instance_uid)
-    return Path(file_name_for(study), file_name_for(series), f"{instance}.dcm")
+    return Path(object_name_of(study, series, sop_instance_uid))
+
+
+def object_name_of(study: str, series: str, instance: str) -> str:
+    """Return the name of an object with these UIDs below the folder for all of them."""
+    return f"{file_name_for(study)}/{file_name_for(series)}/{file_name_for(instance)}.dcm"

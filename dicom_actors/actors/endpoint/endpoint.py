@@ -30,6 +30,7 @@ from dicom_actors.actors.endpoint.listening_socket import listen
 from dicom_actors.actors.endpoint.tree import publish_report, tree_of
 from dicom_actors.actors.handlers.table import HandlerTable
 from dicom_actors.config import EndpointConfig
+from dicom_actors.data.preloading import preload
 from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.supervision import (
     INFINITY,
@@ -124,6 +125,7 @@ class Endpoint(Supervisor):
         Raises:
             TransportError: the port cannot be bound.
         """
+        preload()  # without descriptors, nothing could be read any more
         listening_socket = listen(self._host, self._port)
         self._address = listening_socket.getsockname()[:2]
         self._kernel = EndpointKernel(
