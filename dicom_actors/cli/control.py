@@ -1,17 +1,20 @@
 """The control socket of ``dicom-actors serve``: messages to the endpoint as lines of JSON.
 
 A Unix domain socket that only the user who runs the endpoint can open (a folder of mode 0700, a
-socket of mode 0600). A request is ``{"message": "Drain", "deadline": 10}``, the names being those
-of `dicom_actors.messages`; the answer is ``{"result": ...}`` or ``{"error": "..."}``.
+socket of mode 0600), in ``$XDG_RUNTIME_DIR/dicom-actors``, or else in the folder for temporary
+files. A request is ``{"message": "Drain", "deadline": 10}``, the names being those of
+`dicom_actors.messages`; the answer is ``{"result": ...}`` or ``{"error": "..."}``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
 import socketserver
+import stat
 import tempfile
 import threading
 from dataclasses import fields, is_dataclass
@@ -21,16 +24,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import messages
 from dicom_actors.errors import DicomError, TransportError
-from dicom_actors.supervision import SupervisionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pykka
 
-__all__ = ["ask", "control_path", "open_control_socket"]
+__all__ = ["ask", "control_paths", "open_control_socket"]
 
 _MAX_LINE: Final = 64 * 1024
+_LONGEST: Final = 30 * 86_400
 _TIMEOUT: Final = 10.0
 """Seconds for the endpoint to answer, beyond the time that a message itself allows."""
 
@@ -45,37 +48,42 @@ _MESSAGES: Final = {
 }
 
 
-def control_path(port: int) -> Path:
-    """Where the control socket of the endpoint on `port` is."""
+def control_paths(port: int) -> list[Path]:
+    """Where the control socket of the endpoint on `port` may be, the best place first."""
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"dicom-actors-{user}" / f"{port}.sock"
+    folders = [Path(tempfile.gettempdir(), f"dicom-actors-{user}")]
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if Path(runtime).is_absolute():
+        folders.insert(0, Path(runtime, "dicom-actors"))
+    return [folder / f"{port}.sock" for folder in folders]
 
 
 @contextlib.contextmanager
-def open_control_socket(endpoint: pykka.ActorRef[Any], port: int) -> Iterator[None]:
+def open_control_socket(endpoint: pykka.ActorRef[Any], port: int) -> Iterator[str]:
     """Answer on the control socket of `port` for the length of the block.
 
-    Raises:
-        TransportError: the folder is not ours alone, or the socket cannot be made.
+    Yields:
+        Why there is none; empty if there is one. An endpoint does its work without, too.
     """
-    path = control_path(port)
-    _make_private_folder(path.parent)
-    path.unlink(missing_ok=True)  # left by a process that was killed: the port is ours now
-    try:
-        server = _Server(str(path), _Conversation)
-    except OSError as error:
-        raise TransportError(f"control socket {path}: {error.strerror}") from error
-    server.endpoint = endpoint
-    path.chmod(0o600)
-    thread = threading.Thread(target=server.serve_forever, name="control", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        path.unlink(missing_ok=True)
+    problems = []
+    for path in control_paths(port):
+        try:
+            server = _open(path)
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror or error}")
+            continue
+        server.endpoint = endpoint
+        thread = threading.Thread(target=server.serve_forever, name="control", daemon=True)
+        thread.start()
+        try:
+            yield ""
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+            path.unlink(missing_ok=True)
+        return
+    yield f"no control socket: {'; '.join(problems)}"
 
 
 def ask(port: int, message: str, **arguments: Any) -> Any:
@@ -93,25 +101,43 @@ def ask(port: int, message: str, **arguments: Any) -> Any:
         TransportError: nothing answers there.
         DicomError: the endpoint refused.
     """
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(_TIMEOUT + float(arguments.get("deadline", 0)))
-        try:
-            connection.connect(str(control_path(port)))
+    try:
+        with _connected(port) as connection:
+            connection.settimeout(_TIMEOUT + float(arguments.get("deadline", 0)))
             connection.sendall(json.dumps({"message": message, **arguments}).encode() + b"\n")
             with connection.makefile("rb") as answers:
                 line = answers.readline()
-        except OSError as error:
-            raise TransportError(
-                f"no endpoint of this user answers for port {port}: {error.strerror or error}"
-            ) from error
+    except OSError as error:
+        raise TransportError(
+            f"no endpoint of this user answers for port {port}: {error.strerror or error}"
+        ) from error
     answer = json.loads(line or b'{"error": "the endpoint ended"}')
     if "error" in answer:
         raise DicomError(answer["error"])
     return answer["result"]
 
 
+def _connected(port: int) -> socket.socket:
+    """Connect to the first control socket that there is; raises OSError if there is none."""
+    problem: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for path in control_paths(port):
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            _check_private(path.parent)
+            connection.connect(str(path))
+        except FileNotFoundError:
+            connection.close()
+        except OSError as error:
+            connection.close()
+            problem = error
+        else:
+            return connection
+    raise problem
+
+
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
     endpoint: pykka.ActorRef[Any]
 
 
@@ -121,21 +147,49 @@ class _Conversation(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         server = self.server
         assert isinstance(server, _Server)
-        while line := self.rfile.readline(_MAX_LINE):
-            self.wfile.write(json.dumps(_answer(server.endpoint, line)).encode() + b"\n")
+        with contextlib.suppress(OSError):  # the client is gone
+            while line := self.rfile.readline(_MAX_LINE):
+                is_too_long = len(line) == _MAX_LINE and not line.endswith(b"\n")
+                answer = (
+                    {"error": f"expected lines of less than {_MAX_LINE} bytes"}
+                    if is_too_long
+                    else _answer(server.endpoint, line)
+                )
+                self.wfile.write(json.dumps(answer).encode() + b"\n")
+                if is_too_long:
+                    return  # where the next one begins nobody knows
 
 
 def _answer(endpoint: pykka.ActorRef[Any], line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
         message = _MESSAGES[request.pop("message")](**request)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        deadline = _checked(message)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return {"error": f"expected a message of {', '.join(_MESSAGES)} with its fields: {error}"}
-    timeout = _TIMEOUT + float(getattr(message, "deadline", 0))
     try:
-        return {"result": _plain(endpoint.ask(message, timeout=timeout))}
-    except (DicomError, SupervisionError) as error:
-        return {"error": str(error)}
+        return {"result": _plain(endpoint.ask(message, timeout=_TIMEOUT + deadline))}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the client is to know of it
+        return {"error": str(error) or type(error).__name__}
+
+
+def _checked(message: Any) -> float:
+    """Refuse what an endpoint could not make anything of.
+
+    Returns:
+        The seconds that the message itself allows.
+
+    Raises:
+        ValueError: a field is not what it should be.
+    """
+    if isinstance(message, messages.AbortAssociation) and type(message.id) is not int:
+        raise ValueError(f"id: expected a number, got {message.id!r}")
+    if not isinstance(message, messages.Drain):
+        return 0.0
+    seconds = message.deadline
+    if type(seconds) not in {int, float} or not 0 <= seconds <= _LONGEST:
+        raise ValueError(f"deadline: expected 0 to {_LONGEST} seconds, got {seconds!r}")
+    return float(seconds)
 
 
 def _plain(value: Any) -> Any:
@@ -151,8 +205,19 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _make_private_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
+def _open(path: Path) -> _Server:
+    """Make the socket; raises OSError if it cannot be made, or not for this user alone."""
+    with contextlib.suppress(FileExistsError):
+        path.parent.mkdir(mode=0o700)
+    _check_private(path.parent)
+    path.unlink(missing_ok=True)  # left by a process that was killed: the port is ours now
+    server = _Server(str(path), _Conversation)
+    path.chmod(0o600)
+    return server
+
+
+def _check_private(folder: Path) -> None:
     status = folder.lstat()
-    if folder.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise TransportError(f"control socket: {folder} is not this user's alone")
+    is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+    if not is_private or status.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "not a folder of this user alone")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.data import DataSet
 
-__all__ = ["ObjectFolder", "object_name", "object_path"]
+__all__ = ["ObjectFolder", "object_name", "object_name_of"]
 
 
 def object_name(data_set: DataSet, sop_instance_uid: str) -> Path:
@@ -30,12 +30,12 @@ def object_name(data_set: DataSet, sop_instance_uid: str) -> Path:
     """
     study = str(data_set.get("StudyInstanceUID") or "")
     series = str(data_set.get("SeriesInstanceUID") or "")
-    return object_path(study, series, sop_instance_uid)
+    return Path(object_name_of(study, series, sop_instance_uid))
 
 
-def object_path(study: str, series: str, instance: str) -> Path:
-    """Return the name of an object with these UIDs, which are texts of a peer."""
-    return Path(file_name_for(study), file_name_for(series), f"{file_name_for(instance)}.dcm")
+def object_name_of(study: str, series: str, instance: str) -> str:
+    """Return the name of an object with these UIDs below the folder for all of them."""
+    return f"{file_name_for(study)}/{file_name_for(series)}/{file_name_for(instance)}.dcm"
 
 
 class ObjectFolder:

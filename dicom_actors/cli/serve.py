@@ -7,14 +7,14 @@ import signal
 import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pykka
 
 from dicom_actors import events, messages
 from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance
-from dicom_actors.cli.object_files import object_name
-from dicom_actors.cli.terminal import counted
+from dicom_actors.cli.object_files import object_name_of
+from dicom_actors.cli.terminal import complain, counted
 from dicom_actors.cli.user_check import UserCheck
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.dictionary.uids import uid_name
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from dicom_actors.tls import TlsConfig
 
-__all__ = ["ObjectFolder", "ServeOptions", "serve", "show_policy"]
+__all__ = ["Keeper", "ServeOptions", "serve", "show_policy"]
+
+_SPOOL_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class ServeOptions:
     tls: TlsConfig | None
 
 
-class ObjectFolder:
+class Keeper:
     """A ``cstore`` handler that keeps objects as ``<study>/<series>/<instance>.dcm``.
 
     Args:
@@ -74,7 +76,8 @@ class ObjectFolder:
 
     def __call__(self, event: StoreEvent) -> None:
         """Keep one object and say in a line who sent what. Runs in a Handler's thread."""
-        path = event.save(self.root, object_name(event.dataset, event.sop_instance_uid))
+        study, series = event.study_instance_uid, event.series_instance_uid
+        path = event.save(self.root, object_name_of(study, series, event.sop_instance_uid))
         association = event.association
         line = (
             f"{_printable(association.calling_ae_title)} {association.peer[0]} "
@@ -153,30 +156,36 @@ def serve(options: ServeOptions) -> int:
 
 
 def _handlers(options: ServeOptions) -> dict[str, Any]:
-    folder = ObjectFolder(Path(options.store), print_objects=options.print_objects)
-    handlers: dict[str, Any] = {"cstore": folder}
+    keeper = Keeper(Path(options.store), print_objects=options.print_objects)
+    handlers: dict[str, Any] = {"cstore": keeper}
     if options.user is not None:
         handlers["association_validator"] = UserCheck(options.user, options.passcode)
     return handlers
 
 
 def _config(options: ServeOptions) -> EndpointConfig:
+    # What is kept is written where it will be as it comes; the rest is a rename.
     config = EndpointConfig(
-        ae_title=options.ae_title, spool_directory=options.store, tls=options.tls
+        ae_title=options.ae_title,
+        spool_directory=options.store,
+        spool_bytes=_SPOOL_BYTES,
+        tls=options.tls,
     )
     return config if options.timeout is None else replace(config, idle_timeout=options.timeout)
 
 
 def _wait(endpoint: pykka.ActorRef[Any], root: Path) -> None:
     port = endpoint.ask(messages.GetStatus(), block=True).port
-    with _control(endpoint, port):
+    with _control(endpoint, port) as problem:
         print(f"listening on port {port}, keeping objects in {root}", flush=True)
+        if problem:
+            complain(problem)
         endpoint.actor_stopped.wait()
 
 
-def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractContextManager[None]:
+def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractContextManager[str]:
     if not hasattr(socket, "AF_UNIX"):
-        return contextlib.nullcontext()  # a system without such sockets has no control
+        return contextlib.nullcontext("")  # a system without such sockets has no control
     from dicom_actors.cli.control import open_control_socket
 
     return open_control_socket(endpoint, port)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.cli.connecting import associated
 from dicom_actors.cli.keys import query_for
-from dicom_actors.cli.object_files import ObjectFolder, object_path
+from dicom_actors.cli.object_files import ObjectFolder, object_name_of
 from dicom_actors.cli.terminal import complain, counted, progress, say, show_anything
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data import read_file
@@ -156,7 +156,7 @@ class _Work:
 
     def _fault(self, series: _Series, uid: str) -> str:
         """Say what is wrong with the file of an instance; empty: nothing."""
-        path = self._root / object_path(series.study, series.series, uid)
+        path = self._root / object_name_of(series.study, series.series, uid)
         try:
             found = read_file(path).get("SOPInstanceUID")
         except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -401,7 +402,7 @@ def test_a_file_that_is_taken_for_a_leftover_while_it_is_made_is_made_again(
                 part_file.remove_leftovers(directory)
             else:
                 held.append(os.open(tmp_path / name, os.O_RDWR))
-                part_file.fcntl.flock(held[0], part_file.fcntl.LOCK_EX)
+                fcntl.flock(held[0], fcntl.LOCK_EX)
                 os.unlink(tmp_path / name)
         return descriptor
 

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,9 +28,13 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it to end; returns its exit code."""
         self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=LIMIT)
-        self.output += output
-        return self.process.returncode
+        assert self.process.stdout is not None
+        too_late = threading.Timer(LIMIT, self.process.kill)
+        too_late.start()
+        # Not `communicate`, which does not know of what was read ahead with the first line.
+        self.output += self.process.stdout.read()
+        too_late.cancel()
+        return self.process.wait(LIMIT)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from dicom_actors.actors.endpoint.watcher import Watcher
 from dicom_actors.actors.kernel.descriptors import provide_descriptors
 from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
 from dicom_actors.actors.kernel.listening_socket import listen
+from dicom_actors.data.preloading import preload
 from dicom_actors.supervision import (
     INFINITY,
     ChildSpec,
@@ -129,6 +130,7 @@ class EndpointSupervisor(Supervisor):
         Raises:
             TransportError: the port cannot be bound.
         """
+        preload()  # without descriptors, nothing could be read any more
         listening_socket = listen(self._host, self._port)
         self._kernel = kernel = EndpointKernel(
             self._config,

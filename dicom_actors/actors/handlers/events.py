@@ -227,7 +227,7 @@ class StoreEvent(DataSetEvent):
         Raises:
             DecodeError: the bytes are no data set.
         """
-        return self._identity.study
+        return self._identity.study or self._uid("StudyInstanceUID")
 
     @property
     def series_instance_uid(self) -> str:
@@ -236,7 +236,11 @@ class StoreEvent(DataSetEvent):
         Raises:
             DecodeError: the bytes are no data set.
         """
-        return self._identity.series
+        return self._identity.series or self._uid("SeriesInstanceUID")
+
+    def _uid(self, keyword: str) -> str:
+        # Of a deflated data set the head alone was looked at.
+        return str(self.dataset.get(keyword) or "") if self.transfer_syntax.is_deflated else ""
 
     def save(
         self, directory: str | os.PathLike[str], name: str | os.PathLike[str] | None = None

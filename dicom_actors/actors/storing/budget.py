@@ -7,6 +7,8 @@ the order in which they came. It is theirs before they are told, so that nobody 
 nothing.
 """
 
+# ruff: noqa: SLF001 - a budget and its shares are one thing
+
 from __future__ import annotations
 
 from collections import deque
@@ -14,7 +16,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ByteBudget", "Share"]
 
@@ -53,58 +55,18 @@ class ByteBudget:
         """Make a share, which holds nothing yet."""
         return Share(self)
 
-    def _has_room(self, length: int) -> bool:
+    def has_room(self, length: int) -> bool:
+        """Whether that many bytes are free now."""
         return self.limit is None or self._used + length <= self.limit
-
-    def _take(self, share: Share, length: int) -> bool:
-        with self._lock:
-            is_behind = self._waiting and not share.held
-            if share.is_released or is_behind or not self._has_room(length):
-                return False
-            self._used += length
-            share.held += length
-            return True
-
-    def _wait(self, share: Share, length: int, callback: Callable[[], None]) -> bool:
-        with self._lock:
-            if share.is_released or (self.limit is not None and length > self.limit):
-                return False
-            waiting = _Waiting(share, length, callback)
-            if share.held:
-                self._waiting.appendleft(waiting)
-            else:
-                self._waiting.append(waiting)
-            granted = self._grant()
-        _call(granted)
-        return True
-
-    def _give_back(self, share: Share, length: int, *, is_last: bool = False) -> None:
-        with self._lock:
-            if is_last:
-                share.is_released = True
-                length = share.held
-                if any(one.share is share for one in self._waiting):
-                    self._waiting = deque(w for w in self._waiting if w.share is not share)
-            if length > share.held:
-                raise ValueError(f"expected at most {share.held} bytes back, got {length}")
-            share.held -= length
-            self._used -= length
-            granted = self._grant() if self._waiting else ()
-        _call(granted)
 
     def _grant(self) -> list[_Waiting]:
         granted = []
-        while self._waiting and self._has_room(self._waiting[0].length):
+        while self._waiting and self.has_room(self._waiting[0].length):
             waiting = self._waiting.popleft()
             self._used += waiting.length
             waiting.share.held += waiting.length
             granted.append(waiting)
         return granted
-
-
-def _call(granted: list[_Waiting] | tuple[()]) -> None:
-    for waiting in granted:
-        waiting.callback()
 
 
 class Share:
@@ -127,8 +89,15 @@ class Share:
             self.release()
 
     def take(self, length: int) -> bool:
-        """Take bytes; says whether there were as many, and nobody was waiting for them."""
-        return self._budget._take(self, length)  # noqa: SLF001 - two halves of one thing
+        """Take bytes; says whether there were as many, for which nobody else was waiting."""
+        budget = self._budget
+        with budget._lock:
+            is_behind = budget._waiting and not self.held
+            if self.is_released or is_behind or not budget.has_room(length):
+                return False
+            budget._used += length
+            self.held += length
+            return True
 
     def wait(self, length: int, callback: Callable[[], None]) -> bool:
         """Take bytes as soon as there are as many.
@@ -140,7 +109,19 @@ class Share:
         Returns:
             False if there never can be as many; then nobody is called.
         """
-        return self._budget._wait(self, length, callback)  # noqa: SLF001 - as above
+        budget = self._budget
+        with budget._lock:
+            is_too_much = budget.limit is not None and self.held + length > budget.limit
+            if self.is_released or is_too_much:
+                return False
+            waiting = _Waiting(self, length, callback)
+            if self.held:
+                budget._waiting.appendleft(waiting)
+            else:
+                budget._waiting.append(waiting)
+            granted = budget._grant()
+        _call(granted)
+        return True
 
     def give_back(self, length: int) -> None:
         """Give bytes back.
@@ -148,9 +129,30 @@ class Share:
         Raises:
             ValueError: it does not hold as many.
         """
-        self._budget._give_back(self, length)  # noqa: SLF001 - as above
+        budget = self._budget
+        with budget._lock:
+            if length > self.held:
+                raise ValueError(f"expected at most {self.held} bytes back, got {length}")
+            self.held -= length
+            budget._used -= length
+            granted: Iterable[_Waiting] = budget._grant() if budget._waiting else ()
+        _call(granted)
 
     def release(self) -> None:
         """Give everything back, and wait for nothing any more; a second time does nothing."""
-        if not self.is_released:
-            self._budget._give_back(self, 0, is_last=True)  # noqa: SLF001 - as above
+        budget = self._budget
+        with budget._lock:
+            self.is_released = True
+            budget._used -= self.held
+            self.held = 0
+            granted: Iterable[_Waiting] = ()
+            if budget._waiting:
+                left = [waiting for waiting in budget._waiting if waiting.share is not self]
+                budget._waiting = deque(left)
+                granted = budget._grant()
+        _call(granted)
+
+
+def _call(granted: Iterable[_Waiting]) -> None:
+    for waiting in granted:
+        waiting.callback()

@@ -18,6 +18,7 @@ import contextlib
 import errno
 import os
 import stat
+from pathlib import Path
 from typing import Final
 
 __all__ = ["HAS_DESCRIPTORS", "Directory", "PathDirectory", "open_root"]
@@ -44,15 +45,17 @@ class Directory:
         is_root: whether the path may end in a link.
 
     Attributes:
+        location: the same path.
         renames_open_files: whether a file may get another name while it is open.
     """
 
-    __slots__ = ("_close", "_identity", "_is_root", "descriptor", "path")
+    __slots__ = ("_close", "_identity", "_is_root", "descriptor", "location", "path")
 
     renames_open_files = True
 
     def __init__(self, path: str, descriptor: int, *, is_root: bool) -> None:
         self.path = path
+        self.location = Path(path)
         self.descriptor = descriptor
         self._is_root = is_root
         self._close = os.close  # still there when the interpreter goes down

@@ -19,7 +19,6 @@ import os
 import re
 import stat
 from itertools import count
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -30,11 +29,14 @@ if TYPE_CHECKING:
     from dicom_actors.actors.storing.janitor import Janitor
 
 try:
-    import fcntl
-except ImportError:  # Windows: an open file cannot be removed there anyway
-    fcntl = None  # type: ignore[assignment]
+    from fcntl import LOCK_EX, LOCK_NB
+    from fcntl import flock as _lock
 
-__all__ = ["PartFile", "create_part", "part_names", "remove_leftovers", "write_all"]
+    _EXCLUSIVE = LOCK_EX | LOCK_NB
+except ImportError:  # Windows: an open file cannot be removed there anyway
+    _lock, _EXCLUSIVE = None, 0  # type: ignore[assignment]
+
+__all__ = ["PartFile", "create_part", "part_names", "remove_leftovers", "write_all", "write_file"]
 
 _PREFIX: Final = ".dicom-actors-"
 _NAME: Final = re.compile(r"\.dicom-actors-[0-9a-f]{12}-[0-9a-f]+\.part")
@@ -85,7 +87,7 @@ class PartFile:
     def path(self) -> str:
         """Where it is; the name alone once it is closed."""
         directory = self._directory
-        return self._name if directory is None else str(Path(directory.path, self._name))
+        return self._name if directory is None else str(directory.location / self._name)
 
     def call_at_end(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when the file is closed, and gone unless it was committed."""
@@ -231,6 +233,50 @@ def create_part(directory: Directory, names: Iterator[str], mode: int = 0o666) -
     Raises:
         OSError: it cannot be created.
     """
+    return PartFile(directory, *_create(directory, names, mode))
+
+
+def write_file(
+    directory: Directory,
+    names: Iterator[str],
+    parts: Sequence[bytes | bytearray | memoryview],
+    target: Directory,
+    name: str,
+    check: Callable[[], None] | None,
+) -> None:
+    """Do `create_part`, `write` and `commit` in one, for what is there already.
+
+    Args:
+        directory: where the file is until it is whole.
+        names: gives the temporary names.
+        parts: its bytes.
+        target: see `PartFile.commit`.
+        name: see `PartFile.commit`.
+        check: see `PartFile.commit`.
+
+    Raises:
+        OSError: it cannot be; nothing is left behind.
+    """
+    part, descriptor = _create(directory, names, 0o666)
+    try:
+        write_all(descriptor, parts)
+        os.fsync(descriptor)
+        if check is not None:
+            check()
+        if not directory.renames_open_files:
+            os.close(descriptor)
+            descriptor = -1
+        directory.rename_file(part, target, name)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            directory.unlink_file(part)
+        raise
+    finally:
+        _close(descriptor)
+    target.synchronize()
+
+
+def _create(directory: Directory, names: Iterator[str], mode: int) -> tuple[str, int]:
     while True:
         name = next(names)
         try:
@@ -238,15 +284,15 @@ def create_part(directory: Directory, names: Iterator[str], mode: int = 0o666) -
         except FileExistsError:
             continue  # of the process that we were forked from
         try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _lock is not None:
+                _lock(descriptor, _EXCLUSIVE)
         except BlockingIOError:
             # Somebody took it for a leftover in this very moment, and is removing it.
             os.close(descriptor)
         except OSError:
-            return PartFile(directory, name, descriptor)  # a file system without locks
+            return name, descriptor  # a file system without locks
         else:
-            return PartFile(directory, name, descriptor)
+            return name, descriptor
 
 
 def remove_leftovers(directory: Directory) -> None:
@@ -264,8 +310,8 @@ def _remove_leftover(directory: Directory, name: str) -> None:
         is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
         if not is_ours or (hasattr(os, "geteuid") and status.st_uid != os.geteuid()):
             return
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _lock is not None:
+            _lock(descriptor, _EXCLUSIVE)
         if directory.renames_open_files:
             # Its owner may have given it its name before we had the lock.
             if directory.inode_of(name) == (status.st_ino, status.st_dev):
@@ -282,10 +328,14 @@ def write_all(file: int, parts: Sequence[bytes | bytearray | memoryview]) -> Non
     Raises:
         OSError: the disk is full, for one; a part may have been written.
     """
-    views: Sequence[bytes | bytearray | memoryview] = parts
-    while views:
-        written = os.writev(file, views) if _CAN_GATHER else os.write(file, views[0])
-        views = _rest_of(views, written)
+    if _CAN_GATHER:
+        written = os.writev(file, parts)
+        if written == sum(map(len, parts)):
+            return
+        parts = _rest_of(parts, written)
+    while parts:
+        written = os.writev(file, parts) if _CAN_GATHER else os.write(file, parts[0])
+        parts = _rest_of(parts, written)
 
 
 def _rest_of(

@@ -134,7 +134,7 @@ class Receiver:
         self._spool_bytes = spool_bytes
         self._max_bytes = max_bytes
         self._in_memory = storage.memory.share()
-        self._on_disk = storage.disk.share()
+        self._on_disk: Share | None = None
         self._memory = bytearray()
         self._length = 0
         self._admitted = 0
@@ -159,8 +159,9 @@ class Receiver:
             Whether they may be written now.
         """
         more = length - self._admitted
-        if more <= 0 or self._is_over or self._exceeds(length):
-            return True
+        is_too_long = self._max_bytes is not None and self._length + length > self._max_bytes
+        if more <= 0 or self._is_over or is_too_long:
+            return True  # or dropped when it comes
         if self._take(more):
             self._admitted = length
             return True
@@ -174,7 +175,7 @@ class Receiver:
             when_admitted()
 
         self.is_waiting = True
-        if self._on_disk.wait(self._needed_on_disk(more), admitted):
+        if self._disk_share().wait(self._needed_on_disk(more), admitted):
             return not self.is_waiting
         self.is_waiting = False
         self.refuse(NO_ROOM)
@@ -191,21 +192,22 @@ class Receiver:
     def write(self, data: bytes | memoryview) -> None:
         """Take the next fragment; it may be held as a view until `flush`."""
         length = len(data)
-        if self._is_over or not length:
-            self._length += length
-            return
-        more, self._admitted = length - self._admitted, max(self._admitted - length, 0)
-        if self._exceeds(length):
+        more = length - self._admitted
+        if not length or self._failure or self._is_abandoned:
+            pass
+        elif self._max_bytes is not None and self._length + length > self._max_bytes:
             self.refuse(f"more than {self._max_bytes} bytes")
         elif more > 0 and not self._take(more):
             self.refuse(NO_ROOM)
-        elif self._is_spooled:
-            self._pending.append(data)
-            if len(self._pending) >= _MAX_PENDING:
-                self.flush()
         else:
-            self._memory += data
+            self._admitted = -more if more < 0 else 0
+            if self._is_spooled:
+                self._pending.append(data)
+            else:
+                self._memory += data
         self._length += length
+        if len(self._pending) >= _MAX_PENDING:
+            self.flush()
 
     def flush(self) -> None:
         """Write the fragments that are held as views; to be called before they go away."""
@@ -226,7 +228,8 @@ class Receiver:
 
     def finish(self) -> ReceivedObject:
         """Take no more; say what has come."""
-        self.flush()
+        if self._pending:
+            self.flush()
         header, length = self._header, self._length
         if self._is_over:
             why = self._failure or "abandoned"
@@ -254,26 +257,27 @@ class Receiver:
     def _is_over(self) -> bool:
         return self._is_abandoned or bool(self._failure)
 
-    def _exceeds(self, length: int) -> bool:
-        return self._max_bytes is not None and self._length + length > self._max_bytes
-
     def _take(self, length: int) -> bool:
         """Take room for `length` more bytes, in memory or else on the disk."""
-        if not self._is_spooled:
-            if self._length + length <= self._spool_bytes and self._in_memory.take(length):
-                return True
-            if not self._on_disk.take(self._needed_on_disk(length)):
-                return False
-            self._is_spooled = True
+        if self._is_spooled:
+            return self._disk_share().take(length)
+        in_memory = self._in_memory
+        if in_memory.held + length <= self._spool_bytes and in_memory.take(length):
             return True
-        return self._on_disk.take(length)
+        self._is_spooled = self._disk_share().take(self._needed_on_disk(length))
+        return self._is_spooled
 
     def _needed_on_disk(self, length: int) -> int:
         return length if self._is_spooled else self._in_memory.held + length
 
+    def _disk_share(self) -> Share:
+        if self._on_disk is None:
+            self._on_disk = self._storage.disk.share()
+        return self._on_disk
+
     def _begin_file(self, pending: list[bytes | memoryview]) -> None:
         file = self._storage.create_spool()
-        file.call_at_end(self._on_disk.release)
+        file.call_at_end(self._disk_share().release)
         self._file = file
         file.write([self._header, self._memory, *pending])
         self._memory = bytearray()
@@ -283,5 +287,5 @@ class Receiver:
         # Two threads may come here at a time: a second time does nothing.
         self._memory = bytearray()
         self._in_memory.release()
-        if self._file is None:
+        if self._file is None and self._on_disk is not None:
             self._on_disk.release()

@@ -12,19 +12,20 @@ import errno
 import hashlib
 import os
 import tempfile
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.actors.storing.budget import ByteBudget
 from dicom_actors.actors.storing.directory import HAS_DESCRIPTORS
 from dicom_actors.actors.storing.folders import ObjectFolders
 from dicom_actors.actors.storing.janitor import Janitor
-from dicom_actors.actors.storing.part_file import create_part, part_names
+from dicom_actors.actors.storing.part_file import create_part, part_names, write_file
 from dicom_actors.actors.storing.receiver import Receiver
 from dicom_actors.data.dictionary.uids import is_valid_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from dicom_actors.actors.storing.directory import Directory
     from dicom_actors.actors.storing.part_file import PartFile
@@ -122,13 +123,12 @@ class Storage:
         root = os.fspath(directory) or os.curdir
         below, leaf = _split(root, os.fspath(name))
         try:
-            self._save(received, root, below, leaf, check)
+            return self._save(received, root, below, leaf, check)
         except OSError as error:
             if error.errno not in _VANISHED:
                 raise
-            self.folders.forget()
-            self._save(received, root, below, leaf, check)
-        return Path(root, below, leaf)
+        self.folders.forget()
+        return self._save(received, root, below, leaf, check)
 
     def close(self) -> None:
         """Close the folders."""
@@ -141,26 +141,38 @@ class Storage:
         below: str,
         leaf: str,
         check: Callable[[], None] | None,
-    ) -> None:
-        folders = self.folders
+    ) -> Path:
+        folders, spool = self.folders, received.file
         target = folders.below(root, below) if below else folders.root(root)
-        spool = received.file
-        if spool is not None and not spool.is_committed:
+        if spool is None or not self._rename(spool, root, target, leaf, check):
+            # Temporary names are in the root, where alone leftovers are looked for.
+            place = folders.opened_root(root) if below else target
             try:
-                spool.commit(target, leaf, mode=folders.mode_of_files(root), check=check)
+                self._write(received, place, target, leaf, check)
             except OSError as error:
-                if error.errno not in _ELSEWHERE:
+                if error.errno != errno.EXDEV or place is target:
                     raise
-            else:
-                return
-        # Temporary names are in the root, where alone leftovers are looked for.
-        place = folders.opened_root(root) if below else target
+                self._write(received, target, target, leaf, check)
+        return target.location / leaf
+
+    def _rename(
+        self,
+        spool: PartFile,
+        root: str,
+        target: Directory,
+        leaf: str,
+        check: Callable[[], None] | None,
+    ) -> bool:
+        """Give a spool file its name; says whether it could be."""
+        if spool.is_committed:
+            return False
         try:
-            self._write(received, place, target, leaf, check)
+            spool.commit(target, leaf, mode=self.folders.mode_of_files(root), check=check)
         except OSError as error:
-            if error.errno != errno.EXDEV or place is target:
+            if error.errno not in _ELSEWHERE:
                 raise
-            self._write(received, target, target, leaf, check)
+            return False
+        return True
 
     def _write(
         self,
@@ -170,12 +182,13 @@ class Storage:
         leaf: str,
         check: Callable[[], None] | None,
     ) -> None:
+        if received.file is None:
+            parts = (received.header, received.data)
+            write_file(place, self._names, parts, target, leaf, check)
+            return
         file = create_part(place, self._names)
         try:
-            if received.file is None:
-                file.write([received.header, received.data])
-            else:
-                file.copy_from(received.file)
+            file.copy_from(received.file)
             file.commit(target, leaf, check=check)
         finally:
             file.discard()
@@ -190,8 +203,10 @@ def _temporary_folder() -> str:
 
 def _split(root: str, name: str) -> tuple[str, str]:
     """Cut a name below a root into the folder, empty if it is the root, and the last part."""
-    if os.sep == "/" and _SPECIAL.isdisjoint(parts := name.split("/")):
-        return "/".join(parts[:-1]), parts[-1]
+    if os.sep == "/":
+        parts = name.split("/")
+        if _SPECIAL.isdisjoint(parts):
+            return "/".join(parts[:-1]), parts[-1]
     path = PurePath(root, name).relative_to(root)
     if not path.parts or ".." in path.parts:
         raise ValueError(f"expected a name below the directory, got {name!r}")

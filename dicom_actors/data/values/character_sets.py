@@ -126,7 +126,7 @@ class TextKind(Enum):
     """Values between backslashes, their groups and components: PN."""
 
 
-_STAND_ALONE: Final = {"ISO_IR 192": "utf_8", "GB18030": "gb18030", "GBK": "gbk"}
+STAND_ALONE: Final = {"ISO_IR 192": "utf_8", "GB18030": "gb18030", "GBK": "gbk"}
 # Compiled when first used: that would be a part of the time to import this.
 _TERM: Final = r"ISO[ _-]?(2022)?[ _-]*IR[ _-]?(\d{1,3})"
 _TOKEN: Final = (
@@ -175,8 +175,8 @@ class CharacterSet:
         self.terms = terms
         self._elements, self._initial, self._home = (), None, ASCII_HOME
         names, problems = _normalize(terms)
-        if names[0] in _STAND_ALONE:
-            self.codec = _STAND_ALONE[names[0]]
+        if names[0] in STAND_ALONE:
+            self.codec = STAND_ALONE[names[0]]
         elif len(names) == 1 and not names[0].startswith("ISO 2022"):
             only = SETS.get(names[0].removeprefix("ISO_IR "))
             if only is None:
@@ -360,7 +360,7 @@ def _normalize(terms: tuple[str, ...]) -> tuple[list[str], list[str]]:
             name = ""
         elif name != term:
             problems.append(f"character set {term!r} is read as {name!r}")
-        if name in _STAND_ALONE and len(terms) > 1:
+        if name in STAND_ALONE and len(terms) > 1:
             problems.append(f"{name!r} cannot be combined with others")
             if position == 0:
                 return [name], problems
@@ -372,13 +372,13 @@ def _normalize(terms: tuple[str, ...]) -> tuple[list[str], list[str]]:
 
 
 def _defined_term(term: str) -> str | None:
-    if term in _STAND_ALONE or term == "":
+    if term in STAND_ALONE or term == "":
         return term
     upper = term.upper()
     match = re.fullmatch(_TERM, upper, re.ASCII)
     if match is None:
         return {"UTF-8": "ISO_IR 192", "UTF8": "ISO_IR 192", "GB 18030": "GB18030"}.get(
-            upper, upper if upper in _STAND_ALONE else None
+            upper, upper if upper in STAND_ALONE else None
         )
     extension, number = match.groups()
     if number == "192":
