@@ -13,11 +13,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicom_actors import index_files
 from dicom_actors.cli.terminal import complain, in_words, print_table, show_anything
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data.text import printable
 from dicom_actors.errors import DicomError
-from dicom_actors.indexing import index_files
 
 if TYPE_CHECKING:
     from argparse import Namespace
