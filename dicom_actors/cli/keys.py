@@ -20,7 +20,7 @@ from dicom_actors.scu.identifiers import to_identifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Column", "Query", "query_for", "retrieval_for"]
+__all__ = ["Column", "Query", "put_value", "query_for", "retrieval_for"]
 
 _LEVELS: Final = {
     "PATIENT": ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
@@ -194,16 +194,27 @@ def _put(
             data_set.put(tag, "SQ", [DataSet()])
         data_set = data_set[tag][0]
     try:
-        _put_value(data_set, tags[-1], value)
+        put_value(data_set, tags[-1], value)
     except (DicomError, ValueError) as error:
         raise UsageError(f"key {text}: {error}") from error
     query.columns.append(Column(text, tags, is_wanted))
 
 
-def _put_value(data_set: DataSet, tag: int, value: str) -> None:
-    data_set.put(tag, "LO" if vr_of(tag) == "UN" else None, None)
-    vr = data_set.fetch(tag).vr
+def put_value(data_set: DataSet, tag: int, value: str) -> None:
+    """Put an element whose value a user wrote; several values stand between backslashes.
+
+    An element that is there keeps its VR; any other has that of the dictionary.
+
+    Raises:
+        DicomError: the value does not fit the VR.
+        ValueError: likewise.
+    """
+    vr = data_set.fetch(tag).vr if tag in data_set else "UN"
+    if vr == "UN":
+        data_set.put(tag, "LO" if vr_of(tag) == "UN" else None, None)
+        vr = data_set.fetch(tag).vr
     if not value:
+        data_set.put(tag, vr, None)
         return
     if vr == "SQ":
         raise ValueError("it is a sequence: a period and one of its keys come behind it")

@@ -8,7 +8,12 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from dicom_actors.cli import arguments_of_endpoints, arguments_of_files, arguments_of_users
+from dicom_actors.cli import (
+    arguments_of_endpoints,
+    arguments_of_file_tools,
+    arguments_of_files,
+    arguments_of_users,
+)
 from dicom_actors.version import __version__
 
 __all__ = ["build_parser", "parse_arguments"]
@@ -38,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments_of_endpoints.add_serve(commands)
     arguments_of_users.add_commands(commands)
     arguments_of_files.add_commands(commands)
+    arguments_of_file_tools.add_commands(commands)
     arguments_of_endpoints.add_control(commands)
     return parser
 
@@ -50,7 +56,8 @@ def parse_arguments(parser: argparse.ArgumentParser, words: list[str] | None) ->
     """
     options, left = parser.parse_known_args(words)
     rest: str | None = getattr(options, "rest", None)
-    if left and (rest is None or any(word.startswith("-") for word in left)):
+    dash = "--" if getattr(options, "rest_has_dashes", False) else "-"
+    if left and (rest is None or any(word.startswith(dash) for word in left)):
         parser.error(f"unrecognized arguments: {' '.join(left)}")
     if left and rest is not None:
         getattr(options, rest).extend(left)

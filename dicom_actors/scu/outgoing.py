@@ -62,7 +62,8 @@ _WITH_SHORT_LENGTH: Final = frozenset(
     )
 )
 _UNDEFINED: Final = 0xFFFFFFFF
-_LITTLE_ENDIAN: Final = (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN.uid)
+_DELIMITERS: Final = 0xFFFE
+_ITEM: Final = 0xE000
 
 
 class _Meta(NamedTuple):
@@ -143,34 +144,41 @@ def _check_whole(data: Piece, transfer_syntax: str) -> None:
     Raises:
         DataError: it cannot.
     """
-    if transfer_syntax in _LITTLE_ENDIAN and _is_plainly_whole(
-        data, is_implicit=transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN.uid
-    ):
+    others = (DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid, EXPLICIT_VR_BIG_ENDIAN.uid)
+    is_implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN.uid
+    if transfer_syntax not in others and _is_plainly_whole(data, is_implicit=is_implicit):
         return
     DataSet.from_bytes(memoryview(data), transfer_syntax)
 
 
 def _is_plainly_whole(data: Piece, *, is_implicit: bool) -> bool:
-    """Whether elements of explicit length fill it up; else somebody has to look closer."""
-    position, end = 0, len(data)
+    """Whether elements fill it up, each where the one before ends; else somebody looks closer.
+
+    Sequences and fragments of undefined length are followed to their delimiters (PS3.5 7.5, A.4).
+    """
+    position, end, depth = 0, len(data), 0
+    implicit, short, long = _IMPLICIT.unpack_from, _SHORT.unpack_from, _LONG.unpack_from
     while position + 8 <= end:
-        if is_implicit:
-            _, _, length = _IMPLICIT.unpack_from(data, position)
+        group, element, vr, length = short(data, position)
+        if is_implicit or group == _DELIMITERS:
+            _, _, length = implicit(data, position)
             position += 8
+        elif vr in _WITH_SHORT_LENGTH:
+            position += 8
+        elif vr in _WITH_LONG_LENGTH and position + 12 <= end:
+            (length,) = long(data, position + 8)
+            position += 12
         else:
-            _, _, vr, length = _SHORT.unpack_from(data, position)
-            position += 8
-            if vr in _WITH_LONG_LENGTH:
-                if position + 4 > end:
-                    return False
-                (length,) = _LONG.unpack_from(data, position)
-                position += 4
-            elif vr not in _WITH_SHORT_LENGTH:
-                return False
-        if length == _UNDEFINED:
             return False
-        position += length
-    return position == end
+        if length == _UNDEFINED:
+            if vr == b"UN":
+                return False  # what is in it is encoded in another way
+            depth += 1
+        elif group == _DELIMITERS and element != _ITEM:
+            depth -= 1
+        else:
+            position += length
+    return position == end and depth == 0
 
 
 def outgoing_object(source: Storable) -> OutgoingObject:

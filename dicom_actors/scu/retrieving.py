@@ -107,6 +107,7 @@ class _Instances(_Retrieval[DataSet]):
         super().__init__(session, running, on_warning)
         self._ask_again = ask_again
         self._taken: set[str] = set()
+        self._count = 0  # of those, where some archives send one more than once
         self._refused: dict[str, None] = {}
         self._wanted = 0
         self._is_repeated = False
@@ -125,9 +126,9 @@ class _Instances(_Retrieval[DataSet]):
                         return
                     has_moved = True
             else:
-                taken = len(self._taken)
+                count = self._count
                 yield from self.instance(message)
-                has_moved = len(self._taken) > taken
+                has_moved = self._count > count
             if has_moved:
                 deadline = session.deadline()
             session.channel.check_time(self.what, deadline)
@@ -173,6 +174,7 @@ class _Instances(_Retrieval[DataSet]):
                 session.cancel_running()  # first, so that no other instance is begun
                 session.respond(message, Status.PROCESSING_FAILURE, "the receiver gave up")
         self._taken.add(uid)
+        self._count += 1
         self._refused.pop(uid, None)
         session.respond(message, Status.SUCCESS)
 
@@ -194,7 +196,7 @@ class _Instances(_Retrieval[DataSet]):
         """Correct what the peer counted by what came here and was kept."""
         progress = self.progress
         assert progress is not None
-        taken = len(self._taken)
+        taken = self._count
         completed, warning = progress.completed or 0, progress.warning or 0
         self._wanted = max(self._wanted, completed + warning + (progress.failed or 0))
         missing = max(0, self._wanted - taken)

@@ -137,6 +137,32 @@ def test_an_association_that_ends_among_several(folder) -> None:
     assert all(result.comment.startswith("not ") for result in missing)
 
 
+def test_several_associations_go_on_after_the_loss_of_one(folder) -> None:
+    number = count(1)
+    endpoints = []
+    stored = []
+
+    def store(event):
+        if next(number) == 5:
+            endpoints[0].ref.ask(messages.AbortAssociation(event.association.id), block=False)
+            deadline = time.monotonic() + LIMIT
+            while not event.is_cancelled:
+                assert time.monotonic() < deadline
+                os.sched_yield()
+            return
+        stored.append(event.sop_instance_uid)
+
+    with running({"cstore": store}) as endpoint:
+        endpoints.append(endpoint)
+        with connect("127.0.0.1", endpoint.port) as assoc:
+            results = list(assoc.store_many(folder, parallel=2))
+            assert all(results)
+            assert len(results) == 40
+            # The association is the caller's again, and still goes on after a loss.
+            assert all(assoc.store_many(folder, retries=1))
+    assert len(set(stored)) == 40
+
+
 def test_a_rejection_by_the_endpoint() -> None:
     validate = {"association_validator": lambda _: Reject.CALLING_AE_TITLE_NOT_RECOGNIZED}
     with running(validate) as endpoint, pytest.raises(AssociationRejected, match="calling AE"):

@@ -1,0 +1,41 @@
+"""``dicom-actors check FILE...``: where files depart from the rules of PS3.5 and PS3.6."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from dicom_actors.cli.terminal import complain, in_words, show_anything
+from dicom_actors.data import read_file
+from dicom_actors.data.text import printable
+from dicom_actors.errors import DicomError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+__all__ = ["check"]
+
+
+def check(options: Namespace) -> int:
+    """Print what the reader forgave, and what `DataSet.check` finds.
+
+    Returns:
+        0, or 1 if there is anything, or a file cannot be read.
+    """
+    show_anything()
+    code = 0
+    for file in options.files:
+        try:
+            data_set = read_file(file)
+            found = [*map(str, data_set.warnings), *map(str, data_set.check())]
+        except (DicomError, OSError) as error:
+            complain(f"{file}: {in_words(error)}")
+            code = 1
+            continue
+        code = 1 if found else code
+        if options.json:
+            print(json.dumps({"path": file, "departures": found}))
+        else:
+            for departure in found:
+                print(printable(f"{file}: {departure}"))
+    return code

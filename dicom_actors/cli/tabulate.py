@@ -1,0 +1,99 @@
+"""``dicom-actors table DIR KEY...``: chosen values of all files in a folder and below.
+
+As a table, as comma-separated values, as lines of JSON, or as a table of an SQLite file.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors import index_files
+from dicom_actors.cli.terminal import complain, in_words, print_table, show_anything
+from dicom_actors.cli.usage import UsageError
+from dicom_actors.data.text import printable
+from dicom_actors.errors import DicomError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+__all__ = ["table"]
+
+
+class _Rows:
+    """The files that can be read, and how many cannot."""
+
+    def __init__(self, options: Namespace) -> None:
+        self._found = index_files(options.folder, options.keys)
+        self._keys = options.keys
+        self.failed = 0
+
+    def __iter__(self) -> Iterator[tuple[str, list[str]]]:
+        for path, values in self._found:
+            if isinstance(values, Exception):
+                self.failed += 1
+                complain(f"{path}: {in_words(values)}")
+            else:
+                yield str(path), [_text(values.get(key)) for key in self._keys]
+
+
+def table(options: Namespace) -> int:
+    """Print the values, or write them.
+
+    Returns:
+        0, or 1 if a file could not be read; the others are there all the same.
+
+    Raises:
+        UsageError: a key is none, or options contradict each other.
+        OSError: the folder cannot be listed, or the file not be written.
+    """
+    if sum(map(bool, (options.json, options.csv, options.sqlite))) > 1:
+        raise UsageError("expected one of --json, --csv and --sqlite")
+    show_anything()
+    try:
+        rows = _Rows(options)
+    except DicomError as error:
+        raise UsageError(f"key: {error}") from error
+    if options.json:
+        for path, values in rows:
+            print(json.dumps({"path": path, **dict(zip(options.keys, values, strict=True))}))
+    elif options.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["path", *options.keys])
+        writer.writerows([path, *values] for path, values in rows)
+    elif options.sqlite:
+        _write(Path(options.sqlite), options.keys, rows)
+    else:
+        shown = [[printable(cell) for cell in (path, *values)] for path, values in rows]
+        print_table(["path", *options.keys], shown)
+    return 1 if rows.failed else 0
+
+
+def _write(path: Path, keys: list[str], rows: _Rows) -> None:
+    """Write the table `files` of an SQLite file anew."""
+    names = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in ("path", *keys))
+    places = ", ".join("?" * (len(keys) + 1))
+    try:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("DROP TABLE IF EXISTS files")
+            database.execute(f"CREATE TABLE files ({names})")
+            database.executemany(
+                f"INSERT INTO files VALUES ({places})",  # noqa: S608 - question marks alone
+                ([name, *values] for name, values in rows),
+            )
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: {error}") from error
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "\\".join(map(str, value))
+    return str(value)

@@ -1,0 +1,78 @@
+"""Whether what is to be sent is whole: found out quickly, and as reading it would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kit.dcmtk import wheel_files
+
+from dicom_actors.data import DataSet
+from dicom_actors.errors import DicomError
+from dicom_actors.scu import outgoing
+from dicom_actors.scu.outgoing import OutgoingObject, outgoing_object
+
+LARGE = 100_000
+FILES = [path for path, _ in wheel_files() if path.stat().st_size < LARGE]
+LITTLE_ENDIAN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"}
+
+
+def can_be_read(data: memoryview, transfer_syntax: str) -> bool:
+    try:
+        DataSet.from_bytes(data, transfer_syntax)
+    except DicomError:
+        return False
+    return True
+
+
+def can_be_sent(found: OutgoingObject) -> bool:
+    try:
+        found.pieces(found.transfer_syntax, must_be_whole=True)
+    except DicomError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_goes_out_if_it_can_be_read_whole_or_cut_off_anywhere(path: Path) -> None:
+    try:
+        whole = outgoing_object(path.read_bytes())
+    except DicomError:
+        return  # nothing of it goes out
+    if whole.start is None or whole.transfer_syntax == "1.2.840.10008.1.2.1.99":
+        return
+    content = path.read_bytes()
+    ends = {len(content) - cut for cut in (0, 2, 4, 8, 12, 100, 1000)}
+    ends |= set(range(whole.start, len(content), max(2, len(content) // 20 * 2)))
+    for end in ends:
+        if end <= whole.start + 8 or (end - whole.start) % 2:
+            continue  # of odd lengths there is another opinion
+        cut_off = whole._replace(source=content[:end])
+        data = memoryview(content)[whole.start : end]
+        assert can_be_sent(cut_off) == can_be_read(data, whole.transfer_syntax), end
+
+
+def test_most_files_need_no_closer_look() -> None:
+    looked, quick = 0, 0
+    for path in FILES:
+        try:
+            found = outgoing_object(path.read_bytes())
+        except DicomError:
+            continue
+        if found.start is None or found.transfer_syntax not in LITTLE_ENDIAN:
+            continue
+        data = memoryview(path.read_bytes())[found.start :]
+        looked += 1
+        is_implicit = found.transfer_syntax == "1.2.840.10008.1.2"
+        quick += outgoing._is_plainly_whole(data, is_implicit=is_implicit)
+    assert quick > 0.9 * looked
+
+
+def test_a_compressed_file_is_looked_into_quickly_too() -> None:
+    quick = 0
+    for name in ("JPEG2000.dcm", "MR_small_RLE.dcm"):
+        (path,) = [path for path in FILES if path.name == name]
+        found = outgoing_object(path.read_bytes())
+        data = memoryview(path.read_bytes())[found.start :]
+        quick += outgoing._is_plainly_whole(data, is_implicit=False)
+    assert quick == 2
