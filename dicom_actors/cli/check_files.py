@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicom_actors.cli.terminal import complain, in_words, show_anything
 from dicom_actors.data import read_file
-from dicom_actors.data.text import printable
+from dicom_actors.data.forms.text import printable
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.cli.terminal import show_anything
 from dicom_actors.data import DataSet, EncapsulatedPixelData, Path, read_file
-from dicom_actors.data.text import printable, value_text
+from dicom_actors.data.forms.text import printable, value_text
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -15,7 +15,7 @@ from dicom_actors.cli.keys import put_value
 from dicom_actors.cli.terminal import complain, counted, say, show_anything
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data import read_file, write_file
-from dicom_actors.data.tag import to_tag
+from dicom_actors.data.dictionary.tag import to_tag
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:

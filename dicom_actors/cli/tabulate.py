@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors import index_files
 from dicom_actors.cli.terminal import complain, in_words, print_table, show_anything
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.data.text import printable
+from dicom_actors.data.forms.text import printable
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:

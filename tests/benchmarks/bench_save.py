@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from data_inputs import ct
-from dicom_actors.data.file_meta import file_meta_header
 
 from dicom_actors import DataSet, EndpointConfig
 from dicom_actors.actors.storing.identity import identify
 from dicom_actors.actors.storing.storage import Storage
 from dicom_actors.data import Limits, TransferSyntax
+from dicom_actors.data.files.part10 import file_meta_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ NOT_OF_AN_ENDPOINT = {"cli", "testing", "scu"}
 LOADED = """
 import sys
 from dicom_actors import Endpoint
-from dicom_actors.data.preloading import preload
+from dicom_actors.data.forms.preloading import preload
 preload()
 print("\\n".join(sys.modules))
 """
@@ -45,7 +45,7 @@ def test_all_that_is_imported_where_it_is_needed_is_loaded() -> None:
     run = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     wanted = imports_inside_functions()
-    assert "dicom_actors.data.json" in wanted
+    assert "dicom_actors.data.dataset.checks" in wanted
     missing = {
         name: where
         for name, where in wanted.items()
@@ -57,8 +57,8 @@ def test_all_that_is_imported_where_it_is_needed_is_loaded() -> None:
 WORKING = """
 import sys
 from dicom_actors.data import DataSet, TransferSyntax, uid_name
-from dicom_actors.data.code_elements import SETS
-from dicom_actors.data.preloading import preload
+from dicom_actors.data.values.character_sets import SETS
+from dicom_actors.data.forms.preloading import preload
 preload()
 opened = []
 def audit(event, arguments):

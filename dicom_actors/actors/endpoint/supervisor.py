@@ -19,7 +19,7 @@ from dicom_actors.actors.endpoint.watcher import Watcher
 from dicom_actors.actors.kernel.descriptors import provide_descriptors
 from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
 from dicom_actors.actors.kernel.listening_socket import listen
-from dicom_actors.data.preloading import preload
+from dicom_actors.data.forms.preloading import preload
 from dicom_actors.supervision import (
     INFINITY,
     ChildSpec,

@@ -8,31 +8,21 @@ fail on a file of its own. So it calls `preload` when it starts.
 from __future__ import annotations
 
 import codecs
-import importlib
+import difflib  # noqa: F401 - as all that is imported here and not used: for who needs it late
+import linecache  # noqa: F401 - with the next one it prints tracebacks
+import tokenize  # noqa: F401
+import zlib  # noqa: F401
 from typing import Final
 
 from dicom_actors.data import dictionary
-from dicom_actors.data.charset import STAND_ALONE
-from dicom_actors.data.code_elements import SETS
-from dicom_actors.data.dictionary import private_elements
-from dicom_actors.data.transfer_syntax import TransferSyntax
+from dicom_actors.data.dataset import checks, private, whole  # noqa: F401
+from dicom_actors.data.dictionary.transfer_syntax import TransferSyntax
+from dicom_actors.data.files import directory_links  # noqa: F401
+from dicom_actors.data.forms import frames, json, text  # noqa: F401
+from dicom_actors.data.values import checks as value_checks  # noqa: F401
+from dicom_actors.data.values.character_sets import SETS, STAND_ALONE
 
 __all__ = ["preload"]
-
-_WHEN_NEEDED: Final = (
-    "dicom_actors.data.checks",
-    "dicom_actors.data.directory_links",
-    "dicom_actors.data.frames",
-    "dicom_actors.data.json",
-    "dicom_actors.data.private",
-    "dicom_actors.data.reencoding",
-    "dicom_actors.data.text",
-    "difflib",
-    "linecache",
-    "tokenize",
-    "zlib",
-)
-"""Modules that others import where they need them; the last but one print a traceback."""
 
 _FOR_ANY_TEXT: Final = ("utf_8", "latin_1", "ascii")
 
@@ -42,8 +32,6 @@ def preload() -> None:
 
     It takes some 20 ms the first time. What only optional libraries do is not loaded.
     """
-    for name in _WHEN_NEEDED:
-        importlib.import_module(name)
     of_sets = {element.codec for element in SETS.values()}
     for codec in {*_FOR_ANY_TEXT, *STAND_ALONE.values(), *of_sets}:
         codecs.lookup(codec)
@@ -52,4 +40,4 @@ def preload() -> None:
     dictionary.tag_of("PatientName")
     dictionary.uid_entry("")
     dictionary.sop_class_services()
-    private_elements.registry()
+    dictionary.private_entry("", 0)
