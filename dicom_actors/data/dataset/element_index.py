@@ -2,9 +2,8 @@
 
 An `ElementIndex` has, for each tag, either the offset of an element in the bytes or an element
 that was put in. Values are decoded when asked for and kept. It is what a `DataSet` holds, and what
-all that reads or writes data sets works with; users see the `DataSet` alone. What it has to make
-for them (elements, items of sequences) it makes by three attributes that its subclass in `data_set`
-fills in.
+all that reads or writes data sets works with; users see the `DataSet` alone. How to make what they
+see (elements, items of sequences) is filled in by its subclass in `data_set`.
 
 Standard: PS3.5 6.2.2 (UN), 7.5.3 (inheritance), Annex A (VRs that depend).
 """
