@@ -21,16 +21,21 @@ SMALL = 256 * 1024
 
 
 class Disk:
-    """A folder on a file system of its own, if that can be."""
+    """A folder on a file system of its own, if that can be.
+
+    Attributes:
+        folder: where it is.
+        is_mounted: whether it is one of its own; if not, no disk has room while it is `full`.
+    """
 
     def __init__(self, folder: Path, *, is_mounted: bool) -> None:
         self.folder = folder
-        self._is_mounted = is_mounted
+        self.is_mounted = is_mounted
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
         """Leave no room on it for the length of the block."""
-        if not self._is_mounted:
+        if not self.is_mounted:
             with limited(resource.RLIMIT_FSIZE, 0):
                 yield
             return
@@ -44,14 +49,17 @@ class Disk:
     @contextlib.contextmanager
     def read_only(self) -> Iterator[None]:
         """Let nothing be written to it for the length of the block."""
-        if self._is_mounted:
+        if self.is_mounted:
             self._remount("ro")
             yield
             self._remount("rw")
         else:
-            self.folder.chmod(0o500)
+            folders = [self.folder, *(p for p in self.folder.rglob("*") if p.is_dir())]
+            for folder in folders:
+                folder.chmod(0o500)
             yield
-            self.folder.chmod(0o700)
+            for folder in folders:
+                folder.chmod(0o700)
 
     def _remount(self, how: str) -> None:
         subprocess.run(["mount", "-o", f"remount,{how}", str(self.folder)], check=True)
