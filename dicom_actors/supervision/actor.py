@@ -217,6 +217,7 @@ class SupervisedActor(pykka.ThreadingActor):
         notice: Callable[[SupervisedRef[Any]], object],
         *args: Any,
         name: str | None = None,
+        ends_unnoticed: bool = False,
         **kwargs: Any,
     ) -> SupervisedRef[Self] | None:
         """Start an actor as a child of `parent` without waiting; for `spawn_child`.
@@ -226,6 +227,7 @@ class SupervisedActor(pykka.ThreadingActor):
             notice: makes what the supervisor is told, before the actor begins.
             *args: for ``__init__``.
             name: a name that no live actor of the system may have.
+            ends_unnoticed: see `Life`.
             **kwargs: for ``__init__``.
 
         Returns:
@@ -242,6 +244,7 @@ class SupervisedActor(pykka.ThreadingActor):
         actor = cls(*args, **kwargs)
         ref, life = actor._ref, actor._life
         life.system, life.parent = system, parent
+        life.ends_unnoticed = ends_unnoticed
         if name is not None:
             system.registry.claim(name, ref)
             life.name = name

@@ -27,7 +27,7 @@ from dicom_actors.supervision.errors import (
 from dicom_actors.supervision.exits import IGNORE, ExitReason, Stop, note_origin
 from dicom_actors.supervision.ref import SupervisedRef, check_not_disowned
 from dicom_actors.supervision.reports import ReachedMaxIntensity, Started, StartError
-from dicom_actors.supervision.spec import check_count
+from dicom_actors.supervision.spec import Restart, check_count
 
 if TYPE_CHECKING:
     from dicom_actors.supervision.children import Administer
@@ -282,6 +282,7 @@ def spawn_child(supervisor: SupervisedRef[Any], spec: ChildSpec) -> SupervisedRe
             functools.partial(_Spawned, spec=spec),
             *life.extra_arguments,
             *args,
+            ends_unnoticed=spec.restart is not Restart.PERMANENT,
             **kwargs,
         )
     except BaseException as cause:

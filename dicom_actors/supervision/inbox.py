@@ -54,6 +54,10 @@ IDLE: Final = Idle.IDLE
 """What an inbox gives a reader whose patience is over."""
 
 
+_MANY: Final = 64
+"""Control messages that may wait together for something that wakes the reader."""
+
+
 class Envelope:
     """A message from somebody: a call if there is somebody to answer, else a cast."""
 
@@ -162,7 +166,8 @@ class Inbox:
         Args:
             message: the message.
             in_turn: put it behind the messages that wait, instead of before all of them.
-            wakes: wake a reader that waits; otherwise it has the message when it comes again.
+            wakes: wake a reader that waits; otherwise it has the message when it comes again, or
+                when there are many.
         """
         return self._add(self._messages if in_turn else self._control, message, wakes=wakes)
 
@@ -171,7 +176,7 @@ class Inbox:
             if self._is_closed:
                 return False
             lane.append(item)
-            if not wakes:
+            if not wakes and len(lane) < _MANY:
                 return True
             waker, self._waker = self._waker, None
         if waker is not None:

@@ -249,6 +249,8 @@ class Life:
         thread: its thread, while that runs it.
         extra_arguments: what a dynamic supervisor puts before those of its children.
         spawns: whether children may still be spawned.
+        ends_unnoticed: whether its supervisor need not hear at once of a normal end of its own
+            accord, since nothing follows from that.
         reason: why it ended; None while it lives.
         is_down: everybody was told of its end, or is being told.
         is_disowned: it was killed while its thread went on.
@@ -263,6 +265,7 @@ class Life:
         "_lock",
         "_watchers",
         "current",
+        "ends_unnoticed",
         "extra_arguments",
         "inbox",
         "is_disowned",
@@ -291,6 +294,7 @@ class Life:
         self.last_message: float | None = None
         self.extra_arguments: tuple[Any, ...] = ()
         self.spawns = True
+        self.ends_unnoticed = False
         self._lock = threading.Lock()
         self._deferred: weakref.WeakSet[Reply] | None = None
         self._dependents: dict[SupervisedRef[Any], None] = {}
@@ -298,6 +302,7 @@ class Life:
 
     def request_exit(self, reason: ExitReason) -> None:
         """Ask the actor to end once it has handled its current message."""
+        self.ends_unnoticed = False
         self.inbox.put_control(Exit(reason))
 
     def watch(self, ref: SupervisedRef[Any], recipient: Recipient) -> Monitor:
@@ -338,6 +343,16 @@ class Life:
                 return False
             self._dependents[ref] = None
             return self.inbox.put_control(notice, wakes=False)
+
+    def hear_of(self, down: ChildDown, *, wakes: bool) -> None:
+        """Let this actor, a supervisor, know of the end of a child.
+
+        Args:
+            down: the end.
+            wakes: at once; otherwise with its next message, unless it is ending itself.
+        """
+        with self._lock:
+            self.inbox.put_control(down, wakes=wakes or not self.spawns)
 
     def end_spawning(self) -> None:
         """Take nobody in from now on."""
@@ -438,7 +453,8 @@ class Life:
 
     def _tell(self, ref: SupervisedRef[Any], reason: ExitReason) -> None:
         if self.parent is not None:
-            self.parent.life.inbox.put_control(ChildDown(ref, reason))
+            wakes = not self.ends_unnoticed or reason.kind != "normal"
+            self.parent.life.hear_of(ChildDown(ref, reason), wakes=wakes)
         with self._lock:
             self.is_down = True
             watchers = list(self._watchers)

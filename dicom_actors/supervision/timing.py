@@ -7,6 +7,7 @@ messages, so nothing that a timer does can hold up another timer.
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 import time
 import weakref
@@ -154,6 +155,7 @@ class TimerService:
         self._own_log = self._log if log is None else None
         self._changed = threading.Condition(threading.Lock())
         self._heap: list[tuple[float, int, Timer]] = []
+        self._wakes_at = math.inf  # when the thread looks at the heap again by itself
         self._count = 0  # orders timers of the same time by age
         self._room = _FEW  # when there are more, those that nobody wants are cleared out
         self._thread: threading.Thread | None = None
@@ -182,7 +184,7 @@ class TimerService:
                 self._clear_out()
             self._count += 1
             heapq.heappush(self._heap, (due, self._count, timer))
-            if self._heap[0][2] is timer:
+            if due < self._wakes_at:
                 self._changed.notify()
         return timer
 
@@ -219,6 +221,7 @@ class TimerService:
         """Be as new, in a forked child: what is on its way is the parent's to send."""
         self._changed = threading.Condition(threading.Lock())
         self._heap.clear()
+        self._wakes_at = math.inf
         self._thread = None
 
     def _clear_out(self) -> None:
@@ -244,8 +247,12 @@ class TimerService:
             with self._changed:
                 due = self._first_due()
                 while not self._is_closed and (due is None or due > self._clock.monotonic()):
+                    # Also for a timer that is called back meanwhile: then it wakes for nothing,
+                    # once, and need not be woken for each one that is due later.
+                    self._wakes_at = math.inf if due is None else due
                     self._changed.wait(self._seconds_until(due))
                     due = self._first_due()
+                self._wakes_at = -math.inf
                 if self._is_closed:
                     return
             self.fire_due()

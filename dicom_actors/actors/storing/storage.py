@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Storage", "file_name_for"]
 
 _PRIVATE: Final = 0o600
+_SPOOL_BYTES_WHERE_OBJECTS_ARE_KEPT: Final = 128 * 1024
+"""Beyond this, writing what comes at once takes less than to hold it in memory, and write it then;
+as long as it is likely to be kept, and not looked at and forgotten."""
 _SPECIAL: Final = frozenset({"", ".", ".."})
 _ELSEWHERE: Final = frozenset({errno.EXDEV, errno.ENOENT})
 """What a rename says of a file that is on another file system, or lost its temporary name."""
@@ -77,6 +80,8 @@ class Storage:
         self._spool_bytes = config.spool_bytes
         self._max_bytes = config.max_object_bytes
         self._spool_folder = str(config.spool_directory or _temporary_folder())
+        self._is_told_where = config.spool_directory is not None
+        self._last_root: str | None = None
 
     def receiver(self, header: bytes) -> Receiver:
         """Make what takes a data set as it comes.
@@ -84,14 +89,25 @@ class Storage:
         Args:
             header: the Part 10 header that belongs before it.
         """
-        return Receiver(header, self, spool_bytes=self._spool_bytes, max_bytes=self._max_bytes)
+        spool_bytes = self._spool_bytes
+        if self._last_root is not None and spool_bytes > _SPOOL_BYTES_WHERE_OBJECTS_ARE_KEPT:
+            spool_bytes = _SPOOL_BYTES_WHERE_OBJECTS_ARE_KEPT
+        return Receiver(header, self, spool_bytes=spool_bytes, max_bytes=self._max_bytes)
 
     def create_spool(self) -> PartFile:
         """Create a file for a data set that is being received, for our eyes only.
 
+        Where objects were kept last, unless the configuration says where: there it needs a name
+        alone to be kept, too.
+
         Raises:
             OSError: the disk is full, the folder is gone, there are no descriptors left, ...
         """
+        if self._last_root is not None:
+            try:
+                return create_part(self.folders.root(self._last_root), self._names, _PRIVATE)
+            except OSError:
+                self._last_root = None  # until something is kept there again
         folder = self.folders.root(self._spool_folder, make=False)
         return create_part(folder, self._names, _PRIVATE)
 
@@ -123,12 +139,15 @@ class Storage:
         root = os.fspath(directory) or os.curdir
         below, leaf = _split(root, os.fspath(name))
         try:
-            return self._save(received, root, below, leaf, check)
+            path = self._save(received, root, below, leaf, check)
         except OSError as error:
             if error.errno not in _VANISHED:
                 raise
-        self.folders.forget()
-        return self._save(received, root, below, leaf, check)
+            self.folders.forget()
+            path = self._save(received, root, below, leaf, check)
+        if not self._is_told_where:
+            self._last_root = root
+        return path
 
     def close(self) -> None:
         """Close the folders."""
