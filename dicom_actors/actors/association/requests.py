@@ -152,10 +152,13 @@ class RequestFlow:
     @property
     def is_full(self) -> bool:
         """Whether nothing more should be taken from the peer for now."""
+        waiting = len(self._record.requests)
+        if waiting <= 1:
+            return False
         limit = self._kernel.config.async_window
         if self._record.invocations:
             limit += _AHEAD_OF_RESPONSES
-        return len(self._record.requests) > limit
+        return waiting > limit
 
     @property
     def is_waiting(self) -> bool:
@@ -258,9 +261,10 @@ class RequestFlow:
 
     def flush(self) -> None:
         """Let go of all views of received bytes."""
-        if self._tenure.receiver is not None:
+        receiver = self._tenure.receiver
+        if receiver is not None and receiver.is_writing:
             with self._kernel.watch.while_writing(self._record):
-                self._tenure.receiver.flush()
+                receiver.flush()
 
     def _receive_command(self, event: CommandReceived, consumed: int, pdvs_done: int) -> None:
         record, command = self._record, event.command
@@ -316,6 +320,8 @@ class RequestFlow:
         assert partial.command is not None
         if receiver is None:
             received = None
+        elif not receiver.is_writing:
+            received = receiver.finish()
         else:
             with self._kernel.watch.while_writing(record):
                 received = receiver.finish()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.storing.identity import identify
 from dicom_actors.actors.storing.storage import file_name_for
 from dicom_actors.data import DataSet, Limits, TransferSyntax
@@ -79,7 +80,6 @@ class RequestEvent:
     """A DIMSE request for a handler (PS3.7 9.3, 10.3).
 
     Attributes:
-        association: the association that it came on.
         message_id: its Message ID.
         sop_class_uid: Affected or Requested SOP Class UID.
         sop_instance_uid: Affected or Requested SOP Instance UID; empty if it has none.
@@ -87,14 +87,12 @@ class RequestEvent:
 
     def __init__(
         self,
-        association: AssociationInfo,
         record: ConnectionRecord,
         request: Request,
         config: EndpointConfig,
         storage: Storage,
     ) -> None:
         assert request.command is not None
-        self.association = association
         self.message_id = request.command.message_id
         self.sop_class_uid = request.command.sop_class_uid
         self.sop_instance_uid = request.command.sop_instance_uid
@@ -105,10 +103,12 @@ class RequestEvent:
 
     def __repr__(self) -> str:
         # Neither data nor titles: this may end up in a log.
-        return (
-            f"<{type(self).__name__} association={self.association.id} "
-            f"message_id={self.message_id}>"
-        )
+        return f"<{type(self).__name__} association={self._record.id} message_id={self.message_id}>"
+
+    @cached_property
+    def association(self) -> AssociationInfo:
+        """The association that it came on, as it was when this was first asked for."""
+        return association_info(self._record)
 
     @property
     def command(self) -> DataSet:
@@ -119,11 +119,12 @@ class RequestEvent:
     @cached_property
     def transfer_syntax(self) -> TransferSyntax:
         """The transfer syntax that was negotiated for its presentation context."""
-        contexts = self.association.presentation_contexts
+        negotiated, context_id = self._record.negotiated, self._request.context_id
+        assert negotiated is not None
         return next(
-            TransferSyntax.of(uid)
-            for context_id, _, uid in contexts
-            if context_id == self._request.context_id
+            TransferSyntax.of(context.transfer_syntax)
+            for context in negotiated.contexts
+            if context.context_id == context_id
         )
 
     @property

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pykka
 
 from dicom_actors import events
-from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.handlers.events import AssociationRequest
 from dicom_actors.actors.handlers.operation_events import EVENTS
 from dicom_actors.actors.handlers.outcomes import (
@@ -167,6 +166,4 @@ class Handler:
                 presentation_contexts=rq.presentation_contexts,
                 user_identity=rq.user_information.user_identity,
             )
-        return EVENTS[request.service](
-            association_info(record), record, request, self._kernel.config, self._kernel.storage
-        )
+        return EVENTS[request.service](record, request, self._kernel.config, self._kernel.storage)

@@ -146,6 +146,11 @@ class Receiver:
         self.is_waiting = False
         self.result: ReceivedObject | None = None
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether what comes is written to a disk, which may take its time."""
+        return self._is_spooled
+
     def admit(self, length: int, when_admitted: Callable[[], None] | None = None) -> bool:
         """Make room for the next `length` bytes before they are read, or written.
 
