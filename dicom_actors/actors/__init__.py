@@ -1,8 +1,22 @@
 """The actors of an endpoint.
 
 They own sockets, time and failure; what goes over the wire is decided in `upper_layer` and
-`dimse`. Data flows one way: socket, connection record, Association, Handler, connection record,
-Association, socket.
+`dimse`. One way down through the rooms: `endpoint` (root, front door, Listener, Watcher) over
+`association` over `handlers` over `responding` (C-FIND, C-GET, C-MOVE) over `kernel` (the tables
+that outlive every actor) over `connection` and `storing`.
+
+The way of one stored object:
+
+1. `endpoint.listener` accepts, `kernel.attendance` gives the connection an Association, a thread.
+2. `association.association` reads once into `connection.input_buffer`, a megabyte if there is one.
+3. `upper_layer.machine` cuts it into PDUs, `dimse.assembler` into a command and fragments.
+4. `association.requests` hands the fragments to `storing.receiver`: memory, or a file as they come.
+5. With the last one the request stands in `connection.record`, and whatever crashes now, it counts.
+6. `handlers.handler` calls your handler, here; of a long one `endpoint.watcher` relieves us.
+7. `event.save`: `storing.storage` writes, synchronizes, renames, synchronizes the folder.
+8. Its outcome goes into the record, its answer out by `connection.transport` in one write.
+9. `endpoint.event_bus` tells who wants to know.
+10. Nothing to do for a while: the connection is parked in `kernel.watch`, without a thread.
 """
 
 from dicom_actors.actors.association.admission import describe_acceptance

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from dicom_actors.actors.association.association import Association
 from dicom_actors.actors.association.opening import Opening
 from dicom_actors.actors.association.requests import RequestFlow
-from dicom_actors.actors.connection.tenure import Phase
+from dicom_actors.actors.connection.incarnation import Phase
 from dicom_actors.actors.endpoint.event_bus import EventBus
 from dicom_actors.actors.endpoint.listener import Listener
 from dicom_actors.actors.handlers.handler import Handler
@@ -144,7 +144,7 @@ class FaultPoints:
             kernel = owner._kernel  # noqa: SLF001 - the places are inside
             for name in before:
                 if name == "association.core":
-                    owner._tenure.phase = Phase.CORE  # noqa: SLF001 - as there
+                    owner._incarnation.phase = Phase.CORE  # noqa: SLF001 - as there
                 self._hit(kernel, name)
             result = real(owner, *args, **kwargs)
             for name in after:

@@ -9,7 +9,7 @@ import pytest
 from dicom_actors import EndpointConfig
 from dicom_actors.actors import describe_acceptance
 from dicom_actors.actors.association.admission import READABLE, admit, policy_for
-from dicom_actors.actors.handlers.table import SERVICES, HandlerTable
+from dicom_actors.actors.kernel.handler_table import SERVICES, HandlerTable
 from dicom_actors.data import TransferSyntax
 from dicom_actors.data.dictionary import sop_class_services, storage_sop_classes, uid_of
 from dicom_actors.pdu import (

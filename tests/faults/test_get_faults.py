@@ -76,7 +76,7 @@ def large() -> DataSet:
 
 def until_stalled(siege: Siege) -> None:
     """Wait until the peer has not taken all, and the Association knows that."""
-    siege.until(lambda: siege.record().tenure.deadlines.write is not None)
+    siege.until(lambda: siege.record().incarnation.deadlines.write is not None)
     assert siege.record().has_output
     siege.sync(f"association {siege.record().id}")
 
@@ -121,7 +121,7 @@ def test_a_peer_that_reads_slowly_gets_it_all() -> None:
             while record.transport.unsent > before - MIB:
                 received += peer.socket.recv(MIB)
             siege.sync(f"association {record.id}")
-            assert record.tenure.deadlines.write == siege.clock.monotonic() + 60.0
+            assert record.incarnation.deadlines.write == siege.clock.monotonic() + 60.0
         expected = instance_.to_bytes("1.2.840.10008.1.2")
         while len(received) < len(expected) or received[-2:] != expected[-2:]:
             received += peer.socket.recv(MIB)
@@ -164,7 +164,7 @@ def test_a_peer_that_reads_slowly_gets_it_all_under_tls(tmp_path: Path) -> None:
             while record.transport.unsent > before - MIB:
                 assert peer.socket.recv(MIB)
             siege.sync(f"association {record.id}")
-            assert record.tenure.deadlines.write == clock.monotonic() + 60.0
+            assert record.incarnation.deadlines.write == clock.monotonic() + 60.0
 
 
 def stored(message_id: int, field: int = 0x8001, status: int = 0) -> dict[int, int | str]:

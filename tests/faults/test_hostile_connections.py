@@ -251,7 +251,7 @@ def test_row_09_a_peer_that_never_reads_is_not_read_and_ends_at_the_write_deadli
             echo = wire.p_data(wire.pdv(wire.echo_rq()))
             flood = threading.Thread(target=send_all, args=(peer, echo * asked), daemon=True)
             flood.start()
-            siege.until(lambda: record.tenure.deadlines.write is not None)
+            siege.until(lambda: record.incarnation.deadlines.write is not None)
             answered = -1
             while answered != record.answered:  # until it does nothing more
                 answered = record.answered

@@ -249,7 +249,7 @@ def test_row_23_a_response_that_nobody_asked_for_is_unexpected(field: int) -> No
 def test_row_24_a_data_set_that_never_comes_is_aborted_at_the_dimse_deadline() -> None:
     with besieged(dimse_timeout=300.0) as siege, siege.associated() as peer:
         peer.send(wire.p_data(FIRST))
-        siege.until(lambda: siege.record().tenure.deadlines.message is not None)
+        siege.until(lambda: siege.record().incarnation.deadlines.message is not None)
         siege.sync(f"association {siege.record().id}")
         siege.clock.advance(299.9)
         siege.sync(f"association {siege.record().id}")
@@ -264,7 +264,7 @@ def test_row_24_a_data_set_that_drips_is_aborted_at_the_dimse_deadline() -> None
         drop = wire.p_data(wire.pdv(b"\0\0", 3, command=False, last=False))
         for count in range(1, 30):
             peer.send(drop)
-            siege.until(lambda count=count: siege.record().tenure.received_length == 2 * count)
+            siege.until(lambda count=count: siege.record().incarnation.received_length == 2 * count)
             siege.clock.advance(10.0)
         siege.sync(f"association {siege.record().id}")
         assert not siege.record().is_ending

@@ -122,7 +122,7 @@ def test_row_03_a_handshake_that_stops_is_closed_after_its_cap(
     data = hello(siege.context)
     with siege.connect() as peer:
         peer.send(data[:length])
-        siege.until(lambda: siege.record().tenure.deadlines.handshake is not None)
+        siege.until(lambda: siege.record().incarnation.deadlines.handshake is not None)
         siege.sync(f"association {siege.record().id}")
         siege.clock.advance(4.9)
         # Meanwhile others are accepted.
@@ -138,7 +138,7 @@ def test_row_03_a_handshake_that_drips_is_closed_after_its_cap(siege: TlsSiege) 
     data = hello(siege.context)
     with siege.connect() as peer:
         peer.send(data[:1])
-        siege.until(lambda: siege.record().tenure.deadlines.handshake is not None)
+        siege.until(lambda: siege.record().incarnation.deadlines.handshake is not None)
         association = f"association {siege.record().id}"
         for position in range(1, 50):
             peer.send(data[position : position + 1])
@@ -152,7 +152,7 @@ def test_row_03_a_handshake_that_drips_is_closed_after_its_cap(siege: TlsSiege) 
 def test_row_03_a_reset_within_the_handshake_is_the_end(siege: TlsSiege) -> None:
     peer = siege.connect()
     peer.send(hello(siege.context)[:100])
-    siege.until(lambda: siege.record().tenure.deadlines.handshake is not None)
+    siege.until(lambda: siege.record().incarnation.deadlines.handshake is not None)
     peer.reset()
     assert siege.closed().reason == "connection lost"
 

@@ -8,7 +8,7 @@ import pytest
 from kit.endpoints import LIMIT, running
 from pynetdicom import AE, build_role, sop_class
 
-from dicom_actors.actors.handlers.table import SERVICES
+from dicom_actors.actors.kernel.handler_table import SERVICES
 from dicom_actors.data.dictionary import sop_class_services
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from dicom_actors.actors.handlers.table import HandlerTable
+from dicom_actors.actors.kernel.handler_table import HandlerTable
 from dicom_actors.data import TransferSyntax
 from dicom_actors.data.dictionary import sop_class_services, storage_sop_classes, uid_entry
 from dicom_actors.data.dictionary.uids import uid_name

@@ -13,14 +13,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors import events
-from dicom_actors.actors.association.farewell import abort_at_once, farewell_to
+from dicom_actors.actors.association.aborting import abort_at_once, farewell_to
 from dicom_actors.actors.association.opening import Opening, cause_of
 from dicom_actors.actors.association.requests import RequestFlow
-from dicom_actors.actors.connection.adoption import why_not_adoptable
+from dicom_actors.actors.connection.incarnation import Phase
 from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.connection.record import StaleIncarnation
 from dicom_actors.actors.connection.signals import LOOK
-from dicom_actors.actors.connection.tenure import Phase
+from dicom_actors.actors.connection.soundness import why_not_adoptable
 from dicom_actors.errors import LocalProtocolError, RemoteProtocolError
 from dicom_actors.pdu import describe_abort
 from dicom_actors.supervision import (
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Sequence
 
+    from dicom_actors.actors.connection.incarnation import Incarnation
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Outcome
-    from dicom_actors.actors.connection.tenure import Tenure
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.pdu import AssociateRq, Pdv
     from dicom_actors.upper_layer import Effect, Effects, Negotiated
@@ -73,7 +73,7 @@ class Association(SupervisedActor):
         super().__init__()
         self._kernel = kernel
         self._record = record
-        self._tenure: Tenure
+        self._incarnation: Incarnation
         self._epoch = 0
         self._limits = kernel.upper_layer_limits
         self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
@@ -89,18 +89,18 @@ class Association(SupervisedActor):
 
     def init(self) -> Any:
         """Become the owner of the connection. Runs in the Association's thread."""
-        self._tenure = self._record.adopt(self.actor_ref)
-        self._epoch = self._tenure.epoch
-        self._flow = RequestFlow(self, self._tenure, self._kernel, self._record)
-        self._opening = Opening(self._tenure, self._kernel, self._record)
-        if self._tenure.is_restart:
+        self._incarnation = self._record.adopt(self.actor_ref)
+        self._epoch = self._incarnation.epoch
+        self._flow = RequestFlow(self, self._incarnation, self._kernel, self._record)
+        self._opening = Opening(self._incarnation, self._kernel, self._record)
+        if self._incarnation.is_restart:
             self._adopted()
         return Continue(None)
 
     def _adopted(self) -> None:
         """Note that a crash is over."""
-        self._tenure.phase, phase = Phase.WAITING, self._tenure.phase
-        self._tenure.phase = phase
+        self._incarnation.phase, phase = Phase.WAITING, self._incarnation.phase
+        self._incarnation.phase = phase
 
     def handle_continue(self, term: Any) -> None:  # noqa: ARG002 - the hook's signature
         """Begin, or go on where the last incarnation ended."""
@@ -112,22 +112,22 @@ class Association(SupervisedActor):
             self._step_down()
 
     def _take_charge(self) -> None:
-        record, tenure = self._record, self._tenure
+        record, incarnation = self._record, self._incarnation
         if record.is_closed:
             self._over("connection lost")
         elif self._kernel.tls is not None and self._opening.wants_tls:
             self._begin_tls(self._kernel.tls)
         else:
             self._sockets.register(record.transport.socket, token=record.id)
-            if tenure.is_restart:
+            if incarnation.is_restart:
                 self._recover()
-            elif tenure.is_ending:
+            elif incarnation.is_ending:
                 self._is_discarding = True
             elif record.negotiated is not None:
                 self._machine = UpperLayer.resume(record.negotiated, self._limits)
                 self._flow.resume(record.negotiated)
-            elif tenure.association_rq is not None:
-                self._machine = UpperLayer.asked(tenure.association_rq, self._limits)
+            elif incarnation.association_rq is not None:
+                self._machine = UpperLayer.asked(incarnation.association_rq, self._limits)
             else:
                 self._machine.connected()  # ARTIM runs since the connection was accepted
             if self._is_discarding or not self._is_paused:
@@ -215,7 +215,7 @@ class Association(SupervisedActor):
         record = self._record
         record.looked()
         wanted = record.wanted_abort
-        if wanted is not None and not self._tenure.is_ending:
+        if wanted is not None and not self._incarnation.is_ending:
             self._abort(wanted.source, 0, wanted.detail)
         if not self._is_over:
             self._on_deadline()
@@ -238,7 +238,7 @@ class Association(SupervisedActor):
         self._sockets.patience = self._kernel.attendance.patience
 
     def _on_socket(self, ready: SocketReady) -> None:
-        if self._tenure.deadlines.handshake is not None:
+        if self._incarnation.deadlines.handshake is not None:
             self._go_on_with_tls()
             return
         if ready.hangup and self._is_paused:
@@ -275,19 +275,19 @@ class Association(SupervisedActor):
 
     def _consume(self) -> None:
         """Handle the whole PDUs that are there, as far as requests may be taken."""
-        record, machine, tenure = self._record, self._machine, self._tenure
+        record, machine, incarnation = self._record, self._machine, self._incarnation
         while not (self._is_over or self._is_discarding or self._is_paused):
             view = record.unread
-            tenure.phase = Phase.CORE
+            incarnation.phase = Phase.CORE
             consumed, pdvs = machine.receive_values(view)
             effects: Effects = ()
             if not consumed:
                 consumed, effects = machine.receive_data(view)
                 if not consumed:
-                    tenure.phase = Phase.WAITING
+                    incarnation.phase = Phase.WAITING
                     break
             if not self._flow.has_room_for(consumed):
-                tenure.phase = Phase.WAITING
+                incarnation.phase = Phase.WAITING
                 break  # and be paused until there is
             record.pdu_log.received(view[:consumed], self._kernel)
             self._leave_core()
@@ -305,12 +305,12 @@ class Association(SupervisedActor):
         record = self._record
         flow = self._flow
         held = self._release_length > 0 or flow.is_full or flow.is_waiting or record.has_output
-        return held and not self._tenure.is_ending
+        return held and not self._incarnation.is_ending
 
     def _await_more(self) -> None:
         record = self._record
         self._watch()
-        self._tenure.deadlines.await_input(
+        self._incarnation.deadlines.await_input(
             self._kernel.clock.monotonic(),
             self._kernel.config,
             has_begun=record.unread_length > 0 and not self._is_paused,
@@ -319,8 +319,8 @@ class Association(SupervisedActor):
         record.transport.acknowledge_quickly()
 
     def _leave_core(self) -> None:
-        self._tenure.phase = Phase.WAITING
-        self._tenure.deadlines.pdu = None
+        self._incarnation.phase = Phase.WAITING
+        self._incarnation.deadlines.pdu = None
 
     def _take_values(self, pdvs: Sequence[Pdv], consumed: int) -> None:
         """Take the values of several PDUs, one each."""
@@ -347,7 +347,7 @@ class Association(SupervisedActor):
         self._carry_out(effects)
 
     def _carry_out(self, effects: Iterable[Effect], serial: int = 0) -> None:
-        if self._machine.state is State.STA13 and not self._tenure.is_ending:
+        if self._machine.state is State.STA13 and not self._incarnation.is_ending:
             self._record.mute(self._epoch)
         for effect in effects:
             if isinstance(effect, Send):
@@ -357,12 +357,16 @@ class Association(SupervisedActor):
             elif isinstance(effect, StartArtim):
                 self._start_artim()
             elif isinstance(effect, StopArtim):
-                self._tenure.deadlines.artim = None
+                self._incarnation.deadlines.artim = None
             elif isinstance(effect, CloseTransport):
                 self._over("aborted by peer")
-        if self._machine.state is State.STA13 and not self._tenure.is_ending and not self._is_over:
+        if (
+            self._machine.state is State.STA13
+            and not self._incarnation.is_ending
+            and not self._is_over
+        ):
             error = self._machine.error
-            self._tenure.note_end("refused", "" if error is None else str(error))
+            self._incarnation.note_end("refused", "" if error is None else str(error))
             self._begin_ending()
 
     def _on_indication(self, indication: Any) -> None:
@@ -370,11 +374,11 @@ class Association(SupervisedActor):
             self._on_request(indication.rq)
         elif isinstance(indication, Aborted):
             if indication.connection_lost:
-                self._tenure.note_end("connection lost", "")
+                self._incarnation.note_end("connection lost", "")
             elif indication.error is None:
-                self._tenure.note_end("aborted by peer", describe_abort(*indication[:2]))
+                self._incarnation.note_end("aborted by peer", describe_abort(*indication[:2]))
             else:
-                self._tenure.note_end("aborted", str(indication.error))
+                self._incarnation.note_end("aborted", str(indication.error))
 
     def _on_request(self, rq: AssociateRq) -> None:
         answer = self._opening.decide(rq)
@@ -389,7 +393,7 @@ class Association(SupervisedActor):
 
     def _answer_request(self, answer: AssociateAccept | AssociateReject, serial: int) -> None:
         if isinstance(answer, AssociateReject):
-            self._tenure.note_end("rejected", answer.reject.sentence)
+            self._incarnation.note_end("rejected", answer.reject.sentence)
             self._carry_out(self._machine.request(answer), serial)
             return
         effects = self._machine.request(answer)
@@ -409,7 +413,7 @@ class Association(SupervisedActor):
 
     def _release(self) -> None:
         consumed, self._release_length = self._release_length, 0
-        self._tenure.note_end("released", "")
+        self._incarnation.note_end("released", "")
         for effect in self._machine.request(ReleaseResponse()):
             if isinstance(effect, Send):
                 self._send(effect.buffers, consumed=consumed)
@@ -418,7 +422,7 @@ class Association(SupervisedActor):
         self._begin_ending()
 
     def _abort(self, source: int, reason: int, detail: str) -> None:
-        self._tenure.note_end("aborted", detail)
+        self._incarnation.note_end("aborted", detail)
         try:
             effects = self._machine.request(AbortRequest(source=source, reason=reason))
         except LocalProtocolError:
@@ -453,7 +457,7 @@ class Association(SupervisedActor):
 
     def _await_writable(self) -> None:
         now, unsent = self._kernel.clock.monotonic(), self._record.transport.unsent
-        self._tenure.deadlines.await_output(now, self._kernel.config, unsent)
+        self._incarnation.deadlines.await_output(now, self._kernel.config, unsent)
         self._watch()
 
     def _send_more(self) -> None:
@@ -464,8 +468,8 @@ class Association(SupervisedActor):
             self._end_of_stream(error)
             return
         if done:
-            self._tenure.deadlines.write = None
-            if self._tenure.is_ending and self._tenure.end_reason != "released":
+            self._incarnation.deadlines.write = None
+            if self._incarnation.is_ending and self._incarnation.end_reason != "released":
                 record.stop_sending(self._epoch)
             self._consume()  # which was held back while the peer did not read
         else:
@@ -482,10 +486,10 @@ class Association(SupervisedActor):
 
     def _start_artim(self) -> None:
         timeout = self._kernel.config.artim_timeout
-        self._tenure.deadlines.artim = self._kernel.clock.monotonic() + timeout
+        self._incarnation.deadlines.artim = self._kernel.clock.monotonic() + timeout
 
     def _on_deadline(self) -> None:
-        due = self._tenure.deadlines.due(self._kernel.clock.monotonic())
+        due = self._incarnation.deadlines.due(self._kernel.clock.monotonic())
         if due == "handler":
             self._flow.late()
             self._flow.progress()
@@ -498,11 +502,11 @@ class Association(SupervisedActor):
 
     def _begin_ending(self) -> None:
         """Nothing more is sent; wait for the peer to close, or for ARTIM."""
-        record, tenure = self._record, self._tenure
-        tenure.is_ending = True
+        record, incarnation = self._record, self._incarnation
+        incarnation.is_ending = True
         self._kernel.callers.leave(record)
-        tenure.deadlines.await_end()
-        if self._tenure.end_reason != "released":
+        incarnation.deadlines.await_end()
+        if self._incarnation.end_reason != "released":
             # Else closing, with unread input, would send a reset and destroy what we said last.
             self._flow.abandon()
             if not record.has_output:
@@ -516,12 +520,12 @@ class Association(SupervisedActor):
         report = record.pdu_log.report(record.unread)
         text = "connection %d ends: %s; its last PDUs:\n%s"
         self._kernel.system.log.write(_logger, logging.ERROR, text, record.id, why, report)
-        self._tenure.note_end("aborted", why)
-        self._tenure.deadlines.clear()
+        self._incarnation.note_end("aborted", why)
+        self._incarnation.deadlines.clear()
         self._start_artim()
         self._is_discarding = True
         record.discard_input(self._epoch)
-        if not self._tenure.is_ending:
+        if not self._incarnation.is_ending:
             self._send((farewell_to(record),))
         if not self._is_over:
             self._begin_ending()
@@ -532,7 +536,7 @@ class Association(SupervisedActor):
             self.exit(ExitReason.NORMAL)
 
     def _end(self, reason: str, detail: str) -> None:
-        self._tenure.note_end(reason, detail)
+        self._incarnation.note_end(reason, detail)
         self._let_go()
         self._kernel.remove_connection(self._record, self._epoch)
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from dicom_actors.actors.association.admission import admit, policy_for, with_identity_response
-from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
+from dicom_actors.actors.kernel.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.pdu import Reject
 from dicom_actors.upper_layer import AssociateAccept, AssociateReject
 
 if TYPE_CHECKING:
     import ssl
 
+    from dicom_actors.actors.connection.incarnation import Incarnation
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Outcome
-    from dicom_actors.actors.connection.tenure import Tenure
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.pdu import AssociateRq
     from dicom_actors.upper_layer import NegotiationPolicy
@@ -30,13 +30,15 @@ class Opening:
     """The beginning of the association on the connection of `record`.
 
     Args:
-        tenure: the incarnation's.
+        incarnation: the incarnation's.
         kernel: the endpoint's tables.
         record: the connection's record.
     """
 
-    def __init__(self, tenure: Tenure, kernel: EndpointKernel, record: ConnectionRecord) -> None:
-        self._tenure = tenure
+    def __init__(
+        self, incarnation: Incarnation, kernel: EndpointKernel, record: ConnectionRecord
+    ) -> None:
+        self._incarnation = incarnation
         self._kernel = kernel
         self._record = record
 
@@ -53,14 +55,16 @@ class Opening:
         """
         record, kernel = self._record, self._kernel
         if record.transport.is_secure:
-            if self._tenure.is_restart:
+            if self._incarnation.is_restart:
                 raise OSError("the handshake was interrupted")
             return
-        self._tenure.deadlines.artim = None  # it starts when the transport is there (PS3.8 9.1.5)
-        self._tenure.deadlines.handshake = (
+        self._incarnation.deadlines.artim = (
+            None  # it starts when the transport is there (PS3.8 9.1.5)
+        )
+        self._incarnation.deadlines.handshake = (
             kernel.clock.monotonic() + kernel.config.handshake_timeout
         )
-        record.start_tls(self._tenure.epoch, context)
+        record.start_tls(self._incarnation.epoch, context)
 
     def go_on_with_tls(self) -> Literal["done", "read", "write"]:
         """Go on with the handshake; says what it waits for.
@@ -68,22 +72,22 @@ class Opening:
         Raises:
             OSError: it failed, or the connection is lost.
         """
-        waits_for = self._record.handshake(self._tenure.epoch)
+        waits_for = self._record.handshake(self._incarnation.epoch)
         if waits_for == "done":
-            self._tenure.deadlines.handshake = None
+            self._incarnation.deadlines.handshake = None
         return waits_for
 
     def decide(self, rq: AssociateRq) -> AssociateAccept | AssociateReject | None:
         """Take an association request; returns None if the validator has to be asked."""
         record, kernel = self._record, self._kernel
-        self._tenure.association_rq = rq
+        self._incarnation.association_rq = rq
         if kernel.system.disowned > kernel.config.max_disowned_handlers:
             kernel.limit_reached("max_disowned_handlers", "associations are rejected")
             return AssociateReject(Reject.LOCAL_LIMIT_EXCEEDED)
         answer = admit(rq, self._policy(), kernel.callers.enter(record, rq.calling_ae_title))
         if isinstance(answer, Reject):
             return AssociateReject(answer)
-        self._tenure.acceptance = answer
+        self._incarnation.acceptance = answer
         return None if ASSOCIATION_VALIDATOR in kernel.handlers else AssociateAccept(answer)
 
     def _policy(self) -> NegotiationPolicy:
@@ -94,11 +98,11 @@ class Opening:
 
     def conclude(self, outcome: Outcome) -> AssociateAccept | AssociateReject:
         """Say what the validator's outcome comes to."""
-        rq = self._tenure.association_rq
-        if outcome.reject is not None or self._tenure.acceptance is None or rq is None:
+        rq = self._incarnation.association_rq
+        if outcome.reject is not None or self._incarnation.acceptance is None or rq is None:
             return AssociateReject(outcome.reject or Reject.ACSE_NO_REASON_TRANSIENT)
         return AssociateAccept(
-            with_identity_response(self._tenure.acceptance, rq, outcome.identity_response)
+            with_identity_response(self._incarnation.acceptance, rq, outcome.identity_response)
         )
 
 

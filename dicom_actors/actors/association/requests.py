@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dicom_actors import events
+from dicom_actors.actors.connection.incarnation import Phase
 from dicom_actors.actors.connection.record import StaleIncarnation
 from dicom_actors.actors.connection.request import Outcome, Request, Stage
-from dicom_actors.actors.connection.tenure import Phase
 from dicom_actors.actors.handlers.handler import run_handler
 from dicom_actors.actors.handlers.outcomes import TOO_LATE
-from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR, SERVICES
+from dicom_actors.actors.kernel.handler_table import ASSOCIATION_VALIDATOR, SERVICES
 from dicom_actors.actors.storing.receiver import NO_ROOM
 from dicom_actors.data.files.part10 import file_meta_header
 from dicom_actors.dimse import (
@@ -39,8 +39,8 @@ from dicom_actors.supervision import kill
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dicom_actors.actors.connection.incarnation import Incarnation
     from dicom_actors.actors.connection.record import ConnectionRecord
-    from dicom_actors.actors.connection.tenure import Tenure
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.storing.receiver import ReceivedObject
     from dicom_actors.config import EndpointConfig
@@ -84,17 +84,21 @@ class RequestFlow:
 
     Args:
         owner: the Association.
-        tenure: the Association's.
+        incarnation: the Association's.
         kernel: the endpoint's tables.
         record: the connection's record.
     """
 
     def __init__(
-        self, owner: Owner, tenure: Tenure, kernel: EndpointKernel, record: ConnectionRecord
+        self,
+        owner: Owner,
+        incarnation: Incarnation,
+        kernel: EndpointKernel,
+        record: ConnectionRecord,
     ) -> None:
         self._owner = owner
-        self._tenure = tenure
-        self._epoch = tenure.epoch
+        self._incarnation = incarnation
+        self._epoch = incarnation.epoch
         self._kernel = kernel
         self._record = record
         self._assembler = MessageAssembler(())
@@ -133,17 +137,17 @@ class RequestFlow:
         is waited for, one with an outcome is answered.
         """
         record = self._record
-        phase, self._tenure.phase = self._tenure.phase, Phase.WAITING
+        phase, self._incarnation.phase = self._incarnation.phase, Phase.WAITING
         self.open(negotiated)
         partial = record.partial
         self._doomed = partial is not None and partial.command is not None
-        receiver = self._tenure.receiver
+        receiver = self._incarnation.receiver
         if receiver is not None and all(r.received is not receiver.result for r in record.requests):
             self.abandon()
-        self._tenure.receiver = None
+        self._incarnation.receiver = None
         failed = Outcome(Status.PROCESSING_FAILURE, "the association was restarted")
         for request in record.requests:
-            is_cause = phase is Phase.DISPATCH and request.serial == self._tenure.dispatching
+            is_cause = phase is Phase.DISPATCH and request.serial == self._incarnation.dispatching
             is_lost = request.stage is Stage.RUNNING and not _is_alive(request.handler)
             if is_lost or (is_cause and request.stage is Stage.QUEUED):
                 record.settle(self._epoch, request.serial, failed)
@@ -156,14 +160,14 @@ class RequestFlow:
         if waiting <= 1:
             return False
         limit = self._kernel.config.async_window
-        if self._record.invocations:
+        if self._record.outgoing:
             limit += _AHEAD_OF_RESPONSES
         return waiting > limit
 
     @property
     def is_waiting(self) -> bool:
         """Whether a data set waits for room before more of it is taken."""
-        receiver = self._tenure.receiver
+        receiver = self._incarnation.receiver
         return receiver is not None and receiver.is_waiting
 
     def has_room_for(self, length: int) -> bool:
@@ -172,23 +176,23 @@ class RequestFlow:
         Args:
             length: bytes of whole PDUs, which are a few more than those of what they carry.
         """
-        tenure = self._tenure
-        receiver = tenure.receiver
+        incarnation = self._incarnation
+        receiver = incarnation.receiver
         if receiver is None or receiver.admit(length, self._record.poke):
-            tenure.deadlines.room = None
+            incarnation.deadlines.room = None
             return True
         self._kernel.limit_reached("memory_bytes, spool_total_bytes", "a data set waits")
-        if tenure.deadlines.room is None:
+        if incarnation.deadlines.room is None:
             config = self._kernel.config
-            tenure.deadlines.room = self._kernel.clock.monotonic() + config.room_timeout
-        tenure.deadlines.message = None
+            incarnation.deadlines.room = self._kernel.clock.monotonic() + config.room_timeout
+        incarnation.deadlines.message = None
         return False
 
     def refuse(self) -> None:
         """Wait for room no longer: what comes of the data set is dropped, and A700H answered."""
-        self._tenure.deadlines.room = None
-        if self._tenure.receiver is not None:
-            self._tenure.receiver.refuse(NO_ROOM)
+        self._incarnation.deadlines.room = None
+        if self._incarnation.receiver is not None:
+            self._incarnation.receiver.refuse(NO_ROOM)
         self._expect_progress()
 
     @property
@@ -212,16 +216,16 @@ class RequestFlow:
             record.advance(self._epoch, consumed, 0, record.partial)
             return
         for index in range(min(record.pdvs_done, last + 1), last + 1):
-            self._tenure.phase = Phase.CORE
+            self._incarnation.phase = Phase.CORE
             event = self._assembler.receive(pdvs[index])
-            self._tenure.phase = Phase.WAITING
+            self._incarnation.phase = Phase.WAITING
             done, pdvs_done = (consumed, 0) if index == last else (0, index + 1)
             if type(event) is DataReceived:
                 self._receive_data(event, done, pdvs_done)
             elif type(event) is CommandReceived:
                 self._receive_command(event, done, pdvs_done)
             else:
-                if self._tenure.deadlines.message is None:
+                if self._incarnation.deadlines.message is None:
                     self._expect_progress()
                 record.advance(self._epoch, done, pdvs_done, self._assembler.partial)
 
@@ -235,12 +239,12 @@ class RequestFlow:
         Raises:
             RemoteProtocolError: the peer's fault.
         """
-        record, tenure, assembler = self._record, self._tenure, self._assembler
+        record, incarnation, assembler = self._record, self._incarnation, self._assembler
         last = len(pdvs) - 1
         for index, pdv in enumerate(pdvs):
-            tenure.phase = Phase.CORE
+            incarnation.phase = Phase.CORE
             event = assembler.receive(pdv)
-            tenure.phase = Phase.WAITING
+            incarnation.phase = Phase.WAITING
             if index != last:
                 if type(event) is DataReceived:
                     self._take_fragment(event)
@@ -249,26 +253,26 @@ class RequestFlow:
             elif type(event) is CommandReceived:
                 self._receive_command(event, consumed, 0)
             else:
-                if tenure.deadlines.message is None:
+                if incarnation.deadlines.message is None:
                     self._expect_progress()
                 record.advance(self._epoch, consumed, 0, assembler.partial)
 
     def abandon(self) -> None:
         """Drop what is being received; nobody is left who would be answered."""
-        if self._tenure.receiver is not None:
-            self._tenure.receiver.abandon()
-            self._tenure.receiver = None
+        if self._incarnation.receiver is not None:
+            self._incarnation.receiver.abandon()
+            self._incarnation.receiver = None
 
     def flush(self) -> None:
         """Let go of all views of received bytes."""
-        receiver = self._tenure.receiver
+        receiver = self._incarnation.receiver
         if receiver is not None and receiver.is_writing:
             with self._kernel.watch.while_writing(self._record):
                 receiver.flush()
 
     def _receive_command(self, event: CommandReceived, consumed: int, pdvs_done: int) -> None:
         record, command = self._record, event.command
-        self._tenure.deadlines.message = None
+        self._incarnation.deadlines.message = None
         if command.is_response:
             self._receive_response(command)
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
@@ -287,7 +291,7 @@ class RequestFlow:
         if (
             not is_store
             or command.has_data_set
-            or not self._record.invocations.answer(self._epoch, command)
+            or not self._record.outgoing.answer(self._epoch, command)
         ):
             raise UnexpectedPduError(
                 f"a response {command.command_field:04X}H to a request that was never made"
@@ -295,10 +299,10 @@ class RequestFlow:
 
     def _begin_data(self, context_id: int, command: Command) -> None:
         self._doomed = False
-        self._tenure.received_length = 0
+        self._incarnation.received_length = 0
         self._expect_progress()
         assert self._negotiated is not None
-        self._tenure.receiver = self._kernel.storage.receiver(
+        self._incarnation.receiver = self._kernel.storage.receiver(
             file_meta_header(
                 command.sop_class_uid,
                 command.sop_instance_uid,
@@ -311,11 +315,11 @@ class RequestFlow:
         record = self._record
         self._take_fragment(event)
         if not event.is_last:
-            if self._tenure.received_length >= self._next_progress:
+            if self._incarnation.received_length >= self._next_progress:
                 self._expect_progress()
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
             return
-        partial, receiver = record.partial, self._tenure.receiver
+        partial, receiver = record.partial, self._incarnation.receiver
         assert partial is not None
         assert partial.command is not None
         if receiver is None:
@@ -325,22 +329,22 @@ class RequestFlow:
         else:
             with self._kernel.watch.while_writing(record):
                 received = receiver.finish()
-        self._tenure.deadlines.message = None
+        self._incarnation.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
 
     def _take_fragment(self, event: DataReceived) -> None:
-        self._tenure.received_length += len(event.data)
-        if self._tenure.receiver is not None:
-            self._tenure.receiver.write(event.data)
+        self._incarnation.received_length += len(event.data)
+        if self._incarnation.receiver is not None:
+            self._incarnation.receiver.write(event.data)
 
     def _set_next_progress(self) -> None:
         step = self._kernel.config.dimse_progress_bytes
-        self._next_progress = self._tenure.received_length + step
+        self._next_progress = self._incarnation.received_length + step
 
     def _expect_progress(self) -> None:
         timeout = self._kernel.config.dimse_timeout
         self._set_next_progress()
-        self._tenure.deadlines.message = (
+        self._incarnation.deadlines.message = (
             None if timeout is None else self._kernel.clock.monotonic() + timeout
         )
 
@@ -372,7 +376,7 @@ class RequestFlow:
         if outcome is not None:
             request.stage, request.outcome = Stage.FINISHED, outcome
         record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial, request)
-        self._tenure.receiver = None  # what it received is the request's from now on
+        self._incarnation.receiver = None  # what it received is the request's from now on
         if self._kernel.has_subscribers:
             self._kernel.publish(_received_event(record.id, request))
         self.progress()
@@ -439,7 +443,7 @@ class RequestFlow:
         """
         running = 0
         for request in self._record.requests:
-            if self._tenure.is_ending:
+            if self._incarnation.is_ending:
                 return
             if request.stage is Stage.QUEUED and running < self._window:
                 self._dispatch(request)
@@ -454,15 +458,15 @@ class RequestFlow:
 
     def _dispatch(self, request: Request) -> None:
         """Run the handler of a request, once there is room for one more."""
-        kernel, tenure = self._kernel, self._tenure
-        tenure.dispatching = request.serial
-        tenure.phase = Phase.DISPATCH
+        kernel, incarnation = self._kernel, self._incarnation
+        incarnation.dispatching = request.serial
+        incarnation.phase = Phase.DISPATCH
         if kernel.handler_slots.take(self._record):
             self._run(request)
             self._dispatched(request)
         else:
             self._wait_for_slot(request)
-        tenure.phase = Phase.WAITING
+        incarnation.phase = Phase.WAITING
 
     def _wait_for_slot(self, request: Request) -> None:
         self._kernel.limit_reached("max_handlers", "requests wait")
@@ -497,7 +501,9 @@ class RequestFlow:
     def await_handlers(self) -> None:
         """Await the first deadline of the handlers that run, and of those that wait for a slot."""
         dues = [r.due for r in self._record.requests if r.stage is not Stage.FINISHED]
-        self._tenure.deadlines.handler = min((due for due in dues if due is not None), default=None)
+        self._incarnation.deadlines.handler = min(
+            (due for due in dues if due is not None), default=None
+        )
 
     def late(self) -> None:
         """A deadline has passed: first the handler is warned, then it is given up."""
@@ -530,12 +536,12 @@ class RequestFlow:
 
     def _take_outcome(self, request: Request) -> None:
         assert request.outcome is not None
-        self._tenure.phase = Phase.REPLY
+        self._incarnation.phase = Phase.REPLY
         self._answer(request, request.outcome)
         self._replied(request, request.outcome)
-        if self._tenure.deadlines.handler is not None:
+        if self._incarnation.deadlines.handler is not None:
             self.await_handlers()
-        self._tenure.phase = Phase.WAITING
+        self._incarnation.phase = Phase.WAITING
 
     def _answer(self, request: Request, outcome: Outcome) -> None:
         if request.received is not None:

@@ -113,5 +113,5 @@ def end_orphan(kernel: EndpointKernel, record: ConnectionRecord) -> None:
         kernel.system.log.write(
             _logger, logging.DEBUG, "connection %d: the peer was gone: %s", record.id, error
         )
-    record.tenure.note_end("aborted", "the endpoint stopped")
+    record.incarnation.note_end("aborted", "the endpoint stopped")
     kernel.remove_connection(record)

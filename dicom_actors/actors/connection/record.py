@@ -9,7 +9,7 @@ same to it: the last one crashed; it was *relieved*, since its thread runs a han
 
 Every method that changes something takes the caller's epoch. `adopt` and `relieve` raise the
 epoch, so that whatever an old incarnation still does is refused with `StaleIncarnation`; what it
-merely notes goes into a `Tenure` of its own.
+merely notes goes into a `Incarnation` of its own.
 
 Whoever has news for the Association (an outcome, a deadline, a wish of the host) notes them here
 and calls `poke`: news outlive a crash, and need no message of their own.
@@ -21,14 +21,14 @@ from itertools import count
 from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from dicom_actors.actors.connection.cancellation import Cancellation
+from dicom_actors.actors.connection.incarnation import Incarnation
 from dicom_actors.actors.connection.input_buffer import InputBuffer
-from dicom_actors.actors.connection.invocations import Invocations
+from dicom_actors.actors.connection.outgoing_requests import OutgoingRequests
 from dicom_actors.actors.connection.pdu_log import PduLog
 from dicom_actors.actors.connection.request import Request, Stage
 from dicom_actors.actors.connection.signals import LOOK
-from dicom_actors.actors.connection.tenure import Tenure
 from dicom_actors.actors.connection.transport import Transport
-from dicom_actors.actors.connection.unwanted import Unwanted
 from dicom_actors.supervision import cast
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class ConnectionRecord:
         self.answered = 0
         self.ignored_cancels = 0
         self.pdu_log = PduLog(record_id)
-        self.tenure = Tenure()
+        self.incarnation = Incarnation()
         self.negotiated: Negotiated | None = None
         self.is_handed_over = False
         self.is_given_up = False
@@ -116,9 +116,9 @@ class ConnectionRecord:
         self._partial: Partial | None = None
         self._requests: tuple[Request, ...] = ()
         self._cancelled: frozenset[int] = frozenset()
-        self._unwanted = Unwanted(self._is_wanted)
+        self._cancellation = Cancellation(self._is_wanted)
         self._serials = count(1)
-        self.invocations = Invocations(
+        self.outgoing = OutgoingRequests(
             self._output_changed, self._check, self._may_wait, self.is_cancelled
         )
 
@@ -127,7 +127,7 @@ class ConnectionRecord:
 
     # --- who serves it -------------------------------------------------------------------------
 
-    def adopt(self, association: SupervisedRef[Any] | None) -> Tenure:
+    def adopt(self, association: SupervisedRef[Any] | None) -> Incarnation:
         """Make `association` the owner; every earlier one is fenced off.
 
         Args:
@@ -135,16 +135,16 @@ class ConnectionRecord:
 
         Returns:
             What the new owner writes into; its epoch is to be shown from now on, and its
-            `Tenure.is_restart` says whether the predecessor crashed.
+            `Incarnation.is_restart` says whether the predecessor crashed.
         """
         with self._lock:
-            self.tenure = self.tenure.next(is_restart=not self._is_handed_on)
-            self.restarts += self.tenure.is_restart
+            self.incarnation = self.incarnation.next(is_restart=not self._is_handed_on)
+            self.restarts += self.incarnation.is_restart
             self.association = association
             self.is_handed_over = True
             self._is_handed_on = self._is_parked = False
             self._inline = 0
-            return self.tenure
+            return self.incarnation
 
     def park(self, epoch: int, wake: Callable[[ConnectionRecord], object]) -> bool:
         """Let the connection have no Association until there is something to do.
@@ -204,7 +204,7 @@ class ConnectionRecord:
             return request
 
     def _hand_on(self) -> None:
-        self.tenure = self.tenure.next()
+        self.incarnation = self.incarnation.next()
         self.association = None
         self._is_handed_on = True
 
@@ -233,16 +233,18 @@ class ConnectionRecord:
     @property
     def is_ending(self) -> bool:
         """Whether nothing more is sent to the peer."""
-        return self.tenure.is_ending
+        return self.incarnation.is_ending
 
     @property
     def association_rq(self) -> AssociateRq | None:
         """What the peer asked for; None before that."""
-        return self.tenure.association_rq
+        return self.incarnation.association_rq
 
     def _check(self, epoch: int) -> None:
-        if epoch != self.tenure.epoch:
-            raise StaleIncarnation(f"connection {self.id}: epoch {epoch}, now {self.tenure.epoch}")
+        if epoch != self.incarnation.epoch:
+            raise StaleIncarnation(
+                f"connection {self.id}: epoch {epoch}, now {self.incarnation.epoch}"
+            )
 
     # --- what comes in -------------------------------------------------------------------------
 
@@ -268,7 +270,7 @@ class ConnectionRecord:
             OSError: the connection is lost.
         """
         with self._lock:
-            if epoch != self.tenure.epoch:
+            if epoch != self.incarnation.epoch:
                 self._check(epoch)
             length = self.transport.receive_into(self._input.room())
             if length:
@@ -313,7 +315,7 @@ class ConnectionRecord:
             request: the request that became complete.
         """
         with self._lock:
-            if epoch != self.tenure.epoch:
+            if epoch != self.incarnation.epoch:
                 self._check(epoch)
             self._input.consume(consumed)
             self._pdvs_done = pdvs_done
@@ -324,7 +326,7 @@ class ConnectionRecord:
     def settle_input(self, epoch: int) -> None:
         """Give the buffer back where it can be; views of it are invalid from now on."""
         with self._lock:
-            if epoch != self.tenure.epoch:
+            if epoch != self.incarnation.epoch:
                 self._check(epoch)
             self._input.settle()
 
@@ -363,7 +365,7 @@ class ConnectionRecord:
     ) -> None:
         """Note that the Association's thread is about to run the handler of a request."""
         with self._lock:
-            if epoch != self.tenure.epoch:
+            if epoch != self.incarnation.epoch:
                 self._check(epoch)
             request.stage = Stage.RUNNING
             request.handler = handler
@@ -382,8 +384,8 @@ class ConnectionRecord:
             Whether the caller is the Association still, and goes on. If not, another one was told.
         """
         with self._lock:
-            self._unwanted.forget(serial)
-            is_owner = epoch == self.tenure.epoch
+            self._cancellation.forget(serial)
+            is_owner = epoch == self.incarnation.epoch
             if is_owner:
                 self._inline = 0
             request = self.find(serial)
@@ -402,7 +404,7 @@ class ConnectionRecord:
                 return
             request.stage, request.outcome = Stage.FINISHED, outcome
             self._output_changed.notify_all()
-        self._unwanted.say(serial)
+        self._cancellation.say(serial)
         self.poke()
 
     def warn(self, epoch: int, serial: int, due: float) -> None:
@@ -415,7 +417,7 @@ class ConnectionRecord:
                 request.is_warned = True
                 request.due = due
             self._output_changed.notify_all()
-        self._unwanted.say(serial)
+        self._cancellation.say(serial)
 
     def settle(self, epoch: int, serial: int, outcome: Outcome) -> None:
         """Note the outcome of a request, as the Association, unless it has one already."""
@@ -425,7 +427,7 @@ class ConnectionRecord:
             if request is not None and request.stage is not Stage.FINISHED:
                 request.stage, request.outcome = Stage.FINISHED, outcome
                 self._output_changed.notify_all()
-        self._unwanted.say(serial)
+        self._cancellation.say(serial)
 
     def find(self, serial: int) -> Request | None:
         """The unanswered request with that number."""
@@ -441,7 +443,7 @@ class ConnectionRecord:
             self._cancelled |= {serial}
             self._output_changed.notify_all()
         if not is_known:
-            self._unwanted.say(serial)
+            self._cancellation.say(serial)
 
     def on_unwanted(self, serial: int, callback: Callable[[bool], None]) -> None:
         """Have `callback` called when the handler of a request is to give up, until it has.
@@ -453,7 +455,7 @@ class ConnectionRecord:
             callback: one of several; called without the lock, in any thread, each time that one
                 of these happens or has happened; told if no outcome is taken any more.
         """
-        self._unwanted.add(serial, callback)
+        self._cancellation.add(serial, callback)
         if self.is_cancelled(serial):
             callback(not self._is_wanted(serial))
 
@@ -498,7 +500,7 @@ class ConnectionRecord:
             OSError: the connection is lost.
         """
         with self._lock:
-            if epoch != self.tenure.epoch:
+            if epoch != self.incarnation.epoch:
                 self._check(epoch)
             if consumed:
                 self._input.consume(consumed)
@@ -557,7 +559,7 @@ class ConnectionRecord:
             self._check(epoch)
             self._is_muted = True
             self._output_changed.notify_all()
-        self._unwanted.say_all()
+        self._cancellation.say_all()
 
     def _is_wanted(self, serial: int) -> bool:
         request = self.find(serial)
@@ -575,7 +577,7 @@ class ConnectionRecord:
 
     @property
     def _is_over(self) -> bool:
-        return self.transport.is_closed or self.tenure.is_ending
+        return self.transport.is_closed or self.incarnation.is_ending
 
     @property
     def is_closed(self) -> bool:
@@ -598,9 +600,9 @@ class ConnectionRecord:
             Whether this call did it; False also for an incarnation that was replaced.
         """
         with self._lock:
-            if self.transport.is_closed or epoch not in {None, self.tenure.epoch}:
+            if self.transport.is_closed or epoch not in {None, self.incarnation.epoch}:
                 return False
-            self.tenure = self.tenure.next()
+            self.incarnation = self.incarnation.next()
             self.transport.close()
             self._output_changed.notify_all()
             self._input.clear()
@@ -608,9 +610,9 @@ class ConnectionRecord:
             self._inline = 0
             self._wake = None
             leftovers, self._requests = self._requests, ()
-        self._unwanted.say_all()
-        if self.tenure.receiver is not None:
-            self.tenure.receiver.abandon()
+        self._cancellation.say_all()
+        if self.incarnation.receiver is not None:
+            self.incarnation.receiver.abandon()
         for request in leftovers:
             # A handler that runs discards its spool file itself.
             if request.received is not None and request.stage is not Stage.RUNNING:

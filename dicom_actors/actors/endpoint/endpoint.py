@@ -17,7 +17,7 @@ from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.connection.record import WantedAbort
 from dicom_actors.actors.connection.signals import DrainDeadline, Drained, GetKernel
 from dicom_actors.actors.endpoint.supervisor import EndpointSupervisor
-from dicom_actors.actors.handlers.table import HandlerTable
+from dicom_actors.actors.kernel.handler_table import HandlerTable
 from dicom_actors.config import EndpointConfig
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.supervision import SupervisedActor

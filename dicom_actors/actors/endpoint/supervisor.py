@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
-    from dicom_actors.actors.handlers.table import HandlerTable
+    from dicom_actors.actors.kernel.handler_table import HandlerTable
     from dicom_actors.config import EndpointConfig
     from dicom_actors.supervision import ExitReason
 

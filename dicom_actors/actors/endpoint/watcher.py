@@ -94,7 +94,7 @@ class Watcher(SupervisedActor):
             self._sockets.patience = None
 
     def _look_at(self, record: ConnectionRecord, engagement: Engagement) -> None:
-        if engagement.epoch != record.tenure.epoch:
+        if engagement.epoch != record.incarnation.epoch:
             self._watch.end(record, engagement.epoch)
         elif not engagement.is_writing:
             self._kernel.attendance.relieve(record)
@@ -108,7 +108,7 @@ class Watcher(SupervisedActor):
     def _is_needed(self, record: ConnectionRecord) -> bool:
         """Whether there is something to do that cannot wait for a disk."""
         now = self._kernel.clock.monotonic()
-        return record.wanted_abort is not None or record.tenure.deadlines.due(now) is not None
+        return record.wanted_abort is not None or record.incarnation.deadlines.due(now) is not None
 
     def _wake_ready(self) -> None:
         for record in self._watch.sockets.collect():

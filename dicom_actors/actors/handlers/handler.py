@@ -25,7 +25,7 @@ from dicom_actors.actors.handlers.outcomes import (
     outcome_of_shortage,
     validation_outcome,
 )
-from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
+from dicom_actors.actors.kernel.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.responding.find import stream_matches
 from dicom_actors.actors.responding.get import send_instances
 from dicom_actors.actors.responding.loop_task import GivenUp, LoopTask

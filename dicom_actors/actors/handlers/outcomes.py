@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.connection.request import Outcome
 from dicom_actors.actors.handlers.events import Accept
-from dicom_actors.actors.handlers.table import ASSOCIATION_VALIDATOR
+from dicom_actors.actors.kernel.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.responding.responder import encode_for
 from dicom_actors.data import DataSet
 from dicom_actors.dimse import (

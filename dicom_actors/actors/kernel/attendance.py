@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors.actors.connection.request import Outcome
 from dicom_actors.dimse import Status
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Request
-    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
-    from dicom_actors.supervision import ChildSpec
+    from dicom_actors.actors.kernel.watch import Watch
+    from dicom_actors.config import EndpointConfig
+    from dicom_actors.supervision import ChildSpec, SupervisedRef, System
 
 __all__ = ["Attendance"]
 
@@ -41,6 +42,19 @@ MAX_SERVED: Final = 64
 MAX_LINGERING: Final = 32
 PATIENCE_SECONDS: Final = 2.0
 """Real time for which an Association that has nothing to do keeps its thread."""
+
+
+class _Tables(Protocol):
+    """What it needs of the endpoint's kernel."""
+
+    system: System
+    watch: Watch
+    association_supervisor: SupervisedRef[Any] | None
+
+    @property
+    def config(self) -> EndpointConfig: ...
+
+    def remove_connection(self, record: ConnectionRecord) -> None: ...
 
 
 class Attendance:
@@ -54,7 +68,7 @@ class Attendance:
             supervises them.
     """
 
-    def __init__(self, kernel: EndpointKernel) -> None:
+    def __init__(self, kernel: _Tables) -> None:
         self._kernel = kernel
         self.spec_of: Callable[[ConnectionRecord], ChildSpec]
         self._lock = Lock()
@@ -99,7 +113,7 @@ class Attendance:
         kernel = self._kernel
         if request is None or actor is None:
             return
-        kernel.watch.end(record, record.tenure.epoch - 1)
+        kernel.watch.end(record, record.incarnation.epoch - 1)
         supervisor = kernel.association_supervisor
         if supervisor is not None:
             spec = replace(

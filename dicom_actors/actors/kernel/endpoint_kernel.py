@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pykka import ActorRef
 
     from dicom_actors.actors.connection.request import Request
-    from dicom_actors.actors.handlers.table import HandlerTable
+    from dicom_actors.actors.kernel.handler_table import HandlerTable
     from dicom_actors.config import EndpointConfig
     from dicom_actors.supervision import SupervisedRef, System
     from dicom_actors.upper_layer import NegotiationPolicy
@@ -207,7 +207,7 @@ class EndpointKernel:
                     self.buffers,
                     RestartWindow(config.connection_restarts, config.connection_restart_period),
                 )
-                record.tenure.deadlines.artim = now + config.artim_timeout
+                record.incarnation.deadlines.artim = now + config.artim_timeout
                 self._records[record.id] = record
                 self._opened += 1
         record.wait_for_first_byte(self.attendance.attend)
@@ -220,7 +220,7 @@ class EndpointKernel:
         Deadlines move with every message. A timer that is too early costs a look at the clock
         once in a while; moving the timer each time would cost more.
         """
-        earliest = record.tenure.deadlines.earliest()
+        earliest = record.incarnation.deadlines.earliest()
         timer = record.timer
         if earliest is None or (timer is not None and timer.due <= earliest):
             return
@@ -234,7 +234,7 @@ class EndpointKernel:
         record.timer = None
         if record.is_closed:
             return
-        if record.tenure.deadlines.due(self.clock.monotonic()) is None:
+        if record.incarnation.deadlines.due(self.clock.monotonic()) is None:
             self.set_timer(record)
         elif record.is_handed_over:
             record.poke()
@@ -275,8 +275,8 @@ class EndpointKernel:
             self.publish(
                 events.AssociationClosed(
                     association_info(record),
-                    record.tenure.end_reason,
-                    record.tenure.end_detail,
+                    record.incarnation.end_reason,
+                    record.incarnation.end_detail,
                     record.answered,
                     record.negotiated is not None,
                 )
@@ -316,7 +316,7 @@ class EndpointKernel:
         """Have less patience, while others wait, with those that have said nothing yet."""
         for record in self.connections:
             if not record.is_handed_over:
-                deadlines = record.tenure.deadlines
+                deadlines = record.incarnation.deadlines
                 soon = record.since + _PATIENCE_WHEN_FULL
                 if deadlines.artim is None or soon < deadlines.artim:
                     deadlines.artim = soon

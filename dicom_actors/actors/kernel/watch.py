@@ -76,7 +76,7 @@ class Watch:
 
     def begin(self, record: ConnectionRecord, *, is_writing: bool = False) -> None:
         """Note that the Association of `record` begins what may take long."""
-        self._engaged[record] = Engagement(record.tenure.epoch, self._ticks, is_writing)
+        self._engaged[record] = Engagement(record.incarnation.epoch, self._ticks, is_writing)
         if self._is_asleep:
             self._wake()
 
@@ -89,7 +89,7 @@ class Watch:
     @contextmanager
     def while_writing(self, record: ConnectionRecord) -> Iterator[None]:
         """Note, for the length of the block, that an Association writes to a disk."""
-        epoch = record.tenure.epoch
+        epoch = record.incarnation.epoch
         self.begin(record, is_writing=True)
         try:
             yield

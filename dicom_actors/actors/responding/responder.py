@@ -174,11 +174,11 @@ class Responder:
         )
         self._send(_framed(pdvs), self._kernel.config.dimse_timeout)
         self._be_relieved()
-        return self._record.invocations.wait(self._request.serial, message_id)
+        return self._record.outgoing.wait(self._request.serial, message_id)
 
     def next_message_id(self) -> int:
         """The Message ID for a request of our own; `invoke` must follow."""
-        return self._record.invocations.begin()
+        return self._record.outgoing.begin()
 
     def _send(self, buffers: Sequence[bytes | memoryview], timeout: float | None) -> bool:
         record, serial = self._record, self._request.serial
@@ -205,7 +205,7 @@ class Responder:
 
     def _is_earlier(self, deadline: float | None) -> bool:
         """Whether the Association would look at the clock too late."""
-        armed = self._record.tenure.deadlines.handler
+        armed = self._record.incarnation.deadlines.handler
         return deadline is not None and (armed is None or deadline < armed)
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Unwanted"]
+__all__ = ["Cancellation"]
 
 
-class Unwanted:
+class Cancellation:
     """The callbacks of the requests of one connection. It has no lock: nothing here waits.
 
     Args:

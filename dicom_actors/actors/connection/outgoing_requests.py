@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from dicom_actors.dimse import Command
 
-__all__ = ["Invocations"]
+__all__ = ["OutgoingRequests"]
 
 
 _SECONDS_AFTER_CANCEL: Final = 0.5
 
 
-class Invocations:
+class OutgoingRequests:
     """What is awaited of the peer of one connection; a part of its record.
 
     Args:

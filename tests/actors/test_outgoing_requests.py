@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kit.endpoints import LIMIT
 
-from dicom_actors.actors.connection.invocations import Invocations
+from dicom_actors.actors.connection.outgoing_requests import OutgoingRequests
 from dicom_actors.actors.connection.record import StaleIncarnation
 from dicom_actors.dimse import Command, CommandElement, decode_command, encode_command
 
@@ -37,7 +37,7 @@ class Connection:
         self.changed = threading.Condition()
         self.is_wanted = True
         self.is_cancelled = False
-        self.invocations = Invocations(
+        self.outgoing = OutgoingRequests(
             self.changed, self._check, lambda _: self.is_wanted, lambda _: self.is_cancelled
         )
 
@@ -71,7 +71,7 @@ def in_thread(function: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def test_a_response_is_handed_to_whoever_waits_for_it(connection: Connection) -> None:
-    invocations = connection.invocations
+    invocations = connection.outgoing
     assert not invocations
     message_id = invocations.begin()
     assert invocations
@@ -82,15 +82,15 @@ def test_a_response_is_handed_to_whoever_waits_for_it(connection: Connection) ->
 
 
 def test_a_response_may_come_before_anybody_waits(connection: Connection) -> None:
-    message_id = connection.invocations.begin()
-    assert connection.invocations.answer(EPOCH, response(message_id))
-    found = connection.invocations.wait(1, message_id)
+    message_id = connection.outgoing.begin()
+    assert connection.outgoing.answer(EPOCH, response(message_id))
+    found = connection.outgoing.wait(1, message_id)
     assert found is not None
     assert found.message_id == message_id
 
 
 def test_each_waits_for_its_own(connection: Connection) -> None:
-    invocations = connection.invocations
+    invocations = connection.outgoing
     ids = [invocations.begin() for _ in range(5)]
     assert len(set(ids)) == 5
     waiting = [in_thread(lambda n=n: invocations.wait(1, n)) for n in ids]
@@ -100,7 +100,7 @@ def test_each_waits_for_its_own(connection: Connection) -> None:
 
 
 def test_only_one_response_answers_a_request(connection: Connection) -> None:
-    invocations = connection.invocations
+    invocations = connection.outgoing
     message_id = invocations.begin()
     assert not invocations.answer(EPOCH, response(message_id + 1))
     assert invocations.answer(EPOCH, response(message_id, 1))
@@ -112,7 +112,7 @@ def test_only_one_response_answers_a_request(connection: Connection) -> None:
 
 
 def test_an_answer_that_nobody_wants_any_more_is_dropped_once(connection: Connection) -> None:
-    invocations = connection.invocations
+    invocations = connection.outgoing
     message_id = invocations.begin()
     waiting = in_thread(lambda: invocations.wait(1, message_id))
     connection.give_up()
@@ -125,21 +125,21 @@ def test_an_answer_that_nobody_wants_any_more_is_dropped_once(connection: Connec
 def test_a_response_that_is_there_counts_even_if_nobody_waits_any_longer(
     connection: Connection,
 ) -> None:
-    message_id = connection.invocations.begin()
-    connection.invocations.answer(EPOCH, response(message_id))
+    message_id = connection.outgoing.begin()
+    connection.outgoing.answer(EPOCH, response(message_id))
     connection.give_up()
-    assert connection.invocations.wait(1, message_id) is not None
+    assert connection.outgoing.wait(1, message_id) is not None
 
 
 def test_an_incarnation_that_was_replaced_answers_nothing(connection: Connection) -> None:
-    message_id = connection.invocations.begin()
+    message_id = connection.outgoing.begin()
     with pytest.raises(StaleIncarnation):
-        connection.invocations.answer(EPOCH - 1, response(message_id))
-    assert connection.invocations.answer(EPOCH, response(message_id))
+        connection.outgoing.answer(EPOCH - 1, response(message_id))
+    assert connection.outgoing.answer(EPOCH, response(message_id))
 
 
 def test_message_ids_go_around_and_leave_out_what_is_not_answered(connection: Connection) -> None:
-    invocations = connection.invocations
+    invocations = connection.outgoing
     awaited = invocations.begin()
     unwanted = invocations.begin()
     connection.is_wanted = False

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dicom_actors.actors.connection.incarnation import Phase
 from dicom_actors.actors.connection.request import Stage
-from dicom_actors.actors.connection.tenure import Phase
 from dicom_actors.dimse import CommandField
 from dicom_actors.upper_layer import find_fault
 
@@ -26,7 +26,7 @@ def why_not_adoptable(record: ConnectionRecord) -> str:
         return "its Association crashed too often"
     if record.is_ending:
         return "it was ending"
-    if record.tenure.phase is Phase.CORE:
+    if record.incarnation.phase is Phase.CORE:
         # The core is a function of bytes and state: the same bytes would crash it again.
         return "the protocol core crashed"
     if record.negotiated is None:

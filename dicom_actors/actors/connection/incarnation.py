@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.storing.receiver import Receiver
     from dicom_actors.pdu import AssociateAc, AssociateRq
 
-__all__ = ["Phase", "Tenure"]
+__all__ = ["Incarnation", "Phase"]
 
 
 class Phase(Enum):
@@ -29,7 +29,7 @@ class Phase(Enum):
     REPLY = "reply"
 
 
-class Tenure:
+class Incarnation:
     """The time of one incarnation.
 
     Attributes:
@@ -76,7 +76,7 @@ class Tenure:
         self.end_reason = ""
         self.end_detail = ""
 
-    def next(self, *, is_restart: bool = False) -> Tenure:
+    def next(self, *, is_restart: bool = False) -> Incarnation:
         """Return that of the next incarnation."""
         successor = copy(self)
         successor.epoch += 1
