@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from kit.endpoints import running
-from kit.peer import Peer, echo_pdus, store_pdus
+from kit.peer import Peer, echo_pdus, smallest_data_set, store_pdus
 
 from dicom_actors.actors.connection.pdu_log import PduLog
 from dicom_actors.actors.connection.record import ConnectionRecord
@@ -34,7 +34,10 @@ CRASHES = 200
 ROUNDS = 15
 ECHOES = 300
 STORES = 100
-OBJECT = bytes(512 * 1024)
+PIXELS = 512 * 1024
+OBJECT = (
+    smallest_data_set() + b"\xe0\x7f\x10\0OB\0\0" + PIXELS.to_bytes(4, "little") + bytes(PIXELS)
+)
 
 
 def seconds(step: Callable[[], object]) -> float:

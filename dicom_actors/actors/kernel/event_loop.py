@@ -63,7 +63,8 @@ class EventLoop:
             if own is None or own.loop is not loop:
                 return
             self._own = None
-        _logger.error("a coroutine blocks the event loop of the handlers, which is replaced")
+        text = "a coroutine blocks the event loop of the handlers, which is replaced"
+        self._system.log.write(_logger, logging.ERROR, text)
         own.disown()
 
     def stop(self, seconds: float) -> None:
@@ -76,7 +77,8 @@ class EventLoop:
             own, self._own = self._own, None
             self._is_stopped = True
         if own is not None and not own.stop(seconds):
-            _logger.error("the event loop of the handlers did not end in %s seconds", seconds)
+            text = "the event loop of the handlers did not end in %s seconds"
+            self._system.log.write(_logger, logging.ERROR, text, seconds)
 
 
 class _OwnLoop:

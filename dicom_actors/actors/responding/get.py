@@ -105,14 +105,14 @@ def _send_instance(source: Any, responder: Responder, tally: Tally) -> None:
     """
     found = look_into(source)
     if isinstance(found, StoreResult):
-        _count_unsent(found, tally)
+        _count_unsent(found, responder, tally)
         return
     uid = found.sop_class_uid
     prepared = prepare(
         found, [c for c in responder.negotiated.contexts if c.abstract_syntax == uid]
     )
     if isinstance(prepared, StoreResult):
-        _count_unsent(prepared, tally)
+        _count_unsent(prepared, responder, tally)
         return
     context, pieces = prepared
     message_id = responder.next_message_id()
@@ -126,7 +126,8 @@ def _send_instance(source: Any, responder: Responder, tally: Tally) -> None:
         raise DimseFailure(_UNABLE, "a C-STORE was not answered")
 
 
-def _count_unsent(result: StoreResult, tally: Tally) -> None:
+def _count_unsent(result: StoreResult, responder: Responder, tally: Tally) -> None:
     # The peer learns no more than that it failed; the reason is for whoever runs this endpoint.
-    _logger.warning("C-GET: %s: %s", result.sop_instance_uid or "an instance", result.comment)
+    uid = result.sop_instance_uid or "an instance"
+    responder.warn(_logger, "C-GET: %s: %s", uid, result.comment)
     tally.add(None, result.sop_instance_uid)

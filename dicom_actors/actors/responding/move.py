@@ -295,7 +295,7 @@ class _Move:
         if result.status is None and not lane.association.lost:
             # The peer learns no more than that it failed.
             uid = result.sop_instance_uid or "an instance"
-            _logger.warning("C-MOVE: %s: %s", uid, result.comment)
+            self._responder.warn(_logger, "C-MOVE: %s: %s", uid, result.comment)
         return lane
 
     def _tell_counts(self) -> None:

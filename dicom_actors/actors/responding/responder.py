@@ -7,6 +7,7 @@ slowly slows the Handler down and nothing piles up.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,10 @@ class Responder:
         self._send(_framed(pdvs), self._kernel.config.dimse_timeout)
         self._be_relieved()
         return self._record.outgoing.wait(self._request.serial, message_id)
+
+    def warn(self, logger: logging.Logger, text: str, *args: object) -> None:
+        """Log what went wrong, without waiting for the log."""
+        self._kernel.system.log.write(logger, logging.WARNING, text, *args)
 
     def next_message_id(self) -> int:
         """The Message ID for a request of our own; `invoke` must follow."""
