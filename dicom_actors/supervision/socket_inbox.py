@@ -216,7 +216,8 @@ class SocketInbox(Inbox):
 
     def _begin_to_watch(self) -> Poller:
         thread = None if self._many else current_thread_of_actor()
-        lent = None if thread is None else thread.lend()
+        is_own = thread is not None and thread.actor_ref.actor_inbox is self
+        lent = thread.lend() if thread is not None and is_own else None
         self._lender = None if lent is None else thread
         self._poller, self._wakeup = lent or make_waiting(many=self._many)
         return self._poller

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from supervision.kit import LIMIT, Gate, Journal, Worker, down_of, raise_error, watch, worker
 
+import dicom_actors.supervision as package
 from dicom_actors.supervision import (
     LogService,
     Supervisor,
@@ -349,3 +352,19 @@ def test_a_roots_end_closes_its_log(attach):
     thread.join(LIMIT)
     assert not thread.is_alive()
     assert sink.texts == ["said"]
+
+
+def test_no_module_logs_in_the_thread_of_whoever_has_something_to_say():
+    """But for `write_inline`, for those who have no system at hand."""
+    for path in Path(package.__path__[0]).glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        inline = [
+            node.func.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id in {"logger", "logging"}
+            and node.func.attr not in {"getLogger", "isEnabledFor", "findCaller", "makeRecord"}
+        ]
+        assert inline == (["log"] if path.name == "log.py" else []), path.name

@@ -225,6 +225,17 @@ def test_what_a_thread_lent_is_clean_for_the_next_actor(system, pair, journal):
         other_peer.close()
 
 
+def test_an_inbox_that_is_not_the_actors_waits_with_its_own(system, pair):
+    def register(actor):
+        inbox = SocketInbox()
+        inbox.register(pair[0])
+        inbox.put_control("control")
+        lent = actor.actor_ref.life.thread._has_lent
+        return lent, inbox.get(), inbox.release()
+
+    assert Worker.start(system=system).ask(register, timeout=LIMIT) == (False, "control", None)
+
+
 def test_a_late_wake_up_meets_no_strangers_descriptor(pair):
     """Who puts a message may wake the reader when that is gone, and its descriptor another's."""
     ours, _peer = pair
