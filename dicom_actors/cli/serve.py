@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeper", "ServeOptions", "serve", "show_policy"]
 
+_SWITCH_SECONDS: Final = 0.001
 _SPOOL_BYTES: Final = 64 * 1024
 
 
@@ -132,6 +134,9 @@ def serve(options: ServeOptions) -> int:
     """
     root = Path(options.store)
     root.mkdir(parents=True, exist_ok=True)
+    # The process is ours: whoever computes lets the others in five times as often, so that an echo
+    # beside a handler in pure Python takes 8 ms at the most, and not 20.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     # SIGTERM ends it as Ctrl-C does: by KeyboardInterrupt in this thread.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
