@@ -265,7 +265,12 @@ def test_more_than_the_budget_goes_to_files_and_then_is_out_of_resources(tmp_pat
         storage = siege.kernel.storage
         siege.until(lambda: (storage.memory.used, storage.disk.used) == (49_990, 49_990))
         siege.until(lambda: len(parts(tmp_path)) == 1)
-        assert store(peers[2], 1) == 0xA700
+        peers[2].send(wire.p_data(wire.pdv(wire.store_rq(1), 3)))
+        peers[2].send(wire.p_data(wire.pdv(OBJECT, 3, command=False)))
+        siege.until(lambda: storage.disk.waiting)
+        siege.sync(f"association {siege.record().id}")
+        siege.clock.advance(30.0)
+        assert status_of(peers[2].receive()) == (1, 0xA700)
         for peer in peers[:2]:
             peer.send(wire.p_data(wire.pdv(OBJECT[-10:], 3, command=False)))
             assert status_of(peer.receive()) == (1, 0)

@@ -286,7 +286,7 @@ class Association(SupervisedActor):
                 if not consumed:
                     incarnation.phase = Phase.WAITING
                     break
-            if not self._flow.has_room_for(consumed):
+            if not self._flow.has_room_for(pdvs or _values_of(effects)):
                 incarnation.phase = Phase.WAITING
                 break  # and be paused until there is
             record.pdu_log.received(view[:consumed], self._kernel)
@@ -550,3 +550,10 @@ class Association(SupervisedActor):
     def _let_go(self) -> None:
         self._is_over = True
         self._sockets.unregister(self._record.transport.socket)
+
+
+def _values_of(effects: Effects) -> Sequence[Pdv]:
+    """Return the values that a PDU has brought."""
+    first = effects[0] if effects else None
+    indication = first.indication if type(first) is Indicate else None
+    return indication.pdvs if type(indication) is DataIndication else ()

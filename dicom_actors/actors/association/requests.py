@@ -170,15 +170,14 @@ class RequestFlow:
         receiver = self._incarnation.receiver
         return receiver is not None and receiver.is_waiting
 
-    def has_room_for(self, length: int) -> bool:
-        """Take room for what has come of a data set; False: it waits for it, and pokes us then.
-
-        Args:
-            length: bytes of whole PDUs, which are a few more than those of what they carry.
-        """
+    def has_room_for(self, pdvs: Sequence[Pdv]) -> bool:
+        """Take room for what has come of a data set; False: it waits for it, and pokes us then."""
         incarnation = self._incarnation
         receiver = incarnation.receiver
-        if receiver is None or receiver.admit(length, self._record.poke):
+        if receiver is None:
+            return True
+        length = sum(len(pdv.data) for pdv in pdvs if not pdv.is_command)
+        if receiver.admit(length, self._record.poke):
             incarnation.deadlines.room = None
             return True
         self._kernel.limit_reached("memory_bytes, spool_total_bytes", "a data set waits")
