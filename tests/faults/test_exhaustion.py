@@ -167,8 +167,10 @@ def test_a_write_that_blocks_is_beyond_no_drain(
     with (
         contextlib.closing(System(clock=(clock := ManualClock()))) as system,
         running(HANDLERS, spool_bytes=0, spool_directory=tmp_path, system=system) as endpoint,
-        HostilePeer.associated(endpoint.port) as peer,
+        HostilePeer.connect(endpoint.port, timeout=LIMIT) as peer,
     ):
+        peer.send(wire.associate_rq())
+        peer.expect(AssociateAc)
         peer.send(wire.p_data(wire.pdv(wire.store_rq(1), 3)))
         peer.send(wire.p_data(wire.pdv(bytes(3_000), 3, command=False, last=False)))
         gate.wait_until_entered()
