@@ -34,7 +34,7 @@ class _Place(NamedTuple):
 
 
 _PLACES: Final = {
-    "association.adopt": _Place(Association, "_adopted"),
+    "association.adopt": _Place(Association, "_recover"),
     "association.request": _Place(Opening, "decide"),
     "association.command": _Place(RequestFlow, "_receive_command"),
     "association.fragment": _Place(RequestFlow, "_receive_data"),

@@ -93,14 +93,7 @@ class Association(SupervisedActor):
         self._epoch = self._incarnation.epoch
         self._flow = RequestFlow(self, self._incarnation, self._kernel, self._record)
         self._opening = Opening(self._incarnation, self._kernel, self._record)
-        if self._incarnation.is_restart:
-            self._adopted()
         return Continue(None)
-
-    def _adopted(self) -> None:
-        """Note that a crash is over."""
-        self._incarnation.phase, phase = Phase.WAITING, self._incarnation.phase
-        self._incarnation.phase = phase
 
     def handle_continue(self, term: Any) -> None:  # noqa: ARG002 - the hook's signature
         """Begin, or go on where the last incarnation ended."""
