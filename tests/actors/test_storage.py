@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from kit.file_systems import limited, lowest_free_descriptor, other_file_system
+from kit.gate import Gate
+from kit.waiting import until
 
 from dicom_actors import EndpointConfig
 from dicom_actors.actors.storing import part_file
@@ -451,3 +453,79 @@ def test_anything_else_becomes_a_hash(uid: str) -> None:
 
 def test_texts_that_differ_get_names_that_differ() -> None:
     assert len({file_name_for(uid) for uid in ("../a", "../A", "../b", "")}) == 4
+
+
+# --- threads that are stuck ------------------------------------------------------------------
+
+
+def test_what_is_discarded_while_it_is_being_saved_is_removed_by_whoever_saves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = Gate(), os.fsync
+    storage = make(tmp_path)
+    one = received(storage, "spool")
+    storage.folders.root(str(tmp_path))
+    storage.folders.mode_of_files(str(tmp_path))
+    descriptor = one.file.descriptor
+
+    def fsync(number: int) -> None:
+        if number == descriptor:
+            gate()
+        real(number)
+
+    def refuse() -> None:
+        raise RuntimeError("nobody waits for it")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    caught = []
+
+    def save() -> None:
+        with pytest.raises(RuntimeError) as error:
+            storage.save(one, tmp_path, "b.dcm", refuse)
+        caught.append(error)
+
+    stuck = threading.Thread(target=save)
+    stuck.start()
+    gate.wait_until_entered()
+    one.discard()
+    one.abandon()
+    assert os.fstat(descriptor).st_nlink == 1  # it is open, and its number is nobody else's
+    gate.release()
+    stuck.join()
+    assert len(caught) == 1
+    assert names(tmp_path) == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_to_abandon_does_not_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = Gate(), os.unlink
+    storage = make(tmp_path)
+    some = [received(storage, "spool") for _ in range(3)]
+
+    def unlink(*arguments: Any, **more: Any) -> None:
+        gate()
+        real(*arguments, **more)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    for one in some:
+        one.abandon()
+    gate.wait_until_entered()
+    assert len(names(tmp_path)) == 3
+    gate.release()
+    until(lambda: storage.disk.used == 0)
+    assert names(tmp_path) == []
+
+
+@BOTH
+def test_an_object_that_is_discarded_cannot_be_saved(by_path: bool, tmp_path: Path) -> None:
+    storage = make(tmp_path, by_path=by_path)
+    one = received(storage, "spool")
+    one.discard()
+    with pytest.raises(OSError, match="discarded"):
+        storage.save(one, tmp_path, "b.dcm")
+    with pytest.raises(OSError, match="discarded"):
+        assert one.data
+    assert names(tmp_path) == []
