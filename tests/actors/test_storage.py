@@ -362,6 +362,33 @@ def test_what_a_killed_process_left_is_removed_and_nothing_of_one_that_lives(
         assert names(tmp_path) == ["alive.dcm", "new.dcm"]
 
 
+FORKING = """
+import os, sys
+from dicom_actors import EndpointConfig
+from dicom_actors.actors.storing.storage import Storage
+storage = Storage(EndpointConfig(spool_directory=sys.argv[1], spool_bytes=0))
+receiver = storage.receiver(b"head")
+receiver.write(b"data")
+received = receiver.finish()
+child = os.fork()
+if not child:
+    del receiver, received  # as the interpreter does in the end
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+another = Storage(EndpointConfig(spool_directory=sys.argv[1]))
+another.folders.root(sys.argv[1])
+print(storage.save(received, sys.argv[1], "a.dcm").read_bytes())
+"""
+
+
+def test_a_process_that_was_forked_takes_nothing_away(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FORKING, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "b'headdata'\n"
+    assert names(tmp_path) == ["a.dcm"]
+
+
 def test_two_endpoints_of_one_process_leave_each_other_alone(tmp_path: Path) -> None:
     first = make(tmp_path)
     one = received(first, "spool")

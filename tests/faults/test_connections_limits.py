@@ -215,7 +215,7 @@ def test_p51_what_finishes_by_the_deadline_is_let_and_the_rest_is_cut() -> None:
     ):
         a, b, idle = (Peer.associated(endpoint.port, calling=c) for c in ("A", "B", "IDLE"))
         for peer in (a, b):
-            peer.send(*store_pdus(b"\0\0"))
+            peer.send(*store_pdus(b""))
         for gate in gates.values():
             gate.wait_until_entered()
         report = endpoint.ref.ask(messages.Drain(30.0), block=False)
@@ -282,7 +282,7 @@ def test_p52_hung_handlers_get_their_time_in_parallel_and_are_then_disowned() ->
         port = endpoint.ask(messages.GetStatus(), timeout=LIMIT).port
         peers = [Peer.associated(port) for _ in range(3)]
         for peer in peers:
-            peer.send(*store_pdus(b"\0\0"))
+            peer.send(*store_pdus(b""))
         handler.wait_until_hanging(3)
         children = endpoint.ask(messages.GetTree(), timeout=LIMIT).children[0].children
         associations = [thread_of(c.ref) for c in children if c.name.startswith("association ")]

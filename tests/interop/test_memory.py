@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kit.peer import CT_IMAGE, Peer, command_pdus
+from kit.peer import CT_IMAGE, Peer, command_pdus, smallest_data_set
 from kit.serving import serving
 
 from dicom_actors.dimse import CommandElement, CommandField
@@ -44,8 +44,9 @@ def test_100_idle_associations_then_300_mib(tmp_path: Path) -> None:
             has_data_set=True,
         ):
             sender.send_bytes(encode_pdu(pdu))
-        # One element of explicit VR: Pixel Data, OB, of exactly the length that remains.
-        head = b"\xe0\x7f\x10\x00OB\0\0" + (LARGE - 12).to_bytes(4, "little")
+        # The UIDs, and Pixel Data, OB, of exactly the length that remains.
+        head = smallest_data_set()
+        head += b"\xe0\x7f\x10\x00OB\0\0" + (LARGE - len(head) - 12).to_bytes(4, "little")
         piece = bytes(64 * 1024)
         left = LARGE
         highest = before

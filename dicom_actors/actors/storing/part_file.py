@@ -63,6 +63,7 @@ class PartFile:
         "_lock",
         "_name",
         "_on_end",
+        "_owner",
         "_users",
         "descriptor",
         "is_committed",
@@ -74,6 +75,7 @@ class PartFile:
         self.descriptor = descriptor
         self.is_committed = False
         self._on_end: Callable[[], None] | None = None
+        self._owner = os.getpid()
         self._users = 0
         self._is_discarded = False
         self._lock = Lock()
@@ -81,6 +83,8 @@ class PartFile:
     def __del__(self) -> None:
         if not self._is_discarded:
             self._is_discarded = True
+            # What a process that was forked forgets is still its parent's.
+            self.is_committed = self.is_committed or os.getpid() != self._owner
             self._remove()
 
     @property
