@@ -238,6 +238,26 @@ def test_many_threads_share_the_folders(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 320
 
 
+def test_names_of_parts_are_taken_by_many_threads() -> None:
+    taken: list[str] = []
+    some = part_file.part_names()
+
+    def take() -> None:
+        taken.extend(next(some) for _ in range(5_000))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=take) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(set(taken)) == 20_000
+
+
 # --- links -----------------------------------------------------------------------------------
 
 

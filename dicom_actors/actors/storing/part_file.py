@@ -221,9 +221,8 @@ class PartFile:
 
 
 def part_names() -> Iterator[str]:
-    """Make names that nobody else makes."""
-    prefix = f"{_PREFIX}{os.urandom(6).hex()}"
-    return (f"{prefix}-{number:x}.part" for number in count(1))
+    """Make names that nobody else makes; any thread may take the next one."""
+    return map(f"{_PREFIX}{os.urandom(6).hex()}-{{:x}}.part".format, count(1))
 
 
 def create_part(directory: Directory, names: Iterator[str], mode: int = 0o666) -> PartFile:
@@ -272,6 +271,9 @@ def write_file(  # noqa: PLR0917 - called for every object: positional arguments
             descriptor = -1
         directory.rename_file(part, target, name)
     except BaseException:
+        if not directory.renames_open_files:  # nor removes them
+            _close(descriptor)
+            descriptor = -1
         with contextlib.suppress(OSError):
             directory.unlink_file(part)
         raise
