@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from kit.file_systems import limited, lowest_free_descriptor, other_file_system
+from kit.gate import Gate
+from kit.waiting import until
 
 from dicom_actors import EndpointConfig
 from dicom_actors.actors.storing import part_file
@@ -236,6 +238,26 @@ def test_many_threads_share_the_folders(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 320
 
 
+def test_names_of_parts_are_taken_by_many_threads() -> None:
+    taken: list[str] = []
+    some = part_file.part_names()
+
+    def take() -> None:
+        taken.extend(next(some) for _ in range(5_000))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=take) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(set(taken)) == 20_000
+
+
 # --- links -----------------------------------------------------------------------------------
 
 
@@ -360,6 +382,33 @@ def test_what_a_killed_process_left_is_removed_and_nothing_of_one_that_lives(
         assert names(tmp_path) == ["alive.dcm", "new.dcm"]
 
 
+FORKING = """
+import os, sys
+from dicom_actors import EndpointConfig
+from dicom_actors.actors.storing.storage import Storage
+storage = Storage(EndpointConfig(spool_directory=sys.argv[1], spool_bytes=0))
+receiver = storage.receiver(b"head")
+receiver.write(b"data")
+received = receiver.finish()
+child = os.fork()
+if not child:
+    del receiver, received  # as the interpreter does in the end
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+another = Storage(EndpointConfig(spool_directory=sys.argv[1]))
+another.folders.root(sys.argv[1])
+print(storage.save(received, sys.argv[1], "a.dcm").read_bytes())
+"""
+
+
+def test_a_process_that_was_forked_takes_nothing_away(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FORKING, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "b'headdata'\n"
+    assert names(tmp_path) == ["a.dcm"]
+
+
 def test_two_endpoints_of_one_process_leave_each_other_alone(tmp_path: Path) -> None:
     first = make(tmp_path)
     one = received(first, "spool")
@@ -451,3 +500,79 @@ def test_anything_else_becomes_a_hash(uid: str) -> None:
 
 def test_texts_that_differ_get_names_that_differ() -> None:
     assert len({file_name_for(uid) for uid in ("../a", "../A", "../b", "")}) == 4
+
+
+# --- threads that are stuck ------------------------------------------------------------------
+
+
+def test_what_is_discarded_while_it_is_being_saved_is_removed_by_whoever_saves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = Gate(), os.fsync
+    storage = make(tmp_path)
+    one = received(storage, "spool")
+    storage.folders.root(str(tmp_path))
+    storage.folders.mode_of_files(str(tmp_path))
+    descriptor = one.file.descriptor
+
+    def fsync(number: int) -> None:
+        if number == descriptor:
+            gate()
+        real(number)
+
+    def refuse() -> None:
+        raise RuntimeError("nobody waits for it")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    caught = []
+
+    def save() -> None:
+        with pytest.raises(RuntimeError) as error:
+            storage.save(one, tmp_path, "b.dcm", refuse)
+        caught.append(error)
+
+    stuck = threading.Thread(target=save)
+    stuck.start()
+    gate.wait_until_entered()
+    one.discard()
+    one.abandon()
+    assert os.fstat(descriptor).st_nlink == 1  # it is open, and its number is nobody else's
+    gate.release()
+    stuck.join()
+    assert len(caught) == 1
+    assert names(tmp_path) == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_to_abandon_does_not_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = Gate(), os.unlink
+    storage = make(tmp_path)
+    some = [received(storage, "spool") for _ in range(3)]
+
+    def unlink(*arguments: Any, **more: Any) -> None:
+        gate()
+        real(*arguments, **more)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    for one in some:
+        one.abandon()
+    gate.wait_until_entered()
+    assert len(names(tmp_path)) == 3
+    gate.release()
+    until(lambda: storage.disk.used == 0)
+    assert names(tmp_path) == []
+
+
+@BOTH
+def test_an_object_that_is_discarded_cannot_be_saved(by_path: bool, tmp_path: Path) -> None:
+    storage = make(tmp_path, by_path=by_path)
+    one = received(storage, "spool")
+    one.discard()
+    with pytest.raises(OSError, match="discarded"):
+        storage.save(one, tmp_path, "b.dcm")
+    with pytest.raises(OSError, match="discarded"):
+        assert one.data
+    assert names(tmp_path) == []

@@ -11,6 +11,7 @@ import pytest
 from kit.dcmtk import run, storescu
 from kit.peer import Peer, smallest_data_set, store_pdus
 from kit.serving import serving
+from kit.waiting import until
 from pydicom.data import get_testdata_file
 
 from dicom_actors import connect
@@ -92,6 +93,36 @@ def test_names_never_come_from_the_peers_text(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["store"]
     names = {part for p in store.rglob("*.dcm") for part in p.relative_to(store).parts}
     assert all(n == "1.2.3.dcm" or n.startswith("uid-") for n in names)
+
+
+def test_a_planted_link_is_not_followed_and_the_object_refused(tmp_path: Path) -> None:
+    store, outside = tmp_path / "store", tmp_path / "outside"
+    for folder in (store, outside):
+        folder.mkdir()
+    (store / "1.2").symlink_to(outside)
+    data = smallest_data_set() + _element(0x0020_000D, b"1.2\0") + _element(0x0020_000E, b"1.3\0")
+    with serving("--store", str(store)) as server:
+        with Peer.associated(server.port) as peer:
+            assert peer.store(data) == 0xA700
+            (store / "1.2").unlink()
+            assert peer.store(data, 2) == 0
+        assert server.stop() == 0
+    assert list(outside.iterdir()) == []
+    assert [str(p.relative_to(store)) for p in store.rglob("*.dcm")] == ["1.2/1.3/1.2.3.dcm"]
+
+
+def test_what_an_earlier_process_left_is_removed(tmp_path: Path) -> None:
+    data = smallest_data_set() + bytes.fromhex("e07f1000 4f42 0000 00000200") + bytes(1 << 17)
+    with serving("--store", str(tmp_path)) as server, Peer.associated(server.port) as peer:
+        peer.send(*store_pdus(data)[:-2])
+        until(lambda: list(tmp_path.glob(".dicom-actors-*.part")))
+        server.process.kill()
+    assert len(list(tmp_path.glob(".dicom-actors-*.part"))) == 1
+    with serving("--store", str(tmp_path)) as server:
+        with Peer.associated(server.port) as peer:
+            assert peer.store(data) == 0
+        assert server.stop() == 0
+    assert not list(tmp_path.glob(".dicom-actors-*.part"))
 
 
 def _element(tag: int, value: bytes) -> bytes:

@@ -44,10 +44,9 @@ def test_100_idle_associations_then_300_mib(tmp_path: Path) -> None:
             has_data_set=True,
         ):
             sender.send_bytes(encode_pdu(pdu))
-        # The UIDs, and one more element: Pixel Data, OB, of exactly the length that remains.
-        uids = smallest_data_set()
-        length = LARGE - 12 - len(uids)
-        head = uids + b"\xe0\x7f\x10\x00OB\0\0" + length.to_bytes(4, "little")
+        # The UIDs, and Pixel Data, OB, of exactly the length that remains.
+        head = smallest_data_set()
+        head += b"\xe0\x7f\x10\x00OB\0\0" + (LARGE - len(head) - 12).to_bytes(4, "little")
         piece = bytes(64 * 1024)
         left = LARGE
         highest = before

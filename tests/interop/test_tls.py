@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import wire
 from kit.certificates import Certificates
 from kit.dcmtk import run
 from kit.endpoints import LIMIT, Running, running
-from kit.peer import Peer, smallest_data_set
+from kit.peer import Peer
 from pydicom.data import get_testdata_file
 
 from dicom_actors import events, messages
@@ -58,14 +59,12 @@ def test_an_association_under_tls(server_tls: TlsConfig, client_tls: TlsConfig) 
         with TlsPeer(endpoint.port, client_tls) as peer:
             peer.associate()
             assert peer.echo() == 0
-            pixels = b"\xe0\x7f\x10\0OB\0\0" + (3_000_000).to_bytes(4, "little") + bytes(3_000_000)
-            large = smallest_data_set() + pixels
-            assert peer.store(large, 2) == 0
-            assert peer.store(b"", 3) == 0
+            assert peer.store(wire.data_set_of(3_000_000), 2) == 0
+            assert peer.store(wire.DATA_SET, 3) == 0
             peer.expect_released()
         (closed,) = endpoint.wait_for(events.AssociationClosed)
         assert closed.association.is_secure
-    assert [length for length, _ in seen] == [len(large), len(smallest_data_set())]
+    assert [length for length, _ in seen] == [3_000_000, len(wire.DATA_SET)]
     subject = dict(pair for group in seen[0][1]["subject"] for pair in group)
     assert subject["commonName"] == "client"
 

@@ -63,6 +63,7 @@ class PartFile:
         "_lock",
         "_name",
         "_on_end",
+        "_owner",
         "_users",
         "descriptor",
         "is_committed",
@@ -74,6 +75,7 @@ class PartFile:
         self.descriptor = descriptor
         self.is_committed = False
         self._on_end: Callable[[], None] | None = None
+        self._owner = os.getpid()
         self._users = 0
         self._is_discarded = False
         self._lock = Lock()
@@ -81,6 +83,8 @@ class PartFile:
     def __del__(self) -> None:
         if not self._is_discarded:
             self._is_discarded = True
+            # What a process that was forked forgets is still its parent's.
+            self.is_committed = self.is_committed or os.getpid() != self._owner
             self._remove()
 
     @property
@@ -217,9 +221,8 @@ class PartFile:
 
 
 def part_names() -> Iterator[str]:
-    """Make names that nobody else makes."""
-    prefix = f"{_PREFIX}{os.urandom(6).hex()}"
-    return (f"{prefix}-{number:x}.part" for number in count(1))
+    """Make names that nobody else makes; any thread may take the next one."""
+    return map(f"{_PREFIX}{os.urandom(6).hex()}-{{:x}}.part".format, count(1))
 
 
 def create_part(directory: Directory, names: Iterator[str], mode: int = 0o666) -> PartFile:
@@ -268,6 +271,9 @@ def write_file(
             descriptor = -1
         directory.rename_file(part, target, name)
     except BaseException:
+        if not directory.renames_open_files:  # nor removes them
+            _close(descriptor)
+            descriptor = -1
         with contextlib.suppress(OSError):
             directory.unlink_file(part)
         raise

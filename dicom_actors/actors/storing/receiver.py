@@ -157,8 +157,8 @@ class Receiver:
         Args:
             length: how many.
             when_admitted: called once if this returns False: in any thread, as soon as there is
-                room, which is taken then. Nothing is to be written before. Whoever does not want
-                to wait any longer calls `refuse`.
+                room, which is taken then; that may be before this returns. Nothing is to be
+                written before. Whoever does not want to wait any longer calls `refuse`.
 
         Returns:
             Whether they may be written now.

@@ -1,0 +1,90 @@
+"""What handlers may return, and what a refusal of it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dicom_actors import DataSet, DimseFailure, Status
+from dicom_actors.actors.handlers.outcomes import (
+    outcome_of,
+    outcome_of_failure,
+    outcome_of_shortage,
+)
+from dicom_actors.errors import HandlerError
+
+N_SERVICES = ("ncreate", "nset", "nget", "ndelete", "naction", "nevent_report")
+SERVICES = ("cstore", "cecho", "cfind", "cget", "cmove", *N_SERVICES)
+EVENT: Any = SimpleNamespace(sop_instance_uid="1.2", action_type_id=1, event_type_id=1)
+CONTEXT: Any = None  # looked at for data sets alone
+
+
+def outcome(service: str, result: object) -> Any:
+    return outcome_of(service, result, EVENT, CONTEXT)
+
+
+@pytest.mark.parametrize("result", ["kept/1.dcm", Path("kept/1.dcm"), "", Path()])
+def test_a_path_says_where_an_object_is(result: object) -> None:
+    assert outcome("cstore", result).status == 0
+    for service in ("cecho", *N_SERVICES):
+        with pytest.raises(HandlerError, match=f"from the {service} handler, got"):
+            outcome(service, result)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    "result",
+    [
+        Status.PENDING,
+        0xFF00,
+        Status.PENDING_WITH_WARNING,
+        0xFF01,
+        DataSet.from_keywords(Status=0xFF00),
+        DataSet.from_keywords(Status=0xFF01),
+    ],
+)
+def test_no_final_response_says_that_more_follow(result: object, service: str) -> None:
+    with pytest.raises(HandlerError, match=r"final status.*FF0[01]H, which says that more"):
+        outcome(service, result)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nor_does_a_failure_that_is_raised(service: str) -> None:
+    with pytest.raises(HandlerError, match="FF00H"):
+        outcome_of_failure(service, DimseFailure(Status.PENDING), {})
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        ("cstore", "None, a final status, a data set with Status, or the path of the file"),
+        ("cecho", "None, a final status or a data set with Status"),
+        ("cfind", "None, a final status or a data set with Status, or data sets to be sent"),
+        ("nget", "None, a final status, a data set, or a final status and a data set"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("result", "got"), [(1.5, "float"), (False, "bool"), (b"x", "bytes"), (0x1_0000, "10000H")]
+)
+def test_a_refusal_says_what_may_be_returned(
+    result: object, got: str, service: str, expected: str
+) -> None:
+    with pytest.raises(HandlerError) as caught:
+        outcome(service, result)
+    assert str(caught.value) == f"expected {expected} from the {service} handler, got {got}"
+
+
+@pytest.mark.parametrize("number", [24, 23, 28, 12])
+def test_a_shortage_is_a_reason_to_refuse_an_object(number: int) -> None:
+    shortage = outcome_of_shortage("cstore", OSError(number, "no more"))
+    assert shortage is not None
+    assert (shortage.status, shortage.comment) == (0xA700, "no more")
+    assert outcome_of_shortage("cfind", OSError(number, "no more")) is None
+
+
+@pytest.mark.parametrize("fault", [OSError(2, "no such file"), ValueError(28), OSError()])
+def test_nothing_else_is(fault: BaseException) -> None:
+    assert outcome_of_shortage("cstore", fault) is None
