@@ -25,6 +25,8 @@ from kit.siege import besieged, status_of
 from kit.waiting import until
 
 from dicom_actors import DataSet, events, messages
+from dicom_actors.actors.association.association import Association
+from dicom_actors.actors.connection.record import ConnectionRecord
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.actors.storing import part_file
 from dicom_actors.pdu import AssociateAc
@@ -327,6 +329,27 @@ def test_ten_thousand_idle_associations_are_held_and_answer() -> None:
 def _resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def test_a_closed_association_leaves_nothing_for_the_garbage_collector() -> None:
+    kinds = (ConnectionRecord, Association)
+    with running(HANDLERS) as endpoint:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                with Peer.associated(endpoint.port) as peer:
+                    assert peer.store(b"") == 0
+                    assert peer.echo(2) == 0
+                    peer.expect_released()
+            endpoint.wait_for(events.AssociationClosed, 20)
+            until(lambda: not _alive(*kinds))
+        finally:
+            gc.enable()
+
+
+def _alive(*kinds: type) -> int:
+    return sum(type(one) in kinds for one in gc.get_objects())
 
 
 @pytest.mark.usefixtures("nothing_left")

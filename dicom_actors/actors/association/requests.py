@@ -8,6 +8,7 @@ an incarnation stands in the connection record. PS3.7 chapters 6 and 9.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dicom_actors import events
@@ -96,7 +97,7 @@ class RequestFlow:
         kernel: EndpointKernel,
         record: ConnectionRecord,
     ) -> None:
-        self._owner = owner
+        self._owner: Owner = weakref.proxy(owner)  # who holds this
         self._incarnation = incarnation
         self._epoch = incarnation.epoch
         self._kernel = kernel

@@ -17,6 +17,7 @@ and calls `poke`: news outlive a crash, and need no message of their own.
 
 from __future__ import annotations
 
+import weakref
 from itertools import count
 from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -116,10 +117,13 @@ class ConnectionRecord:
         self._partial: Partial | None = None
         self._requests: tuple[Request, ...] = ()
         self._cancelled: frozenset[int] = frozenset()
-        self._cancellation = Cancellation(self._is_wanted)
+        self._cancellation = Cancellation(_weakly(self._is_wanted))
         self._serials = count(1)
         self.outgoing = OutgoingRequests(
-            self._output_changed, self._check, self._may_wait, self.is_cancelled
+            self._output_changed,
+            _weakly(self._check),
+            _weakly(self._may_wait),
+            _weakly(self.is_cancelled),
         )
 
     def __repr__(self) -> str:
@@ -618,3 +622,15 @@ class ConnectionRecord:
             if request.received is not None and request.stage is not Stage.RUNNING:
                 request.received.abandon()
         return True
+
+
+def _weakly(method: Callable[[int], Any]) -> Callable[[int], Any]:
+    """Return a method of what holds this: no circle that waits for the garbage collector."""
+    found = weakref.WeakMethod(method)
+
+    def call(number: int) -> Any:
+        bound = found()
+        assert bound is not None
+        return bound(number)
+
+    return call

@@ -269,8 +269,9 @@ class EndpointKernel:
             cast(self.endpoint, Drained())
         if known is None:
             return
-        if record.timer is not None:
-            record.timer.cancel()
+        timer, record.timer = record.timer, None
+        if timer is not None:
+            timer.cancel()
         if self._subscribers and record.is_handed_over:
             self.publish(
                 events.AssociationClosed(
