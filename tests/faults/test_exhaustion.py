@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kit import wire
 from kit.endpoints import LIMIT, running
+from kit.finder import Finder, find_pdus
 from kit.gate import Gate
 from kit.peer import Peer, store_pdus
 from kit.siege import besieged, status_of
@@ -329,6 +330,25 @@ def test_ten_thousand_idle_associations_are_held_and_answer() -> None:
 def _resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_endless_queries_that_nobody_reads_leave_room_for_others() -> None:
+    def endless(event: Any) -> Iterator[DataSet]:
+        while True:
+            yield DataSet.from_keywords(PatientName="x" * 60, PatientComments="x" * 8_000)
+
+    with descriptors(1_000), running({"cfind": endless}, max_handlers=None) as endpoint:
+        kernel = endpoint.ref.ask(GetKernel(), timeout=LIMIT)
+        with contextlib.ExitStack() as stack:
+            for _ in range(80):  # more than are served at a time
+                peer = stack.enter_context(Finder.at(endpoint.port))
+                peer.send(*find_pdus(1))
+            until(lambda: sum(record.has_output for record in kernel.connections) == 80)
+            with Peer.associated(endpoint.port) as peer:
+                assert peer.echo() == 0
+        until(lambda: not endpoint.associations())
+        assert_healthy(endpoint.ref, associations=0)
 
 
 def test_a_closed_association_leaves_nothing_for_the_garbage_collector() -> None:

@@ -393,7 +393,9 @@ class RequestFlow:
         if misfit is not None:
             return Outcome(misfit, "not of the presentation context")
         if request.received is not None and request.received.failure:
-            self._kernel.limit_reached("max_object_bytes", request.received.failure)
+            is_large = request.received.failure.startswith("more than")
+            name = "max_object_bytes" if is_large else "storage"
+            self._kernel.limit_reached(name, request.received.failure)
             return Outcome(Status.OUT_OF_RESOURCES, request.received.failure)
         if request.service in _WITH_DATA_SET and request.received is None:
             return Outcome(Status.MISTYPED_ARGUMENT, "no data set")
