@@ -164,22 +164,48 @@ def write_dicomsdl(paths):
     return [ds.saveToMemory for ds in loaded]
 
 
-def rewrite_ours(paths):
-    loaded = _loaded(paths, read_file)
-    for ds in loaded:
-        for _, element in ds.walk():
-            element.value  # noqa: B018
-        ds.PatientID = "NEW"
-    return [lambda ds=ds: write_file(io.BytesIO(), ds) for ds in loaded]
+def rewriting_ours(edit):
+    """Writing of data sets of which every value was touched, and then what `edit` says."""
+
+    def prepare(paths):
+        loaded = _loaded(paths, touched_ours)
+        for ds in loaded:
+            edit(ds)
+        return [lambda ds=ds: write_file(io.BytesIO(), ds) for ds in loaded]
+
+    return prepare
 
 
-def rewrite_pydicom(paths):
-    loaded = _loaded(paths, pydicom.dcmread)
-    for ds in loaded:
-        for element in ds.iterall():
-            element.value  # noqa: B018
-        ds.PatientID = "NEW"
-    return [lambda ds=ds: ds.save_as(io.BytesIO()) for ds in loaded]
+def rewriting_pydicom(edit):
+    """The same by pydicom."""
+
+    def prepare(paths):
+        loaded = _loaded(paths, touched_pydicom)
+        for ds in loaded:
+            edit(ds)
+        return [lambda ds=ds: ds.save_as(io.BytesIO()) for ds in loaded]
+
+    return prepare
+
+
+def rewriting(edit):
+    return rewriting_ours(edit), rewriting_pydicom(edit)
+
+
+def edit_nothing(ds):
+    """What was decoded is written as it was read."""
+
+
+def edit_patient(ds):
+    ds.PatientID = "NEW"
+
+
+def edit_frame(ds):
+    ds.PerFrameFunctionalGroupsSequence[500].MREchoSequence[0].EffectiveEchoTime = 4.7
+
+
+def edit_contour(ds):
+    ds.ROIContourSequence[10].ContourSequence[60].ContourNumber = 9999
 
 
 IMPLICIT = "1.2.840.10008.1.2"
@@ -328,8 +354,13 @@ WRITES = {
     "write CT as read": (write_ours, write_pydicom, write_dicomsdl, "ct", 12),
     "write MR as read": (write_ours, write_pydicom, write_dicomsdl, "mr, again", 10),
     "bytes of MR copied, no writer": (write_bound, write_pydicom, None, "mr, again", 10),
-    "write CT, touched and edited": (rewrite_ours, rewrite_pydicom, None, "ct", 12),
-    "write MR, touched and edited": (rewrite_ours, rewrite_pydicom, None, "mr", 10),
+    "write CT, touched": (*rewriting(edit_nothing), None, "ct", 40),
+    "write MR, touched": (*rewriting(edit_nothing), None, "mr", 70),
+    "write RTSTRUCT, touched": (*rewriting(edit_nothing), None, "rt", 60),
+    "write CT, touched and edited": (*rewriting(edit_patient), None, "ct", 12),
+    "write MR, touched and edited": (*rewriting(edit_patient), None, "mr", 10),
+    "write MR, one item edited": (*rewriting(edit_frame), None, "mr", 30),
+    "write RTSTRUCT, one item edited": (*rewriting(edit_contour), None, "rt", 30),
     "match of C-FIND made": (make_ours, make_pydicom, None, "ct", 8),
     "match of C-FIND encoded": (encode_ours, encode_pydicom, None, "ct", 10),
     "match of C-FIND, both": (match_ours, match_pydicom, None, "ct", 10),

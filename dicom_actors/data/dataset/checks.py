@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_actors.data.dataset.element_index import ItemList, content_of
+from dicom_actors.data.dataset.element_index import content_of
+from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dataset.whole import Path
 from dicom_actors.data.dictionary import entry
 from dicom_actors.data.values.checks import departures

@@ -33,13 +33,13 @@ from dicom_actors.data.dataset.element_index import (
     Context,
     ElementIndex,
     Held,
-    ItemList,
     absent,
     content_of,
     hold,
     set_content,
 )
 from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dataset.reading import Found, as_bytes, find_elements, make_input
 from dicom_actors.data.dataset.whole import Items, Path, Values, are_equal, copied, copy_of, walk
 from dicom_actors.data.dictionary import (
@@ -297,14 +297,9 @@ class _ReadElement(DataElement):
         value = self._value
         if value is _UNREAD:
             holder, tag, offset = self._holder, self._tag, self._offset
-            values = holder.values
             # As long as the element is in place, its value is the one that users share.
-            if holder.index.get(tag) != offset:
-                value = holder.decode(tag, offset)
-            elif tag in values:
-                value = values[tag]
-            else:
-                value = values[tag] = holder.decode(tag, offset)
+            in_place = holder.index.get(tag) == offset
+            value = holder.value(tag) if in_place else holder.decode(tag, offset)
             self._value = value
         return value
 
@@ -396,7 +391,7 @@ class _Content(ElementIndex):
 
     def make_items(self, scope: Context, rows: list[Row], end: int) -> Sequence:
         """Make the items of a sequence of what a scan found up to `end`."""
-        items = Sequence()
+        items = list.__new__(Sequence)
         kind: type[Any] = scope.reading.data_set_class
         new, append = object.__new__, list.append  # what is read need not be checked
         for number, (start, item_end, index) in enumerate(rows):
@@ -619,7 +614,10 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             raise absent(tag)
         if not isinstance(item, int):
             return item.value
-        value = values[tag] = content.decode(tag, item)
+        value = content.decode(tag, item)
+        if type(value) is list:
+            value = content.handed_out(value)
+        values[tag] = value
         return value
 
     if not TYPE_CHECKING:  # type checkers know the keywords
@@ -1037,6 +1035,7 @@ def open_data_set(kind: type[_DataSetT], found: Found) -> _DataSetT:
     if not found.is_whole:
         # What is left out counts as removed.
         content.replaced = content.replaced if found.wanted is None and found.is_cut else set()
+        content.scope.note_change(content.number)
     return hold(kind, content)
 
 

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
+from dicom_actors.data.dataset.lists import THE_LIST, ItemList, NotedList, ValueList
 from dicom_actors.data.dictionary import VR, VR_TABLE, keyword_of, vr_of_private
 from dicom_actors.data.scan.elements import layout_of_items, read_items
 from dicom_actors.data.scan.headers import element_header
@@ -25,7 +26,7 @@ from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, ElementNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from dicom_actors.data.dictionary import TransferSyntax
     from dicom_actors.data.scan.elements import Row
@@ -38,7 +39,6 @@ __all__ = [
     "Extent",
     "Held",
     "Input",
-    "ItemList",
     "StoredElement",
     "absent",
     "content_of",
@@ -50,6 +50,7 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 _LUT_DATA: Final = 0x00283006
 _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
+_NONE: Final[Any] = frozenset()
 
 
 class Held:
@@ -111,27 +112,6 @@ class PartsOf(Protocol):
 
     def __call__(self, element: Any, /) -> tuple[str, Any]:
         """Take them."""
-
-
-if TYPE_CHECKING:
-    _Items = list[Any]
-else:
-    _Items = list
-
-
-class ItemList(_Items):
-    """The items of a sequence; the base of `Sequence`.
-
-    Attributes:
-        scope: where the items stand that were read, so that a change of the list can be told;
-            only a sequence that was read has it.
-        number_read: how many were read.
-    """
-
-    __slots__ = ("number_read", "scope")
-
-    number_read: int
-    scope: Scope
 
 
 class Extent(NamedTuple):
@@ -198,12 +178,14 @@ class Context(Scope):
     """Where elements stand, and what their values need.
 
     Attributes:
+        above: where a change is noted, too; None at the top, and for what was copied.
+        changed: the numbers of the items that were changed, or in which something was.
         character_set: what items inherit; None at the top.
         decoders: those of the layout.
         is_signed: the Pixel Representation that items inherit; None if there is none above.
     """
 
-    __slots__ = ("character_set", "decoders", "is_signed")
+    __slots__ = ("above", "changed", "character_set", "decoders", "is_signed")
 
     reading: Input
 
@@ -212,7 +194,7 @@ class Context(Scope):
         buffer: Bytes,
         layout: Layout,
         reading: Input,
-        parent: Scope | None = None,
+        parent: Context | None = None,
         parent_number: int = 0,
         tag: int = 0,
         character_set: CharacterSet | None = None,
@@ -222,7 +204,8 @@ class Context(Scope):
         self.buffer = buffer
         self.layout = layout
         self.reading = reading
-        self.parent = parent
+        self.parent = self.above = parent
+        self.changed: set[int] = _NONE
         self.parent_number = parent_number
         self.tag = tag
         self.depth = 0 if parent is None else parent.depth + 1
@@ -235,9 +218,39 @@ class Context(Scope):
         self.layout = layout
         self.decoders = _DECODERS[layout]
 
+    def note_change(self, number: int) -> None:
+        """Note that an item was changed, and so was each that it is in."""
+        scope: Context | None = self
+        while scope is not None and number not in scope.changed:
+            if scope.changed is _NONE:
+                scope.changed = {number}
+            else:
+                scope.changed.add(number)
+            number, scope = scope.parent_number, scope.above
+
+    def of_copy(self, number: int) -> Context:
+        """Make the context of a copy of an item, of which a change is none of the original."""
+        if self is NOTHING:
+            return self
+        made = Context(
+            self.buffer,
+            self.layout,
+            self.reading,
+            self.parent,  # type: ignore[arg-type]  # that of a context is one
+            self.parent_number,
+            self.tag,
+            self.character_set,
+            self.is_signed,
+        )
+        made.above = None
+        if number in self.changed:
+            made.changed = {number}
+        return made
+
 
 NOTHING: Final = Context(b"", EXPLICIT, Input())
-"""The context of data sets that were not read; nothing is ever noted in it."""
+"""The context of data sets that were not read, which have the number 0; nothing is noted in it."""
+NOTHING.changed = {0}
 
 
 class ElementIndex(ABC):
@@ -414,8 +427,15 @@ class ElementIndex(ABC):
         item = self.index[tag]
         if type(item) is not int:
             return item.value  # type: ignore[union-attr]
-        value = values[tag] = self.decode(tag, item)
+        value = self.decode(tag, item)
+        if type(value) is list:
+            value = self.handed_out(value)
+        values[tag] = value
         return value
+
+    def handed_out(self, values: list[Any]) -> ValueList:
+        """Make what users get of a list of values: one whose change is noted here."""
+        return ValueList.read(values, self.scope, self.number)
 
     def all_values(self) -> list[Any]:
         """Return all values in tag order: `value` for each, without its overhead."""
@@ -430,14 +450,15 @@ class ElementIndex(ABC):
                 code, length = read(buffer, item)
                 decoder = decoders.get(code)
                 if decoder is None:
-                    values[tag] = self._decode_long(tag, item, code)
+                    value = self._decode_long(tag, item, code)
                 elif length:
                     start = item + 8
-                    values[tag] = decoder(buffer, start, start + length, self, tag)
+                    value = decoder(buffer, start, start + length, self, tag)
                 else:
-                    values[tag] = None
+                    value = None
             else:
-                values[tag] = self.decode(tag, item)
+                value = self.decode(tag, item)
+            values[tag] = value if type(value) is not list else self.handed_out(value)
         if self.replaced is None:
             return list(map(values.__getitem__, index))
         return [
@@ -527,8 +548,9 @@ class ElementIndex(ABC):
             # Delimiters may be missing at its end.
             last = content_of(items[-1])
             last.replaced = last.replaced or set()
+            scope.note_change(last.number)
         items.scope = scope
-        items.number_read = len(items)
+        items.number = THE_LIST
         return items
 
     # --- changes ---------------------------------------------------------------------------
@@ -537,6 +559,7 @@ class ElementIndex(ABC):
         """Note that an element is to be replaced, removed or added."""
         if self.replaced is None:
             self.replaced = set()
+            self.scope.note_change(self.number)
         if type(self.index.get(tag)) is int:
             self.replaced.add(tag)
         self.values.pop(tag, None)
@@ -590,57 +613,23 @@ class ElementIndex(ABC):
             self.is_sorted = True
         return self.index
 
-    def is_changed(self, tag: int) -> bool:
-        """Whether the value of an element that was read is no longer what was read.
+    def changed_values(self) -> dict[int, NotedList]:
+        """The lists of elements that were read which are not what was read any more.
 
-        Only lists can be changed in place: the items of sequences, and several values.
+        Only lists can be changed in place: several values, and the items of sequences.
         """
-        value = self.values.get(tag)
-        if isinstance(value, ItemList):
-            return not _has_items_read(value) or not _are_as_read(map(content_of, value))
-        return type(value) is list and self.has_other_values(tag, value)
+        if self.is_as_read:
+            return {}
+        return {
+            tag: value
+            for tag, value in self.values.items()
+            if isinstance(value, NotedList) and value.is_changed
+        }
 
-    def has_other_values(self, tag: int, values: list[Any]) -> bool:
-        """Whether a list of values is another one than its element has in the bytes."""
-        warnings = self.scope.reading.warnings
-        count = len(warnings)
-        fresh = self.decode(tag, self.index[tag])  # type: ignore[arg-type]
-        del warnings[count:]
-        # One NaN does not equal another, but they look the same.
-        return bool(fresh != values) and repr(fresh) != repr(values)
-
+    @property
     def is_as_read(self) -> bool:
         """Whether this data set is one that was read and nothing in it was changed."""
-        return _are_as_read([self])
-
-
-def _has_items_read(items: ItemList) -> bool:
-    """Whether a list of items holds those that were read; they themselves may be changed."""
-    scope: Scope | None = getattr(items, "scope", None)
-    if scope is None or len(items) != items.number_read:
-        return False
-    return all(
-        content.scope is scope and content.number == at
-        for at, content in enumerate(map(content_of, items))
-    )
-
-
-def _are_as_read(holders: Iterable[ElementIndex]) -> bool:
-    """Whether data sets were read, and nothing in them, however deep, was changed."""
-    rest = list(holders)
-    while rest:
-        holder = rest.pop()
-        if holder.replaced is not None or holder.scope is NOTHING:
-            return False
-        for tag, value in holder.values.items():
-            if type(value) is list:
-                if holder.has_other_values(tag, value):
-                    return False
-            elif isinstance(value, ItemList):
-                if not _has_items_read(value):
-                    return False
-                rest += map(content_of, value)
-    return True
+        return self.number not in self.scope.changed
 
 
 def absent(tag: int) -> ElementNotFoundError:

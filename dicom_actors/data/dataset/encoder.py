@@ -21,9 +21,9 @@ from dicom_actors.data.dataset.element_index import (
     NOTHING,
     ElementIndex,
     Held,
-    ItemList,
     content_of,
 )
+from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dictionary import VR, TransferSyntax, keyword_of
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from dicom_actors.data.scan.elements import layout_of_items
@@ -113,7 +113,7 @@ def _deflated(content: ElementIndex, target: TransferSyntax) -> list[Piece]:
     )
 
     stream = content.scope.reading.deflated
-    if stream is not None and content.is_as_read():
+    if stream is not None and content.is_as_read:
         return [stream]
     deflate = compressobj(Z_DEFAULT_COMPRESSION, DEFLATED, -MAX_WBITS)
     pieces: list[Piece] = [
@@ -144,7 +144,7 @@ class _Encoder:
         if scope is NOTHING:
             return self.new_elements(holder, characters, depth)
         is_same = scope.layout is self.layout and holder.character_set == characters
-        if is_same and not self.closes and holder.is_as_read():
+        if is_same and not self.closes and holder.is_as_read:
             if holder.start == holder.end:
                 return 0
             self.pieces.append(memoryview(scope.buffer)[holder.start : holder.end])
@@ -294,11 +294,7 @@ class _Elements:
         layout, buffer = holder.scope.layout, holder.scope.buffer
         read, short, is_explicit = layout.read_vr, layout.short, layout.is_explicit
         irregular = holder.scope.reading.irregular
-        changed = {
-            tag
-            for tag, value in holder.values.items()
-            if isinstance(value, list) and holder.is_changed(tag)
-        }
+        changed = holder.changed_values()
         removed = {tag >> 16 for tag in holder.replaced or ()}
         length, group = 0, -1
         for tag, item in holder.sorted_index().items():

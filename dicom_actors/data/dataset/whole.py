@@ -10,7 +10,8 @@ from collections.abc import ItemsView, Iterator, ValuesView
 from math import isnan
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dicom_actors.data.dataset.element_index import Held, ItemList, content_of, hold
+from dicom_actors.data.dataset.element_index import Held, content_of, hold
+from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dictionary import Tag, keyword_of
 
 if TYPE_CHECKING:
@@ -144,20 +145,21 @@ def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
     def own(value: Any) -> Any:
         if not isinstance(value, list):
             return value
-        if not isinstance(value, ItemList):
-            return list(value)
-        items = type(value)(value)
-        rest.append(items)
-        return items
+        made = type(value)(value)
+        if isinstance(made, ItemList):
+            rest.append(made)
+        return made
 
+    changed = content.changed_values()
     for tag, item in content.sorted_index().items():
-        if not isinstance(item, int):
+        if isinstance(item, int):
+            index[tag] = item
+            if tag in changed:
+                values[tag] = own(changed[tag])
+        else:
             index[tag] = content.new_element(tag, item.vr, own(item.value))
-            continue
-        index[tag] = item
-        if content.is_changed(tag):
-            values[tag] = own(content.values[tag])
-    made = type(content)(content.scope, content.number, content.start, content.end, index)
+    scope = content.scope.of_copy(content.number)
+    made = type(content)(scope, content.number, content.start, content.end, index)
     made.values = values
     made.known_character_set = content.known_character_set
     made.replaced = None if content.replaced is None else set(content.replaced)
