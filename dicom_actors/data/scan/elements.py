@@ -15,7 +15,7 @@ from __future__ import annotations
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dicom_actors.data.scan.headers import element_header, is_padding
+from dicom_actors.data.scan.headers import element_header, is_padding, past_stray
 from dicom_actors.data.scan.layout import (
     BIG_ENDIAN,
     EXPLICIT,
@@ -127,19 +127,26 @@ def end_of_fragments(
             scope.warn("item delimiter in place of a sequence delimiter", number, offset=pos)
             ends[start] = (pos, pos + 8)
             return pos + 8
+        if not delimiter and not length:
+            scope.warn("zeros in place of a sequence delimiter", number, offset=pos, tag=tag)
+            ends[start] = (pos, pos + 8)
+            return pos + 8
         raise scope.error(
             f"expected a fragment or the sequence delimiter, got ({group:04X},{element:04X})",
             number,
             offset=pos,
             tag=tag,
         )
-    message = "no sequence delimiter after the last fragment"
+    message, is_zero = "no sequence delimiter after the last fragment", False
     if pos != end:
-        message = "the last fragment is not whole"
-        if not scope.accept_cut(end):
+        is_zero = end - pos < 8 and is_padding(scope, pos, end)
+        message = "zeros in place of a sequence delimiter"
+        if not is_zero:
+            message = "the last fragment is not whole"
+        if not is_zero and not scope.accept_cut(end):
             raise scope.error(message, number, offset=pos, tag=tag)
     scope.warn(message, number, offset=pos, tag=tag)
-    ends[start] = (end, end)
+    ends[start] = (pos if is_zero else end, end)
     return end
 
 
@@ -521,11 +528,13 @@ def _beyond(scope: Scope, number: int, index: Index, pos: int, end: int) -> int 
         scope.warn(f"{end - pos} zero bytes after the last element", number, offset=pos)
         return None
     if end - pos >= 8:
-        group, element, _ = scope.layout.read_implicit(scope.buffer, pos)
-        tag = group << 16 | element
-        if tag in {ITEM_END, SEQUENCE_END}:
-            scope.warn("a delimiter outside a sequence", number, offset=pos, tag=tag)
-            return pos + 8
+        following = past_stray(scope, pos, end)
+        if following != pos:
+            group, element, _ = scope.layout.read_implicit(scope.buffer, pos)
+            tag = group << 16 | element
+            what = "a delimiter" if tag != ITEM else f"an item of {following - pos - 8} bytes"
+            scope.warn(f"{what} outside a sequence is passed over", number, offset=pos, tag=tag)
+            return following
     if _is_cut_header(scope, number, pos, end):
         return None
     if next(reversed(index), 0) >= _PIXEL_DATA_GROUP:

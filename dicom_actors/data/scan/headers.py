@@ -11,12 +11,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, UNDEFINED, Layout
+from dicom_actors.data.scan.layout import (
+    BIG_ENDIAN,
+    EXPLICIT,
+    IMPLICIT,
+    ITEM,
+    ITEM_END,
+    SEQUENCE_END,
+    UNDEFINED,
+    Layout,
+)
 
 if TYPE_CHECKING:
     from dicom_actors.data.scan.scope import Bytes, Scope
 
-__all__ = ["actual_layout", "element_header", "is_padding"]
+__all__ = ["actual_layout", "element_header", "fits", "is_padding", "past_stray"]
 
 _STEP: Final = 1 << 16
 _LETTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -128,6 +137,23 @@ def is_padding(scope: Scope, pos: int, end: int) -> bool:
     return True
 
 
+def past_stray(scope: Scope, pos: int, end: int) -> int:
+    """Pass over one item or delimiter that stands where an element should.
+
+    An item is passed over with what is in it, if its length can be right, else its header alone.
+
+    Returns:
+        Where to go on: `pos` if nothing of that kind stands there.
+    """
+    if pos + 8 > end:
+        return pos
+    group, element, length = scope.layout.read_implicit(scope.buffer, pos)
+    tag = group << 16 | element
+    if tag == ITEM:
+        return pos + 8 + length if length <= end - pos - 8 else pos + 8
+    return pos + 8 if tag in {ITEM_END, SEQUENCE_END} else pos
+
+
 def actual_layout(scope: Scope, start: int, end: int) -> Layout:
     """Look at the first element of a data set and find the layout that it really has.
 
@@ -140,6 +166,8 @@ def actual_layout(scope: Scope, start: int, end: int) -> Layout:
         The announced layout if the first element is possible in it, or if no other fits.
     """
     announced = scope.layout
+    while (following := past_stray(scope, start, end)) != start:
+        start = following
     if end - start < 8 or fits(scope.buffer, announced, start, end):
         return announced
     for layout in (EXPLICIT, IMPLICIT, BIG_ENDIAN):
