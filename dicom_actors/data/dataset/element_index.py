@@ -23,6 +23,7 @@ from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading,
 from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet
 from dicom_actors.data.values.codec import DECODERS
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.number_strings import NumberList
 from dicom_actors.errors import DecodeError, ElementNotFoundError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 _LUT_DATA: Final = 0x00283006
 _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
+_NO_LENGTH: Final = bytes(4)
 
 
 class Held:
@@ -368,11 +370,11 @@ class ElementIndex(ABC):
 
     def dictionary_vr(self, tag: int) -> str:
         """Find the VR of an element that does not tell it (PS3.5 Annex A.1, PS3.6)."""
+        if tag & 0x10000 and tag & 0xFFFF > 0xFF:
+            creator = self.private_creator(tag)
+            return vr_of_private(creator, tag) if creator else "UN"
         vr = VR_TABLE[tag]
         if len(vr) == 2:
-            if vr == "UN" and tag & 0x10000:
-                creator = self.private_creator(tag)
-                return vr_of_private(creator, tag) if creator else "UN"
             return vr
         if vr == "US or SS" or (vr == "US or SS or OW" and tag != _LUT_DATA):
             return "SS" if self.is_signed else "US"
@@ -390,6 +392,10 @@ class ElementIndex(ABC):
         creator = self.value(creator_tag)
         return creator if isinstance(creator, str) else ""
 
+    def is_unknown(self, tag: int) -> bool:
+        """Whether a private element is in no block, so that its VR cannot be known."""
+        return tag & 0xFFFF > 0xFF and tag & 0xFFFF0000 | tag >> 8 & 0xFF not in self.index
+
     def element_at(self, tag: int, offset: int) -> Any:
         """Make the element at an offset."""
         layout = self.scope.layout
@@ -397,6 +403,9 @@ class ElementIndex(ABC):
             vr = layout.names.get(layout.read_vr(self.scope.buffer, offset)[0], "UN")
             if vr != "UN":
                 return self.read_element(self, tag, vr, offset)
+        elif tag & 0x10000 and self.is_unknown(tag):
+            if layout.read_implicit(self.scope.buffer, offset)[2] != UNDEFINED:
+                return self.read_element(self, tag, "UN", offset)
         return self.read_element(self, tag, self.vr_at(tag, offset), offset)
 
     def elements(self) -> Iterator[Any]:
@@ -460,8 +469,12 @@ class ElementIndex(ABC):
                 return decoder(scope.buffer, start, start + length, self, tag)
             return None
         _, _, length = layout.read_implicit(scope.buffer, offset)
+        if tag & 0x10000:
+            if not length and self.is_unknown(tag):
+                return None
+            return self._decode_unusual(tag, offset)
         decoder = scope.decoders.by_vr.get(VR_TABLE[tag])
-        if decoder is None or length == UNDEFINED or tag & 0x10000:
+        if decoder is None or length == UNDEFINED:
             return self._decode_unusual(tag, offset)
         if length:
             start = offset + 8
@@ -474,6 +487,10 @@ class ElementIndex(ABC):
         layout = scope.layout
         decoder = scope.decoders.long.get(code)
         if decoder is None and code != layout.sequence:
+            is_long = code in layout.long and tag & 0x10000
+            has_none = is_long and scope.buffer[offset + 8 : offset + 12] == _NO_LENGTH
+            if has_none and self.is_unknown(tag):
+                return None
             return self._decode_unusual(tag, offset)
         length = layout.read_length(scope.buffer, offset + 8)[0]
         if length == UNDEFINED:
@@ -599,6 +616,8 @@ class ElementIndex(ABC):
         value = self.values.get(tag)
         if isinstance(value, ItemList):
             return not _has_items_read(value) or not _are_as_read(map(content_of, value))
+        if isinstance(value, NumberList):
+            return value.text is None
         return type(value) is list and self.has_other_values(tag, value)
 
     def has_other_values(self, tag: int, values: list[Any]) -> bool:
@@ -636,6 +655,9 @@ def _are_as_read(holders: Iterable[ElementIndex]) -> bool:
         for tag, value in holder.values.items():
             if type(value) is list:
                 if holder.has_other_values(tag, value):
+                    return False
+            elif isinstance(value, NumberList):
+                if value.text is None:
                     return False
             elif isinstance(value, ItemList):
                 if not _has_items_read(value):

@@ -122,7 +122,7 @@ def copy_of(data_set: _HeldT, memo: dict[int, Any]) -> _HeldT:
 def copied(value: Any) -> Any:
     """Copy a value, so that neither a list nor an item is shared."""
     if not isinstance(value, ItemList):
-        return list(value) if isinstance(value, list) else value
+        return value.copy() if isinstance(value, list) else value
     made = type(value)(value)
     _copy_items([made])
     return made
@@ -145,7 +145,7 @@ def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
         if not isinstance(value, list):
             return value
         if not isinstance(value, ItemList):
-            return list(value)
+            return value.copy()
         items = type(value)(value)
         rest.append(items)
         return items

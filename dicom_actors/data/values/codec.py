@@ -20,6 +20,7 @@ from __future__ import annotations
 import datetime as dt
 from array import array
 from functools import partial
+from math import isfinite
 from mmap import mmap
 from operator import index
 from struct import Struct, pack, unpack_from
@@ -30,6 +31,7 @@ from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.values.character_sets import DEFAULT, TextKind
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.number_strings import NumberList, number_of
 from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, PersonName, decimal_text
 from dicom_actors.errors import DecodeError, DicomError, EncodeError
 
@@ -267,27 +269,15 @@ _make_person_name = partial(str.__new__, PersonName)
 
 # --- numbers as text -----------------------------------------------------------------------
 
-_KEEPS_TEXT: Final = 16
-"""Elements of more values have plain numbers: a structure set has hundreds of thousands, and the
-garbage collector visits each object that is more than a number."""
+_MANY_NUMBERS: Final = 16
+"""Elements of more values are made into numbers a few at a time."""
 
 
-def _number_string_decoder(
-    vr: str, new: Callable[[str], Any], new_plain: Callable[[str], Any]
-) -> Any:
+def _number_string_decoder(vr: str, new: Callable[[str], Any]) -> Any:
+    is_real = vr == "DS"  # which may be infinite, too
+
     def one(text: str, holder: Holder, tag: int) -> Any:
-        text = text.strip(PADDING)
-        if not text:
-            return None
-        try:
-            number = new(text)
-        except ValueError:
-            number = _integral(text) if vr == "IS" else None
-            holder.warn(f"expected a number as {vr}, got {text!r}", tag)
-            if number is None:
-                return text
-        number._text = text  # noqa: SLF001 - this is its decoder
-        return number
+        return number_of(vr, text, partial(_warn_of, holder, tag))
 
     def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
         try:
@@ -300,30 +290,31 @@ def _number_string_decoder(
                 number = new(text)
             except ValueError:
                 return one(text, holder, tag)
-            number._text = text  # noqa: SLF001 - as above
+            if "_" in text or (is_real and not isfinite(number)):
+                return one(text, holder, tag)
+            number._text = text  # noqa: SLF001 - this is its decoder
             return number
-        parts = text.rstrip(PADDING).split("\\")
+        text = text.rstrip(PADDING)
+        if text.count("\\") >= _MANY_NUMBERS:
+            return NumberList(vr, text, partial(_warn_of, holder, tag))
+        parts = text.split("\\")
+        numbers = []
         try:
-            if len(parts) > _KEEPS_TEXT:
-                return list(map(new_plain, parts))
-            numbers = []
             for part in parts:
                 number = new(part)
                 number._text = part  # noqa: SLF001 - as above
                 numbers.append(number)
         except ValueError:
             return [one(part, holder, tag) for part in parts]
+        if "_" in text or (is_real and not all(map(isfinite, numbers))):
+            return [one(part, holder, tag) for part in parts]
         return numbers
 
     return decode
 
 
-def _integral(text: str) -> Any:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return IS(number) if number.is_integer() else None
+def _warn_of(holder: Holder, tag: int, message: str) -> None:
+    holder.warn(message, tag)
 
 
 def _encode_text(values: Sequence[Any]) -> bytes:
@@ -340,6 +331,8 @@ _NUMBER_STRINGS: Final = (DS, IS)
 
 
 def _encode_number_strings(values: Sequence[Any], vr: str) -> bytes:
+    if isinstance(values, NumberList) and values.text is not None:
+        return _encode_text([values.text])
     parts = []
     for value in values:
         if value is None or isinstance(value, str):
@@ -383,8 +376,8 @@ def _decoders(order: str) -> dict[str, Any]:
             kind, is_delimited=is_delimited, keeps_leading=keeps_leading, make=make
         )
     table["UR"] = _decode_url
-    table["DS"] = _number_string_decoder("DS", DS, float)
-    table["IS"] = _number_string_decoder("IS", IS, int)
+    table["DS"] = _number_string_decoder("DS", DS)
+    table["IS"] = _number_string_decoder("IS", IS)
     return table
 
 
