@@ -56,6 +56,7 @@ from dicom_actors.data.dictionary import (
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits, ReadWarning
 from dicom_actors.data.values.codec import coerce
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, ElementNotFoundError, EncodeError
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class DataElement:
         found = _VRS.get(vr)
         if found is None:
             raise EncodeError(f"expected a VR, got {vr!r}", tag=self._tag)
-        self._vr = found
+        self._vr = "OB" if isinstance(values, EncapsulatedPixelData) else found
         self._value = _coerced(self._vr, values, self._tag)
         self._holder = None
         self._offset = -1
@@ -490,7 +491,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 self.put_element(value)
                 continue
             vr = VR_TABLE[tag]
-            if len(vr) != 2 or vr == "UN":
+            if isinstance(value, EncapsulatedPixelData):
+                vr = "OB"
+            elif len(vr) != 2 or vr == "UN":
                 vr = content.dictionary_vr(tag)
             element = object.__new__(DataElement)
             element._tag = tag
@@ -773,7 +776,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             return
         content = self._content
         item = content.index.get(tag)
-        if item is None:
+        if isinstance(values, EncapsulatedPixelData):
+            vr = "OB"  # in any transfer syntax that has it (PS3.5 A.4)
+        elif item is None:
             vr = content.dictionary_vr(tag)
         else:
             vr = content.vr_at(tag, item) if isinstance(item, int) else item.vr

@@ -403,9 +403,12 @@ class ElementIndex(ABC):
             vr = layout.names.get(layout.read_vr(self.scope.buffer, offset)[0], "UN")
             if vr != "UN":
                 return self.read_element(self, tag, vr, offset)
-        elif tag & 0x10000 and self.is_unknown(tag):
-            if layout.read_implicit(self.scope.buffer, offset)[2] != UNDEFINED:
-                return self.read_element(self, tag, "UN", offset)
+        elif (
+            tag & 0x10000
+            and self.is_unknown(tag)
+            and layout.read_implicit(self.scope.buffer, offset)[2] != UNDEFINED
+        ):
+            return self.read_element(self, tag, "UN", offset)
         return self.read_element(self, tag, self.vr_at(tag, offset), offset)
 
     def elements(self) -> Iterator[Any]:
