@@ -181,9 +181,19 @@ def are_equal(one: ElementIndex, other: ElementIndex) -> bool:
                 if len(mine) != len(theirs):
                     return False
                 rest += zip(map(content_of, mine), map(content_of, theirs), strict=True)
-            elif mine != theirs and not _differ_in_nan(mine, theirs):
+            elif mine != theirs and not _are_alike(mine, theirs):
                 return False
     return True
+
+
+def _are_alike(mine: Any, theirs: Any) -> bool:
+    """Whether values that do not equal each other mean the same."""
+    # A value of blanks alone is as good as none (PS3.5 6.2).
+    return (_is_blank(mine) and _is_blank(theirs)) or _differ_in_nan(mine, theirs)
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value)
 
 
 def _differ_in_nan(mine: Any, theirs: Any) -> bool:

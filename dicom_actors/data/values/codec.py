@@ -476,6 +476,7 @@ def _encode(
 
 
 _MANY: Final = (list, tuple)
+_NUMBERS_AS_TEXT: Final = frozenset({"DS", "IS"})
 _EMPTY: Final = ("", b"")
 _SINGLE: Final = frozenset({"LT", "ST", "UT", "UR", "OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
@@ -502,6 +503,8 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
         if vr != "SS" and not is_delimited and not isinstance(values, _MANY):
             value = make(values)
             return value if value or value not in _EMPTY else None
+        if vr == "AT" and type(values) is tuple and list(map(type, values)) == [int, int]:
+            values = [values]  # a group and an element, as in any key
         many = list(values) if isinstance(values, _MANY) else [values]
         if vr in _TEXT:
             many = [part for value in many for part in _split(value)]
@@ -509,7 +512,7 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
             many[::2] = map(_unsigned, many[::2])
             made = [_MAKERS["SS" if at & 1 else "US"](value) for at, value in enumerate(many)]
         else:
-            made = [None if value is None else make(value) for value in many]
+            made = [_empty_among(vr, many) if value is None else make(value) for value in many]
     except DicomError as error:
         raise EncodeError(str(error), tag=tag) from error
     except (ValueError, TypeError, OverflowError, StructError) as error:
@@ -519,6 +522,15 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
             raise EncodeError(f"expected one value for {vr}, got {len(made)}", tag=tag)
         return made
     return made[0] if made and made[0] not in _EMPTY else None
+
+
+def _empty_among(vr: str, values: list[Any]) -> str | None:
+    """Return what decoding gives for a value that is left out between others."""
+    if len(values) == 1 or vr in _NUMBERS_AS_TEXT:
+        return None
+    if vr not in _TEXT:
+        raise ValueError("None among values")
+    return _MAKERS[vr]("")  # type: ignore[no-any-return]  # the maker of text
 
 
 def _split(value: Any) -> list[Any]:
@@ -566,9 +578,20 @@ def _tag(value: Any) -> Tag:
 def _decimal(value: Any) -> DS | None:
     if isinstance(value, str) and not value.strip(PADDING):
         return None
-    if isinstance(value, DS):
-        return value
-    return DS.of(value) if isinstance(value, str) else DS(value)
+    made = DS.of(_plain_text(value)) if type(value) is str else DS(value)
+    if not isfinite(made):
+        raise ValueError("a DS holds finite numbers")
+    if type(value) is str and len(made.text) > VR.DS.max_length:
+        raise ValueError(f"a DS has at most {VR.DS.max_length} characters; a float is rounded")
+    # The text of one that was read is kept, unless it is too long to be sent.
+    return value if isinstance(value, DS) and len(value.text) <= VR.DS.max_length else made
+
+
+def _plain_text(text: str) -> str:
+    """Take a text that means a number in DICOM; Python knows more of them."""
+    if "_" in text or not text.isascii():
+        raise ValueError(f"{text!r} is no number")
+    return text.strip(PADDING)
 
 
 def _integer(value: Any) -> IS | None:
@@ -576,9 +599,12 @@ def _integer(value: Any) -> IS | None:
         return None
     if isinstance(value, float) and not value.is_integer():
         raise ValueError("not a whole number")
-    if isinstance(value, IS):
-        return value
-    return IS.of(value) if isinstance(value, str) else IS(value)
+    made = IS.of(_plain_text(value)) if type(value) is str else IS(value)
+    if len(int.__repr__(made)) > VR.IS.max_length:
+        raise ValueError(f"an IS has at most {VR.IS.max_length} characters")
+    if type(value) is str and len(made.text) > VR.IS.max_length:
+        raise ValueError(f"an IS has at most {VR.IS.max_length} characters, got {len(made.text)}")
+    return value if isinstance(value, IS) and len(value.text) <= VR.IS.max_length else made
 
 
 def _number(code: str) -> Callable[[Any], Any]:
