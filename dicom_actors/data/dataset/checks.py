@@ -15,6 +15,7 @@ from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dataset.whole import Path
 from dicom_actors.data.dictionary import entry
 from dicom_actors.data.values.checks import departures
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def check(content: ElementIndex) -> list[Departure]:
                 value = part.value
                 items = value if isinstance(value, ItemList) else None
                 messages = [
+                    *_encapsulation(part.vr, value),
                     *_multiplicity(part),
                     *(() if part.vr == "SQ" else departures(part.vr, part.values)),
                 ]
@@ -69,6 +71,12 @@ def check(content: ElementIndex) -> list[Departure]:
         else:
             stack.pop()
     return found
+
+
+def _encapsulation(vr: str, value: Any) -> list[str]:
+    if isinstance(value, EncapsulatedPixelData) and vr != "OB":
+        return [f"expected VR OB for encapsulated pixel data, got {vr}"]
+    return []
 
 
 def _multiplicity(element: Any) -> list[str]:

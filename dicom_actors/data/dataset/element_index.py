@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
-from dicom_actors.data.dataset.lists import THE_LIST, ItemList, NotedList, ValueList
+from dicom_actors.data.dataset.lists import THE_LIST, ItemList, ValueList
 from dicom_actors.data.dictionary import VR, VR_TABLE, keyword_of, vr_of_private
 from dicom_actors.data.scan.elements import layout_of_items, read_items
 from dicom_actors.data.scan.headers import element_header
@@ -23,6 +23,8 @@ from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading,
 from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet
 from dicom_actors.data.values.codec import DECODERS
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.noted_list import NotedList
+from dicom_actors.data.values.number_strings import NumberList
 from dicom_actors.errors import DecodeError, ElementNotFoundError
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHARACTER_SET",
+    "DECODED_LISTS",
     "NOTHING",
     "Context",
     "ElementIndex",
@@ -50,7 +53,11 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 _LUT_DATA: Final = 0x00283006
 _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
+_NO_LENGTH: Final = bytes(4)
 _NONE: Final[Any] = frozenset()
+
+DECODED_LISTS: Final = frozenset((list, NumberList))
+"""What several values are decoded as, before they are handed out."""
 
 
 class Held:
@@ -380,11 +387,11 @@ class ElementIndex(ABC):
 
     def dictionary_vr(self, tag: int) -> str:
         """Find the VR of an element that does not tell it (PS3.5 Annex A.1, PS3.6)."""
+        if tag & 0x10000 and tag & 0xFFFF > 0xFF:
+            creator = self.private_creator(tag)
+            return vr_of_private(creator, tag) if creator else "UN"
         vr = VR_TABLE[tag]
         if len(vr) == 2:
-            if vr == "UN" and tag & 0x10000:
-                creator = self.private_creator(tag)
-                return vr_of_private(creator, tag) if creator else "UN"
             return vr
         if vr == "US or SS" or (vr == "US or SS or OW" and tag != _LUT_DATA):
             return "SS" if self.is_signed else "US"
@@ -402,6 +409,10 @@ class ElementIndex(ABC):
         creator = self.value(creator_tag)
         return creator if isinstance(creator, str) else ""
 
+    def is_unknown(self, tag: int) -> bool:
+        """Whether a private element is in no block, so that its VR cannot be known."""
+        return tag & 0xFFFF > 0xFF and tag & 0xFFFF0000 | tag >> 8 & 0xFF not in self.index
+
     def element_at(self, tag: int, offset: int) -> Any:
         """Make the element at an offset."""
         layout = self.scope.layout
@@ -409,6 +420,12 @@ class ElementIndex(ABC):
             vr = layout.names.get(layout.read_vr(self.scope.buffer, offset)[0], "UN")
             if vr != "UN":
                 return self.read_element(self, tag, vr, offset)
+        elif (
+            tag & 0x10000
+            and self.is_unknown(tag)
+            and layout.read_implicit(self.scope.buffer, offset)[2] != UNDEFINED
+        ):
+            return self.read_element(self, tag, "UN", offset)
         return self.read_element(self, tag, self.vr_at(tag, offset), offset)
 
     def elements(self) -> Iterator[Any]:
@@ -428,13 +445,16 @@ class ElementIndex(ABC):
         if type(item) is not int:
             return item.value  # type: ignore[union-attr]
         value = self.decode(tag, item)
-        if type(value) is list:
+        if type(value) in DECODED_LISTS:
             value = self.handed_out(value)
         values[tag] = value
         return value
 
-    def handed_out(self, values: list[Any]) -> ValueList:
+    def handed_out(self, values: list[Any]) -> NotedList:
         """Make what users get of a list of values: one whose change is noted here."""
+        if isinstance(values, NumberList):
+            values.scope, values.number = self.scope, self.number
+            return values
         return ValueList.read(values, self.scope, self.number)
 
     def all_values(self) -> list[Any]:
@@ -458,7 +478,7 @@ class ElementIndex(ABC):
                     value = None
             else:
                 value = self.decode(tag, item)
-            values[tag] = value if type(value) is not list else self.handed_out(value)
+            values[tag] = self.handed_out(value) if type(value) in DECODED_LISTS else value
         if self.replaced is None:
             return list(map(values.__getitem__, index))
         return [
@@ -480,8 +500,12 @@ class ElementIndex(ABC):
                 return decoder(scope.buffer, start, start + length, self, tag)
             return None
         _, _, length = layout.read_implicit(scope.buffer, offset)
+        if tag & 0x10000:
+            if not length and self.is_unknown(tag):
+                return None
+            return self._decode_unusual(tag, offset)
         decoder = scope.decoders.by_vr.get(VR_TABLE[tag])
-        if decoder is None or length == UNDEFINED or tag & 0x10000:
+        if decoder is None or length == UNDEFINED:
             return self._decode_unusual(tag, offset)
         if length:
             start = offset + 8
@@ -494,6 +518,10 @@ class ElementIndex(ABC):
         layout = scope.layout
         decoder = scope.decoders.long.get(code)
         if decoder is None and code != layout.sequence:
+            is_long = code in layout.long and tag & 0x10000
+            has_none = is_long and scope.buffer[offset + 8 : offset + 12] == _NO_LENGTH
+            if has_none and self.is_unknown(tag):
+                return None
             return self._decode_unusual(tag, offset)
         length = layout.read_length(scope.buffer, offset + 8)[0]
         if length == UNDEFINED:

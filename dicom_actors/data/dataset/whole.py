@@ -11,7 +11,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_actors.data.dataset.element_index import Held, content_of, hold
-from dicom_actors.data.dataset.lists import ItemList
+from dicom_actors.data.dataset.lists import ItemList, ValueList
 from dicom_actors.data.dictionary import Tag, keyword_of
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def copy_of(data_set: _HeldT, memo: dict[int, Any]) -> _HeldT:
 def copied(value: Any) -> Any:
     """Copy a value, so that neither a list nor an item is shared."""
     if not isinstance(value, ItemList):
-        return list(value) if isinstance(value, list) else value
+        return value.copy() if isinstance(value, list) else value
     made = type(value)(value)
     _copy_items([made])
     return made
@@ -145,17 +145,19 @@ def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
     def own(value: Any) -> Any:
         if not isinstance(value, list):
             return value
-        made = type(value)(value)
-        if isinstance(made, ItemList):
-            rest.append(made)
-        return made
+        if not isinstance(value, ItemList):
+            return value.copy()
+        items = type(value)(value)
+        rest.append(items)
+        return items
 
     changed = content.changed_values()
     for tag, item in content.sorted_index().items():
         if isinstance(item, int):
             index[tag] = item
-            if tag in changed:
-                values[tag] = own(changed[tag])
+            value = changed.get(tag)
+            if value is not None:
+                values[tag] = own(value) if isinstance(value, ItemList) else ValueList(value)
         else:
             index[tag] = content.new_element(tag, item.vr, own(item.value))
     scope = content.scope.of_copy(content.number)
@@ -183,9 +185,19 @@ def are_equal(one: ElementIndex, other: ElementIndex) -> bool:
                 if len(mine) != len(theirs):
                     return False
                 rest += zip(map(content_of, mine), map(content_of, theirs), strict=True)
-            elif mine != theirs and not _differ_in_nan(mine, theirs):
+            elif mine != theirs and not _are_alike(mine, theirs):
                 return False
     return True
+
+
+def _are_alike(mine: Any, theirs: Any) -> bool:
+    """Whether values that do not equal each other mean the same."""
+    # A value of blanks alone is as good as none (PS3.5 6.2).
+    return (_is_blank(mine) and _is_blank(theirs)) or _differ_in_nan(mine, theirs)
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value)
 
 
 def _differ_in_nan(mine: Any, theirs: Any) -> bool:

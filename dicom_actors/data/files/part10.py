@@ -370,7 +370,8 @@ def write_file(
 
     Args:
         target: a path, or a binary file object that is written to where it stands.
-        data_set: what to write; what was not changed is written as it was read.
+        data_set: what to write; what was not changed is written as it was read. If a length of
+            that is odd, `warnings` of the data set says so.
         transfer_syntax: how to encode it; None: as it was read, else as its file meta says, else
             Explicit VR Little Endian.
         preamble: 128 bytes before the prefix; None: zeros, whatever was read.
@@ -391,7 +392,10 @@ def write_file(
 
     def encode(data_set: DataSet) -> list[bytes | memoryview]:
         meta = encode_elements(file_meta_for(data_set, syntax), EXPLICIT)
-        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encode_data_set(data_set, transfer_syntax)]
+        encoded = encode_data_set(data_set, transfer_syntax)
+        if sum(map(len, encoded)) & 1:
+            _warn_of_odd_lengths(data_set)
+        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encoded]
 
     if _DIRECTORY_RECORDS in data_set and data_set.transfer_syntax is not None:
         file = file_as_read(data_set) if transfer_syntax is None else None
@@ -405,6 +409,15 @@ def write_file(
         write_atomically(target, pieces)
     else:
         target.writelines(pieces)
+
+
+def _warn_of_odd_lengths(data_set: DataSet) -> None:
+    """Note in a data set that is written as it was read which of its values have an odd length."""
+    for path, element in data_set.walk():
+        length = element.length
+        if length is not None and length & 1:
+            message = f"written as it was read, with an odd length of {length} bytes at {path}"
+            content_of(data_set).warn(message, element.tag)
 
 
 def _written_syntax(data_set: DataSet) -> TransferSyntax:
