@@ -292,6 +292,17 @@ class _ReadElement(DataElement):
         self._value = _UNREAD
 
     @property
+    def vr(self) -> str:
+        """The VR; see `DataElement.vr`. A sequence that cannot be read is a UN."""
+        vr = self._vr
+        if vr == "SQ":
+            try:
+                return vr if isinstance(self.value, Sequence) else "UN"
+            except DecodeError:
+                return vr  # beyond a limit, which its value tells
+        return vr
+
+    @property
     def value(self) -> Any:
         """The value; see `DataElement.value`."""
         value = self._value

@@ -19,7 +19,14 @@ from dicom_actors.data.dictionary import VR, VR_TABLE, keyword_of, vr_of_private
 from dicom_actors.data.scan.elements import layout_of_items, read_items
 from dicom_actors.data.scan.headers import element_header
 from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, UNDEFINED, Layout
-from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
+from dicom_actors.data.scan.scope import (
+    DEFAULT_LIMITS,
+    BeyondLimitsError,
+    Bytes,
+    Limits,
+    Reading,
+    Scope,
+)
 from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet
 from dicom_actors.data.values.codec import DECODERS
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
@@ -329,6 +336,9 @@ class ElementIndex(ABC):
             except DecodeError as error:
                 self.warn(f"no character set: {error}", CHARACTER_SET)
                 value = None
+            if isinstance(value, bytes | memoryview):
+                self.warn("no character set: expected text, got bytes", CHARACTER_SET)
+                value = None
             if type(value) is str:
                 found = CharacterSet.of((value,))
             else:
@@ -500,7 +510,7 @@ class ElementIndex(ABC):
             return self._decode_unusual(tag, offset)
         start = offset + 12
         if decoder is None:
-            return self.decode_items(tag, start, start + length, layout)
+            return self._items_or_bytes(tag, start, start + length, layout)
         return decoder(scope.buffer, start, start + length, self, tag) if length else None
 
     def _decode_unusual(self, tag: int, offset: int) -> Any:
@@ -512,13 +522,7 @@ class ElementIndex(ABC):
             vr = self.known_vr(tag, is_undefined=is_undefined)
         if vr == "SQ" or (is_undefined and written in {"", "UN"} and tag != _PIXEL_DATA):
             inner = layout_of_items(scope, written, start, scope.layout)
-            try:
-                return self.decode_items(tag, start, end, inner)
-            except DecodeError as error:
-                if written != "UN" or is_undefined:
-                    raise
-                self.warn(f"no items in a sequence that came as UN: {error}", tag)
-                return bytes(scope.buffer[start:end])
+            return self._items_or_bytes(tag, start, end, inner)
         if start == end and not is_undefined:
             return None
         if is_undefined:
@@ -527,6 +531,16 @@ class ElementIndex(ABC):
             return EncapsulatedPixelData.of_content(content, scope.layout.order, is_cut=is_cut)
         decoders = scope.decoders if written != "UN" else _DECODERS[IMPLICIT]
         return decoders.by_vr[vr](scope.buffer, start, end, self, tag)
+
+    def _items_or_bytes(self, tag: int, start: int, end: int, layout: Layout) -> Any:
+        """Index the items of a sequence; what cannot be read as one is bytes, as of a UN."""
+        try:
+            return self.decode_items(tag, start, end, layout)
+        except BeyondLimitsError:
+            raise
+        except DecodeError as error:
+            self.warn(f"a sequence that cannot be read, taken as UN: {error}", tag)
+            return self.scope.decoders.by_vr["UN"](self.scope.buffer, start, end, self, tag)
 
     def decode_items(self, tag: int, start: int, end: int, layout: Layout) -> ItemList:
         """Index the items of a sequence."""

@@ -385,6 +385,8 @@ class _Elements:
             value = holder.value(tag)
         except DecodeError:
             return self.bytes_alone(tag, offset)
+        if not isinstance(value, _OF_MANY_PIECES):
+            return self.bytes_alone(tag, offset)
         vr = holder.vr_at(tag, offset)
         was_closing, encoder.closes = encoder.closes, True
         try:
@@ -420,6 +422,8 @@ class _Elements:
             try:
                 items = holder.value(tag)
             except DecodeError:
+                return self.bytes_alone(tag, offset)
+            if not isinstance(items, ItemList):
                 return self.bytes_alone(tag, offset)
             return encoder.sequence(
                 tag, items, self.characters, self.depth, is_undefined=is_undefined

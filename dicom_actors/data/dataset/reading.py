@@ -14,6 +14,7 @@ from dicom_actors.data.scan.elements import scan_all
 from dicom_actors.data.scan.headers import actual_layout, fits
 from dicom_actors.data.scan.layout import EXPLICIT, ITEM, layout_of
 from dicom_actors.data.scan.scope import Bytes, Limits, Scope
+from dicom_actors.data.scan.selection import look_beyond
 from dicom_actors.data.values.character_sets import CharacterSet
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 
@@ -50,6 +51,8 @@ class Found(NamedTuple):
         is_cut: whether the input is cut short within the element that starts last.
         wanted: the tags to be kept; None: all are, or nothing else is in the index.
         is_whole: whether nothing that was read is missing.
+        looked_to: how far all headers were looked at for wanted elements, the ones behind the
+            last wanted one included: as `look_beyond` returns it; None: to the end.
     """
 
     context: Context
@@ -59,6 +62,7 @@ class Found(NamedTuple):
     is_cut: bool = False
     wanted: frozenset[int] | None = None
     is_whole: bool = True
+    looked_to: int | None = None
 
 
 def make_input(
@@ -121,27 +125,37 @@ def find_elements(
         context.settle(actual)
     if selection is None:
         return _scanned(context, start, end, stop)
+    stop = min(selection.stop, ITEM)
     # No element takes less than eight bytes.
     if actual is EXPLICIT and reading.limits.max_elements > end >> 3:
         picked = selection.pick(context, start, end)
-        if picked is not None:
-            return Found(context, start, picked[1], picked[0], is_whole=False)
-    found = _scanned(context, start, end, selection.stop)
+        looked_to = None if picked is None else look_beyond(context, picked[1], end, stop)
+        if picked is not None and looked_to is not None:
+            return Found(context, start, picked[1], picked[0], is_whole=False, looked_to=looked_to)
+    found = _scanned(context, start, end, stop)
     return found._replace(wanted=selection.tags, is_whole=False)
 
 
 def _scanned(context: Context, start: int, end: int, stop: int | None) -> Found:
     """Index a whole data set, or, where `stop` is given, its elements below that tag."""
     index: dict[int, int] = {}
-    last = end
+    reading = context.reading
     if stop is None:
         following = scan_all(context, 0, index, start, end)
-    else:
-        following = scan_all(context, 0, index, start, end, min(stop, ITEM))
-        last = min(following, end)
-    # Written as it is, an input that is cut short would be cut short again.
-    is_whole = not context.reading.is_cut
-    return Found(context, start, last, index, following > end, None, is_whole)
+        # Written as it is, an input that is cut short would be cut short again.
+        return Found(context, start, end, index, following > end, None, not reading.is_cut)
+    following = scan_all(context, 0, index, start, end, min(stop, ITEM))
+    last = min(following, end)
+    if reading.is_cut:
+        return Found(context, start, last, index, following > end, None, is_whole=False)
+    looked_to = look_beyond(context, last, end, stop)
+    if looked_to is not None:
+        return Found(context, start, last, index, looked_to=looked_to)
+    # What is behind may belong to what is wanted.
+    following = scan_all(context, 0, index, last, end)
+    is_cut = following > end and max(index, key=index.__getitem__) < stop
+    index = {tag: at for tag, at in index.items() if tag < stop}
+    return Found(context, start, end, index, is_cut, None, is_whole=False)
 
 
 def _inflated(

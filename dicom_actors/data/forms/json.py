@@ -116,8 +116,7 @@ class _Writer:
             items = element.value or ()
             value = [self.data_set(item, (*path, number)) for number, item in enumerate(items)]
             return {**attribute, "Value": value} if value else attribute
-        # What was announced as a sequence and could not be read as one is bytes.
-        attribute = {"vr": "UN" if vr == "SQ" else str(vr)}
+        attribute = {"vr": str(vr)}
         if self._bulk_data_uri is not None and vr not in _NO_BULK_DATA and not element.is_empty:
             uri = self._bulk_data_uri(Path(path), element)
             if uri is not None:
