@@ -6,6 +6,7 @@ is encoded: nothing of it was read, so that nothing of it can be copied.
 
 from __future__ import annotations
 
+import bisect
 import copy
 import pickle
 import random
@@ -136,7 +137,8 @@ def change_list(draw, values, value):
         draw.shuffle(values)
     else:
         values *= 2
-    del values[6:]
+    if len(values) > 6:
+        del values[6:]
 
 
 def change_items(draw, roots, items, holder):
@@ -363,6 +365,63 @@ def test_a_list_whose_change_failed_is_written_as_it_is(attempt):
     with pytest.raises((IndexError, ValueError, ZeroDivisionError)):
         attempt(ds.ImageType)
     check(ds, EXPLICIT)
+
+
+def added(values, *more):
+    values += more
+
+
+def repeated(values):
+    values *= 2
+
+
+CHANGES = {
+    "append": lambda values: values.append(values[0]),
+    "insert": lambda values: values.insert(1, values[-1]),
+    "extend": lambda values: values.extend(values[:1]),
+    "remove": lambda values: values.remove(values[0]),
+    "pop": lambda values: values.pop(0),
+    "clear": lambda values: values.clear(),
+    "reverse": lambda values: values.reverse(),
+    "sort": lambda values: values.sort(key=str, reverse=True),
+    "__setitem__": lambda values: values.__setitem__(0, values[1]),
+    "__setitem__, slice": lambda values: values.__setitem__(slice(None), values[:1]),
+    "__delitem__": lambda values: values.__delitem__(-1),
+    "__delitem__, slice": lambda values: values.__delitem__(slice(1)),
+    "__iadd__": lambda values: added(values, values[0]),
+    "__imul__": repeated,
+    "__init__": lambda values: values.__init__(values[1:]),
+    "insort": lambda values: bisect.insort(values, values[0], key=str),
+    "shuffle": random.Random(2).shuffle,
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_each_way_to_change_a_list_is_noted(how):
+    plain = DataSet(
+        {
+            "ImageType": ["A", "B", "C"],
+            "BeamSequence": [{"BeamName": "A"}, {"BeamName": "B"}, {"BeamName": "C"}],
+        }
+    )
+    for keyword in plain:
+        ds = DataSet.from_bytes(plain.to_bytes(EXPLICIT), EXPLICIT)
+        values = ds[keyword]
+        before = list(values)
+        CHANGES[how](values)
+        assert list(values) != before
+        assert ds.to_bytes() == made_anew(ds).to_bytes(EXPLICIT) != plain.to_bytes(EXPLICIT)
+
+
+def test_there_is_no_other_way_to_change_a_list():
+    harmless = {"copy", "count", "index"}
+    methods = {
+        name
+        for name, method in vars(list).items()
+        if callable(method) and (not name.startswith("_") or name.startswith("__i"))
+    }
+    items = [name.partition(",")[0] for name in CHANGES]
+    assert methods - harmless - {"__iter__"} <= set(items)
 
 
 def iter_that_fails():
