@@ -241,7 +241,7 @@ def test_what_says_that_it_is_as_read_is_so(seed):
         change(draw, roots, kept)
     for item in items_of(roots[0]):
         content = content_of(item)
-        if content.is_as_read:
+        if content.is_as_read():
             whole = bytes(content.scope.buffer[content.start : content.end])
             terms = content.character_set.terms
             assert DataSet.from_bytes(whole, EXPLICIT, character_set=terms) == item
@@ -276,7 +276,7 @@ def test_all_but_one_changed_value_is_what_was_read(lengths):
 
 
 def changed_contents(ds):
-    return [item for item in items_of(ds) if not content_of(item).is_as_read]
+    return [item for item in items_of(ds) if not content_of(item).is_as_read()]
 
 
 def test_a_change_marks_its_data_set_and_those_above_it_alone():
