@@ -18,6 +18,7 @@ import pytest
 
 from dicom_actors.data import DataElement, DataSet, read_file
 from dicom_actors.data.dataset.element_index import content_of
+from dicom_actors.data.dataset.lists import NotedList
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -33,6 +34,22 @@ LISTS = {
     "DiffusionGradientOrientation": "FD",
 }
 SEQUENCES = ["BeamSequence", "ContentSequence", "ReferencedImageSequence"]
+
+FOLDERS = [
+    Path(pydicom.__file__).parent / "data" / "test_files",
+    Path(__file__).parents[2] / "test_files",
+]
+FILES = [
+    "CT_small.dcm",
+    "ExplVR_BigEnd.dcm",
+    "UN_sequence.dcm",
+    "reportsi.dcm",
+    "rtplan.dcm",
+    "test-SR.dcm",
+    "every_vr_implicit.dcm",
+    "undefined_lengths.dcm",
+    "private.dcm",
+]
 
 
 def filled(draw, depth):
@@ -241,7 +258,7 @@ def test_what_says_that_it_is_as_read_is_so(seed):
         change(draw, roots, kept)
     for item in items_of(roots[0]):
         content = content_of(item)
-        if content.is_as_read:
+        if content.is_as_read():
             whole = bytes(content.scope.buffer[content.start : content.end])
             terms = content.character_set.terms
             assert DataSet.from_bytes(whole, EXPLICIT, character_set=terms) == item
@@ -276,7 +293,7 @@ def test_all_but_one_changed_value_is_what_was_read(lengths):
 
 
 def changed_contents(ds):
-    return [item for item in items_of(ds) if not content_of(item).is_as_read]
+    return [item for item in items_of(ds) if not content_of(item).is_as_read()]
 
 
 def test_a_change_marks_its_data_set_and_those_above_it_alone():
@@ -416,6 +433,33 @@ def test_each_way_to_change_a_list_is_noted(how):
         assert ds.to_bytes() == made_anew(ds).to_bytes(EXPLICIT) != plain.to_bytes(EXPLICIT)
 
 
+def test_every_list_that_is_handed_out_is_one_that_notes():
+    for path in [folder / name for folder in FOLDERS for name in FILES]:
+        ds = read_file(path) if path.exists() else read(EXPLICIT)
+        touch(ds)
+        for item in items_of(ds):
+            values = content_of(item).values.values()
+            assert all(isinstance(value, NotedList) for value in values if isinstance(value, list))
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("how", ["values", "walk", "fetch", "item"])
+def test_one_of_many_numbers_is_changed(how, syntax):
+    ds = DataSet.from_bytes(
+        DataSet({"BeamSequence": [{"ContourData": list(range(300))}]}).to_bytes(syntax), syntax
+    )
+    item = ds.BeamSequence[0]
+    touch(ds) if how == "walk" else None
+    values = {
+        "values": lambda: next(iter(item.values())),
+        "walk": lambda: item.ContourData,
+        "fetch": lambda: item.fetch("ContourData").values,
+        "item": lambda: item["ContourData"],
+    }[how]()
+    values[7] = 0.5
+    check(ds, syntax)
+
+
 def test_there_is_no_other_way_to_change_a_list():
     harmless = {"copy", "count", "index"}
     methods = {
@@ -446,21 +490,6 @@ def test_elements_that_depend_on_the_pixel_representation_keep_their_bytes():
     )
 
 
-FOLDERS = [
-    Path(pydicom.__file__).parent / "data" / "test_files",
-    Path(__file__).parents[2] / "test_files",
-]
-FILES = [
-    "CT_small.dcm",
-    "ExplVR_BigEnd.dcm",
-    "UN_sequence.dcm",
-    "reportsi.dcm",
-    "rtplan.dcm",
-    "test-SR.dcm",
-    "every_vr_implicit.dcm",
-    "undefined_lengths.dcm",
-    "private.dcm",
-]
 TEXT = {"LO", "SH", "CS", "PN", "ST", "LT", "UI", "DA", "TM"}
 
 

@@ -58,6 +58,7 @@ _LUT_DATA: Final = 0x00283006
 _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
 _NONE: Final[Any] = frozenset()
+"""What was changed where nothing was; shared, since most contexts stay as they are."""
 
 
 class Held:
@@ -632,7 +633,7 @@ class ElementIndex(ABC):
 
         Only lists can be changed in place: several values, and the items of sequences.
         """
-        if self.is_as_read:
+        if self.is_as_read():
             return {}
         return {
             tag: value
@@ -640,7 +641,6 @@ class ElementIndex(ABC):
             if isinstance(value, NotedList) and value.is_changed
         }
 
-    @property
     def is_as_read(self) -> bool:
         """Whether this data set is one that was read and nothing in it was changed."""
         return self.number not in self.scope.changed

@@ -113,7 +113,7 @@ def _deflated(content: ElementIndex, target: TransferSyntax) -> list[Piece]:
     )
 
     stream = content.scope.reading.deflated
-    if stream is not None and content.is_as_read:
+    if stream is not None and content.is_as_read():
         return [stream]
     deflate = compressobj(Z_DEFAULT_COMPRESSION, DEFLATED, -MAX_WBITS)
     pieces: list[Piece] = [
@@ -144,7 +144,7 @@ class _Encoder:
         if scope is NOTHING:
             return self.new_elements(holder, characters, depth)
         is_same = scope.layout is self.layout and holder.character_set == characters
-        if is_same and not self.closes and holder.is_as_read:
+        if is_same and not self.closes and holder.is_as_read():
             if holder.start == holder.end:
                 return 0
             self.pieces.append(memoryview(scope.buffer)[holder.start : holder.end])
