@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.dataset.element_index import Context, Held, Input
+from dicom_actors.data.scan.damage import scan_damaged
 from dicom_actors.data.scan.elements import scan_all
 from dicom_actors.data.scan.headers import actual_layout, fits
 from dicom_actors.data.scan.layout import EXPLICIT, ITEM, layout_of
@@ -99,6 +100,8 @@ def find_elements(
     reading: Input,
     stop: int | None = None,
     selection: Selection | None = None,
+    *,
+    keep_damaged: bool = False,
 ) -> Found:
     """Index the data set that goes from an offset to the end of its bytes.
 
@@ -109,6 +112,7 @@ def find_elements(
         reading: what is shared by the input.
         stop: the first tag that is not wanted any more; None: all are.
         selection: the elements that are wanted, with this `stop`; None: all below it are.
+        keep_damaged: whether to take what can be read where something cannot.
 
     Raises:
         DecodeError: the bytes are no data set, or go beyond a limit.
@@ -123,6 +127,11 @@ def find_elements(
     actual = actual_layout(context, start, end)
     if actual is not context.layout:
         context.settle(actual)
+    if keep_damaged:
+        index: dict[int, int] = {}
+        following = scan_damaged(context, index, start, end)
+        wanted = None if selection is None else selection.tags
+        return _below(Found(context, start, end, index, following > end, wanted), stop)
     if selection is None:
         return _scanned(context, start, end, stop)
     stop = min(selection.stop, ITEM)
@@ -153,9 +162,16 @@ def _scanned(context: Context, start: int, end: int, stop: int | None) -> Found:
         return Found(context, start, last, index, looked_to=looked_to)
     # What is behind may belong to what is wanted.
     following = scan_all(context, 0, index, last, end)
-    is_cut = following > end and max(index, key=index.__getitem__) < stop
-    index = {tag: at for tag, at in index.items() if tag < stop}
-    return Found(context, start, end, index, is_cut, None, is_whole=False)
+    return _below(Found(context, start, end, index, following > end), stop)
+
+
+def _below(found: Found, stop: int | None) -> Found:
+    """Leave out what is not below a tag; what is left is not taken for all that was read."""
+    offsets, is_cut = found.offsets, found.is_cut
+    if stop is not None:
+        is_cut = is_cut and max(offsets, key=offsets.__getitem__) < stop
+        offsets = {tag: at for tag, at in offsets.items() if tag < stop}
+    return found._replace(offsets=offsets, is_cut=is_cut, is_whole=False)
 
 
 def _inflated(

@@ -76,6 +76,7 @@ def read_file(
     limits: Limits = DEFAULT_LIMITS,
     character_set: str | Iterable[str] | None = None,
     keep_truncated: bool = False,
+    keep_damaged: bool = False,
 ) -> DataSet:
     """Read a DICOM file; values are decoded when they are asked for.
 
@@ -93,6 +94,8 @@ def read_file(
         character_set: values for Specific Character Set that override what the file declares.
         keep_truncated: whether to take what there is of a file that is cut short, instead of
             raising an error.
+        keep_damaged: whether to take what can be read of a file in which something cannot, before
+            it and behind it, instead of raising an error. All of the file is read then.
 
     Returns:
         The data set, with `file_meta` and `transfer_syntax`; `warnings` has what was forgiven.
@@ -108,12 +111,19 @@ def read_file(
     if keywords is not None:
         selection = Selection.of(tuple(keywords), stop)
         stop = selection.stop
-    options = _Options(stop, selection, limits, character_set, keep_truncated=keep_truncated)
+    options = _Options(
+        stop,
+        selection,
+        limits,
+        character_set,
+        keep_truncated=keep_truncated,
+        keep_damaged=keep_damaged,
+    )
     if isinstance(source, _BYTES):
         return options.read(as_bytes(source))
     if isinstance(source, _PATHS):
         return _read_path(source, options)
-    if stop is None:
+    if stop is None or keep_damaged:
         return options.read(source.read())
     size, pieces = _FRONT, list[bytes]()
     while True:
@@ -127,7 +137,7 @@ def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
     handle = os.open(path, _OPEN_FLAGS)
     try:
         pieces: list[bytes] = []
-        for size in (_FRONT, _FRONT * _FRONT_GROWTH) if options.stop is not None else ():
+        for size in (_FRONT, _FRONT * _FRONT_GROWTH) if options.reads_front else ():
             made = _read_front(partial(os.read, handle), options, size, pieces, handle)
             if made is not None:
                 return made
@@ -182,7 +192,10 @@ class _Options:
         character_set: str | Iterable[str] | None,
         *,
         keep_truncated: bool,
+        keep_damaged: bool,
     ) -> None:
+        self.reads_front = stop is not None and not keep_damaged
+        self.keep_damaged = keep_damaged
         self.stop = stop
         self.selection = selection
         self.limits = limits
@@ -194,7 +207,15 @@ class _Options:
         reading = self.reading()
         meta, start, syntax = _read_meta(buffer, reading)
         reading.transfer_syntax = syntax
-        found = find_elements(buffer, start, syntax, reading, self.stop, self.selection)
+        found = find_elements(
+            buffer,
+            start,
+            syntax,
+            reading,
+            self.stop,
+            self.selection,
+            keep_damaged=self.keep_damaged,
+        )
         made = open_data_set(DataSet, found)
         content_of(made).file_meta = meta
         context = found.context
