@@ -308,9 +308,17 @@ class _ReadElement(DataElement):
         value = self._value
         if value is _UNREAD:
             holder, tag, offset = self._holder, self._tag, self._offset
+            values = holder.values
             # As long as the element is in place, its value is the one that users share.
-            in_place = holder.index.get(tag) == offset
-            value = holder.value(tag) if in_place else holder.decode(tag, offset)
+            if holder.index.get(tag) != offset:
+                value = holder.decode(tag, offset)
+            elif tag in values:
+                value = values[tag]
+            else:
+                value = holder.decode(tag, offset)
+                if type(value) is list:
+                    value = holder.handed_out(value)
+                values[tag] = value
             self._value = value
         return value
 

@@ -60,6 +60,9 @@ _PIXEL_DATA: Final = 0x7FE00010
 _NONE: Final[Any] = frozenset()
 """What was changed where nothing was; shared, since most contexts stay as they are."""
 
+_new_list: Final = list.__new__
+_fill_list: Final = list.__init__
+
 
 class Held:
     """What users see of an `ElementIndex`; the base of `DataSet`."""
@@ -446,7 +449,11 @@ class ElementIndex(ABC):
 
     def handed_out(self, values: list[Any]) -> ValueList:
         """Make what users get of a list of values: one whose change is noted here."""
-        return ValueList.read(values, self.scope, self.number)
+        made = _new_list(ValueList)
+        _fill_list(made, values)
+        made.scope = self.scope
+        made.number = self.number
+        return made
 
     def all_values(self) -> list[Any]:
         """Return all values in tag order: `value` for each, without its overhead."""
@@ -469,7 +476,9 @@ class ElementIndex(ABC):
                     value = None
             else:
                 value = self.decode(tag, item)
-            values[tag] = value if type(value) is not list else self.handed_out(value)
+            if type(value) is list:
+                value = self.handed_out(value)
+            values[tag] = value
         if self.replaced is None:
             return list(map(values.__getitem__, index))
         return [

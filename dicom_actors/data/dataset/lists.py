@@ -135,15 +135,6 @@ class ValueList(NotedList):
 
     __slots__ = ()
 
-    @classmethod
-    def read(cls, values: list[Any], scope: Place, number: int) -> ValueList:
-        """Make the list of values that were decoded in a data set."""
-        made = list.__new__(cls)
-        list.__init__(made, values)
-        made.scope = scope
-        made.number = number
-        return made
-
     def __reduce__(self) -> tuple[Any, ...]:
         # Where the values were read means nothing to copies of them.
         return list, (list(self),)
