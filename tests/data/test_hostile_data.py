@@ -5,15 +5,19 @@ What is slow is counted in calls, not in time: work that grows faster than its i
 
 from __future__ import annotations
 
+import contextlib
 import io
+import pickle
 import sys
 import tracemalloc
 import zlib
 from struct import pack
 
 import pytest
+from kit.steps import lines_run
 
-from dicom_actors.data import DataSet, Limits, read_file, write_directory, write_file
+from dicom_actors.data import DataSet, Limits, Query, read_file, write_directory, write_file
+from dicom_actors.data.forms.text import data_set_lines
 from dicom_actors.data.scan import elements
 from dicom_actors.errors import DecodeError, DicomError
 
@@ -178,6 +182,22 @@ MANY = {
         element(0x00110010 + at, "SQ", SEQUENCE_END, UNDEFINED) for at in range(n)
     ),
     "fragments": lambda n: element(0x7FE00010, "OB", item() * n + SEQUENCE_END, UNDEFINED),
+    "frames": lambda n: (
+        element(0x00280008, "IS", b"%06d" % n)
+        + element(0x7FE00010, "OB", item() * (n + 1) + SEQUENCE_END, UNDEFINED)
+    ),
+    "numbers": lambda n: b"".join(
+        element(0x00110010 + at, "DS", b"1.0\\x\\" * 10) for at in range(n)
+    ),
+    "private creators of their own": lambda n: b"".join(
+        element((2 * at + 0x11) << 16 | 0x10 + at % 240, "LO", b"ACME%04d" % at) for at in range(n)
+    ),
+    "nested items": lambda n: element(
+        BEAMS, "SQ", item(element(BEAMS, "SQ", item(element(BEAMS, "SQ", item())))) * n
+    ),
+    "group lengths": lambda n: b"".join(
+        element((2 * at + 0x10) << 16, "UL", b"\0\0\0\0") for at in range(n)
+    ),
     "character sets": lambda n: element(
         BEAMS,
         "SQ",
@@ -204,6 +224,75 @@ def test_row_32_twice_as_many_need_no_more_than_twice_the_work(kind, keep_trunca
     use(small, keep_truncated=keep_truncated)  # what is loaded or compiled once
     work = calls(use, small, keep_truncated=keep_truncated)
     assert calls(use, large, keep_truncated=keep_truncated) < 2.5 * work
+
+
+def to_json_and_back(ds):
+    DataSet.from_json(ds.to_json())
+
+
+def compare(ds):
+    assert ds == ds.copy()
+
+
+def merge(ds):
+    made = DataSet()
+    made.merge(ds)
+    for tag in list(made):
+        del made[tag]
+
+
+def touch_and_write(ds):
+    list(ds.values())
+    for _, part in ds.walk():
+        part.value  # noqa: B018
+    ds.to_bytes()
+
+
+def declare_another_character_set(ds):
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.to_bytes()
+
+
+def look_at_blocks(ds):
+    for number, creator in ds.private_creators(0x11).items():
+        block = ds.private_block(0x11, creator)
+        assert block.get(number, None) is None
+        list(block)
+
+
+def ask(ds):
+    query = Query(ds)
+    query.matches(ds)
+    query.answer(ds)
+
+
+USES = [
+    to_json_and_back,
+    compare,
+    merge,
+    touch_and_write,
+    declare_another_character_set,
+    look_at_blocks,
+    ask,
+    lambda ds: ds.to_bytes(IMPLICIT),
+    lambda ds: ds.to_bytes(BIG_ENDIAN),
+    lambda ds: list(ds.frames()),
+    lambda ds: pickle.loads(pickle.dumps(ds)),
+    lambda ds: "\n".join(data_set_lines(ds, lengths=True)),
+    lambda ds: read(ds.to_bytes(), character_set="ISO_IR 100").walk(),
+]
+
+
+@pytest.mark.parametrize("use_of", USES)
+@pytest.mark.parametrize("kind", MANY)
+def test_row_32_four_times_as_many_need_no_more_than_four_times_the_work(kind, use_of):
+    def use(data):
+        with contextlib.suppress(DicomError):
+            use_of(read(data))
+
+    small, large = MANY[kind](40), MANY[kind](160)
+    use(small)  # what is loaded or compiled once
+    assert lines_run(use, large) < 5 * lines_run(use, small) + 100
 
 
 @pytest.mark.parametrize("keep_truncated", [False, True])

@@ -25,6 +25,7 @@ Frame = bytes | memoryview
 
 _PIXEL_DATA: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 _EXTENDED_OFFSETS: Final = 0x7FE00001
+_EXTENDED_LENGTHS: Final = 0x7FE00002
 
 
 class Frames(Sequence[Frame]):
@@ -35,7 +36,7 @@ class Frames(Sequence[Frame]):
         frame_length: the bytes of an uncompressed frame; None for compressed ones.
     """
 
-    __slots__ = ("_count", "_data", "_offsets", "frame_length", "is_compressed")
+    __slots__ = ("_count", "_data", "_lengths", "_offsets", "frame_length", "is_compressed")
 
     def __init__(self, data_set: Mapping[Any, Any]) -> None:
         """Find out where the frames of a data set are.
@@ -49,13 +50,14 @@ class Frames(Sequence[Frame]):
             raise ElementNotFoundError("no pixel data in the data set", tag=0x7FE00010)
         self._data: Any = data_set[tag] or b""
         self._count = _number(data_set, "NumberOfFrames", 1)
-        self._offsets: list[int] | None = None
+        self._offsets: tuple[int, ...] = ()
+        self._lengths: tuple[int, ...] = ()
         self.is_compressed = isinstance(self._data, EncapsulatedPixelData)
         self.frame_length: int | None = None
         if self.is_compressed:
-            offsets = data_set.get(_EXTENDED_OFFSETS)
-            if isinstance(offsets, bytes | memoryview):
-                self._offsets = list(unpack_from(f"<{len(offsets) // 8}Q", offsets))
+            self._offsets = _table(data_set, _EXTENDED_OFFSETS)
+            # Lengths of what is told elsewhere mean nothing.
+            self._lengths = _table(data_set, _EXTENDED_LENGTHS) if self._offsets else ()
         elif not isinstance(self._data, bytes | memoryview):
             raise DecodeError(f"expected pixel data to be bytes, got {self._data!r:.60}", tag=tag)
         else:
@@ -87,10 +89,23 @@ class Frames(Sequence[Frame]):
             raise IndexError(f"no frame {number}, there are {self._count}")
         number %= self._count
         if self.frame_length is None:
-            frame: Frame = self._data.frame(number, self._count, extended_offsets=self._offsets)
+            frame: Frame = self._data.frame(
+                number,
+                self._count,
+                extended_offsets=self._offsets,
+                extended_lengths=self._lengths,
+            )
             return frame
         start = number * self.frame_length
         return memoryview(self._data)[start : start + self.frame_length]
+
+
+def _table(data_set: Mapping[Any, Any], tag: int) -> tuple[int, ...]:
+    """Return the numbers of 64 bits in an element of OV; none if it is absent."""
+    value = data_set.get(tag)
+    if not isinstance(value, bytes | memoryview):
+        return ()
+    return unpack_from(f"<{len(value) // 8}Q", value)
 
 
 def _number(data_set: Mapping[Any, Any], keyword: str, default: int | None = None) -> int:

@@ -2,7 +2,7 @@
 
 Fragments stay where they are and come out as slices of it; nothing is decompressed here.
 
-Standard: PS3.5 A.4; PS3.3 C.7.6.3.1.8 (Extended Offset Table).
+Standard: PS3.5 A.4; PS3.3 C.7.6.3.1.8 (Extended Offset Table and its lengths).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mmap import mmap
     from typing import Self
 
+    _Wanted = tuple[int | None, tuple[int, ...], tuple[int, ...]]
+
 __all__ = ["EncapsulatedPixelData"]
 
 # What the codestreams of JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPEG XL and MPEG begin with.
@@ -30,9 +32,12 @@ class EncapsulatedPixelData:
     ``ds.PixelData.frames(ds.NumberOfFrames)`` gives the compressed frames.
     """
 
-    __slots__ = ("_content", "_fragments", "_offsets", "_order")
+    __slots__ = ("_content", "_found", "_fragments", "_offsets", "_order")
 
     _order: str  # the byte order of `_content`; big only where that should not be
+    # The frames as they were found last, after what they were found by: `frame` is asked for one
+    # after the other.
+    _found: tuple[_Wanted, list[tuple[memoryview, ...]]] | None
 
     def __init__(
         self, fragments: Iterable[bytes | memoryview], offset_table: Iterable[int] = ()
@@ -51,6 +56,7 @@ class EncapsulatedPixelData:
         self._fragments: tuple[memoryview, ...] | None = tuple(map(_even, fragments))
         self._offsets: tuple[int, ...] | None = tuple(offset_table)
         self._order = "<"
+        self._found = None
 
     @classmethod
     def of_content(
@@ -66,7 +72,7 @@ class EncapsulatedPixelData:
         made = object.__new__(cls)
         made._content = memoryview(content).toreadonly()
         made._order = order
-        made._fragments = made._offsets = None
+        made._fragments = made._offsets = made._found = None
         if is_cut:
             made._split(is_cut=True)
             made._content = None
@@ -105,13 +111,20 @@ class EncapsulatedPixelData:
         return self._offsets or ()
 
     def frames(
-        self, count: int | None = None, *, extended_offsets: Sequence[int] | None = None
+        self,
+        count: int | None = None,
+        *,
+        extended_offsets: Sequence[int] | None = None,
+        extended_lengths: Sequence[int] | None = None,
     ) -> list[tuple[memoryview, ...]]:
         """Find out which fragments make each frame.
 
         Args:
             count: Number of Frames (0028,0008); None if the tables or fragments have to tell.
             extended_offsets: the values of Extended Offset Table (7FE0,0001), if there is one.
+            extended_lengths: the values of Extended Offset Table Lengths (7FE0,0002), if there
+                are such: how many bytes of each frame count. One that is longer than its frame
+                says nothing.
 
         Returns:
             For each frame, its fragments; most often one.
@@ -119,17 +132,7 @@ class EncapsulatedPixelData:
         Raises:
             DecodeError: neither a table nor the fragments tell where frames start.
         """
-        fragments = self.fragments
-        offsets = extended_offsets or self.offset_table
-        if count is None:
-            count = len(offsets) or len(fragments)
-        if len(fragments) == count:
-            return [(fragment,) for fragment in fragments]
-        if count == 1:
-            return [fragments]
-        starts = self._starts(offsets, count)
-        ends = [*starts[1:], len(fragments)]
-        return [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
+        return list(self._frames(count, extended_offsets, extended_lengths))
 
     def frame(
         self,
@@ -137,15 +140,46 @@ class EncapsulatedPixelData:
         count: int | None = None,
         *,
         extended_offsets: Sequence[int] | None = None,
+        extended_lengths: Sequence[int] | None = None,
     ) -> bytes | memoryview:
         """Return one compressed frame, counted from 0, in one piece.
+
+        Where frames are is found out once, as long as the other arguments are the same; tables
+        are compared in no time where they are the same tuples.
 
         Raises:
             DecodeError: neither a table nor the fragments tell where frames start.
             IndexError: there is no such frame.
         """
-        parts = self.frames(count, extended_offsets=extended_offsets)[number]
+        parts = self._frames(count, extended_offsets, extended_lengths)[number]
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _frames(
+        self, count: int | None, offsets: Sequence[int] | None, lengths: Sequence[int] | None
+    ) -> list[tuple[memoryview, ...]]:
+        wanted = (count, tuple(offsets or ()), tuple(lengths or ()))
+        if self._found is None or self._found[0] != wanted:
+            self._found = wanted, self._find_frames(*wanted)
+        return self._found[1]
+
+    def _find_frames(
+        self, count: int | None, offsets: tuple[int, ...], lengths: tuple[int, ...]
+    ) -> list[tuple[memoryview, ...]]:
+        fragments = self.fragments
+        offsets = offsets or self.offset_table
+        if count is None:
+            count = len(offsets) or len(fragments)
+        if len(fragments) == count:
+            found: list[tuple[memoryview, ...]] = [(fragment,) for fragment in fragments]
+        elif count == 1:
+            found = [fragments]
+        else:
+            starts = self._starts(offsets, count)
+            ends = [*starts[1:], len(fragments)]
+            found = [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
+        if len(lengths) == count:
+            found = [_cut(frame, length) for frame, length in zip(found, lengths, strict=True)]
+        return found
 
     def encoded(self, order: str = "<") -> list[bytes | memoryview]:
         """The content of the element: the offset table's item, then those of the fragments.
@@ -229,6 +263,19 @@ class EncapsulatedPixelData:
     def __repr__(self) -> str:
         size = sum(map(len, self.fragments))
         return f"<EncapsulatedPixelData {len(self.fragments)} fragments, {size} bytes>"
+
+
+def _cut(frame: tuple[memoryview, ...], length: int) -> tuple[memoryview, ...]:
+    """Leave out what a frame has beyond its length, such as the byte that made it even."""
+    beyond = sum(map(len, frame)) - length
+    if beyond <= 0 or length <= 0:
+        return frame
+    parts = list(frame)
+    while beyond >= len(parts[-1]):
+        beyond -= len(parts.pop())
+    if beyond:
+        parts[-1] = parts[-1][:-beyond]
+    return tuple(parts)
 
 
 def _even(fragment: bytes | memoryview) -> memoryview:
