@@ -19,7 +19,7 @@ from dicom_actors.cli.terminal import complain, show_anything
 from dicom_actors.data import Path, read_file
 from dicom_actors.data.forms.json import to_json_dict
 from dicom_actors.data.forms.text import DEFAULT_WIDTH, data_set_lines, element_lines, printable
-from dicom_actors.errors import DicomError
+from dicom_actors.errors import DecodeError, DicomError, NotPart10Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,11 +45,12 @@ def dump(
     Args:
         files: their paths.
         keys: the tags to print, wherever they are nested; empty: all.
-        as_json: whether to print JSON; a file that is cut short is an error then.
+        as_json: whether to print JSON; a file that is cut short counts as damaged then.
         full: whether long values are printed as a whole.
 
     Returns:
-        0, or 1 if one could not be read; the others are printed all the same.
+        0, or 1 if one could not be read, or not as a whole; the others are printed all the same,
+        and so is what can be read of a damaged one, with a note.
     """
     show_anything()
     failed = False
@@ -57,7 +58,8 @@ def dump(
         if len(files) > 1 and not as_json:
             print(f"{'' if number == 0 else chr(10)}# {printable(file)}")
         try:
-            _print_file(file, keys, as_json=as_json, full=full)
+            if not _print_file(file, keys, as_json=as_json, full=full):
+                failed = True
         except BrokenPipeError:
             raise
         except DicomError as error:
@@ -69,23 +71,35 @@ def dump(
     return 1 if failed else 0
 
 
-def _print_file(file: str, keys: AbstractSet[int], *, as_json: bool, full: bool) -> None:
-    data_set = read_file(file, keep_truncated=not as_json)
+def _print_file(file: str, keys: AbstractSet[int], *, as_json: bool, full: bool) -> bool:
+    """Print a file, or what can be read of it; return whether it could be read."""
+    try:
+        data_set, damage = read_file(file, keep_truncated=not as_json), ""
+    except NotPart10Error:
+        raise
+    except DecodeError as error:
+        data_set = read_file(file, keep_truncated=not as_json, keep_damaged=True)
+        damage = f"note: the file is damaged ({error}); this is what can be read of it"
     if as_json:
         model = to_json_dict(data_set, bulk_data_uri=_BulkData(file, keys, full=full))
         print(json.dumps(_chosen_attributes(model, keys) if keys else model, allow_nan=False))
+        if damage:
+            complain(f"{file}: {damage}")
         for warning in data_set.warnings:
             print(f"dicom-actors: {printable(file)}: warning: {warning}", file=sys.stderr)
-        return
+        return not damage
     width = None if full else DEFAULT_WIDTH
     if keys:
         lines = _chosen_lines(data_set, keys, width)
     else:
         lines = data_set_lines(data_set, width=width, lengths=True)
+    if damage:
+        print(f"# {printable(damage)}")
     for line in lines:
         print(line)
     for warning in data_set.warnings:
         print(f"# warning: {printable(str(warning))}")
+    return not damage
 
 
 def _chosen_lines(data_set: DataSet, keys: AbstractSet[int], width: int | None) -> Iterator[str]:

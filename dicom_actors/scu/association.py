@@ -235,7 +235,7 @@ class Association(NormalizedServices):
 
         Returns:
             An iterator over the matches, received as they are asked for. Leaving it early cancels
-            the query.
+            the query. A match that cannot be read is left out, which is logged as a warning.
 
         Raises:
             ValueError: a value can match nothing.

@@ -5,6 +5,7 @@ PS3.7 9.1.2 to 9.1.4, PS3.4 C.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
@@ -21,7 +22,7 @@ from dicom_actors.dimse import (
     read_failure_elements,
     status_service,
 )
-from dicom_actors.errors import DataError, DimseFailure
+from dicom_actors.errors import DataError, DecodeError, DimseFailure
 from dicom_actors.scu.running import Running
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ __all__ = [
     "request",
     "words_for",
 ]
+
+_logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
@@ -179,6 +182,8 @@ class Responses(ABC, Generic[Item]):
 
 
 class _Matches(Responses[DataSet]):
+    count = 0
+
     def wanted(self) -> Iterator[DataSet]:
         session = self.session
         deadline = session.deadline()
@@ -192,7 +197,15 @@ class _Matches(Responses[DataSet]):
             if message.data is None:
                 session.channel.check_time(self.what, deadline)
                 continue
-            yield session.data_set_of(message)
+            self.count += 1
+            try:
+                match = session.data_set_of(message)
+            except DecodeError as error:
+                # The others are no worse for it.
+                _logger.warning("match %d cannot be read and is left out: %s", self.count, error)
+                session.channel.check_time(self.what, deadline)
+                continue
+            yield match
             deadline = session.deadline()
 
     def finish(self, command: Command) -> None:

@@ -139,12 +139,31 @@ class TestJson:
             },
         }
 
-    def test_a_file_that_is_cut_short_is_an_error(self, run, tmp_path):
+    def test_of_a_file_that_is_cut_short_what_is_whole_is_given(self, run, tmp_path):
         (tmp_path / "cut.dcm").write_bytes(Path(CT).read_bytes()[:-200])
         code, lines, errors = run("json", tmp_path / "cut.dcm", CT)
         assert code == 1
-        assert len(lines) == len(errors) == 1
-        assert "cut.dcm: " in errors[0]
+        cut, whole = map(json.loads, lines)
+        assert set(cut) == set(whole) - {"7FE00010", "FFFCFFFC"}
+        assert cut["00280010"] == whole["00280010"]
+        assert "cut.dcm: note: the file is damaged" in errors[0]
+
+    def test_rubbish_in_the_middle_is_left_out(self, run, tmp_path):
+        data = Path(CT).read_bytes()
+        at = data.index(b"\x28\0\x02\0US")
+        (tmp_path / "bad.dcm").write_bytes(data[:at] + b"rubbish" * 9 + data[at:])
+        code, lines, errors = run("json", tmp_path / "bad.dcm")
+        _, whole, _ = run("json", CT)
+        bad, good = json.loads(lines[0]), json.loads(whole[0])
+        assert bad.keys() == good.keys()
+        assert bad["00280002"] == good["00280002"]
+        assert code == 1
+        assert "note: the file is damaged" in errors[0]
+        assert "63 bytes are left out" in errors[1]
+        code, lines, errors = run("dump", tmp_path / "bad.dcm")
+        assert (code, errors) == (1, [])
+        assert "# note: the file is damaged" in lines[0]
+        assert any("Samples per Pixel" in line for line in lines)
 
     def test_what_the_reader_forgave_is_said_apart(self, run, tmp_path):
         (tmp_path / "bare.dcm").write_bytes(Path(CT).read_bytes()[132:])

@@ -167,9 +167,88 @@ def test_links_to_nothing(tmp_path):
     directory = rewritten(tmp_path, ds)
     assert len(list(directory.walk())) == 6
     assert "nothing" in str(directory.warnings[0])
+
+
+def links_of(ds):
+    """All links of a directory: who has them, and by which keyword."""
+    yield ds, "OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity"
+    for record in ds.DirectoryRecordSequence:
+        yield record, "OffsetOfTheNextDirectoryRecord"
+        yield record, "OffsetOfReferencedLowerLevelDirectoryEntity"
+
+
+@pytest.mark.parametrize("shift", [-132, -128, -8, -1, 1, 8, 200])
+def test_links_that_are_all_shifted_are_put_right(tmp_path, shift):
+    for number in range(4):
+        instance(
+            tmp_path, f"IM{number}", PatientID=f"P{number % 2}", StudyInstanceUID=f"1.{number % 2}"
+        )
+    write_directory(tmp_path)
+    expected = (outline(read_directory(tmp_path)), list(read_directory(tmp_path).files()))
+    ds = read_file(tmp_path / "DICOMDIR")
+    for holder, keyword in links_of(ds):
+        if holder[keyword]:
+            holder[keyword] += shift
+    directory = rewritten(tmp_path, ds)
+    assert (outline(directory), list(directory.files())) == expected
+    (warning,) = directory.warnings
+    assert f"{abs(shift)} bytes beside the records" in str(warning)
+
+
+def test_links_that_lead_nowhere_at_all_leave_the_order_of_the_records(tmp_path):
+    for number in range(4):
+        instance(
+            tmp_path, f"IM{number}", PatientID=f"P{number % 2}", StudyInstanceUID=f"1.{number % 2}"
+        )
+    write_directory(tmp_path)
+    expected = (outline(read_directory(tmp_path)), list(read_directory(tmp_path).files()))
+    ds = read_file(tmp_path / "DICOMDIR")
+    for at, (holder, keyword) in enumerate(links_of(ds)):
+        if holder[keyword]:
+            holder[keyword] += 1 + at * at
+    directory = rewritten(tmp_path, ds)
+    assert (outline(directory), list(directory.files())) == expected
+    assert "ordered by their types" in str(directory.warnings[0])
+
+
+def test_a_root_that_leads_nowhere_hides_no_record(tmp_path):
+    ds = written(tmp_path)
     ds.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity = 7
-    with pytest.raises(DecodeError, match="byte 7"):
-        rewritten(tmp_path, ds)
+    directory = rewritten(tmp_path, ds)
+    assert len(list(directory.walk())) == 6
+    assert directory.warnings
+
+
+def test_records_of_types_without_a_patient_are_in_the_root(tmp_path):
+    ds = written(tmp_path)
+    ds.DirectoryRecordSequence[-1].DirectoryRecordType = "PALETTE"
+    for holder, keyword in links_of(ds):
+        holder[keyword] = 0 if keyword.startswith("OffsetOfTheNext") else 7
+    assert [record.type for record in rewritten(tmp_path, ds).records] == ["PATIENT", "PALETTE"]
+
+
+def test_records_without_a_link_are_told(tmp_path):
+    directory = read_directory(SAMPLES / "DICOMDIR-nopatient")
+    assert len(list(directory.walk())) == 1
+    assert "51 records that no link leads to" in str(directory.warnings[0])
+
+
+def test_without_records_it_is_empty(tmp_path):
+    ds = written(tmp_path)
+    del ds.DirectoryRecordSequence
+    directory = rewritten(tmp_path, ds)
+    assert (directory.records, list(directory.files())) == ([], [])
+    assert "an empty directory" in str(directory.warnings[0])
+
+
+def test_records_that_cannot_be_read(tmp_path):
+    ds = written(tmp_path)
+    data = (tmp_path / "DICOMDIR").read_bytes()
+    at = data.index(b"\xfe\xff\x00\xe0")
+    (tmp_path / "DICOMDIR").write_bytes(data[:at] + b"rubbish!" + data[at + 8 :])
+    assert len(ds.DirectoryRecordSequence) == 6
+    with pytest.raises(DecodeError, match="records cannot be read"):
+        read_directory(tmp_path)
 
 
 def test_inactive_records_are_left_out(tmp_path):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dicom_actors.data import DataElement, DataSet, EncapsulatedPixelData, read_file
+from dicom_actors.data import DataElement, DataSet, EncapsulatedPixelData, Limits, read_file
 from dicom_actors.data.forms.text import data_set_lines, element_line, value_text
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -55,10 +55,10 @@ def test_names():
 
 
 def test_what_cannot_be_decoded_says_why():
-    data = b"\x0a\x30\xb0\0SQ\0\0\x08\0\0\0\xfe\xff\x00\xe0\xff\0\0\0"
-    line = str(DataSet.from_bytes(data, EXPLICIT))
-    assert line.startswith("(300A,00B0) SQ       8 Beam Sequence")
-    assert "expected an item of 255 bytes, 0 left" in line
+    data = DataSet.from_keywords(BeamSequence=[{}] * 30).to_bytes(EXPLICIT)
+    line = str(DataSet.from_bytes(data, EXPLICIT, limits=Limits(max_elements=20)))
+    assert line.startswith("(300A,00B0) SQ     240 Beam Sequence")
+    assert "more than 20 elements" in line
 
 
 def test_empty_items_are_shown():

@@ -16,6 +16,7 @@ from kit.endpoints import LIMIT, Running, running, thread_of
 from kit.gate import Gate
 from kit.peer import Peer, echo_pdus
 from kit.siege import besieged, status_of
+from kit.waiting import until
 
 from dicom_actors import events, messages
 from dicom_actors.actors.association import supervisor as association_supervisor
@@ -137,6 +138,7 @@ def test_p44_its_connections_end_with_an_abort_and_the_rest_starts_after_it(
         half.send(wire.associate_rq()[:20])
         kernel = kernel_of(endpoint)
         until_listed(endpoint, 4)
+        until(lambda: kernel.connections[-1].unread_length == 20)
         records = kernel.connections
         before = refs(endpoint)
         started.clear()

@@ -21,7 +21,6 @@ from dicom_actors.errors import (
     AssociationTimeout,
     ConfigurationError,
     DataError,
-    DecodeError,
     DimseFailure,
     RetrievalIncomplete,
     TransportError,
@@ -100,6 +99,25 @@ def test_matches_come_one_by_one() -> None:
     assert command.sop_class_uid == "1.2.840.10008.5.1.4.1.2.2.1"
     assert data == STUDY.to_bytes(EXPLICIT)
     assert not peer.cancels
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"\x01", b"\x10\x00\x10\x00PN\xff\x00x", match(2)[:-3], b"no data set at all"]
+)
+def test_a_damaged_match_is_left_out_and_the_others_come(damaged: bytes, caplog) -> None:
+    def answers(context_id, command):
+        return [
+            response(context_id, command, 0xFF00, data=data)
+            for data in (match(1), damaged, match(3))
+        ] + [response(context_id, command)]
+
+    with Asked(answers).connect() as assoc:
+        matches = assoc.find(STUDY)
+        assert [str(found.PatientName) for found in matches] == ["DOE^1", "DOE^3"]
+        assert matches.status == 0
+        assoc.echo()
+    assert "match 2 cannot be read and is left out" in caplog.text
+    assert "DOE" not in caplog.text
 
 
 def test_the_identifier_has_the_negotiated_transfer_syntax() -> None:
@@ -257,19 +275,6 @@ def test_a_lost_connection_ends_the_matches() -> None:
     with pytest.raises(TransportError, match="closed the connection"):
         append_all(found, assoc.find(STUDY))
     assert len(found) == 2
-
-
-def test_a_match_that_cannot_be_read() -> None:
-    def broken(context_id, command):
-        peer.is_finished = True
-        answer = response(context_id, command, 0xFF00, data=b"\x10\x00\x10\x00PN\xff\x00x")
-        return [answer, response(context_id, command)]
-
-    peer = Asked(broken)
-    with peer.connect() as assoc:
-        with pytest.raises(DecodeError):
-            list(assoc.find(STUDY))
-        assoc.echo()
 
 
 def test_a_match_longer_than_allowed_ends_the_query() -> None:

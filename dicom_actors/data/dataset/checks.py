@@ -84,6 +84,8 @@ def _multiplicity(element: Any) -> list[str]:
     if known is None or not known.vr:
         return []
     messages = []
+    if known.vr == "SQ" and element.vr == "UN" and not element.is_empty:
+        messages.append(f"expected items, got {len(element.value)} bytes that are none")
     allowed = known.vr.split(" or ")
     if element.vr not in allowed and element.vr != "UN" and known.vr != "See Note":
         messages.append(f"expected VR {known.vr}, got {element.vr}")

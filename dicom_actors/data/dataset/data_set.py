@@ -295,14 +295,33 @@ class _ReadElement(DataElement):
         self._value = _UNREAD
 
     @property
+    def vr(self) -> str:
+        """The VR; see `DataElement.vr`. A sequence that cannot be read is a UN."""
+        vr = self._vr
+        if vr == "SQ":
+            try:
+                return vr if isinstance(self.value, Sequence) else "UN"
+            except DecodeError:
+                return vr  # beyond a limit, which its value tells
+        return vr
+
+    @property
     def value(self) -> Any:
         """The value; see `DataElement.value`."""
         value = self._value
         if value is _UNREAD:
             holder, tag, offset = self._holder, self._tag, self._offset
+            values = holder.values
             # As long as the element is in place, its value is the one that users share.
-            in_place = holder.index.get(tag) == offset
-            value = holder.value(tag) if in_place else holder.decode(tag, offset)
+            if holder.index.get(tag) != offset:
+                value = holder.decode(tag, offset)
+            elif tag in values:
+                value = values[tag]
+            else:
+                value = holder.decode(tag, offset)
+                if type(value) in DECODED_LISTS:
+                    value = holder.handed_out(value)
+                values[tag] = value
             self._value = value
         return value
 

@@ -19,7 +19,14 @@ from dicom_actors.data.dictionary import VR, VR_TABLE, keyword_of, vr_of_private
 from dicom_actors.data.scan.elements import layout_of_items, read_items
 from dicom_actors.data.scan.headers import element_header
 from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, UNDEFINED, Layout
-from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
+from dicom_actors.data.scan.scope import (
+    DEFAULT_LIMITS,
+    BeyondLimitsError,
+    Bytes,
+    Limits,
+    Reading,
+    Scope,
+)
 from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet
 from dicom_actors.data.values.codec import DECODERS
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
@@ -55,6 +62,10 @@ _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
 _NO_LENGTH: Final = bytes(4)
 _NONE: Final[Any] = frozenset()
+"""What was changed where nothing was; shared, since most contexts stay as they are."""
+
+_new_list: Final = list.__new__
+_fill_list: Final = list.__init__
 
 DECODED_LISTS: Final = frozenset((list, NumberList))
 """What several values are decoded as, before they are handed out."""
@@ -336,6 +347,9 @@ class ElementIndex(ABC):
             except DecodeError as error:
                 self.warn(f"no character set: {error}", CHARACTER_SET)
                 value = None
+            if isinstance(value, bytes | memoryview):
+                self.warn("no character set: expected text, got bytes", CHARACTER_SET)
+                value = None
             if type(value) is str:
                 found = CharacterSet.of((value,))
             else:
@@ -455,7 +469,11 @@ class ElementIndex(ABC):
         if isinstance(values, NumberList):
             values.scope, values.number = self.scope, self.number
             return values
-        return ValueList.read(values, self.scope, self.number)
+        made = _new_list(ValueList)
+        _fill_list(made, values)
+        made.scope = self.scope
+        made.number = self.number
+        return made
 
     def all_values(self) -> list[Any]:
         """Return all values in tag order: `value` for each, without its overhead."""
@@ -478,7 +496,9 @@ class ElementIndex(ABC):
                     value = None
             else:
                 value = self.decode(tag, item)
-            values[tag] = self.handed_out(value) if type(value) in DECODED_LISTS else value
+            if type(value) in DECODED_LISTS:
+                value = self.handed_out(value)
+            values[tag] = value
         if self.replaced is None:
             return list(map(values.__getitem__, index))
         return [
@@ -528,7 +548,7 @@ class ElementIndex(ABC):
             return self._decode_unusual(tag, offset)
         start = offset + 12
         if decoder is None:
-            return self.decode_items(tag, start, start + length, layout)
+            return self._items_or_bytes(tag, start, start + length, layout)
         return decoder(scope.buffer, start, start + length, self, tag) if length else None
 
     def _decode_unusual(self, tag: int, offset: int) -> Any:
@@ -540,13 +560,7 @@ class ElementIndex(ABC):
             vr = self.known_vr(tag, is_undefined=is_undefined)
         if vr == "SQ" or (is_undefined and written in {"", "UN"} and tag != _PIXEL_DATA):
             inner = layout_of_items(scope, written, start, scope.layout)
-            try:
-                return self.decode_items(tag, start, end, inner)
-            except DecodeError as error:
-                if written != "UN" or is_undefined:
-                    raise
-                self.warn(f"no items in a sequence that came as UN: {error}", tag)
-                return bytes(scope.buffer[start:end])
+            return self._items_or_bytes(tag, start, end, inner)
         if start == end and not is_undefined:
             return None
         if is_undefined:
@@ -555,6 +569,16 @@ class ElementIndex(ABC):
             return EncapsulatedPixelData.of_content(content, scope.layout.order, is_cut=is_cut)
         decoders = scope.decoders if written != "UN" else _DECODERS[IMPLICIT]
         return decoders.by_vr[vr](scope.buffer, start, end, self, tag)
+
+    def _items_or_bytes(self, tag: int, start: int, end: int, layout: Layout) -> Any:
+        """Index the items of a sequence; what cannot be read as one is bytes, as of a UN."""
+        try:
+            return self.decode_items(tag, start, end, layout)
+        except BeyondLimitsError:
+            raise
+        except DecodeError as error:
+            self.warn(f"a sequence that cannot be read, taken as UN: {error}", tag)
+            return self.scope.decoders.by_vr["UN"](self.scope.buffer, start, end, self, tag)
 
     def decode_items(self, tag: int, start: int, end: int, layout: Layout) -> ItemList:
         """Index the items of a sequence."""
@@ -646,7 +670,7 @@ class ElementIndex(ABC):
 
         Only lists can be changed in place: several values, and the items of sequences.
         """
-        if self.is_as_read:
+        if self.is_as_read():
             return {}
         return {
             tag: value
@@ -654,7 +678,6 @@ class ElementIndex(ABC):
             if isinstance(value, NotedList) and value.is_changed
         }
 
-    @property
     def is_as_read(self) -> bool:
         """Whether this data set is one that was read and nothing in it was changed."""
         return self.number not in self.scope.changed

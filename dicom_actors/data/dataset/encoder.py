@@ -150,7 +150,7 @@ def _deflated(content: ElementIndex, target: TransferSyntax, *, pads: bool = Fal
     )
 
     stream = content.scope.reading.deflated
-    if stream is not None and content.is_as_read:
+    if stream is not None and content.is_as_read():
         return [stream, b"\0"] if pads and len(stream) & 1 else [stream]
     deflate = compressobj(Z_DEFAULT_COMPRESSION, DEFLATED, -MAX_WBITS)
     pieces: list[Piece] = [
@@ -185,7 +185,7 @@ class _Encoder:
         is_same = (
             scope.layout is self.layout and holder.character_set == characters and not self.pads
         )
-        if is_same and not self.closes and holder.is_as_read:
+        if is_same and not self.closes and holder.is_as_read():
             if holder.start == holder.end:
                 return 0
             self.pieces.append(memoryview(scope.buffer)[holder.start : holder.end])
@@ -431,6 +431,8 @@ class _Elements:
             value = holder.value(tag)
         except DecodeError:
             return self.bytes_alone(tag, offset)
+        if not isinstance(value, _OF_MANY_PIECES):
+            return self.bytes_alone(tag, offset)
         vr = holder.vr_at(tag, offset)
         was_closing, encoder.closes = encoder.closes, True
         try:
@@ -466,6 +468,8 @@ class _Elements:
             try:
                 items = holder.value(tag)
             except DecodeError:
+                return self.bytes_alone(tag, offset)
+            if not isinstance(items, ItemList):
                 return self.bytes_alone(tag, offset)
             return encoder.sequence(
                 tag, items, self.characters, self.depth, is_undefined=is_undefined

@@ -6,12 +6,9 @@ Each is one whose change is noted, so that what was not changed is written as it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dicom_actors.data.values.noted_list import NotedList
-
-if TYPE_CHECKING:
-    from dicom_actors.data.values.noted_list import Place
 
 __all__ = ["THE_LIST", "ItemList", "ValueList"]
 
@@ -23,15 +20,6 @@ class ValueList(NotedList):
     """Several values of an element that was read; a list in every other respect."""
 
     __slots__ = ()
-
-    @classmethod
-    def read(cls, values: list[Any], scope: Place, number: int) -> ValueList:
-        """Make the list of values that were decoded in a data set."""
-        made = list.__new__(cls)
-        list.__init__(made, values)
-        made.scope = scope
-        made.number = number
-        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Where the values were read means nothing to copies of them.

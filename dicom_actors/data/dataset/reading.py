@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.dataset.element_index import Context, Held, Input
+from dicom_actors.data.scan.damage import scan_damaged
 from dicom_actors.data.scan.elements import scan_all
 from dicom_actors.data.scan.headers import actual_layout, fits
 from dicom_actors.data.scan.layout import EXPLICIT, ITEM, layout_of
 from dicom_actors.data.scan.scope import Bytes, Limits, Scope
+from dicom_actors.data.scan.selection import look_beyond
 from dicom_actors.data.values.character_sets import CharacterSet
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 
@@ -50,6 +52,8 @@ class Found(NamedTuple):
         is_cut: whether the input is cut short within the element that starts last.
         wanted: the tags to be kept; None: all are, or nothing else is in the index.
         is_whole: whether nothing that was read is missing.
+        looked_to: how far all headers were looked at for wanted elements, the ones behind the
+            last wanted one included: as `look_beyond` returns it; None: to the end.
     """
 
     context: Context
@@ -59,6 +63,7 @@ class Found(NamedTuple):
     is_cut: bool = False
     wanted: frozenset[int] | None = None
     is_whole: bool = True
+    looked_to: int | None = None
 
 
 def make_input(
@@ -95,6 +100,8 @@ def find_elements(
     reading: Input,
     stop: int | None = None,
     selection: Selection | None = None,
+    *,
+    keep_damaged: bool = False,
 ) -> Found:
     """Index the data set that goes from an offset to the end of its bytes.
 
@@ -105,6 +112,7 @@ def find_elements(
         reading: what is shared by the input.
         stop: the first tag that is not wanted any more; None: all are.
         selection: the elements that are wanted, with this `stop`; None: all below it are.
+        keep_damaged: whether to take what can be read where something cannot.
 
     Raises:
         DecodeError: the bytes are no data set, or go beyond a limit.
@@ -119,29 +127,51 @@ def find_elements(
     actual = actual_layout(context, start, end)
     if actual is not context.layout:
         context.settle(actual)
+    if keep_damaged:
+        index: dict[int, int] = {}
+        following = scan_damaged(context, index, start, end)
+        wanted = None if selection is None else selection.tags
+        return _below(Found(context, start, end, index, following > end, wanted), stop)
     if selection is None:
         return _scanned(context, start, end, stop)
+    stop = min(selection.stop, ITEM)
     # No element takes less than eight bytes.
     if actual is EXPLICIT and reading.limits.max_elements > end >> 3:
         picked = selection.pick(context, start, end)
-        if picked is not None:
-            return Found(context, start, picked[1], picked[0], is_whole=False)
-    found = _scanned(context, start, end, selection.stop)
+        looked_to = None if picked is None else look_beyond(context, picked[1], end, stop)
+        if picked is not None and looked_to is not None:
+            return Found(context, start, picked[1], picked[0], is_whole=False, looked_to=looked_to)
+    found = _scanned(context, start, end, stop)
     return found._replace(wanted=selection.tags, is_whole=False)
 
 
 def _scanned(context: Context, start: int, end: int, stop: int | None) -> Found:
     """Index a whole data set, or, where `stop` is given, its elements below that tag."""
     index: dict[int, int] = {}
-    last = end
+    reading = context.reading
     if stop is None:
         following = scan_all(context, 0, index, start, end)
-    else:
-        following = scan_all(context, 0, index, start, end, min(stop, ITEM))
-        last = min(following, end)
-    # Written as it is, an input that is cut short would be cut short again.
-    is_whole = not context.reading.is_cut
-    return Found(context, start, last, index, following > end, None, is_whole)
+        # Written as it is, an input that is cut short would be cut short again.
+        return Found(context, start, end, index, following > end, None, not reading.is_cut)
+    following = scan_all(context, 0, index, start, end, min(stop, ITEM))
+    last = min(following, end)
+    if reading.is_cut:
+        return Found(context, start, last, index, following > end, None, is_whole=False)
+    looked_to = look_beyond(context, last, end, stop)
+    if looked_to is not None:
+        return Found(context, start, last, index, looked_to=looked_to)
+    # What is behind may belong to what is wanted.
+    following = scan_all(context, 0, index, last, end)
+    return _below(Found(context, start, end, index, following > end), stop)
+
+
+def _below(found: Found, stop: int | None) -> Found:
+    """Leave out what is not below a tag; what is left is not taken for all that was read."""
+    offsets, is_cut = found.offsets, found.is_cut
+    if stop is not None:
+        is_cut = is_cut and max(offsets, key=offsets.__getitem__) < stop
+        offsets = {tag: at for tag, at in offsets.items() if tag < stop}
+    return found._replace(offsets=offsets, is_cut=is_cut, is_whole=False)
 
 
 def _inflated(

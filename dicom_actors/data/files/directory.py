@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dicom_actors.data.dataset.data_set import DataSet
+from dicom_actors.data.dataset.data_set import DataSet, Sequence
 from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.dictionary import generate_uid, uid_entry
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
@@ -42,6 +42,11 @@ __all__ = [
 
 _FILE_NAME: Final = "DICOMDIR"
 _IN_USE: Final = 0xFFFF
+_RECORDS: Final = 0x00041220
+_NEXT: Final = "OffsetOfTheNextDirectoryRecord"
+_LOWER: Final = "OffsetOfReferencedLowerLevelDirectoryEntity"
+_FIRST_RECORDS: Final = 8
+_DEPTHS: Final = {"PATIENT": 0, "STUDY": 1, "SERIES": 2}
 # Names that mean a device in any folder of Windows, whatever follows after a period.
 _DEVICES: Final = frozenset(
     ("CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10)))
@@ -151,7 +156,10 @@ def read_directory(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIM
         limits: what the file may cost.
 
     Returns:
-        The directory; links that lead nowhere or in a circle are left out, with a warning.
+        The directory; links that lead nowhere or in a circle are left out, with a warning. Where
+        all lead elsewhere, since the file was changed or moved into another, they are put right by
+        what they are all wrong by, or records are ordered by their types. A directory without
+        records is empty.
 
     Raises:
         NotPart10Error: it is no DICOM file.
@@ -162,20 +170,79 @@ def read_directory(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIM
     if file.is_dir():
         file = _find(file, _FILE_NAME)
     data_set = read_file(file, limits=limits)
-    if "DirectoryRecordSequence" not in data_set:
-        raise DecodeError("expected a directory, got a data set without Directory Record Sequence")
     folder = file.parent
-    items = data_set.DirectoryRecordSequence or []
+    if "DirectoryRecordSequence" not in data_set:
+        if data_set.file_meta.get("MediaStorageSOPClassUID") != _MEDIA_STORAGE_DIRECTORY:
+            raise DecodeError(
+                "expected a directory, got a data set without Directory Record Sequence"
+            )
+        _warn(data_set, "no Directory Record Sequence: an empty directory")
+    items = data_set.get("DirectoryRecordSequence") or Sequence()
+    if not isinstance(items, Sequence):
+        raise DecodeError("expected a directory, got one whose records cannot be read")
     # A link is where the item's tag is in the file, 8 bytes before its elements.
     records = {place_of(item): DirectoryRecord(item, folder) for item in items}
-    first = data_set.get("OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity") or 0
-    if first and first not in records:
-        raise DecodeError(f"the first record is said to be at byte {first}; there is none")
-    return Directory(data_set, folder, _link(data_set, records, first))
+    first = _offset(data_set, "OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity")
+    shift = _shift(records, first)
+    if shift is None:
+        _warn(data_set, "the links lead nowhere: records are ordered by their types")
+        return Directory(data_set, folder, _ordered(records.values()))
+    if shift:
+        _warn(data_set, f"all links lead {abs(shift)} bytes beside the records: put right")
+    return Directory(data_set, folder, _link(data_set, records, first, shift))
+
+
+def _warn(data_set: DataSet, message: str) -> None:
+    content_of(data_set).warn(message, _RECORDS)
+
+
+def _offset(data_set: DataSet, keyword: str) -> int:
+    """Return a link; 0 if there is none, or nothing that could be one."""
+    value = data_set.get(keyword)
+    return value if isinstance(value, int) else 0
+
+
+def _shift(records: dict[int, DirectoryRecord], first: int) -> int | None:
+    """Find out what has to be added to the links, so that they lead to records.
+
+    Returns:
+        0 where they are right, at least some of them; None where nothing helps.
+    """
+    if not records or first in records:
+        return 0
+    links = {first}
+    for record in records.values():
+        links.update(_offset(record.data_set, link) for link in (_NEXT, _LOWER))
+    links.discard(0)
+    # Each record has a link of its own. The first one leads to one of the first records, in nearly
+    # all files to the very first.
+    for place in sorted(records)[:_FIRST_RECORDS] if 2 * len(links) >= len(records) else ():
+        shift = place - min(links)
+        if all(link + shift in records for link in links):
+            return shift
+    return None
+
+
+def _ordered(records: Iterable[DirectoryRecord]) -> list[DirectoryRecord]:
+    """Put records in a tree by their types, each below the last one before it of a higher level."""
+    root: list[DirectoryRecord] = []
+    above: list[list[DirectoryRecord]] = [root]
+    for record in records:
+        if not _is_in_use(record):
+            continue
+        depth = 0 if record.type in ROOT_TYPES else _DEPTHS.get(record.type, len(_DEPTHS))
+        del above[depth + 1 :]
+        above[-1].append(record)
+        above.append(record.children)
+    return root
+
+
+def _is_in_use(record: DirectoryRecord) -> bool:
+    return bool(record.data_set.get("RecordInUseFlag", _IN_USE) != 0)
 
 
 def _link(
-    data_set: DataSet, records: dict[int, DirectoryRecord], first: int
+    data_set: DataSet, records: dict[int, DirectoryRecord], first: int, shift: int
 ) -> list[DirectoryRecord]:
     root: list[DirectoryRecord] = []
     seen: set[int] = set()
@@ -183,17 +250,19 @@ def _link(
     while pending:
         offset, siblings = pending.pop()
         while offset:
-            record = records.get(offset)
+            record = records.get(offset + shift)
             if record is None or offset in seen:
                 what = "nothing" if record is None else "a record that was met before"
-                content_of(data_set).warn(f"a link to byte {offset}, where {what} is", 0x00041220)
+                _warn(data_set, f"a link to byte {offset}, where {what} is")
                 break
             seen.add(offset)
-            if record.data_set.get("RecordInUseFlag", _IN_USE) != 0:
+            if _is_in_use(record):
                 siblings.append(record)
-            lower = record.data_set.get("OffsetOfReferencedLowerLevelDirectoryEntity")
-            pending.append((lower or 0, record.children))
-            offset = record.data_set.get("OffsetOfTheNextDirectoryRecord") or 0
+            pending.append((_offset(record.data_set, _LOWER), record.children))
+            offset = _offset(record.data_set, _NEXT)
+    lost = [offset for offset in records if offset - shift not in seen]
+    if lost:
+        _warn(data_set, f"{len(lost)} records that no link leads to, one at byte {lost[0]}")
     return root
 
 

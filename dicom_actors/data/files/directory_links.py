@@ -40,7 +40,7 @@ def file_as_read(data_set: DataSet) -> memoryview | None:
     if (
         (meta.start, meta.end) != (_AFTER_PREFIX, content.start)
         or meta.scope.buffer is not content.scope.buffer
-        or not (meta.is_as_read and content.is_as_read)
+        or not (meta.is_as_read() and content.is_as_read())
     ):
         return None
     return memoryview(content.scope.buffer)[_PREAMBLE : content.end]

@@ -34,17 +34,20 @@ from dicom_actors.data.scan.layout import (
     BIG_ENDIAN,
     EXPLICIT,
     IMPLICIT,
+    ITEM,
     UNDEFINED,
     Layout,
     layout_of,
 )
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
-from dicom_actors.data.scan.selection import Selection
+from dicom_actors.data.scan.selection import Selection, look_beyond
 from dicom_actors.errors import DataError, DecodeError, EncodeError, NotPart10Error
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from dicom_actors.data.dataset.reading import Found
 
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
@@ -52,6 +55,7 @@ __all__ = ["NO_PREAMBLE", "PREFIX", "file_meta_for", "file_meta_header", "read_f
 
 _FRONT: Final = 16 << 10
 _FRONT_GROWTH: Final = 16
+_HEADERS: Final = 64
 _MAPPED_FROM: Final = 64 << 10
 _BYTES: Final = (bytes, bytearray, memoryview)
 _PATHS: Final = (str, os.PathLike)
@@ -72,12 +76,15 @@ def read_file(
     limits: Limits = DEFAULT_LIMITS,
     character_set: str | Iterable[str] | None = None,
     keep_truncated: bool = False,
+    keep_damaged: bool = False,
 ) -> DataSet:
     """Read a DICOM file; values are decoded when they are asked for.
 
     Args:
         source: a path, a binary file object that is read from where it stands, or the bytes,
-            which are not copied. Little more is read than what is wanted, where that is known.
+            which are not copied. Little more is read than what is wanted, where that is known:
+            behind it, headers alone, as far as no value has to be read for that, since a wanted
+            element may be out of order there. Then all of the file is read.
         until: the first element that is not wanted, nor any after it, for example
             ``"PixelData"``.
         keywords: the elements that are wanted, as keys of any form; the data set has these, those
@@ -87,6 +94,8 @@ def read_file(
         character_set: values for Specific Character Set that override what the file declares.
         keep_truncated: whether to take what there is of a file that is cut short, instead of
             raising an error.
+        keep_damaged: whether to take what can be read of a file in which something cannot, before
+            it and behind it, instead of raising an error. All of the file is read then.
 
     Returns:
         The data set, with `file_meta` and `transfer_syntax`; `warnings` has what was forgiven.
@@ -102,12 +111,19 @@ def read_file(
     if keywords is not None:
         selection = Selection.of(tuple(keywords), stop)
         stop = selection.stop
-    options = _Options(stop, selection, limits, character_set, keep_truncated=keep_truncated)
+    options = _Options(
+        stop,
+        selection,
+        limits,
+        character_set,
+        keep_truncated=keep_truncated,
+        keep_damaged=keep_damaged,
+    )
     if isinstance(source, _BYTES):
         return options.read(as_bytes(source))
     if isinstance(source, _PATHS):
         return _read_path(source, options)
-    if stop is None:
+    if stop is None or keep_damaged:
         return options.read(source.read())
     size, pieces = _FRONT, list[bytes]()
     while True:
@@ -121,8 +137,8 @@ def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
     handle = os.open(path, _OPEN_FLAGS)
     try:
         pieces: list[bytes] = []
-        for size in (_FRONT, _FRONT * _FRONT_GROWTH) if options.stop is not None else ():
-            made = _read_front(partial(os.read, handle), options, size, pieces)
+        for size in (_FRONT, _FRONT * _FRONT_GROWTH) if options.reads_front else ():
+            made = _read_front(partial(os.read, handle), options, size, pieces, handle)
             if made is not None:
                 return made
         size = os.fstat(handle).st_size
@@ -136,7 +152,11 @@ def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
 
 
 def _read_front(
-    read: Callable[[int], bytes], options: _Options, size: int, pieces: list[bytes]
+    read: Callable[[int], bytes],
+    options: _Options,
+    size: int,
+    pieces: list[bytes],
+    handle: int | None = None,
 ) -> DataSet | None:
     """Read what is wanted of a file, if that is in its first bytes or these are all.
 
@@ -145,6 +165,7 @@ def _read_front(
         options: what is wanted.
         size: how many bytes.
         pieces: what was read so far; what is read now comes into it.
+        handle: see `_Options.read_front`.
 
     Returns:
         The data set, None if there is more to read.
@@ -157,7 +178,7 @@ def _read_front(
         pieces.append(piece)
         missing -= len(piece)
     pieces[:] = [b"".join(pieces)]
-    return options.read_front(pieces[0])
+    return options.read_front(pieces[0], handle)
 
 
 class _Options:
@@ -171,7 +192,10 @@ class _Options:
         character_set: str | Iterable[str] | None,
         *,
         keep_truncated: bool,
+        keep_damaged: bool,
     ) -> None:
+        self.reads_front = stop is not None and not keep_damaged
+        self.keep_damaged = keep_damaged
         self.stop = stop
         self.selection = selection
         self.limits = limits
@@ -183,13 +207,33 @@ class _Options:
         reading = self.reading()
         meta, start, syntax = _read_meta(buffer, reading)
         reading.transfer_syntax = syntax
-        found = find_elements(buffer, start, syntax, reading, self.stop, self.selection)
+        found = find_elements(
+            buffer,
+            start,
+            syntax,
+            reading,
+            self.stop,
+            self.selection,
+            keep_damaged=self.keep_damaged,
+        )
         made = open_data_set(DataSet, found)
         content_of(made).file_meta = meta
+        context = found.context
+        if found.looked_to is not None and not 0 <= found.looked_to <= len(context.buffer):
+            context.warn(
+                "behind what is wanted, an element that is damaged or cut short",
+                0,
+                offset=found.end,
+            )
         return made
 
-    def read_front(self, front: bytes) -> DataSet | None:
-        """Read a file of which only the front is there; None if that is not enough."""
+    def read_front(self, front: bytes, handle: int | None) -> DataSet | None:
+        """Read a file of which only the front is there; None if that is not enough.
+
+        Args:
+            front: what is there.
+            handle: the file, where headers can be read without what is between them.
+        """
         reading = self.reading()
         try:
             meta, start, syntax = _read_meta(front, reading)
@@ -203,10 +247,30 @@ class _Options:
             return None
         # Only a tag beyond the last wanted one, within the front, shows that all is there.
         content = content_of(made)
-        if len(reading.warnings) > forgiven or content.end > len(front) - 12:
+        looked_to = found.looked_to
+        if (
+            len(reading.warnings) > forgiven
+            or content.end > len(front) - 12
+            or looked_to is None
+            or not self._is_right_behind(found, looked_to, handle)
+        ):
             return None
         content.file_meta = meta
         return made
+
+    def _is_right_behind(self, found: Found, pos: int, handle: int | None) -> bool:
+        """Go on looking over what is behind the wanted elements, from header to header."""
+        if handle is None or pos < 0:
+            return True
+        size = os.fstat(handle).st_size
+        while 0 <= pos < size and hasattr(os, "pread"):
+            header = os.pread(handle, _HEADERS, pos)
+            scope = Scope(header, found.context.layout, Reading())
+            following = look_beyond(scope, 0, len(header), min(self.stop or ITEM, ITEM))
+            if not following:
+                return False  # whole reading knows what that is
+            pos = -1 if following < 0 else pos + following
+        return pos <= size
 
     def reading(self) -> Input:
         return make_input(

@@ -1,8 +1,9 @@
 """The DICOM JSON Model, both ways (PS3.18 Annex F).
 
 Values keep what they mean: numbers are JSON numbers, person names objects, bytes base64 or a
-URI that the caller provides. The text of a DS or IS survives on request. File meta and group
-lengths have no place in the model.
+URI that the caller provides. Bytes that are no value of their VR (of another length, or text that
+is no number) are given as those of a UN, so that whatever is written can be read. The text of a DS
+or IS survives on request. File meta and group lengths have no place in the model.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _NO_BULK_DATA: Final = frozenset(
 )
 _INTEGERS: Final = frozenset({"SL", "SS", "SV", "UL", "US", "UV"})
 _TEXT: Final = frozenset(vr.value for vr in VR if vr.is_text and vr not in {"DS", "IS", "PN"})
+_BINARY: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_NUMBERS_AS_TEXT: Final = frozenset({"DS", "IS"})
 _HEX_DIGITS: Final = frozenset("0123456789ABCDEFabcdef")
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
@@ -62,8 +65,8 @@ def to_json(
         indent: by how many spaces a level is indented; None puts all in one line.
 
     Raises:
-        EncodeError: sequences are nested too deep.
-        DecodeError: the bytes of a value that was read are no value.
+        EncodeError: sequences are nested too deep, or a DS that was put in is no finite number.
+        DecodeError: a sequence that was read goes beyond a limit.
     """
     model = to_json_dict(data_set, bulk_data_uri=bulk_data_uri, keep_number_text=keep_number_text)
     return json.dumps(model, ensure_ascii=False, allow_nan=False, indent=indent)
@@ -88,8 +91,8 @@ def to_json_dict(
         Attributes by tag, in tag order.
 
     Raises:
-        EncodeError: sequences are nested too deep.
-        DecodeError: the bytes of a value that was read are no value.
+        EncodeError: sequences are nested too deep, or a DS that was put in is no finite number.
+        DecodeError: a sequence that was read goes beyond a limit.
     """
     return _Writer(bulk_data_uri, keep_number_text=keep_number_text).data_set(data_set, ())
 
@@ -116,8 +119,7 @@ class _Writer:
             items = element.value or ()
             value = [self.data_set(item, (*path, number)) for number, item in enumerate(items)]
             return {**attribute, "Value": value} if value else attribute
-        # What was announced as a sequence and could not be read as one is bytes.
-        attribute = {"vr": "UN" if vr == "SQ" else str(vr)}
+        attribute = {"vr": str(vr)}
         if self._bulk_data_uri is not None and vr not in _NO_BULK_DATA and not element.is_empty:
             uri = self._bulk_data_uri(Path(path), element)
             if uri is not None:
@@ -128,7 +130,11 @@ class _Writer:
         if isinstance(values[0], EncapsulatedPixelData):
             values = [b"".join(values[0].encoded())]
         if isinstance(values[0], bytes | memoryview):
+            if vr not in _BINARY:
+                attribute = {"vr": "UN"}  # of a length that is none of its VR
             return {**attribute, "InlineBinary": b64encode(values[0]).decode("ascii")}
+        if vr in _NUMBERS_AS_TEXT and not all(map(_is_number, values)):
+            return _as_unknown(element, path)
         models = [self._value(value) for value in values]
         return attribute if models == [None] else {**attribute, "Value": models}
 
@@ -164,6 +170,22 @@ class _Writer:
         return number if abs(number) <= _EXACT_IN_A_DOUBLE else str(number)
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a value of a DS or IS is what JSON has for it; one that is absent is."""
+    return value is None or (isinstance(value, int | float) and isfinite(value))
+
+
+def _as_unknown(element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
+    """Give the bytes of an element whose text is no number, since JSON has none for it."""
+    if element.raw is None:
+        raise EncodeError(
+            f"expected numbers, got {_short(element.value)}, which JSON does not have",
+            tag=element.tag,
+            path=(str(Path(path)),),
+        )
+    return {"vr": "UN", "InlineBinary": b64encode(element.raw).decode("ascii")}
+
+
 # --- JSON to data set ----------------------------------------------------------------------
 
 
@@ -178,9 +200,11 @@ def from_json(text: str | bytes, *, bulk_data: ReadBulkData | None = None) -> Da
         DecodeError: the text is no JSON, or the JSON no data set.
     """
     try:
-        model = json.loads(text)
+        model = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise DecodeError(f"no JSON: {error.msg}", offset=error.pos) from error
+    except DecodeError:
+        raise
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"no JSON that can be read: {error}") from error
     if isinstance(model, list):
@@ -188,6 +212,11 @@ def from_json(text: str | bytes, *, bulk_data: ReadBulkData | None = None) -> Da
             raise DecodeError(f"expected one data set, got an array of {len(model)}")
         model = model[0]
     return from_json_dict(model, bulk_data=bulk_data)
+
+
+def _no_constant(name: str) -> float:
+    """Refuse what is no JSON: NaN and infinities that are not in quotes."""
+    raise DecodeError(f"no JSON: {name}")
 
 
 def from_json_dict(model: Mapping[str, Any], *, bulk_data: ReadBulkData | None = None) -> DataSet:

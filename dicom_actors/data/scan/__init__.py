@@ -8,7 +8,7 @@ what to decode, and when.
 
 The way through it: `layout` says how elements lie in bytes, `scope` where they stand; `headers`
 reads one header, right or wrong; `elements` goes over all of them, `selection` over those that
-are wanted.
+are wanted; `damage` over what can be read where something cannot.
 
 Standard: PS3.5 7.1, 7.5, Annex A.
 """

@@ -38,6 +38,7 @@ __all__ = [
     "end_of_fragments",
     "end_of_item",
     "end_of_sequence",
+    "is_over",
     "layout_of_items",
     "read_items",
     "scan",
@@ -185,7 +186,7 @@ def end_of_sequence(
         else:
             stack.append(opened)
             if len(stack) > 2 * deepest:
-                raise scope.error(
+                raise scope.beyond_limits(
                     f"sequences nested deeper than {scope.reading.limits.max_depth}",
                     number,
                     offset=pos,
@@ -426,7 +427,7 @@ def _count(scope: Scope, count: int, pos: int) -> None:
     reading = scope.reading
     reading.seen_elements += count
     if reading.seen_elements > reading.limits.max_elements:
-        raise scope.error(
+        raise scope.beyond_limits(
             f"more than {reading.limits.max_elements} elements and items", 0, offset=pos
         )
 
@@ -450,7 +451,7 @@ def _scan_explicit(
         group, element, code, length = read(buffer, pos)
         tag = group << 16 | element
         if tag <= last or tag >= stop:
-            if tag >= stop or _is_over(scope, number, tag, last, pos, end):
+            if tag >= stop or is_over(scope, number, tag, last, pos, end):
                 break
             is_ordered = is_ordered and _note_disorder(scope, number, tag, pos)
         last = tag
@@ -486,7 +487,7 @@ def _scan_implicit(
         group, element, length = read(buffer, pos)
         tag = group << 16 | element
         if tag <= last or tag >= stop:
-            if tag >= stop or _is_over(scope, number, tag, last, pos, end):
+            if tag >= stop or is_over(scope, number, tag, last, pos, end):
                 break
             is_ordered = is_ordered and _note_disorder(scope, number, tag, pos)
         last = tag
@@ -505,7 +506,7 @@ def _note_disorder(scope: Scope, number: int, tag: int, pos: int) -> bool:
     return False
 
 
-def _is_over(scope: Scope, number: int, tag: int, last: int, pos: int, end: int) -> bool:
+def is_over(scope: Scope, number: int, tag: int, last: int, pos: int, end: int) -> bool:
     """Decide whether a tag that is not above the last one is an element at all."""
     if tag == 0 and is_padding(scope, pos, end):
         return True
@@ -583,7 +584,7 @@ def read_items(scope: Scope, start: int, end: int) -> list[Row]:
         DecodeError: what is there are not whole items.
     """
     if scope.depth > scope.reading.limits.max_depth:
-        raise scope.error(
+        raise scope.beyond_limits(
             f"sequences nested deeper than {scope.reading.limits.max_depth}", 0, offset=start
         )
     items: list[Row] = []

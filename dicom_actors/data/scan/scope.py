@@ -16,7 +16,15 @@ from dicom_actors.errors import DecodeError
 if TYPE_CHECKING:
     from dicom_actors.data.scan.layout import Layout
 
-__all__ = ["DEFAULT_LIMITS", "Bytes", "Limits", "ReadWarning", "Reading", "Scope"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "BeyondLimitsError",
+    "Bytes",
+    "Limits",
+    "ReadWarning",
+    "Reading",
+    "Scope",
+]
 
 Bytes = bytes | memoryview | mmap
 """What a data set can be an index over: bytes that do not change while it lives."""
@@ -51,6 +59,10 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
+
+
+class BeyondLimitsError(DecodeError):
+    """What is read costs more than `Limits` allow: nothing that is forgiven."""
 
 
 class ReadWarning:
@@ -201,6 +213,12 @@ class Scope:
     ) -> DecodeError:
         """Make the error for something in the item of that number that cannot be read."""
         return DecodeError(message, offset=offset, tag=tag, path=self.path(number))
+
+    def beyond_limits(
+        self, message: str, number: int, *, offset: int | None = None, tag: int | None = None
+    ) -> BeyondLimitsError:
+        """Make the error for what goes beyond a limit in the item of that number."""
+        return BeyondLimitsError(message, offset=offset, tag=tag, path=self.path(number))
 
 
 def _label(tag: int) -> str:

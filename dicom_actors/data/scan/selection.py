@@ -12,13 +12,15 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import groupby
+from struct import error as StructError  # noqa: N812 - the module spells it in lower case
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.dictionary import VR_TABLE
 from dicom_actors.data.dictionary.tag import to_tag
 from dicom_actors.data.dictionary.vr import LONG_LENGTH, VR
-from dicom_actors.data.scan.elements import end_of_undefined
-from dicom_actors.data.scan.layout import ITEM, UNDEFINED
+from dicom_actors.data.scan.elements import end_of_undefined, is_over
+from dicom_actors.data.scan.layout import EXPLICIT, ITEM, UNDEFINED
+from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.dictionary.tag import Key
     from dicom_actors.data.scan.scope import Scope
 
-__all__ = ["Selection"]
+__all__ = ["Selection", "look_beyond"]
 
 _CHARACTER_SET: Final = 0x00080005
 _LUT_DATA: Final = 0x00283006
@@ -114,6 +116,82 @@ class Selection:
         return (index, pos) if pos == end else None
 
 
+def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
+    """Look over the elements behind those that are wanted, in case that a wanted one is there.
+
+    Nothing is kept, noted or counted.
+
+    Args:
+        scope: where the data set stands, at the top.
+        pos: where the first element stands whose tag is not below `stop`.
+        end: where the data set, or what there is of it, ends.
+        stop: the first tag that is not wanted.
+
+    Returns:
+        Where the next header stands, or would: less than 8 bytes before `end`, or beyond it; -1 if
+        the bytes do not tell. None if a whole scan has to find out what is there.
+    """
+    reading = scope.reading
+    count, keeps = len(reading.warnings), reading.keeps_truncated
+    reading.keeps_truncated = False
+    try:
+        found = _look_beyond(scope, pos, end, stop)
+        return found if len(reading.warnings) == count else -1
+    except (DecodeError, StructError):
+        return -1
+    finally:
+        del reading.warnings[count:]
+        reading.keeps_truncated = keeps
+
+
+def _look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
+    layout, buffer = scope.layout, scope.buffer
+    read, short, long, is_explicit = (
+        layout.read_explicit,
+        layout.short,
+        layout.long,
+        layout.is_explicit,
+    )
+    pass_over = _others_from(stop).match if layout is EXPLICIT else None
+    last, limit = -1, end - 8
+    while pos <= limit:
+        if pass_over is not None and last >= 0:
+            following = pass_over(buffer, pos).end()  # type: ignore[union-attr]  # as above
+            if following != pos:
+                last, pos = 0, following
+                continue
+        group, element, code, length = read(buffer, pos)
+        tag = group << 16 | element
+        if tag < stop or tag >= ITEM:
+            return end if tag < last and is_over(scope, 0, tag, last, pos, end) else None
+        last, start, vr = tag, pos + 8, ""
+        if not is_explicit:
+            length = layout.read_implicit(buffer, pos)[2]
+        elif code in long:
+            if pos + 12 > end:
+                return pos
+            start, length = pos + 12, layout.read_length(buffer, pos + 8)[0]
+            vr = layout.names[code]
+        elif code not in short:
+            return None
+        if length == UNDEFINED:
+            pos = end_of_undefined(scope, 0, tag, vr, start, end, layout)
+        else:
+            pos = start + length
+    return pos
+
+
+@lru_cache(maxsize=16)
+def _others_from(tag: int) -> re.Pattern[bytes]:
+    """Make the pattern of any number of elements that are not below a tag."""
+    group = tag >> 16
+    below = b"%b|%b(?:%b)" % (_numbers_below(group), _number(group), _numbers_below(tag & 0xFFFF))
+    return re.compile(
+        b"(?:(?!%b|\\xfe\\xff)....(?:%b)(?:%b))*+" % (below, _short_vrs(), _usual_lengths()),
+        re.DOTALL,
+    )
+
+
 def _needed_for(tag: int) -> set[int]:
     """The elements without which the VR of another one is not known (PS3.5 7.8.1, A.1)."""
     if tag & 0x10000 and tag & 0xFF00:
@@ -133,8 +211,17 @@ def _others_below(group: int, wanted: Iterable[int]) -> bytes:
         for number, in_group in groupby(sorted(wanted), key=lambda tag: tag >> 16)
     )
     groups = _numbers_below(group)
-    lengths = b"|".join(b"\\x%02x\\0.{%d}" % (length, length) for length in _PASSED_LENGTHS)
-    return b"(?:(?!%b)(?:%b)..(?:%b)(?:%b))*+" % (excluded, groups, _short_vrs(), lengths)
+    return b"(?:(?!%b)(?:%b)..(?:%b)(?:%b))*+" % (
+        excluded,
+        groups,
+        _short_vrs(),
+        _usual_lengths(),
+    )
+
+
+def _usual_lengths() -> bytes:
+    """Make the pattern of values that are passed over, with their lengths."""
+    return b"|".join(b"\\x%02x\\0.{%d}" % (length, length) for length in _PASSED_LENGTHS)
 
 
 def _numbers_below(number: int) -> bytes:
