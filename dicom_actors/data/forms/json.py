@@ -13,11 +13,12 @@ from base64 import b64decode, b64encode
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.data.dataset.data_set import DataSet, Path, Sequence
+from dicom_actors.data.dataset.data_set import DataSet, Path, Sequence, element_of
 from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.number_strings import number_of
 from dicom_actors.data.values.value_types import PersonName
 from dicom_actors.errors import DataError, DecodeError, EncodeError
 
@@ -128,6 +129,7 @@ class _Writer:
         if not values:
             return attribute
         if isinstance(values[0], EncapsulatedPixelData):
+            attribute = {"vr": "OB"}  # whatever it came as (PS3.5 A.4)
             values = [b"".join(values[0].encoded())]
         if isinstance(values[0], bytes | memoryview):
             if vr not in _BINARY:
@@ -254,10 +256,13 @@ class _Reader:
             holder = data_set.file_meta if tag.group == 0x0002 and not path else data_set
             try:
                 vr, value = self._attribute(holder, tag, model[name], path)
-                holder.put(tag, vr, value)
+                if vr in _NUMBERS_AS_TEXT and _has_long_text(vr, value):
+                    holder.put_element(element_of(tag, vr, _numbers(vr, value)))
+                else:
+                    holder.put(tag, vr, value)
             except DecodeError:
                 raise
-            except DataError as error:
+            except (DataError, ValueError) as error:
                 message = str(error).removesuffix(f" [tag {tag}]")
                 raise DecodeError(message, tag=tag, path=path) from error
         return data_set
@@ -338,6 +343,28 @@ def _value(vr: str, value: Any) -> Any:
     if isinstance(value, int | float):
         return str(value) if vr in _TEXT else value
     raise TypeError(f"got {_short(value)}")
+
+
+def _has_long_text(vr: str, values: Any) -> bool:
+    """Whether a number has more characters than its VR allows, as some that are read have."""
+    limit = VR[vr].max_length
+    kinds = str if vr == "DS" else (str, int)  # numbers of DS are rounded
+    return isinstance(values, list) and any(
+        isinstance(value, kinds) and len(str(value)) > limit for value in values
+    )
+
+
+def _numbers(vr: str, values: list[Any]) -> Any:
+    """Take numbers with their text however long it is: they are read, not put in."""
+    numbers = [
+        value if value is None else number_of(vr, str(value), _raise_value_error)
+        for value in values
+    ]
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _raise_value_error(message: str) -> None:
+    raise ValueError(message)
 
 
 def _person_name(value: Any) -> PersonName:

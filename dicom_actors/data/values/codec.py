@@ -290,7 +290,7 @@ def _number_string_decoder(vr: str, new: Callable[[str], Any]) -> Any:
                 number = new(text)
             except ValueError:
                 return one(text, holder, tag)
-            if "_" in text or (is_real and not isfinite(number)):
+            if "_" in text or not text.isascii() or (is_real and not isfinite(number)):
                 return one(text, holder, tag)
             number._text = text  # noqa: SLF001 - this is its decoder
             return number
@@ -306,7 +306,7 @@ def _number_string_decoder(vr: str, new: Callable[[str], Any]) -> Any:
                 numbers.append(number)
         except ValueError:
             return [one(part, holder, tag) for part in parts]
-        if "_" in text or (is_real and not all(map(isfinite, numbers))):
+        if "_" in text or not text.isascii() or (is_real and not all(map(isfinite, numbers))):
             return [one(part, holder, tag) for part in parts]
         return numbers
 

@@ -43,7 +43,7 @@ def number_of(vr: str, text: str, warn: Warn) -> DS | IS | str | None:
     if not text:
         return None
     number: Any = None
-    if "_" not in text:
+    if "_" not in text and text.isascii():  # Python knows more numbers than DICOM does
         try:
             number = _KINDS[vr](text)
         except ValueError:
@@ -133,7 +133,7 @@ class NumberList(NotedList):
         text, vr = self._text or "", self._vr
         parts = text[start:end].split("\\")
         new, numbers = _KINDS[vr], []
-        if "_" not in text[start:end]:
+        if text.isascii() and "_" not in text[start:end]:
             try:
                 for part in parts:
                     number = new(part)
