@@ -232,6 +232,20 @@ def test_whoever_has_waited_long_enough_is_refused(tmp_path: Path) -> None:
     assert told == []
 
 
+def test_of_two_that_wait_for_each_other_the_later_one_is_refused(tmp_path: Path) -> None:
+    kept = storage(tmp_path, spool_bytes=0, spool_total_bytes=100)
+    first, second = kept.receiver(HEADER), kept.receiver(HEADER)
+    first.write(b"x" * 60)
+    second.write(b"y" * 30)
+    told: list[str] = []
+    assert first.admit(30, lambda: told.append("first")) is False
+    assert second.admit(30, lambda: told.append("second")) is True
+    assert "no room" in second.finish().failure
+    assert first.admit(30, lambda: told.append("first")) is True
+    first.write(b"x" * 30)
+    assert first.finish().failure == ""
+
+
 def test_what_can_never_have_room_is_refused_at_once(tmp_path: Path) -> None:
     kept = storage(tmp_path, spool_bytes=0, spool_total_bytes=100)
     receiver = kept.receiver(HEADER)

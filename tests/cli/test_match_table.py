@@ -20,7 +20,7 @@ from dicom_actors.cli.match_table import TableColumn, lay_out
 from dicom_actors.data import DataSet
 
 UID = "1.2.826.0.1.3680043.2.1125.1.75064541463040.2005072610384286421"
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 def columns(*, is_wanted: bool = False) -> list[TableColumn]:
