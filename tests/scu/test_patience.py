@@ -13,7 +13,7 @@ from dicom_actors.pdu import PDataTf, Pdv
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMAGE = DataSet.from_keywords(SOPClassUID=CT, SOPInstanceUID="1.2.3", Rows=1)
 STUDY = DataSet.from_keywords(QueryRetrieveLevel="STUDY", PatientName="DOE*")
-LIMIT = 60.0
+LIMIT = 10.0
 
 
 class Endless(FakeAcceptor):
