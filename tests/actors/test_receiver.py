@@ -18,6 +18,7 @@ from kit.waiting import until
 from dicom_actors import EndpointConfig
 from dicom_actors.actors.storing import part_file
 from dicom_actors.actors.storing.storage import Storage
+from dicom_actors.supervision import LogService
 
 if TYPE_CHECKING:
     from dicom_actors.actors.storing.receiver import Receiver
@@ -27,7 +28,7 @@ HEADER = b"the header"
 
 def storage(tmp_path: Path | None, **settings: Any) -> Storage:
     options = {"spool_bytes": 16, "spool_directory": tmp_path, **settings}
-    return Storage(EndpointConfig(**options))
+    return Storage(EndpointConfig(**options), LogService())
 
 
 def make(tmp_path: Path, **settings: Any) -> Receiver:

@@ -106,7 +106,7 @@ class EndpointKernel:
         self.buffers = BufferPool(
             max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
         )
-        self.storage = Storage(config)
+        self.storage = Storage(config, system.log)
         self.circuit_breakers = CircuitBreakers(
             system.clock, config.destination_failures, config.destination_pause
         )
