@@ -15,11 +15,11 @@ from dicom_actors.cli.keys import query_for
 from dicom_actors.cli.last_result import add_unique_keys, keep_result
 from dicom_actors.cli.match_table import TableColumn, lay_out
 from dicom_actors.cli.models import sop_class_of
+from dicom_actors.cli.progress import progress
 from dicom_actors.cli.terminal import (
     complain,
     counted,
     print_plain_table,
-    progress,
     say,
     show_anything,
 )
