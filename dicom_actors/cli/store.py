@@ -18,10 +18,9 @@ from dicom_actors.scu import contexts_for
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
-    from dicom_actors.cli.terminal import Progress
-    from dicom_actors.scu import ProposedContext, StoreResult
+    from dicom_actors.scu import ProposedContext
 
 __all__ = ["store"]
 
@@ -37,7 +36,7 @@ def store(options: Namespace) -> int:
 
     Raises:
         UsageError: what is to be watched is no folder.
-        DicomError: there is nothing to store, or no association.
+        DicomError: there is nothing to store.
     """
     show_anything()
     report = Report(as_json=options.json, verbose=options.verbose)
@@ -49,6 +48,8 @@ def store(options: Namespace) -> int:
     try:
         if files:
             _send(options, files, report)
+    except AssociationError as error:
+        report.end = str(error)
     except KeyboardInterrupt:
         report.finish("interrupted")
         raise
@@ -112,10 +113,8 @@ def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
             contextlib.closing(stored) as results,
             progress(options, objects=len(files), length=length) as bar,
         ):
-            try:
-                _take(results, report, bar)
-            except AssociationError as error:
-                report.end = str(error)
+            for result in results:
+                bar.add(length=report.add(result))
 
 
 def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
@@ -129,8 +128,3 @@ def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
         return contexts_for(list(files)) or None
     except ValueError:
         return None  # they are too many for one association
-
-
-def _take(results: Generator[StoreResult, None, None], report: Report, bar: Progress) -> None:
-    for result in results:
-        bar.add(length=report.add(result))
