@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.forms.text import printable
@@ -78,7 +77,7 @@ def _print_rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 def show_anything() -> None:
     """Let standard output show a name that its encoding does not have as escapes."""
-    if isinstance(sys.stdout, TextIOWrapper):
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
