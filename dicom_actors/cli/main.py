@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from dicom_actors.cli.output import OutputError, checked_output
+from dicom_actors.cli.output import OutputEnded, OutputError, checked_output
 from dicom_actors.cli.parser import build_parser, parse_arguments
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import DicomError
@@ -45,8 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(options.run(options))
     except KeyboardInterrupt:
         return 130
+    except OutputEnded:
+        return 0
     except BrokenPipeError:
-        return 0  # the reader of our output has had enough
+        # The reader of our errors has had enough; closing says so without a traceback.
+        sys.stderr.close()
+        return 0
     except (UsageError, DicomError, OutputError, OSError) as error:
         from dicom_actors.cli.terminal import complain, in_words
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["OutputError", "checked_output"]
+__all__ = ["OutputEnded", "OutputError", "checked_output"]
 
 _T = TypeVar("_T")
 
@@ -22,11 +22,12 @@ class OutputError(Exception):
     """
 
 
-class _Output:
-    """A text stream that raises `OutputError`; otherwise the one that it is made of.
+class OutputEnded(OutputError):
+    """The reader of what a command prints has had enough, which is no failure."""
 
-    A reader that has had enough is no failure: that stays a BrokenPipeError.
-    """
+
+class _Output:
+    """A text stream that raises `OutputError`; otherwise the one that it is made of."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -44,8 +45,8 @@ class _Output:
     def _try(action: Callable[[], _T]) -> _T:
         try:
             return action()
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise OutputEnded(str(error)) from error
         except OSError as error:
             raise OutputError(f"standard output: {error.strerror or error}") from error
 
@@ -55,15 +56,14 @@ def checked_output() -> Iterator[None]:
     """Have the standard output raise `OutputError` in the block, and be flushed at its end.
 
     Raises:
-        OutputError: something could not be written.
-        BrokenPipeError: nobody reads any more.
+        OutputError: something could not be written; `OutputEnded`: nobody reads any more.
     """
     stream = sys.stdout
     output = sys.stdout = cast("TextIO", _Output(stream))
     try:
         yield
         output.flush()
-    except (OutputError, BrokenPipeError):
+    except OutputError:
         # What is left in the buffer would fail once more at the end of the process.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
