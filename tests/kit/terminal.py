@@ -13,15 +13,24 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 LIMIT = 60.0
 """Seconds that any wait may take before the test fails."""
 
 
+_TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""Makes the terminal that of the process, which leads a session: shells want to control it."""
+
+
 class Terminal:
-    """Runs ``dicom-actors`` with its three streams on a terminal; see `shown_on_terminal`.
+    """Runs ``dicom-actors``, or another program, with its three streams on a terminal.
 
     Attributes:
         shown: what it has shown so far, without colors and movements of the cursor.
@@ -33,6 +42,8 @@ class Terminal:
         width: int = 80,
         height: int = 24,
         environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "dicom_actors"),
+        folder: Path | None = None,
     ) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
@@ -43,11 +54,12 @@ class Terminal:
         }
         self._raw = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "dicom_actors", *map(str, arguments)],
+            [sys.executable, "-c", _TAKE_TERMINAL, *program, *map(str, arguments)],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env={**inherited, "TERM": "xterm", "NO_COLOR": "1", **(environment or {})},
+            cwd=folder,
             start_new_session=True,
         )
         os.close(theirs)
