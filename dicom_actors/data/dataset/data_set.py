@@ -42,7 +42,16 @@ from dicom_actors.data.dataset.element_index import (
 from dicom_actors.data.dataset.encoder import encode_data_set
 from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dataset.reading import Found, as_bytes, find_elements, make_input
-from dicom_actors.data.dataset.whole import Items, Path, Values, are_equal, copied, copy_of, walk
+from dicom_actors.data.dataset.whole import (
+    Items,
+    Path,
+    Values,
+    are_equal,
+    are_written_alike,
+    copied,
+    copy_of,
+    walk,
+)
 from dicom_actors.data.dictionary import (
     KEYWORD_TABLE,
     VR,
@@ -274,8 +283,12 @@ class DataElement:
         """Whether tag, VR and values are the same."""
         if not isinstance(other, DataElement):
             return NotImplemented
-        is_same = self.tag == other.tag and self.vr == other.vr
-        return is_same and bool(self.value == other.value)
+        if self.tag != other.tag or self.vr != other.vr:
+            return False
+        mine, theirs = self.value, other.value
+        return bool(mine == theirs) or are_written_alike(
+            self._tag, (self.vr, mine), (other.vr, theirs)
+        )
 
     __hash__ = None  # type: ignore[assignment]  # values may be lists
 

@@ -392,6 +392,11 @@ class ElementIndex(ABC):
         vr, _, _, _, is_undefined = self.extent_at(tag, offset)
         return vr if vr not in {"", "UN"} else self.known_vr(tag, is_undefined=is_undefined)
 
+    def vr_of(self, tag: int) -> str:
+        """Find the VR of an element that is there."""
+        item = self.index[tag]
+        return self.vr_at(tag, item) if isinstance(item, int) else item.vr
+
     def known_vr(self, tag: int, *, is_undefined: bool = False) -> str:
         """Find the VR of an element that was read without one, or as UN."""
         if is_undefined and tag == _PIXEL_DATA:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.dataset.data_set import DataSet, Path, Sequence, element_of
 from dicom_actors.data.dataset.element_index import content_of
+from dicom_actors.data.dataset.whole import settled_values
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.noted_list import NotedList
 from dicom_actors.data.values.number_strings import number_of
 from dicom_actors.data.values.value_types import PersonName
 from dicom_actors.errors import DataError, DecodeError, EncodeError
@@ -125,19 +127,22 @@ class _Writer:
             uri = self._bulk_data_uri(Path(path), element)
             if uri is not None:
                 return {**attribute, "BulkDataURI": uri}
-        values = element.values
+        values = element.values if vr not in _NUMBERS_AS_TEXT else settled_values(element)
         if not values:
             return attribute
         if isinstance(values[0], EncapsulatedPixelData):
             attribute = {"vr": "OB"}  # whatever it came as (PS3.5 A.4)
             values = [b"".join(values[0].encoded())]
-        if isinstance(values[0], bytes | memoryview):
+        if isinstance(values[0], bytes | memoryview) and len(values) == 1:
             if vr not in _BINARY:
                 attribute = {"vr": "UN"}  # of a length that is none of its VR
             return {**attribute, "InlineBinary": b64encode(values[0]).decode("ascii")}
         if vr in _NUMBERS_AS_TEXT and not all(map(_is_number, values)):
             return _as_unknown(element, path)
-        models = [self._value(value) for value in values]
+        try:
+            models = [self._value(value) for value in values]
+        except EncodeError as error:
+            raise EncodeError(str(error), tag=element.tag, path=(str(Path(path)),)) from error
         return attribute if models == [None] else {**attribute, "Value": models}
 
     def _value(self, value: Any) -> Any:
@@ -153,7 +158,9 @@ class _Writer:
             return self._float(value)
         if isinstance(value, int):
             return self._integer(value)
-        return value
+        if value is None:
+            return value
+        raise EncodeError(f"expected a value that JSON has, got {_short(value)}")
 
     def _float(self, value: float) -> float | int | str:
         text = getattr(value, "text", None)  # what DS has
@@ -179,7 +186,8 @@ def _is_number(value: Any) -> bool:
 
 def _as_unknown(element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
     """Give the bytes of an element whose text is no number, since JSON has none for it."""
-    if element.raw is None:
+    value = element.value
+    if element.raw is None or (isinstance(value, NotedList) and value.is_changed):
         raise EncodeError(
             f"expected numbers, got {_short(element.value)}, which JSON does not have",
             tag=element.tag,

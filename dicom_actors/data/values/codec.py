@@ -29,16 +29,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.vr import VR
-from dicom_actors.data.values.character_sets import DEFAULT, TextKind
+from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet, TextKind
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.number_strings import NumberList, number_of
-from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, PersonName, decimal_text
+from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, PersonName
 from dicom_actors.errors import DecodeError, DicomError, EncodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from dicom_actors.data.values.character_sets import CharacterSet
 
 __all__ = [
     "DECODERS",
@@ -159,8 +157,11 @@ def _tag_decoder(order: str) -> Any:
 
 
 def _encode_tags(values: Sequence[Any], order: str) -> bytes:
-    words = [part for value in values for part in (value >> 16, value & 0xFFFF)]
-    return pack(f"{order}{len(words)}H", *words)
+    try:
+        words = [part for value in values for part in (value >> 16, value & 0xFFFF)]
+        return pack(f"{order}{len(words)}H", *words)
+    except (StructError, TypeError) as error:
+        raise EncodeError(f"expected tags, got {list(values)!r}: {error}") from error
 
 
 # --- bytes ---------------------------------------------------------------------------------
@@ -339,10 +340,8 @@ def _encode_number_strings(values: Sequence[Any], vr: str) -> bytes:
             parts.append(value or "")
             continue
         try:
-            if isinstance(value, _NUMBER_STRINGS):
-                parts.append(value.text)
-            else:
-                parts.append(decimal_text(value) if vr == "DS" else str(int(value)))
+            made = value if isinstance(value, _NUMBER_STRINGS) else _MAKERS[vr](value)
+            parts.append(made.text)
         except (ValueError, TypeError, OverflowError) as error:
             raise EncodeError(f"expected a number as {vr}, got {value!r}: {error}") from error
     return _encode_text(parts)
@@ -458,11 +457,41 @@ def encode_value(
     return bytes(raw) + _PADDING_BYTES[vr] if len(raw) & 1 else raw
 
 
+class _InUtf8:
+    """A data set whose text is UTF-8."""
+
+    known_character_set = character_set = CharacterSet.of(("ISO_IR 192",))
+
+    def warn(self, message: str, tag: int) -> None:
+        """Tell nobody."""
+
+
+_IN_UTF_8: Final = _InUtf8()
+
+
+def settled(vr: str, value: Any, tag: int) -> Any:
+    """Return what a value is read as once it is written.
+
+    A list that a data set handed out can be changed to anything: an empty one is read as None, a
+    text with a backslash as two.
+
+    Args:
+        vr: the VR, not SQ.
+        value: the value, or a list of several.
+        tag: the element.
+
+    Raises:
+        EncodeError: it cannot be written.
+    """
+    raw = encode_value(vr, value, "<", _IN_UTF_8.character_set, tag)
+    return DECODERS["<"][vr](raw, 0, len(raw), _IN_UTF_8, tag) if len(raw) else None
+
+
 def _encode(
     vr: str, values: Sequence[Any], order: str, character_set: CharacterSet, tag: int
 ) -> bytes | memoryview:
     first = values[0]
-    if isinstance(first, _BYTES):
+    if isinstance(first, _BYTES) and len(values) == 1:
         if order == ">" and is_swapped(vr):
             return swap(vr, first)  # type: ignore[arg-type]
         return bytes(first) if isinstance(first, bytearray) else first
