@@ -129,7 +129,7 @@ from dicom_actors.supervision.exits import IGNORE, Continue, ExitReason, Stop
 from dicom_actors.supervision.forking import close_in_child
 from dicom_actors.supervision.inbox import IDLE, Inbox
 from dicom_actors.supervision.log import LogService
-from dicom_actors.supervision.ref import Down, Life, Monitor, SupervisedRef
+from dicom_actors.supervision.ref import Down, KnowsAnswer, Life, Monitor, SupervisedRef
 from dicom_actors.supervision.reply import Reply
 from dicom_actors.supervision.reports import (
     ChildTerminated,
@@ -188,6 +188,7 @@ __all__ = [
     "ExitReason",
     "Inbox",
     "InboxFull",
+    "KnowsAnswer",
     "Life",
     "LogService",
     "ManualClock",
