@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that any wait may take before the test fails."""
 
 
