@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+import textwrap
 from copy import deepcopy
 from datetime import datetime
 from io import BytesIO
@@ -160,3 +161,22 @@ def test_pynetdicom(folder: Path) -> None:
 
 def test_there_are_thirty_idioms_and_more() -> None:
     assert len(rows_below("pydicom")) + len(rows_below("pynetdicom")) >= 30
+
+
+# --- the guide -------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_the_guide_runs_as_it_stands(folder: Path) -> None:
+    """What ``python -m pydoc dicom_actors`` shows first."""
+    shutil.copytree("media", "images")
+    text = dicom_actors.__doc__ or ""
+    blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", text)
+    assert len(blocks) == 5
+    names = {name: getattr(dicom_actors, name) for name in dicom_actors.__all__}
+    for block in blocks:
+        exec(textwrap.dedent(block), names)
+    assert read_file("changed.dcm").PatientID == "4711"
+    assert list(Path("incoming").glob("*.dcm"))
+    for name in ("index_files", "read_directory", "keep_truncated", "frames", "check"):
+        assert name in text
