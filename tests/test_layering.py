@@ -2,7 +2,8 @@
 
 One way down::
 
-    errors, config < data, pdu < upper_layer < dimse < scu < actors < archive, testing < cli
+    errors, config < data, pdu < upper_layer < dimse
+    dimse, transport < storage < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
@@ -34,6 +35,8 @@ _BELOW_ARCHIVE = {
     "dimse",
     "supervision",
     "actors",
+    "transport",
+    "storage",
     "scu",
     "messages",
     "events",
@@ -56,7 +59,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "messages": _BELOW_ARCHIVE,
     "events": _BELOW_ARCHIVE,
     "actors": _BELOW_ARCHIVE,
-    "scu": {*_BELOW_DIMSE, "tls", "dimse"},
+    "transport": set(),
+    "storage": {*_BELOW_DIMSE, "dimse"},
+    "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
     "archive": _PUBLIC,
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
     "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},

@@ -79,6 +79,7 @@ from __future__ import annotations
 
 from dicom_actors.supervision.actor import SupervisedActor
 from dicom_actors.supervision.calls import (
+    announce,
     call,
     cast,
     demonitor,
@@ -153,7 +154,7 @@ from dicom_actors.supervision.spec import (
 )
 from dicom_actors.supervision.supervisor import Supervisor
 from dicom_actors.supervision.system import Registry, System
-from dicom_actors.supervision.threads import ActorThread, ThreadPool
+from dicom_actors.supervision.threads import ActorThread, ThreadPool, as_nobody
 from dicom_actors.supervision.timing import Clock, ManualClock, SystemClock, Timer, TimerService
 
 __all__ = [
@@ -221,6 +222,8 @@ __all__ = [
     "Timer",
     "TimerService",
     "UnknownMessage",
+    "announce",
+    "as_nobody",
     "call",
     "cast",
     "close_in_child",
