@@ -27,6 +27,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from dicom_actors.data.dataset.attribute_hints import NoAttributeError
 from dicom_actors.data.dataset.element_index import (
     CHARACTER_SET,
     DECODED_LISTS,
@@ -72,6 +73,7 @@ from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, ElementNotFoundError, EncodeError
 
 if TYPE_CHECKING:
+    import os
     from types import ModuleType
 
     from dicom_actors.data.dataset.checks import Departure
@@ -278,6 +280,11 @@ class DataElement:
     def is_empty(self) -> bool:
         """Whether there is no value."""
         return not self.values
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise NoAttributeError("DataElement", name)
 
     def __eq__(self, other: object) -> bool:
         """Whether tag, VR and values are the same."""
@@ -670,10 +677,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         def __getattr__(self, name: str) -> Any:
             tag = tag_of(name)
             if tag is None:
-                raise AttributeError(
-                    f"{type(self).__name__!r} has no attribute {name!r}, nor is it"
-                    " a keyword of the data dictionary"
-                )
+                raise NoAttributeError(type(self).__name__, name)
             try:
                 return self._content.value(tag)
             except KeyError:
@@ -739,17 +743,18 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         return holder, path[-1]
 
     def get(self, key: Key, default: Any = None) -> Any:
-        """Return the value of an element, `default` if it is absent.
+        """Return the value of an element, `default` if it has none, or is absent.
 
         Raises:
             UnknownKeywordError: the key is a text that is no keyword; it names those close to it.
         """
         try:
-            return self[key]
+            value = self[key]
         except UnknownKeywordError:
             raise
         except KeyError:
             return default
+        return default if value is None else value
 
     def __contains__(self, key: object) -> bool:
         try:
@@ -778,6 +783,10 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """Give all elements in tag order, without those inside sequences."""
         return self._content.elements()
 
+    def keywords(self) -> list[str]:
+        """List the keywords of the elements in tag order, without those that have none."""
+        return [keyword for tag in self if (keyword := keyword_of(tag))]
+
     def walk(self) -> Iterator[tuple[Path, DataElement]]:
         """Give all elements with their paths, those of items right after their sequence."""
         return walk(self._content)
@@ -805,7 +814,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 if type(self) is not DataSet and (name[:1] == "_" or hasattr(type(self), name)):
                     object.__setattr__(self, name, value)  # what a subclass has of its own
                     return
-                raise AttributeError(f"{name!r} is no keyword of the data dictionary")
+                raise NoAttributeError(type(self).__name__, name)
             self.put(tag, None, value)
 
     def put(self, key: Key, vr: str | None, values: Any) -> None:
@@ -967,6 +976,19 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         from dicom_actors.data.dataset.checks import check  # noqa: PLC0415 - seldom needed
 
         return check(self._content)
+
+    def save(self, path: str | os.PathLike[str], *, check: bool = False) -> None:
+        """Write the data set as a DICOM file; see `write_file`.
+
+        Args:
+            path: where to; the file is whole or stays as it is.
+            check: whether to refuse what `check` finds.
+
+        Raises:
+            EncodeError: a value cannot be encoded, a UID is missing, or something was found.
+            OSError: the file cannot be written.
+        """
+        import_module("dicom_actors.data.files.part10").write_file(path, self, check=check)
 
     def with_transfer_syntax(self, transfer_syntax: str | TransferSyntax) -> Self:
         """Return the data set as it is in another transfer syntax; its file meta says so.

@@ -530,12 +530,17 @@ def _no_file_message(buffer: Bytes) -> str:
 # --- writing -------------------------------------------------------------------------------
 
 
+_NAMED: Final = 5
+"""Departures that an error message names."""
+
+
 def write_file(
     target: str | os.PathLike[str] | IO[bytes],
     data_set: DataSet,
     *,
     transfer_syntax: str | TransferSyntax | None = None,
     preamble: bytes | None = None,
+    check: bool = False,
 ) -> None:
     """Write a DICOM file; a path gets the whole file or stays as it is.
 
@@ -549,15 +554,20 @@ def write_file(
         transfer_syntax: how to encode it; None: as it was read, else as its file meta says, else
             Explicit VR Little Endian.
         preamble: 128 bytes before the prefix; None: zeros, whatever was read.
+        check: whether to refuse what `DataSet.check` finds.
 
     Raises:
-        EncodeError: a value cannot be encoded, or there is no SOP class or instance UID.
+        EncodeError: a value cannot be encoded, there is no SOP class or instance UID, or
+            something was found.
         UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
             decompressed.
         OSError: the file cannot be written.
     """
     if preamble is not None and len(preamble) != 128:
         raise EncodeError(f"a preamble has 128 bytes, got {len(preamble)}")
+    if check and (found := data_set.check()):
+        more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise EncodeError(f"not written: {'; '.join(map(str, found[:_NAMED]))}{more}")
     if transfer_syntax is None and data_set.transfer_syntax is None:
         transfer_syntax = data_set.file_meta.get(_TRANSFER_SYNTAX) or EXPLICIT_VR_LITTLE_ENDIAN
     syntax = TransferSyntax.of(transfer_syntax or _written_syntax(data_set))

@@ -32,7 +32,16 @@ from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet, TextKind
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.number_strings import NumberList, number_of
-from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, PersonName
+from dicom_actors.data.values.value_types import (
+    AS,
+    DA,
+    DS,
+    DT,
+    IS,
+    TM,
+    UID,
+    PersonName,
+)
 from dicom_actors.errors import DecodeError, DicomError, EncodeError
 
 if TYPE_CHECKING:
@@ -366,10 +375,11 @@ def _decoders(order: str) -> dict[str, Any]:
     table["AT"] = _tag_decoder(order)
     for vr in ("OB", "UN", "OW", "OD", "OF", "OL", "OV"):
         table[vr] = _decode_bytes if order == "<" or vr not in _WORDS else _word_decoder(vr)
-    for vr in ("AE", "CS", "UI"):
+    for vr in ("AE", "CS"):
         table[vr] = _text_decoder()
-    for text_class in (AS, DA, DT, TM):
-        table[text_class.__name__] = _text_decoder(partial(str.__new__, text_class))
+    for text_class in (AS, DA, DT, TM, UID):
+        vr = text_class.__name__ if text_class is not UID else "UI"
+        table[vr] = _text_decoder(partial(str.__new__, text_class))
     for vr, (kind, is_delimited, keeps_leading, make) in _KINDS.items():
         table[vr] = _character_decoder(
             kind, is_delimited=is_delimited, keeps_leading=keeps_leading, make=make
@@ -668,7 +678,8 @@ def _bytes(value: Any) -> bytes | memoryview | EncapsulatedPixelData:
 
 
 _MAKERS: Final[dict[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(("AE", "CS", "LO", "SH", "UI"), _text),
+    **dict.fromkeys(("AE", "CS", "LO", "SH"), _text),
+    "UI": lambda value: UID(_text(value)),
     **dict.fromkeys(("LT", "ST", "UC", "UR", "UT"), _right_text),
     **dict.fromkeys(("OB", "OD", "OF", "OL", "OV", "OW", "UN"), _bytes),
     "PN": _person_name,
