@@ -1,0 +1,1 @@
+"""An archive: objects that are stored, found, served and moved, on the public interface alone."""

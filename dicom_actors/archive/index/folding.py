@@ -1,0 +1,104 @@
+"""How values of text, names, dates and numbers stand in the columns.
+
+Names are folded: without regard to case, to accents, to spaces around components and to empty
+components at the end. Each character is folded by itself, so that a part of a name that is folded
+is a part of the folded name.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from typing import Any, Final
+
+from dicom_actors.archive.index.attributes import Column, Kind
+from dicom_actors.errors import DecodeError
+
+__all__ = ["SEPARATOR", "SEVERAL", "folded", "stored_values", "value_of"]
+
+SEVERAL: Final = -1
+"""Stands for several numbers, dates or times, and for numbers that no column holds."""
+SEPARATOR: Final = "\x1f"
+"""In front of each name and behind the last, where several are in one column."""
+
+_LARGEST: Final = (1 << 63) - 1
+_GROUPS: Final = 3
+
+
+def folded(text: str) -> str:
+    """Fold one group of a person's name, or a part of it."""
+    text = text.strip(" ")
+    if "^" in text:
+        text = "^".join(part.strip(" ") for part in text.split("^")).rstrip("^")
+    return text.lower() if text.isascii() else "".join(map(_folded_character, text))
+
+
+@lru_cache(4096)
+def _folded_character(character: str) -> str:
+    lower = character.casefold()
+    # What becomes longer stays as it is, as in matching.
+    lower = character if len(lower) > 1 else lower
+    parts = unicodedata.normalize("NFD", lower)
+    bare = "".join(part for part in parts if not "\u0300" <= part <= "\u036f")
+    return lower if bare == parts else bare
+
+
+def stored_values(column: Column, value: Any) -> tuple[Any, ...]:
+    """Give what stands in the columns of an attribute.
+
+    Args:
+        column: which attribute.
+        value: its value or values, as a data set has them; None if there is none.
+    """
+    if isinstance(value, list):
+        values = [part for part in value if part not in {None, ""}]
+        value = values[0] if len(values) == 1 else values or None
+    if value is None or value == "":
+        return (None,) * len(column.names)
+    if column.kind is Kind.NAME:
+        return _name(value)
+    if column.kind is Kind.NAMES:
+        return (_names(value),)
+    if column.kind in {Kind.TEXT, Kind.UID, Kind.CLASS}:
+        return ("\\" + "\\".join(map(str, value)) if isinstance(value, list) else str(value),)
+    return (SEVERAL if isinstance(value, list) else _number(column.kind, value),)
+
+
+def value_of(data_set: Any, keyword: str) -> Any:
+    """The value of an attribute; None where it cannot be decoded."""
+    try:
+        return data_set.get(keyword)
+    except DecodeError:
+        return None
+
+
+def _name(value: Any) -> tuple[str | None, ...]:
+    if isinstance(value, list):
+        return ("\\", None, None)
+    groups = [folded(group) or None for group in str(value).split("=", _GROUPS)[:_GROUPS]]
+    return (*groups, *[None] * (_GROUPS - len(groups)))
+
+
+def _names(value: Any) -> str:
+    values = value if isinstance(value, list) else [value]
+    groups = [folded(group) for one in values for group in str(one).split("=", _GROUPS)[:_GROUPS]]
+    return SEPARATOR + SEPARATOR.join(groups) + SEPARATOR
+
+
+def _number(kind: Kind, value: Any) -> int | float | None:
+    try:
+        if kind is Kind.DATE:
+            day = value.as_date()
+            return int(day.year * 10_000 + day.month * 100 + day.day)
+        if kind is Kind.TIME:
+            clock = value.as_time()
+            seconds = (clock.hour * 60 + clock.minute) * 60 + clock.second
+            return int(seconds * 1_000_000 + clock.microsecond)
+        if kind is Kind.INTEGER:
+            whole = int(value)
+            return whole if whole == value and abs(whole) <= _LARGEST else SEVERAL
+        return float(value)
+    except (ValueError, OverflowError):
+        return None  # which no key but the universal ones can mean
+    except (TypeError, AttributeError):
+        return None
