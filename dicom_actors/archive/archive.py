@@ -1,0 +1,458 @@
+"""An archive: a folder of objects with an index, and the actors that keep it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from dicom_actors import DataSet, read_file
+from dicom_actors.archive import events
+from dicom_actors.archive.actors import (
+    ArchiveKernel,
+    ArchiveSupervisor,
+    IndexRows,
+    Keep,
+)
+from dicom_actors.archive.actors.index_writer import WriteChanges
+from dicom_actors.archive.actors.journal_store import CloseJournal
+from dicom_actors.archive.actors.kernel import INDEX_NAME, IndexHandle
+from dicom_actors.archive.actors.unpacker import Finish, Place
+from dicom_actors.archive.files import INCOMING, JOURNAL, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.folder_lock import FolderLock
+from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
+from dicom_actors.archive.objects import Added, NewObject
+from dicom_actors.archive.settings import ArchiveSettings
+from dicom_actors.archive.upkeep import Removing, Unpacking
+from dicom_actors.errors import ArchiveError, ConfigurationError
+from dicom_actors.supervision import System
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pykka
+
+    from dicom_actors.archive.files import FileSystem
+    from dicom_actors.archive.index import Counts, IndexReader, StoredInstance
+
+__all__ = ["Archive", "Stats"]
+
+logger = logging.getLogger(__name__)
+
+_EVENTS: Final = (
+    events.InstanceStored,
+    events.InstanceDeleted,
+    events.StudyChanged,
+    events.DiskSpace,
+)
+_ATTEMPTS: Final = 5
+"""How often a location is looked up again whose file was just brought to its place."""
+
+_DELETED_AT_ONCE: Final = 256
+
+
+class Stats(NamedTuple):
+    """How much there is in an archive, and how it is.
+
+    Attributes:
+        patients: patients.
+        studies: studies.
+        series: series.
+        instances: instances.
+        bytes: of their files.
+        free_bytes: room on the disk.
+        disk: see `DiskSpace.state`.
+        journal_bytes: bytes of journals.
+        incoming_files: files that have no place yet.
+    """
+
+    patients: int
+    studies: int
+    series: int
+    instances: int
+    bytes: int
+    free_bytes: int
+    disk: str
+    journal_bytes: int
+    incoming_files: int
+
+
+class Archive:
+    """An archive that is open. Any thread may use it.
+
+    Made by `Archive.open`; it is also a context manager, which closes it.
+    """
+
+    def __init__(self, kernel: ArchiveKernel, supervisor: Any, lock: FolderLock) -> None:
+        self._kernel: Final = kernel
+        self._supervisor = supervisor
+        self._lock = lock
+        self._rows = IndexRows(kernel)
+        self._removing = Removing(kernel.store, self._rows)
+        self._duplicates = Duplicates(kernel.settings.duplicates)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        now: Callable[[], float] = time.time,
+        file_system: FileSystem | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Open the archive in a folder, or make one there.
+
+        Args:
+            folder: the folder; made if it is not there.
+            now: gives the time, in seconds since 1970.
+            file_system: what to keep objects on, instead of the folder.
+            **settings: see `ArchiveSettings`.
+
+        Raises:
+            ArchiveError: another process has it open, or its index cannot be used; see
+                `ArchiveError.reason`.
+            ConfigurationError: a setting is out of its range.
+            OSError: the folder cannot be made or written.
+        """
+        checked = _settings(settings)
+        root = Path(folder)
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(root)
+        try:
+            is_synchronous = checked.durability == "disk"
+            disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
+            store = Store(root.absolute(), disk, Layout(checked.layout))
+            store.make_folders()
+            index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
+            index.create()
+            system = System()
+            kernel = ArchiveKernel(checked, store, index, system, now)
+            # While nobody writes yet.
+            Unpacking(store, IndexRows(kernel), now).clear()
+            return cls(kernel, ArchiveSupervisor.start(kernel, system=system), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Archive {str(self.folder)!r}>"
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._kernel.store.root
+
+    @property
+    def settings(self) -> ArchiveSettings:
+        """Its settings."""
+        return self._kernel.settings
+
+    def close(self) -> None:
+        """Finish what was begun, and close it; a second time does nothing.
+
+        What was acknowledged is safe in any case: this only saves the next start some work.
+        """
+        if self._supervisor.is_alive():
+            with contextlib.suppress(ArchiveError):
+                self.settle()
+            self._supervisor.stop()
+            self._kernel.system.close()
+        self._kernel.index.close()
+        self._lock.release()
+
+    # --- objects -----------------------------------------------------------------------------
+
+    def add(
+        self, source: str | os.PathLike[str] | DataSet | bytes | bytearray | memoryview
+    ) -> Added:
+        """Keep an object; it is durable when this returns.
+
+        Args:
+            source: a path, the bytes of a Part 10 file, or a data set.
+
+        Returns:
+            What came of it. What is different from what is there, and not kept by
+            `ArchiveSettings.duplicates`, is no error here: `Added.is_kept` says so.
+
+        Raises:
+            DataError: it cannot be read, or has not the UIDs that it needs.
+            ArchiveError: it could not be kept, as far as is known: the index, or the room.
+            OSError: it could not be kept.
+        """
+        return self.keep(NewObject.of(source))
+
+    def keep(self, new: NewObject) -> Added:
+        """Keep an object that was made ready; see `add`.
+
+        Raises:
+            ArchiveError: as `add` does.
+            OSError: as `add` does.
+        """
+        intake, kernel = new.intake, self._kernel
+        uid = intake.sop_instance_uid
+        existing = self.find_instance(uid)
+        if existing is not None:
+            if existing.checksum == intake.checksum:
+                return Added(uid, Result.SAME, is_kept=True)
+            if self._duplicates is Duplicates.KEEP_FIRST:
+                return Added(uid, Result.DIFFERENT, is_kept=False)
+            if any(one.checksum == intake.checksum for one in self._rows.versions_of(uid)):
+                return Added(uid, Result.SAME, is_kept=True)
+        kernel.look_at_disk(needed=intake.size)
+        put = self._put_small if self._is_small(new) else self._put_large
+        if existing is None or self._duplicates is not Duplicates.REPLACE:
+            outcome = put(new)
+        else:
+            done: list[Outcome] = []
+            old = [(uid, existing.location)]
+            self._removing.around(old, lambda: done.append(put(new)))
+            outcome = done[0]
+        is_kept = outcome.result is not Result.DIFFERENT or (
+            self._duplicates is not Duplicates.KEEP_FIRST
+        )
+        return Added(uid, outcome.result, is_kept)
+
+    def _is_small(self, new: NewObject) -> bool:
+        return new.intake.size <= self.settings.journal_object_bytes
+
+    def _put_small(self, new: NewObject) -> Outcome:
+        keep = Keep(new.intake, new.header, new.data, self._duplicates)
+        outcome: Outcome = self._kernel.ask("store", keep)
+        return outcome
+
+    def _put_large(self, new: NewObject) -> Outcome:
+        kernel = self._kernel
+        store = kernel.store
+        if new.save is None:
+            location = store.put([new.header, new.data])
+        else:
+            name = store.incoming_name()
+            new.save(os.path.join(store.root, INCOMING), name)  # noqa: PTH118
+            location = Location(f"{INCOMING}/{name}")
+        uid = new.intake.sop_instance_uid
+        row = new.intake.row(location, kernel.now(), self._duplicates)
+        # If this fails nobody knows whether there is a row: the file stays for the next start.
+        outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
+        is_refused = outcomes[0].result is Result.SAME or (
+            outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
+        )
+        if is_refused and all(one.location != row.location for one in self._rows.versions_of(uid)):
+            store.remove(location)
+        else:
+            kernel.tell("unpacker", Place(uid, str(location)))
+        return outcomes[0]
+
+    # --- what there is -----------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[IndexReader]:
+        """Lend a snapshot of the index.
+
+        Raises:
+            ArchiveError: it cannot be read.
+        """
+        with self._kernel.index.get().reader() as reader:
+            yield reader
+
+    def find_instance(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Find an instance by its SOP Instance UID; None if there is none.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        return self._kernel.index.get().location_of(sop_instance_uid)
+
+    def instances(
+        self,
+        *,
+        patient_id: str | None = None,
+        study_instance_uid: str | None = None,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> Iterator[StoredInstance]:
+        """Give the instances of a patient, study or series, or all, in the order they came.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        with self.reader() as reader:
+            found: Iterator[StoredInstance] = reader.instances(
+                patient_id=patient_id,
+                study_instance_uid=study_instance_uid,
+                series_instance_uid=series_instance_uid,
+            )
+            if sop_instance_uid is not None:
+                one = reader.location_of(sop_instance_uid)
+                found = iter(() if one is None else (one,))
+            yield from found
+
+    def source(self, instance: StoredInstance) -> Path | memoryview:
+        """Where the bytes of an instance are: what a handler of C-GET or C-MOVE gives.
+
+        Returns:
+            The path of its file; or the bytes of that file, while it has no place of its own.
+
+        Raises:
+            ArchiveError: there is no such instance any more.
+            OSError: the file cannot be read.
+        """
+        path = self._kernel.store.path(Location.of(instance.location))
+        return self.read(instance) if path is None else path
+
+    def read(self, instance: StoredInstance) -> memoryview:
+        """The bytes of an instance's file, mapped if they are many.
+
+        Raises:
+            ArchiveError: there is no such instance any more.
+            OSError: the file cannot be read.
+        """
+        found: StoredInstance | None = instance
+        for attempt in range(_ATTEMPTS):
+            if found is None:
+                break
+            try:
+                data = self._kernel.store.read(Location.of(found.location), found.size)
+            except FileNotFoundError:
+                # It was brought to its place since it was looked up.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                if len(data) != found.size:
+                    raise ArchiveError(
+                        f"{found.location}: expected {found.size} bytes, got {len(data)}",
+                        "damaged",
+                    )
+                return data
+            found = self._current(found)
+        raise ArchiveError(f"there is no instance {instance.sop_instance_uid}", "absent")
+
+    def _current(self, instance: StoredInstance) -> StoredInstance | None:
+        versions = self._rows.versions_of(instance.sop_instance_uid)
+        same = [one for one in versions if one.checksum == instance.checksum]
+        return same[0] if same else None
+
+    def open_instance(self, sop_instance_uid: str) -> DataSet:
+        """Read an instance; values are decoded when they are asked for.
+
+        Raises:
+            KeyError: there is no such instance.
+            ArchiveError: the index cannot be read.
+            OSError: the file cannot be read.
+            DataError: the file is damaged.
+        """
+        found = self.find_instance(sop_instance_uid)
+        if found is None:
+            raise KeyError(sop_instance_uid)
+        return read_file(self.read(found))
+
+    def counts(self) -> Counts:
+        """How much there is, as the index counts it.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        return self._kernel.index.get().counts()
+
+    def stats(self) -> Stats:
+        """How much there is, and how the archive is.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        kernel = self._kernel
+        kernel.look_at_disk()
+        disk = kernel.store.file_system
+        waiting = sum(disk.size(name) or 0 for name in kernel.closed_journals())
+        return Stats(
+            *self.counts(),
+            free_bytes=kernel.free_bytes,
+            disk=kernel.disk_state,
+            journal_bytes=waiting + (disk.size(kernel.current_journal or INCOMING) or 0),
+            incoming_files=len(disk.names(INCOMING)),
+        )
+
+    # --- deleting ----------------------------------------------------------------------------
+
+    def delete(
+        self,
+        *,
+        patient_id: str | None = None,
+        study_instance_uid: str | None = None,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> int:
+        """Delete the instances of a patient, study or series, or one; other versions, too.
+
+        Returns:
+            How many instances there were.
+
+        Raises:
+            ValueError: no key, which would be all there is.
+            ArchiveError: some may be deleted.
+            OSError: some may be deleted; files that have no row any more are removed at the next
+                start.
+        """
+        keys = {
+            "patient_id": patient_id,
+            "study_instance_uid": study_instance_uid,
+            "series_instance_uid": series_instance_uid,
+            "sop_instance_uid": sop_instance_uid,
+        }
+        if all(value is None for value in keys.values()):
+            raise ValueError("delete: expected at least one key")
+        uids = [found.sop_instance_uid for found in self.instances(**keys)]
+        # What is in the journal must be a file first, or it would come back with the journal.
+        self.settle()
+        # Nor may the journal itself come back after a power cut.
+        self._kernel.store.file_system.synchronize_folder(JOURNAL)
+        deleted = 0
+        for at in range(0, len(uids), _DELETED_AT_ONCE):
+            deleted += self._delete(uids[at : at + _DELETED_AT_ONCE])
+        return deleted
+
+    def _delete(self, uids: list[str]) -> int:
+        locations = [(uid, found.location) for uid in uids for found in self._rows.versions_of(uid)]
+        outcomes: list[Outcome] = []
+        self._removing.around(
+            locations, lambda: outcomes.extend(self._rows.write([Deleted(uid) for uid in uids]))
+        )
+        return sum(outcome.result is Result.DELETED for outcome in outcomes)
+
+    def settle(self) -> None:
+        """Wait until all that came before has its place.
+
+        Raises:
+            ArchiveError: it cannot be brought there now; it is safe all the same.
+        """
+        self._kernel.ask("store", CloseJournal())
+        problem = self._kernel.ask("unpacker", Finish())
+        if problem:
+            raise ArchiveError(problem)
+
+    # --- who listens -------------------------------------------------------------------------
+
+    def subscribe(self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...] = _EVENTS) -> None:
+        """Have an actor told of what happens, by the messages in `dicom_actors.archive.events`."""
+        self._kernel.subscribe(ref, kinds)
+
+    def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
+        """Tell an actor no more."""
+        self._kernel.unsubscribe(ref)
+
+
+def _settings(settings: dict[str, Any]) -> ArchiveSettings:
+    names = {field.name for field in fields(ArchiveSettings)}
+    unknown = sorted(settings.keys() - names)
+    if unknown:
+        raise ConfigurationError(f"{unknown[0]}: there is no such setting of an archive")
+    return ArchiveSettings(**settings)
