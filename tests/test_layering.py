@@ -227,7 +227,7 @@ def test_data_goes_one_way_through_its_rooms():
 
 
 @pytest.mark.parametrize(
-    "package", ["data", "actors", "supervision", "pdu", "upper_layer", "dimse"]
+    "package", ["data", "actors", "archive", "supervision", "pdu", "upper_layer", "dimse"]
 )
 def test_there_is_no_circle_in(package: str):
     sources, packages = read_package()

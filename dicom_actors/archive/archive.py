@@ -26,6 +26,7 @@ from dicom_actors.archive.files import INCOMING, JOURNAL, DiskFileSystem, Layout
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
 from dicom_actors.archive.objects import Added, NewObject
+from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Removing, Unpacking
 from dicom_actors.errors import ArchiveError, ConfigurationError
@@ -213,14 +214,25 @@ class Archive:
         if existing is None or self._duplicates is not Duplicates.REPLACE:
             outcome = put(new)
         else:
-            done: list[Outcome] = []
-            old = [(uid, existing.location)]
-            self._removing.around(old, lambda: done.append(put(new)))
-            outcome = done[0]
+            outcome = self._replace(existing, lambda: put(new))
         is_kept = outcome.result is not Result.DIFFERENT or (
             self._duplicates is not Duplicates.KEEP_FIRST
         )
         return Added(uid, outcome.result, is_kept)
+
+    def _replace(self, existing: StoredInstance, put: Callable[[], Outcome]) -> Outcome:
+        """Put an object in the place of another one, whose file goes."""
+        uid = existing.sop_instance_uid
+        if not Location.of(existing.location).is_placed:
+            self.settle()  # what is about to be moved cannot be named
+            existing = self.find_instance(uid) or existing
+        done: list[Outcome] = []
+        self._removing.around([(uid, existing.location)], lambda: done.append(put()))
+        replaced = done[0].existing
+        if replaced is not None and replaced.location != existing.location:
+            # Somebody else has replaced it a moment before us.
+            self._removing.around([(uid, replaced.location)], lambda: None)
+        return done[0]
 
     def _is_small(self, new: NewObject) -> bool:
         return new.intake.size <= self.settings.journal_object_bytes
@@ -438,6 +450,10 @@ class Archive:
         problem = self._kernel.ask("unpacker", Finish())
         if problem:
             raise ArchiveError(problem)
+
+    def event_handlers(self) -> dict[str, Any]:
+        """The handlers for ``Endpoint.start(event_handlers=...)``."""
+        return {"cstore": StoreHandler(self)}
 
     # --- who listens -------------------------------------------------------------------------
 

@@ -6,14 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from kit.archive_objects import make_file, uid_of
+from kit.archive_objects import abandon, make_file, uid_of
 from kit.forgetful_disk import ForgetfulDisk, PowerCut
 
 from dicom_actors import read_file
 from dicom_actors.archive.archive import Archive
 from dicom_actors.archive.index import Index
 from dicom_actors.errors import ArchiveError
-from dicom_actors.supervision import kill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,14 +113,6 @@ def cut(
             if archive is not None:
                 abandon(archive)
     return witness, disk
-
-
-def abandon(archive: Archive) -> None:
-    """End an archive as the end of its process does."""
-    kill(archive._supervisor)
-    archive._kernel.system.close()
-    archive._kernel.index.close()
-    archive._lock.release()
 
 
 def problems_after(folder: Path, witness: Witness, disk: ForgetfulDisk) -> list[str]:
