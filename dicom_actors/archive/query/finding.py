@@ -9,7 +9,7 @@ Standard: PS3.4 C.4.1, C.4.2.2, C.4.3.2.
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dicom_actors import Status
 from dicom_actors.archive.query.answers import Answers
@@ -19,15 +19,23 @@ from dicom_actors.errors import DimseFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from dicom_actors import DataSet
-    from dicom_actors.archive.index import Index, StoredInstance
+    from dicom_actors.archive.index import IndexReader, StoredInstance
     from dicom_actors.archive.query.models import Model
     from dicom_actors.archive.query.plan import Plan
 
 __all__ = ["Settings", "find", "select"]
 
 _PAGE: Final = 64
+
+
+class HasReaders(Protocol):
+    """An index, as far as queries need it."""
+
+    def reader(self) -> AbstractContextManager[IndexReader]:
+        """Lend a snapshot."""
 
 
 class Settings(NamedTuple):
@@ -56,12 +64,12 @@ DEFAULTS: Final = Settings()
 
 
 def find(
-    index: Index, identifier: DataSet, model: Model, settings: Settings = DEFAULTS
+    index: HasReaders, identifier: DataSet, model: Model, settings: Settings = DEFAULTS
 ) -> Iterator[tuple[int, DataSet]]:
     """Answer a query.
 
     Args:
-        index: where to look.
+        index: where to look; an `Index`, or whatever lends readers of one.
         identifier: the keys.
         model: its information model.
         settings: how.
@@ -88,7 +96,9 @@ def find(
     return ((status, answer) for answer in _answers(index, plan, answers, settings))
 
 
-def _answers(index: Index, plan: Plan, answers: Answers, settings: Settings) -> Iterator[DataSet]:
+def _answers(
+    index: HasReaders, plan: Plan, answers: Answers, settings: Settings
+) -> Iterator[DataSet]:
     ids = array("q")
     with index.reader() as reader:
         for (number,) in reader.connection.execute(plan.statement, plan.parameters):
@@ -112,14 +122,14 @@ def _answers(index: Index, plan: Plan, answers: Answers, settings: Settings) -> 
 
 
 def select(
-    index: Index, identifier: DataSet, model: Model, settings: Settings = DEFAULTS
+    index: HasReaders, identifier: DataSet, model: Model, settings: Settings = DEFAULTS
 ) -> list[StoredInstance]:
     """Find the instances that an identifier for C-GET or C-MOVE names.
 
     Unique keys alone count.
 
     Args:
-        index: where to look.
+        index: where to look; an `Index`, or whatever lends readers of one.
         identifier: level and unique keys; that of the level may be a list.
         model: its information model.
         settings: how.
