@@ -26,6 +26,8 @@ from dicom_actors.archive.files import INCOMING, JOURNAL, DiskFileSystem, Layout
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
 from dicom_actors.archive.objects import Added, NewObject
+from dicom_actors.archive.query import Model, Settings, find
+from dicom_actors.archive.services import Peer, QueryRetrieve, combined
 from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Removing, Unpacking
@@ -33,7 +35,7 @@ from dicom_actors.errors import ArchiveError, ConfigurationError
 from dicom_actors.supervision import System
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pykka
 
@@ -308,6 +310,20 @@ class Archive:
                 found = iter(() if one is None else (one,))
             yield from found
 
+    def find(self, identifier: DataSet, settings: Settings | None = None) -> Iterator[DataSet]:
+        """Answer a query as C-FIND on Study Root does (PS3.4 C.4.1).
+
+        Args:
+            identifier: the keys, with a Query/Retrieve Level.
+            settings: how.
+
+        Raises:
+            DimseFailure: the identifier is none that can be answered.
+            ArchiveError: the index cannot be read.
+        """
+        found = find(self, identifier, Model.STUDY_ROOT, settings or Settings())
+        return (answer for _, answer in found)
+
     def source(self, instance: StoredInstance) -> Path | memoryview:
         """Where the bytes of an instance are: what a handler of C-GET or C-MOVE gives.
 
@@ -451,9 +467,14 @@ class Archive:
         if problem:
             raise ArchiveError(problem)
 
-    def event_handlers(self) -> dict[str, Any]:
-        """The handlers for ``Endpoint.start(event_handlers=...)``."""
-        return {"cstore": StoreHandler(self)}
+    def event_handlers(self, peers: Mapping[str, Peer] | None = None) -> dict[str, Any]:
+        """The handlers for ``Endpoint.start(event_handlers=...)``.
+
+        Args:
+            peers: where C-MOVE may send to, by AE title.
+        """
+        services = [QueryRetrieve(self, peers)]
+        return {"cstore": StoreHandler(self), **combined(services)}
 
     # --- who listens -------------------------------------------------------------------------
 

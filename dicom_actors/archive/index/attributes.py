@@ -145,7 +145,7 @@ _KINDS: Final[dict[Level, dict[Kind, str]]] = {
 }
 
 COLUMNS: Final = tuple(
-    Column(level, keyword, _snake(keyword), kind)
+    Column(level, keyword, "sop_class" if kind is Kind.CLASS else _snake(keyword), kind)
     for level, kinds in _KINDS.items()
     for kind, keywords in kinds.items()
     for keyword in keywords.split()

@@ -1,8 +1,9 @@
 """What the index keeps of an instance, made of its data set.
 
 That is its UIDs and a header: its attributes, of all levels, without pixel data and whatever else
-is long, in Explicit VR Little Endian and UTF-8. Columns are filled from the header, so that what
-a column says and what an answer says are the same.
+is long. They are kept in the encoding in which they came, so that making a header costs next to
+nothing. Columns are filled from the header, so that what a column says and what an answer says
+are the same.
 """
 
 from __future__ import annotations
@@ -10,22 +11,27 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from dicom_actors import DataElement, DataSet
+from dicom_actors import DataSet
 from dicom_actors.archive.index.attributes import COLUMNS, Level, level_of
 from dicom_actors.archive.index.folding import stored_values, value_of
-from dicom_actors.errors import DataError, DecodeError, ElementNotFoundError
+from dicom_actors.errors import ArchiveError, DataError, DecodeError, ElementNotFoundError
 
-__all__ = ["MAX_HEADER", "MAX_ITEMS", "MAX_VALUE", "Description", "describe"]
+__all__ = ["MAX_HEADER", "MAX_ITEMS", "MAX_VALUE", "Description", "describe", "open_header"]
 
 MAX_VALUE: Final = 1_024
-"""Bytes of a value that is kept, sequences apart."""
+"""Bytes of an element that is kept, sequences apart."""
 MAX_ITEMS: Final = 4_096
 """Bytes of a sequence that is kept."""
 MAX_HEADER: Final = 16_384
 """Bytes of a header; where there are more, what is said of the single instance goes first."""
 
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
-_ELEMENT_HEADER: Final = 12
+_CODES: Final = {
+    _EXPLICIT: b"E",
+    "1.2.840.10008.1.2": b"I",
+    "1.2.840.10008.1.2.2": b"B",
+}
+_SYNTAXES: Final = {code: syntax for syntax, code in _CODES.items()}
 _UTF8: Final = "ISO_IR 192"
 _UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
 _MAX_UID: Final = 64
@@ -51,7 +57,7 @@ class Description(NamedTuple):
         sop_class_uid: what it is.
         instance_number: Instance Number; -1 stands for several, None for none.
         container_identifier: Container Identifier, if it has one.
-        header: its attributes, encoded.
+        header: its attributes, to be read with `open_header`.
     """
 
     study_instance_uid: str
@@ -76,6 +82,18 @@ def describe(data_set: DataSet) -> Description:
     return Description(study, series, instance, sop_class, number, container, _header(data_set))
 
 
+def open_header(header: bytes) -> DataSet:
+    """Read a header.
+
+    Raises:
+        ArchiveError: it is none.
+    """
+    try:
+        return DataSet.from_bytes(memoryview(header)[1:], _SYNTAXES[header[:1]])
+    except (KeyError, DecodeError) as error:
+        raise ArchiveError(f"the index is damaged: a header in it: {error}", "damaged") from error
+
+
 def _uid(data_set: DataSet, keyword: str) -> str:
     try:
         element = data_set.fetch(keyword)
@@ -89,44 +107,50 @@ def _uid(data_set: DataSet, keyword: str) -> str:
 
 
 def _header(data_set: DataSet) -> bytes:
-    """Encode the attributes that are kept."""
-    kept = DataSet()
+    """Put the attributes that are kept together, behind a letter for their encoding."""
+    found = data_set.elements_as_read(until=_FIRST_BULK)
+    if found is None:
+        made = _in_utf8(data_set).to_bytes(_EXPLICIT)
+        found = DataSet.from_bytes(made, _EXPLICIT).elements_as_read()
+        assert found is not None
+    code = _CODES[found.transfer_syntax.uid]
+    kept = [
+        (tag, part)
+        for tag, part in found.elements
+        if tag >= _FIRST_OF_DATA and (len(part) <= MAX_VALUE or _is_kept(data_set, tag, part))
+    ]
+    length = sum([len(part) for _, part in kept])
+    while length >= MAX_HEADER:
+        kept.remove(longest := max(kept, key=_how_dispensable))
+        length -= len(longest[1])
+    return b"".join([code, *[part for _, part in kept]])
+
+
+def _is_kept(data_set: DataSet, tag: int, part: memoryview) -> bool:
+    """Whether what is longer than a value may be is a sequence, for which there is more room."""
+    return len(part) <= MAX_ITEMS and data_set.fetch(tag).vr == "SQ"
+
+
+def _how_dispensable(one: tuple[int, memoryview]) -> tuple[bool, int]:
+    """What is said of the single instance first, and of that the longest."""
+    tag, part = one
+    return tag != _CHARACTER_SET and level_of(tag) is Level.IMAGE, len(part)
+
+
+def _in_utf8(data_set: DataSet) -> DataSet:
+    """Take what is kept of a data set that was not read as it is."""
+    kept = DataSet.from_keywords(SpecificCharacterSet=_UTF8)
     for element in data_set.elements():
         tag = int(element.tag)
         if tag >= _FIRST_BULK:
             break
-        if tag >= _FIRST_OF_DATA and tag & 0xFFFF and tag != _CHARACTER_SET:
-            _keep(kept, element)
-    kept.SpecificCharacterSet = _UTF8
-    header = kept.to_bytes(_EXPLICIT)
-    while len(header) > MAX_HEADER:
-        del kept[max(kept.elements(), key=_how_dispensable).tag]
-        header = kept.to_bytes(_EXPLICIT)
-    return header
-
-
-def _keep(kept: DataSet, element: DataElement) -> None:
-    """Put an element in, unless it is long, or no value of its VR."""
-    try:
-        if element.vr == "SQ":
-            alone = DataSet.from_elements([element])
-            if len(alone.to_bytes(_EXPLICIT)) > MAX_ITEMS:
-                return
-            element = alone.fetch(element.tag)
-        elif _length(element) > MAX_VALUE:
-            return
+        if tag < _FIRST_OF_DATA or tag == _CHARACTER_SET:
+            continue
+        try:
+            alone = DataSet.from_keywords(SpecificCharacterSet=_UTF8)
+            alone.put_element(element)
+            alone.to_bytes(_EXPLICIT)
+        except DataError:  # no value of its VR
+            continue
         kept.put_element(element)
-    except DataError:
-        return
-
-
-def _length(element: DataElement) -> int:
-    if element.length is not None:
-        return element.length
-    return len(DataSet.from_elements([element]).to_bytes(_EXPLICIT)) - _ELEMENT_HEADER
-
-
-def _how_dispensable(element: DataElement) -> tuple[bool, int]:
-    """What is said of the single instance first, and of that the longest."""
-    length = len(DataSet.from_elements([element]).to_bytes(_EXPLICIT))
-    return element.tag != _CHARACTER_SET and level_of(element.tag) is Level.IMAGE, length
+    return kept

@@ -17,10 +17,11 @@ from dicom_actors.errors import DecodeError
 __all__ = ["SEPARATOR", "SEVERAL", "folded", "stored_values", "value_of"]
 
 SEVERAL: Final = -1
-"""Stands for several numbers, dates or times, and for numbers that no column holds."""
+"""Stands for several numbers, dates or times, and for what no column can hold."""
 SEPARATOR: Final = "\x1f"
 """In front of each name and behind the last, where several are in one column."""
 
+_LONGEST: Final = 1_024
 _LARGEST: Final = (1 << 63) - 1
 _GROUPS: Final = 3
 
@@ -60,7 +61,9 @@ def stored_values(column: Column, value: Any) -> tuple[Any, ...]:
     if column.kind is Kind.NAMES:
         return (_names(value),)
     if column.kind in {Kind.TEXT, Kind.UID, Kind.CLASS}:
-        return ("\\" + "\\".join(map(str, value)) if isinstance(value, list) else str(value),)
+        # SQL takes a text to its end or to a NUL, so that such a one is left to others, too.
+        is_plain = not isinstance(value, list) and "\0" not in value
+        return (str(value) if is_plain else f"\\{value}"[:_LONGEST],)
     return (SEVERAL if isinstance(value, list) else _number(column.kind, value),)
 
 
@@ -101,4 +104,4 @@ def _number(kind: Kind, value: Any) -> int | float | None:
     except (ValueError, OverflowError):
         return None  # which no key but the universal ones can mean
     except (TypeError, AttributeError):
-        return None
+        return SEVERAL  # an element of another VR: who matches it knows what it means

@@ -6,15 +6,17 @@ nobody from writing.
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from dicom_actors.archive.index.attributes import Level
 from dicom_actors.archive.index.changes import StoredInstance
 from dicom_actors.archive.index.headers import restore, unpack
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["Counts", "IndexReader", "expand", "stored_instance"]
 
@@ -31,6 +33,12 @@ _TABLES: Final = """
     JOIN common_uid AS syntax ON syntax.id = instance.transfer_syntax
 """
 SELECT_INSTANCE: Final = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE instance.sop_instance_uid = ?"  # noqa: S608
+_UNIQUE: Final = {
+    Level.PATIENT: "study.patient_id",
+    Level.STUDY: "study.study_instance_uid",
+    Level.SERIES: "series.series_instance_uid",
+    Level.IMAGE: "instance.sop_instance_uid",
+}
 _PAGE: Final = 256
 
 
@@ -148,6 +156,24 @@ class IndexReader:
             if len(rows) < _PAGE:
                 return
             after = rows[-1][-1]
+
+    def named(self, keys: Mapping[Level, list[str]], *, limit: int) -> Iterator[StoredInstance]:
+        """Give the instances that unique keys name, series by series, in order of their numbers.
+
+        Args:
+            keys: by level, the values one of which an instance must have there.
+            limit: how many are given at most.
+        """
+        conditions, parameters = [], []
+        for level, values in keys.items():
+            conditions.append(f"{_UNIQUE[level]} IN (SELECT value FROM json_each(?))")  # noqa: S608
+            parameters.append(json.dumps(values))
+        rows = self.connection.execute(
+            f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {' AND '.join(conditions)}"  # noqa: S608
+            " ORDER BY instance.series, instance.instance_number, instance.id LIMIT ?",
+            (*parameters, limit),
+        )
+        yield from map(stored_instance, rows)
 
     def counts(self) -> Counts:
         """How much there is."""

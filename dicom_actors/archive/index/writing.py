@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors import DataSet
 from dicom_actors.archive.index.attributes import Kind, Level, columns_of
 from dicom_actors.archive.index.changes import (
     Change,
@@ -22,6 +21,7 @@ from dicom_actors.archive.index.changes import (
     Result,
     StoredInstance,
 )
+from dicom_actors.archive.index.description import open_header
 from dicom_actors.archive.index.folding import stored_values, value_of
 from dicom_actors.archive.index.headers import difference, pack, unpack
 from dicom_actors.archive.index.reader import SELECT_INSTANCE, expand, stored_instance
@@ -29,11 +29,12 @@ from dicom_actors.archive.index.reader import SELECT_INSTANCE, expand, stored_in
 if TYPE_CHECKING:
     import sqlite3
 
+    from dicom_actors import DataSet
+
 __all__ = ["Writing"]
 
 _KNOWN_SERIES: Final = 256
 _KNOWN_UIDS: Final = 1_024
-_EXPLICIT: Final = "1.2.840.10008.1.2.1"
 
 
 def _insert(table: str, columns: tuple[str, ...]) -> str:
@@ -317,7 +318,7 @@ class Writing:
     def _new_series(self, new: NewInstance) -> _Series:
         described = new.description
         header = self._row("INSERT INTO header (data) VALUES (?)", (pack(described.header),))
-        data_set = DataSet.from_bytes(described.header, _EXPLICIT)
+        data_set = open_header(described.header)
         study_uid = described.study_instance_uid
         study, patient = self._execute(
             "SELECT id, patient FROM study WHERE study_instance_uid = ?", (study_uid,)

@@ -27,6 +27,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from dicom_actors.data.dataset.as_read import ElementsAsRead, elements_as_read
 from dicom_actors.data.dataset.element_index import (
     CHARACTER_SET,
     NOTHING,
@@ -581,6 +582,18 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 decompressed, or no data set is encoded in that way.
         """
         return b"".join(encode_data_set(self, transfer_syntax))
+
+    def elements_as_read(self, *, until: Key | None = None) -> ElementsAsRead | None:
+        """Give the elements as the bytes that they were read from; nothing is decoded or copied.
+
+        Args:
+            until: the first element that is not wanted any more.
+
+        Returns:
+            The elements and how they are encoded; None if the data set was not read, or was
+            changed since.
+        """
+        return elements_as_read(self._content, None if until is None else to_tag(until))
 
     @property
     def transfer_syntax(self) -> TransferSyntax | None:

@@ -1,8 +1,8 @@
 -- Patients, studies, series and instances: a wide row for each, and what all its attributes are as a
 -- blob. Columns with names of attributes are those of `attributes.py`.
 
--- Attributes of an instance as received, whole: Explicit VR Little Endian in UTF-8, deflated. One
--- for each series; patient, study and series have one of them for theirs.
+-- Attributes of an instance as received, deflated. There is one for each series, which its study and
+-- its patient may have for theirs.
 CREATE TABLE header (
     id INTEGER PRIMARY KEY,
     data BLOB NOT NULL
