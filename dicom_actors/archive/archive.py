@@ -27,7 +27,7 @@ from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
 from dicom_actors.archive.objects import Added, NewObject
 from dicom_actors.archive.query import Model, Settings, find
-from dicom_actors.archive.services import Peer, QueryRetrieve, combined
+from dicom_actors.archive.services import EXTENDED_NEGOTIATION, Peer, QueryRetrieve, combined
 from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Removing, Unpacking
@@ -475,6 +475,17 @@ class Archive:
         """
         services = [QueryRetrieve(self, peers)]
         return {"cstore": StoreHandler(self), **combined(services)}
+
+    def endpoint_settings(self) -> dict[str, Any]:
+        """What an endpoint should be told, for ``EndpointConfig(**archive.endpoint_settings())``.
+
+        So what is large is written where it stays, and the rest needs no file while it comes.
+        """
+        return {
+            "spool_directory": str(self.folder / INCOMING),
+            "spool_bytes": self.settings.journal_object_bytes,
+            "extended_negotiation": EXTENDED_NEGOTIATION,
+        }
 
     # --- who listens -------------------------------------------------------------------------
 
