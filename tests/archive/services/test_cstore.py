@@ -89,7 +89,7 @@ def test_an_object_without_a_study_is_refused_and_says_why(tmp_path):
 def test_storescu_sends_a_study(tmp_path):
     files = [
         Path(str(get_testdata_file(name)))
-        for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "693_UNCR.dcm")
+        for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "rtdose.dcm")
     ]
     with (
         Archive.open(tmp_path, **ROOM) as archive,
