@@ -15,7 +15,7 @@ Within ``data`` one way down through its rooms::
 
     dictionary < values, scan < dataset < files < forms, query
 
-and no module of it leads back to itself, not even for type checkers.
+and no module of the whole package leads back to itself, not even for type checkers.
 """
 
 from __future__ import annotations
@@ -226,15 +226,11 @@ def test_data_goes_one_way_through_its_rooms():
     assert wrong_ways(sources, packages) == []
 
 
-@pytest.mark.parametrize(
-    "package", ["data", "actors", "archive", "supervision", "pdu", "upper_layer", "dimse"]
-)
-def test_there_is_no_circle_in(package: str):
+def test_no_module_leads_back_to_itself():
     sources, packages = read_package()
-    inside = f"{PACKAGE}.{package}."
-    links = {p for p in arrows(sources, packages) if all(name.startswith(inside) for name in p)}
+    links = arrows(sources, packages)
 
-    assert len(links) > 10
+    assert len(links) > 1000
     assert circles(links) == []
 
 

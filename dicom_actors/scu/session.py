@@ -34,7 +34,8 @@ from dicom_actors.scu.channel import Channel
 from dicom_actors.scu.contexts import Proposals, default_contexts
 from dicom_actors.scu.event_reports import EventReport, event_report_of
 from dicom_actors.scu.running import service_name
-from dicom_actors.scu.transport import SocketTransport, connect_tcp
+from dicom_actors.scu.tcp import connect_tcp
+from dicom_actors.scu.transport import SocketTransport
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:

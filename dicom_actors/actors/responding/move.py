@@ -192,7 +192,10 @@ class _Move:
             _Lane(
                 move_to,
                 SubAssociation(
-                    move_to.settings(calling, clock), originator, kernel.circuit_breakers
+                    move_to.settings(calling, clock),
+                    originator,
+                    kernel.circuit_breakers,
+                    kernel.system.log,
                 ),
                 responder,
                 self._news,
