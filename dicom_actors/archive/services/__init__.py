@@ -12,7 +12,20 @@ Standard: PS3.4 B, C, F, J, K.
 from __future__ import annotations
 
 from dicom_actors.archive.services.combining import combined
+from dicom_actors.archive.services.commitment import (
+    CommitmentReporter,
+    CommitmentReports,
+    StorageCommitment,
+)
 from dicom_actors.archive.services.peers import Peer
 from dicom_actors.archive.services.query_retrieve import EXTENDED_NEGOTIATION, QueryRetrieve
 
-__all__ = ["EXTENDED_NEGOTIATION", "Peer", "QueryRetrieve", "combined"]
+__all__ = [
+    "EXTENDED_NEGOTIATION",
+    "CommitmentReporter",
+    "CommitmentReports",
+    "Peer",
+    "QueryRetrieve",
+    "StorageCommitment",
+    "combined",
+]
