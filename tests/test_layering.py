@@ -2,7 +2,8 @@
 
 One way down::
 
-    errors, config < data, pdu < upper_layer < dimse < scu < actors < archive, testing < cli
+    errors, config < data, pdu < upper_layer < dimse
+    dimse, transport < storage < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
@@ -15,7 +16,7 @@ Within ``data`` one way down through its rooms::
 
     dictionary < values, scan < dataset < files < forms, query
 
-and no module of it leads back to itself, not even for type checkers.
+and no module of the whole package leads back to itself, not even for type checkers.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _BELOW_ARCHIVE = {
     "dimse",
     "supervision",
     "actors",
+    "transport",
+    "storage",
     "scu",
     "messages",
     "events",
@@ -57,7 +60,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "messages": _BELOW_ARCHIVE,
     "events": _BELOW_ARCHIVE,
     "actors": _BELOW_ARCHIVE,
-    "scu": {*_BELOW_DIMSE, "tls", "dimse"},
+    "transport": set(),
+    "storage": {*_BELOW_DIMSE, "dimse"},
+    "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
     "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},
@@ -226,15 +231,11 @@ def test_data_goes_one_way_through_its_rooms():
     assert wrong_ways(sources, packages) == []
 
 
-@pytest.mark.parametrize(
-    "package", ["data", "actors", "supervision", "pdu", "upper_layer", "dimse"]
-)
-def test_there_is_no_circle_in(package: str):
+def test_no_module_leads_back_to_itself():
     sources, packages = read_package()
-    inside = f"{PACKAGE}.{package}."
-    links = {p for p in arrows(sources, packages) if all(name.startswith(inside) for name in p)}
+    links = arrows(sources, packages)
 
-    assert len(links) > 10
+    assert len(links) > 1000
     assert circles(links) == []
 
 

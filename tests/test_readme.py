@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +11,35 @@ import pytest
 from kit.dcmtk import run
 from pydicom.data import get_testdata_file
 
-from dicom_actors import messages
+from dicom_actors import messages, read_file, write_file
 from dicom_actors.cli.main import main
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"^```(python|sh)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(
+    r"^```(python|sh|text)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL
+)
 
 
 @pytest.mark.interop
 @pytest.mark.usefixtures("nothing_left")
 def test_the_tour_runs_from_top_to_bottom(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("image.dcm", "a.dcm", "b.dcm", "c.dcm"):
-        shutil.copy(str(get_testdata_file("CT_small.dcm")), name)
+    ct = read_file(str(get_testdata_file("CT_small.dcm")))
+    for number, name in enumerate(("image.dcm", "a.dcm", "b.dcm", "c.dcm")):
+        ct.InstanceNumber, ct.SOPInstanceUID = number, f"1.2.3.{number}"
+        write_file(name, ct)
     names: dict[str, Any] = {}
+    said = ""
     for kind, code in BLOCKS:
-        if kind == "python":
+        if kind == "text":
+            lines = iter(said.splitlines())
+            assert all(line in lines for line in code.splitlines()), said  # in this order
+        elif kind == "python":
             exec(code.replace("port=4242", "port=0"), names)
         elif "scu " in code:
             port = str(names["endpoint"].ask(messages.GetStatus()).port)
@@ -40,8 +49,12 @@ def test_the_tour_runs_from_top_to_bottom(
                 # A handler that raises makes storescu end with an error, too.
                 fails = "rejected" in remark or "failed" in remark
                 assert (result.returncode != 0) == fails, (line, result.stderr)
+                said = result.stdout + result.stderr
     assert not names["endpoint"].is_alive()
-    assert os.listdir("incoming")
+    stored = {path.stem for path in Path("incoming").glob("*.dcm")}
+    assert stored >= {"1.2.3.0", "1.2.3.1", "1.2.3.3"}
+    assert "1.2.3.2" not in stored  # whose handler crashed
+    assert "the cstore handler raised" in caplog.text
     assert "STORESCU sent CT" in capsys.readouterr().out
 
 

@@ -45,9 +45,15 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     serve.add_argument("--print", action="store_true", help="print each object that arrives")
     serve.add_argument(
-        "--verbose", action="store_true", help="print who associates, and how it ends"
+        "--verbose",
+        action="store_true",
+        help="print who associates, and how it ends; rejections and aborts are always",
     )
     serve.add_argument("--trace", action="store_true", help="print each PDU in a line")
+    serve.add_argument(
+        "--log", metavar="FILE", help="append what is wrong, with tracebacks, to this file"
+    )
+    serve.add_argument("--debug", action="store_true", help="print tracebacks")
     serve.add_argument(
         "--timeout",
         type=duration,
@@ -121,6 +127,8 @@ def _serve(options: argparse.Namespace) -> int:
         print_objects=options.print,
         verbose=options.verbose,
         trace=options.trace,
+        log=options.log,
+        debug=options.debug,
         timeout=options.timeout,
         user=options.user,
         passcode=_passcode(options),

@@ -62,7 +62,7 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "if anything is wrong.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument("files", nargs="+", metavar="FILE", help="DICOM files")
+    check.add_argument("files", nargs="+", metavar="PATH", help="DICOM files, or folders of them")
     check.add_argument("--json", action="store_true", help="print a line of JSON for each file")
     check.set_defaults(run=_check, rest="files")
 

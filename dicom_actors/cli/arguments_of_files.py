@@ -10,7 +10,8 @@ __all__ = ["add_commands"]
 
 _EXAMPLES = """examples:
   dicom-actors {name} image.dcm
-  dicom-actors {name} *.dcm --filter PatientName 0008,0060 BeamName"""
+  dicom-actors {name} *.dcm --filter PatientName 0008,0060 BeamName
+  unzip -p study.zip image.dcm | dicom-actors {name} -"""
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,7 +35,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     as_json.set_defaults(json=True)
     for command in (dump, as_json):
-        command.add_argument("files", nargs="+", metavar="FILE", help="DICOM files")
+        command.add_argument(
+            "files",
+            nargs="+",
+            metavar="PATH",
+            help="DICOM files, folders of them, or - for standard input",
+        )
         command.add_argument(
             "--filter",
             nargs="+",
@@ -43,7 +49,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             type=_tag,
             metavar="KEY",
             help="print these elements alone, wherever they are nested; a keyword or a tag, "
-            "such as PatientID or 0010,0020; after the files",
+            "such as PatientID, 0010,0020 or 0x00100020; after the files",
         )
         command.add_argument("--full", action="store_true", help="print long values as a whole")
         command.set_defaults(run=_dump, rest="files")

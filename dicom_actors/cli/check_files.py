@@ -1,17 +1,20 @@
-"""``dicom-actors check FILE...``: where files depart from the rules of PS3.5 and PS3.6."""
+"""``dicom-actors check PATH...``: where files depart from the rules of PS3.5 and PS3.6."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_actors.cli.terminal import complain, in_words, show_anything
 from dicom_actors.data import read_file
+from dicom_actors.data.files.file_values import files_below
 from dicom_actors.data.forms.text import printable
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["check"]
 
@@ -24,8 +27,10 @@ def check(options: Namespace) -> int:
     """
     show_anything()
     code = 0
-    for file in options.files:
+    for file, problem in _files(options.files):
         try:
+            if problem is not None:
+                raise problem
             data_set = read_file(file)
             found = [*map(str, data_set.warnings), *map(str, data_set.check())]
         except (DicomError, OSError) as error:
@@ -39,3 +44,15 @@ def check(options: Namespace) -> int:
             for departure in found:
                 print(printable(f"{file}: {departure}"))
     return code
+
+
+def _files(paths: Iterable[str]) -> Iterator[tuple[str, OSError | None]]:
+    """Give the files, of folders all below; or a folder, and why it cannot be listed."""
+    for path in paths:
+        if not Path(path).is_dir():
+            yield path, None
+            continue
+        try:
+            yield from ((str(file), None) for file in files_below(path))
+        except OSError as error:
+            yield path, error

@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.terminal import show_anything
+from dicom_actors.cli.terminal import counted, show_anything
 from dicom_actors.data import DataSet, EncapsulatedPixelData, Path, read_file
 from dicom_actors.data.forms.text import printable, value_text
 
@@ -98,7 +98,7 @@ def _shown(element: DataElement | None) -> str | None:
     if element is None:
         return None
     if element.vr == "SQ":
-        return f"{len(element.values)} items"
+        return counted(len(element.values), "item")
     value = element.value
     pieces = value.fragments if isinstance(value, EncapsulatedPixelData) else [value]
     if all(isinstance(piece, bytes | memoryview) for piece in pieces):

@@ -17,7 +17,9 @@ import socketserver
 import stat
 import tempfile
 import threading
+import time
 from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -193,16 +195,25 @@ def _checked(message: Any) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Make JSON of an answer; refs are left out."""
+    """Make JSON of an answer; refs are left out, and times are those of the wall clock."""
+    if isinstance(value, messages.AssociationInfo):
+        return {**_fields(value), "since": _wall_clock(value.since)}
     if is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _plain(getattr(value, field.name))
-            for field in fields(value)
-            if field.name != "ref"
-        }
+        return _fields(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, Enum) else value
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    names = [field.name for field in fields(value) if field.name != "ref"]
+    return {name: _plain(getattr(value, name)) for name in names}
+
+
+def _wall_clock(monotonic: float) -> str:
+    """Make an ISO 8601 time, with its offset from UTC, of one of the monotonic clock."""
+    ago = timedelta(seconds=time.monotonic() - monotonic)
+    return (datetime.now().astimezone() - ago).isoformat(timespec="milliseconds")
 
 
 def _open(path: Path) -> _Server:

@@ -1,4 +1,6 @@
-"""``dicom-actors dump FILE...`` and ``dicom-actors json FILE...``: print files.
+"""``dicom-actors dump PATH...`` and ``dicom-actors json PATH...``: print files.
+
+A folder is all files below it, ``-`` is standard input.
 
 As text for people, a line for each element with its length and long values cut; or as one object
 of the DICOM JSON Model in a line for each file. In JSON, long binary values are given as the
@@ -12,11 +14,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.cli.terminal import complain, show_anything
-from dicom_actors.data import Path, read_file
+from dicom_actors.data import Path as ElementPath
+from dicom_actors.data import read_file
+from dicom_actors.data.files.file_values import files_below
 from dicom_actors.data.forms.json import to_json_dict
 from dicom_actors.data.forms.text import DEFAULT_WIDTH, data_set_lines, element_lines, printable
 from dicom_actors.errors import DecodeError, DicomError, NotPart10Error
@@ -27,8 +31,11 @@ if TYPE_CHECKING:
 
     from dicom_actors.data import DataElement, DataSet
 
+    Source = str | Path | bytes
+
 __all__ = ["dump"]
 
+_STANDARD_INPUT: Final = "-"
 _LONGEST_INLINE: Final = 1024
 _BINARY: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
@@ -43,7 +50,7 @@ def dump(
     """Print each file.
 
     Args:
-        files: their paths.
+        files: their paths, or those of folders.
         keys: the tags to print, wherever they are nested; empty: all.
         as_json: whether to print JSON; a file that is cut short counts as damaged then.
         full: whether long values are printed as a whole.
@@ -54,33 +61,52 @@ def dump(
     """
     show_anything()
     failed = False
-    for number, file in enumerate(files):
-        if len(files) > 1 and not as_json:
-            print(f"{'' if number == 0 else chr(10)}# {printable(file)}")
+    has_headings = not as_json and (len(files) > 1 or any(Path(file).is_dir() for file in files))
+    is_first = True
+    for file, source in _sources(files):
+        if has_headings:
+            print(f"{'' if is_first else chr(10)}# {printable(file)}")
+        is_first = False
         try:
-            if not _print_file(file, keys, as_json=as_json, full=full):
+            if isinstance(source, OSError):
+                raise source
+            if not _print_file(file, source, keys, as_json=as_json, full=full):
                 failed = True
-        except BrokenPipeError:
-            raise
-        except DicomError as error:
+        except (DicomError, OSError) as error:
             failed = True
-            complain(f"{file}: {error}")
-        except OSError as error:
-            failed = True
-            complain(f"{file}: {error.strerror or error}")
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            complain(f"{file}: {reason}")
     return 1 if failed else 0
 
 
-def _print_file(file: str, keys: AbstractSet[int], *, as_json: bool, full: bool) -> bool:
+def _sources(files: Sequence[str]) -> Iterator[tuple[str, Source | OSError]]:
+    """Give the names of files, and what to read of each, or why that cannot be known."""
+    for file in files:
+        if file == _STANDARD_INPUT:
+            yield "standard input", sys.stdin.buffer.read()
+            continue
+        if not Path(file).is_dir():
+            yield file, file
+            continue
+        try:
+            yield from ((str(path), path) for path in files_below(file))
+        except OSError as error:
+            yield file, error
+
+
+def _print_file(
+    file: str, source: Source, keys: AbstractSet[int], *, as_json: bool, full: bool
+) -> bool:
     """Print a file, or what can be read of it; return whether it could be read."""
     try:
-        data_set, damage = read_file(file, keep_truncated=not as_json), ""
+        data_set, damage = read_file(source, keep_truncated=not as_json), ""
     except NotPart10Error:
         raise
     except DecodeError as error:
-        data_set = read_file(file, keep_truncated=not as_json, keep_damaged=True)
+        data_set = read_file(source, keep_truncated=not as_json, keep_damaged=True)
         damage = f"note: the file is damaged ({error}); this is what can be read of it"
     if as_json:
+        full = full or isinstance(source, bytes)  # which has no place that a URI could name
         model = to_json_dict(data_set, bulk_data_uri=_BulkData(file, keys, full=full))
         print(json.dumps(_chosen_attributes(model, keys) if keys else model, allow_nan=False))
         if damage:
@@ -110,7 +136,7 @@ def _chosen_lines(data_set: DataSet, keys: AbstractSet[int], width: int | None) 
                 continue
             printed = path
             first, *rest = element_lines(element, width=width, lengths=True)
-            yield f"{first}  in {Path(path[:-2])}[{path[-2]}]" if len(path) > 1 else first
+            yield f"{first}  in {ElementPath(path[:-2])}[{path[-2]}]" if len(path) > 1 else first
             yield from rest
 
 
@@ -131,11 +157,11 @@ class _BulkData:
     """Says which values of a file are given by a URI."""
 
     def __init__(self, file: str, keys: AbstractSet[int], *, full: bool) -> None:
-        self._uri = FilePath(file).absolute().as_uri()
+        self._uri = Path(file).absolute().as_uri()
         self._keys = keys
         self._full = full
 
-    def __call__(self, path: Path, element: DataElement) -> str | None:
+    def __call__(self, path: ElementPath, element: DataElement) -> str | None:
         if self._keys and self._keys.isdisjoint(path[::2]):
             return ""  # left out later: not worth any work
         if self._full or element.vr not in _BINARY or (element.length or 0) <= _LONGEST_INLINE:

@@ -15,11 +15,11 @@ from dicom_actors.cli.keys import query_for
 from dicom_actors.cli.last_result import add_unique_keys, keep_result
 from dicom_actors.cli.match_table import TableColumn, lay_out
 from dicom_actors.cli.models import sop_class_of
+from dicom_actors.cli.progress import progress
 from dicom_actors.cli.terminal import (
     complain,
     counted,
     print_plain_table,
-    progress,
     say,
     show_anything,
 )
@@ -59,16 +59,19 @@ def find(options: Namespace) -> int:
         add_unique_keys(query.identifier)
     sop_class = sop_class_of(options.model, "C-FIND", query.identifier)
     show_anything()
+    if not (options.json or options.csv):
+        return _print_table(options, query, sop_class)
+    with _asked(options, query, sop_class) as matches:
+        return _print_json(matches) if options.json else _print_csv(matches, query.columns)
+
+
+@contextlib.contextmanager
+def _asked(options: Namespace, query: Query, sop_class: str) -> Iterator[Iterator[DataSet]]:
     with (
         associated(options, contexts=(sop_class,)) as association,
         contextlib.closing(association.find(query.identifier, model=sop_class)) as found,
     ):
-        matches = _limited(found, options.limit)
-        if options.json:
-            return _print_json(matches)
-        if options.csv:
-            return _print_csv(matches, query.columns)
-        return _print_table(options, matches, query)
+        yield _limited(found, options.limit)
 
 
 def _limited(found: Operation[DataSet], limit: int | None) -> Iterator[DataSet]:
@@ -101,16 +104,21 @@ def _print_csv(matches: Iterator[DataSet], columns: list[Column]) -> int:
     return 0
 
 
-def _print_table(options: Namespace, matches: Iterator[DataSet], query: Query) -> int:
+def _print_table(options: Namespace, query: Query, sop_class: str) -> int:
     found: list[DataSet] = []
     try:
-        with progress(options, nouns="matches") as bar:
+        # The association is over before anybody reads: a page may be looked at for hours.
+        with (
+            _asked(options, query, sop_class) as matches,
+            progress(options, nouns="matches") as bar,
+        ):
             for match in matches:
                 found.append(match)
                 bar.add()
     except DicomError:
         # What came before a failure is still worth to be seen.
-        _show(options, found, query)
+        if found:
+            _show(options, found, query)
         raise
     _show(options, found, query)
     say(counted(len(found), "match", "matches"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from dicom_actors.cli.output import OutputEnded, OutputError, checked_output
 from dicom_actors.cli.parser import build_parser, parse_arguments
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import DicomError
@@ -40,14 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     options = parse_arguments(parser, words)
     try:
-        return int(options.run(options))
+        with checked_output():
+            return int(options.run(options))
     except KeyboardInterrupt:
         return 130
+    except OutputEnded:
+        return 0
     except BrokenPipeError:
-        # The reader of our output has had enough; closing says so without a traceback.
+        # The reader of our errors has had enough; closing says so without a traceback.
         sys.stderr.close()
         return 0
-    except (UsageError, DicomError, OSError) as error:
+    except (UsageError, DicomError, OutputError, OSError) as error:
         from dicom_actors.cli.terminal import complain, in_words
 
         complain(in_words(error))

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from dicom_actors.cli.control import ask
+from dicom_actors.cli.terminal import counted, say
 from dicom_actors.cli.tree_view import TreeView
 
 __all__ = ["abort", "drain", "status", "top"]
@@ -24,16 +25,13 @@ def status(port: int, *, as_json: bool) -> int:
         return 0
     print(
         f"{answer['state']} on {answer['host']} port {answer['port']}: "
-        f"{answer['associations']} associations open, {answer['associations_opened']} so far, "
-        f"{answer['requests']} requests, {answer['restarts']} restarts, "
-        f"{answer['disowned_handlers']} disowned handlers"
+        f"{counted(answer['associations'], 'association')} open, "
+        f"{answer['associations_opened']} so far, "
+        f"{counted(answer['requests'], 'request')}, {counted(answer['restarts'], 'restart')}, "
+        f"{counted(answer['disowned_handlers'], 'disowned handler')}"
     )
     for one in associations:
-        host, number = one["peer"]
-        print(
-            f"{one['id']:>6}  {one['state']:<10}  {_title(one['calling_ae_title']):<16}  "
-            f"{host}:{number}  {one['requests']} requests, {one['restarts']} restarts"
-        )
+        print(_line(one))
     return 0
 
 
@@ -52,11 +50,19 @@ def top(port: int, *, once: bool, as_json: bool) -> int:
 
 def drain(port: int, deadline: float, *, as_json: bool) -> int:
     """Let the open associations finish; returns 1 if some had to be aborted."""
+    if waiting := ask(port, "ListAssociations"):
+        say(f"waiting {deadline:g} s at the most for {counted(len(waiting), 'association')}:")
+        for one in waiting:
+            say(_line(one))
     report = ask(port, "Drain", deadline=deadline)
     if as_json:
         print(json.dumps(report))
     else:
-        print(f"{report['finished']} associations finished, {len(report['cut'])} were cut")
+        cut = len(report["cut"])
+        print(
+            f"{counted(report['finished'], 'association')} finished, "
+            f"{cut} {'was' if cut == 1 else 'were'} cut"
+        )
     return 1 if report["cut"] else 0
 
 
@@ -68,6 +74,16 @@ def abort(port: int, number: int, *, as_json: bool) -> int:
     elif not found:
         print(f"dicom-actors: there is no association {number}", file=sys.stderr)
     return 0 if found else 1
+
+
+def _line(one: dict[str, Any]) -> str:
+    host, port = one["peer"]
+    since = one["since"].partition("T")[2].partition(".")[0]
+    return (
+        f"{one['id']:>6}  {one['state']:<10}  {_title(one['calling_ae_title']):<16}  "
+        f"{host}:{port}  since {since}  {counted(one['requests'], 'request')}, "
+        f"{counted(one['restarts'], 'restart')}"
+    )
 
 
 def _title(text: str) -> str:

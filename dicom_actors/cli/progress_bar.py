@@ -40,7 +40,7 @@ class _Counts(ProgressColumn):
 
 
 class ProgressBar(Progress):
-    """See `terminal.progress`."""
+    """See `progress.progress`."""
 
     def __init__(self, nouns: str, objects: int | None, length: int | None) -> None:
         self._objects = 0

@@ -18,10 +18,10 @@ from dicom_actors.cli.models import (
     transfer_syntaxes_of,
 )
 from dicom_actors.cli.object_files import ObjectFolder
+from dicom_actors.cli.progress import progress
 from dicom_actors.cli.terminal import (
     complain,
     counted,
-    progress,
     show_anything,
 )
 from dicom_actors.dimse import describe_status

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,10 +17,13 @@ import pykka
 from dicom_actors import events, messages
 from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance
 from dicom_actors.cli.object_files import object_name_of
+from dicom_actors.cli.serve_log import logging_to, tell
 from dicom_actors.cli.terminal import complain, counted
 from dicom_actors.cli.user_check import UserCheck
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.dictionary.uids import uid_name
+from dicom_actors.errors import DicomError
+from dicom_actors.supervision import System
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +34,7 @@ __all__ = ["Keeper", "ServeOptions", "serve", "show_policy"]
 
 _SWITCH_SECONDS: Final = 0.001
 _SPOOL_BYTES: Final = 64 * 1024
+_PROBE_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +47,10 @@ class ServeOptions:
         ae_title: the called AE title to insist on; None: any.
         store: the folder for what arrives.
         print_objects: whether to print each object.
-        verbose: whether to print who associates and how it ends.
+        verbose: whether to print who associates and how it ends, and not only what ends badly.
         trace: whether to print each PDU.
+        log: a file for what is wrong, with tracebacks; None: there is none.
+        debug: whether to print tracebacks.
         timeout: seconds after which an association is ended on which nothing comes.
         user: the one user whose associations are taken; None: anybody's.
         passcode: what the user has to give; None: nothing.
@@ -57,6 +65,8 @@ class ServeOptions:
     print_objects: bool
     verbose: bool
     trace: bool
+    log: str | None
+    debug: bool
     timeout: float | None
     user: str | None
     passcode: str | None = field(repr=False)
@@ -87,33 +97,46 @@ class Keeper:
             f"{event.length} bytes -> {path}"
         )
         text = f"{line}\n{event.dataset}" if self._print_objects else line
-        # One write, so that the lines of several senders do not mix.
-        print(text, flush=True)
+        tell(text)
 
 
 class Narrator(pykka.ThreadingActor):
-    """Prints what the endpoint tells of: PDUs, and associations that come and go."""
+    """Tells of what happens: rejections and aborts, and what else is wanted.
+
+    Args:
+        verbose: whether to tell of all associations that come and go.
+    """
 
     use_daemon_thread = True
 
+    def __init__(self, *, verbose: bool) -> None:
+        super().__init__()
+        self._verbose = verbose
+
     def on_receive(self, message: Any) -> None:
-        """Print one event. Runs in the Narrator's thread."""
+        """Tell of one event. Runs in the Narrator's thread."""
         if isinstance(message, events.PduTraced):
             arrow = "<-" if message.is_received else "->"
-            print(f"{message.association_id:>6} {arrow} {message.text}", flush=True)
+            tell(f"{message.association_id:>6} {arrow} {message.text}")
         elif isinstance(message, events.AssociationOpened):
             self._say(message.association, f"associated with {message.association.called_ae_title}")
         elif isinstance(message, events.AssociationClosed):
-            reason, detail = message.reason, message.detail
-            if detail:
-                reason = detail if detail.startswith(reason) else f"{reason}: {detail}"
-            self._say(message.association, f"{reason}, {counted(message.requests, 'request')}")
+            self._tell_end(message)
+
+    def _tell_end(self, closed: events.AssociationClosed) -> None:
+        # A connection on which nothing was asked is somebody who looks whether we are there.
+        is_usual = closed.reason == "released" or (
+            closed.reason == "connection lost" and not closed.was_open
+        )
+        if is_usual and not self._verbose:
+            return
+        reason, detail = closed.reason, closed.detail
+        if detail:
+            reason = detail if detail.startswith(reason) else f"{reason}: {detail}"
+        self._say(closed.association, f"{reason}, {counted(closed.requests, 'request')}")
 
     def _say(self, association: messages.AssociationInfo, text: str) -> None:
-        host, port = association.peer
-        title = association.calling_ae_title
-        text = f"association {association.id}: {title} {host}:{port} {text}"
-        print(_printable(text), flush=True)
+        tell(f"{_named(association)} {_printable(text)}")
 
 
 def show_policy(options: ServeOptions) -> int:
@@ -129,35 +152,67 @@ def serve(options: ServeOptions) -> int:
         0, or 1 if the endpoint gave up by itself.
 
     Raises:
+        DicomError: the folder cannot be written to.
         TransportError: the port cannot be bound.
         ConfigurationError: the port, the AE title or a certificate is none.
+        OSError: the log file cannot be written to.
     """
     root = Path(options.store)
-    root.mkdir(parents=True, exist_ok=True)
+    _check_folder(root)
     # The process is ours: whoever computes lets the others in five times as often, so that an echo
     # beside a handler in pure Python takes 8 ms at the most, and not 20.
     sys.setswitchinterval(_SWITCH_SECONDS)
     # SIGTERM ends it as Ctrl-C does: by KeyboardInterrupt in this thread.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        with logging_to(options.log, debug=options.debug):
+            code = _run(options, root)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    tell("stopped" if code == 0 else "the endpoint gave up")
+    return code
+
+
+def _run(options: ServeOptions, root: Path) -> int:
+    with contextlib.closing(System()) as system:  # which writes the last words of the log
         endpoint = Endpoint.start(
             options.port,
             host=options.host,
             event_handlers=_handlers(options),
             config=_config(options),
+            system=system,
         )
-        try:
-            with _narrating(endpoint, options):
-                _wait(endpoint, root)
-            print("the endpoint gave up", flush=True)
-        except KeyboardInterrupt:
-            _finish(endpoint, options.drain)
-            return 0
-        finally:
-            endpoint.stop()
+        return _attend(endpoint, options, root)
+
+
+def _attend(endpoint: pykka.ActorRef[Any], options: ServeOptions, root: Path) -> int:
+    """Say what happens until it is over."""
+    try:
+        port = endpoint.ask(messages.GetStatus(), block=True).port
+        with _narrating(endpoint, options), _control(endpoint, port) as problem:
+            tell(f"listening on port {port}, keeping objects in {root}")
+            if problem:
+                complain(problem)
+            try:
+                endpoint.actor_stopped.wait()
+            except KeyboardInterrupt:
+                _finish(endpoint, options.drain)
+                return 0
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        endpoint.stop()
     return 1
+
+
+def _check_folder(root: Path) -> None:
+    """Make the folder, and see whether it takes a file, before anybody is told of Success."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise DicomError(f"objects cannot be kept in {root}: {error.strerror or error}") from error
 
 
 def _handlers(options: ServeOptions) -> dict[str, Any]:
@@ -179,15 +234,6 @@ def _config(options: ServeOptions) -> EndpointConfig:
     return config if options.timeout is None else replace(config, idle_timeout=options.timeout)
 
 
-def _wait(endpoint: pykka.ActorRef[Any], root: Path) -> None:
-    port = endpoint.ask(messages.GetStatus(), block=True).port
-    with _control(endpoint, port) as problem:
-        print(f"listening on port {port}, keeping objects in {root}", flush=True)
-        if problem:
-            complain(problem)
-        endpoint.actor_stopped.wait()
-
-
 def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractContextManager[str]:
     if not hasattr(socket, "AF_UNIX"):
         return contextlib.nullcontext("")  # a system without such sockets has no control
@@ -198,13 +244,12 @@ def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractCon
 
 @contextlib.contextmanager
 def _narrating(endpoint: pykka.ActorRef[Any], options: ServeOptions) -> Iterator[None]:
-    kinds: list[type] = [events.PduTraced] if options.trace else []
+    kinds: list[type] = [events.AssociationClosed]
+    if options.trace:
+        kinds.append(events.PduTraced)
     if options.verbose:
-        kinds += [events.AssociationOpened, events.AssociationClosed]
-    if not kinds:
-        yield
-        return
-    narrator = Narrator.start()
+        kinds.append(events.AssociationOpened)
+    narrator = Narrator.start(verbose=options.verbose)
     endpoint.ask(messages.Subscribe(narrator, kinds=tuple(kinds)))
     try:
         yield
@@ -215,10 +260,25 @@ def _narrating(endpoint: pykka.ActorRef[Any], options: ServeOptions) -> Iterator
 def _finish(endpoint: pykka.ActorRef[Any], drain: float) -> None:
     """Let the open associations finish; a second Ctrl-C does not wait for them."""
     with contextlib.suppress(KeyboardInterrupt, pykka.ActorDeadError):
+        listed = endpoint.ask(messages.ListAssociations(), block=True)
+        if waiting := [each for each in listed if each.state != "closing"]:
+            tell(
+                f"waiting {drain:g} s at the most for {counted(len(waiting), 'association')}, "
+                "Ctrl-C ends it now"
+            )
+            for association in waiting:
+                requests = counted(association.requests, "request")
+                tell(f"{_named(association)} is {association.state}, {requests} so far")
         report: messages.DrainReport = endpoint.ask(messages.Drain(drain), block=True)
         if report.cut:
-            print(f"{len(report.cut)} associations were cut", flush=True)
-    print("stopped", flush=True)
+            were = "was" if len(report.cut) == 1 else "were"
+            tell(f"{counted(len(report.cut), 'association')} {were} cut")
+
+
+def _named(association: messages.AssociationInfo) -> str:
+    host, port = association.peer
+    name = f"association {association.id}: {association.calling_ae_title} {host}:{port}"
+    return _printable(name)
 
 
 def _printable(text: str) -> str:

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.cli.connecting import associated
-from dicom_actors.cli.terminal import (
-    complain,
-    counted,
-    progress,
-    say,
-    show_anything,
-    size_in_words,
-)
+from dicom_actors.cli.progress import progress
+from dicom_actors.cli.store_report import Report
+from dicom_actors.cli.terminal import show_anything
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.dimse import describe_status
 from dicom_actors.errors import AssociationError, DicomError
-from dicom_actors.scu import StoreResult, contexts_for
-from dicom_actors.scu.results import STORED_BEFORE
+from dicom_actors.scu import contexts_for
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
-    from dicom_actors.cli.terminal import Progress
     from dicom_actors.scu import ProposedContext
 
-__all__ = ["Report", "store"]
+__all__ = ["store"]
 
 _MEDIA_DIRECTORY: Final = "DICOMDIR"
 _FEW: Final = 256
@@ -45,7 +36,7 @@ def store(options: Namespace) -> int:
 
     Raises:
         UsageError: what is to be watched is no folder.
-        DicomError: there is nothing to store, or no association.
+        DicomError: there is nothing to store.
     """
     show_anything()
     report = Report(as_json=options.json, verbose=options.verbose)
@@ -57,6 +48,8 @@ def store(options: Namespace) -> int:
     try:
         if files:
             _send(options, files, report)
+    except AssociationError as error:
+        report.end = str(error)
     except KeyboardInterrupt:
         report.finish("interrupted")
         raise
@@ -120,10 +113,8 @@ def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
             contextlib.closing(stored) as results,
             progress(options, objects=len(files), length=length) as bar,
         ):
-            try:
-                _take(results, report, bar)
-            except AssociationError as error:
-                report.end = str(error)
+            for result in results:
+                bar.add(length=report.add(result))
 
 
 def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
@@ -137,117 +128,3 @@ def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
         return contexts_for(list(files)) or None
     except ValueError:
         return None  # they are too many for one association
-
-
-def _take(results: Generator[StoreResult, None, None], report: Report, bar: Progress) -> None:
-    for result in results:
-        bar.add(length=report.add(result))
-
-
-class Report:
-    """What became of the files.
-
-    Attributes:
-        failures: files, and why they are not stored.
-        end: what ended the association before all was sent; empty if nothing did.
-    """
-
-    def __init__(self, *, as_json: bool, verbose: bool) -> None:
-        self._as_json = as_json
-        self._verbose = verbose
-        self._left: dict[str, int] = {}
-        self._stored = self._before = 0
-        self._length = 0
-        self._begin = time.perf_counter()
-        self._told: set[str] = set()
-        self.failures: dict[str, str] = {}
-        self.end = ""
-
-    def begin(self, files: dict[str, int]) -> None:
-        """These are to be sent, and the time runs."""
-        self._left = dict(files)
-        self._begin = time.perf_counter()
-
-    def expect(self, files: dict[str, int]) -> None:
-        """These are to be sent now; what failed before is tried again with them."""
-        self._left = dict(files)
-        self.failures = {path: why for path, why in self.failures.items() if path not in files}
-
-    def add(self, result: StoreResult) -> int:
-        """Take a result; returns how many bytes the file has."""
-        path = str(result.source)
-        length = self._left.pop(path, 0)
-        reason = _reason_of(result)
-        if self._as_json:
-            print(json.dumps(_as_json(result)), flush=True)
-        if not result.is_stored:
-            self.failures[path] = reason
-            return length
-        self._stored += 1
-        if result.comment.startswith(STORED_BEFORE):
-            self._before += 1
-            return length
-        self._length += length
-        if result.status:
-            complain(f"{path}: stored with a warning: {reason}")
-        elif self._verbose:
-            say(f"{path}: stored")
-        return length
-
-    def tell_failure(self, path: str) -> None:
-        """Say now why a file is not stored, and not once more at the end."""
-        complain(f"{path}: {self.failures[path]}")
-        self._told.add(path)
-
-    def fail(self, path: str, reason: str) -> None:
-        """A folder cannot be read."""
-        self.failures[path] = reason
-
-    def finish(self, why: str) -> int:
-        """Print the report; returns the exit code.
-
-        Args:
-            why: what it is that files were not sent for that have no result.
-        """
-        for path in self._left:
-            result = StoreResult(None, "", path, f"not sent: {why}")
-            self.failures[path] = result.comment
-            if self._as_json:
-                print(json.dumps(_as_json(result)))
-        for path, reason in self.failures.items():
-            if path not in self._told:
-                complain(f"{path}: {reason}")
-        if self.end:
-            complain(self.end)
-        if not self._as_json:
-            self._print_summary()
-        return 1 if self.failures or self.end else 0
-
-    def _print_summary(self) -> None:
-        seconds = max(time.perf_counter() - self._begin, 1e-6)
-        failed = f", {len(self.failures)} not" if self.failures else ""
-        before = f", {self._before} of them before" if self._before else ""
-        print(
-            f"{counted(self._stored, 'object')} stored{before}{failed}: "
-            f"{size_in_words(self._length)} in {seconds:.1f} s, "
-            f"{(self._stored - self._before) / seconds:.1f} objects/s, "
-            f"{size_in_words(self._length / seconds)}/s"
-        )
-
-
-def _as_json(result: StoreResult) -> dict[str, object]:
-    return {
-        "path": str(result.source),
-        "sop_instance_uid": result.sop_instance_uid,
-        "status": result.status,
-        "stored": result.is_stored,
-        "comment": _reason_of(result),
-    }
-
-
-def _reason_of(result: StoreResult) -> str:
-    """Say in words what the peer answered, or why it was not asked."""
-    if result.status is None:
-        return result.comment
-    words = describe_status(result.status, "Storage")
-    return f"{words} ({result.comment})" if result.comment else words

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_actors.cli.connecting import associated
 from dicom_actors.cli.keys import query_for
 from dicom_actors.cli.object_files import ObjectFolder, object_name_of
-from dicom_actors.cli.terminal import complain, counted, progress, say, show_anything
+from dicom_actors.cli.progress import progress
+from dicom_actors.cli.terminal import complain, counted, say, show_anything
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data import read_file
 from dicom_actors.errors import AssociationError, DataError, DimseFailure

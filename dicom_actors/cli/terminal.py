@@ -1,4 +1,4 @@
-"""What the commands show: bars while they work, tables, sizes in words.
+"""What the commands show: tables, sizes in words, what failed.
 
 With rich where it is installed and a person is looking, else plainly. What peers and files say
 never acts on the terminal.
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.forms.text import printable
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = [
     "Progress",
@@ -25,7 +23,6 @@ __all__ = [
     "in_words",
     "print_plain_table",
     "print_table",
-    "progress",
     "say",
     "show_anything",
     "size_in_words",
@@ -43,37 +40,6 @@ class Progress:
 
     def move_to(self, objects: int, total: int | None) -> None:
         """So many objects of so many are done; None: nobody knows of how many."""
-
-
-@contextlib.contextmanager
-def progress(
-    options: Namespace,
-    *,
-    nouns: str = "objects",
-    objects: int | None = None,
-    length: int | None = None,
-) -> Iterator[Progress]:
-    """Show a bar on standard error for the length of the block, if somebody is looking.
-
-    Args:
-        options: with ``--verbose`` and ``--trace`` there are lines instead, as there are with
-            ``--json`` where they go to the terminal, too.
-        nouns: what is counted.
-        objects: how many there are to do; None: nobody knows.
-        length: how many bytes; None: nobody knows.
-    """
-    has_lines = options.verbose or options.trace or (options.json and sys.stdout.isatty())
-    bar = None
-    if sys.stderr.isatty() and not has_lines:
-        with contextlib.suppress(ImportError):
-            from dicom_actors.cli.progress_bar import ProgressBar
-
-            bar = ProgressBar(nouns, objects, length)
-    if bar is None:
-        yield Progress()
-        return
-    with bar:
-        yield bar
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -111,7 +77,7 @@ def _print_rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 def show_anything() -> None:
     """Let standard output show a name that its encoding does not have as escapes."""
-    if isinstance(sys.stdout, TextIOWrapper):
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 

@@ -6,6 +6,8 @@ import contextlib
 import sys
 from typing import Any, Self
 
+from dicom_actors.cli.terminal import counted
+
 __all__ = ["TreeView", "tree_lines"]
 
 
@@ -32,8 +34,9 @@ class TreeView(contextlib.AbstractContextManager["TreeView"]):
     def show(self, tree: dict[str, Any], status: dict[str, Any]) -> None:
         """Show the tree of `messages.GetTree` with the numbers of `messages.GetStatus`."""
         head = (
-            f"{status['state']}, port {status['port']}, {status['associations']} associations, "
-            f"{status['requests']} requests, {status['restarts']} restarts"
+            f"{status['state']}, port {status['port']}, "
+            f"{counted(status['associations'], 'association')}, "
+            f"{counted(status['requests'], 'request')}, {counted(status['restarts'], 'restart')}"
         )
         if self._live is None:
             print("\n".join([head, *tree_lines(tree)]), flush=True)
@@ -56,7 +59,7 @@ def tree_lines(node: dict[str, Any], first: str = "", rest: str = "") -> list[st
 def _line(node: dict[str, Any]) -> str:
     parts = [f"{node['name']:<28} {node['state']:<10}"]
     if node["restarts"]:
-        parts.append(f"{node['restarts']} restarts")
+        parts.append(counted(node["restarts"], "restart"))
     if node["queue_length"]:
         parts.append(f"{node['queue_length']} waiting")
     if node["idle_seconds"] is not None:

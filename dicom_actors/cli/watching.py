@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable
 
-    from dicom_actors.cli.store import Report
+    from dicom_actors.cli.store_report import Report
     from dicom_actors.scu import StoreResult
 
 __all__ = ["Appearing", "watch"]

@@ -100,7 +100,7 @@ class FaultyHandler:
             self._hang()
         return None if self._handler is None else self._handler(event)
 
-    def wait_until_hanging(self, count: int = 1, *, timeout: float = 10.0) -> None:
+    def wait_until_hanging(self, count: int = 1, *, timeout: float = 60.0) -> None:
         """Return when `count` calls hang.
 
         Raises:

@@ -39,7 +39,7 @@ def assert_healthy(
     associations: int | None = None,
     echo: bool = True,
     called: str | None = None,
-    timeout: float = 10.0,
+    timeout: float = 60.0,
 ) -> None:
     """Fail unless an endpoint is whole and holds nothing that nobody needs any more.
 

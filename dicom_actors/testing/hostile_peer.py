@@ -45,7 +45,7 @@ class HostilePeer:
         transcript: the bytes of all PDUs that were received.
     """
 
-    def __init__(self, connection: socket.socket, *, timeout: float = 10.0) -> None:
+    def __init__(self, connection: socket.socket, *, timeout: float = 60.0) -> None:
         self.socket = connection
         self.transcript = b""
         self._unread = bytearray()
@@ -59,7 +59,7 @@ class HostilePeer:
         host: str = "127.0.0.1",
         *,
         receive_buffer: int | None = None,
-        timeout: float = 10.0,
+        timeout: float = 60.0,
     ) -> Self:
         """Connect, and say nothing.
 
@@ -95,7 +95,7 @@ class HostilePeer:
         calling: str = "HOSTILE",
         contexts: Sequence[PresentationContextRq] = (_VERIFICATION,),
         receive_buffer: int | None = None,
-        timeout: float = 10.0,
+        timeout: float = 60.0,
     ) -> Self:
         """Connect and associate.
 

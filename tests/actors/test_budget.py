@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kit.waiting import LIMIT
 
 from dicom_actors.actors.storing.budget import ByteBudget
 
@@ -15,8 +19,6 @@ def test_no_more_is_taken_than_there_is() -> None:
     assert first.take(60)
     assert not second.take(41)
     assert second.take(40)
-    first.give_back(10)
-    assert (budget.used, first.held, second.held) == (90, 50, 40)
     first.release()
     first.release()
     assert (budget.used, first.held) == (40, 0)
@@ -28,34 +30,90 @@ def test_without_a_limit_there_is_always_room() -> None:
     assert all(share.take(1 << 50) for _ in range(3))
 
 
-def test_nobody_gives_back_what_he_has_not() -> None:
-    budget = ByteBudget(100)
-    share, other = budget.share(), budget.share()
-    other.take(10)
-    share.take(5)
-    with pytest.raises(ValueError, match="at most 5 bytes back, got 6"):
-        share.give_back(6)
-    assert budget.used == 15
-
-
 def test_room_goes_to_those_who_wait_in_their_order() -> None:
     budget = ByteBudget(100)
-    holder, *others = (budget.share() for _ in range(4))
+    big, small, last, *others = (budget.share() for _ in range(6))
     told: list[int] = []
-    holder.take(100)
+    for holder, length in ((big, 50), (small, 20), (last, 30)):
+        assert holder.take(length)
     for number, length in enumerate((60, 30, 50)):
-        assert others[number].wait(length, lambda number=number: told.append(number))
+        assert others[number].wait(length, lambda _, number=number: told.append(number))
     assert not budget.share().take(0)  # whoever does not wait does not come first
-    holder.give_back(50)
+    big.release()
     assert told == []
-    holder.give_back(20)
+    small.release()
     assert told == [0]
     assert others[0].held == 60
     others[0].release()
     assert told == [0, 1]
-    holder.release()
+    last.release()
     assert told == [0, 1, 2]
     assert budget.used == 80
+
+
+def test_of_two_halves_that_wait_for_each_other_the_later_one_is_refused() -> None:
+    budget = ByteBudget(100)
+    first, second = budget.share(), budget.share()
+    told: list[tuple[str, bool]] = []
+    first.take(60)
+    second.take(30)
+    assert first.wait(30, lambda is_granted: told.append(("first", is_granted)))
+    assert told == []
+    assert second.wait(30, lambda is_granted: told.append(("second", is_granted)))
+    assert told == [("second", False)]
+    second.release()
+    assert told == [("second", False), ("first", True)]
+    assert (first.held, budget.used, budget.waiting) == (90, 90, 0)
+
+
+def test_halves_that_are_left_alone_are_told_when_the_last_other_one_goes() -> None:
+    budget = ByteBudget(100)
+    other, first, second = (budget.share() for _ in range(3))
+    told: list[tuple[str, bool]] = []
+    other.take(10)
+    first.take(50)
+    second.take(40)
+    first.wait(30, lambda is_granted: told.append(("first", is_granted)))
+    second.wait(30, lambda is_granted: told.append(("second", is_granted)))
+    assert told == []
+    other.release()
+    assert told == [("second", False)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from(["take", "release"]), st.integers(1, 60)),
+        max_size=80,
+    )
+)
+def test_whoever_waits_waits_for_somebody_who_does_not(steps: list[tuple[int, str, int]]) -> None:
+    budget = ByteBudget(100)
+    shares = [budget.share() for _ in range(6)]
+    waiting: set[int] = set()
+    refused: list[int] = []
+
+    def settled(number: int, is_granted: bool) -> None:
+        waiting.discard(number)
+        if not is_granted:
+            refused.append(number)
+
+    for number, step, length in steps:
+        if step == "release":
+            waiting.discard(number)
+            shares[number].release()
+            shares[number] = budget.share()
+        elif number not in waiting and not shares[number].take(length):
+            waiting.add(number)
+            if not shares[number].wait(length, partial(settled, number)):
+                waiting.discard(number)
+        while refused:
+            holder = refused.pop()
+            shares[holder].release()
+            shares[holder] = budget.share()
+        assert budget.used == sum(share.held for share in shares) <= 100
+        assert budget.waiting == len(waiting)
+        holders = {number for number in range(6) if shares[number].held}
+        assert not waiting or holders - waiting
 
 
 def test_who_waits_no_more_is_not_told_and_lets_the_next_one_through() -> None:
@@ -63,8 +121,8 @@ def test_who_waits_no_more_is_not_told_and_lets_the_next_one_through() -> None:
     holder, first, second = (budget.share() for _ in range(3))
     told: list[str] = []
     holder.take(50)
-    assert first.wait(100, lambda: told.append("first"))
-    assert second.wait(50, lambda: told.append("second"))
+    assert first.wait(100, lambda _: told.append("first"))
+    assert second.wait(50, lambda _: told.append("second"))
     assert told == []
     first.release()
     assert told == ["second"]
@@ -82,12 +140,12 @@ def test_what_nobody_refers_to_is_given_back() -> None:
     told: list[str] = []
     share, other = budget.share(), budget.share()
     share.take(100)
-    other.wait(100, lambda: told.append("room"))
+    other.wait(100, lambda _: told.append("room"))
     del share
     assert told == ["room"]
 
 
-def test_many_threads_take_and_give_back_to_the_byte() -> None:
+def test_many_threads_take_and_release_to_the_byte() -> None:
     budget = ByteBudget(50)
     most: list[int] = []
 
@@ -97,10 +155,9 @@ def test_many_threads_take_and_give_back_to_the_byte() -> None:
             length = (number * step) % 20 + 1
             if not share.take(length):
                 granted = threading.Event()
-                assert share.wait(length, granted.set)
-                assert granted.wait(10)
+                assert share.wait(length, lambda _, granted=granted: granted.set())
+                assert granted.wait(LIMIT)
             most.append(budget.used)
-            share.give_back(length // 2)
             share.release()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]

@@ -12,6 +12,7 @@ from kit.endpoints import LIMIT, Running, running
 from kit.finder import CONTEXTS, QUERY, Counter, Finder, cancel_pdus, find_pdus, studies
 from kit.gate import Gate
 from kit.peer import IMPLICIT, Peer, associate_rq, echo_pdus
+from kit.waiting import until
 
 from dicom_actors import DataSet, DimseFailure, Status, connect, events, messages
 from dicom_actors.actors.connection.signals import GetKernel
@@ -291,8 +292,7 @@ def test_a_handler_may_stop_a_query_that_is_cancelled() -> None:
     def find(event: Any) -> Iterator[DataSet]:
         yield from studies(3)
         gate()
-        while not event.is_cancelled:
-            continue
+        until(lambda: event.is_cancelled)
 
     with running({"cfind": find}) as endpoint, Finder.at(endpoint.port) as peer:
         peer.send(*find_pdus(1))

@@ -18,6 +18,7 @@ from kit.waiting import until
 from dicom_actors import EndpointConfig
 from dicom_actors.actors.storing import part_file
 from dicom_actors.actors.storing.storage import Storage
+from dicom_actors.supervision import LogService
 
 if TYPE_CHECKING:
     from dicom_actors.actors.storing.receiver import Receiver
@@ -27,7 +28,7 @@ HEADER = b"the header"
 
 def storage(tmp_path: Path | None, **settings: Any) -> Storage:
     options = {"spool_bytes": 16, "spool_directory": tmp_path, **settings}
-    return Storage(EndpointConfig(**options))
+    return Storage(EndpointConfig(**options), LogService())
 
 
 def make(tmp_path: Path, **settings: Any) -> Receiver:
@@ -230,6 +231,20 @@ def test_whoever_has_waited_long_enough_is_refused(tmp_path: Path) -> None:
     first.abandon()
     until(lambda: kept.disk.used == 0)
     assert told == []
+
+
+def test_of_two_that_wait_for_each_other_the_later_one_is_refused(tmp_path: Path) -> None:
+    kept = storage(tmp_path, spool_bytes=0, spool_total_bytes=100)
+    first, second = kept.receiver(HEADER), kept.receiver(HEADER)
+    first.write(b"x" * 60)
+    second.write(b"y" * 30)
+    told: list[str] = []
+    assert first.admit(30, lambda: told.append("first")) is False
+    assert second.admit(30, lambda: told.append("second")) is True
+    assert "no room" in second.finish().failure
+    assert first.admit(30, lambda: told.append("first")) is True
+    first.write(b"x" * 30)
+    assert first.finish().failure == ""
 
 
 def test_what_can_never_have_room_is_refused_at_once(tmp_path: Path) -> None:

@@ -21,13 +21,14 @@ from kit.waiting import until
 from dicom_actors import EndpointConfig
 from dicom_actors.actors.storing import part_file
 from dicom_actors.actors.storing.storage import Storage, file_name_for
+from dicom_actors.supervision import LogService
 
 BOTH = pytest.mark.parametrize("by_path", [False, True], ids=["descriptors", "paths"])
 KINDS = pytest.mark.parametrize("kind", ["memory", "spool"])
 
 
 def make(spool: Path | None = None, *, by_path: bool = False, **settings: Any) -> Storage:
-    return Storage(EndpointConfig(spool_directory=spool, **settings), by_path=by_path)
+    return Storage(EndpointConfig(spool_directory=spool, **settings), LogService(), by_path=by_path)
 
 
 def received(storage: Storage, kind: str = "memory", data: bytes = b"data") -> Any:
@@ -332,7 +333,8 @@ RECEIVING = """
 import sys
 from dicom_actors import EndpointConfig
 from dicom_actors.actors.storing.storage import Storage
-storage = Storage(EndpointConfig(spool_directory=sys.argv[1], spool_bytes=0))
+from dicom_actors.supervision import LogService
+storage = Storage(EndpointConfig(spool_directory=sys.argv[1], spool_bytes=0), LogService())
 storage.folders.root(sys.argv[1])
 receivers = [storage.receiver(b"head") for _ in range(2)]
 for receiver in receivers:
@@ -386,7 +388,8 @@ FORKING = """
 import os, sys
 from dicom_actors import EndpointConfig
 from dicom_actors.actors.storing.storage import Storage
-storage = Storage(EndpointConfig(spool_directory=sys.argv[1], spool_bytes=0))
+from dicom_actors.supervision import LogService
+storage = Storage(EndpointConfig(spool_directory=sys.argv[1], spool_bytes=0), LogService())
 receiver = storage.receiver(b"head")
 receiver.write(b"data")
 received = receiver.finish()
@@ -395,7 +398,7 @@ if not child:
     del receiver, received  # as the interpreter does in the end
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
-another = Storage(EndpointConfig(spool_directory=sys.argv[1]))
+another = Storage(EndpointConfig(spool_directory=sys.argv[1]), LogService())
 another.folders.root(sys.argv[1])
 print(storage.save(received, sys.argv[1], "a.dcm").read_bytes())
 """

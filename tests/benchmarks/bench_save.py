@@ -26,6 +26,7 @@ from dicom_actors.actors.storing.identity import identify
 from dicom_actors.actors.storing.storage import Storage
 from dicom_actors.data import Limits, TransferSyntax
 from dicom_actors.data.files.part10 import file_meta_header
+from dicom_actors.supervision import LogService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +53,8 @@ def saving(folder: str, length: int, fragment: int) -> dict[str, Callable[[], ob
     parts = [data[at : at + fragment] for at in range(0, length, fragment)]
     descriptor = os.open(folder, os.O_RDONLY)
     config: dict[str, Any] = {"spool_directory": folder}
-    in_memory = Storage(EndpointConfig(**config, spool_bytes=1 << 20))
-    spooled = Storage(EndpointConfig(**config, spool_bytes=0))
+    in_memory = Storage(EndpointConfig(**config, spool_bytes=1 << 20), LogService())
+    spooled = Storage(EndpointConfig(**config, spool_bytes=0), LogService())
 
     def bare(*, folder_too: bool = False) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

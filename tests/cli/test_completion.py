@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from kit.terminal import Terminal
 
 from dicom_actors.cli.completion import candidates
 from dicom_actors.cli.parser import build_parser
 from dicom_actors.scu import MODELS
 
-LIMIT = 60.0
 PEERS = """
 [peers.pacs]
 address = "PACS@pacs.example.org:104"
@@ -106,74 +104,59 @@ def test_every_argument_is_looked_at() -> None:
 
 
 SHELLS = {
-    "bash": r"""
-        source <(dicom-actors completion bash)
-        complete -p dicom-actors
-        attempt() {
-            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
-            _dicom_actors
-            printf '%s\n' "${COMPREPLY[*]}"
-        }
-        attempt dicom-actors sto
-        attempt dicom-actors echo ''
-        attempt dicom-actors find pacs PatientNam
-        attempt dicom-actors store pacs ''
-        """,
-    "zsh": r"""
-        autoload -U compinit && compinit -u -D
-        source <(dicom-actors completion zsh)
-        print -r -- "complete $_comps[dicom-actors] dicom-actors"
-        """,
-    "fish": r"""
-        dicom-actors completion fish | source
-        complete -C 'dicom-actors sto' | string split -f1 \t
-        complete -C 'dicom-actors echo ' | string split -f1 \t
-        complete -C 'dicom-actors find pacs PatientNam' | string split -f1 \t
-        """,
+    "bash": (("bash", "--norc", "--noprofile", "-i"), "source <(dicom-actors completion bash)"),
+    "zsh": (
+        ("zsh", "-f", "-i"),
+        "autoload -U compinit && compinit -u -D; source <(dicom-actors completion zsh)",
+    ),
+    "fish": (("fish", "--no-config", "-i"), "dicom-actors completion fish | source"),
 }
+"""How each is started, and what its users put into its configuration."""
+
+TYPED = {
+    "dicom-actors sto\t pacs": ["store", "pacs"],
+    "dicom-actors echo pa\t": ["echo", "pacs"],
+    "dicom-actors find pacs PatientNam\tX": ["find", "pacs", "PatientName=X"],
+    "dicom-actors find --level SE\t pacs": ["find", "--level", "SERIES", "pacs"],
+    "dicom-actors store pacs file-to\t": ["store", "pacs", "file-to-send.dcm"],
+    "dicom-actors get pacs --output fold\t": ["get", "pacs", "--output", "folder-to-fill"],
+    "dicom-actors dump file-to\t --filter PatientNam\t": [
+        *("dump", "file-to-send.dcm", "--filter", "PatientName"),
+    ],
+}
+"""What is typed, with the key TAB, and what the command gets."""
+
+PROGRAM = """#!/bin/sh
+case "$1" in
+    completion | --complete) exec "{python}" -m dicom_actors "$@" ;;
+esac
+for word; do printf '%s\\n' "$word"; done > called
+"""
 
 
-def in_shell(shell: str, tmp_path: Path) -> list[str]:
-    """Run a script in a shell that has the command on its path; give the lines it prints."""
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_key_tab_in_a_shell(shell: str, tmp_path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not there; the command of the README installs it")
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "dicom-actors"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dicom_actors "$@"\n')
+    program.write_text(PROGRAM.format(python=sys.executable))
     program.chmod(0o755)
-    environment = {
-        **{name: value for name, value in os.environ.items() if name != "BASH_ENV"},
-        "PATH": f"{folder}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-    }
-    options = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"], "fish": ["--no-config"]}
-    done = subprocess.run(
-        [shell, *options[shell], "-c", SHELLS[shell]],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.stderr == ""
-    return [line for line in done.stdout.splitlines() if line]
-
-
-def test_bash(tmp_path) -> None:
-    assert in_shell("bash", tmp_path) == [
-        "complete -o default -F _dicom_actors dicom-actors",
-        "store",
-        "pacs ris",
-        "PatientName=",
-    ]
-
-
-@pytest.mark.parametrize("shell", [name for name in ("zsh", "fish") if shutil.which(name)])
-def test_other_shells_that_are_there(shell: str, tmp_path) -> None:
-    expected = {
-        "zsh": ["complete _dicom_actors dicom-actors"],
-        "fish": ["store", "pacs", "ris", "PatientName="],
-    }
-    assert in_shell(shell, tmp_path) == expected[shell]
+    (tmp_path / "file-to-send.dcm").touch()
+    (tmp_path / "folder-to-fill").mkdir()
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    command, setting = SHELLS[shell]
+    with Terminal(program=command, width=200, environment=environment, folder=tmp_path) as terminal:
+        for number, line in enumerate((setting, *TYPED)):
+            terminal.press(f"{line}\n")
+            terminal.press(f"echo do''ne-{number}.\n")
+            terminal.wait_for(f"done-{number}.")
+            if line != setting:
+                called = (tmp_path / "called").read_text().splitlines()
+                # zsh takes the slash of a folder away again.
+                assert [word.rstrip("/") for word in called] == TYPED[line], line
+                (tmp_path / "called").unlink()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

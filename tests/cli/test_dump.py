@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from base64 import b64encode
@@ -78,6 +79,28 @@ class TestText:
         assert [line[:11] for line in lines[1::3]] == ["(0008,0016)"] * 2
         assert [lines[0], *lines[2:4]] == [f"# {CT}", "", f"# {PLAN}"]
         assert len(lines) == 5
+
+    def test_tags_are_understood_in_all_their_forms(self, run):
+        for tag in ("00100020", "0x00100020", "(0010,0020)", "0010,0020", "PatientID"):
+            _, lines, errors = run("dump", PLAN, "--filter", tag)
+            assert [line[:11] for line in lines] == ["(0010,0020)"], errors
+
+    def test_a_folder_is_all_below_it(self, run, tmp_path):
+        (tmp_path / "b" / "c").mkdir(parents=True)
+        shutil.copy(CT, tmp_path / "b" / "c" / "x.dcm")
+        shutil.copy(PLAN, tmp_path / "a.dcm")
+        code, lines, errors = run("dump", tmp_path, "--filter", "SOPClassUID")
+        assert (code, errors) == (0, [])
+        assert [lines[0], *lines[2:4]] == [
+            f"# {tmp_path / 'a.dcm'}",
+            "",
+            f"# {tmp_path / 'b' / 'c' / 'x.dcm'}",
+        ]
+        assert len(run("json", tmp_path)[1]) == 2
+        (tmp_path / "notes.txt").write_text("this is no DICOM file, whatever anybody says")
+        code, lines, errors = run("json", tmp_path)
+        assert (code, len(lines), len(errors)) == (1, 2, 1)
+        assert "notes.txt: expected a DICOM file" in errors[0]
 
     def test_what_the_reader_forgave_is_said(self, run, tmp_path):
         (tmp_path / "cut.dcm").write_bytes(Path(CT).read_bytes()[:-200])
@@ -208,3 +231,43 @@ def test_a_terminal_that_cannot_show_a_name_shows_it_escaped(tmp_path):
         timeout=LIMIT,
     )
     assert b"\\u5c71\\u7530" in done.stdout
+
+
+def dumped(*arguments, stdout=subprocess.PIPE, stdin=b""):
+    return subprocess.run(
+        [sys.executable, "-m", "dicom_actors", *arguments],
+        input=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        timeout=LIMIT,
+        check=False,
+    )
+
+
+def test_standard_input_is_read():
+    data = Path(CT).read_bytes()
+    done = dumped("dump", "-", stdin=data)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == dumped("dump", CT).stdout
+    done = dumped("json", "-", stdin=data)
+    assert DataSet.from_json(done.stdout.decode()).PixelData == read_file(CT).PixelData
+    done = dumped("dump", "-", stdin=b"rubbish")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"dicom-actors: standard input: expected a DICOM file")
+
+
+@pytest.mark.parametrize("files", [(CT,), (CT,) * 20], ids=["at the end", "in the middle"])
+@pytest.mark.parametrize("command", ["dump", "json", "check", "table"])
+def test_a_full_output_is_blamed_and_not_the_file(command, files, tmp_path):
+    if command == "check":  # of something that there is a line for
+        bad = tmp_path / "bad.dcm"
+        bad.write_bytes(Path(CT).read_bytes().replace(b"ORIGINAL\\PRI", b"original\\PRI", 1))
+        files = (str(bad),) * len(files) * 20
+    if command == "table":
+        for number in range(len(files) * 20):
+            (tmp_path / str(number)).hardlink_to(shutil.copy(CT, tmp_path / "copy"))
+        files = (str(tmp_path), "SOPInstanceUID")
+    with open("/dev/full", "wb") as full:
+        done = dumped(command, *files, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == b"dicom-actors: standard output: No space left on device\n"

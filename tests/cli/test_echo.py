@@ -19,7 +19,7 @@ from dicom_actors.tls import TlsConfig
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 @pytest.fixture(scope="module")

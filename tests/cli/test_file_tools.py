@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
@@ -12,7 +13,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from dicom_actors.data import read_file
+from dicom_actors.data import DataSet, read_file, write_file
 
 CT = Path(str(get_testdata_file("CT_small.dcm")))
 PLAN = Path(str(get_testdata_file("rtplan.dcm")))
@@ -143,6 +144,7 @@ def test_departures_are_told(command, image) -> None:
     (line,) = map(json.loads, done.lines)
     assert any("original" in departure for departure in line["departures"])
     assert command("check", image.parent / "missing").code == 1
+    assert len(command("check", image.parent, "--json").lines) == len(list(image.parent.iterdir()))
 
 
 # --- table -----------------------------------------------------------------------------------
@@ -182,6 +184,47 @@ def test_values_of_many_files(command, folder, tmp_path) -> None:
         rows = connection.execute("SELECT path, Modality, SOPInstanceUID FROM files").fetchall()
     connection.close()
     assert list(map(list, rows)) == expected
+
+
+def test_numbers_are_numbers_and_several_values_a_list(command, tmp_path) -> None:
+    ds = DataSet.from_keywords(
+        SOPClassUID="1.2",
+        SOPInstanceUID="1.3",
+        Rows=512,
+        SliceThickness="2.50",
+        ImageType=["ORIGINAL", "PRIMARY"],
+        PatientName="Doe^Jane",
+        PatientID=None,
+        ExtendedOffsetTable=b"12345678",
+        SelectorUVValue=2**64 - 1,
+        DiffusionBValue=float("nan"),
+    )
+    write_file(tmp_path / "x.dcm", ds)
+    keys = [*("Rows", "SliceThickness", "ImageType", "PatientName", "PatientID", "StudyDate")]
+    keys += ["ExtendedOffsetTable", "SelectorUVValue", "DiffusionBValue"]
+    (line,) = command("table", tmp_path, *keys, "--json").lines
+    values = [512, 2.5, ["ORIGINAL", "PRIMARY"], "Doe^Jane", None, None, "8 bytes"]
+    assert list(json.loads(line).values())[1:] == [*values, 2**64 - 1, "nan"]
+    database = tmp_path / "rows.db"
+    assert command("table", tmp_path, *keys, "--sqlite", database).code == 0
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        (row,) = connection.execute("SELECT * FROM files").fetchall()
+    values[2] = "ORIGINAL\\PRIMARY"
+    assert list(row)[1:] == [*values, str(2**64 - 1), "nan"]
+
+
+def test_a_table_that_cannot_be_written_anew_stays_what_it_was(command, folder, tmp_path) -> None:
+    database = tmp_path / "images.db"
+    assert command("table", folder, "Modality", "--sqlite", database).code == 0
+    done = command("table", folder, "Modality", "Modality", "--sqlite", database)
+    assert done.code == 1
+    assert "duplicate column name" in done.errors[0]
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT count(Modality) FROM files").fetchone() == (3,)
+    (tmp_path / "text").write_text("this is no database " * 100)
+    done = command("table", folder, "Modality", "--sqlite", tmp_path / "text")
+    assert (done.code, len(done.errors)) == (1, 1)
+    assert "text: file is not a database" in done.errors[0]
 
 
 def test_what_cannot_be_read_is_told(command, folder) -> None:

@@ -81,7 +81,9 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "file").touch()
     store = tmp_path / "file" / "store"
     assert main(["serve", "--port", "0", "--store", str(store)]) == 1
-    assert capsys.readouterr().err == f"dicom-actors: {store}: Not a directory\n"
+    assert capsys.readouterr().err == (
+        f"dicom-actors: objects cannot be kept in {store}: Not a directory\n"
+    )
 
 
 def test_a_port_that_cannot_be_bound_is_one_line(

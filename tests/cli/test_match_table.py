@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import stat
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit.endpoints import running
+from kit.terminal import Terminal, shown_on_terminal
 
+from dicom_actors import events
 from dicom_actors.cli.match_table import TableColumn, lay_out
 from dicom_actors.data import DataSet
 
 UID = "1.2.826.0.1.3680043.2.1125.1.75064541463040.2005072610384286421"
-LIMIT = 30.0
 
 
 def columns(*, is_wanted: bool = False) -> list[TableColumn]:
@@ -189,35 +185,39 @@ def test_columns_are_chosen(command, peer, archive) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_on_a_terminal(peer, tmp_path, width: int) -> None:
-    ours, theirs = pty.openpty()
-    words = ["find", peer, "PatientName=Doe*", "StudyInstanceUID", "StudyDescription"]
-    environment = {
-        **os.environ,
-        "COLUMNS": str(width),
-        "LINES": "50",
-        "TERM": "xterm",
-        "NO_COLOR": "1",
-        "XDG_CACHE_HOME": str(tmp_path),
-    }
-    shown = b""
-    with subprocess.Popen(
-        [sys.executable, "-m", "dicom_actors", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.PIPE,
-        env=environment,
-        cwd=Path(__file__).parents[2],
-    ) as process:
-        os.close(theirs)
-        try:
-            while data := os.read(ours, 65536):
-                shown += data
-        except OSError:
-            pass  # the other end is closed
-        finally:
-            os.close(ours)
-        assert process.wait(LIMIT) == 0
-    lines = shown.decode().splitlines()
-    words = shown.decode().split()
+    shown = shown_on_terminal(
+        *("find", peer, "PatientName=Doe*", "StudyInstanceUID", "StudyDescription"),
+        width=width,
+        environment={"XDG_CACHE_HOME": str(tmp_path)},
+    )
+    words = shown.split()
     assert all(study.StudyInstanceUID in words for study in STUDIES)
+    # Standard error is on the terminal, too: a bar that is gone again, and how many there are.
+    lines = shown[shown.index("#  ") :].splitlines()
+    assert lines[-1] == "4 matches"
     assert all(len(line) <= width or line.strip().startswith("Study") for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_long_table_is_read_in_pages(tmp_path, width: int) -> None:
+    many = [
+        DataSet.from_keywords(
+            QueryRetrieveLevel="STUDY", StudyInstanceUID=f"{UID}.{n}", PatientID=n
+        )
+        for n in map(str, range(1, 101))
+    ]
+    closed = []
+    with running({"cfind": lambda event: event.query.select(many)}) as endpoint:
+        words = ("find", f"127.0.0.1:{endpoint.port}", "PatientID", "StudyInstanceUID")
+        environment = {"XDG_CACHE_HOME": str(tmp_path), "PAGER": "less"}
+        with Terminal(*words, width=width, environment=environment) as terminal:
+            terminal.wait_for(":")
+            closed = endpoint.wait_for(events.AssociationClosed)
+            assert f"{UID}.5" in terminal.shown
+            assert f"{UID}.100" not in terminal.shown
+            terminal.press("G")
+            terminal.wait_for(f"{UID}.100")
+            terminal.press("q")
+            assert terminal.finish() == 0
+    assert closed[0].reason == "released"  # nobody waits for the one who reads
+    assert terminal.shown.splitlines()[-1].endswith("100 matches")

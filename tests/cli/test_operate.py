@@ -31,7 +31,7 @@ def test_status_and_top_show_what_is_there(
             assert peer.echo() == 0
             assert main(["status", "--port", port]) == 0
             out = capsys.readouterr().out
-            assert f"running on 127.0.0.1 port {port}: 1 associations open" in out
+            assert f"running on 127.0.0.1 port {port}: 1 association open" in out
             assert "SOMEBODY" in out
             assert main(["status", "--port", port, "--json"]) == 0
             status = json.loads(capsys.readouterr().out)
@@ -256,4 +256,4 @@ def test_ctrl_c_drains_and_then_cuts(tmp_path: Path) -> None:
         with Peer.associated(server.port) as peer:
             assert server.stop() == 0
             peer.expect_abort(0, 0)
-        assert "1 associations were cut" in server.output
+        assert "1 association was cut" in server.output

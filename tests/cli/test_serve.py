@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
+import socket
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pydicom
 import pytest
 from kit.dcmtk import run, storescu
+from kit.file_systems import small_disk
 from kit.peer import Peer, smallest_data_set, store_pdus
-from kit.serving import serving
+from kit.serving import Server, serving
 from kit.waiting import until
 from pydicom.data import get_testdata_file
 
@@ -39,7 +43,7 @@ def test_objects_are_kept_by_study_series_and_instance(tmp_path: Path) -> None:
     lines = server.output.splitlines()
     assert len([line for line in lines if "SENDER 127.0.0.1 CT Image Storage" in line]) == 2
     assert str(path) in server.output
-    assert lines[-1] == "stopped"
+    assert lines[-1].endswith("  stopped")
 
 
 def test_print_shows_the_data_set(tmp_path: Path) -> None:
@@ -78,6 +82,119 @@ def test_an_association_on_which_nothing_comes_is_ended(tmp_path: Path) -> None:
             peer.expect_abort(2, 0)
         assert server.stop() == 0
     assert "aborted: idle_timeout, 0 requests" in server.output
+
+
+def test_rejections_and_aborts_are_told_and_what_ends_well_is_not(tmp_path: Path) -> None:
+    with serving("--store", str(tmp_path), "--ae-title", "TEST") as server:
+        assert run("echoscu", "-aec", "OTHER", "127.0.0.1", server.port).returncode != 0
+        server.wait_for("called AE title not recognized (1/1/7)")
+        assert run("echoscu", "-aec", "TEST", "127.0.0.1", server.port).returncode == 0
+        assert run("echoscu", "-aec", "TEST", "--abort", "127.0.0.1", server.port).returncode == 0
+        server.wait_for("association 3: ECHOSCU 127.0.0.1:")
+        assert server.output.endswith("aborted by the service user, 1 request\n")
+        with socket.create_connection(("127.0.0.1", server.port)):
+            pass  # somebody looks whether the port is open
+        assert server.stop() == 0
+    assert not re.search(r"association [24]:", server.output)
+    assert all(
+        re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}  ", line) for line in lines_of(server)
+    )
+
+
+def lines_of(server: Server) -> list[str]:
+    return server.output.splitlines()
+
+
+def test_a_folder_that_takes_no_file_is_told_at_the_start(command, tmp_path: Path) -> None:
+    with small_disk() as disk, disk.full():
+        if not disk.is_mounted:
+            pytest.skip("nothing can be mounted here, and a limit of a size is an error of its own")
+        done = command("serve", "--port", "0", "--store", str(disk.folder))
+    assert done.code == 1
+    assert done.lines == []
+    assert done.errors == [
+        f"dicom-actors: objects cannot be kept in {disk.folder}: No space left on device"
+    ]
+    done = command("serve", "--port", "0", "--store", "/proc")
+    assert done.errors[0].startswith("dicom-actors: objects cannot be kept in /proc: ")
+
+
+BUG = """
+from dicom_actors.cli import serve
+def keep(self, event):
+    raise RuntimeError("a bug\\nin two lines")
+serve.Keeper.__call__ = keep
+"""
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_fault_of_a_handler_is_a_line_and_the_same_again_is_counted(
+    tmp_path: Path, debug: bool
+) -> None:
+    log = tmp_path / "log"
+    options = ("--log", str(log), *(["--debug"] if debug else []))
+    with serving("--store", str(tmp_path / "store"), *options, before=BUG) as server:
+        with Peer.associated(server.port) as peer:
+            for number in range(1, 35):
+                assert peer.store(smallest_data_set(), number) == 0x0110
+        assert server.stop() == 0
+    told = [line for line in lines_of(server) if "handler raised" in line]
+    what = "connection 1: the cstore handler raised RuntimeError: a bug (<string>, line 4)"
+    assert told[0].endswith(f"  {what}")
+    assert told[1].endswith(f"  {what}; 10 times so far")
+    assert told[2].endswith(f"  {what}; 34 times in all")
+    assert len(told) == 3
+    assert server.output.count("Traceback") == (2 if debug else 0)
+    assert log.read_text().count("Traceback") >= 20
+    assert "in two lines" in log.read_text()
+
+
+def test_a_log_that_cannot_be_written_is_told_at_the_start(command, tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    done = command("serve", "--port", "0", "--store", store, "--log", str(tmp_path))
+    assert (done.code, done.errors) == (1, [f"dicom-actors: {tmp_path}: Is a directory"])
+
+
+def test_a_standard_output_that_is_full_costs_no_object(tmp_path: Path) -> None:
+    with serving("--store", str(tmp_path), before=FULL) as server:
+        with Peer.associated(server.port) as peer:
+            assert peer.store(smallest_data_set()) == 0
+        server.stop()
+    assert len(list(tmp_path.rglob("*.dcm"))) == 1
+
+
+# From the second line on.
+FULL = """
+import os
+from dicom_actors.cli import serve
+tell = serve.tell
+def tell_once(text):
+    tell(text)
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+    serve.tell = tell
+serve.tell = tell_once
+"""
+
+
+def test_a_drain_says_what_it_waits_for_and_status_answers(command, tmp_path: Path) -> None:
+    with serving("--store", str(tmp_path), "--drain", "600") as server:
+        with Peer.associated(server.port, calling="SLOW") as peer:
+            assert peer.echo() == 0
+            server.process.send_signal(signal.SIGTERM)
+            server.wait_for("waiting 600 s at the most for 1 association")
+            server.wait_for("association 1: SLOW 127.0.0.1:")
+            assert server.output.endswith("is open, 1 request so far\n")
+            done = command("status", "--port", server.port)
+            assert (done.code, done.errors) == (0, [])
+            assert done.lines[0].startswith(f"draining on 127.0.0.1 port {server.port}: 1 assoc")
+            status = json.loads(command("status", "--port", server.port, "--json").lines[0])
+            since = datetime.fromisoformat(status["associations"][0]["since"])
+            assert abs(datetime.now().astimezone() - since) < timedelta(minutes=5)
+            assert peer.echo(2) == 0
+            peer.release()
+        assert server.process.wait(60) == 0
+        assert server.process.stdout is not None
+        assert server.process.stdout.read().endswith("  stopped\n")
 
 
 def test_names_never_come_from_the_peers_text(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from kit.endpoints import running
 from kit.gate import Gate
 from kit.scp import storescp
+from kit.terminal import shown_on_terminal
 from pydicom.data import get_testdata_file
 
 from dicom_actors import events, messages
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 CT = Path(str(get_testdata_file("CT_small.dcm")))
 JPEG = Path(str(get_testdata_file("JPEG-lossy.dcm")))
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 @pytest.fixture
@@ -179,6 +179,26 @@ def test_a_damaged_file_is_not_sent_unless_that_is_asked_for(command, study) -> 
         assert json.loads(done.lines[0])["status"] is not None
 
 
+@pytest.mark.interop
+@pytest.mark.parametrize("how", ["away", "refuses"])
+def test_without_any_association_all_files_are_listed(command, study, tmp_path, how) -> None:
+    port, said = 1, "Connection refused"
+    with contextlib.ExitStack() as stack:
+        if how == "refuses":
+            port, said = stack.enter_context(storescp(tmp_path, "--refuse")), "rejected"
+        done = command("store", f"127.0.0.1:{port}", study, "--json")
+        assert done.code == 1
+        results = [json.loads(line) for line in done.lines]
+        assert len({each["path"] for each in results}) == 12
+        assert all(each["comment"].startswith("not sent: ") for each in results)
+        assert all(said in each["comment"] and not each["stored"] for each in results)
+        done = command("store", f"127.0.0.1:{port}", study)
+    assert done.code == 1
+    assert done.lines[0].startswith("0 objects stored, 12 not: ")
+    assert len(done.errors) == 13
+    assert all(said in line for line in done.errors)
+
+
 def test_nothing_to_send_is_an_error_before_anybody_is_called(command, tmp_path) -> None:
     done = command("store", "127.0.0.1:1", tmp_path)
     assert done.code == 1
@@ -219,9 +239,9 @@ def test_ctrl_c_says_what_was_not_sent(study) -> None:
         gate.release()
 
 
-def test_a_bar_with_rates_on_a_terminal(study) -> None:
+def test_a_bar_with_rates_shown_on_terminal(study) -> None:
     with running({"cstore": lambda _: None}) as endpoint:
-        shown = on_a_terminal("store", f"127.0.0.1:{endpoint.port}", study)
+        shown = shown_on_terminal("store", f"127.0.0.1:{endpoint.port}", study, width=120)
     assert "12/12" in shown
     assert re.search(r"[0-9.]+ objects/s  [0-9.]+ (kB|MB)/s", shown)
     assert "0:00:00" in shown
@@ -229,7 +249,7 @@ def test_a_bar_with_rates_on_a_terminal(study) -> None:
 
 def test_the_bar_fits_a_narrow_terminal(study) -> None:
     with running({"cstore": lambda _: None}) as endpoint:
-        shown = on_a_terminal("store", f"127.0.0.1:{endpoint.port}", study, columns=80)
+        shown = shown_on_terminal("store", f"127.0.0.1:{endpoint.port}", study)
     frames = re.split(r"[\r\n]+", shown)
     assert any(re.search(r"12/12  [0-9.]+ objects/s  [0-9.]+ (kB|MB)/s 0:00:00", f) for f in frames)
     assert max(map(len, frames)) <= 80
@@ -237,25 +257,6 @@ def test_the_bar_fits_a_narrow_terminal(study) -> None:
 
 def test_no_bar_where_there_are_lines(study) -> None:
     with running({"cstore": lambda _: None}) as endpoint:
-        shown = on_a_terminal("store", f"127.0.0.1:{endpoint.port}", study, "--verbose")
+        shown = shown_on_terminal("store", f"127.0.0.1:{endpoint.port}", study, "--verbose")
     assert "12/12" not in shown
     assert shown.count(".dcm: stored") == 12
-
-
-def on_a_terminal(*arguments: object, columns: int = 120) -> str:
-    """What a command shows on a terminal."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "dicom_actors", *map(str, arguments)]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}
-    shown = b""
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        try:
-            while data := os.read(ours, 65536):
-                shown += data
-        except OSError:
-            pass  # the other end is closed
-        finally:
-            os.close(ours)
-        assert process.wait(LIMIT) == 0
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())

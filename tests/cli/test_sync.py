@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 CT = Path(str(get_testdata_file("CT_small.dcm")))
 JPEG = Path(str(get_testdata_file("JPEG-lossy.dcm")))
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 def images(folder: Path) -> list[Path]:

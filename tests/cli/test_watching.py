@@ -12,7 +12,7 @@ from pydicom.data import get_testdata_file
 
 from dicom_actors.cli import connecting, store
 from dicom_actors.cli.parser import build_parser, parse_arguments
-from dicom_actors.cli.store import Report
+from dicom_actors.cli.store_report import Report
 from dicom_actors.cli.watching import Appearing, watch
 from dicom_actors.data import read_file, write_file
 

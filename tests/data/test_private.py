@@ -29,6 +29,15 @@ def made():
     return ds
 
 
+def test_what_was_read_has_the_name_that_its_creator_gives_it():
+    encoded = made().to_bytes(transfer_syntax="ExplicitVRLittleEndian")
+    read = DataSet.from_bytes(encoded, transfer_syntax="ExplicitVRLittleEndian")
+    assert read.fetch(0x00291008).name == "CSA Image Header Type"
+    assert read.fetch(0x00291102).name == ""  # of a creator that nobody knows
+    assert read.fetch(0x00290010).name == "Private Creator"
+    assert "[CSA Image Header Type]" in str(read)
+
+
 # --- the private dictionary ----------------------------------------------------------------
 
 

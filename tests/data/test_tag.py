@@ -18,6 +18,7 @@ from dicom_actors.errors import ElementNotFoundError
         "(0010,0020)",
         "0010,0020",
         "00100020",
+        "0x00100020",
     ],
 )
 def test_every_form_of_a_key_is_the_same_tag(key):

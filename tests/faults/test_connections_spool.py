@@ -10,7 +10,7 @@ from kit import wire
 from kit.endpoints import LIMIT, running
 from kit.gate import Gate
 from kit.siege import Siege, besieged, status_of
-from kit.waiting import until
+from kit.waiting import pause, until
 
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.actors.storing import part_file
@@ -209,11 +209,11 @@ def test_p45_a_spool_file_is_closed_once_although_two_threads_want_to(
                 kill(endpoint.child("associations").ref)
                 answers = [peer.receive(), peer.receive()]  # the response may come first
                 assert any(isinstance(answer, Abort) for answer in answers)
-                while not record.is_closed:
-                    continue
-                for _ in range(500_000):  # the other thread is about to come there, or waits
+                until(lambda: record.is_closed)
+                for _ in range(100):  # the other thread is about to come there, or waits
                     if len(closed) > 1:
                         break
+                    pause()
                 gate.release()
                 until(lambda: association.life.thread is None)
             while endpoint.associations():

@@ -228,7 +228,7 @@ def test_a_data_set_waits_for_room_and_goes_on_when_there_is(tmp_path: Path) -> 
     stored: list[int] = []
     data = data_set(1, 40_000)
     settings = {
-        "memory_bytes": 1, "spool_total_bytes": 50_000, "spool_directory": tmp_path,
+        "memory_bytes": 1, "spool_total_bytes": 45_000, "spool_directory": tmp_path,
     }  # fmt: skip
     with besieged({"cstore": lambda event: stored.append(event.length)}, **settings) as siege:
         first, second = siege.associated(), siege.associated()
@@ -236,7 +236,7 @@ def test_a_data_set_waits_for_room_and_goes_on_when_there_is(tmp_path: Path) -> 
             pdus = store_pdus(data, 1, "1.2.1")
             for pdu in pdus[:-1]:
                 first.send(pdu)
-            siege.until(lambda: siege.kernel.storage.disk.used > 30_000)
+            siege.until(lambda: siege.kernel.storage.disk.used > 32_000)
             for pdu in pdus:
                 second.send(pdu)
             siege.until(lambda: siege.kernel.storage.disk.waiting == 1)
@@ -252,7 +252,7 @@ def test_a_data_set_waits_for_room_and_goes_on_when_there_is(tmp_path: Path) -> 
 def test_a_data_set_that_waits_too_long_for_room_is_refused(tmp_path: Path) -> None:
     data = data_set(1, 40_000)
     settings = {
-        "memory_bytes": 1, "spool_total_bytes": 50_000, "spool_directory": tmp_path,
+        "memory_bytes": 1, "spool_total_bytes": 45_000, "spool_directory": tmp_path,
         "room_timeout": 20.0,
     }  # fmt: skip
     with besieged(**settings) as siege:
@@ -261,7 +261,7 @@ def test_a_data_set_that_waits_too_long_for_room_is_refused(tmp_path: Path) -> N
             pdus = store_pdus(data, 1, "1.2.1")
             for pdu in pdus[:-1]:
                 first.send(pdu)
-            siege.until(lambda: siege.kernel.storage.disk.used > 30_000)
+            siege.until(lambda: siege.kernel.storage.disk.used > 32_000)
             for pdu in pdus:
                 second.send(pdu)
             siege.until(lambda: siege.kernel.storage.disk.waiting == 1)

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("nothing_left")]
 
 KINDS = pytest.mark.parametrize("spool_bytes", [0, 1 << 20], ids=["spooled", "in memory"])
 OBJECT = wire.data_set_of(50_000)
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 @pytest.fixture

@@ -77,6 +77,52 @@ def test_store_find_get_and_move(tmp_path, study) -> None:
     assert sorted(stored) == [f"{STUDY}.{number}" for number in range(1, 7)]
 
 
+@pytest.mark.parametrize(
+    ("level", "unique", "counts"),
+    [
+        ("PATIENT", "PatientID", ("Studies", "Series", "Instances")),
+        ("STUDY", "StudyInstanceUID", ("Series", "Instances")),
+        ("SERIES", "SeriesInstanceUID", ("Instances",)),
+    ],
+)
+def test_matches_of_a_level_are_those_of_orthanc(tmp_path, level, unique, counts) -> None:
+    data_set = read_file(CT, until="PixelData")
+    images = []
+    for number in range(10):
+        study, series = number % 5, number % 7
+        data_set.PatientID = "P0" if study < 2 else "P1"
+        data_set.StudyInstanceUID = f"1.2.{study}"
+        data_set.SeriesInstanceUID = f"1.2.{study}.{series}"
+        data_set.SOPInstanceUID = f"1.2.{study}.{series}.{number}"
+        data_set.Modality = "CT" if series else "MR"
+        images.append(data_set.with_transfer_syntax("ExplicitVRLittleEndian"))
+    asked = [f"NumberOf{level.capitalize()}Related{each}" for each in counts]
+    asked += ["ModalitiesInStudy"] if level == "STUDY" else []
+    key = DataSet.from_keywords(
+        QueryRetrieveLevel=level, **dict.fromkeys([unique, *asked]), PatientName="*"
+    )
+    folder = tmp_path / "orthanc"
+    folder.mkdir()
+    handlers = {"cfind": lambda event: event.query.group(images)}
+    with orthanc(folder, DicomAlwaysAllowFind=True) as server, running(handlers) as endpoint:
+        found = []
+        for port, called in ((server.dicom_port, "ORTHANC"), (endpoint.port, "OURS")):
+            with connect("127.0.0.1", port, called=called) as assoc:
+                if called == "ORTHANC":
+                    assert all(assoc.store_many(images))
+                rows = [
+                    [
+                        sorted(row[k]) if isinstance(row[k], list) else row[k]
+                        for k in (unique, *asked)
+                    ]
+                    for row in assoc.find(key, model="patient")
+                ]
+                found.append(sorted(rows))
+    theirs, ours = found
+    assert len(ours) > 1
+    assert ours == theirs
+
+
 def test_a_compressed_instance_comes_and_one_that_cannot_be_converted_is_told(tmp_path) -> None:
     """Orthanc has the list of failures behind the command elements of its response."""
     compressed = read_file(str(get_testdata_file("JPEG2000.dcm")))

@@ -14,7 +14,7 @@ from dicom_actors import Endpoint, EndpointConfig, messages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT = 10.0
+LIMIT = 60.0
 """Seconds that any wait may take before the test fails."""
 
 Event = TypeVar("Event")

@@ -39,7 +39,7 @@ CONTEXTS = (
     PresentationContextRq(1, VERIFICATION, (IMPLICIT,)),
     PresentationContextRq(3, CT_IMAGE, (IMPLICIT, EXPLICIT)),
 )
-LIMIT = 10.0
+LIMIT = 60.0
 """Seconds that any wait may take before the test fails."""
 
 

@@ -8,7 +8,7 @@ import struct
 import threading
 from typing import Self
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that any wait may take before the test fails."""
 
 

@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit.waiting import pause
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pynetdicom import AE
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that any wait may take before the test fails."""
 
 
@@ -51,7 +53,7 @@ def wait_for_port(port: int, process: subprocess.Popen[Any]) -> None:
         assert time.monotonic() < deadline, f"{process.args} does not listen"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        os.sched_yield()
+        pause()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that any wait may take before the test fails."""
 
 
@@ -24,6 +25,17 @@ class Server:
         self.pid = process.pid
         self.port = port
         self.output = ""
+
+    def wait_for(self, text: str) -> None:
+        """Wait until a line with a text is printed."""
+        assert self.process.stdout is not None
+        too_late = threading.Timer(LIMIT, self.process.kill)
+        too_late.start()
+        while text not in (line := self.process.stdout.readline()):
+            assert line, f"{text!r} was not printed, but {self.output!r}"
+            self.output += line
+        too_late.cancel()
+        self.output += line
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it to end; returns its exit code."""
@@ -38,17 +50,24 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(*arguments: str) -> Iterator[Server]:
-    """Run it on a free port for the length of the block."""
-    command = [sys.executable, "-m", "dicom_actors", "serve", "--host", "127.0.0.1", "--port", "0"]
+def serving(*arguments: str, before: str = "") -> Iterator[Server]:
+    """Run it on a free port for the length of the block.
+
+    Args:
+        *arguments: of the command.
+        before: what is run in the process before it starts, as Python.
+    """
+    program = f"{before}\nfrom dicom_actors.cli.main import main\nraise SystemExit(main())"
+    command = [sys.executable, "-c", program, "serve", "--host", "127.0.0.1", "--port", "0"]
     with subprocess.Popen(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
             assert process.stdout is not None
             first = process.stdout.readline()
-            assert first.startswith("listening on port "), first
-            port = int(first.removeprefix("listening on port ").partition(",")[0])
+            said = re.fullmatch(r"[-0-9]{10} [0-9:.]{12}  listening on port (\d+), .*\n", first)
+            assert said is not None, first
+            port = int(said[1])
             yield Server(process, port)
         finally:
             if process.poll() is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 
@@ -10,8 +12,13 @@ from dicom_actors.pdu import (
     AssociateRj,
     PDataTf,
     Pdv,
+    PresentationContextRq,
     ReleaseRp,
     ReleaseRq,
+    RoleSelection,
+    SopClassCommonExtended,
+    SopClassExtended,
+    UserInformation,
     describe_pdu,
 )
 from tests.pdu.golden import DCMTK_AC, DCMTK_IDENTITY_RQ, GOLDEN, LAYOUT_RQ, PYNETDICOM_RQ
@@ -59,7 +66,7 @@ NAMES = {"1.2.840.10008.1.1": "Verification", "1.2.840.10008.1.2": "Implicit"}
         (PDataTf(()), "P-DATA-TF: nothing"),
         (
             PDataTf((Pdv(1, False, False, b"x"),) * 10),
-            "P-DATA-TF: " + "context 1 data, 1 bytes; " * 8 + "and 2 more",
+            "P-DATA-TF: " + "context 1 data, 1 byte; " * 8 + "and 2 more",
         ),
         (ReleaseRq(), "A-RELEASE-RQ"),
         (ReleaseRp(), "A-RELEASE-RP"),
@@ -72,6 +79,26 @@ NAMES = {"1.2.840.10008.1.1": "Verification", "1.2.840.10008.1.2": "Implicit"}
 )
 def test_lines(pdu, line):
     assert describe_pdu(pdu, lambda uid: NAMES.get(uid, uid)) == line
+
+
+def test_whatever_a_peer_proposes_a_line_is_no_page():
+    uid = "1.2.840.10008." + "1" * 50
+    contexts = tuple(PresentationContextRq(number, uid, (uid,) * 50) for number in range(1, 256, 2))
+    user = UserInformation(
+        max_pdu_length=1,
+        implementation_class_uid=uid,
+        roles=(RoleSelection(uid, True, True),) * 128,
+        extended=(SopClassExtended(uid, b"x" * 100),) * 128,
+        common_extended=(SopClassCommonExtended(uid, uid, ()),) * 128,
+        unknown=((0x77, b"x" * 1000),) * 100,
+    )
+    line = describe_pdu(
+        replace(PYNETDICOM_RQ.pdu, presentation_contexts=contexts, user_information=user)
+    )
+    assert len(line) < 2000
+    for said in ("and 48 more]", "and 124 more |", "and 125 more roles", "and 97 more items"):
+        assert said in line
+    assert "and 125 more extended" in line
 
 
 def test_uids_stay_uids_by_default():

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import pykka
 
-LIMIT = 5.0
+LIMIT = 60.0
 """Seconds after which a wait is a failure."""
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-LIMIT = 10.0
+LIMIT = 60.0
 DATA = wire.DATA_SET
 
 

@@ -271,6 +271,8 @@ class Association(SupervisedActor):
         record, machine, incarnation = self._record, self._machine, self._incarnation
         while not (self._is_over or self._is_discarding or self._is_paused):
             view = record.unread
+            if not view:
+                break
             incarnation.phase = Phase.CORE
             consumed, pdvs = machine.receive_values(view)
             effects: Effects = ()
@@ -295,9 +297,7 @@ class Association(SupervisedActor):
 
     @property
     def _is_paused(self) -> bool:
-        record = self._record
-        flow = self._flow
-        held = self._release_length > 0 or flow.is_full or flow.is_waiting or record.has_output
+        held = self._release_length > 0 or self._flow.is_full or self._record.has_output
         return held and not self._incarnation.is_ending
 
     def _await_more(self) -> None:

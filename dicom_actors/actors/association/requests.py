@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from dicom_actors.config import EndpointConfig
     from dicom_actors.pdu import Pdv
     from dicom_actors.supervision import SupervisedRef
-    from dicom_actors.upper_layer import Negotiated
+    from dicom_actors.upper_layer import AcceptedContext, Negotiated
 
 __all__ = ["RequestFlow"]
 
@@ -104,9 +104,7 @@ class RequestFlow:
         self._record = record
         self._assembler = MessageAssembler(())
         self._negotiated: Negotiated | None = None
-        self._syntaxes: dict[int, str] = {}
-        self._abstract_syntaxes: dict[int, str] = {}
-        self._performed: frozenset[int] = frozenset()
+        self._contexts: dict[int, AcceptedContext] = {}
         self._responses = ResponseEncoder(0)
         self._misfits: dict[int, int | None] = {}
         self._window = 1
@@ -116,10 +114,8 @@ class RequestFlow:
     def open(self, negotiated: Negotiated) -> None:
         """Take messages from now on."""
         self._negotiated = negotiated
-        self._syntaxes = {c.context_id: c.transfer_syntax for c in negotiated.contexts}
-        self._abstract_syntaxes = {c.context_id: c.abstract_syntax for c in negotiated.contexts}
-        self._performed = frozenset(c.context_id for c in negotiated.contexts if c.as_scp)
-        self._assembler = MessageAssembler(self._syntaxes, self._record.partial)
+        self._contexts = {context.context_id: context for context in negotiated.contexts}
+        self._assembler = MessageAssembler(self._contexts, self._record.partial)
         self._responses = ResponseEncoder(negotiated.peer_max_pdu_length)
         self._window = window_of(self._record, self._kernel.config)
 
@@ -156,7 +152,10 @@ class RequestFlow:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more should be taken from the peer for now."""
+        """Whether nothing more is to be taken from the peer for now: requests, or data for them."""
+        receiver = self._incarnation.receiver
+        if receiver is not None and receiver.is_waiting:
+            return True
         waiting = len(self._record.requests)
         if waiting <= 1:
             return False
@@ -164,12 +163,6 @@ class RequestFlow:
         if self._record.outgoing:
             limit += _AHEAD_OF_RESPONSES
         return waiting > limit
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a data set waits for room before more of it is taken."""
-        receiver = self._incarnation.receiver
-        return receiver is not None and receiver.is_waiting
 
     def has_room_for(self, pdvs: Sequence[Pdv]) -> bool:
         """Take room for what has come of a data set; False: it waits for it, and pokes us then."""
@@ -306,7 +299,7 @@ class RequestFlow:
             file_meta_header(
                 command.sop_class_uid,
                 command.sop_instance_uid,
-                self._syntaxes[context_id],
+                self._contexts[context_id].transfer_syntax,
                 source_ae_title=self._negotiated.calling_ae_title,
             )
         )
@@ -367,7 +360,7 @@ class RequestFlow:
         request = Request(
             record.next_serial(),
             SERVICES.get(command.command_field, ""),
-            context_id,
+            self._contexts[context_id],
             command,
             received,
             self._kernel.clock.monotonic(),
@@ -386,10 +379,12 @@ class RequestFlow:
         if self._doomed:
             self._doomed = False
             return Outcome(Status.PROCESSING_FAILURE, "the association was restarted")
-        assert request.command is not None
-        if not request.service or not request.command.sop_class_uid:
+        command, context = request.command, request.context
+        assert command is not None
+        assert context is not None
+        if not request.service or not command.sop_class_uid:
             return Outcome(Status.UNRECOGNIZED_OPERATION)
-        misfit = self._misfit(request.context_id, request.command)
+        misfit = self._misfit(context, command)
         if misfit is not None:
             return Outcome(misfit, "not of the presentation context")
         if request.received is not None and request.received.failure:
@@ -399,7 +394,7 @@ class RequestFlow:
             return Outcome(Status.OUT_OF_RESOURCES, request.received.failure)
         if request.service in _WITH_DATA_SET and request.received is None:
             return Outcome(Status.MISTYPED_ARGUMENT, "no data set")
-        if request.service in _OF_INSTANCES and not request.command.sop_instance_uid:
+        if request.service in _OF_INSTANCES and not command.sop_instance_uid:
             return Outcome(Status.INVALID_SOP_INSTANCE, "no SOP Instance UID")
         if request.service not in self._kernel.handlers:
             # Verification needs no handler: to answer it is all there is to it (PS3.4 A.4).
@@ -409,14 +404,13 @@ class RequestFlow:
                 # The SOP class is, by another of its services.
                 return Outcome(Status.UNRECOGNIZED_OPERATION, "no handler")
             return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
-        if request.service == "cstore" and request.context_id not in self._performed:
+        if request.service == "cstore" and not context.as_scp:
             return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "accepted for C-GET alone")
         return None
 
-    def _misfit(self, context_id: int, command: Command) -> int | None:
+    def _misfit(self, context: AcceptedContext, command: Command) -> int | None:
         """Return what refuses a request that is not for its presentation context."""
-        assert self._negotiated is not None
-        syntax = self._abstract_syntaxes[context_id]
+        context_id, syntax = context.context_id, context.abstract_syntax
         mismatch = context_mismatch(command, syntax)
         if mismatch is not None:
             return mismatch
@@ -430,7 +424,7 @@ class RequestFlow:
         """Ask the ``association_validator``; the answer comes to `Owner.answer_association`."""
         record = self._record
         now = self._kernel.clock.monotonic()
-        request = Request(record.next_serial(), ASSOCIATION_VALIDATOR, 0, None, None, now)
+        request = Request(record.next_serial(), ASSOCIATION_VALIDATOR, None, None, None, now)
         record.advance(self._epoch, 0, 0, None, request)
         self.progress()
 
@@ -552,10 +546,11 @@ class RequestFlow:
             self._owner.answer_association(outcome, request.serial)
             return
         assert self._negotiated is not None
-        data = outcome.data
+        assert request.context is not None
+        data, context_id = outcome.data, request.context.context_id
         pdus: list[bytes | memoryview] = [
             self._responses.encode(
-                request.context_id,
+                context_id,
                 request.command,
                 outcome.status,
                 outcome.comment,
@@ -565,7 +560,7 @@ class RequestFlow:
         ]
         if data is not None:
             length = self._negotiated.peer_max_pdu_length
-            for pdv in fragment(request.context_id, data, length, is_command=False):
+            for pdv in fragment(context_id, data, length, is_command=False):
                 pdus += p_data_buffers((pdv,))
         self._owner.send_message(pdus, request.serial)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dicom_actors.dimse import Command
     from dicom_actors.pdu import Reject
     from dicom_actors.supervision import SupervisedRef
+    from dicom_actors.upper_layer import AcceptedContext
 
 __all__ = ["Outcome", "Request", "Stage"]
 
@@ -58,7 +59,7 @@ class Request:
     Attributes:
         serial: its number on this connection; never used twice, unlike Message IDs.
         service: the name of its handler, as ``"cstore"``.
-        context_id: its presentation context; 0 for an association request.
+        context: its presentation context; None for an association request.
         command: its command set; None for an association request.
         received: its data set; None if it has none.
         began: monotonic seconds at which it was complete.
@@ -73,7 +74,7 @@ class Request:
     __slots__ = (
         "began",
         "command",
-        "context_id",
+        "context",
         "due",
         "handler",
         "is_warned",
@@ -88,14 +89,14 @@ class Request:
         self,
         serial: int,
         service: str,
-        context_id: int,
+        context: AcceptedContext | None,
         command: Command | None,
         received: ReceivedObject | None,
         began: float,
     ) -> None:
         self.serial = serial
         self.service = service
-        self.context_id = context_id
+        self.context = context
         self.command = command
         self.received = received
         self.began = began

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.storing.identity import identify
 from dicom_actors.actors.storing.storage import file_name_for
-from dicom_actors.data import DataSet, Limits, TransferSyntax
+from dicom_actors.data import DataSet, TransferSyntax
 from dicom_actors.dimse import Status
 from dicom_actors.errors import (
     DecodeError,
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Request
+    from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.storing.identity import Identity
     from dicom_actors.actors.storing.receiver import ReceivedObject
-    from dicom_actors.actors.storing.storage import Storage
-    from dicom_actors.config import EndpointConfig
     from dicom_actors.messages import AssociationInfo
     from dicom_actors.pdu import PresentationContextRq, UserIdentity
 
@@ -89,17 +88,17 @@ class RequestEvent:
         self,
         record: ConnectionRecord,
         request: Request,
-        config: EndpointConfig,
-        storage: Storage,
+        kernel: EndpointKernel,
     ) -> None:
         assert request.command is not None
-        self.message_id = request.command.message_id
-        self.sop_class_uid = request.command.sop_class_uid
-        self.sop_instance_uid = request.command.sop_instance_uid
+        command = request.command
+        self.message_id = command.message_id
+        self.sop_class_uid = command.sop_class_uid
+        self.sop_instance_uid = command.sop_instance_uid
         self._record = record
         self._request = request
-        self._config = config
-        self._storage = storage
+        self._kernel = kernel
+        self._data: memoryview | None = None
 
     def __repr__(self) -> str:
         # Neither data nor titles: this may end up in a log.
@@ -116,16 +115,11 @@ class RequestEvent:
         assert self._request.command is not None
         return self._request.command.elements
 
-    @cached_property
+    @property
     def transfer_syntax(self) -> TransferSyntax:
         """The transfer syntax that was negotiated for its presentation context."""
-        negotiated, context_id = self._record.negotiated, self._request.context_id
-        assert negotiated is not None
-        return next(
-            TransferSyntax.of(context.transfer_syntax)
-            for context in negotiated.contexts
-            if context.context_id == context_id
-        )
+        assert self._request.context is not None
+        return TransferSyntax.of(self._request.context.transfer_syntax)
 
     @property
     def is_cancelled(self) -> bool:
@@ -152,10 +146,12 @@ class RequestEvent:
             raise DimseFailure(Status.CANNOT_UNDERSTAND, str(error)) from error
         return data_set
 
-    @cached_property
+    @property
     def data(self) -> memoryview:
         """The data set's bytes as received, in `transfer_syntax`; nothing is copied."""
-        return self._received.data
+        if self._data is None:
+            self._data = self._received.data
+        return self._data
 
     @property
     def _received(self) -> ReceivedObject:
@@ -166,13 +162,7 @@ class RequestEvent:
         return DataSet.from_bytes(
             self.data,
             transfer_syntax=self.transfer_syntax,
-            limits=self._limits,
-        )
-
-    @property
-    def _limits(self) -> Limits:
-        return Limits(
-            max_depth=self._config.max_sequence_depth, max_elements=self._config.max_elements
+            limits=self._kernel.data_set_limits,
         )
 
 
@@ -197,29 +187,29 @@ class DataSetEvent(RequestEvent):
 class StoreEvent(DataSetEvent):
     """A C-STORE request (PS3.7 9.1.1) whose data set has been received."""
 
+    _identity: Identity | None = None
+
     def check(self) -> None:
         """See `RequestEvent.check`; the data set must be that of the command, too (PS3.4 B.2.3)."""
-        if not self._config.check_instances:
+        if not self._kernel.config.check_instances:
             return
         if not self.length:
             raise DimseFailure(Status.CANNOT_UNDERSTAND, "the data set is empty")
         try:
-            identity = self._identity
+            identity = self._identify()
         except (DecodeError, UnsupportedTransferSyntaxError) as error:
             raise DimseFailure(Status.CANNOT_UNDERSTAND, str(error)) from error
-        for keyword, found, expected in (
-            ("SOPClassUID", identity.sop_class, self.sop_class_uid),
-            ("SOPInstanceUID", identity.sop_instance, self.sop_instance_uid),
-        ):
-            if found != expected:
-                raise DimseFailure(
-                    Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
-                    f"{keyword} is not that of the command" if found else f"no {keyword}",
-                )
+        if identity.sop_class != self.sop_class_uid:
+            raise _mismatch("SOPClassUID", identity.sop_class)
+        if identity.sop_instance != self.sop_instance_uid:
+            raise _mismatch("SOPInstanceUID", identity.sop_instance)
 
-    @cached_property
-    def _identity(self) -> Identity:
-        return identify(self.data, self.transfer_syntax, self._limits)
+    def _identify(self) -> Identity:
+        identity = self._identity
+        if identity is None:
+            identity = identify(self.data, self.transfer_syntax, self._kernel.data_set_limits)
+            self._identity = identity
+        return identity
 
     @property
     def study_instance_uid(self) -> str:
@@ -228,7 +218,7 @@ class StoreEvent(DataSetEvent):
         Raises:
             DecodeError: the bytes are no data set.
         """
-        return self._identity.study or self._uid("StudyInstanceUID")
+        return self._identify().study or self._uid("StudyInstanceUID")
 
     @property
     def series_instance_uid(self) -> str:
@@ -237,7 +227,7 @@ class StoreEvent(DataSetEvent):
         Raises:
             DecodeError: the bytes are no data set.
         """
-        return self._identity.series or self._uid("SeriesInstanceUID")
+        return self._identify().series or self._uid("SeriesInstanceUID")
 
     def _uid(self, keyword: str) -> str:
         # Of a deflated data set the head alone was looked at.
@@ -271,10 +261,17 @@ class StoreEvent(DataSetEvent):
         if name is None:
             name = file_name_for(self.sop_instance_uid) + ".dcm"
         try:
-            return self._storage.save(self._received, directory, name, self._check_commit)
+            return self._kernel.storage.save(self._received, directory, name, self._check_commit)
         except OSError as error:
             raise StorageError(Status.OUT_OF_RESOURCES, error) from error
 
     def _check_commit(self) -> None:
         if not self._record.may_commit(self._request.serial):
             raise HandlerError("save: the request is settled, nobody waits for this object")
+
+
+def _mismatch(keyword: str, found: str) -> DimseFailure:
+    return DimseFailure(
+        Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+        f"{keyword} is not that of the command" if found else f"no {keyword}",
+    )

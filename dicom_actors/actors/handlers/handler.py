@@ -166,4 +166,4 @@ class Handler:
                 presentation_contexts=rq.presentation_contexts,
                 user_identity=rq.user_information.user_identity,
             )
-        return EVENTS[request.service](record, request, self._kernel.config, self._kernel.storage)
+        return EVENTS[request.service](record, request, self._kernel)

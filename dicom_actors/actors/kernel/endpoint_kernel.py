@@ -30,6 +30,7 @@ from dicom_actors.actors.kernel.handler_slots import HandlerSlots
 from dicom_actors.actors.kernel.listening_socket import listen
 from dicom_actors.actors.kernel.watch import Watch
 from dicom_actors.actors.storing.storage import Storage
+from dicom_actors.data import Limits
 from dicom_actors.supervision import RestartWindow, cast, close_in_child, kill
 from dicom_actors.upper_layer import UpperLayerLimits
 
@@ -80,6 +81,7 @@ class EndpointKernel:
         self._handlers = handlers
         self.policy: NegotiationPolicy | None = None
         self.upper_layer_limits = UpperLayerLimits(max_pdu_length=config.max_pdu_length)
+        self.data_set_limits = _data_set_limits(config)
         self.listening_socket: socket.socket | None = listening_socket
         close_in_child(listening_socket)
         self.system = system
@@ -104,7 +106,7 @@ class EndpointKernel:
         self.buffers = BufferPool(
             max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
         )
-        self.storage = Storage(config)
+        self.storage = Storage(config, system.log)
         self.circuit_breakers = CircuitBreakers(
             system.clock, config.destination_failures, config.destination_pause
         )
@@ -129,6 +131,7 @@ class EndpointKernel:
     @config.setter
     def config(self, config: EndpointConfig) -> None:
         self._config, self.policy = config, None
+        self.data_set_limits = _data_set_limits(config)
 
     @property
     def handlers(self) -> HandlerTable:
@@ -394,3 +397,7 @@ def _give_up(request: Request, _: Any) -> None:
     """End the wait for a handler whose peer is gone, too."""
     if request.handler is not None:
         kill(request.handler)
+
+
+def _data_set_limits(config: EndpointConfig) -> Limits:
+    return Limits(max_depth=config.max_sequence_depth, max_elements=config.max_elements)

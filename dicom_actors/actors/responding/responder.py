@@ -57,11 +57,8 @@ class Responder:
         self.more: dict[int, int | str | bytes] = {}
         self._command_sets: dict[tuple[int, bool], bytes] = {}
         self._max_fragment_length = max_fragment_length(self.negotiated.peer_max_pdu_length)
-        self.context: AcceptedContext = next(
-            context
-            for context in self.negotiated.contexts
-            if context.context_id == request.context_id
-        )
+        assert request.context is not None
+        self.context: AcceptedContext = request.context
 
     @property
     def is_cancelled(self) -> bool:

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors.errors import AssociationError, AssociationRejected
 from dicom_actors.scu.session import Session
-from dicom_actors.scu.storing import Chunk, StoreResult, store_all
+from dicom_actors.scu.storing import store_all
+from dicom_actors.storage.plan import Chunk
+from dicom_actors.storage.results import StoreResult
 
 if TYPE_CHECKING:
     from dicom_actors.actors.kernel.circuit_breakers import CircuitBreakers
-    from dicom_actors.scu.contexts import ProposedContext
-    from dicom_actors.scu.outgoing import OutgoingObject
     from dicom_actors.scu.settings import Settings
     from dicom_actors.scu.storing import MoveOriginator
+    from dicom_actors.storage.contexts import ProposedContext
+    from dicom_actors.storage.outgoing import OutgoingObject
+    from dicom_actors.supervision import LogService
 
 __all__ = ["SubAssociation", "Task"]
 
@@ -50,6 +53,7 @@ class SubAssociation:
         settings: the destination.
         originator: the C-MOVE that this is done for.
         breakers: are told whether the destination could be reached.
+        log: where it is told what went wrong.
 
     Attributes:
         lost: why nothing more can be stored, in words for the peer; empty as long as it can.
@@ -60,7 +64,9 @@ class SubAssociation:
         settings: Settings,
         originator: MoveOriginator,
         breakers: CircuitBreakers,
+        log: LogService,
     ) -> None:
+        self._log = log
         self._settings = settings
         self._originator = originator
         self._breakers = breakers
@@ -129,7 +135,8 @@ class SubAssociation:
             self._session.release()
         except AssociationError as error:
             # Everything that was asked for is answered; only the farewell is missing.
-            _logger.warning("not released in good order: %s", error)
+            text = "not released in good order: %s"
+            self._log.write(_logger, logging.WARNING, text, error)
 
     def _store(self, task: Task, session: Session) -> StoreResult:
         """Store one; its result says that it failed, if anything goes wrong."""
@@ -143,11 +150,12 @@ class SubAssociation:
                 result = stored
         except AssociationError as error:
             self.lost = self._in_words(error)
-            _logger.warning("C-MOVE: %s", error)
-        except Exception as error:
+            self._log.write(_logger, logging.WARNING, "C-MOVE: %s", error)
+        except Exception as error:  # noqa: BLE001 - it ends one destination, and is told
             # What is wrong with the settings for one destination is not the others' to suffer.
             self.lost = f"{self._settings.called}: {type(error).__name__}"
-            _logger.exception("C-MOVE to %s", self._settings.peer)
+            text, peer = "C-MOVE to %s", self._settings.peer
+            self._log.write(_logger, logging.ERROR, text, peer, exc_info=error)
         return result
 
     def _open(self, session: Session) -> None:

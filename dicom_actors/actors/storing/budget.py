@@ -4,7 +4,8 @@ A `ByteBudget` is shared; each data set has a `Share` of it. Who finds no room s
 its peer (back-pressure) and waits, or refuses the data set (A700H, PS3.4 B.2.3). Room goes first
 to those who hold some already, since they give it back when they are done, then to the others in
 the order in which they came. It is theirs before they are told, so that nobody is woken for
-nothing.
+nothing. When all that is held is held by those who wait for more, nobody would ever give
+anything back: whoever came last of them is refused.
 """
 
 # ruff: noqa: SLF001 - a budget and its shares are one thing
@@ -16,7 +17,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["ByteBudget", "Share"]
 
@@ -24,7 +25,7 @@ __all__ = ["ByteBudget", "Share"]
 class _Waiting(NamedTuple):
     share: Share
     length: int
-    callback: Callable[[], None]
+    callback: Callable[[bool], None]
 
 
 class ByteBudget:
@@ -38,6 +39,7 @@ class ByteBudget:
         self.limit = limit
         self._used = 0
         self._waiting: deque[_Waiting] = deque()
+        self._held_by_waiting = 0
         # A share that the garbage collector finds is released in whatever thread that runs in.
         self._lock = RLock()
 
@@ -59,14 +61,20 @@ class ByteBudget:
         """Whether that many bytes are free now."""
         return self.limit is None or self._used + length <= self.limit
 
-    def _grant(self) -> list[_Waiting]:
-        granted = []
+    def _settle(self) -> list[tuple[_Waiting, bool]]:
+        """Give what is free to those who wait; says who is to be told, and whether it was."""
+        settled = []
         while self._waiting and self.has_room(self._waiting[0].length):
             waiting = self._waiting.popleft()
+            self._held_by_waiting -= waiting.share.held
             self._used += waiting.length
             waiting.share.held += waiting.length
-            granted.append(waiting)
-        return granted
+            settled.append((waiting, True))
+        if self._held_by_waiting and self._held_by_waiting == self._used:
+            waiting = self._waiting.popleft()
+            self._held_by_waiting -= waiting.share.held
+            settled.append((waiting, False))
+        return settled
 
 
 class Share:
@@ -99,12 +107,14 @@ class Share:
             self.held += length
             return True
 
-    def wait(self, length: int, callback: Callable[[], None]) -> bool:
+    def wait(self, length: int, callback: Callable[[bool], None]) -> bool:
         """Take bytes as soon as there are as many.
 
         Args:
             length: how many.
-            callback: called once when they are taken: in any thread, or before this returns.
+            callback: called once, in any thread or before this returns: with True when they are
+                taken, with False when all that is held is held by those who wait. What the share
+                holds is then to be given back.
 
         Returns:
             False if there never can be as many; then nobody is called.
@@ -117,42 +127,28 @@ class Share:
             waiting = _Waiting(self, length, callback)
             if self.held:
                 budget._waiting.appendleft(waiting)
+                budget._held_by_waiting += self.held
             else:
                 budget._waiting.append(waiting)
-            granted = budget._grant()
-        _call(granted)
+            settled = budget._settle()
+        _tell(settled)
         return True
-
-    def give_back(self, length: int) -> None:
-        """Give bytes back.
-
-        Raises:
-            ValueError: it does not hold as many.
-        """
-        budget = self._budget
-        with budget._lock:
-            if length > self.held:
-                raise ValueError(f"expected at most {self.held} bytes back, got {length}")
-            self.held -= length
-            budget._used -= length
-            granted: Iterable[_Waiting] = budget._grant() if budget._waiting else ()
-        _call(granted)
 
     def release(self) -> None:
         """Give everything back, and wait for nothing any more; a second time does nothing."""
         budget = self._budget
         with budget._lock:
             self.is_released = True
-            budget._used -= self.held
-            self.held = 0
-            granted: Iterable[_Waiting] = ()
             if budget._waiting:
                 left = [waiting for waiting in budget._waiting if waiting.share is not self]
+                budget._held_by_waiting -= self.held * (len(budget._waiting) - len(left))
                 budget._waiting = deque(left)
-                granted = budget._grant()
-        _call(granted)
+            budget._used -= self.held
+            self.held = 0
+            settled = budget._settle() if budget._waiting else ()
+        _tell(settled)
 
 
-def _call(granted: Iterable[_Waiting]) -> None:
-    for waiting in granted:
-        waiting.callback()
+def _tell(settled: Sequence[tuple[_Waiting, bool]]) -> None:
+    for waiting, is_granted in settled:
+        waiting.callback(is_granted)

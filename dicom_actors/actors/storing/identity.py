@@ -24,7 +24,6 @@ from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from dicom_actors.data import Limits, TransferSyntax
-    from dicom_actors.data.scan.layout import Layout
 
 __all__ = ["Identity", "identify"]
 
@@ -32,28 +31,44 @@ _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 _STUDY: Final = 0x0020000D
 _SERIES: Final = 0x0020000E
-_TAGS: Final = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
-_UID: Final = re.compile(rb"([0-9.]*)[\0 ]?")
+_WANTED: Final = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
+_TAGS: Final = {pack("<HH", tag >> 16, tag & 0xFFFF): tag for tag in _WANTED}
 _HEAD_BYTES: Final = 64 * 1024
 _DEFLATED_STEP: Final = 4 * 1024
 
 
-def _others(vrs: bytes, rest_of_length: bytes) -> re.Pattern[bytes]:
-    """Make the pattern of any number of elements of usual lengths that say nothing here.
+_USUAL_LENGTHS: Final = range(0, 66, 2)
+
+
+def _usual(vrs: bytes, wanted_vr: bytes, rest_of_length: bytes) -> re.Pattern[bytes]:
+    """Make the pattern of any number of usual elements that say nothing here, then a wanted one.
+
+    The wanted one may be missing; else its tag and its length with its value are the groups.
 
     Args:
         vrs: the pattern of what stands between tag and length.
+        wanted_vr: that of a wanted one.
         rest_of_length: the pattern of the length's bytes after the first.
     """
-    wanted = b"|".join(re.escape(pack("<HH", tag >> 16, tag & 0xFFFF)) for tag in _TAGS)
-    lengths = b"|".join(b"\\x%02x%b.{%d}" % (n, rest_of_length, n) for n in range(0, 66, 2))
-    # What begins with a group of FFFEH is an item or a delimiter.
-    return re.compile(b"(?:(?!%b|\\xfe\\xff)....%b(?:%b))*+" % (wanted, vrs, lengths), re.DOTALL)
+    tags = b"|".join(re.escape(tag) for tag in _TAGS)
+    lengths = [b"\\x%02x%b" % (length, rest_of_length) for length in _USUAL_LENGTHS]
+    others = b"|".join(b"%b.{%d}" % of for of in zip(lengths, _USUAL_LENGTHS, strict=True))
+    uids = b"|".join(
+        b"%b[0-9.]{%d}[0-9.\\0 ]" % (length, _USUAL_LENGTHS[at] - 1)
+        for at, length in enumerate(lengths)
+        if at
+    )
+    return re.compile(
+        # What begins with a group of FFFEH is an item or a delimiter.
+        b"(?:(?!%b|\\xfe\\xff)....%b(?:%b))*+(?:(%b)%b(%b|%b))?"
+        % (tags, vrs, others, tags, wanted_vr, uids, lengths[0]),
+        re.DOTALL,
+    )
 
 
 _SHORT_VRS: Final = b"(?:[CI]S|L[OT]|D[AST]|S[HLST]|U[ILS]|A[EST]|F[DL]|PN|TM)"
-_EXPLICIT_OTHERS: Final = _others(_SHORT_VRS, b"\\0")
-_IMPLICIT_OTHERS: Final = _others(b"", b"\\0\\0\\0")
+_EXPLICIT_USUAL: Final = _usual(_SHORT_VRS, b"UI", b"\\0")
+_IMPLICIT_USUAL: Final = _usual(b"", b"", b"\\0\\0\\0")
 
 
 class Identity(NamedTuple):
@@ -95,91 +110,89 @@ def identify(data: memoryview, syntax: TransferSyntax, limits: Limits) -> Identi
 
 def _look(data: memoryview, syntax: TransferSyntax, limits: Limits) -> Identity | None:
     """Pass over a data set in which nothing is unusual; None: the reader has to decide."""
-    layout, end = layout_of(syntax), len(data)
+    end = len(data)
     # No element takes less than eight bytes.
-    if end < 8 or limits.max_elements <= end >> 3 or layout is BIG_ENDIAN:
+    if end < 8 or limits.max_elements <= end >> 3 or not syntax.is_data_set_encoding:
         return None
-    if not syntax.is_data_set_encoding or syntax.is_deflated or not fits(data, layout, 0, end):
+    layout = layout_of(syntax)
+    if layout is BIG_ENDIAN or syntax.is_deflated or not fits(data, layout, 0, end):
         return None
     pick = _pick_implicit if layout is IMPLICIT else _pick_explicit
+    uids = dict.fromkeys(_WANTED, "")
     try:
-        index = pick(Scope(data, layout, Reading(limits)), end)
+        return Identity(*uids.values()) if pick(data, limits, end, uids) else None
     except DecodeError:
         return None
-    if index is None:
-        return None
-    values = [_uid_at(data, layout, index.get(tag)) for tag in _TAGS]
-    return None if None in values else Identity(*values)  # type: ignore[arg-type]
 
 
-def _pick_explicit(scope: Scope, end: int) -> dict[int, int] | None:
-    """Find the wanted elements in Explicit VR Little Endian; None: the reader has to."""
-    data, layout = scope.buffer, EXPLICIT
+def _pick_explicit(data: memoryview, limits: Limits, end: int, uids: dict[int, str]) -> bool:
+    """Find the wanted UIDs in Explicit VR Little Endian; False: the reader has to."""
+    layout = EXPLICIT
     read, short, long = layout.read_explicit, layout.short, layout.long
-    pass_over = _EXPLICIT_OTHERS.match
-    index: dict[int, int] = {}
-    pos, last, limit = 0, -1, end - 12
+    usual = _EXPLICIT_USUAL.match
+    pos, last, limit = 0, -1, end - 8
     while pos <= limit:
-        pos = pass_over(data, pos).end()  # type: ignore[union-attr]  # it may match nothing
+        found = usual(data, pos)
+        assert found is not None  # it may match nothing
+        pos = found.end()
+        raw, value = found.groups()
+        if raw is not None:
+            tag = _TAGS[raw]
+            if tag <= last:
+                return False
+            uids[tag] = str(value[2:], "ascii").rstrip("\0 ")
+            last = tag
+            continue
         if pos > limit:
             break
         group, element, code, length = read(data, pos)
         tag = group << 16 | element
-        if tag <= last or tag >= ITEM:
-            return None
+        if tag <= last or tag >= ITEM or tag in uids:
+            return False
         last = tag
-        if tag in _TAGS:
-            index[tag] = pos
         if code in short:
             pos += 8 + length
-        elif code in long:
+        elif code in long and pos + 12 <= end:
             length = layout.read_length(data, pos + 8)[0]
             if length == UNDEFINED:
-                vr = layout.names[code]
+                vr, scope = layout.names[code], Scope(data, layout, Reading(limits))
                 pos = end_of_undefined(scope, 0, tag, vr, pos + 12, end, layout)
             else:
                 pos += 12 + length
         else:
-            return None
-    return index if pos == end else None
+            return False
+    return pos == end
 
 
-def _pick_implicit(scope: Scope, end: int) -> dict[int, int] | None:
-    """Find the wanted elements in Implicit VR Little Endian; None: the reader has to."""
-    data, read = scope.buffer, IMPLICIT.read_implicit
-    pass_over = _IMPLICIT_OTHERS.match
-    index: dict[int, int] = {}
+def _pick_implicit(data: memoryview, limits: Limits, end: int, uids: dict[int, str]) -> bool:
+    """Find the wanted UIDs in Implicit VR Little Endian; False: the reader has to."""
+    read, usual = IMPLICIT.read_implicit, _IMPLICIT_USUAL.match
     pos, last, limit = 0, -1, end - 8
     while pos <= limit:
-        pos = pass_over(data, pos).end()  # type: ignore[union-attr]  # it may match nothing
+        found = usual(data, pos)
+        assert found is not None  # it may match nothing
+        pos = found.end()
+        raw, value = found.groups()
+        if raw is not None:
+            tag = _TAGS[raw]
+            if tag <= last:
+                return False
+            uids[tag] = str(value[4:], "ascii").rstrip("\0 ")
+            last = tag
+            continue
         if pos > limit:
             break
         group, element, length = read(data, pos)
         tag = group << 16 | element
-        if tag <= last or tag >= ITEM:
-            return None
+        if tag <= last or tag >= ITEM or tag in uids:
+            return False
         last = tag
-        if tag in _TAGS:
-            index[tag] = pos
         if length == UNDEFINED:
+            scope = Scope(data, IMPLICIT, Reading(limits))
             pos = end_of_undefined(scope, 0, tag, "", pos + 8, end, IMPLICIT)
         else:
             pos += 8 + length
-    return index if pos == end else None
-
-
-def _uid_at(data: memoryview, layout: Layout, at: int | None) -> str | None:
-    """Return the UID at an offset, empty if there is no element; None: the reader has to decide."""
-    if at is None:
-        return ""
-    if layout is IMPLICIT:
-        length = layout.read_implicit(data, at)[2]
-    else:
-        code, length = layout.read_vr(data, at)
-        if layout.names[code] != "UI":
-            return None
-    found = _UID.fullmatch(data, at + 8, at + 8 + length)
-    return None if found is None else str(found[1], "ascii")
+    return pos == end
 
 
 def _read(
@@ -190,7 +203,7 @@ def _read(
     keep_truncated: bool = False,
 ) -> Identity:
     data_set = DataSet.from_bytes(data, syntax, limits=limits, keep_truncated=keep_truncated)
-    return Identity(*(str(data_set.get(tag) or "") for tag in _TAGS))
+    return Identity(*(str(data_set.get(tag) or "") for tag in _WANTED))
 
 
 def _inflated_head(data: memoryview) -> tuple[bytes, bool]:

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dicom_actors.supervision import LogService
+
 __all__ = ["Janitor"]
 
 _logger = logging.getLogger(__name__)
 
 
 class Janitor:
-    """Runs tasks in the order in which they come, in a thread that is there while there are any."""
+    """Runs tasks in the order in which they come, in a thread that is there while there are any.
 
-    def __init__(self) -> None:
+    Args:
+        log: where it is told what could not be done.
+    """
+
+    def __init__(self, log: LogService) -> None:
+        self._log = log
         self._tasks: deque[Callable[[], None]] = deque()
         self._is_working = False
         self._lock = Lock()
@@ -44,5 +51,6 @@ class Janitor:
                 task = self._tasks.popleft()
             try:
                 task()
-            except Exception:
-                _logger.exception("a received object was not removed")
+            except Exception:  # noqa: BLE001 - the next task is another one, and it is told
+                text = "a received object was not removed"
+                self._log.write(_logger, logging.ERROR, text, exc_info=True)

@@ -143,6 +143,7 @@ class Receiver:
         self._pending: list[bytes | memoryview] = []
         self._failure = ""
         self._is_abandoned = False
+        self._is_denied = False
         self.is_waiting = False
         self.result: ReceivedObject | None = None
 
@@ -157,13 +158,16 @@ class Receiver:
         Args:
             length: how many.
             when_admitted: called once if this returns False: in any thread, as soon as there is
-                room, which is taken then; that may be before this returns. Nothing is to be
-                written before. Whoever does not want to wait any longer calls `refuse`.
+                room, which is taken then, or there never will be; that may be before this
+                returns. Nothing is to be written before; this is to be called again then.
+                Whoever does not want to wait any longer calls `refuse`.
 
         Returns:
             Whether they may be written now.
         """
         more = length - self._admitted
+        if self._is_denied and not self._is_over:
+            self.refuse(NO_ROOM)
         is_too_long = self._max_bytes is not None and self._length + length > self._max_bytes
         if more <= 0 or self._is_over or is_too_long:
             return True  # or dropped when it comes
@@ -173,17 +177,21 @@ class Receiver:
         if when_admitted is None:
             return False
 
-        def admitted() -> None:
-            self._is_spooled = True
-            self._admitted = length
+        def settled(is_granted: bool) -> None:  # noqa: FBT001 - called by the budget alone
+            if is_granted:
+                self._is_spooled = True
+                self._admitted = length
+            else:
+                self._is_denied = True
             self.is_waiting = False
             when_admitted()
 
         self.is_waiting = True
-        if self._disk_share().wait(self._needed_on_disk(more), admitted):
-            return not self.is_waiting
+        if self._disk_share().wait(self._needed_on_disk(more), settled) and self.is_waiting:
+            return False
         self.is_waiting = False
-        self.refuse(NO_ROOM)
+        if length > self._admitted:
+            self.refuse(NO_ROOM)
         return True
 
     def refuse(self, reason: str) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.storing.part_file import PartFile
     from dicom_actors.actors.storing.receiver import ReceivedObject
     from dicom_actors.config import EndpointConfig
+    from dicom_actors.supervision import LogService
 
 __all__ = ["Storage", "file_name_for"]
 
@@ -62,6 +63,7 @@ class Storage:
 
     Args:
         config: the endpoint's; its byte limits, and where spool files go.
+        log: where it is told what could not be removed.
         by_path: whether to do without descriptors of folders; the default is what the system can.
 
     Attributes:
@@ -71,10 +73,12 @@ class Storage:
         janitor: removes files for whoever must not wait for a disk.
     """
 
-    def __init__(self, config: EndpointConfig, *, by_path: bool = not HAS_DESCRIPTORS) -> None:
+    def __init__(
+        self, config: EndpointConfig, log: LogService, *, by_path: bool = not HAS_DESCRIPTORS
+    ) -> None:
         self.memory = ByteBudget(config.memory_bytes)
         self.disk = ByteBudget(config.spool_total_bytes)
-        self.janitor = Janitor()
+        self.janitor = Janitor(log)
         self._names = part_names()
         self.folders = ObjectFolders(self._names, by_path=by_path)
         self._spool_bytes = config.spool_bytes

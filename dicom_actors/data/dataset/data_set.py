@@ -51,6 +51,7 @@ from dicom_actors.data.dictionary import (
     Tag,
     TransferSyntax,
     keyword_of,
+    private_entry,
     tag_of,
     to_tag,
 )
@@ -247,8 +248,15 @@ class DataElement:
 
     @property
     def name(self) -> str:
-        """The name in the dictionary, empty if there is none."""
-        return self.tag.name
+        """The name in the dictionary, empty if there is none.
+
+        That of a private element is found by its creator, where it was read in a block of one.
+        """
+        if found := self.tag.name:
+            return found
+        creator = self.private_creator
+        known = private_entry(creator, self._tag) if creator else None
+        return "" if known is None else known.name
 
     @property
     def private_creator(self) -> str:

@@ -1,7 +1,7 @@
 """Data element tags and the forms in which users write them (PS3.5 7.1.1).
 
 A key is an int, a (group, element) pair, a `Tag` or a keyword of the dictionary; the printed
-forms ``"(0010,0020)"``, ``"0010,0020"`` and ``"00100020"`` are understood too.
+forms ``"(0010,0020)"``, ``"0010,0020"``, ``"00100020"`` and ``"0x00100020"`` are understood too.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _from_pair(key: tuple[int, int]) -> int:
 
 
 def _from_printed(text: str) -> int:
-    digits = text.strip("()").replace(",", "", 1)
+    digits = text.strip("()").removeprefix("0x").replace(",", "", 1)
     if len(digits) == 8 and _HEX_DIGITS.issuperset(digits):
         return int(digits, 16)
     raise UnknownKeywordError(text, keyword=text)

@@ -590,8 +590,7 @@ def file_meta_header(
             _short_text(0x0002, b"UI", sop_class_uid, b"\0"),
             _short_text(0x0003, b"UI", sop_instance_uid, b"\0"),
             _short_text(0x0010, b"UI", transfer_syntax_uid, b"\0"),
-            _short_text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
-            _short_text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+            _IMPLEMENTATION,
             b"" if source_ae_title is None else _short_text(0x0016, b"AE", source_ae_title, b" "),
         )
     )
@@ -606,3 +605,8 @@ def _short_text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
     if len(raw) & 1:
         raw += padding
     return pack("<HH2sH", 2, element, vr, len(raw)) + raw
+
+
+_IMPLEMENTATION: Final = _short_text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0") + _short_text(
+    0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "
+)

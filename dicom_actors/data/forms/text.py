@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.dataset.data_set import Sequence
-from dicom_actors.data.dictionary import private_entry, uid_entry
+from dicom_actors.data.dictionary import uid_entry
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.value_types import DS, IS
@@ -115,11 +115,10 @@ def element_line(
 
 
 def _name(element: DataElement) -> str:
-    if element.name or not element.tag.is_private:
-        return element.name or "Unknown"
-    creator = element.private_creator
-    known = private_entry(creator, element.tag) if creator else None
-    return f"[{known.name}]" if known and known.name else "Private"
+    name, tag = element.name, element.tag
+    if tag.is_private and not tag.name:
+        return f"[{name}]" if name else "Private"
+    return name or "Unknown"
 
 
 def value_text(element: DataElement, *, width: int | None = DEFAULT_WIDTH) -> str:

@@ -36,12 +36,14 @@ from dicom_actors.data.dataset.element_index import CHARACTER_SET, content_of
 from dicom_actors.data.dataset.whole import copied
 from dicom_actors.data.dictionary import keyword_of
 from dicom_actors.data.dictionary.tag import Tag
+from dicom_actors.data.query.grouping import COUNTED, Asked, group
 from dicom_actors.data.query.matching_values import DateTimeTest, value_test
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from dicom_actors.data.query.matching_values import ValueTest
 
@@ -70,19 +72,23 @@ START_TIME: Final = 0x00400003
 
 
 class ValueCondition:
-    """An attribute has a value that passes a test; or it has none, if that will do."""
+    """An attribute has a value that passes a test; or it has none, if that will do.
 
-    __slots__ = ("_matches_empty", "_tag", "_test")
+    Attributes:
+        tag: that of the attribute.
+    """
+
+    __slots__ = ("_matches_empty", "_test", "tag")
 
     def __init__(self, tag: int, test: ValueTest, matches_empty: bool) -> None:  # noqa: FBT001
-        self._tag = tag
+        self.tag = tag
         self._test = test
         self._matches_empty = matches_empty
 
     def __call__(self, data_set: DataSet) -> bool:
         """Whether it holds."""
         content = content_of(data_set)
-        value = content.value(self._tag) if self._tag in content.index else None
+        value = content.value(self.tag) if self.tag in content.index else None
         if isinstance(value, list):
             values = [part for part in value if not is_empty(part)]
             return any(map(self._test, values)) if values else self._matches_empty
@@ -255,6 +261,37 @@ class Query:
             if self.matches(data_set):
                 yield self.answer(data_set)
 
+    def group(self, data_sets: Iterable[DataSet]) -> Iterator[DataSet]:
+        """Give one answer for each patient, study, series or instance that matches.
+
+        The level is that of the query; without one, or at one that groups nothing, this is
+        `select`. An entity matches if one of its instances does, and has the attributes of the
+        first that does. What is counted is right whatever matched: Number of Patient, Study and
+        Series Related Studies, Series and Instances, Modalities in Study and SOP Classes in Study.
+
+        Nothing is answered before the last data set was looked at; of them, the answers and the
+        UIDs that are counted are kept, and no more.
+
+        Args:
+            data_sets: those of instances, in any order; one that comes twice counts once. Those
+                without the unique key of the level are left out.
+
+        Raises:
+            DecodeError: a value of a data set cannot be decoded.
+        """
+        if self.level not in {"PATIENT", "STUDY", "SERIES", "IMAGE"}:
+            yield from self.select(data_sets)
+            return
+        own, counted = self._keys.apart(COUNTED)
+        asked = Asked(
+            self.level,
+            {tag for tag, _, _ in self._keys.returned},
+            own.match,
+            self.answer,
+            counted.match,
+        )
+        yield from group(data_sets, asked)
+
 
 class _Keys:
     """The keys of an identifier, or of the item of a sequence in it.
@@ -274,6 +311,14 @@ class _Keys:
     def match(self, data_set: DataSet) -> bool:
         """Whether all conditions hold."""
         return all(condition(data_set) for condition in self.conditions)
+
+    def apart(self, tags: AbstractSet[int]) -> tuple[_Keys, _Keys]:
+        """Take the conditions on some attributes away: those on the others, and those on them."""
+        others, these = _Keys(), _Keys()
+        for condition in self.conditions:
+            is_one = isinstance(condition, ValueCondition) and condition.tag in tags
+            (these if is_one else others).conditions.append(condition)
+        return others, these
 
     def cut(self, data_set: DataSet) -> DataSet:
         """Make a data set of what is asked for."""

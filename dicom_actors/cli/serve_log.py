@@ -1,0 +1,148 @@
+"""What ``serve`` says: lines with the time before them, on standard output.
+
+What is wrong is one line, too, whose traceback is in the log file or shown with ``--debug``. The
+same again is counted: the line comes for the first time, the 10th, the 100th, and so on, and at
+the end with the sum.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import sys
+import threading
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors.cli.output import OutputError
+from dicom_actors.cli.terminal import counted
+from dicom_actors.data.forms.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["FaultLines", "logging_to", "tell"]
+
+_KINDS: Final = 1000
+"""Kinds of faults that are told apart; then it begins anew."""
+
+_MORE: Final = re.compile(r"\.\.\. ([\d,]+) more like this: (.*)", re.DOTALL)
+"""What `LogService` says of records that it did not write."""
+
+_PLACE: Final = re.compile(r'  File ".*?([^/\\"]*)", line (\d+)')
+_LOGGER: Final = "dicom_actors"
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def tell(text: str) -> None:
+    """Print a text with the time, in one write, so that those of several threads do not mix.
+
+    A reader that is gone or a disk that is full is no reason to do anything worse.
+    """
+    now = datetime.now().astimezone()
+    with contextlib.suppress(OSError, OutputError):
+        sys.stdout.write(f"{now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03}  {text}\n")
+        sys.stdout.flush()
+
+
+class FaultLines(logging.Handler):
+    """Tells records of the log in a line each, the same ones in ever fewer.
+
+    Args:
+        has_tracebacks: whether tracebacks are shown, too.
+    """
+
+    def __init__(self, *, has_tracebacks: bool = False) -> None:
+        super().__init__(logging.WARNING)
+        self._has_tracebacks = has_tracebacks
+        self._counts: dict[tuple[str, str], int] = {}
+        self._told: dict[tuple[str, str], int] = {}
+        self._lines: dict[tuple[str, str], str] = {}
+        self._last: dict[str, tuple[str, str]] = {}
+        self._counting = threading.Lock()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record. Runs in the thread of the log."""
+        message = record.getMessage()
+        if (found := _MORE.fullmatch(message)) is not None:
+            self._add(found[2], "", int(found[1].replace(",", "")), record)
+        else:
+            self._add(message, _fault_in(record.exc_text or ""), 1, record)
+
+    def finish(self) -> None:
+        """Tell how often it was in all."""
+        with self._counting:
+            for kind, count in self._counts.items():
+                if count > self._told[kind]:
+                    tell(f"{self._lines[kind]}; {counted(count, 'time')} in all")
+            self._forget()
+
+    def _add(self, message: str, fault: str, more: int, record: logging.LogRecord) -> None:
+        template = re.sub(r"\d+", "#", message)
+        with self._counting:
+            # What was not written was like the last one that was.
+            kind = (template, fault) if fault else self._last.get(template, (template, ""))
+            if kind not in self._counts and len(self._counts) >= _KINDS:
+                self._forget()
+            self._last[template] = kind
+            before = self._counts.get(kind, 0)
+            count = self._counts[kind] = before + more
+            if before and len(str(count)) == len(str(before)):
+                return
+            self._told[kind] = count
+            level = "" if record.levelno == logging.ERROR else f"{record.levelname.lower()}: "
+            self._lines[kind] = line = printable(level + message + (fault and f" {fault}"))
+            times = f"; {counted(count, 'time')} so far" if count > 1 else ""
+            tell(line + times)
+            if self._has_tracebacks and record.exc_text:
+                tell(record.exc_text)
+
+    def _forget(self) -> None:
+        for table in (self._counts, self._told, self._lines, self._last):
+            table.clear()
+
+
+def _fault_in(traceback: str) -> str:
+    """What was raised and where, of the text of a traceback; empty without one."""
+    places = list(_PLACE.finditer(traceback))
+    if not places:
+        return ""
+    last = places[-1]
+    rest = traceback[last.end() :].splitlines()[1:]
+    what = next((line for line in rest if line[:1].strip()), "an exception")
+    return f"{what} ({last[1]}, line {last[2]})"
+
+
+@contextlib.contextmanager
+def logging_to(path: str | None, *, debug: bool) -> Iterator[None]:
+    """Tell of warnings and errors of the endpoint for the length of the block.
+
+    Args:
+        path: a file that gets them with their tracebacks; None: there is none.
+        debug: whether tracebacks are shown, and the file gets what is for debugging.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    logger = logging.getLogger(_LOGGER)
+    level, propagates = logger.level, logger.propagate
+    lines = FaultLines(has_tracebacks=debug)
+    handlers: list[logging.Handler] = [lines]
+    if path is not None:
+        file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        file.setFormatter(logging.Formatter(_FORMAT))
+        handlers.append(file)
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.propagate = propagates
+        logger.setLevel(level)
+        lines.finish()
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
