@@ -18,14 +18,18 @@ from dicom_actors.archive.services.commitment import (
     StorageCommitment,
 )
 from dicom_actors.archive.services.peers import Peer
+from dicom_actors.archive.services.procedure_steps import ProcedureSteps
 from dicom_actors.archive.services.query_retrieve import EXTENDED_NEGOTIATION, QueryRetrieve
+from dicom_actors.archive.services.worklist import Worklist
 
 __all__ = [
     "EXTENDED_NEGOTIATION",
     "CommitmentReporter",
     "CommitmentReports",
     "Peer",
+    "ProcedureSteps",
     "QueryRetrieve",
     "StorageCommitment",
+    "Worklist",
     "combined",
 ]
