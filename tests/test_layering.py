@@ -2,7 +2,8 @@
 
 One way down::
 
-    errors, config < data, pdu < upper_layer < dimse < scu < actors < archive, testing < cli
+    errors, config < data, pdu < upper_layer < dimse
+    dimse, transport < storage < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
@@ -35,6 +36,8 @@ _BELOW_ARCHIVE = {
     "dimse",
     "supervision",
     "actors",
+    "transport",
+    "storage",
     "scu",
     "messages",
     "events",
@@ -57,8 +60,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "messages": _BELOW_ARCHIVE,
     "events": _BELOW_ARCHIVE,
     "actors": _BELOW_ARCHIVE,
-    "scu": {*_BELOW_DIMSE, "tls", "dimse"},
-    "archive": {*_PUBLIC, "supervision"},
+    "transport": set(),
+    "storage": {*_BELOW_DIMSE, "dimse"},
+    "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
+    "archive": {*_PUBLIC, "supervision", "scu"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
     "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},
     "__main__": {"cli"},

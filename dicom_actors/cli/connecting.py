@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dicom_actors.scu import Association
-    from dicom_actors.scu.contexts import ContextLike
     from dicom_actors.scu.settings import Credentials, PduTap
+    from dicom_actors.storage.contexts import ContextLike
 
 __all__ = ["associated", "peer_of", "tls_context", "user_identity"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.scu.contexts import transfer_syntaxes_named
 from dicom_actors.scu.query_models import sop_class_for
+from dicom_actors.storage.contexts import transfer_syntaxes_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ import time
 from dicom_actors.cli.terminal import complain, counted, say, size_in_words
 from dicom_actors.dimse import describe_status
 from dicom_actors.scu import StoreResult
-from dicom_actors.scu.results import STORED_BEFORE
+from dicom_actors.storage.results import STORED_BEFORE
 
 __all__ = ["Report"]
 

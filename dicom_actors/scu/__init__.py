@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from dicom_actors.scu.association import Association, connect
-from dicom_actors.scu.contexts import UNCOMPRESSED, ProposedContext
 from dicom_actors.scu.event_reports import EventReport
 from dicom_actors.scu.normalized import NormalizedResult
 from dicom_actors.scu.query_models import MODELS
 from dicom_actors.scu.querying import MoveProgress, Operation
-from dicom_actors.scu.results import StoreResult
-from dicom_actors.scu.storing import MoveOriginator, contexts_for
+from dicom_actors.scu.storing import MoveOriginator
+from dicom_actors.storage.contexts import UNCOMPRESSED, ProposedContext
+from dicom_actors.storage.plan import contexts_for
+from dicom_actors.storage.results import StoreResult
 
 __all__ = [
     "MODELS",

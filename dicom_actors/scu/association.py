@@ -10,15 +10,6 @@ from typing import TYPE_CHECKING, Self
 from dicom_actors.config import check_ae_title
 from dicom_actors.dimse import CommandField
 from dicom_actors.errors import AssociationError, ConfigurationError, DimseError, DimseFailure
-from dicom_actors.scu.contexts import (
-    VERIFICATION,
-    ProposedContext,
-    contexts_of_found,
-    retrieve_contexts,
-    sop_class_named,
-    to_context,
-    transfer_syntaxes_named,
-)
 from dicom_actors.scu.identifiers import to_identifier
 from dicom_actors.scu.normalized import NormalizedServices
 from dicom_actors.scu.probing import Found, InstanceProposals, sop_classes_of
@@ -36,6 +27,15 @@ from dicom_actors.scu.retrieving import get, move
 from dicom_actors.scu.session import Session
 from dicom_actors.scu.settings import Credentials, Settings, user_identity_of
 from dicom_actors.scu.store_many import StoreOptions, store_many
+from dicom_actors.storage.contexts import (
+    VERIFICATION,
+    ProposedContext,
+    contexts_of_found,
+    retrieve_contexts,
+    sop_class_named,
+    to_context,
+    transfer_syntaxes_named,
+)
 
 if TYPE_CHECKING:
     import os
@@ -46,15 +46,15 @@ if TYPE_CHECKING:
 
     from dicom_actors.data import DataSet
     from dicom_actors.pdu import SopClassExtended
-    from dicom_actors.scu.contexts import ContextLike
     from dicom_actors.scu.event_reports import EventReport
     from dicom_actors.scu.identifiers import Identifier
-    from dicom_actors.scu.outgoing import Storable
-    from dicom_actors.scu.results import StoreResult
     from dicom_actors.scu.settings import Clock, PduTap
     from dicom_actors.scu.storing import MoveOriginator
-    from dicom_actors.scu.transport import Transport
+    from dicom_actors.storage.contexts import ContextLike
+    from dicom_actors.storage.outgoing import Storable
+    from dicom_actors.storage.results import StoreResult
     from dicom_actors.tls import TlsConfig
+    from dicom_actors.transport.plain import Transport
     from dicom_actors.upper_layer import Negotiated
 
 __all__ = ["Association", "connect"]

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from dicom_actors.dimse import Command
     from dicom_actors.pdu import AssociateAc, AssociateRq, Pdv
     from dicom_actors.scu.settings import Settings
-    from dicom_actors.scu.transport import Transport
+    from dicom_actors.transport.plain import Transport
     from dicom_actors.upper_layer import Effects, Indication, Negotiated
 
 __all__ = ["Channel", "Message"]

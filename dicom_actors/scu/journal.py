@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 
 from dicom_actors.errors import ConfigurationError
-from dicom_actors.scu.results import STORED_BEFORE, StoreResult
+from dicom_actors.storage.results import STORED_BEFORE, StoreResult
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from dicom_actors.scu.outgoing import OutgoingObject
+    from dicom_actors.storage.outgoing import OutgoingObject
 
 __all__ = ["Journal"]
 

@@ -12,8 +12,8 @@ from dicom_actors.dimse import (
     CommandField,
     attribute_identifier_list,
 )
-from dicom_actors.scu.contexts import ProposedContext, sop_class_named
 from dicom_actors.scu.querying import raise_failure
+from dicom_actors.storage.contexts import ProposedContext, sop_class_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

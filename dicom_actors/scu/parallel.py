@@ -14,7 +14,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, Unpack
 
 from dicom_actors.errors import AssociationError
-from dicom_actors.scu.storing import Chunk, StoreResult, not_sent, store_all
+from dicom_actors.scu.storing import not_sent, store_all
+from dicom_actors.storage.plan import Chunk
+from dicom_actors.storage.results import StoreResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

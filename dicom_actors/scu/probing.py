@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import DataSet
 from dicom_actors.errors import DataError, DimseFailure
-from dicom_actors.scu.contexts import MAX_CONTEXTS
 from dicom_actors.scu.querying import find
+from dicom_actors.storage.contexts import MAX_CONTEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dicom_actors.scu.contexts import ProposedContext
     from dicom_actors.scu.session import Session
+    from dicom_actors.storage.contexts import ProposedContext
 
 __all__ = ["Found", "InstanceProposals", "sop_classes_of"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.dictionary import query_retrieve_sop_classes, uid_of
-from dicom_actors.scu.contexts import sop_class_named
+from dicom_actors.storage.contexts import sop_class_named
 
 if TYPE_CHECKING:
     from dicom_actors.data import DataSet

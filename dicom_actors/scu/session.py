@@ -31,11 +31,11 @@ from dicom_actors.errors import (
 )
 from dicom_actors.pdu import AssociateRq, AsyncWindow, UserInformation
 from dicom_actors.scu.channel import Channel
-from dicom_actors.scu.contexts import Proposals, default_contexts
 from dicom_actors.scu.event_reports import EventReport, event_report_of
 from dicom_actors.scu.running import service_name
 from dicom_actors.scu.tcp import connect_tcp
-from dicom_actors.scu.transport import SocketTransport
+from dicom_actors.storage.contexts import Proposals, default_contexts
+from dicom_actors.transport.plain import SocketTransport
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
     from dicom_actors.pdu import AssociateAc
     from dicom_actors.scu.channel import Message
-    from dicom_actors.scu.contexts import ProposedContext
     from dicom_actors.scu.running import Running
     from dicom_actors.scu.settings import Deadline, Settings
-    from dicom_actors.scu.transport import Transport
+    from dicom_actors.storage.contexts import ProposedContext
+    from dicom_actors.transport.plain import Transport
     from dicom_actors.upper_layer import AcceptedContext
 
 __all__ = ["Session"]
@@ -277,11 +277,9 @@ class Session:
         deadline = clock.monotonic() + settings.timeout
         if settings.tls is None:
             return SocketTransport(connect_tcp(settings, deadline, watch))
-        from dicom_actors.scu.tls_transport import (  # noqa: PLC0415 - loads ssl
-            TlsTransport,
-            client_context,
-            negotiate_tls,
-        )
+        # These load ssl.
+        from dicom_actors.scu.tls_handshake import client_context, negotiate_tls  # noqa: PLC0415
+        from dicom_actors.transport.tls import TlsTransport  # noqa: PLC0415
 
         tls = client_context(settings.tls)
         connection = connect_tcp(settings, deadline, watch)

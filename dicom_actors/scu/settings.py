@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_actors.pdu import SopClassExtended
-    from dicom_actors.scu.transport import Transport
     from dicom_actors.tls import TlsConfig
+    from dicom_actors.transport.plain import Transport
 
 __all__ = ["Clock", "Credentials", "Deadline", "PduTap", "Settings", "user_identity_of"]
 

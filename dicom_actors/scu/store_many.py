@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_actors.data import DataSet
 from dicom_actors.errors import AssociationError, StoreIncomplete
 from dicom_actors.scu.querying import words_for
-from dicom_actors.scu.storing import not_sent, plan, store_all
+from dicom_actors.scu.storing import not_sent, store_all
+from dicom_actors.storage.plan import plan
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Generator, Iterable
 
     from dicom_actors.scu.journal import Journal
-    from dicom_actors.scu.outgoing import Storable
     from dicom_actors.scu.querying import OnWarning
-    from dicom_actors.scu.results import StoreResult
     from dicom_actors.scu.session import Session
-    from dicom_actors.scu.storing import Chunk, MoveOriginator
+    from dicom_actors.scu.storing import MoveOriginator
+    from dicom_actors.storage.outgoing import Storable
+    from dicom_actors.storage.plan import Chunk
+    from dicom_actors.storage.results import StoreResult
 
 __all__ = ["StoreOptions", "store_many"]
 

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.errors import AssociationTimeout, TransportError
-from dicom_actors.scu.transport import wait_for_socket
+from dicom_actors.transport.plain import wait_for_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dicom_actors.scu.transport import Transport
+    from dicom_actors.transport.plain import Transport
 
 __all__ = ["Wire"]
 

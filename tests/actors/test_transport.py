@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dicom_actors.actors.connection import transport
 from dicom_actors.actors.connection.transport import Transport
+from dicom_actors.transport import plain
+from dicom_actors.transport.tls import TlsTransport
 
 RECORD = 16_384
 
@@ -43,6 +44,7 @@ class Socket:
 def secure(socket: Socket) -> Transport:
     made: Any = Transport(socket)  # type: ignore[arg-type]
     made.is_secure = True
+    made._link = TlsTransport(socket)  # type: ignore[arg-type]
     return made
 
 
@@ -125,7 +127,7 @@ def test_a_peer_that_takes_everything_does_not_keep_a_connection_from_all_else()
 
 
 def test_a_system_that_cannot_gather_sends_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_CAN_GATHER", False)
+    monkeypatch.setattr(plain, "_CAN_GATHER", False)
     socket = Socket()
     made = Transport(socket)  # type: ignore[arg-type]
     parts = pieces(100, 12, 16_384)

@@ -27,9 +27,9 @@ from dicom_actors.errors import (
 )
 from dicom_actors.pdu import Abort, encode_pdu
 from dicom_actors.scu import connect, contexts_for
-from dicom_actors.scu.tls_transport import TlsTransport
-from dicom_actors.scu.transport import SocketTransport
 from dicom_actors.tls import TlsConfig
+from dicom_actors.transport.plain import SocketTransport
+from dicom_actors.transport.tls import TlsTransport
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -30,7 +30,7 @@ from dicom_actors.errors import (
 )
 from dicom_actors.pdu import Abort, AssociateRq, AsyncWindow
 from dicom_actors.scu import MoveOriginator, StoreResult, contexts_for
-from dicom_actors.scu.outgoing import outgoing_object
+from dicom_actors.storage.outgoing import outgoing_object
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"

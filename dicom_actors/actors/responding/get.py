@@ -16,7 +16,8 @@ from dicom_actors.actors.responding.responder import encode_for
 from dicom_actors.data import DataSet
 from dicom_actors.dimse import CommandField, Tally, encode_request
 from dicom_actors.errors import DimseFailure
-from dicom_actors.scu.storing import StoreResult, look_into, prepare
+from dicom_actors.storage.plan import look_into, prepare
+from dicom_actors.storage.results import StoreResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

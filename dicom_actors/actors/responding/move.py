@@ -20,7 +20,9 @@ from dicom_actors.actors.responding.pulling import is_stream
 from dicom_actors.actors.responding.sub_association import SubAssociation, Task
 from dicom_actors.dimse import Status, StatusCategory, Tally, category_of
 from dicom_actors.errors import DimseFailure, HandlerError
-from dicom_actors.scu.storing import MoveOriginator, StoreResult, plan
+from dicom_actors.scu.storing import MoveOriginator
+from dicom_actors.storage.plan import plan
+from dicom_actors.storage.results import StoreResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Iterator

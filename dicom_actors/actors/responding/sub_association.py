@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors.errors import AssociationError, AssociationRejected
 from dicom_actors.scu.session import Session
-from dicom_actors.scu.storing import Chunk, StoreResult, store_all
+from dicom_actors.scu.storing import store_all
+from dicom_actors.storage.plan import Chunk
+from dicom_actors.storage.results import StoreResult
 
 if TYPE_CHECKING:
     from dicom_actors.actors.kernel.circuit_breakers import CircuitBreakers
-    from dicom_actors.scu.contexts import ProposedContext
-    from dicom_actors.scu.outgoing import OutgoingObject
     from dicom_actors.scu.settings import Settings
     from dicom_actors.scu.storing import MoveOriginator
+    from dicom_actors.storage.contexts import ProposedContext
+    from dicom_actors.storage.outgoing import OutgoingObject
     from dicom_actors.supervision import LogService
 
 __all__ = ["SubAssociation", "Task"]

@@ -14,13 +14,18 @@ from __future__ import annotations
 
 from dicom_actors.archive.index.changes import (
     Change,
+    Commitment,
     Deadline,
     Deleted,
     Duplicates,
     Moved,
     NewInstance,
     Outcome,
+    Owed,
+    Postponed,
+    Record,
     Result,
+    Settled,
     StoredInstance,
 )
 from dicom_actors.archive.index.description import Description, describe
@@ -29,6 +34,7 @@ from dicom_actors.archive.index.reader import IndexReader
 
 __all__ = [
     "Change",
+    "Commitment",
     "Counts",
     "Deadline",
     "Deleted",
@@ -39,7 +45,11 @@ __all__ = [
     "Moved",
     "NewInstance",
     "Outcome",
+    "Owed",
+    "Postponed",
+    "Record",
     "Result",
+    "Settled",
     "StoredInstance",
     "describe",
 ]

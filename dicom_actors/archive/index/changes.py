@@ -10,13 +10,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Change",
+    "Commitment",
     "Deadline",
     "Deleted",
     "Duplicates",
     "Moved",
     "NewInstance",
     "Outcome",
+    "Owed",
+    "Postponed",
+    "Record",
     "Result",
+    "Settled",
     "StoredInstance",
 ]
 
@@ -94,7 +99,75 @@ class Deadline(NamedTuple):
     due: float | None
 
 
-Change = NewInstance | Moved | Deleted | Deadline
+class Owed(NamedTuple):
+    """Storage commitment was asked for.
+
+    Attributes:
+        transaction_uid: of the request.
+        ae_title: who asked, and is to be told.
+        instances: pairs of SOP Class UID and SOP Instance UID.
+        due: when to tell, in seconds since the epoch.
+    """
+
+    transaction_uid: str
+    ae_title: str
+    instances: tuple[tuple[str, str], ...]
+    due: float
+
+
+class Postponed(NamedTuple):
+    """Who is to be told of a commitment was not there.
+
+    Attributes:
+        number: the commitment's.
+        due: when to try again.
+    """
+
+    number: int
+    due: float
+
+
+class Settled(NamedTuple):
+    """Nothing is owed any more for the commitment of that number."""
+
+    number: int
+
+
+class Record(NamedTuple):
+    """A data set that is kept by a name, in place of the one of that name.
+
+    Attributes:
+        kind: what it is.
+        name: its name among those of that kind.
+        data: the data set, encoded; None: it is no more.
+    """
+
+    kind: str
+    name: str
+    data: bytes | None
+
+
+class Commitment(NamedTuple):
+    """Storage commitment that is owed.
+
+    Attributes:
+        number: its own.
+        transaction_uid: of the request.
+        ae_title: who is to be told.
+        instances: pairs of SOP Class UID and SOP Instance UID.
+        attempts: how often that was tried.
+        due: when to try, in seconds since the epoch.
+    """
+
+    number: int
+    transaction_uid: str
+    ae_title: str
+    instances: list[tuple[str, str]]
+    attempts: int
+    due: float
+
+
+Change = NewInstance | Moved | Deleted | Deadline | Owed | Postponed | Settled | Record
 
 
 class Result(Enum):
@@ -111,7 +184,7 @@ class Result(Enum):
     MISSING = "missing"
     """There was nothing to move or to delete."""
     NOTED = "noted"
-    """A deadline is kept, or was removed."""
+    """A deadline, a commitment or a record is kept, or was removed."""
 
 
 class StoredInstance(NamedTuple):

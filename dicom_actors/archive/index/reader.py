@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.archive.index.attributes import Level
-from dicom_actors.archive.index.changes import StoredInstance
+from dicom_actors.archive.index.changes import Commitment, StoredInstance
 from dicom_actors.archive.index.headers import restore, unpack
 
 if TYPE_CHECKING:
@@ -185,6 +185,36 @@ class IndexReader:
     def deadlines(self) -> dict[str, float]:
         """When studies count as complete, by Study Instance UID."""
         return dict(self.connection.execute("SELECT study_instance_uid, due FROM deadline"))
+
+    def owed(self, until: float, limit: int) -> list[Commitment]:
+        """Storage commitment that is due at a time, the longest due first."""
+        rows = self.connection.execute(
+            "SELECT id, transaction_uid, ae_title, instances, attempts, due FROM commitment"
+            " WHERE due <= ? ORDER BY due, id LIMIT ?",
+            (until, limit),
+        )
+        return [
+            Commitment(number, uid, title, [(c, i) for c, i in json.loads(instances)], tried, due)
+            for number, uid, title, instances, tried, due in rows
+        ]
+
+    def next_owed(self) -> tuple[int, float | None]:
+        """How many commitments are owed, and when the first of them is due."""
+        count, due = self.connection.execute("SELECT count(*), min(due) FROM commitment").fetchone()
+        return int(count), due
+
+    def record(self, kind: str, name: str) -> bytes | None:
+        """A data set that is kept by a name; None if there is none."""
+        row = self.connection.execute(
+            "SELECT data FROM record WHERE kind = ? AND name = ?", (kind, name)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def records(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """The names and data sets of a kind, in the order of their names."""
+        return self.connection.execute(
+            "SELECT name, data FROM record WHERE kind = ? ORDER BY name", (kind,)
+        )
 
     def header(self, header_id: int) -> bytes:
         """The header of a patient, a study or a series.

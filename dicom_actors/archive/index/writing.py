@@ -6,6 +6,7 @@ each row at the end.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,7 +19,11 @@ from dicom_actors.archive.index.changes import (
     Moved,
     NewInstance,
     Outcome,
+    Owed,
+    Postponed,
+    Record,
     Result,
+    Settled,
     StoredInstance,
 )
 from dicom_actors.archive.index.description import open_header
@@ -152,7 +157,11 @@ class Writing:
             return self._move(change)
         if isinstance(change, Deleted):
             return self._delete(change.sop_instance_uid)
-        return self._note(change)
+        if isinstance(change, Deadline):
+            return self._note(change)
+        if isinstance(change, Record):
+            return self._record(change)
+        return self._commitment(change)
 
     def finish(self) -> None:
         """Write the counters; nothing may be applied after that in the same transaction."""
@@ -460,6 +469,36 @@ class Writing:
                 (deadline.study_instance_uid, deadline.due),
             )
         return Outcome(Result.NOTED)
+
+    def _record(self, record: Record) -> Outcome:
+        if record.data is None:
+            self._execute(
+                "DELETE FROM record WHERE kind = ? AND name = ?", (record.kind, record.name)
+            )
+        else:
+            self._execute(
+                "INSERT INTO record (kind, name, data) VALUES (?, ?, ?)"
+                " ON CONFLICT (kind, name) DO UPDATE SET data = excluded.data",
+                record,
+            )
+        return Outcome(Result.NOTED)
+
+    def _commitment(self, change: Owed | Postponed | Settled) -> Outcome:
+        if isinstance(change, Owed):
+            added = self._execute(
+                "INSERT INTO commitment (transaction_uid, ae_title, instances, due)"
+                " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (change.transaction_uid, change.ae_title, json.dumps(change.instances), change.due),
+            )
+            return Outcome(Result.NEW if added.rowcount else Result.SAME)
+        if isinstance(change, Postponed):
+            done = self._execute(
+                "UPDATE commitment SET attempts = attempts + 1, due = ? WHERE id = ?",
+                (change.due, change.number),
+            )
+        else:
+            done = self._execute("DELETE FROM commitment WHERE id = ?", (change.number,))
+        return Outcome(Result.NOTED if done.rowcount else Result.MISSING)
 
 
 def _values(level: Level, data_set: DataSet) -> tuple[Any, ...]:

@@ -88,7 +88,7 @@ def unique_keys(
         level: its level.
         is_relational: whether keys of higher levels may be absent (PS3.4 C.4.1.2.2.2).
         retrieves: whether it is one for C-GET or C-MOVE, where the key of the level itself must
-            be there, and lists are for it alone.
+            be there, and those of higher levels may be absent.
 
     Raises:
         DimseFailure: A900H, a key is absent or is no single value.
@@ -97,7 +97,9 @@ def unique_keys(
     for own in model.levels[: model.levels.index(level) + 1]:
         keyword = UNIQUE_KEYS[own]
         values = _values(identifier, keyword)
-        is_needed = retrieves if own is level else not is_relational
+        # An instance that is named by a UID is the same one without the keys above. Some users
+        # leave them out, as Orthanc does, so that this is more than PS3.4 C.4.2.2.1 asks for.
+        is_needed = own is level if retrieves else own is not level and not is_relational
         if is_needed and not values:
             raise _refused(keyword, f"{keyword} is needed at level {level.value}")
         if is_needed and any(set("*?") & set(value) for value in values):

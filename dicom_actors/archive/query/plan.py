@@ -132,17 +132,15 @@ def _keys(
                 private.append((tag, element.private_creator))
                 judged.put_element(element)
             continue
-        if tag > _TIMEZONE_GROUP and LEVELS.index(level_of(tag)) > LEVELS.index(level):
+        if tag in NEVER_MATCHED or not tag & 0xFFFF:
+            judged.put_element(element)
+        elif LEVELS.index(level_of(tag)) > LEVELS.index(level):
             judged.put_element(DataElement(tag, element.vr))
             has_unsupported = True
-            continue
-        judged.put_element(element)
-        if tag not in NEVER_MATCHED:
+        else:
+            judged.put_element(element)
             tags.append(tag)
     return judged, tuple(tags), tuple(private), has_unsupported
-
-
-_TIMEZONE_GROUP: Final = 0x00080000
 
 
 def _is_creator(tag: int) -> bool:

@@ -12,7 +12,24 @@ Standard: PS3.4 B, C, F, J, K.
 from __future__ import annotations
 
 from dicom_actors.archive.services.combining import combined
+from dicom_actors.archive.services.commitment import (
+    CommitmentReporter,
+    CommitmentReports,
+    StorageCommitment,
+)
 from dicom_actors.archive.services.peers import Peer
+from dicom_actors.archive.services.procedure_steps import ProcedureSteps
 from dicom_actors.archive.services.query_retrieve import EXTENDED_NEGOTIATION, QueryRetrieve
+from dicom_actors.archive.services.worklist import Worklist
 
-__all__ = ["EXTENDED_NEGOTIATION", "Peer", "QueryRetrieve", "combined"]
+__all__ = [
+    "EXTENDED_NEGOTIATION",
+    "CommitmentReporter",
+    "CommitmentReports",
+    "Peer",
+    "ProcedureSteps",
+    "QueryRetrieve",
+    "StorageCommitment",
+    "Worklist",
+    "combined",
+]

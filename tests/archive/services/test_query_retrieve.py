@@ -202,6 +202,7 @@ def test_a_cancel_ends_the_answers(association):
             1,
         ),
         ("study", keys("STUDY", StudyInstanceUID="1.9"), 0),
+        ("patient", keys("SERIES", SeriesInstanceUID="1.2.1.1.1"), 2),
     ],
 )
 def test_instances_are_got(association, model, identifier, count):
@@ -218,8 +219,8 @@ def test_instances_are_got(association, model, identifier, count):
     [
         keys("STUDY"),
         keys("STUDY", StudyInstanceUID="*"),
-        keys("SERIES", SeriesInstanceUID="1.2.1.1.1"),
-        keys("IMAGE", StudyInstanceUID="1.2.1.1", SOPInstanceUID="1.2.1.1.1.1"),
+        keys("SERIES", StudyInstanceUID="1.2.1.1"),
+        keys("IMAGE", StudyInstanceUID="1.2.1.1", SOPInstanceUID="1.2.1.1.1.?"),
     ],
 )
 def test_all_is_not_what_nobody_named(association, identifier):

@@ -1,7 +1,7 @@
 """The connection of an association: what it takes, what it gives, and waiting for either.
 
 Nothing here blocks but `wait`, which has a limit. The limits of time are the caller's business,
-as is the protocol; how a connection comes about is in `tcp`, TLS in `tls_transport`.
+as is the protocol.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
     Buffers = Sequence[bytes | memoryview]
 
-__all__ = ["SocketTransport", "Transport", "wait_for_socket"]
+__all__ = ["SocketTransport", "Transport", "acknowledge_quickly", "wait_for_socket"]
 
 _QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
+_CAN_GATHER: Final = hasattr(socket.socket, "sendmsg")
+_GATHERED: Final = 64 * 1024
+"""Bytes that go to one call where several buffers cannot: four TLS records of the greatest length,
+and few enough that gathering them again, when the peer reads slowly, costs little."""
 
 
 class Transport(Protocol):
@@ -51,20 +55,20 @@ class SocketTransport:
     """A connected TCP socket, which belongs to this object.
 
     Args:
-        connection: the socket.
+        connection: the socket; it does not block.
     """
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
         self._socket = connection
-        self._gathers = hasattr(connection, "sendmsg")
 
     def send(self, buffers: Buffers) -> int:
         """See `Transport`. Raises OSError when the connection is lost."""
         try:
-            if self._gathers:
+            if len(buffers) == 1:
+                return self._socket.send(buffers[0])
+            if _CAN_GATHER:
                 return self._socket.sendmsg(buffers)
-            return self._socket.send(b"".join(buffers))
+            return self._socket.send(gathered(buffers))
         except (BlockingIOError, InterruptedError):
             return 0
 
@@ -77,11 +81,7 @@ class SocketTransport:
 
     def wait(self, seconds: float, *, for_writing: bool) -> None:
         """See `Transport`."""
-        if _QUICK_ACK is not None:
-            # The kernel falls back to delayed acknowledgements, which stall a peer that sends
-            # small pieces under Nagle's algorithm for 40 ms each.
-            with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        acknowledge_quickly(self._socket)
         wait_for_socket(self._socket, seconds, for_reading=True, for_writing=for_writing)
 
     def stop_sending(self) -> None:
@@ -97,6 +97,30 @@ class SocketTransport:
     def close(self) -> None:
         """See `Transport`."""
         self._socket.close()
+
+
+def gathered(buffers: Buffers) -> bytes | memoryview:
+    """Return the first bytes of several buffers, 64 KiB at most, in one piece."""
+    if len(buffers) == 1 or len(buffers[0]) >= _GATHERED:
+        return memoryview(buffers[0])[:_GATHERED]
+    length = count = 0
+    for buffer in buffers:
+        length += len(buffer)
+        count += 1
+        if length >= _GATHERED:
+            break
+    return memoryview(b"".join(buffers[:count]))[:_GATHERED]
+
+
+def acknowledge_quickly(connection: socket.socket) -> None:
+    """Have what was received acknowledged at once; to be said each time.
+
+    A peer that sends small pieces under Nagle's algorithm waits for the acknowledgement of each,
+    for which the system takes 40 ms. It forgets this setting by itself.
+    """
+    if _QUICK_ACK is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
 # Poll needs no descriptor of its own; where it is missing, the default serves as well.

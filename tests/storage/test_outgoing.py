@@ -9,8 +9,8 @@ from kit.dcmtk import wheel_files
 
 from dicom_actors.data import DataSet
 from dicom_actors.errors import DicomError
-from dicom_actors.scu import outgoing
-from dicom_actors.scu.outgoing import OutgoingObject, outgoing_object
+from dicom_actors.storage import outgoing
+from dicom_actors.storage.outgoing import OutgoingObject, outgoing_object
 
 LARGE = 100_000
 FILES = [path for path, _ in wheel_files() if path.stat().st_size < LARGE]
