@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -27,12 +28,22 @@ from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
 from dicom_actors.archive.objects import Added, NewObject
 from dicom_actors.archive.query import Model, Settings, find
-from dicom_actors.archive.services import EXTENDED_NEGOTIATION, Peer, QueryRetrieve, combined
+from dicom_actors.archive.services import (
+    EXTENDED_NEGOTIATION,
+    CommitmentReporter,
+    CommitmentReports,
+    Peer,
+    ProcedureSteps,
+    QueryRetrieve,
+    StorageCommitment,
+    Worklist,
+    combined,
+)
 from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Removing, Unpacking
 from dicom_actors.errors import ArchiveError, ConfigurationError
-from dicom_actors.supervision import System
+from dicom_actors.supervision import ChildSpec, System
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +63,7 @@ _EVENTS: Final = (
     events.StudyChanged,
     events.DiskSpace,
 )
+_REPORTER: Final = "commitment"
 _ATTEMPTS: Final = 5
 """How often a location is looked up again whose file was just brought to its place."""
 
@@ -88,15 +100,38 @@ class Archive:
     """An archive that is open. Any thread may use it.
 
     Made by `Archive.open`; it is also a context manager, which closes it.
+
+    Attributes:
+        worklist: what is scheduled.
+        procedure_steps: what modalities have begun and done.
     """
 
-    def __init__(self, kernel: ArchiveKernel, supervisor: Any, lock: FolderLock) -> None:
+    def __init__(
+        self,
+        kernel: ArchiveKernel,
+        lock: FolderLock,
+        peers: Mapping[str, Peer],
+        worklist_folder: str | os.PathLike[str] | None,
+    ) -> None:
         self._kernel: Final = kernel
-        self._supervisor = supervisor
         self._lock = lock
         self._rows = IndexRows(kernel)
         self._removing = Removing(kernel.store, self._rows)
         self._duplicates = Duplicates(kernel.settings.duplicates)
+        write, now = self._rows.write, kernel.now
+        self.worklist: Final = Worklist(self.reader, write, worklist_folder)
+        self.procedure_steps: Final = ProcedureSteps(self.reader, write)
+        self._services: Final = (
+            QueryRetrieve(self, peers),
+            StorageCommitment(self, write, peers, now, self._wake_reporter),
+            self.worklist,
+            self.procedure_steps,
+        )
+        reports = CommitmentReports(self, write, peers, now)
+        start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
+        self._supervisor: Final = ArchiveSupervisor.start(
+            kernel, [ChildSpec(_REPORTER, start_reporter)], system=kernel.system
+        )
 
     @classmethod
     def open(
@@ -104,6 +139,8 @@ class Archive:
         folder: str | os.PathLike[str],
         *,
         now: Callable[[], float] = time.time,
+        peers: Mapping[str, Peer] | None = None,
+        worklist_folder: str | os.PathLike[str] | None = None,
         file_system: FileSystem | None = None,
         **settings: Any,
     ) -> Self:
@@ -112,6 +149,9 @@ class Archive:
         Args:
             folder: the folder; made if it is not there.
             now: gives the time, in seconds since 1970.
+            peers: where C-MOVE may send to, and who may ask for storage commitment, by AE title.
+            worklist_folder: a folder of worklist items, which is looked into at each query; see
+                `Worklist`.
             file_system: what to keep objects on, instead of the folder.
             **settings: see `ArchiveSettings`.
 
@@ -132,11 +172,10 @@ class Archive:
             store.make_folders()
             index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
             index.create()
-            system = System()
-            kernel = ArchiveKernel(checked, store, index, system, now)
+            kernel = ArchiveKernel(checked, store, index, System(), now)
             # While nobody writes yet.
             Unpacking(store, IndexRows(kernel), now).clear()
-            return cls(kernel, ArchiveSupervisor.start(kernel, system=system), lock)
+            return cls(kernel, lock, peers or {}, worklist_folder)
         except BaseException:
             lock.release()
             raise
@@ -467,14 +506,14 @@ class Archive:
         if problem:
             raise ArchiveError(problem)
 
-    def event_handlers(self, peers: Mapping[str, Peer] | None = None) -> dict[str, Any]:
-        """The handlers for ``Endpoint.start(event_handlers=...)``.
+    def event_handlers(self) -> dict[str, Any]:
+        """The handlers for ``Endpoint.start(event_handlers=...)``."""
+        return {"cstore": StoreHandler(self), **combined(self._services)}
 
-        Args:
-            peers: where C-MOVE may send to, by AE title.
-        """
-        services = [QueryRetrieve(self, peers)]
-        return {"cstore": StoreHandler(self), **combined(services)}
+    def _wake_reporter(self) -> None:
+        reporter = self._kernel.system.registry.lookup(_REPORTER)
+        if reporter is not None:  # else it finds what is owed when it starts again
+            CommitmentReporter.wake(reporter)
 
     def endpoint_settings(self) -> dict[str, Any]:
         """What an endpoint should be told, for ``EndpointConfig(**archive.endpoint_settings())``.

@@ -40,6 +40,7 @@ _SERVE: Final[dict[str, tuple[Any, Any, str]]] = {
     "ae_title": (str, None, "our AE title, others are rejected; none: any title will do"),
     "store": (str, "dicom-archive", "the archive's folder"),
     "drain": (int | float, 10.0, "seconds for open associations to finish at the end"),
+    "worklist_folder": (str, None, "a folder of worklist items, JSON or .wl; none: no such folder"),
     "timeout": (int | float, None, "seconds after which an idle association ends; none: 600"),
 }
 """Of each setting of the table ``serve``: its type, its default and its meaning."""
@@ -54,10 +55,12 @@ class ArchiveOptions:
     Attributes:
         settings: the archive's.
         peers: where C-MOVE may send to, by AE title.
+        worklist_folder: a folder of worklist items; None: there is none.
     """
 
     settings: ArchiveSettings
     peers: dict[str, Peer]
+    worklist_folder: str | None
 
 
 def load_options(options: Namespace) -> ArchiveOptions:
@@ -72,12 +75,14 @@ def load_options(options: Namespace) -> ArchiveOptions:
     content, path = read_config(options.config)
     serve = content.get("serve", {})
     check_keys(serve, {name: kind for name, (kind, _, _) in _SERVE.items()}, f"{path}: serve")
-    if "store" in serve:
-        serve["store"] = str(path.parent / serve["store"])
+    for name in {"store", "worklist_folder"} & serve.keys():
+        serve[name] = str(path.parent / serve[name])
     for name, (_, default, _) in _SERVE.items():
         if getattr(options, name) is None:
             setattr(options, name, serve.get(name, default))
-    return ArchiveOptions(_settings(options, content, str(path)), _peers(options.config))
+    return ArchiveOptions(
+        _settings(options, content, str(path)), _peers(options.config), options.worklist_folder
+    )
 
 
 def _settings(options: Namespace, content: dict[str, Any], path: str) -> ArchiveSettings:

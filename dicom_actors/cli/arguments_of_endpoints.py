@@ -47,6 +47,9 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         choices=("disk", "os"),
         help="what Success outlives: a power cut, or the process (default: disk)",
     )
+    serve.add_argument(
+        "--worklist-folder", metavar="DIR", help="worklist items, as JSON or .wl files"
+    )
     serve.add_argument("--config", metavar="FILE", help="all settings, and the peers")
     serve.add_argument("--check-config", action="store_true", help="look whether it is right")
     serve.add_argument(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HANDLED", "kept_in_archive"]
 
-HANDLED = ("cstore", "cfind", "cget", "cmove")
+HANDLED = ("cstore", "cfind", "cget", "cmove", "naction", "ncreate", "nset", "nget")
 """The services that an archive has handlers for."""
 
 
@@ -39,8 +39,10 @@ def kept_in_archive(
         OSError: the folder cannot be written.
     """
     settings = {name: getattr(options.settings, name) for name in options.settings.__slots__}
-    with Archive.open(folder, **settings) as archive:
-        handlers = archive.event_handlers(options.peers)
+    with Archive.open(
+        folder, peers=options.peers, worklist_folder=options.worklist_folder, **settings
+    ) as archive:
+        handlers = archive.event_handlers()
         store = handlers["cstore"]
 
         def store_and_tell(event: Any) -> None:

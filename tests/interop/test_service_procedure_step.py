@@ -1,4 +1,4 @@
-"""The procedure steps of `services.procedure_step` and of an archive, with pynetdicom as the modality."""
+"""The procedure steps of `services.procedure_step` and of an archive, for pynetdicom."""
 
 from __future__ import annotations
 

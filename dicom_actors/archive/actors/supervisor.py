@@ -13,6 +13,8 @@ from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import ChildSpec, Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dicom_actors.archive.actors.kernel import ArchiveKernel
 
 __all__ = ["ArchiveSupervisor"]
@@ -26,9 +28,10 @@ class ArchiveSupervisor(Supervisor):
 
     Args:
         kernel: what outlives the actors.
+        others: more children, which are started last.
     """
 
-    def __init__(self, kernel: ArchiveKernel) -> None:
+    def __init__(self, kernel: ArchiveKernel, others: Sequence[ChildSpec] = ()) -> None:
         settings = kernel.settings
         super().__init__(
             [
@@ -41,7 +44,8 @@ class ArchiveSupervisor(Supervisor):
                     ("store", JournalStore),
                     ("disk", DiskWatch),
                 )
-            ],
+            ]
+            + list(others),
             intensity=settings.restarts,
             period=settings.restart_period,
         )
