@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from dicom_actors import DataSet, read_file
 from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
     ArchiveKernel,
@@ -21,13 +20,13 @@ from dicom_actors.archive.actors import (
 )
 from dicom_actors.archive.actors.index_writer import WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
-from dicom_actors.archive.actors.kernel import INDEX_NAME, IndexHandle
 from dicom_actors.archive.actors.unpacker import Finish, Place
-from dicom_actors.archive.files import INCOMING, JOURNAL, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.folder_lock import FolderLock
-from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
+from dicom_actors.archive.holdings import Holdings
+from dicom_actors.archive.index import Duplicates, Outcome, Result
+from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
 from dicom_actors.archive.objects import Added, NewObject
-from dicom_actors.archive.query import Model, Settings, find
 from dicom_actors.archive.services import (
     EXTENDED_NEGOTIATION,
     CommitmentReporter,
@@ -41,17 +40,18 @@ from dicom_actors.archive.services import (
 )
 from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
-from dicom_actors.archive.upkeep import Removing, Unpacking
+from dicom_actors.archive.upkeep import Unpacking
 from dicom_actors.errors import ArchiveError, ConfigurationError
 from dicom_actors.supervision import ChildSpec, System
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import pykka
 
+    from dicom_actors import DataSet
     from dicom_actors.archive.files import FileSystem
-    from dicom_actors.archive.index import Counts, IndexReader, StoredInstance
+    from dicom_actors.archive.index import StoredInstance
 
 __all__ = ["Archive", "Stats"]
 
@@ -64,10 +64,6 @@ _EVENTS: Final = (
     events.DiskSpace,
 )
 _REPORTER: Final = "commitment"
-_ATTEMPTS: Final = 5
-"""How often a location is looked up again whose file was just brought to its place."""
-
-_DELETED_AT_ONCE: Final = 256
 
 
 class Stats(NamedTuple):
@@ -96,7 +92,7 @@ class Stats(NamedTuple):
     incoming_files: int
 
 
-class Archive:
+class Archive(Holdings):
     """An archive that is open. Any thread may use it.
 
     Made by `Archive.open`; it is also a context manager, which closes it.
@@ -115,10 +111,9 @@ class Archive:
     ) -> None:
         self._kernel: Final = kernel
         self._lock = lock
-        self._rows = IndexRows(kernel)
-        self._removing = Removing(kernel.store, self._rows)
+        super().__init__(kernel.store, kernel.index, IndexRows(kernel))
         self._duplicates = Duplicates(kernel.settings.duplicates)
-        write, now = self._rows.write, kernel.now
+        write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
         self.procedure_steps: Final = ProcedureSteps(self.reader, write)
         self._services: Final = (
@@ -190,11 +185,6 @@ class Archive:
         return f"<Archive {str(self.folder)!r}>"
 
     @property
-    def folder(self) -> Path:
-        """Where it is."""
-        return self._kernel.store.root
-
-    @property
     def settings(self) -> ArchiveSettings:
         """Its settings."""
         return self._kernel.settings
@@ -248,7 +238,7 @@ class Archive:
                 return Added(uid, Result.SAME, is_kept=True)
             if self._duplicates is Duplicates.KEEP_FIRST:
                 return Added(uid, Result.DIFFERENT, is_kept=False)
-            if any(one.checksum == intake.checksum for one in self._rows.versions_of(uid)):
+            if any(one.checksum == intake.checksum for one in self.rows.versions_of(uid)):
                 return Added(uid, Result.SAME, is_kept=True)
         kernel.look_at_disk(needed=intake.size)
         put = self._put_small if self._is_small(new) else self._put_large
@@ -268,11 +258,11 @@ class Archive:
             self.settle()  # what is about to be moved cannot be named
             existing = self.find_instance(uid) or existing
         done: list[Outcome] = []
-        self._removing.around([(uid, existing.location)], lambda: done.append(put()))
+        self.removing.around([(uid, existing.location)], lambda: done.append(put()))
         replaced = done[0].existing
         if replaced is not None and replaced.location != existing.location:
             # Somebody else has replaced it a moment before us.
-            self._removing.around([(uid, replaced.location)], lambda: None)
+            self.removing.around([(uid, replaced.location)], lambda: None)
         return done[0]
 
     def _is_small(self, new: NewObject) -> bool:
@@ -299,136 +289,13 @@ class Archive:
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )
-        if is_refused and all(one.location != row.location for one in self._rows.versions_of(uid)):
+        if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
             store.remove(location)
         else:
             kernel.tell("unpacker", Place(uid, str(location)))
         return outcomes[0]
 
-    # --- what there is -----------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def reader(self) -> Iterator[IndexReader]:
-        """Lend a snapshot of the index.
-
-        Raises:
-            ArchiveError: it cannot be read.
-        """
-        with self._kernel.index.get().reader() as reader:
-            yield reader
-
-    def find_instance(self, sop_instance_uid: str) -> StoredInstance | None:
-        """Find an instance by its SOP Instance UID; None if there is none.
-
-        Raises:
-            ArchiveError: the index cannot be read.
-        """
-        return self._kernel.index.get().location_of(sop_instance_uid)
-
-    def instances(
-        self,
-        *,
-        patient_id: str | None = None,
-        study_instance_uid: str | None = None,
-        series_instance_uid: str | None = None,
-        sop_instance_uid: str | None = None,
-    ) -> Iterator[StoredInstance]:
-        """Give the instances of a patient, study or series, or all, in the order they came.
-
-        Raises:
-            ArchiveError: the index cannot be read.
-        """
-        with self.reader() as reader:
-            found: Iterator[StoredInstance] = reader.instances(
-                patient_id=patient_id,
-                study_instance_uid=study_instance_uid,
-                series_instance_uid=series_instance_uid,
-            )
-            if sop_instance_uid is not None:
-                one = reader.location_of(sop_instance_uid)
-                found = iter(() if one is None else (one,))
-            yield from found
-
-    def find(self, identifier: DataSet, settings: Settings | None = None) -> Iterator[DataSet]:
-        """Answer a query as C-FIND on Study Root does (PS3.4 C.4.1).
-
-        Args:
-            identifier: the keys, with a Query/Retrieve Level.
-            settings: how.
-
-        Raises:
-            DimseFailure: the identifier is none that can be answered.
-            ArchiveError: the index cannot be read.
-        """
-        found = find(self, identifier, Model.STUDY_ROOT, settings or Settings())
-        return (answer for _, answer in found)
-
-    def source(self, instance: StoredInstance) -> Path | memoryview:
-        """Where the bytes of an instance are: what a handler of C-GET or C-MOVE gives.
-
-        Returns:
-            The path of its file; or the bytes of that file, while it has no place of its own.
-
-        Raises:
-            ArchiveError: there is no such instance any more.
-            OSError: the file cannot be read.
-        """
-        path = self._kernel.store.path(Location.of(instance.location))
-        return self.read(instance) if path is None else path
-
-    def read(self, instance: StoredInstance) -> memoryview:
-        """The bytes of an instance's file, mapped if they are many.
-
-        Raises:
-            ArchiveError: there is no such instance any more.
-            OSError: the file cannot be read.
-        """
-        found: StoredInstance | None = instance
-        for attempt in range(_ATTEMPTS):
-            if found is None:
-                break
-            try:
-                data = self._kernel.store.read(Location.of(found.location), found.size)
-            except FileNotFoundError:
-                # It was brought to its place since it was looked up.
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            else:
-                if len(data) != found.size:
-                    raise ArchiveError(
-                        f"{found.location}: expected {found.size} bytes, got {len(data)}",
-                        "damaged",
-                    )
-                return data
-            found = self._current(found)
-        raise ArchiveError(f"there is no instance {instance.sop_instance_uid}", "absent")
-
-    def _current(self, instance: StoredInstance) -> StoredInstance | None:
-        versions = self._rows.versions_of(instance.sop_instance_uid)
-        same = [one for one in versions if one.checksum == instance.checksum]
-        return same[0] if same else None
-
-    def open_instance(self, sop_instance_uid: str) -> DataSet:
-        """Read an instance; values are decoded when they are asked for.
-
-        Raises:
-            KeyError: there is no such instance.
-            ArchiveError: the index cannot be read.
-            OSError: the file cannot be read.
-            DataError: the file is damaged.
-        """
-        found = self.find_instance(sop_instance_uid)
-        if found is None:
-            raise KeyError(sop_instance_uid)
-        return read_file(self.read(found))
-
-    def counts(self) -> Counts:
-        """How much there is, as the index counts it.
-
-        Raises:
-            ArchiveError: the index cannot be read.
-        """
-        return self._kernel.index.get().counts()
+    # --- how it is ---------------------------------------------------------------------------
 
     def stats(self) -> Stats:
         """How much there is, and how the archive is.
@@ -447,53 +314,6 @@ class Archive:
             journal_bytes=waiting + (disk.size(kernel.current_journal or INCOMING) or 0),
             incoming_files=len(disk.names(INCOMING)),
         )
-
-    # --- deleting ----------------------------------------------------------------------------
-
-    def delete(
-        self,
-        *,
-        patient_id: str | None = None,
-        study_instance_uid: str | None = None,
-        series_instance_uid: str | None = None,
-        sop_instance_uid: str | None = None,
-    ) -> int:
-        """Delete the instances of a patient, study or series, or one; other versions, too.
-
-        Returns:
-            How many instances there were.
-
-        Raises:
-            ValueError: no key, which would be all there is.
-            ArchiveError: some may be deleted.
-            OSError: some may be deleted; files that have no row any more are removed at the next
-                start.
-        """
-        keys = {
-            "patient_id": patient_id,
-            "study_instance_uid": study_instance_uid,
-            "series_instance_uid": series_instance_uid,
-            "sop_instance_uid": sop_instance_uid,
-        }
-        if all(value is None for value in keys.values()):
-            raise ValueError("delete: expected at least one key")
-        uids = [found.sop_instance_uid for found in self.instances(**keys)]
-        # What is in the journal must be a file first, or it would come back with the journal.
-        self.settle()
-        # Nor may the journal itself come back after a power cut.
-        self._kernel.store.file_system.synchronize_folder(JOURNAL)
-        deleted = 0
-        for at in range(0, len(uids), _DELETED_AT_ONCE):
-            deleted += self._delete(uids[at : at + _DELETED_AT_ONCE])
-        return deleted
-
-    def _delete(self, uids: list[str]) -> int:
-        locations = [(uid, found.location) for uid in uids for found in self._rows.versions_of(uid)]
-        outcomes: list[Outcome] = []
-        self._removing.around(
-            locations, lambda: outcomes.extend(self._rows.write([Deleted(uid) for uid in uids]))
-        )
-        return sum(outcome.result is Result.DELETED for outcome in outcomes)
 
     def settle(self) -> None:
         """Wait until all that came before has its place.
