@@ -187,6 +187,14 @@ class Holdings(abc.ABC):
         """
         return self._handle.get().counts()
 
+    def copy_index(self, path: Path) -> None:
+        """Copy the index, as it is at one moment.
+
+        Raises:
+            ArchiveError: it cannot be.
+        """
+        self._handle.get().copy_to(path)
+
     # --- deleting ----------------------------------------------------------------------------
 
     def delete(

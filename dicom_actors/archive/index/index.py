@@ -170,6 +170,22 @@ class Index:
         with self.reader() as reader:
             return reader.counts()
 
+    def copy_to(self, path: str | os.PathLike[str]) -> None:
+        """Copy it, as it is at one moment, into a new file, while others read and write.
+
+        Raises:
+            ArchiveError: it cannot be read, or the copy not be written.
+        """
+        with self.reader() as reader:
+            try:
+                copy = sqlite3.connect(path)
+                try:
+                    reader.connection.backup(copy)
+                finally:
+                    copy.close()
+            except sqlite3.Error as error:
+                raise failure(Path(path), error) from error
+
     # --- the end ---------------------------------------------------------------------------
 
     def close(self) -> None:
