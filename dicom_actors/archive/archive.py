@@ -230,18 +230,21 @@ class Archive(Holdings):
             ArchiveError: as `add` does.
             OSError: as `add` does.
         """
-        intake, kernel = new.intake, self._kernel
-        uid = intake.sop_instance_uid
-        existing = self.find_instance(uid)
+        uid = new.intake.sop_instance_uid
+        is_small = new.intake.size <= self.settings.journal_object_bytes
+        existing = None
+        # For small ones it is enough that the index says so in the end: to ask before costs more
+        # than to keep them.
+        if not is_small or self._duplicates is Duplicates.REPLACE:
+            existing = self.find_instance(uid)
         if existing is not None:
-            if existing.checksum == intake.checksum:
+            if existing.checksum == new.intake.checksum:
                 return Added(uid, Result.SAME, is_kept=True)
             if self._duplicates is Duplicates.KEEP_FIRST:
                 return Added(uid, Result.DIFFERENT, is_kept=False)
-            if any(one.checksum == intake.checksum for one in self.rows.versions_of(uid)):
+            if any(one.checksum == new.intake.checksum for one in self.rows.versions_of(uid)):
                 return Added(uid, Result.SAME, is_kept=True)
-        kernel.look_at_disk(needed=intake.size)
-        put = self._put_small if self._is_small(new) else self._put_large
+        put = self._put_small if is_small else self._put_large
         if existing is None or self._duplicates is not Duplicates.REPLACE:
             outcome = put(new)
         else:
@@ -265,17 +268,22 @@ class Archive(Holdings):
             self.removing.around([(uid, replaced.location)], lambda: None)
         return done[0]
 
-    def _is_small(self, new: NewObject) -> bool:
-        return new.intake.size <= self.settings.journal_object_bytes
-
     def _put_small(self, new: NewObject) -> Outcome:
         keep = Keep(new.intake, new.header, new.data, self._duplicates)
-        outcome: Outcome = self._kernel.ask("store", keep)
+        try:
+            outcome: Outcome = self._kernel.ask("store", keep)
+        except (OSError, ArchiveError):
+            # What is there already needs neither room nor a disk that can be written.
+            existing = self.find_instance(new.intake.sop_instance_uid)
+            if existing is None or existing.checksum != new.intake.checksum:
+                raise
+            return Outcome(Result.SAME, existing)
         return outcome
 
     def _put_large(self, new: NewObject) -> Outcome:
         kernel = self._kernel
         store = kernel.store
+        kernel.look_at_disk(needed=new.intake.size)
         if new.save is None:
             location = store.put([new.header, new.data])
         else:

@@ -88,9 +88,11 @@ class JournalStore(Gathering[tuple[Keep, "Reply"]]):
 
     def work_off(self, items: list[tuple[Keep, Reply]]) -> None:
         """Write a group, synchronize it, hand it on. Runs in the JournalStore's thread."""
+        needed = sum(keep.intake.size for keep, _ in items)
         try:
+            self._kernel.look_at_disk(needed)
             journal = self._open()
-        except OSError as error:
+        except (OSError, ArchiveError) as error:
             for _, reply in items:
                 reply.fail(error)
             return
