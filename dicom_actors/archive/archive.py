@@ -292,8 +292,12 @@ class Archive(Holdings):
             location = Location(f"{INCOMING}/{name}")
         uid = new.intake.sop_instance_uid
         row = new.intake.row(location, kernel.now(), self._duplicates)
-        # If this fails nobody knows whether there is a row: the file stays for the next start.
-        outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
+        try:
+            outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
+        except ArchiveError:
+            # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
+            kernel.tell("unpacker", Place(uid, str(location)))
+            raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )

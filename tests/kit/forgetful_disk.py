@@ -149,6 +149,16 @@ class ForgetfulDisk:
         found = self._find(name)
         return len(found.data) if isinstance(found, _File) else None
 
+    def links(self, name: str) -> int:
+        file = self._find(name)
+        rest, found = [self.root], 0
+        while rest:
+            for entry in rest.pop().entries.values():
+                found += entry is file
+                if isinstance(entry, _Folder):
+                    rest.append(entry)
+        return found
+
     def names(self, folder: str) -> list[str]:
         if self.is_off:
             raise PowerCut(folder)

@@ -78,6 +78,9 @@ class FileSystem(Protocol):
     def size(self, name: str) -> int | None:
         """The bytes of a file; None: there is no such file."""
 
+    def links(self, name: str) -> int:
+        """How many names a file has; 0: there is no such file."""
+
     def names(self, folder: str) -> list[str]:
         """The names of all that is in a folder, in order; none if it is not there."""
 
@@ -157,6 +160,13 @@ class DiskFileSystem:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def links(self, name: str) -> int:
+        """See `FileSystem.links`."""
+        try:
+            return os.stat(self.path_of(name)).st_nlink
+        except FileNotFoundError:
+            return 0
 
     def names(self, folder: str) -> list[str]:
         """See `FileSystem.names`."""

@@ -106,7 +106,10 @@ class Unpacking:
         names = [name for name in self._disk.names(INCOMING) if name.endswith(_OBJECT)]
         files = list(self._read_uids(names))
         if not is_start:
-            files = [pair for pair in files if self._has_row(*pair)]
+            # What has a place has a second name.
+            files = [
+                pair for pair in files if self._disk.links(pair[1].name) > 1 or self._has_row(*pair)
+            ]
         found = self.place(files)
         for name in journals:
             found += self.unpack(name)
