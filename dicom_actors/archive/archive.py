@@ -168,8 +168,7 @@ class Archive(Holdings):
             index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
             index.create()
             kernel = ArchiveKernel(checked, store, index, System(), now)
-            # While nobody writes yet.
-            Unpacking(store, IndexRows(kernel), now).clear()
+            kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
             return cls(kernel, lock, peers or {}, worklist_folder)
         except BaseException:
             lock.release()

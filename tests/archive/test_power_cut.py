@@ -200,7 +200,7 @@ SYNCHRONIZATIONS = [
     "synchronize an incoming part in Store.put",
     "synchronize the folder incoming in Removing.around",
     "synchronize the folder incoming in Store.put",
-    "synchronize the folder journal in Archive.delete",
+    "synchronize the folder journal in Holdings.delete",
     "synchronize the folder journal in JournalWriter.__init__",
     "synchronize the folder of a series in Placing.finish",
     "synchronize the folder of a series in Removing._carry_out",

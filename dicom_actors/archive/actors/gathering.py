@@ -15,15 +15,18 @@ _T = TypeVar("_T")
 class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
     """Gathers items for as long as messages wait, up to a number and a time.
 
-    Nobody waits for company: as soon as nothing more is in the inbox, what there is is done.
+    Where somebody waits for it, nothing waits for company: as soon as nothing more is in the inbox,
+    what there is is done.
 
     Args:
         most: items that are done at once.
         longest: seconds that one waits for others while they keep coming.
+        linger: seconds that one waits for others when none comes.
     """
 
-    def __init__(self, most: int, longest: float) -> None:
+    def __init__(self, most: int, longest: float, linger: float = 0.0) -> None:
         super().__init__()
+        self._linger = linger
         self._most = most
         self._longest = longest
         self._items: list[_T] = []
@@ -44,7 +47,7 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
         """Add to what is to be done."""
         if not self._items:
             self._since = self.system.clock.monotonic()
-            self._inbox.patience = 0
+            self._inbox.patience = self._linger
         self._items += items
         if (
             len(self._items) >= self._most

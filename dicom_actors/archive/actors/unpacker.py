@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 60.0
 _MOST: Final = 256
-_LONGEST_WAIT: Final = 0.5
+_LONGEST_WAIT: Final = 1.0
+_LINGER: Final = 0.25
+"""Nobody waits for it: so there are many in a transaction, and a synchronization."""
 
 
 class Unpack(NamedTuple):
@@ -62,7 +64,7 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
     """
 
     def __init__(self, kernel: ArchiveKernel) -> None:
-        super().__init__(_MOST, _LONGEST_WAIT)
+        super().__init__(_MOST, _LONGEST_WAIT, _LINGER)
         self._kernel = kernel
         self._unpacking = Unpacking(kernel.store, IndexRows(kernel), kernel.now)
         self._waiting: list[Unpack | Place | _Recover] = []
@@ -105,8 +107,6 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
     def work_off(self, items: list[Unpack | Place | _Recover]) -> None:
         """Do all of it, or keep what cannot be done now. Runs in the Unpacker's thread."""
         self._problem = ""
-        if any(isinstance(item, _Recover) for item in items):
-            items = [_Recover()]  # it finds all the others
         files = [(item[0], Location.of(item[1])) for item in items if isinstance(item, Place)]
         journals = dict.fromkeys(item.journal for item in items if isinstance(item, Unpack))
         try:
@@ -124,10 +124,8 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
 
     def _recover(self) -> None:
         kernel = self._kernel
-        found = self._unpacking.recover(
-            journals=kernel.closed_journals(), is_start=not kernel.is_recovered
-        )
-        kernel.is_recovered = True
+        found = self._unpacking.recover(kernel.leftovers, kernel.closed_journals())
+        kernel.leftovers = None
         if found.adopted or found.damaged:
             logger.warning(
                 "%d objects that had no row were taken in, %d are damaged",

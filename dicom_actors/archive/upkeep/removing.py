@@ -63,19 +63,22 @@ class Removing:
         change()
         self._carry_out(name, locations)
 
-    def finish(self) -> int:
-        """Do what lists say that a crash left; returns how many there were.
+    def finish(self, names: Iterable[str]) -> None:
+        """Do what lists say that a crash left.
+
+        Args:
+            names: of files that were in ``incoming/``; others than lists do no harm.
 
         Raises:
             OSError: files cannot be removed.
             ArchiveError: the index cannot be read.
         """
-        names = [name for name in self._disk.names(INCOMING) if name.endswith(LIST)]
         for name in names:
+            if not name.endswith(LIST) or self._disk.size(f"{INCOMING}/{name}") is None:
+                continue
             text = str(self._disk.read(f"{INCOMING}/{name}"), "utf-8")
             pairs = (line.partition("\t") for line in text.splitlines())
             self._carry_out(f"{INCOMING}/{name}", [(uid, location) for uid, _, location in pairs])
-        return len(names)
 
     def _carry_out(self, name: str, locations: Iterable[tuple[str, str]]) -> None:
         folders = {

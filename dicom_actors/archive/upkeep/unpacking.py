@@ -7,6 +7,7 @@ all the same, since its row may have been lost with the index.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -79,33 +80,40 @@ class Unpacking:
         self._rows = rows
         self._now = now
 
-    def clear(self) -> None:
-        """Remove what is half written; only while nobody writes.
+    def leftovers(self) -> tuple[str, ...]:
+        """Remove what is half written, and say what else is in ``incoming/``.
+
+        Only while nobody writes: it is the last moment at which what a crash left can be told from
+        what is about to have its row.
 
         Raises:
             OSError: it cannot be removed.
         """
+        found = []
         for name in self._disk.names(INCOMING):
             if name.endswith(PART):
                 self._disk.remove(f"{INCOMING}/{name}")
+            else:
+                found.append(name)
+        return tuple(found)
 
-    def recover(self, *, journals: Sequence[str], is_start: bool) -> Recovered:
+    def recover(self, leftovers: Sequence[str] | None, journals: Sequence[str]) -> Recovered:
         """Finish all that a crash left.
 
         Args:
+            leftovers: what was in ``incoming/`` before anybody wrote there; None: it was seen to,
+                and of what is there now that is done which has a row, or a place.
             journals: those that nobody writes any more.
-            is_start: whether nobody is writing to ``incoming/``; else what has no row there may
-                be about to have one.
 
         Raises:
             OSError: the disk is full, for example.
             ArchiveError: the index cannot be read or written.
         """
-        if is_start:
-            Removing(self._store, self._rows).finish()
-        names = [name for name in self._disk.names(INCOMING) if name.endswith(_OBJECT)]
-        files = list(self._read_uids(names))
-        if not is_start:
+        names = self._disk.names(INCOMING) if leftovers is None else leftovers
+        if leftovers is not None:
+            Removing(self._store, self._rows).finish(leftovers)
+        files = list(self._read_uids(name for name in names if name.endswith(_OBJECT)))
+        if leftovers is None:
             # What has a place has a second name.
             files = [
                 pair for pair in files if self._disk.links(pair[1].name) > 1 or self._has_row(*pair)
@@ -166,7 +174,8 @@ class Unpacking:
     def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, Location]]:
         for name in names:
             location = Location(f"{INCOMING}/{name}")
-            yield _uid_in(self._disk.read(location.name)), location
+            with contextlib.suppress(FileNotFoundError):  # it has its place by now
+                yield _uid_in(self._disk.read(location.name)), location
 
     def _files(self, files: Iterable[tuple[str, Location]]) -> Iterator[_Object]:
         for uid, location in files:
