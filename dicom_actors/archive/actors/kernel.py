@@ -33,7 +33,7 @@ class ArchiveKernel:
         current_journal: the journal that is being written; empty: none. It is set before the
             journal is there, and after all that was written to the one before is handed on.
         last_number: of the latest journal.
-        leftovers: what was in ``incoming/`` at the start; None: it is seen to.
+        leftovers: what was in ``incoming/`` at the start, and is not seen to yet.
         disk_state: see `DiskSpace.state`; how the disk was when it was last looked at.
         free_bytes: how much room there was then.
     """
@@ -53,7 +53,7 @@ class ArchiveKernel:
         self.now: Final = now
         self.current_journal = ""
         self.last_number = 0
-        self.leftovers: tuple[str, ...] | None = ()
+        self.leftovers: tuple[str, ...] = ()
         self.disk_state = "enough"
         self.free_bytes = 0
         self._lock = threading.Lock()

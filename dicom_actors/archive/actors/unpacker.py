@@ -125,7 +125,7 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
     def _recover(self) -> None:
         kernel = self._kernel
         found = self._unpacking.recover(kernel.leftovers, kernel.closed_journals())
-        kernel.leftovers = None
+        kernel.leftovers = ()
         if found.adopted or found.damaged:
             logger.warning(
                 "%d objects that had no row were taken in, %d are damaged",

@@ -97,28 +97,28 @@ class Unpacking:
                 found.append(name)
         return tuple(found)
 
-    def recover(self, leftovers: Sequence[str] | None, journals: Sequence[str]) -> Recovered:
-        """Finish all that a crash left.
+    def recover(self, leftovers: Sequence[str], journals: Sequence[str]) -> Recovered:
+        """Finish all that a crash left, of the process or of the one who does this.
 
         Args:
-            leftovers: what was in ``incoming/`` before anybody wrote there; None: it was seen to,
-                and of what is there now that is done which has a row, or a place.
+            leftovers: what was in ``incoming/`` before anybody wrote there, as far as it was not
+                seen to. Of what else is there, that is done which has a row, or a place: the rest
+                may be about to have one.
             journals: those that nobody writes any more.
 
         Raises:
             OSError: the disk is full, for example.
             ArchiveError: the index cannot be read or written.
         """
-        names = self._disk.names(INCOMING) if leftovers is None else leftovers
-        if leftovers is not None:
-            Removing(self._store, self._rows).finish(leftovers)
-        files = list(self._read_uids(name for name in names if name.endswith(_OBJECT)))
-        if leftovers is None:
+        Removing(self._store, self._rows).finish(leftovers)
+        old = set(leftovers)
+        names = [name for name in self._disk.names(INCOMING) if name.endswith(_OBJECT)]
+        found = self.place(
+            (uid, location)
+            for name, uid, location in self._read_uids(names)
             # What has a place has a second name.
-            files = [
-                pair for pair in files if self._disk.links(pair[1].name) > 1 or self._has_row(*pair)
-            ]
-        found = self.place(files)
+            if name in old or self._disk.links(location.name) > 1 or self._has_row(uid, location)
+        )
         for name in journals:
             found += self.unpack(name)
         return found
@@ -171,11 +171,11 @@ class Unpacking:
                 lambda record=record, data=data: record.is_sound(data),  # type: ignore[misc]
             )
 
-    def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, Location]]:
+    def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, str, Location]]:
         for name in names:
             location = Location(f"{INCOMING}/{name}")
             with contextlib.suppress(FileNotFoundError):  # it has its place by now
-                yield _uid_in(self._disk.read(location.name)), location
+                yield name, _uid_in(self._disk.read(location.name)), location
 
     def _files(self, files: Iterable[tuple[str, Location]]) -> Iterator[_Object]:
         for uid, location in files:
