@@ -216,24 +216,25 @@ class IndexReader:
             "SELECT name, data FROM record WHERE kind = ? ORDER BY name", (kind,)
         )
 
-    def header(self, header_id: int) -> bytes:
-        """The header of a patient, a study or a series.
+    def upper_header(self, header_id: int) -> bytes:
+        """What is said of a patient, a study or a series.
 
         Raises:
             ArchiveError: it is damaged.
         """
-        return self._header_of(header_id)
+        return self._header_of("upper", header_id)
 
-    def instance_header(self, packed: bytes | None, header_id: int) -> bytes:
-        """The header of an instance, of what stands in its row and the header of its series.
+    def own_header(self, packed: bytes | None, header_id: int) -> bytes:
+        """What an instance says of itself, of what is in its row and the header of its series.
 
         Raises:
             ArchiveError: one of them is damaged.
         """
-        return restore(packed, self.header(header_id))
+        return restore(packed, self._header_of("own", header_id))
 
-    def _read_header(self, header_id: int) -> bytes:
+    def _read_header(self, part: str, header_id: int) -> bytes:
         (data,) = self.connection.execute(
-            "SELECT data FROM header WHERE id = ?", (header_id,)
+            f"SELECT {part} FROM header WHERE id = ?",  # noqa: S608
+            (header_id,),
         ).fetchone()
         return unpack(data)

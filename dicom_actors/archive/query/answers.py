@@ -102,23 +102,24 @@ class Answers:
         Raises:
             ArchiveError: the index is damaged.
         """
+        known: dict[int, DataSet] = {}
         for number in ids:
             found = reader.connection.execute(self._rows, (number,)).fetchone()
             if found is None:  # deleted meanwhile
                 continue
             row = _Row(*found)
-            entity = self._entity(reader, row)
+            entity = self._entity(reader, row, known)
             if self._plan.query.matches(entity):
                 yield self._answer(entity)
 
-    def _entity(self, reader: IndexReader, row: _Row) -> DataSet:
+    def _entity(self, reader: IndexReader, row: _Row, known: dict[int, DataSet]) -> DataSet:
         """Put together what is known of the attributes that are asked for."""
         entity = DataSet()
         for level, tags in self._wanted.items():
             private = self._plan.private if level is Level.IMAGE else ()
             if not tags and not private:
                 continue
-            source = _source(reader, row, level)
+            source = _source(reader, row, level, known)
             if source is None:
                 continue
             for tag in tags:
@@ -155,22 +156,24 @@ class Answers:
             answer.SpecificCharacterSet = _UTF8
 
 
-def _source(reader: IndexReader, row: _Row, level: Level) -> DataSet | None:
+def _source(
+    reader: IndexReader, row: _Row, level: Level, known: dict[int, DataSet]
+) -> DataSet | None:
     """What is said at a level."""
     if level is Level.IMAGE:
         if row.instance is None or row.series_header is None:
             return None
-        header = reader.instance_header(row.instance_header, row.series_header)
-    else:
-        number = {
-            Level.PATIENT: row.patient_header,
-            Level.STUDY: row.study_header,
-            Level.SERIES: row.series_header,
-        }[level]
-        if number is None:
-            return None
-        header = reader.header(number)
-    return open_header(header)
+        return open_header(reader.own_header(row.instance_header, row.series_header))
+    number = {
+        Level.PATIENT: row.patient_header,
+        Level.STUDY: row.study_header,
+        Level.SERIES: row.series_header,
+    }[level]
+    if number is None:
+        return None
+    if number not in known:
+        known[number] = open_header(reader.upper_header(number))
+    return known[number]
 
 
 def _take(entity: DataSet, element: DataElement, tag: int) -> None:
@@ -246,7 +249,7 @@ def _regions(connection: sqlite3.Connection, reader: IndexReader, row: _Row) -> 
     found: dict[tuple[Any, ...], DataSet] = {}
     headers = connection.execute("SELECT header FROM series WHERE study = ?", (row.study,))
     for (number,) in headers.fetchall():
-        source = open_header(reader.header(number))
+        source = open_header(reader.upper_header(number))
         for item in source.get("AnatomicRegionSequence") or ():
             code = tuple(item.get(key) for key in ("CodeValue", "CodingSchemeDesignator"))
             if code not in found and len(found) < _MOST_REGIONS:
