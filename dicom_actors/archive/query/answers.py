@@ -125,8 +125,18 @@ class Answers:
             for tag in tags:
                 if tag in source:
                     _take(entity, source.fetch(tag), tag)
+            blocks = {
+                (group, name): block
+                for group in {tag >> 16 for tag, _ in private}
+                for block, name in source.private_creators(group).items()
+            }
             for tag, creator in private:
-                _take_private(entity, source, tag, creator)
+                # The block of a private creator may be any.
+                block = blocks.get((tag >> 16, creator))
+                if creator and block is not None:
+                    own = tag & 0xFFFF0000 | block << 8 | tag & 0xFF
+                    if own in source:
+                        _take(entity, source.fetch(own), tag)
         for tag in self._computed:
             value = _COMPUTED[tag](reader.connection, reader, row)
             if value is not None:
@@ -182,16 +192,6 @@ def _take(entity: DataSet, element: DataElement, tag: int) -> None:
     except DataError:  # what cannot be read is no value
         return
     entity.put_element(DataElement(tag, element.vr, value))
-
-
-def _take_private(entity: DataSet, source: DataSet, tag: int, creator: str) -> None:
-    """Take a private element from the block of its private creator, wherever that is."""
-    for block, name in source.private_creators(tag >> 16).items():
-        if creator and name == creator:
-            own = tag & 0xFFFF0000 | block << 8 | tag & 0xFF
-            if own in source:
-                _take(entity, source.fetch(own), tag)
-            return
 
 
 # --- what is counted or put together -------------------------------------------------------

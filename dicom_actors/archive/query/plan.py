@@ -122,6 +122,7 @@ def _keys(
 ) -> tuple[DataSet, tuple[int, ...], tuple[tuple[int, str], ...], bool]:
     """Sort the keys: what is judged, what is read of rows, and whether some are of lower levels."""
     judged, tags, private = DataSet(), [], []
+    creators: dict[int, dict[int, str]] = {}
     has_unsupported = False
     for element in identifier.elements():
         tag = int(element.tag)
@@ -129,7 +130,10 @@ def _keys(
             continue
         if tag >> 16 & 1:
             if not _is_creator(tag):
-                private.append((tag, element.private_creator))
+                group = tag >> 16
+                if group not in creators:
+                    creators[group] = identifier.private_creators(group)
+                private.append((tag, creators[group].get(tag >> 8 & 0xFF, "")))
                 judged.put_element(element)
             continue
         if tag in NEVER_MATCHED or not tag & 0xFFFF:
