@@ -36,6 +36,8 @@ _UTF8: Final = "ISO_IR 192"
 _UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
 _MAX_UID: Final = 64
 _CHARACTER_SET: Final = 0x00080005
+_OF_BOTH: Final = frozenset({_CHARACTER_SET, 0x00080201})
+"""Specific Character Set and Timezone Offset From UTC: what text and times mean."""
 _FIRST_OF_DATA: Final = 0x00080000
 _FIRST_BULK: Final = 0x50000000  # curves, overlays, pixel data
 _OWN: Final = [
@@ -121,7 +123,7 @@ def _headers(data_set: DataSet) -> tuple[bytes, bytes]:
     for tag, part in found.elements:
         if tag < _FIRST_OF_DATA or (len(part) > MAX_VALUE and not _is_kept(data_set, tag, part)):
             continue
-        if tag == _CHARACTER_SET:
+        if tag in _OF_BOTH:
             upper.append(part)
             own.append(part)
         elif level_of(tag) is Level.IMAGE:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Answers"]
 
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
-_CHARACTER_SET: Final = 0x00080005
+_TIMEZONE: Final = 0x00080201
 _UTF8: Final = "ISO_IR 192"
 _ONLINE: Final = "ONLINE"
 _MOST_REGIONS: Final = 100
@@ -82,6 +82,7 @@ class Answers:
         self._retrieve_ae_title = retrieve_ae_title
         self._character_set = identifier.character_set.terms
         self._rows = _ROWS[plan.level]
+        self._has_moments = any(element.vr == "DT" for element in identifier.elements())
         self._creators = [
             element
             for element in identifier.elements()
@@ -122,6 +123,8 @@ class Answers:
             source = _source(reader, row, level, known)
             if source is None:
                 continue
+            if self._has_moments and _TIMEZONE in source:
+                _take(entity, source.fetch(_TIMEZONE), _TIMEZONE)
             for tag in tags:
                 if tag in source:
                     _take(entity, source.fetch(tag), tag)

@@ -174,6 +174,22 @@ def test_attributes_that_have_no_column_are_keys_too(index):
     assert found.PixelSpacing == [0.5, 0.5]
 
 
+@pytest.mark.parametrize(
+    ("key", "count"),
+    [
+        ("202001011200-202001011300", 0),
+        ("202001011100+0000-202001011130+0000", 1),
+        ("202001011200+0100-202001011230+0100", 1),
+        ("202001011200+0000-202001011230+0000", 0),
+    ],
+)
+def test_moments_have_the_offset_of_their_data_set(index, key, count):
+    made = data_set(AcquisitionDateTime="20200101131500", TimezoneOffsetFromUTC="+0200")
+    store(index, made)
+
+    assert len(ask(index, "IMAGE", SOPInstanceUID=None, AcquisitionDateTime=key)) == count
+
+
 def test_no_file_is_needed(index):
     store(index, data_set(), location="nowhere at all")
 
