@@ -7,7 +7,6 @@ nobody from writing.
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.archive.index.attributes import Level
@@ -40,6 +39,7 @@ _UNIQUE: Final = {
     Level.IMAGE: "instance.sop_instance_uid",
 }
 _PAGE: Final = 256
+_KNOWN_HEADERS: Final = 64
 
 
 class Counts(NamedTuple):
@@ -82,7 +82,7 @@ class IndexReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection: Final = connection
-        self._header_of = lru_cache(64)(self._read_header)
+        self._headers: dict[tuple[str, int], bytes] = {}
 
     def location_of(self, sop_instance_uid: str) -> StoredInstance | None:
         """Find an instance; None if there is none."""
@@ -232,9 +232,15 @@ class IndexReader:
         """
         return restore(packed, self._header_of("own", header_id))
 
-    def _read_header(self, part: str, header_id: int) -> bytes:
+    def _header_of(self, part: str, header_id: int) -> bytes:
+        known = self._headers.get((part, header_id))
+        if known is not None:
+            return known
         (data,) = self.connection.execute(
             f"SELECT {part} FROM header WHERE id = ?",  # noqa: S608
             (header_id,),
         ).fetchone()
-        return unpack(data)
+        if len(self._headers) >= _KNOWN_HEADERS:
+            self._headers.clear()
+        header = self._headers[part, header_id] = unpack(data)
+        return header
