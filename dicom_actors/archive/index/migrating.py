@@ -66,6 +66,8 @@ def connect(
         uri=True,
     )
     try:
+        # Of a new file: a header takes some 2 KB, so that few would fit into the usual 4.
+        connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'disk' else 'NORMAL'}")
         connection.execute("PRAGMA cache_size = -32768")
