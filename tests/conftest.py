@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile("suite")
 
-# In the background of a shell it is ignored, and so it would be in the programs that tests interrupt.
+# A shell ignores it in the background, and so would the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROMISES = 59
