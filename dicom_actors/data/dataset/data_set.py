@@ -71,6 +71,7 @@ from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDI
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits, ReadWarning
 from dicom_actors.data.values.codec import coerce
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.value_types import NoElement
 from dicom_actors.errors import DecodeError, ElementNotFoundError, EncodeError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _as_item(value: Any) -> DataSet:
     raise EncodeError(f"expected a data set as item, got {value!r:.60}")
 
 
-class Sequence(ItemList):
+class Sequence(NoElement, ItemList):
     """The items of a sequence; a list of `DataSet` in every respect.
 
     It remembers what was read. A mapping that is put in becomes a data set; who puts something

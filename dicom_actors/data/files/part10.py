@@ -38,6 +38,7 @@ from dicom_actors.data.scan.layout import (
     EXPLICIT,
     IMPLICIT,
     ITEM,
+    SEQUENCE_END,
     UNDEFINED,
     Layout,
     layout_of,
@@ -58,7 +59,8 @@ __all__ = ["NO_PREAMBLE", "PREFIX", "file_meta_for", "file_meta_header", "read_f
 
 _FRONT: Final = 16 << 10
 _FRONT_GROWTH: Final = 16
-_HEADERS: Final = 64
+_HEADERS: Final = 512
+_WINDOW: Final = 4 << 10
 _BYTES: Final = (bytes, bytearray, memoryview)
 _PATHS: Final = (str, os.PathLike)
 # To open a pipe does not wait for who writes it.
@@ -71,6 +73,7 @@ _OPEN_FLAGS: Final = (
 _GROUP_LENGTH: Final = 0x00020000
 _DIRECTORY_RECORDS: Final = 0x00041220
 _TRANSFER_SYNTAX: Final = 0x00020010
+_PIXEL_DATA: Final = 0x7FE00010
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -138,12 +141,54 @@ def read_file(
         return _read_path(source, options, mapped=mapped)
     if stop is None or keep_damaged:
         return options.read(source.read())
+    rest = _Rest.of_file_object(source)
     size, pieces = _FRONT, list[bytes]()
     while True:
-        made = _read_front(source.read, options, size, pieces)
+        made = _read_front(source.read, options, size, pieces, rest)
         if made is not None:
             return made
         size *= _FRONT_GROWTH
+
+
+class _Rest:
+    """A file of which the front was read, for headers behind that.
+
+    Attributes:
+        size: how long it is.
+        read_at: returns up to so many bytes at an offset.
+    """
+
+    __slots__ = ("read_at", "size")
+
+    def __init__(self, size: int, read_at: Callable[[int, int], bytes]) -> None:
+        self.size = size
+        self.read_at = read_at
+
+    @classmethod
+    def of_file_object(cls, source: IO[bytes]) -> _Rest | None:
+        """Take a file object from where it stands, which it does again after each reading.
+
+        Returns:
+            It; None if there is no going back in it.
+        """
+        try:
+            if not source.seekable():
+                return None
+            start = source.tell()
+            size = source.seek(0, os.SEEK_END) - start
+            source.seek(start)
+        except (AttributeError, OSError):
+            return None
+
+        def read_at(count: int, offset: int) -> bytes:
+            here = source.tell()
+            source.seek(start + offset)
+            try:
+                return source.read(count)
+            finally:
+                source.seek(here)
+
+        return cls(size, read_at)
 
 
 def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool) -> DataSet:
@@ -155,10 +200,12 @@ def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool)
         if mapped and size:
             return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
         pieces: list[bytes] = []
-        for front in (_FRONT, _FRONT * _FRONT_GROWTH) if options.reads_front else ():
-            made = _read_front(partial(os.read, handle), options, front, pieces, handle)
-            if made is not None:
-                return made
+        if options.reads_front and hasattr(os, "pread"):
+            rest = _Rest(size, partial(os.pread, handle))
+            for front in (_FRONT, _FRONT * _FRONT_GROWTH):
+                made = _read_front(partial(os.read, handle), options, front, pieces, rest)
+                if made is not None:
+                    return made
         left = max(size - sum(map(len, pieces)), 0)
         # One byte more tells that it ends there, without another call for most.
         while piece := os.read(handle, left + 1):
@@ -174,7 +221,7 @@ def _read_front(
     options: _Options,
     size: int,
     pieces: list[bytes],
-    handle: int | None = None,
+    rest: _Rest | None,
 ) -> DataSet | None:
     """Read what is wanted of a file, if that is in its first bytes or these are all.
 
@@ -183,7 +230,7 @@ def _read_front(
         options: what is wanted.
         size: how many bytes.
         pieces: what was read so far; what is read now comes into it.
-        handle: see `_Options.read_front`.
+        rest: see `_Options.read_front`.
 
     Returns:
         The data set, None if there is more to read.
@@ -196,7 +243,7 @@ def _read_front(
         pieces.append(piece)
         missing -= len(piece)
     pieces[:] = [b"".join(pieces)]
-    return options.read_front(pieces[0], handle)
+    return options.read_front(pieces[0], rest)
 
 
 class _Options:
@@ -237,7 +284,8 @@ class _Options:
         made = open_data_set(DataSet, found)
         content_of(made).file_meta = meta
         context = found.context
-        if found.looked_to is not None and not 0 <= found.looked_to <= len(context.buffer):
+        size = len(context.buffer)
+        if found.looked_to is not None and not size - 8 < found.looked_to <= size:
             context.warn(
                 "behind what is wanted, an element that is damaged or cut short",
                 0,
@@ -245,12 +293,12 @@ class _Options:
             )
         return made
 
-    def read_front(self, front: bytes, handle: int | None) -> DataSet | None:
+    def read_front(self, front: bytes, rest: _Rest | None) -> DataSet | None:
         """Read a file of which only the front is there; None if that is not enough.
 
         Args:
             front: what is there.
-            handle: the file, where headers can be read without what is between them.
+            rest: the file, where headers can be read without what is between them.
         """
         reading = self.reading()
         try:
@@ -270,25 +318,31 @@ class _Options:
             len(reading.warnings) > forgiven
             or content.end > len(front) - 12
             or looked_to is None
-            or not self._is_right_behind(found, looked_to, handle)
+            or not self._is_right_behind(found, looked_to, rest)
         ):
             return None
         content.file_meta = meta
         return made
 
-    def _is_right_behind(self, found: Found, pos: int, handle: int | None) -> bool:
+    def _is_right_behind(self, found: Found, pos: int, rest: _Rest | None) -> bool:
         """Go on looking over what is behind the wanted elements, from header to header."""
-        if handle is None or pos < 0:
-            return True
-        size = os.fstat(handle).st_size
-        while 0 <= pos < size and hasattr(os, "pread"):
-            header = os.pread(handle, _HEADERS, pos)
-            scope = Scope(header, found.context.layout, Reading())
-            following = look_beyond(scope, 0, len(header), min(self.stop or ITEM, ITEM))
-            if not following:
+        if rest is None:
+            return False
+        layout, stop = found.context.layout, min(self.stop or ITEM, ITEM)
+        # Where the bytes at hand end as the last header says, it may have been no header.
+        if pos == len(found.context.buffer) != rest.size:
+            return False
+        while pos < rest.size:
+            headers = rest.read_at(_HEADERS, pos)
+            following = look_beyond(Scope(headers, layout, Reading()), 0, len(headers), stop)
+            if following is None or len(headers) < 8:
                 return False  # whole reading knows what that is
-            pos = -1 if following < 0 else pos + following
-        return pos <= size
+            if following == 0:
+                following = _past_fragments(layout, rest, headers, pos) - pos
+            elif following == len(headers) and pos + following != rest.size:
+                return False  # as above
+            pos += following
+        return pos == rest.size
 
     def reading(self) -> Input:
         return make_input(
@@ -298,6 +352,44 @@ class _Options:
             self.keep_truncated,
             DataSet,
         )
+
+
+def _past_fragments(layout: Layout, rest: _Rest, headers: bytes, pos: int) -> int:
+    """Pass over compressed pixel data from fragment to fragment.
+
+    Args:
+        layout: how the headers lie.
+        rest: the file.
+        headers: some bytes from `pos` on.
+        pos: where the element stands.
+
+    Returns:
+        Where the next element stands; beyond the file, if that is not clear.
+    """
+    if not layout.is_explicit or len(headers) < 12:
+        return rest.size + 1
+    group, element, code, _ = layout.read_explicit(headers, 0)
+    if (
+        group << 16 | element != _PIXEL_DATA
+        or code not in layout.long
+        or layout.read_length(headers, 8)[0] != UNDEFINED
+    ):
+        return rest.size + 1
+    pos += 12
+    window, start = b"", pos
+    while pos + 8 <= rest.size:
+        if not start <= pos <= start + len(window) - 8:
+            window, start = rest.read_at(_WINDOW, pos), pos
+            if len(window) < 8:
+                break
+        group, element, length = layout.read_implicit(window, pos - start)
+        tag = group << 16 | element
+        if tag == SEQUENCE_END:
+            return pos + 8
+        if tag != ITEM:
+            break
+        pos += 8 + length
+    return rest.size + 1
 
 
 def _declares_syntax(meta: DataSet) -> bool:
