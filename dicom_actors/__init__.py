@@ -1,7 +1,79 @@
 """A DICOM library and network endpoint built as a tree of supervised actors.
 
 Each name is loaded when it is first used, so that a program that only reads files does not load
-the network.
+the network. Below, each part in a few lines; ``help(dicom_actors.DataSet)`` and its like say more,
+and so do the modules that are named.
+
+Data sets
+---------
+Keywords are attributes; a key is a keyword, a tag or a pair. A value is None where there is none, a
+list where there are several, and a list of data sets for a sequence::
+
+    ds = read_file("image.dcm")
+    ds.PatientName.family_name, ds["StudyDate"], ds[0x0008, 0x0060]
+    ds.get("AccessionNumber", "")
+    ds.PatientID = "4711"
+    ds.fetch("PatientID").vr
+    for path, element in ds.walk():
+        element.tag, element.name, element.value
+    ds.save("changed.dcm")
+
+`DataSet.from_keywords`, `DataSet.from_json` and `DataSet.from_bytes` make them of other things.
+
+Files
+-----
+`read_file` decodes nothing before it is asked for. It is told what is wanted, and what to do about
+damage; `DataSet.warnings` says what was forgiven::
+
+    read_file("image.dcm", until="PixelData")
+    read_file("image.dcm", keywords=["PatientID", "Modality"])
+    read_file("image.dcm", keep_truncated=True, keep_damaged=True).warnings
+    for path, values in index_files("images", ["PatientID", "Modality"]):
+        values  # or the error because of which a file cannot be read
+    write_directory("media")
+    for path in read_directory("media/DICOMDIR").files():
+        read_file(path)
+
+`write_file` makes the file meta information right. `DataSet.check` lists where values depart from
+PS3.5 and PS3.6, and ``check=True`` refuses to write these::
+
+    for departure in ds.check():
+        departure.path, departure.message
+    write_file("changed.dcm", ds, transfer_syntax="ImplicitVRLittleEndian", check=not ds.check())
+    len(ds.frames()), ds.frames()[0]
+
+An endpoint
+-----------
+A service of yours is a handler: a callable, a coroutine function or an actor. A generator streams
+its matches; what it raises costs its sender one status of failure and nobody else anything::
+
+    def store(event):
+        event.save("incoming")
+
+    def find(event):
+        return event.query.group(read_file(path) for path in ["image.dcm"])
+
+    endpoint = Endpoint.start(port=0, event_handlers={"cstore": store, "cfind": find})
+    port = endpoint.ask(messages.GetStatus()).port
+
+`messages` has all that it can be asked, `events` what it tells those who subscribe,
+`EndpointConfig` its limits and time-outs.
+
+The other side
+--------------
+::
+
+    with connect("127.0.0.1", port, called="ANY", calling="ME") as association:
+        association.echo()
+        for result in association.store_many(["image.dcm"]):
+            assert result, result.comment
+        keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": None}
+        for match in association.find(keys):
+            match.StudyInstanceUID
+    endpoint.stop()
+
+Errors are `DicomError`; the tree is drawn in `dicom_actors.errors`. `dicom_actors.supervision` is a
+library of its own, and `dicom_actors.testing` injects faults into an endpoint of yours.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Messages from host applications to an endpoint: ``endpoint.ask(messages.GetStatus())``.
 
-Frozen, matched by type. What each answers stands with it; ``tell`` instead of ``ask`` drops the
+Frozen, matched by type. What each answers stands with it, for type checkers as well:
+``endpoint.ask(messages.GetStatus())`` is an `EndpointStatus`. ``tell`` instead of ``ask`` drops the
 answer. An endpoint that has stopped answers none of them (`pykka.ActorDeadError`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     import ssl
@@ -29,6 +30,7 @@ __all__ = [
     "GetStatus",
     "GetTree",
     "ListAssociations",
+    "Message",
     "Resume",
     "SetHandlers",
     "SetLimits",
@@ -40,28 +42,42 @@ __all__ = [
 ]
 
 
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class Message(Generic[Answer_co]):
+    """A message that knows the type of its answer, which `ask` of an endpoint then has."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __answer__(self) -> Answer_co:
+            """Give the type; there is no such method."""
+
+
 @dataclass(frozen=True, slots=True)
-class GetStatus:
+class GetStatus(Message["EndpointStatus"]):
     """Ask for an `EndpointStatus`."""
 
 
 @dataclass(frozen=True, slots=True)
-class ListAssociations:
+class ListAssociations(Message["tuple[AssociationInfo, ...]"]):
     """Ask for a tuple of `AssociationInfo`, one for each open connection."""
 
 
 @dataclass(frozen=True, slots=True)
-class GetTree:
+class GetTree(Message["TreeNode"]):
     """Ask for the supervision tree, as the `TreeNode` of the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
-class Suspend:
+class Suspend(Message[None]):
     """Accept no more connections; those that are open go on. Twice is fine. Answers None."""
 
 
 @dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(Message[None]):
     """Accept connections again, on the same port. Twice is fine.
 
     Answers None, or raises `TransportError` if the port was taken meanwhile; then it stays
@@ -70,7 +86,7 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(Message["DrainReport"]):
     """Suspend, let the open associations finish, and abort what is left after `deadline`.
 
     Answers a `DrainReport` when it is over. The endpoint stays suspended.
@@ -83,7 +99,7 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
-class SetHandlers:
+class SetHandlers(Message[None]):
     """Replace the event handlers; messages that are not yet dispatched get the new ones.
 
     Nobody is dropped; what an association has negotiated stays. Answers None, or raises
@@ -94,7 +110,7 @@ class SetHandlers:
 
 
 @dataclass(frozen=True, slots=True)
-class SetLimits:
+class SetLimits(Message[None]):
     """Change how many associations may be open; peers that wait are let in if there is room now.
 
     Those that are open stay, even if they are more than the new limits. Answers None, or raises
@@ -110,7 +126,7 @@ class SetLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class SetTls:
+class SetTls(Message[None]):
     """Use other certificates for the connections that come from now on; nobody is dropped.
 
     Answers None, or raises `ConfigurationError` and keeps the old ones.
@@ -120,14 +136,14 @@ class SetTls:
 
 
 @dataclass(frozen=True, slots=True)
-class AbortAssociation:
+class AbortAssociation(Message[bool]):
     """Abort an association (A-ABORT, source 0); answers whether there was one of that id."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Message[None]):
     """Send events to an actor from now on.
 
     Attributes:
@@ -141,7 +157,7 @@ class Subscribe:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsubscribe:
+class Unsubscribe(Message[bool]):
     """Send no more events to an actor; answers whether it had subscribed."""
 
     ref: ActorRef[Any]

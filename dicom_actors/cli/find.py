@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import pydoc
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.cli.connecting import associated, peer_of
 from dicom_actors.cli.keys import query_for
 from dicom_actors.cli.last_result import add_unique_keys, keep_result
-from dicom_actors.cli.match_table import TableColumn, lay_out
+from dicom_actors.cli.match_table import TableColumn, show_table
 from dicom_actors.cli.models import sop_class_of
 from dicom_actors.cli.progress import progress
 from dicom_actors.cli.terminal import (
@@ -133,12 +131,7 @@ def _show(options: Namespace, found: list[DataSet], query: Query) -> None:
         rows = [[_cell(match, column) for column in query.columns] for match in found]
         print_plain_table([column.heading for column in query.columns], rows)
         return
-    size = shutil.get_terminal_size()
-    lines = lay_out([_table_column(column, found) for column in query.columns], size.columns)
-    if len(lines) >= size.lines and sys.stdin.isatty():
-        pydoc.pager("\n".join(lines))
-    else:
-        print("\n".join(lines))
+    show_table([_table_column(column, found) for column in query.columns])
 
 
 def _table_column(column: Column, found: list[DataSet]) -> TableColumn:

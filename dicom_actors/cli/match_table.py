@@ -1,4 +1,4 @@
-"""A table of matches for a terminal: as wide as that is, and no UID ever broken.
+"""A table for a terminal: as wide as that is, no UID ever broken, and in pages when it is long.
 
 Columns that nobody asked for by name give way where there is no room: UIDs first, since the number
 of a match stands for it. UIDs that were asked for go below their match then, each on a line of its
@@ -7,13 +7,16 @@ own. Other texts are folded.
 
 from __future__ import annotations
 
+import pydoc
+import shutil
+import sys
 import unicodedata
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["TableColumn", "lay_out"]
+__all__ = ["TableColumn", "lay_out", "show_table"]
 
 _GAP: Final = "  "
 _LEAST: Final = 10
@@ -26,7 +29,7 @@ class TableColumn(NamedTuple):
     Attributes:
         heading: its heading.
         cells: its texts, in the order of the matches.
-        is_uid: whether these are UIDs.
+        is_uid: whether these are UIDs, or anything else that is of no use in parts.
         is_wanted: whether it was asked for by name.
     """
 
@@ -46,16 +49,29 @@ class TableColumn(NamedTuple):
         return self.width if self.is_uid else min(self.width, max(_LEAST, _width(self.heading)))
 
 
-def lay_out(columns: Sequence[TableColumn], width: int) -> list[str]:
+def show_table(columns: Sequence[TableColumn], *, is_numbered: bool = True) -> None:
+    """Print a table on the terminal; page by page if it is longer than that."""
+    size = shutil.get_terminal_size()
+    lines = lay_out(columns, size.columns, is_numbered=is_numbered)
+    if len(lines) >= size.lines and sys.stdin.isatty():
+        pydoc.pager("\n".join(lines))
+    else:
+        print("\n".join(lines))
+
+
+def lay_out(columns: Sequence[TableColumn], width: int, *, is_numbered: bool = True) -> list[str]:
     """Return the lines of a table.
 
     Args:
-        columns: what it has, beside a number for each match.
+        columns: what it has.
         width: cells of the terminal; only a UID alone, or one text, may be wider.
+        is_numbered: whether each row has a number.
     """
     count = len(columns[0].cells) if columns else 0
-    numbers = TableColumn("#", [str(number) for number in range(1, count + 1)], is_wanted=True)
-    shown, below = _shown([numbers, *columns], width)
+    if is_numbered:
+        numbers = TableColumn("#", [str(number) for number in range(1, count + 1)], is_wanted=True)
+        columns = [numbers, *columns]
+    shown, below = _shown(list(columns), width)
     widths = _fitted(shown, width)
     lines = [*_row([column.heading for column in shown], widths)]
     lines.append(_GAP.join("-" * each for each in widths))
@@ -72,14 +88,24 @@ def _shown(columns: list[TableColumn], width: int) -> tuple[list[TableColumn], l
     shown = [column for column in columns if column.is_wanted or not column.is_uid]
     if _total([column.width for column in shown]) <= width:
         return shown, []
-    below = [column for column in shown if column.is_uid]
-    shown = [column for column in shown if not column.is_uid]
+    below: list[TableColumn] = []
+    while _total([column.least for column in shown]) > width:
+        widest = max((each for each in shown if each.is_uid), key=_own_width, default=None)
+        if widest is None:
+            break
+        shown.remove(widest)
+        below.append(widest)
+    below.sort(key=columns.index)
     while _total([column.least for column in shown]) > width:
         last = next((each for each in reversed(shown) if not each.is_wanted), None)
         if last is None:
             break
         shown.remove(last)
     return shown, below
+
+
+def _own_width(column: TableColumn) -> int:
+    return column.width
 
 
 def _fitted(columns: list[TableColumn], width: int) -> list[int]:

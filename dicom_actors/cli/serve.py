@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dicom_actors.cli.archive_config import ArchiveOptions
+    from dicom_actors.supervision import SupervisedRef
     from dicom_actors.tls import TlsConfig
 
 __all__ = ["Keeper", "ServeOptions", "serve", "show_policy"]
@@ -218,10 +219,10 @@ def _keeping(options: ServeOptions) -> Iterator[tuple[dict[str, Any], dict[str, 
         yield kept
 
 
-def _attend(endpoint: pykka.ActorRef[Any], options: ServeOptions, root: Path) -> int:
+def _attend(endpoint: SupervisedRef[Any], options: ServeOptions, root: Path) -> int:
     """Say what happens until it is over."""
     try:
-        port = endpoint.ask(messages.GetStatus(), block=True).port
+        port = endpoint.ask(messages.GetStatus()).port
         with _narrating(endpoint, options), _control(endpoint, port) as problem:
             tell(f"listening on port {port}, keeping objects in {root}")
             if problem:
@@ -253,7 +254,7 @@ def _config(options: ServeOptions, settings: dict[str, Any]) -> EndpointConfig:
     return config if options.timeout is None else replace(config, idle_timeout=options.timeout)
 
 
-def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractContextManager[str]:
+def _control(endpoint: SupervisedRef[Any], port: int) -> contextlib.AbstractContextManager[str]:
     if not hasattr(socket, "AF_UNIX"):
         return contextlib.nullcontext("")  # a system without such sockets has no control
     from dicom_actors.cli.control import open_control_socket
@@ -262,7 +263,7 @@ def _control(endpoint: pykka.ActorRef[Any], port: int) -> contextlib.AbstractCon
 
 
 @contextlib.contextmanager
-def _narrating(endpoint: pykka.ActorRef[Any], options: ServeOptions) -> Iterator[None]:
+def _narrating(endpoint: SupervisedRef[Any], options: ServeOptions) -> Iterator[None]:
     kinds: list[type] = [events.AssociationClosed]
     if options.trace:
         kinds.append(events.PduTraced)
@@ -276,10 +277,10 @@ def _narrating(endpoint: pykka.ActorRef[Any], options: ServeOptions) -> Iterator
         narrator.stop(block=False)
 
 
-def _finish(endpoint: pykka.ActorRef[Any], drain: float) -> None:
+def _finish(endpoint: SupervisedRef[Any], drain: float) -> None:
     """Let the open associations finish; a second Ctrl-C does not wait for them."""
     with contextlib.suppress(KeyboardInterrupt, pykka.ActorDeadError):
-        listed = endpoint.ask(messages.ListAssociations(), block=True)
+        listed = endpoint.ask(messages.ListAssociations())
         if waiting := [each for each in listed if each.state != "closing"]:
             tell(
                 f"waiting {drain:g} s at the most for {counted(len(waiting), 'association')}, "
@@ -288,7 +289,7 @@ def _finish(endpoint: pykka.ActorRef[Any], drain: float) -> None:
             for association in waiting:
                 requests = counted(association.requests, "request")
                 tell(f"{_named(association)} is {association.state}, {requests} so far")
-        report: messages.DrainReport = endpoint.ask(messages.Drain(drain), block=True)
+        report = endpoint.ask(messages.Drain(drain))
         if report.cut:
             were = "was" if len(report.cut) == 1 else "were"
             tell(f"{counted(len(report.cut), 'association')} {were} cut")

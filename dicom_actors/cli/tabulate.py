@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import index_files
-from dicom_actors.cli.terminal import complain, counted, in_words, print_table, show_anything
+from dicom_actors.cli.match_table import TableColumn, show_table
+from dicom_actors.cli.terminal import complain, counted, in_words, print_plain_table, show_anything
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data import DataSet, Tag
+from dicom_actors.data.dictionary import vr_of
+from dicom_actors.data.dictionary.tag import to_tag
 from dicom_actors.data.forms.text import printable
 from dicom_actors.errors import DicomError
 
@@ -76,9 +79,28 @@ def table(options: Namespace) -> int:
     elif options.sqlite:
         _write(Path(options.sqlite), options.keys, rows)
     else:
-        shown = [[printable(cell) for cell in (path, *map(_text, values))] for path, values in rows]
-        print_table(["path", *options.keys], shown)
+        _show(options.keys, rows)
     return 1 if rows.failed else 0
+
+
+def _show(keys: list[str], rows: _Rows) -> None:
+    texts = [[printable(cell) for cell in (path, *map(_text, values))] for path, values in rows]
+    if not sys.stdout.isatty() or not texts:
+        print_plain_table(["path", *keys], texts)
+        return
+    columns = zip(("path", *keys), zip(*texts, strict=True), strict=True)
+    show_table(
+        [
+            TableColumn(heading, cells, is_uid=_is_whole(heading), is_wanted=True)
+            for heading, cells in columns
+        ],
+        is_numbered=False,
+    )
+
+
+def _is_whole(heading: str) -> bool:
+    """Whether half a value of a column is of no use."""
+    return heading == "path" or vr_of(to_tag(heading)) == "UI"
 
 
 def _write(path: Path, keys: list[str], rows: _Rows) -> None:

@@ -79,6 +79,7 @@ from __future__ import annotations
 
 from dicom_actors.supervision.actor import SupervisedActor
 from dicom_actors.supervision.calls import (
+    announce,
     call,
     cast,
     demonitor,
@@ -129,7 +130,7 @@ from dicom_actors.supervision.exits import IGNORE, Continue, ExitReason, Stop
 from dicom_actors.supervision.forking import close_in_child
 from dicom_actors.supervision.inbox import IDLE, Inbox
 from dicom_actors.supervision.log import LogService
-from dicom_actors.supervision.ref import Down, Life, Monitor, SupervisedRef
+from dicom_actors.supervision.ref import Down, KnowsAnswer, Life, Monitor, SupervisedRef
 from dicom_actors.supervision.reply import Reply
 from dicom_actors.supervision.reports import (
     ChildTerminated,
@@ -153,7 +154,7 @@ from dicom_actors.supervision.spec import (
 )
 from dicom_actors.supervision.supervisor import Supervisor
 from dicom_actors.supervision.system import Registry, System
-from dicom_actors.supervision.threads import ActorThread, ThreadPool
+from dicom_actors.supervision.threads import ActorThread, ThreadPool, as_nobody
 from dicom_actors.supervision.timing import Clock, ManualClock, SystemClock, Timer, TimerService
 
 __all__ = [
@@ -188,6 +189,7 @@ __all__ = [
     "ExitReason",
     "Inbox",
     "InboxFull",
+    "KnowsAnswer",
     "Life",
     "LogService",
     "ManualClock",
@@ -220,6 +222,8 @@ __all__ = [
     "Timer",
     "TimerService",
     "UnknownMessage",
+    "announce",
+    "as_nobody",
     "call",
     "cast",
     "close_in_child",

@@ -21,7 +21,7 @@ from dicom_actors.supervision.exits import ExitReason
 from dicom_actors.supervision.log import write_inline
 from dicom_actors.supervision.ref import SupervisedRef, check_not_disowned
 from dicom_actors.supervision.reply import Reply
-from dicom_actors.supervision.threads import current_thread_of_actor
+from dicom_actors.supervision.threads import as_nobody, current_thread_of_actor
 
 if TYPE_CHECKING:
     from dicom_actors.supervision.delivery import Recipient
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dicom_actors.supervision.ref import Monitor
 
 __all__ = [
+    "announce",
     "call",
     "cast",
     "demonitor",
@@ -124,6 +125,15 @@ def cast(ref: pykka.ActorRef[Any], message: Any) -> bool:
     write = write_inline if log is None else log.write
     write(logger, level, text, ref, type(message).__name__, exc_info=fault)
     return False
+
+
+def announce(ref: pykka.ActorRef[Any], message: Any) -> bool:
+    """Do what `cast` does, also in the thread of an actor that was killed.
+
+    For news of what actors share: they are true whoever brings them.
+    """
+    with as_nobody():
+        return cast(ref, message)
 
 
 def _log_at_hand(ref: pykka.ActorRef[Any]) -> LogService | None:

@@ -20,6 +20,7 @@ from typing import (
     Generic,
     Literal,
     NamedTuple,
+    Protocol,
     TypeVar,
     overload,
 )
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChildDown",
     "Down",
+    "KnowsAnswer",
     "Life",
     "Monitor",
     "SupervisedRef",
@@ -56,6 +58,17 @@ __all__ = [
 _LEFT_BEHIND: Final = ExitReason("noproc", "it lives in the process that was forked")
 
 A = TypeVar("A", bound=pykka.Actor)
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class KnowsAnswer(Protocol[Answer_co]):
+    """A message whose class says what type its answer has.
+
+    That is for type checkers: `__answer__` may stand below ``if TYPE_CHECKING:``.
+    """
+
+    def __answer__(self) -> Answer_co:
+        """Give the type; it is never called."""
 
 
 class SupervisedRef(pykka.ActorRef[A], Generic[A]):
@@ -114,10 +127,19 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
         if not self._put(Envelope(message)):
             raise NoProcError(f"{self.life.inbox.owner} is dead")
 
-    @overload
+    @overload  # type: ignore[override]  # mypy: an answer of a known type is none of Any
     def ask(
         self, message: Any, *, block: Literal[False], timeout: float | None = None
     ) -> Reply: ...
+
+    @overload
+    def ask(
+        self,
+        message: KnowsAnswer[Answer_co],
+        *,
+        block: Literal[True] = True,
+        timeout: float | None = None,
+    ) -> Answer_co: ...
 
     @overload
     def ask(self, message: Any, *, block: Literal[True], timeout: float | None = None) -> Any: ...

@@ -9,6 +9,7 @@ Leaves to others: what an actor does in its thread (`actor`).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 from dicom_actors.supervision.readiness import Poller, Wakeup, make_poller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pykka
 
-__all__ = ["ActorThread", "ThreadPool", "current_thread_of_actor"]
+__all__ = ["ActorThread", "ThreadPool", "as_nobody", "current_thread_of_actor"]
 
 _KEPT: Final = 16
 """How many threads without work are kept."""
@@ -34,12 +35,14 @@ class ActorThread(threading.Thread):
     Attributes:
         actor_ref: the `SupervisedRef` of the actor that it runs now; None: none.
         is_adopting: actors started in it now are its actor's children.
+        is_nobodys: it does something now that is not its actor's; see `as_nobody`.
     """
 
     def __init__(self, pool: ThreadPool, *, daemon: bool) -> None:
         super().__init__(name=_IDLE_NAME, daemon=daemon)
         self.actor_ref: Any = None  # None, or a SupervisedRef, which is built on this module
         self.is_adopting = False
+        self.is_nobodys = False
         self._pool = pool
         self._work: Callable[[], None] | None = None
         self._has_work = threading.Lock()  # released once for each work, and for the end
@@ -200,6 +203,26 @@ def make_waiting(*, many: bool) -> tuple[Poller, Wakeup]:
 
 
 def current_thread_of_actor() -> ActorThread | None:
-    """The current thread, if it is that of a supervised actor."""
+    """The current thread, if it is that of a supervised actor, and acts as that."""
     thread = threading.current_thread()
-    return thread if isinstance(thread, ActorThread) and thread.actor_ref is not None else None
+    if not isinstance(thread, ActorThread) or thread.is_nobodys or thread.actor_ref is None:
+        return None
+    return thread
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Let the current thread be no actor's for the length of the block.
+
+    For what actors share and do for each other: whoever comes along does it, and it must be done
+    whole even if that actor is killed meanwhile, whose thread can no longer act.
+    """
+    thread = threading.current_thread()
+    if not isinstance(thread, ActorThread) or thread.is_nobodys:
+        yield
+        return
+    thread.is_nobodys = True
+    try:
+        yield
+    finally:
+        thread.is_nobodys = False

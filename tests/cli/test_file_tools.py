@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from kit.terminal import shown_on_terminal
 from pydicom.data import get_testdata_file
 
 from dicom_actors.data import DataSet, read_file, write_file
@@ -57,6 +58,15 @@ def test_an_element_within_a_sequence(command, tmp_path) -> None:
     assert "there is no item 9" in done.errors[0]
 
 
+def test_a_value_that_breaks_the_rules_is_written_with_a_warning(command, image) -> None:
+    done = command("edit", image, "StudyDate=2004-01-19", "Modality=CT")
+    assert done.code == 0
+    warning, summary = done.errors
+    assert warning.startswith(f"{image}: warning: StudyDate: expected ")
+    assert summary == "1 file changed"
+    assert pydicom.dcmread(image)["StudyDate"].value == "2004-01-19"
+
+
 def test_a_backup_or_another_folder(command, image, tmp_path) -> None:
     original = image.read_bytes()
     command("edit", image, "PatientID=1", "--output", tmp_path / "changed")
@@ -74,7 +84,7 @@ def test_a_backup_or_another_folder(command, image, tmp_path) -> None:
         (["-PatientNmae"], 2, "close to it: PatientName"),
         ([], 2, "expected files, and changes"),
         (["Rows=many"], 1, "Rows=many: expected values of VR US"),
-        (["PatientName=Ж"], 1, "cannot be encoded in ISO_IR 100 [tag (0010,0010)]"),
+        (["PatientName=Ж"], 1, "cannot be encoded in ISO_IR 100; it is in ISO_IR 192"),
         (["--nonsense"], 2, "unrecognized arguments: --nonsense"),
     ],
 )
@@ -211,6 +221,18 @@ def test_numbers_are_numbers_and_several_values_a_list(command, tmp_path) -> Non
         (row,) = connection.execute("SELECT * FROM files").fetchall()
     values[2] = "ORIGINAL\\PRIMARY"
     assert list(row)[1:] == [*values, str(2**64 - 1), "nan"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_paths_and_uids_are_whole_on_a_terminal(folder, width: int) -> None:
+    keys = ("Modality", "SOPInstanceUID", "StudyInstanceUID")
+    shown = shown_on_terminal("table", folder, *keys, width=width, height=60)
+    for path in folder.iterdir():
+        ds = pydicom.dcmread(path)
+        assert {str(path), ds.SOPInstanceUID, ds.StudyInstanceUID} <= set(shown.split())
+    lines = shown.splitlines()
+    assert all(len(line) <= width or line.startswith("    ") for line in lines)
+    assert len(lines) == (5 if width == 200 else len(lines))
 
 
 def test_a_table_that_cannot_be_written_anew_stays_what_it_was(command, folder, tmp_path) -> None:

@@ -42,6 +42,7 @@ def by_all_means(data, **wanted):
     """Read a part of a file that is handed in as bytes, as a file object, and as a path."""
     yield read_file(data, **wanted)
     yield read_file(io.BytesIO(data), **wanted)
+    yield read_file(Stream(data), **wanted)
     handle, name = tempfile.mkstemp()
     try:
         with os.fdopen(handle, "wb") as file:
@@ -65,6 +66,11 @@ def hold_together(data, keys, until):
         assert {tag: found[tag] for tag in tags & found.keys()} == {
             tag: expected[tag] for tag in tags & expected.keys()
         }
+
+
+def element_of(tag, vr, size):
+    head = pack("<HH2s", tag >> 16, tag & 0xFFFF, vr)
+    return head + pack("<2xI" if vr[:1] == b"O" else "<H", size) + b"1" * size
 
 
 def file_of(pieces, syntax=EXPLICIT):
@@ -148,6 +154,69 @@ def test_damage_behind_is_told_and_no_reason_to_refuse(tmp_path, wanted):
         part = read_file(source, **wanted)
         assert part.PatientID == "X"
         assert "behind what is wanted" in str(part.warnings[-1])
+
+
+class Stream(io.BytesIO):
+    """A file object without a way back."""
+
+    def seekable(self):
+        return False
+
+    def seek(self, *_):
+        raise io.UnsupportedOperation
+
+
+def fragments(*lengths):
+    head = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff"
+    items = [pack("<HHI", 0xFFFE, 0xE000, length) + bytes(length) for length in (0, *lengths)]
+    return head + b"".join(items) + pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+def endless(size):
+    """A sequence and an item of undefined lengths."""
+    note = DataSet.from_keywords(TextComments="x" * size).to_bytes(EXPLICIT)
+    head = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff" + pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    return head + note + pack("<HHI", 0xFFFE, 0xE00D, 0) + pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+LONG = {
+    "a value": element_of(0x7FE00010, b"OW", 100_000),
+    "values": b"".join(element_of(0x00410000 + at, b"LT", 500) for at in range(1_000)),
+    "a sequence": endless(30_000).replace(b"\x08\0\x40\x11", b"\x08\0\x41\x11", 1),
+    "fragments": fragments(20_000, 30_000, 4, 60_000),
+    "many fragments": fragments(*[2] * 5_000),
+    "empty fragments to the end": fragments(*[0] * 5_000)[:-8],
+    "padding": element_of(0x7FE00010, b"OW", 40_000) + bytes(40_000),
+    "rubbish": element_of(0x7FE00010, b"OW", 40_000) + b"rubbish " * 5_000,
+}
+
+
+@pytest.mark.parametrize("front", [0, 15_000, 16_000, 16_200])
+@pytest.mark.parametrize("long", LONG)
+@pytest.mark.parametrize("size", [2, 600, 40_000])
+def test_what_is_far_behind_is_found(front, long, size):
+    """A wanted element is out of order behind all that is hard to pass over."""
+    late = [
+        DataSet.from_keywords(TextComments="x" * 30).to_bytes(EXPLICIT),
+        element_of(0x00100020, b"LO", size),
+        DataSet.from_keywords(StudyInstanceUID="1.2.9").to_bytes(EXPLICIT),
+    ]
+    filling = element_of(0x00091010, b"LT", front)
+    data = file_of([filling, *pieces_of(EXPLICIT)[:4], LONG[long], *late])
+    hold_together(data, KEYS, "Rows")
+    hold_together(data, KEYS, "PixelData")
+
+
+@pytest.mark.parametrize("wanted", [{"until": "Rows"}, {"keywords": KEYS}])
+def test_little_is_read_behind_compressed_pixel_data(tmp_path, wanted):
+    data = file_of([*pieces_of(EXPLICIT)[:4], fragments(*[100_000] * 100)])
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    read = []
+    source = io.BytesIO(data)
+    source.read = lambda size: read.append(size) or io.BytesIO.read(source, size)
+    assert read_file(source, **wanted).PatientID == "X"
+    assert sum(read) < len(data) // 10
 
 
 _SEEDS = [

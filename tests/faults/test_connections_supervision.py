@@ -183,6 +183,36 @@ def test_p44_a_peer_that_knocks_before_the_successor_is_there_is_served() -> Non
         assert_healthy(endpoint.ref, associations=0)
 
 
+@pytest.mark.parametrize("goes_on", ["before the successor is there", "behind it"])
+def test_p44_a_peer_whose_association_died_before_it_began_is_served(
+    goes_on: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Association died with its supervisor, and had not taken the connection yet."""
+    gate, entered = Gate(), []
+
+    class Gated(Association):
+        def init(self) -> Any:
+            entered.append(self)
+            if len(entered) == 1:
+                gate()
+            return super().init()
+
+    with running() as endpoint:
+        monkeypatch.setattr(association_supervisor, "Association", Gated)
+        with HostilePeer.connect(endpoint.port) as peer:
+            peer.send(wire.associate_rq())
+            gate.wait_until_entered()
+            kill(endpoint.child("associations").ref)
+            if goes_on == "behind it":
+                peer.expect(AssociateAc)
+            gate.release()
+            if goes_on != "behind it":
+                peer.expect(AssociateAc)
+            peer.send(wire.p_data(wire.pdv(wire.echo_rq(3))))
+            assert status_of(peer.receive()) == (3, 0)
+        assert_healthy(endpoint.ref, associations=0)
+
+
 def until_listed(endpoint: Running, count: int) -> None:
     for _ in range(100_000):
         if len(endpoint.associations()) == count:

@@ -5,6 +5,8 @@ P56 and P57 on the real endpoint: the old thread is let go at every later step o
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +14,14 @@ from kit import wire
 from kit.endpoints import LIMIT, Running, running
 from kit.gate import Gate
 from kit.peer import Peer, echo_pdus, store_pdus
+from kit.waiting import until
 
 from dicom_actors import events
-from dicom_actors.pdu import PDataTf, ReleaseRp
-from dicom_actors.supervision import kill
-from dicom_actors.testing import CRASH_POINTS, do_at
+from dicom_actors.actors.connection.signals import GetKernel
+from dicom_actors.actors.kernel.watch import Watch
+from dicom_actors.pdu import AssociateAc, PDataTf, ReleaseRp
+from dicom_actors.supervision import SupervisedActor, System, cast, kill
+from dicom_actors.testing import CRASH_POINTS, HostilePeer, do_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,3 +149,96 @@ def test_p56_too_many_hung_handlers_refuse_new_associations() -> None:
             with Peer.associated(endpoint.port) as other:
                 assert other.echo() == 0
     assert LIMIT
+
+
+class Ghost(SupervisedActor):
+    """Runs a step in its thread after it was killed."""
+
+    def __init__(self, entered: Gate, step: Callable[[], object], done: threading.Event) -> None:
+        super().__init__()
+        self._entered, self._step, self._done = entered, step, done
+
+    def handle_cast(self, message: Any) -> None:
+        self._entered()
+        self._step()
+        self._done.set()
+
+
+def do_in_a_killed_thread(step: Callable[[], object]) -> None:
+    with contextlib.closing(System()) as system:
+        gate, done = Gate(), threading.Event()
+        ref = Ghost.start(gate, step, done, system=system)
+        cast(ref, "work")
+        gate.wait_until_entered()
+        assert kill(ref)
+        gate.release()
+        assert done.wait(LIMIT)
+
+
+def parked(endpoint: Running) -> Any:
+    (record,) = endpoint.ref.ask(GetKernel(), timeout=LIMIT).connections
+    until(lambda: record.is_parked)
+    return record
+
+
+def test_a_connection_that_a_killed_thread_has_taken_is_served() -> None:
+    with running({}) as endpoint, Peer.associated(endpoint.port) as peer:
+        kernel = endpoint.ref.ask(GetKernel(), timeout=LIMIT)
+        record = parked(endpoint)
+
+        def wake() -> None:
+            assert record.unpark()
+            kernel.attendance.attend(record)
+
+        do_in_a_killed_thread(wake)
+        peer.send(*echo_pdus(1))
+        assert peer.response().status == 0
+
+
+def test_news_that_a_killed_thread_brings_are_looked_at() -> None:
+    with running({}) as endpoint, Peer.associated(endpoint.port) as peer:
+        record = parked(endpoint)
+        do_in_a_killed_thread(record.poke)
+        until(lambda: not record.is_poked and record.association is not None)
+        do_in_a_killed_thread(record.poke)  # now it has an Association
+        until(lambda: not record.is_poked)
+        peer.send(*echo_pdus(1))
+        assert peer.response().status == 0
+
+
+def test_a_place_that_a_killed_thread_makes_free_is_taken() -> None:
+    with (
+        running({}, max_associations=1) as endpoint,
+        Peer.associated(endpoint.port),
+        HostilePeer.connect(endpoint.port) as waiting,
+    ):
+        kernel = endpoint.ref.ask(GetKernel(), timeout=LIMIT)
+        record = parked(endpoint)
+        waiting.send(wire.associate_rq())
+        until(lambda: kernel._is_someone_waiting)
+        do_in_a_killed_thread(lambda: kernel.remove_connection(record))
+        assert isinstance(waiting.receive(), AssociateAc)
+
+
+def test_the_watcher_wakes_for_what_a_killed_thread_begins() -> None:
+    """Else no handler would be relieved any more, and one that hangs would hold its connection."""
+    with running({}) as endpoint, Peer.associated(endpoint.port):
+        kernel = endpoint.ref.ask(GetKernel(), timeout=LIMIT)
+        record = parked(endpoint)
+        until(lambda: kernel.watch._is_asleep)
+        do_in_a_killed_thread(lambda: kernel.watch.begin(record, -1))
+        until(lambda: not kernel.watch._is_asleep)
+        until(lambda: kernel.watch._is_asleep)  # it has looked, and there was nothing
+
+
+def test_an_old_thread_does_not_hide_what_the_new_one_is_at() -> None:
+    watch = Watch()
+    record: Any = object()
+    with contextlib.closing(watch):
+        watch.begin(record, 2)
+        watch.begin(record, 1, is_writing=True)
+        watch.end(record, 1)
+        watch.tick()
+        watch.tick()
+        ((_, epoch, engagement),) = watch.tick()
+        assert (epoch, engagement.is_writing) == (2, False)

@@ -1,4 +1,4 @@
-"""The procedure steps of `services.procedure_step` and of an archive, for pynetdicom."""
+"""Two keepers of procedure steps, the example and the archive, with pynetdicom as the modality."""
 
 from __future__ import annotations
 

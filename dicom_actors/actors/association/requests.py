@@ -260,7 +260,7 @@ class RequestFlow:
         """Let go of all views of received bytes."""
         receiver = self._incarnation.receiver
         if receiver is not None and receiver.is_writing:
-            with self._kernel.watch.while_writing(self._record):
+            with self._kernel.watch.while_writing(self._record, self._epoch):
                 receiver.flush()
 
     def _receive_command(self, event: CommandReceived, consumed: int, pdvs_done: int) -> None:
@@ -320,7 +320,7 @@ class RequestFlow:
         elif not receiver.is_writing:
             received = receiver.finish()
         else:
-            with self._kernel.watch.while_writing(record):
+            with self._kernel.watch.while_writing(record, self._epoch):
                 received = receiver.finish()
         self._incarnation.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
@@ -478,7 +478,7 @@ class RequestFlow:
         kernel, record, epoch = self._kernel, self._record, self._epoch
         watch = kernel.watch
         record.begin(epoch, request, self._owner.actor_ref, self._due())
-        watch.begin(record)
+        watch.begin(record, epoch)
         try:
             outcome = run_handler(kernel, record, request)
             is_owner = record.finish(epoch, request.serial, outcome)

@@ -52,8 +52,7 @@ class AssociationSupervisor(DynamicSupervisor):
         for record in self._kernel.connections:
             if record.is_handed_over:
                 end_orphan(self._kernel, record)
-        self._kernel.attendance.spec_of = self._spec_of
-        self._kernel.association_supervisor = self.actor_ref
+        self._kernel.attendance.be_supervised(self.actor_ref, self._spec_of)
         return super().init()
 
     def _spec_of(self, record: ConnectionRecord) -> ChildSpec:

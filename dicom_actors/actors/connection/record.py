@@ -30,7 +30,7 @@ from dicom_actors.actors.connection.pdu_log import PduLog
 from dicom_actors.actors.connection.request import Request, Stage
 from dicom_actors.actors.connection.signals import LOOK
 from dicom_actors.actors.connection.transport import Transport
-from dicom_actors.supervision import cast
+from dicom_actors.supervision import announce
 
 if TYPE_CHECKING:
     import socket
@@ -140,8 +140,13 @@ class ConnectionRecord:
         Returns:
             What the new owner writes into; its epoch is to be shown from now on, and its
             `Incarnation.is_restart` says whether the predecessor crashed.
+
+        Raises:
+            StaleIncarnation: `association` was killed before it came here.
         """
         with self._lock:
+            if association is not None and not association.is_alive():
+                raise StaleIncarnation(f"connection {self.id}: {association} was killed")
             self.incarnation = self.incarnation.next(is_restart=not self._is_handed_on)
             self.restarts += self.incarnation.is_restart
             self.association = association
@@ -221,7 +226,7 @@ class ConnectionRecord:
             association, was_parked = self.association, self._is_parked
             self._is_parked = False
         if association is not None:
-            cast(association, LOOK)
+            announce(association, LOOK)
         elif was_parked and self._wake is not None:
             self._wake(self)
 

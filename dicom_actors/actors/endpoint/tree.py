@@ -56,7 +56,7 @@ def tree_of(kernel: EndpointKernel, children_of_root: Iterable[ChildInfo]) -> Tr
 def _grandchildren(
     supervisor: SupervisedRef[Any] | None, kernel: EndpointKernel
 ) -> tuple[TreeNode, ...]:
-    if supervisor is None or supervisor is not kernel.association_supervisor:
+    if supervisor is None or supervisor is not kernel.attendance.supervisor:
         return ()
     now = kernel.clock.monotonic()
     try:
@@ -100,7 +100,7 @@ def _node(child: ChildInfo, now: float, children: tuple[TreeNode, ...] = ()) -> 
 
 def publish_report(kernel: EndpointKernel, report: Report) -> None:
     """Tell the subscribers of a crash and of a restart within the endpoint of `kernel`."""
-    if report.supervisor not in {kernel.root, kernel.association_supervisor}:
+    if report.supervisor not in {kernel.root, kernel.attendance.supervisor}:
         return  # the system may be shared
     if isinstance(report, ChildTerminated) and report.reason is not None:
         kernel.publish(events.ActorCrashed(_name_of(report.child_id), str(report.reason)))

@@ -87,20 +87,20 @@ class Watcher(SupervisedActor):
 
     def _tick(self) -> None:
         self._next_tick = self._now() + TICK_SECONDS
-        for record, engagement in self._watch.tick():
-            self._look_at(record, engagement)
+        for record, epoch, engagement in self._watch.tick():
+            self._look_at(record, epoch, engagement)
         self._kernel.attendance.retry()
         if self._watch.may_sleep():
             self._sockets.patience = None
 
-    def _look_at(self, record: ConnectionRecord, engagement: Engagement) -> None:
-        if engagement.epoch != record.incarnation.epoch:
-            self._watch.end(record, engagement.epoch)
+    def _look_at(self, record: ConnectionRecord, epoch: int, engagement: Engagement) -> None:
+        if epoch != record.incarnation.epoch:
+            self._watch.end(record, epoch)
         elif not engagement.is_writing:
             self._kernel.attendance.relieve(record)
         elif self._is_needed(record):
             # A disk that hangs: its thread is left to itself, the connection gets another one.
-            self._watch.end(record, engagement.epoch)
+            self._watch.end(record, epoch)
             association = record.association
             if association is not None:
                 kill(association)

@@ -31,7 +31,7 @@ from dicom_actors.actors.kernel.listening_socket import listen
 from dicom_actors.actors.kernel.watch import Watch
 from dicom_actors.actors.storing.storage import Storage
 from dicom_actors.data import Limits
-from dicom_actors.supervision import RestartWindow, cast, close_in_child, kill
+from dicom_actors.supervision import RestartWindow, announce, close_in_child, kill
 from dicom_actors.upper_layer import UpperLayerLimits
 
 if TYPE_CHECKING:
@@ -89,7 +89,6 @@ class EndpointKernel:
         self.timers = system.timers
         self.event_loop = EventLoop(system, host_loop)
         self.tls: ssl.SSLContext | None = None
-        self.association_supervisor: SupervisedRef[Any] | None = None
         self.event_bus: ActorRef[Any] | None = None
         self.listener: ActorRef[Any] | None = None
         self.root: SupervisedRef[Any] | None = None
@@ -174,7 +173,7 @@ class EndpointKernel:
     def tell_listener(self) -> None:
         """Have the Listener look whether it may accept."""
         if self.listener is not None:
-            cast(self.listener, PlaceFree())
+            announce(self.listener, PlaceFree())
 
     def be_listener(self, listener: ActorRef[Any]) -> None:
         """Let `listener`, and no other, accept from now on."""
@@ -269,7 +268,7 @@ class EndpointKernel:
         self.callers.leave(record)
         self.attendance.leave(record)
         if is_last and self.is_draining and self.endpoint is not None:
-            cast(self.endpoint, Drained())
+            announce(self.endpoint, Drained())
         if known is None:
             return
         timer, record.timer = record.timer, None
@@ -287,7 +286,7 @@ class EndpointKernel:
             )
         if self._is_someone_waiting and self.listener is not None:
             self._is_someone_waiting = False
-            cast(self.listener, PlaceFree())
+            announce(self.listener, PlaceFree())
 
     def _close(self, record: ConnectionRecord, epoch: int | None) -> None:
         """Close a connection; handlers that still run keep their deadlines."""
@@ -374,7 +373,7 @@ class EndpointKernel:
         if self._subscribers:
             self._waiting_events.append(event)
             if self.event_bus is not None:
-                cast(self.event_bus, Deliver())
+                announce(self.event_bus, Deliver())
 
     def next_event(self) -> Any | None:
         """Take the oldest queued event; None if there is none."""

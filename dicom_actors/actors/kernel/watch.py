@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.actors.connection.signals import LOOK
 from dicom_actors.actors.kernel.parked_sockets import parked_sockets
-from dicom_actors.supervision import cast
+from dicom_actors.supervision import announce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +32,10 @@ class Engagement(NamedTuple):
     """An actor is at work where nobody can interrupt it.
 
     Attributes:
-        epoch: that of the Association.
         since: the tick at which it began.
         is_writing: whether it writes what comes to a disk; else it runs a handler.
     """
 
-    epoch: int
     since: int
     is_writing: bool
 
@@ -48,7 +46,7 @@ class Watch:
     def __init__(self) -> None:
         self.sockets = parked_sockets()
         self._watcher: SupervisedRef[Any] | None = None
-        self._engaged: dict[ConnectionRecord, Engagement] = {}
+        self._engaged: dict[tuple[ConnectionRecord, int], Engagement] = {}
         self._ticks = 0
         self._quiet_ticks = 0
         self._is_asleep = True
@@ -74,37 +72,34 @@ class Watch:
 
     # --- those who are at work -----------------------------------------------------------------
 
-    def begin(self, record: ConnectionRecord, *, is_writing: bool = False) -> None:
-        """Note that the Association of `record` begins what may take long."""
-        self._engaged[record] = Engagement(record.incarnation.epoch, self._ticks, is_writing)
+    def begin(self, record: ConnectionRecord, epoch: int, *, is_writing: bool = False) -> None:
+        """Note that the Association of that epoch begins what may take long."""
+        self._engaged[record, epoch] = Engagement(self._ticks, is_writing)
         if self._is_asleep:
             self._wake()
 
     def end(self, record: ConnectionRecord, epoch: int) -> None:
         """Note that the Association of that epoch is done with it."""
-        engagement = self._engaged.get(record)
-        if engagement is not None and engagement.epoch == epoch:
-            self._engaged.pop(record, None)
+        self._engaged.pop((record, epoch), None)
 
     @contextmanager
-    def while_writing(self, record: ConnectionRecord) -> Iterator[None]:
+    def while_writing(self, record: ConnectionRecord, epoch: int) -> Iterator[None]:
         """Note, for the length of the block, that an Association writes to a disk."""
-        epoch = record.incarnation.epoch
-        self.begin(record, is_writing=True)
+        self.begin(record, epoch, is_writing=True)
         try:
             yield
         finally:
             self.end(record, epoch)
 
-    def tick(self) -> list[tuple[ConnectionRecord, Engagement]]:
-        """Let time pass; returns those who have been at work for longer than a tick."""
+    def tick(self) -> list[tuple[ConnectionRecord, int, Engagement]]:
+        """Let time pass; returns who has been at work for longer than a tick, with the epoch."""
         self._ticks += 1
         if not self._engaged:
             self._quiet_ticks += 1
             return []
         self._quiet_ticks = 0
         before = self._ticks - 1
-        return [(r, one) for r, one in list(self._engaged.items()) if one.since < before]
+        return [(*who, one) for who, one in list(self._engaged.items()) if one.since < before]
 
     def may_sleep(self) -> bool:
         """Whether nobody has been at work for a while; then `begin` wakes the Watcher."""
@@ -117,7 +112,7 @@ class Watch:
         self._is_asleep = False
         self._quiet_ticks = 0
         if self._watcher is not None:
-            cast(self._watcher, LOOK)
+            announce(self._watcher, LOOK)
 
     def close(self) -> None:
         """Give back what it holds."""

@@ -67,17 +67,14 @@ class Column(NamedTuple):
         keyword: the attribute.
         name: the column's; for a NAME that of the first group.
         kind: how it is compared.
+        tag: the attribute's tag.
     """
 
     level: Level
     keyword: str
     name: str
     kind: Kind
-
-    @property
-    def tag(self) -> int:
-        """The attribute's tag."""
-        return int(Tag(self.keyword))
+    tag: int
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,7 +142,13 @@ _KINDS: Final[dict[Level, dict[Kind, str]]] = {
 }
 
 COLUMNS: Final = tuple(
-    Column(level, keyword, "sop_class" if kind is Kind.CLASS else _snake(keyword), kind)
+    Column(
+        level,
+        keyword,
+        "sop_class" if kind is Kind.CLASS else _snake(keyword),
+        kind,
+        int(Tag(keyword)),
+    )
     for level, kinds in _KINDS.items()
     for kind, keywords in kinds.items()
     for keyword in keywords.split()
@@ -189,6 +192,7 @@ _OTHERS: Final[dict[Level, str]] = {
         CommentsOnThePerformedProcedureStep Manufacturer InstitutionAddress
         InstitutionalDepartmentName ManufacturerModelName DeviceSerialNumber SoftwareVersions
         GantryID SpatialResolution DateOfLastCalibration TimeOfLastCalibration PixelPaddingValue
+        AnatomicRegionSequence
         FrameOfReferenceUID PositionReferenceIndicator ClinicalTrialCoordinatingCenterName
         ClinicalTrialSeriesID ClinicalTrialSeriesDescription
         """,

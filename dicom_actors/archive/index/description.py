@@ -1,9 +1,9 @@
 """What the index keeps of an instance, made of its data set.
 
-That is its UIDs and a header: its attributes, of all levels, without pixel data and whatever else
-is long. They are kept in the encoding in which they came, so that making a header costs next to
-nothing. Columns are filled from the header, so that what a column says and what an answer says
-are the same.
+That is its UIDs and two headers: its attributes of the levels of its series and above, and its own,
+without pixel data and whatever else is long. They are kept in the encoding in which they came, so
+that making headers costs next to nothing. Columns are filled from headers, so that what a column
+says and what an answer says are the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_VALUE: Final = 1_024
 MAX_ITEMS: Final = 4_096
 """Bytes of a sequence that is kept."""
 MAX_HEADER: Final = 16_384
-"""Bytes of a header; where there are more, what is said of the single instance goes first."""
+"""Bytes of a header; where there are more, the longest goes."""
 
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _CODES: Final = {
@@ -36,6 +36,8 @@ _UTF8: Final = "ISO_IR 192"
 _UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
 _MAX_UID: Final = 64
 _CHARACTER_SET: Final = 0x00080005
+_OF_BOTH: Final = frozenset({_CHARACTER_SET, 0x00080201})
+"""Specific Character Set and Timezone Offset From UTC: what text and times mean."""
 _FIRST_OF_DATA: Final = 0x00080000
 _FIRST_BULK: Final = 0x50000000  # curves, overlays, pixel data
 _OWN: Final = [
@@ -57,7 +59,8 @@ class Description(NamedTuple):
         sop_class_uid: what it is.
         instance_number: Instance Number; -1 stands for several, None for none.
         container_identifier: Container Identifier, if it has one.
-        header: its attributes, to be read with `open_header`.
+        upper: the attributes of its series and above, to be read with `open_header`.
+        own: its other attributes, likewise.
     """
 
     study_instance_uid: str
@@ -66,7 +69,8 @@ class Description(NamedTuple):
     sop_class_uid: str
     instance_number: int | None
     container_identifier: str | None
-    header: bytes
+    upper: bytes
+    own: bytes
 
 
 def describe(data_set: DataSet) -> Description:
@@ -77,9 +81,9 @@ def describe(data_set: DataSet) -> Description:
     """
     study, series, instance, sop_class = (_uid(data_set, keyword) for keyword in _NAMED)
     (number,), (container,) = (
-        stored_values(column, value_of(data_set, column.keyword)) for column in _OWN
+        stored_values(column, value_of(data_set, column.tag)) for column in _OWN
     )
-    return Description(study, series, instance, sop_class, number, container, _header(data_set))
+    return Description(study, series, instance, sop_class, number, container, *_headers(data_set))
 
 
 def open_header(header: bytes) -> DataSet:
@@ -106,7 +110,7 @@ def _uid(data_set: DataSet, keyword: str) -> str:
     raise DecodeError(f"expected a UID as {keyword}, got {found}", tag=element.tag)
 
 
-def _header(data_set: DataSet) -> bytes:
+def _headers(data_set: DataSet) -> tuple[bytes, bytes]:
     """Put the attributes that are kept together, behind a letter for their encoding."""
     found = data_set.elements_as_read(until=_FIRST_BULK)
     if found is None:
@@ -114,27 +118,32 @@ def _header(data_set: DataSet) -> bytes:
         found = DataSet.from_bytes(made, _EXPLICIT).elements_as_read()
         assert found is not None
     code = _CODES[found.transfer_syntax.uid]
-    kept = [
-        (tag, part)
-        for tag, part in found.elements
-        if tag >= _FIRST_OF_DATA and (len(part) <= MAX_VALUE or _is_kept(data_set, tag, part))
-    ]
-    length = sum([len(part) for _, part in kept])
+    upper: list[memoryview] = []
+    own: list[memoryview] = []
+    for tag, part in found.elements:
+        if tag < _FIRST_OF_DATA or (len(part) > MAX_VALUE and not _is_kept(data_set, tag, part)):
+            continue
+        if tag in _OF_BOTH:
+            upper.append(part)
+            own.append(part)
+        elif level_of(tag) is Level.IMAGE:
+            own.append(part)
+        else:
+            upper.append(part)
+    return _joined(code, upper), _joined(code, own)
+
+
+def _joined(code: bytes, parts: list[memoryview]) -> bytes:
+    length = sum(map(len, parts))
     while length >= MAX_HEADER:
-        kept.remove(longest := max(kept, key=_how_dispensable))
-        length -= len(longest[1])
-    return b"".join([code, *[part for _, part in kept]])
+        parts.remove(longest := max(parts, key=len))
+        length -= len(longest)
+    return b"".join([code, *parts])
 
 
 def _is_kept(data_set: DataSet, tag: int, part: memoryview) -> bool:
     """Whether what is longer than a value may be is a sequence, for which there is more room."""
     return len(part) <= MAX_ITEMS and data_set.fetch(tag).vr == "SQ"
-
-
-def _how_dispensable(one: tuple[int, memoryview]) -> tuple[bool, int]:
-    """What is said of the single instance first, and of that the longest."""
-    tag, part = one
-    return tag != _CHARACTER_SET and level_of(tag) is Level.IMAGE, len(part)
 
 
 def _in_utf8(data_set: DataSet) -> DataSet:

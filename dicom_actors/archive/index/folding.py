@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.archive.index.attributes import Column, Kind
 from dicom_actors.errors import DecodeError
+
+if TYPE_CHECKING:
+    from dicom_actors import DataSet
 
 __all__ = ["SEPARATOR", "SEVERAL", "folded", "stored_values", "value_of"]
 
@@ -24,6 +27,7 @@ SEPARATOR: Final = "\x1f"
 _LONGEST: Final = 1_024
 _LARGEST: Final = (1 << 63) - 1
 _GROUPS: Final = 3
+_NONE: Final = (None,) * _GROUPS
 
 
 def folded(text: str) -> str:
@@ -51,6 +55,8 @@ def stored_values(column: Column, value: Any) -> tuple[Any, ...]:
         column: which attribute.
         value: its value or values, as a data set has them; None if there is none.
     """
+    if value is None:
+        return _NONE if column.kind is Kind.NAME else _NONE[:1]
     if isinstance(value, list):
         values = [part for part in value if part not in {None, ""}]
         value = values[0] if len(values) == 1 else values or None
@@ -67,10 +73,10 @@ def stored_values(column: Column, value: Any) -> tuple[Any, ...]:
     return (SEVERAL if isinstance(value, list) else _number(column.kind, value),)
 
 
-def value_of(data_set: Any, keyword: str) -> Any:
-    """The value of an attribute; None where it cannot be decoded."""
+def value_of(data_set: DataSet, tag: int) -> Any:
+    """The value of an attribute; None where it has none, or none that can be decoded."""
     try:
-        return data_set.get(keyword)
+        return data_set[tag] if tag in data_set else None  # noqa: SIM401 - a miss is faster so
     except DecodeError:
         return None
 

@@ -21,7 +21,7 @@ _LEVEL: Final = 3
 
 def pack(header: bytes) -> bytes:
     """Deflate the header of a series."""
-    return zlib.compress(header, 6)
+    return zlib.compress(header, 1)  # the others save a twentieth, for twice the time
 
 
 def unpack(packed: bytes) -> bytes:

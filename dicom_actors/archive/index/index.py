@@ -137,7 +137,7 @@ class Index:
             self._check_open()
             try:
                 if connection is None:
-                    connection = connect(self._path)
+                    connection = connect(self._path, must_exist=True)
                     connection.execute("PRAGMA query_only = ON")
                 connection.execute("BEGIN")
                 yield IndexReader(connection)

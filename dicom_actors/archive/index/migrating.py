@@ -44,7 +44,11 @@ def failure(path: Path | str, error: sqlite3.Error) -> ArchiveError:
 
 
 def connect(
-    path: Path, *, durability: str = "disk", locked_for: float = _LOCKED_FOR
+    path: Path,
+    *,
+    durability: str = "disk",
+    locked_for: float = _LOCKED_FOR,
+    must_exist: bool = False,
 ) -> sqlite3.Connection:
     """Open a connection that begins and ends transactions when told so.
 
@@ -52,11 +56,18 @@ def connect(
         path: the file.
         durability: "disk": what is committed survives a power cut; "os": a crash of the process.
         locked_for: seconds to wait for another process.
+        must_exist: whether a file that is not there is an error; else it is made.
     """
     connection = sqlite3.connect(
-        path, timeout=locked_for, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode={'rw' if must_exist else 'rwc'}",
+        timeout=locked_for,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=True,
     )
     try:
+        # Of a new file: a header takes some 2 KB, so that few would fit into the usual 4.
+        connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'disk' else 'NORMAL'}")
         connection.execute("PRAGMA cache_size = -32768")

@@ -7,7 +7,6 @@ nobody from writing.
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.archive.index.attributes import Level
@@ -40,6 +39,7 @@ _UNIQUE: Final = {
     Level.IMAGE: "instance.sop_instance_uid",
 }
 _PAGE: Final = 256
+_KNOWN_HEADERS: Final = 64
 
 
 class Counts(NamedTuple):
@@ -82,7 +82,7 @@ class IndexReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection: Final = connection
-        self._header_of = lru_cache(64)(self._read_header)
+        self._headers: dict[tuple[str, int], bytes] = {}
 
     def location_of(self, sop_instance_uid: str) -> StoredInstance | None:
         """Find an instance; None if there is none."""
@@ -216,24 +216,31 @@ class IndexReader:
             "SELECT name, data FROM record WHERE kind = ? ORDER BY name", (kind,)
         )
 
-    def header(self, header_id: int) -> bytes:
-        """The header of a patient, a study or a series.
+    def upper_header(self, header_id: int) -> bytes:
+        """What is said of a patient, a study or a series.
 
         Raises:
             ArchiveError: it is damaged.
         """
-        return self._header_of(header_id)
+        return self._header_of("upper", header_id)
 
-    def instance_header(self, packed: bytes | None, header_id: int) -> bytes:
-        """The header of an instance, of what stands in its row and the header of its series.
+    def own_header(self, packed: bytes | None, header_id: int) -> bytes:
+        """What an instance says of itself, of what is in its row and the header of its series.
 
         Raises:
             ArchiveError: one of them is damaged.
         """
-        return restore(packed, self.header(header_id))
+        return restore(packed, self._header_of("own", header_id))
 
-    def _read_header(self, header_id: int) -> bytes:
+    def _header_of(self, part: str, header_id: int) -> bytes:
+        known = self._headers.get((part, header_id))
+        if known is not None:
+            return known
         (data,) = self.connection.execute(
-            "SELECT data FROM header WHERE id = ?", (header_id,)
+            f"SELECT {part} FROM header WHERE id = ?",  # noqa: S608
+            (header_id,),
         ).fetchone()
-        return unpack(data)
+        if len(self._headers) >= _KNOWN_HEADERS:
+            self._headers.clear()
+        header = self._headers[part, header_id] = unpack(data)
+        return header

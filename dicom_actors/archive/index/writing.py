@@ -10,7 +10,7 @@ import json
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors.archive.index.attributes import Kind, Level, columns_of
+from dicom_actors.archive.index.attributes import LEVELS, Column, Kind, Level, columns_of
 from dicom_actors.archive.index.changes import (
     Change,
     Deadline,
@@ -47,12 +47,17 @@ def _insert(table: str, columns: tuple[str, ...]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
 
 
-def _filled(level: Level) -> tuple[Any, ...]:
+def _filled(level: Level) -> tuple[Column, ...]:
     return tuple(column for column in columns_of(level) if column.kind is not Kind.COUNT)
 
 
 def _names(level: Level) -> tuple[str, ...]:
     return tuple(name for column in _filled(level) for name in column.names)
+
+
+_OWN_COLUMNS: Final = {
+    level: tuple(column for column in _filled(level) if column.level is level) for level in LEVELS
+}
 
 
 _INSERT_PATIENT: Final = _insert("patient", ("identity", "header", *_names(Level.PATIENT)))
@@ -109,14 +114,14 @@ class _Series(NamedTuple):
         id: of its row.
         study: of its study's row.
         patient: of its patient's row.
-        header: the header of the first of its instances.
+        own: the own header of the first of its instances.
         modality: its modality; empty if it has none.
     """
 
     id: int
     study: int
     patient: int
-    header: bytes
+    own: bytes
     modality: str
 
 
@@ -250,7 +255,7 @@ class Writing:
                 new.received,
                 new.checksum,
                 new.pixel_data,
-                difference(described.header, series.header),
+                difference(described.own, series.own),
             ),
         )
         self._count(series, sop_class, new.size, 1)
@@ -317,7 +322,7 @@ class Writing:
             series = self._new_series(new)
         else:
             row, study, patient, header, modality = found
-            (packed,) = self._execute("SELECT data FROM header WHERE id = ?", (header,)).fetchone()
+            (packed,) = self._execute("SELECT own FROM header WHERE id = ?", (header,)).fetchone()
             series = _Series(row, study, patient, unpack(packed), modality or "")
         self._series[key] = series
         if len(self._series) > _KNOWN_SERIES:
@@ -326,17 +331,20 @@ class Writing:
 
     def _new_series(self, new: NewInstance) -> _Series:
         described = new.description
-        header = self._row("INSERT INTO header (data) VALUES (?)", (pack(described.header),))
-        data_set = open_header(described.header)
+        header = self._row(
+            "INSERT INTO header (upper, own) VALUES (?, ?)",
+            (pack(described.upper), pack(described.own)),
+        )
+        data_set = open_header(described.upper)
         study_uid = described.study_instance_uid
         study, patient = self._execute(
             "SELECT id, patient FROM study WHERE study_instance_uid = ?", (study_uid,)
         ).fetchone() or (0, 0)
         if not study:
-            patient = self._patient_of(study_uid, data_set, header)
-            study = self._row(
-                _INSERT_STUDY, (patient, header, new.received, *_values(Level.STUDY, data_set))
-            )
+            of_patient = _values(Level.PATIENT, data_set)
+            patient = self._patient_of(study_uid, of_patient, header)
+            values = (*of_patient, *_values(Level.STUDY, data_set))
+            study = self._row(_INSERT_STUDY, (patient, header, new.received, *values))
             self._totals["studies"] += 1
             self._of_patient[patient, "studies"] += 1
         values = _values(Level.SERIES, data_set)
@@ -345,10 +353,9 @@ class Writing:
         self._of_study[study, "series"] += 1
         self._of_patient[patient, "series"] += 1
         modality = dict(zip(_names(Level.SERIES), values, strict=True))["modality"]
-        return _Series(row, study, patient, described.header, modality or "")
+        return _Series(row, study, patient, described.own, modality or "")
 
-    def _patient_of(self, study_uid: str, data_set: DataSet, header: int) -> int:
-        values = _values(Level.PATIENT, data_set)
+    def _patient_of(self, study_uid: str, values: tuple[Any, ...], header: int) -> int:
         named = dict(zip(_names(Level.PATIENT), values, strict=True))
         # Whoever has no ID is nobody else: one patient for each study.
         identity = named["patient_id"] or f"\\study\\{study_uid}"
@@ -502,10 +509,11 @@ class Writing:
 
 
 def _values(level: Level, data_set: DataSet) -> tuple[Any, ...]:
+    """What stands in the columns of a level, those of the levels above it left out."""
     return tuple(
         stored
-        for column in _filled(level)
-        for stored in stored_values(column, value_of(data_set, column.keyword))
+        for column in _OWN_COLUMNS[level]
+        for stored in stored_values(column, value_of(data_set, column.tag))
     )
 
 

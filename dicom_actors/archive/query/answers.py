@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Answers"]
 
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
-_CHARACTER_SET: Final = 0x00080005
+_TIMEZONE: Final = 0x00080201
 _UTF8: Final = "ISO_IR 192"
 _ONLINE: Final = "ONLINE"
 _MOST_REGIONS: Final = 100
@@ -82,6 +82,7 @@ class Answers:
         self._retrieve_ae_title = retrieve_ae_title
         self._character_set = identifier.character_set.terms
         self._rows = _ROWS[plan.level]
+        self._has_moments = any(element.vr == "DT" for element in identifier.elements())
         self._creators = [
             element
             for element in identifier.elements()
@@ -102,30 +103,43 @@ class Answers:
         Raises:
             ArchiveError: the index is damaged.
         """
+        known: dict[int, DataSet] = {}
         for number in ids:
             found = reader.connection.execute(self._rows, (number,)).fetchone()
             if found is None:  # deleted meanwhile
                 continue
             row = _Row(*found)
-            entity = self._entity(reader, row)
+            entity = self._entity(reader, row, known)
             if self._plan.query.matches(entity):
                 yield self._answer(entity)
 
-    def _entity(self, reader: IndexReader, row: _Row) -> DataSet:
+    def _entity(self, reader: IndexReader, row: _Row, known: dict[int, DataSet]) -> DataSet:
         """Put together what is known of the attributes that are asked for."""
         entity = DataSet()
         for level, tags in self._wanted.items():
             private = self._plan.private if level is Level.IMAGE else ()
             if not tags and not private:
                 continue
-            source = _source(reader, row, level)
+            source = _source(reader, row, level, known)
             if source is None:
                 continue
+            if self._has_moments and _TIMEZONE in source:
+                _take(entity, source.fetch(_TIMEZONE), _TIMEZONE)
             for tag in tags:
                 if tag in source:
                     _take(entity, source.fetch(tag), tag)
+            blocks = {
+                (group, name): block
+                for group in {tag >> 16 for tag, _ in private}
+                for block, name in source.private_creators(group).items()
+            }
             for tag, creator in private:
-                _take_private(entity, source, tag, creator)
+                # The block of a private creator may be any.
+                block = blocks.get((tag >> 16, creator))
+                if creator and block is not None:
+                    own = tag & 0xFFFF0000 | block << 8 | tag & 0xFF
+                    if own in source:
+                        _take(entity, source.fetch(own), tag)
         for tag in self._computed:
             value = _COMPUTED[tag](reader.connection, reader, row)
             if value is not None:
@@ -155,22 +169,24 @@ class Answers:
             answer.SpecificCharacterSet = _UTF8
 
 
-def _source(reader: IndexReader, row: _Row, level: Level) -> DataSet | None:
+def _source(
+    reader: IndexReader, row: _Row, level: Level, known: dict[int, DataSet]
+) -> DataSet | None:
     """What is said at a level."""
     if level is Level.IMAGE:
         if row.instance is None or row.series_header is None:
             return None
-        header = reader.instance_header(row.instance_header, row.series_header)
-    else:
-        number = {
-            Level.PATIENT: row.patient_header,
-            Level.STUDY: row.study_header,
-            Level.SERIES: row.series_header,
-        }[level]
-        if number is None:
-            return None
-        header = reader.header(number)
-    return open_header(header)
+        return open_header(reader.own_header(row.instance_header, row.series_header))
+    number = {
+        Level.PATIENT: row.patient_header,
+        Level.STUDY: row.study_header,
+        Level.SERIES: row.series_header,
+    }[level]
+    if number is None:
+        return None
+    if number not in known:
+        known[number] = open_header(reader.upper_header(number))
+    return known[number]
 
 
 def _take(entity: DataSet, element: DataElement, tag: int) -> None:
@@ -179,16 +195,6 @@ def _take(entity: DataSet, element: DataElement, tag: int) -> None:
     except DataError:  # what cannot be read is no value
         return
     entity.put_element(DataElement(tag, element.vr, value))
-
-
-def _take_private(entity: DataSet, source: DataSet, tag: int, creator: str) -> None:
-    """Take a private element from the block of its private creator, wherever that is."""
-    for block, name in source.private_creators(tag >> 16).items():
-        if creator and name == creator:
-            own = tag & 0xFFFF0000 | block << 8 | tag & 0xFF
-            if own in source:
-                _take(entity, source.fetch(own), tag)
-            return
 
 
 # --- what is counted or put together -------------------------------------------------------
@@ -246,7 +252,7 @@ def _regions(connection: sqlite3.Connection, reader: IndexReader, row: _Row) -> 
     found: dict[tuple[Any, ...], DataSet] = {}
     headers = connection.execute("SELECT header FROM series WHERE study = ?", (row.study,))
     for (number,) in headers.fetchall():
-        source = open_header(reader.header(number))
+        source = open_header(reader.upper_header(number))
         for item in source.get("AnatomicRegionSequence") or ():
             code = tuple(item.get(key) for key in ("CodeValue", "CodingSchemeDesignator"))
             if code not in found and len(found) < _MOST_REGIONS:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "find", "select"]
 
+_FIRST_PAGE: Final = 4
 _PAGE: Final = 64
 
 
@@ -105,9 +106,10 @@ def _answers(
             ids.append(number)
             if len(ids) > settings.max_candidates:
                 raise DimseFailure(Status.OUT_OF_RESOURCES, "too much to look at")
-        found = list(answers.of(reader, ids[:_PAGE]))
+        found = list(answers.of(reader, ids[:_FIRST_PAGE]))
     count = 0
-    for start in range(0, len(ids), _PAGE):
+    # The first answers soon, the others many at a time.
+    for start in (0, *range(_FIRST_PAGE, len(ids), _PAGE)):
         if start:
             with index.reader() as reader:
                 found = list(answers.of(reader, ids[start : start + _PAGE]))

@@ -1,6 +1,6 @@
 """What an identifier asks for: its information model, its level, its unique keys.
 
-Standard: PS3.4 C.3, C.4.1.1.3, C.4.1.2.2, C.4.2.2, C.6.1, C.6.2.
+Standard: PS3.4 C.3, C.4.1.1.3, C.4.1.2.2, C.4.2.2, C.6.1, C.6.2, Y.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Model(Enum):
     PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
     STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
     PATIENT_STUDY_ONLY = "1.2.840.10008.5.1.4.1.2.3."
+    COMPOSITE_INSTANCE_ROOT = "1.2.840.10008.5.1.4.1.2.4."
+    """For retrieval of whole instances by their UIDs alone (PS3.4 Y)."""
 
     @classmethod
     def of(cls, sop_class_uid: str) -> Model | None:
@@ -45,6 +47,8 @@ class Model(Enum):
         """Its levels, from the highest."""
         if self is Model.PATIENT_ROOT:
             return LEVELS
+        if self is Model.COMPOSITE_INSTANCE_ROOT:
+            return LEVELS[-1:]
         return LEVELS[1:] if self is Model.STUDY_ROOT else LEVELS[:2]
 
 

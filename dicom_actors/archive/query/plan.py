@@ -122,6 +122,7 @@ def _keys(
 ) -> tuple[DataSet, tuple[int, ...], tuple[tuple[int, str], ...], bool]:
     """Sort the keys: what is judged, what is read of rows, and whether some are of lower levels."""
     judged, tags, private = DataSet(), [], []
+    creators: dict[int, dict[int, str]] = {}
     has_unsupported = False
     for element in identifier.elements():
         tag = int(element.tag)
@@ -129,7 +130,10 @@ def _keys(
             continue
         if tag >> 16 & 1:
             if not _is_creator(tag):
-                private.append((tag, element.private_creator))
+                group = tag >> 16
+                if group not in creators:
+                    creators[group] = identifier.private_creators(group)
+                private.append((tag, creators[group].get(tag >> 8 & 0xFF, "")))
                 judged.put_element(element)
             continue
         if tag in NEVER_MATCHED or not tag & 0xFFFF:
@@ -175,12 +179,15 @@ def _condition(tag: int, vr: str, values: list[Any], level: Level) -> Condition 
     if tag == _MODALITIES_IN_STUDY and vr == "CS" and level is not Level.PATIENT:
         inner = text_condition("modality", texts)
         return inner and Condition(
-            f"study.id IN (SELECT study FROM modality_in_study WHERE {inner.sql})",  # noqa: S608
+            "EXISTS (SELECT 1 FROM modality_in_study AS there"  # noqa: S608
+            f" WHERE there.study = study.id AND {inner.sql})",
             inner.parameters,
         )
     if tag == _SOP_CLASSES_IN_STUDY and vr == "UI" and level is not Level.PATIENT:
         return _of_uids(
-            "study.id IN (SELECT study FROM sop_class_in_study WHERE sop_class IN ({}))", texts
+            "EXISTS (SELECT 1 FROM sop_class_in_study AS there"
+            " WHERE there.study = study.id AND sop_class IN ({}))",
+            texts,
         )
     if tag == _AVAILABLE_TRANSFER_SYNTAX and vr == "UI" and level is Level.IMAGE:
         return _of_uids("instance.transfer_syntax IN ({})", texts)

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, overload
 from dicom_actors.data.dataset.data_set import DataSet
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
-from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, PersonName
+from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, UID, PersonName
 
 _Got = TypeVar("_Got")
 _Put = TypeVar("_Put")
@@ -84,8 +84,8 @@ _TM: TypeAlias = _Element[TM | _MaybeNone, str | time]
 _TMOneOrMore: TypeAlias = _Element[TM | list[TM] | _MaybeNone, str | time | Sequence[str | time]]
 _UC: TypeAlias = _Element[str | _MaybeNone, str]
 _UCOneOrMore: TypeAlias = _Element[str | list[str] | _MaybeNone, str | Sequence[str]]
-_UI: TypeAlias = _Element[str | _MaybeNone, str]
-_UIOneOrMore: TypeAlias = _Element[str | list[str] | _MaybeNone, str | Sequence[str]]
+_UI: TypeAlias = _Element[UID | _MaybeNone, str]
+_UIOneOrMore: TypeAlias = _Element[UID | list[UID] | _MaybeNone, str | Sequence[str]]
 _UL: TypeAlias = _Element[int | _MaybeNone, int]
 _ULOneOrMore: TypeAlias = _Element[int | list[int] | _MaybeNone, int | Sequence[int]]
 _ULSeveral: TypeAlias = _Element[list[int] | _MaybeNone, int | Sequence[int]]

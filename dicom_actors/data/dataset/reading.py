@@ -138,9 +138,9 @@ def find_elements(
     # No element takes less than eight bytes.
     if actual is EXPLICIT and reading.limits.max_elements > end >> 3:
         picked = selection.pick(context, start, end)
-        looked_to = None if picked is None else look_beyond(context, picked[1], end, stop)
-        if picked is not None and looked_to is not None:
-            return Found(context, start, picked[1], picked[0], is_whole=False, looked_to=looked_to)
+        if picked is not None:
+            index, last, looked_to = picked
+            return Found(context, start, last, index, is_whole=False, looked_to=looked_to)
     found = _scanned(context, start, end, stop)
     return found._replace(wanted=selection.tags, is_whole=False)
 

@@ -31,7 +31,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, overload
 from dicom_actors.data.dataset.data_set import DataSet
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
-from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, PersonName
+from dicom_actors.data.values.value_types import AS, DA, DS, DT, IS, TM, UID, PersonName
 
 _Got = TypeVar("_Got")
 _Put = TypeVar("_Put")
@@ -54,7 +54,7 @@ _Buffer: TypeAlias = bytes | bytearray | memoryview
 # For each VR: the type of a value that is read, and that of one that may be put in.
 _TYPES: Final[dict[str, tuple[str, str]]] = {
     **dict.fromkeys(
-        ("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UI", "UR", "UT"),
+        ("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"),
         ("str", "str"),
     ),
     **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV", "US or SS"), ("int", "int")),
@@ -74,6 +74,7 @@ _TYPES: Final[dict[str, tuple[str, str]]] = {
     "IS": ("IS", "str | int"),
     "PN": ("PersonName", "str"),
     "TM": ("TM", "str | time"),
+    "UI": ("UID", "str"),
 }
 _SEQUENCE: Final = (
     "list[DataSet]",

@@ -1,17 +1,20 @@
 """DICOM files: preamble, prefix, file meta information, data set.
 
-Reading takes as little as it can: small files as a whole, large ones as a memory map, and where
-only the front is wanted, the front. A data set that was read from a map keeps the map, so that
-it survives the renaming and the removal of its file. Files without preamble, file meta or
-transfer syntax are read where it is clear what they are, and a warning says so.
+Reading takes as little as it can: where only the front is wanted, the front, else the file as a
+whole. A memory map is made on wish alone: a process that looks at a part of a map that is no more,
+since somebody made the file shorter, dies by a signal, and each map holds a descriptor. Files
+without preamble, file meta or transfer syntax are read where it is clear what they are, and a
+warning says so.
 
 Standard: PS3.10 7.
 """
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import stat
 from functools import partial
 from struct import pack
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -35,6 +38,7 @@ from dicom_actors.data.scan.layout import (
     EXPLICIT,
     IMPLICIT,
     ITEM,
+    SEQUENCE_END,
     UNDEFINED,
     Layout,
     layout_of,
@@ -55,14 +59,21 @@ __all__ = ["NO_PREAMBLE", "PREFIX", "file_meta_for", "file_meta_header", "read_f
 
 _FRONT: Final = 16 << 10
 _FRONT_GROWTH: Final = 16
-_HEADERS: Final = 64
-_MAPPED_FROM: Final = 64 << 10
+_HEADERS: Final = 512
+_WINDOW: Final = 4 << 10
 _BYTES: Final = (bytes, bytearray, memoryview)
 _PATHS: Final = (str, os.PathLike)
-_OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# To open a pipe does not wait for who writes it.
+_OPEN_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
 _GROUP_LENGTH: Final = 0x00020000
 _DIRECTORY_RECORDS: Final = 0x00041220
 _TRANSFER_SYNTAX: Final = 0x00020010
+_PIXEL_DATA: Final = 0x7FE00010
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -77,6 +88,7 @@ def read_file(
     character_set: str | Iterable[str] | None = None,
     keep_truncated: bool = False,
     keep_damaged: bool = False,
+    mapped: bool = False,
 ) -> DataSet:
     """Read a DICOM file; values are decoded when they are asked for.
 
@@ -96,6 +108,9 @@ def read_file(
             raising an error.
         keep_damaged: whether to take what can be read of a file in which something cannot, before
             it and behind it, instead of raising an error. All of the file is read then.
+        mapped: whether a file given by its path becomes a memory map, for as long as the data set
+            or a view of its bytes is in use: of a file of gigabytes only what is looked at is
+            read. It must not be made shorter meanwhile, which would end the process (SIGBUS).
 
     Returns:
         The data set, with `file_meta` and `transfer_syntax`; `warnings` has what was forgiven.
@@ -104,7 +119,8 @@ def read_file(
         NotPart10Error: it is no DICOM file.
         DecodeError: it is one that cannot be read, or it goes beyond a limit.
         UnsupportedTransferSyntaxError: no data set is encoded in that way.
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or the path is that of a pipe or a device, which may
+            never end; as a file object these are read.
     """
     stop = None if until is None else to_tag(until)
     selection = None
@@ -122,31 +138,80 @@ def read_file(
     if isinstance(source, _BYTES):
         return options.read(as_bytes(source))
     if isinstance(source, _PATHS):
-        return _read_path(source, options)
+        return _read_path(source, options, mapped=mapped)
     if stop is None or keep_damaged:
         return options.read(source.read())
+    rest = _Rest.of_file_object(source)
     size, pieces = _FRONT, list[bytes]()
     while True:
-        made = _read_front(source.read, options, size, pieces)
+        made = _read_front(source.read, options, size, pieces, rest)
         if made is not None:
             return made
         size *= _FRONT_GROWTH
 
 
-def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
+class _Rest:
+    """A file of which the front was read, for headers behind that.
+
+    Attributes:
+        size: how long it is.
+        read_at: returns up to so many bytes at an offset.
+    """
+
+    __slots__ = ("read_at", "size")
+
+    def __init__(self, size: int, read_at: Callable[[int, int], bytes]) -> None:
+        self.size = size
+        self.read_at = read_at
+
+    @classmethod
+    def of_file_object(cls, source: IO[bytes]) -> _Rest | None:
+        """Take a file object from where it stands, which it does again after each reading.
+
+        Returns:
+            It; None if there is no going back in it.
+        """
+        try:
+            if not source.seekable():
+                return None
+            start = source.tell()
+            size = source.seek(0, os.SEEK_END) - start
+            source.seek(start)
+        except (AttributeError, OSError):
+            return None
+
+        def read_at(count: int, offset: int) -> bytes:
+            here = source.tell()
+            source.seek(start + offset)
+            try:
+                return source.read(count)
+            finally:
+                source.seek(here)
+
+        return cls(size, read_at)
+
+
+def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool) -> DataSet:
     handle = os.open(path, _OPEN_FLAGS)
     try:
-        pieces: list[bytes] = []
-        for size in (_FRONT, _FRONT * _FRONT_GROWTH) if options.reads_front else ():
-            made = _read_front(partial(os.read, handle), options, size, pieces, handle)
-            if made is not None:
-                return made
-        size = os.fstat(handle).st_size
-        if size >= _MAPPED_FROM:
+        kind, size = (status := os.fstat(handle)).st_mode, status.st_size
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise OSError(errno.EINVAL, "expected a regular file", os.fspath(path))
+        if mapped and size:
             return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
-        while piece := os.read(handle, max(size, _MAPPED_FROM)):
+        pieces: list[bytes] = []
+        if options.reads_front and hasattr(os, "pread"):
+            rest = _Rest(size, partial(os.pread, handle))
+            for front in (_FRONT, _FRONT * _FRONT_GROWTH):
+                made = _read_front(partial(os.read, handle), options, front, pieces, rest)
+                if made is not None:
+                    return made
+        left = max(size - sum(map(len, pieces)), 0)
+        # One byte more tells that it ends there, without another call for most.
+        while piece := os.read(handle, left + 1):
             pieces.append(piece)
-        return options.read(b"".join(pieces))
+            left = max(left - len(piece), _FRONT)
+        return options.read(pieces[0] if len(pieces) == 1 else b"".join(pieces))
     finally:
         os.close(handle)
 
@@ -156,7 +221,7 @@ def _read_front(
     options: _Options,
     size: int,
     pieces: list[bytes],
-    handle: int | None = None,
+    rest: _Rest | None,
 ) -> DataSet | None:
     """Read what is wanted of a file, if that is in its first bytes or these are all.
 
@@ -165,7 +230,7 @@ def _read_front(
         options: what is wanted.
         size: how many bytes.
         pieces: what was read so far; what is read now comes into it.
-        handle: see `_Options.read_front`.
+        rest: see `_Options.read_front`.
 
     Returns:
         The data set, None if there is more to read.
@@ -178,7 +243,7 @@ def _read_front(
         pieces.append(piece)
         missing -= len(piece)
     pieces[:] = [b"".join(pieces)]
-    return options.read_front(pieces[0], handle)
+    return options.read_front(pieces[0], rest)
 
 
 class _Options:
@@ -219,7 +284,8 @@ class _Options:
         made = open_data_set(DataSet, found)
         content_of(made).file_meta = meta
         context = found.context
-        if found.looked_to is not None and not 0 <= found.looked_to <= len(context.buffer):
+        size = len(context.buffer)
+        if found.looked_to is not None and not size - 8 < found.looked_to <= size:
             context.warn(
                 "behind what is wanted, an element that is damaged or cut short",
                 0,
@@ -227,12 +293,12 @@ class _Options:
             )
         return made
 
-    def read_front(self, front: bytes, handle: int | None) -> DataSet | None:
+    def read_front(self, front: bytes, rest: _Rest | None) -> DataSet | None:
         """Read a file of which only the front is there; None if that is not enough.
 
         Args:
             front: what is there.
-            handle: the file, where headers can be read without what is between them.
+            rest: the file, where headers can be read without what is between them.
         """
         reading = self.reading()
         try:
@@ -252,25 +318,31 @@ class _Options:
             len(reading.warnings) > forgiven
             or content.end > len(front) - 12
             or looked_to is None
-            or not self._is_right_behind(found, looked_to, handle)
+            or not self._is_right_behind(found, looked_to, rest)
         ):
             return None
         content.file_meta = meta
         return made
 
-    def _is_right_behind(self, found: Found, pos: int, handle: int | None) -> bool:
+    def _is_right_behind(self, found: Found, pos: int, rest: _Rest | None) -> bool:
         """Go on looking over what is behind the wanted elements, from header to header."""
-        if handle is None or pos < 0:
-            return True
-        size = os.fstat(handle).st_size
-        while 0 <= pos < size and hasattr(os, "pread"):
-            header = os.pread(handle, _HEADERS, pos)
-            scope = Scope(header, found.context.layout, Reading())
-            following = look_beyond(scope, 0, len(header), min(self.stop or ITEM, ITEM))
-            if not following:
+        if rest is None:
+            return False
+        layout, stop = found.context.layout, min(self.stop or ITEM, ITEM)
+        # Where the bytes at hand end as the last header says, it may have been no header.
+        if pos == len(found.context.buffer) != rest.size:
+            return False
+        while pos < rest.size:
+            headers = rest.read_at(_HEADERS, pos)
+            following = look_beyond(Scope(headers, layout, Reading()), 0, len(headers), stop)
+            if following is None or len(headers) < 8:
                 return False  # whole reading knows what that is
-            pos = -1 if following < 0 else pos + following
-        return pos <= size
+            if following == 0:
+                following = _past_fragments(layout, rest, headers, pos) - pos
+            elif following == len(headers) and pos + following != rest.size:
+                return False  # as above
+            pos += following
+        return pos == rest.size
 
     def reading(self) -> Input:
         return make_input(
@@ -280,6 +352,44 @@ class _Options:
             self.keep_truncated,
             DataSet,
         )
+
+
+def _past_fragments(layout: Layout, rest: _Rest, headers: bytes, pos: int) -> int:
+    """Pass over compressed pixel data from fragment to fragment.
+
+    Args:
+        layout: how the headers lie.
+        rest: the file.
+        headers: some bytes from `pos` on.
+        pos: where the element stands.
+
+    Returns:
+        Where the next element stands; beyond the file, if that is not clear.
+    """
+    if not layout.is_explicit or len(headers) < 12:
+        return rest.size + 1
+    group, element, code, _ = layout.read_explicit(headers, 0)
+    if (
+        group << 16 | element != _PIXEL_DATA
+        or code not in layout.long
+        or layout.read_length(headers, 8)[0] != UNDEFINED
+    ):
+        return rest.size + 1
+    pos += 12
+    window, start = b"", pos
+    while pos + 8 <= rest.size:
+        if not start <= pos <= start + len(window) - 8:
+            window, start = rest.read_at(_WINDOW, pos), pos
+            if len(window) < 8:
+                break
+        group, element, length = layout.read_implicit(window, pos - start)
+        tag = group << 16 | element
+        if tag == SEQUENCE_END:
+            return pos + 8
+        if tag != ITEM:
+            break
+        pos += 8 + length
+    return rest.size + 1
 
 
 def _declares_syntax(meta: DataSet) -> bool:
@@ -420,12 +530,17 @@ def _no_file_message(buffer: Bytes) -> str:
 # --- writing -------------------------------------------------------------------------------
 
 
+_NAMED: Final = 5
+"""Departures that an error message names."""
+
+
 def write_file(
     target: str | os.PathLike[str] | IO[bytes],
     data_set: DataSet,
     *,
     transfer_syntax: str | TransferSyntax | None = None,
     preamble: bytes | None = None,
+    check: bool = False,
 ) -> None:
     """Write a DICOM file; a path gets the whole file or stays as it is.
 
@@ -434,19 +549,25 @@ def write_file(
 
     Args:
         target: a path, or a binary file object that is written to where it stands.
-        data_set: what to write; what was not changed is written as it was read.
+        data_set: what to write; what was not changed is written as it was read. If a length of
+            that is odd, `warnings` of the data set says so.
         transfer_syntax: how to encode it; None: as it was read, else as its file meta says, else
             Explicit VR Little Endian.
         preamble: 128 bytes before the prefix; None: zeros, whatever was read.
+        check: whether to refuse what `DataSet.check` finds.
 
     Raises:
-        EncodeError: a value cannot be encoded, or there is no SOP class or instance UID.
+        EncodeError: a value cannot be encoded, there is no SOP class or instance UID, or
+            something was found.
         UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
             decompressed.
         OSError: the file cannot be written.
     """
     if preamble is not None and len(preamble) != 128:
         raise EncodeError(f"a preamble has 128 bytes, got {len(preamble)}")
+    if check and (found := data_set.check()):
+        more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise EncodeError(f"not written: {'; '.join(map(str, found[:_NAMED]))}{more}")
     if transfer_syntax is None and data_set.transfer_syntax is None:
         transfer_syntax = data_set.file_meta.get(_TRANSFER_SYNTAX) or EXPLICIT_VR_LITTLE_ENDIAN
     syntax = TransferSyntax.of(transfer_syntax or _written_syntax(data_set))
@@ -455,7 +576,10 @@ def write_file(
 
     def encode(data_set: DataSet) -> list[bytes | memoryview]:
         meta = encode_elements(file_meta_for(data_set, syntax), EXPLICIT)
-        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encode_data_set(data_set, transfer_syntax)]
+        encoded = encode_data_set(data_set, transfer_syntax)
+        if sum(map(len, encoded)) & 1:
+            _warn_of_odd_lengths(data_set)
+        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encoded]
 
     if _DIRECTORY_RECORDS in data_set and data_set.transfer_syntax is not None:
         file = file_as_read(data_set) if transfer_syntax is None else None
@@ -469,6 +593,15 @@ def write_file(
         write_atomically(target, pieces)
     else:
         target.writelines(pieces)
+
+
+def _warn_of_odd_lengths(data_set: DataSet) -> None:
+    """Note in a data set that is written as it was read which of its values have an odd length."""
+    for path, element in data_set.walk():
+        length = element.length
+        if length is not None and length & 1:
+            message = f"written as it was read, with an odd length of {length} bytes at {path}"
+            content_of(data_set).warn(message, element.tag)
 
 
 def _written_syntax(data_set: DataSet) -> TransferSyntax:

@@ -10,7 +10,8 @@ The matching is that of PS3.4 C.2.2.2, where it leaves a choice as follows:
   at the end; accents count unless it is told otherwise. A key of one group is looked for in all
   three groups.
 - Dates and times match by what they mean; a time without seconds is all of its minute. Offsets
-  from UTC in DT count.
+  from UTC in DT count; where there is none, Timezone Offset From UTC beside it.
+- A private creator says whose the private keys of its block are; it is returned, not compared.
 - A key of several values matches if any of them does, whatever the VR.
 - The key ``""`` (two quotation marks) matches what is empty or absent (empty value matching).
 - In the worklist, ranges of Scheduled Procedure Step Start Date and Time are one span together
@@ -37,8 +38,9 @@ from dicom_actors.data.dataset.whole import copied
 from dicom_actors.data.dictionary import keyword_of
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.query.grouping import COUNTED, Asked, group
-from dicom_actors.data.query.matching_values import DateTimeTest, value_test
+from dicom_actors.data.query.matching_values import DateTimeTest, value_test, with_offset
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS
+from dicom_actors.data.values.value_types import DT
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ START_DATE: Final = 0x00400002
 START_TIME: Final = 0x00400003
 """Scheduled Procedure Step Start Date and Time."""
 
+_TIMEZONE: Final = 0x00080201
+
 
 class ValueCondition:
     """An attribute has a value that passes a test; or it has none, if that will do.
@@ -89,6 +93,8 @@ class ValueCondition:
         """Whether it holds."""
         content = content_of(data_set)
         value = content.value(self.tag) if self.tag in content.index else None
+        if _TIMEZONE in content.index and isinstance(value, DT):
+            value = with_offset(value, _offset_of(data_set))
         if isinstance(value, list):
             values = [part for part in value if not is_empty(part)]
             return any(map(self._test, values)) if values else self._matches_empty
@@ -151,6 +157,11 @@ def start_conditions(
     return conditions
 
 
+def _offset_of(data_set: DataSet) -> str | None:
+    offset = data_set.get(_TIMEZONE)
+    return offset if isinstance(offset, str) and offset else None
+
+
 def is_empty(value: Any) -> bool:
     """Whether a value is none at all."""
     return value is None or value == "" or value == b""  # noqa: PLR1714 - not all are hashable
@@ -163,7 +174,6 @@ MAX_KEYS: Final = 2_048
 """Keys of one identifier, those in sequences counted; an answer has as many attributes."""
 
 _QUERY_LEVEL: Final = 0x00080052
-_TIMEZONE: Final = 0x00080201
 _FIRST_OF_DATA: Final = 0x00080000
 _STARTS: Final[Mapping[int, int]] = {START_DATE: START_TIME}
 DATES_AND_TIMES: Final[Mapping[int, int]] = {
@@ -357,6 +367,7 @@ class _Compiler:
         made = _Keys()
         made.returned.append((CHARACTER_SET, "CS", None))
         apart: dict[int, tuple[list[Any], ValueCondition]] = {}
+        offset = _offset_of(identifier)
         for element in identifier.elements():
             tag = int(element.tag)
             if tag < _FIRST_OF_DATA or not tag & 0xFFFF or tag == CHARACTER_SET:
@@ -370,7 +381,10 @@ class _Compiler:
                 continue
             made.returned.append((tag, element.vr, None))
             values = [value for value in element.values if not is_empty(value)]
-            condition = None if tag in _NEVER_MATCHED else self._condition(element, values, path)
+            if element.vr == "DT" and offset is not None:
+                values = [with_offset(value, offset) for value in values]
+            is_matched = tag not in _NEVER_MATCHED and not element.tag.is_private_creator
+            condition = self._condition(element, values, path) if is_matched else None
             if condition is None:
                 continue
             if tag in self._paired:

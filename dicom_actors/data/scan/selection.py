@@ -13,7 +13,7 @@ import re
 from functools import lru_cache
 from itertools import groupby
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.dictionary import VR_TABLE
 from dicom_actors.data.dictionary.tag import to_tag
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.dictionary.tag import Key
     from dicom_actors.data.scan.scope import Scope
 
-__all__ = ["Selection", "look_beyond"]
+__all__ = ["Picked", "Selection", "look_beyond"]
 
 _CHARACTER_SET: Final = 0x00080005
 _LUT_DATA: Final = 0x00283006
@@ -66,10 +66,11 @@ class Selection:
         self.stop = max(tags) + 1 if until is None else min(max(tags) + 1, until)
         self._pass_over: re.Pattern[bytes] | None = None
 
-    def pick(self, scope: Scope, start: int, end: int) -> tuple[dict[int, int], int] | None:
+    def pick(self, scope: Scope, start: int, end: int) -> Picked | None:
         """Index the wanted elements in Explicit VR Little Endian, if nothing is special there.
 
-        The order of the elements that are not wanted is not looked at.
+        All headers are looked at, those behind the wanted elements too, since one may be out of
+        order there. The order of the others is not looked at.
 
         Args:
             scope: the data set, which is no item.
@@ -77,43 +78,87 @@ class Selection:
             end: where the data set, or what there is of it, ends.
 
         Returns:
-            The offset of each element, and where the first one that is not below `stop` starts;
-            None if a whole scan has to look at the data set.
+            What is found; None if a whole scan has to look at the data set.
         """
         layout, buffer = scope.layout, scope.buffer
         read, short, long = layout.read_explicit, layout.short, layout.long
-        wanted, stop = self.tags, min(self.stop, ITEM)
+        tags, stop = self.tags, min(self.stop, ITEM)
         if self._pass_over is None:
-            self._pass_over = re.compile(_others_below(stop - 1 >> 16, wanted), re.DOTALL)
+            self._pass_over = re.compile(_others(tag for tag in tags if tag < stop), re.DOTALL)
         pass_over = self._pass_over.match
         index: dict[int, int] = {}
-        last = -1
-        pos, limit = start, end - 12
+        last = seen = -1
+        following = pos = start
+        limit = end - 12
         while pos <= limit:
-            pos = pass_over(buffer, pos).end()  # type: ignore[union-attr]  # it may match nothing
-            if pos > limit:
-                break
+            at = pass_over(buffer, pos).end()  # type: ignore[union-attr]  # it may match nothing
+            if at != pos:
+                pos, seen = at, 0
+                if pos > limit:
+                    break
             group, element, code, length = read(buffer, pos)
             tag = group << 16 | element
-            if tag >= stop:
-                return index, pos
-            if tag <= last:
-                return None
-            last = tag
-            if tag in wanted:
+            is_wanted = tag < stop and tag in tags
+            if is_wanted:
+                if tag <= last:
+                    return None
                 index[tag] = pos
+                last = tag
             if code in short:
-                pos += length + 8
-            elif code in long:
+                at = pos + length + 8
+            elif code in long and group < 0xFFFE:
                 length = layout.read_length(buffer, pos + 8)[0]
+                at = pos + length + 12
                 if length == UNDEFINED:
                     vr = layout.names[code]
-                    pos = end_of_undefined(scope, 0, tag, vr, pos + 12, end, layout)
-                else:
-                    pos += length + 12
+                    if tag < stop:
+                        at = end_of_undefined(scope, 0, tag, vr, pos + 12, end, layout)
+                    else:
+                        at = _quiet_end(scope, tag, vr, pos + 12, end)
+                        if at < 0:
+                            return Picked(index, following, pos)
+            elif tag < stop <= seen and is_over(scope, 0, tag, seen, pos, end):
+                return Picked(index, following, end)
             else:
                 return None
-        return (index, pos) if pos == end else None
+            seen, pos = tag, at
+            if is_wanted:
+                following = at
+        if pos != end and (seen < stop or pos <= end - 8):
+            return None
+        return Picked(index, following, pos)
+
+
+class Picked(NamedTuple):
+    """Where wanted elements are.
+
+    Attributes:
+        offsets: where each starts, by tag, in order.
+        end: where the last of them ends.
+        looked_to: as `look_beyond` returns it.
+    """
+
+    offsets: dict[int, int]
+    end: int
+    looked_to: int
+
+
+def _quiet_end(scope: Scope, tag: int, vr: str, start: int, end: int) -> int:
+    """Find where an element of undefined length ends that is not wanted; -1 if that is not clear.
+
+    Nothing is kept or noted.
+    """
+    reading = scope.reading
+    count, keeps = len(reading.warnings), reading.keeps_truncated
+    reading.keeps_truncated = False
+    try:
+        at = end_of_undefined(scope, 0, tag, vr, start, end, scope.layout)
+        return at if len(reading.warnings) == count else -1
+    except (DecodeError, StructError):
+        return -1
+    finally:
+        del reading.warnings[count:]
+        reading.keeps_truncated = keeps
 
 
 def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
@@ -128,23 +173,10 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
         stop: the first tag that is not wanted.
 
     Returns:
-        Where the next header stands, or would: less than 8 bytes before `end`, or beyond it; -1 if
-        the bytes do not tell. None if a whole scan has to find out what is there.
+        Where the next header stands, or would: less than 8 bytes before `end`, or beyond it.
+        Earlier, if the bytes do not tell where the element there ends. None if a whole scan has
+        to find out what is there.
     """
-    reading = scope.reading
-    count, keeps = len(reading.warnings), reading.keeps_truncated
-    reading.keeps_truncated = False
-    try:
-        found = _look_beyond(scope, pos, end, stop)
-        return found if len(reading.warnings) == count else -1
-    except (DecodeError, StructError):
-        return -1
-    finally:
-        del reading.warnings[count:]
-        reading.keeps_truncated = keeps
-
-
-def _look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
     layout, buffer = scope.layout, scope.buffer
     read, short, long, is_explicit = (
         layout.read_explicit,
@@ -163,7 +195,11 @@ def _look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
         group, element, code, length = read(buffer, pos)
         tag = group << 16 | element
         if tag < stop or tag >= ITEM:
-            return end if tag < last and is_over(scope, 0, tag, last, pos, end) else None
+            try:
+                is_end = tag < last and is_over(scope, 0, tag, last, pos, end)
+            except DecodeError:
+                return pos
+            return end if is_end else None
         last, start, vr = tag, pos + 8, ""
         if not is_explicit:
             length = layout.read_implicit(buffer, pos)[2]
@@ -175,9 +211,10 @@ def _look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
         elif code not in short:
             return None
         if length == UNDEFINED:
-            pos = end_of_undefined(scope, 0, tag, vr, start, end, layout)
-        else:
-            pos = start + length
+            start, length = _quiet_end(scope, tag, vr, start, end), 0
+            if start < 0:
+                return pos
+        pos = start + length
     return pos
 
 
@@ -201,8 +238,8 @@ def _needed_for(tag: int) -> set[int]:
     return {_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR} if tag == _LUT_DATA else {_PIXEL_REPRESENTATION}
 
 
-def _others_below(group: int, wanted: Iterable[int]) -> bytes:
-    """Make the pattern of any number of elements that are not wanted and in lower groups.
+def _others(wanted: Iterable[int]) -> bytes:
+    """Make the pattern of any number of elements that are neither wanted nor items.
 
     It matches those with the usual lengths, each header byte for byte, in little endian.
     """
@@ -210,10 +247,8 @@ def _others_below(group: int, wanted: Iterable[int]) -> bytes:
         b"%b(?:%b)" % (_number(number), b"|".join(map(_number, in_group)))
         for number, in_group in groupby(sorted(wanted), key=lambda tag: tag >> 16)
     )
-    groups = _numbers_below(group)
-    return b"(?:(?!%b)(?:%b)..(?:%b)(?:%b))*+" % (
-        excluded,
-        groups,
+    return b"(?:(?!%b|\\xfe\\xff)....(?:%b)(?:%b))*+" % (
+        excluded or b"(?!)",
         _short_vrs(),
         _usual_lengths(),
     )

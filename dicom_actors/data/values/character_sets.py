@@ -345,9 +345,31 @@ class CharacterSet:
 
     def _not_encodable(self, text: str, position: int) -> EncodeError:
         declared = "\\".join(self.terms) or "the default repertoire"
-        return EncodeError(
-            f"character {text[position]!r} at position {position} cannot be encoded in {declared}"
-        )
+        character = text[position]
+        message = f"character {character!r} at position {position} cannot be encoded in {declared}"
+        if found := _sets_with(character):
+            message += (
+                f"; it is in {', '.join(found)}: to assign one of them to SpecificCharacterSet"
+                " encodes all text anew"
+            )
+        return EncodeError(message)
+
+
+def _sets_with(character: str) -> list[str]:
+    """The defined terms of the sets that have a character, UTF-8 first as it has all."""
+    if character == "\x1b" or "\ud800" <= character <= "\udfff":
+        return []  # the one is no character of a text, the others are none at all
+    single = [
+        f"ISO_IR {number}"
+        for number, element in SETS.items()
+        if not element.is_multi_byte and element.encode(character)
+    ]
+    multi = [
+        f"ISO 2022 IR {number}"
+        for number, element in SETS.items()
+        if element.is_multi_byte and element.encode(character)
+    ]
+    return ["ISO_IR 192", *single, *multi, "GB18030"]
 
 
 def _normalize(terms: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""What values of PN, AS, DA, DT, TM, DS and IS are in Python: text or numbers with a meaning.
+"""What values of PN, UI, AS, DA, DT, TM, DS and IS are in Python: text or numbers with a meaning.
 
 Each keeps the text that it is made of, so that what is read and written unchanged is the same
 bytes; what the text means is found out when somebody asks.
@@ -11,7 +11,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from math import isfinite
-from typing import Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+
+from dicom_actors.data.dictionary.uids import uid_name
 
 __all__ = [
     "AS",
@@ -20,16 +22,50 @@ __all__ = [
     "DT",
     "IS",
     "TM",
+    "UID",
     "Age",
+    "NoElement",
     "PersonName",
     "PersonNameGroup",
     "decimal_text",
 ]
 
+
+class NoElement:
+    """A value, which says so to those who take it for the element that has it."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            hint = ""
+            if name == "value":
+                hint = "; ds[key] is the value itself, ds.fetch(key) the element that has it"
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}{hint}")
+
+
+class _Text(NoElement, str):
+    """A value that is a text."""
+
+    __slots__ = ()
+
+
+class UID(_Text):
+    """A value of UI (PS3.5 9)."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The name that PS3.6 registers it with, empty if it is not registered."""
+        return uid_name(self)
+
+
 # --- person names (PS3.5 6.2.1) --------------------------------------------------------------
 
 
-class PersonNameGroup(str):
+class PersonNameGroup(_Text):
     """One component group of a person name: five components between carets.
 
     It is the text itself, with a property for each component; an absent component is empty.
@@ -175,7 +211,7 @@ class Age(NamedTuple):
         return self.number * _DAYS[self.unit]
 
 
-class AS(str):
+class AS(_Text):
     """A value of AS: three digits and a unit, for example ``018M``."""
 
     __slots__ = ()
@@ -192,7 +228,7 @@ class AS(str):
         return Age(int(match[1]), match[2])  # type: ignore[arg-type]  # the pattern's letters
 
 
-class DA(str):
+class DA(_Text):
     """A value of DA: ``YYYYMMDD``, or a range of them; ``YYYY.MM.DD`` of old is understood."""
 
     __slots__ = ()
@@ -230,7 +266,7 @@ class DA(str):
         return None if first is None else _date(first), None if last is None else _date(last)
 
 
-class TM(str):
+class TM(_Text):
     """A value of TM: ``HH``, ``HHMM``, ``HHMMSS`` or ``HHMMSS.FFFFFF``, or a range of them.
 
     ``HH:MM:SS`` of old is understood. A leap second is taken as the second before it.
@@ -276,7 +312,7 @@ class TM(str):
         )
 
 
-class DT(str):
+class DT(_Text):
     """A value of DT: ``YYYYMMDDHHMMSS.FFFFFF&ZZXX`` from the year on, or a range of them."""
 
     __slots__ = ()
@@ -300,6 +336,14 @@ class DT(str):
     def is_range(self) -> bool:
         """Whether the text is a range; a hyphen may be the sign of an offset from UTC as well."""
         return _range_hyphen(self) >= 0
+
+    def ends(self) -> tuple[str | None, str | None]:
+        """Return the texts of the first and the last instant, None for an open end.
+
+        Raises:
+            ValueError: neither end is there.
+        """
+        return _ends(self, _range_hyphen(self))
 
     def as_datetime(self) -> dt.datetime:
         """Return the date and time; parts that are not given are the lowest possible.
@@ -449,7 +493,7 @@ def decimal_text(number: float) -> str:
     return text
 
 
-class DS(float):
+class DS(NoElement, float):
     """A value of DS: a float with its text.
 
     ``DS.of("1.50")`` keeps the text; ``DS(1.5)`` makes one of the number.
@@ -480,7 +524,7 @@ class DS(float):
         return DS.of, (self.text,)
 
 
-class IS(int):
+class IS(NoElement, int):
     """A value of IS: an int with its text.
 
     ``IS.of("007")`` keeps the text; ``IS(7)`` makes one of the number.

@@ -10,8 +10,15 @@ from dicom_actors.archive.index.headers import difference, pack, restore, unpack
 from dicom_actors.errors import ArchiveError, DecodeError
 
 
+def whole(described):
+    """All that is kept, in one data set."""
+    made = open_header(described.upper).copy()
+    made.merge(open_header(described.own))
+    return made
+
+
 def header(data_set):
-    return open_header(describe(data_set).header)
+    return whole(describe(data_set))
 
 
 def test_uids_and_number():
@@ -59,7 +66,7 @@ def test_text_is_what_it_was():
 
     described = describe(made)
 
-    assert open_header(described.header).PatientName == "Müller^Jürgen"
+    assert whole(described).PatientName == "Müller^Jürgen"
 
 
 def test_text_of_a_data_set_that_was_made_is_kept_whatever_it_declares():
@@ -85,7 +92,7 @@ def test_all_transfer_syntaxes_give_one_header(keyword):
     described = describe(DataSet.from_bytes(made.to_bytes(syntax), syntax))
 
     assert described[:6] == describe(made)[:6]
-    assert open_header(described.header) == made
+    assert whole(described) == made
 
 
 def test_what_is_long_is_left_out():
@@ -102,15 +109,27 @@ def test_what_is_long_is_left_out():
     assert found.ImageComments == "y" * (MAX_VALUE - 8)
 
 
-def test_a_header_has_a_limit_and_loses_what_is_said_of_the_instance_first():
+def test_a_header_has_a_limit():
     made = data_set(PatientComments="x" * 1_000)
     for number in range(40):
         made.put((0x0021, 0x1000 + number), "LO", ["z" * 60] * 12)
 
     described = describe(made)
 
-    assert MAX_HEADER - 1_000 < len(described.header) <= MAX_HEADER
+    assert MAX_HEADER - 1_000 < len(described.own) <= MAX_HEADER
+    assert open_header(described.own).SOPInstanceUID == made.SOPInstanceUID
     assert header(made).PatientComments == "x" * 1_000
+
+
+def test_what_is_said_of_the_series_and_above_is_apart():
+    described = describe(data_set(SpecificCharacterSet="ISO_IR 192"))
+
+    upper, own = open_header(described.upper), open_header(described.own)
+    assert "PatientName" in upper
+    assert "Modality" in upper
+    assert {element.keyword for element in own.elements()} == {
+        *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "InstanceNumber"),
+    }
 
 
 def test_what_cannot_be_read_is_left_out():
@@ -123,7 +142,7 @@ def test_what_cannot_be_read_is_left_out():
 
 
 def test_headers_are_packed_and_come_back():
-    first, second = describe(data_set()).header, describe(data_set(instance=2)).header
+    first, second = describe(data_set()).own, describe(data_set(instance=2)).own
 
     assert unpack(pack(first)) == first
     assert difference(first, first) is None

@@ -479,3 +479,22 @@ def test_what_is_closed_is_closed(index):
         index.write([])
     with pytest.raises(ArchiveError, match="closed"):
         index.counts()
+
+
+def test_an_index_that_was_removed_is_not_made_anew_by_who_reads(index, tmp_path):
+    for path in tmp_path.glob("index.db*"):
+        path.unlink()
+
+    with pytest.raises(ArchiveError) as caught:
+        index.counts()
+    assert caught.value.reason == "absent"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a ?mode=ro&x#%41.db", "ä.db"])
+def test_a_path_is_a_path_whatever_is_in_it(tmp_path, name):
+    index = Index.open(tmp_path / name)
+    index.write([new_instance(data_set())])
+    assert index.counts().instances == 1
+    index.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -203,6 +203,11 @@ def test_a_cancel_ends_the_answers(association):
         ),
         ("study", keys("STUDY", StudyInstanceUID="1.9"), 0),
         ("patient", keys("SERIES", SeriesInstanceUID="1.2.1.1.1"), 2),
+        (
+            "1.2.840.10008.5.1.4.1.2.4.3",  # Composite Instance Root
+            keys("IMAGE", SOPInstanceUID=["1.2.1.1.1.1", "1.2.2.2.2.2"]),
+            2,
+        ),
     ],
 )
 def test_instances_are_got(association, model, identifier, count):

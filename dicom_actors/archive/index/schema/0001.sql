@@ -1,11 +1,12 @@
 -- Patients, studies, series and instances: a wide row for each, and what all its attributes are as a
 -- blob. Columns with names of attributes are those of `attributes.py`.
 
--- Attributes of an instance as received, deflated. There is one for each series, which its study and
--- its patient may have for theirs.
+-- Attributes of an instance as received, deflated: those of its series and above, and its own. There
+-- is one for each series, whose first part its study and its patient may have for theirs.
 CREATE TABLE header (
     id INTEGER PRIMARY KEY,
-    data BLOB NOT NULL
+    upper BLOB NOT NULL,
+    own BLOB NOT NULL
 ) STRICT;
 
 -- UIDs that many instances have in common: SOP classes and transfer syntaxes.
@@ -138,7 +139,8 @@ CREATE TABLE instance (
     received REAL NOT NULL,
     checksum BLOB NOT NULL,
     pixel_data BLOB,
-    -- As in `header`, deflated with that of the series as dictionary; NULL: the same bytes.
+    -- Its own attributes, deflated with those in the header of its series as dictionary; NULL: the
+    -- same bytes.
     header BLOB
 ) STRICT;
 
