@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dataset.encoder import encode_to_send
 from dicom_actors.data.dictionary import SOP_INSTANCES, uid_named
 from dicom_actors.data.dictionary.tag import to_tag
 from dicom_actors.dimse import (
@@ -197,7 +197,7 @@ class NormalizedServices:
         context = session.context_for(uid, as_scp=is_provider)
         pieces = None
         if data_set is not None:
-            pieces = encode_data_set(data_set, context.transfer_syntax)
+            pieces = encode_to_send(data_set, context.transfer_syntax)
         message_id = session.request(
             context, command_field, sop_class, sop_instance_uid, pieces=pieces, more=more
         )

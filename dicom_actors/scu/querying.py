@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, TypeVar
 
 from dicom_actors.data import DataSet
-from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dataset.encoder import encode_to_send
 from dicom_actors.dimse import (
     CommandField,
     Status,
@@ -239,7 +239,7 @@ def request(
     """
     check_on_warning(on_warning)
     context: AcceptedContext = session.context_for(sop_class_uid)
-    pieces = encode_data_set(identifier, context.transfer_syntax)
+    pieces = encode_to_send(identifier, context.transfer_syntax)
     running = Running(command_field, context)
     message_id = session.request(context, command_field, sop_class_uid, pieces=pieces, more=more)
     running.outstanding.add(message_id)

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import DataSet, TransferSyntax, read_file
-from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dataset.encoder import encode_to_send
 from dicom_actors.data.dictionary.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -118,11 +118,7 @@ class OutgoingObject(NamedTuple):
             return pieces
         # A peer may abort for it, and all that follows would be lost.
         if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid:
-            pieces = self._encoded(transfer_syntax)
-            length = sum(map(len, pieces))
-            if length % 2:
-                raise EncodeError(f"expected a data set of even length, got {length} bytes")
-            return pieces
+            return self._encoded(transfer_syntax)
         return [*pieces, b"\0"]  # PS3.5 A.5
 
     def _pieces(self, transfer_syntax: str) -> list[Piece]:
@@ -135,7 +131,7 @@ class OutgoingObject(NamedTuple):
 
     def _encoded(self, transfer_syntax: str) -> list[Piece]:
         data_set = self.source if isinstance(self.source, DataSet) else read_file(self.source)
-        return encode_data_set(data_set, transfer_syntax)
+        return encode_to_send(data_set, transfer_syntax)
 
 
 def _check_whole(data: Piece, transfer_syntax: str) -> None:

@@ -307,7 +307,7 @@ def pages_touched(path, number):
     """The bytes of a file that a new process has in memory after it took one frame."""
     code = (
         "import sys; from dicom_actors.data import read_file;"
-        f"ds = read_file(sys.argv[1]); bytes(ds.frames()[{number}]);"
+        f"ds = read_file(sys.argv[1], mapped=True); bytes(ds.frames()[{number}]);"
         "maps = open('/proc/self/smaps').read().partition(sys.argv[1])[2];"
         "print(int(maps.partition('Rss:')[2].split()[0]) * 1024)"
     )
@@ -322,7 +322,7 @@ def report_one_frame(folder, rounds):
     write_multi_frame(path)
 
     def ours():
-        bytes(read_file(path).frames()[299])
+        bytes(read_file(path, mapped=True).frames()[299])
 
     def peer():
         ds = pydicom.dcmread(path, defer_size=1 << 20)

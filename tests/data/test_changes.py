@@ -32,6 +32,7 @@ LISTS = {
     "OtherPatientNames": "PN",
     "FrameIncrementPointer": "AT",
     "DiffusionGradientOrientation": "FD",
+    "ContourData": "DS",
 }
 SEQUENCES = ["BeamSequence", "ContentSequence", "ReferencedImageSequence"]
 
@@ -384,6 +385,57 @@ def test_a_list_whose_change_failed_is_written_as_it_is(attempt):
     ds = read(EXPLICIT)
     with pytest.raises((IndexError, ValueError, ZeroDivisionError)):
         attempt(ds.ImageType)
+    check(ds, EXPLICIT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.append(1.5),
+        lambda x: x.extend([1.5, 2.5]),
+        lambda x: x.insert(3, 1.5),
+        lambda x: x.pop(),
+        lambda x: x.remove(3),
+        lambda x: x.__delitem__(slice(2, None)),
+        lambda x: x.reverse(),
+        lambda x: x.sort(reverse=True),
+        lambda x: x.__setitem__(1, 9.5),
+        lambda x: x.__delitem__(-1),
+        lambda x: x.__iadd__([1.5]),
+        lambda x: x.__imul__(2),
+    ],
+)
+def test_a_change_of_many_numbers_is_noted_and_written_and_copied(change):
+    ds = read(EXPLICIT)
+    item = DataSet({"ContourData": list(range(30)), "ImageType": ["A", "B"]})
+    ds.ContourSequence = [item, item.copy()]
+    ds = DataSet.from_bytes(ds.to_bytes(), EXPLICIT)
+    numbers = ds.ContourSequence[1].ContourData
+    before = ds.copy()
+    assert list(numbers) == list(range(30))
+    assert changed_contents(ds) == []
+    expected = list(range(30))
+    change(numbers)
+    change(expected)
+    found = {id(ds), id(ds.ContourSequence[1])}
+    assert set(map(id, changed_contents(ds))) == found
+    check(ds, EXPLICIT)
+    for same in (ds, ds.copy(), DataSet.from_bytes(ds.to_bytes(), EXPLICIT)):
+        assert same.copy().ContourSequence[1].ContourData == expected
+        check(same, EXPLICIT)
+    assert before.ContourSequence[1].ContourData == list(range(30))
+    assert ds.ContourSequence[0].ContourData.text is not None
+
+
+@pytest.mark.parametrize("ask", [DataSet.values, DataSet.items, touch, DataSet.copy, str])
+def test_many_numbers_keep_their_text_and_are_noted_however_asked_for(ask):
+    ds = read(EXPLICIT)
+    data = ds.to_bytes()
+    list(ask(ds))
+    assert ds.ContourData.text is not None
+    assert (changed_contents(ds), ds.to_bytes()) == ([], data)
+    ds.ContourData[0] = 7
+    assert changed_contents(ds) == [ds]
     check(ds, EXPLICIT)
 
 

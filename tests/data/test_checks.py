@@ -48,7 +48,6 @@ def test_none():
         ("PatientName", "x" * 65, "expected at most 64 chars, got 65"),
         ("InstanceNumber", 1 << 31, "expected Integer String, got '2147483648'"),
         ("InstanceNumber", -(1 << 31) - 1, "expected Integer String, got '-2147483649'"),
-        ("SliceThickness", "1.2345678901234567", "expected at most 16 bytes, got 18"),
         ("TextComments", "\0x", "expected Unlimited Text, got '\\x00x'"),
     ],
 )
@@ -68,6 +67,13 @@ def test_vrs():
     ds = DataSet()
     ds.put("PatientID", "SH", "X")
     assert [str(found) for found in ds.check()] == ["PatientID: expected VR LO, got SH"]
+
+
+def test_what_was_read_and_is_too_long():
+    ds = DataSet.from_bytes(b"\x18\0\x50\0DS\x12\x001.2345678901234567", EXPLICIT)
+    assert [str(found) for found in ds.check()] == [
+        "SliceThickness: expected at most 16 bytes, got 18"
+    ]
 
 
 def test_what_was_read_and_is_no_value():

@@ -91,7 +91,6 @@ class TestKeys:
         assert plan.get("PatientName") is None
         assert plan.get("PatientName", "nobody") == "nobody"
         assert plan.get("Modality") == "RTPLAN"
-        assert plan.get("NoKeyword") is None
 
     def test_what_is_no_key_is_not_in_it(self, plan):
         assert "NoKeyword" not in plan

@@ -132,6 +132,10 @@ def test_every_uncompressed_file_converts_there_and_back(judge_file, target):
     if ds.transfer_syntax.is_encapsulated:
         return
     converted = DataSet.from_bytes(ds.to_bytes(target), target)
+    if any((element.length or 0) & 1 for _, element in ds.walk()):
+        # What had an odd length got its padding.
+        padded = b"".join(encode_data_set(ds, pads=True))
+        ds = DataSet.from_bytes(padded, ds.transfer_syntax, keep_truncated=True)
     if target != IMPLICIT:
         # Group lengths are put right, those that came wrong too.
         assert [ds[tag] for tag in ds if tag.element] == [

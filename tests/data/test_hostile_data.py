@@ -329,6 +329,20 @@ def test_row_32_the_element_budget():
         read(MANY["elements"](1_000_000), limits=Limits(max_elements=100_000))
 
 
+@pytest.mark.parametrize(
+    ("syntax", "header"),
+    [
+        (EXPLICIT, lambda tag: element(tag, "LO", b"")),
+        (EXPLICIT, lambda tag: element(tag, "UN", b"")),
+        (IMPLICIT, lambda tag: pack("<HHI", tag >> 16, tag & 0xFFFF, 0)),
+    ],
+)
+def test_row_32_an_empty_private_element_costs_few_steps(syntax, header):
+    ds = read(b"".join(header(0x00111000 + at) for at in range(1_000)), syntax)
+    assert lines_run(lambda: list(ds.values())) < 20 * 1_000
+    assert set(ds.values()) == {None}
+
+
 # --- row 33 --------------------------------------------------------------------------------
 
 

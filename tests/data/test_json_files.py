@@ -4,7 +4,8 @@ Where the two differ, PS3.18 Annex F is on our side:
 
 - group lengths have no place in the model (F.2.2);
 - an empty value among others is null, an empty sequence has no Value (F.2.5);
-- bytes are little endian, whatever the file is (F.2.7).
+- bytes are little endian, whatever the file is (F.2.7);
+- compressed pixel data is OB, even where a file says OW (PS3.5 A.4).
 
 Numbers are compared as numbers: 1 and 1.0 are the same in JSON. Spaces after a value that is not
 the last one, which pydicom keeps and PS3.5 6.2 calls insignificant, are not compared.
@@ -13,6 +14,7 @@ the last one, which pydicom keeps and PS3.5 6.2 calls insignificant, are not com
 import json
 import logging
 import warnings
+from base64 import b64decode
 from pathlib import Path
 
 import pydicom
@@ -24,6 +26,7 @@ from dicom_actors.errors import DicomError
 
 DATA = Path(pydicom.__file__).parent / "data"
 WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+FRAGMENT = b"\xfe\xff\0\xe0"
 LEFT_OUT = {"badVR.dcm"}  # has an IS that is no number, of which pydicom makes no JSON
 
 
@@ -55,6 +58,8 @@ def as_we_write(model):
         elif len(values) > 1 and isinstance(values[0], str):
             values = [value.rstrip(" ") or None for value in values]
         rest = {name: value for name, value in attribute.items() if name != "Value"}
+        if tag == "7FE00010" and b64decode(rest.get("InlineBinary", "")[:8])[:4] == FRAGMENT:
+            rest["vr"] = "OB"
         written[tag] = {**rest, "Value": values} if values else rest
     return written
 

@@ -11,7 +11,10 @@ import dicom_actors
 
 PACKAGE = Path(dicom_actors.__file__).parent
 # Loaded by who uses coroutines, TLS, other processes or pydicom, before there is anything to do.
-BY_OTHERS = {"asyncio", "resource", "concurrent", "multiprocessing", "pydicom", "dicom_actors.tls"}
+BY_OTHERS = {
+    *("asyncio", "resource", "concurrent", "multiprocessing", "pydicom"),
+    *("dicom_actors.tls", "dicom_actors.transport.tls"),
+}
 NOT_OF_AN_ENDPOINT = {"cli", "testing", "scu"}
 
 LOADED = """

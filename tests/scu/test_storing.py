@@ -305,6 +305,19 @@ def test_a_data_set_of_odd_length_is_not_sent_but_a_deflated_one_is_padded(tmp_p
     assert [data for _, data in sent(peer)] == [deflated + b"\0"] * 2
 
 
+def test_a_value_of_odd_length_gets_its_padding(tmp_path) -> None:
+    path = tmp_path / "x.dcm"
+    odd = image().to_bytes(EXPLICIT) + b"\xfa\xff\xfa\xffOB\0\0\x01\0\0\0x"
+    path.write_bytes(file_meta_header(CT, "1.2.3.1", EXPLICIT) + odd)
+    peer = accepting(EXPLICIT, IMPLICIT)
+    with peer.connect() as assoc:
+        assert assoc.store(path).status == 0
+        assert assoc.store(read_file(path)).status == 0
+        assert assoc.store(path.read_bytes()).status == 0
+    expected = odd[:-5] + b"\x02\0\0\0x\0"
+    assert [data for _, data in sent(peer)] == [expected] * 3
+
+
 def compressed() -> DataSet:
     data_set = image(9)
     data_set.file_meta.TransferSyntaxUID = JPEG_LS

@@ -286,7 +286,8 @@ def _checked_id(number: Any) -> int:
 
 
 def _server_context(tls: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:
-    # An endpoint without TLS has no reason to load ssl.
+    # An endpoint without TLS has no reason to load ssl; one with it loads what its connections use.
+    import dicom_actors.transport.tls  # noqa: F401, PLC0415
     from dicom_actors.tls import server_context  # noqa: PLC0415
 
     return server_context(tls)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.dataset.lists import ItemList
-from dicom_actors.data.dataset.whole import Path
+from dicom_actors.data.dataset.whole import Path, settled_values
 from dicom_actors.data.dictionary import entry
 from dicom_actors.data.values.checks import departures
-from dicom_actors.errors import DecodeError
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,10 +58,11 @@ def check(content: ElementIndex) -> list[Departure]:
                 value = part.value
                 items = value if isinstance(value, ItemList) else None
                 messages = [
+                    *_encapsulation(part.vr, value),
                     *_multiplicity(part),
-                    *(() if part.vr == "SQ" else departures(part.vr, part.values)),
+                    *(() if part.vr == "SQ" else departures(part.vr, settled_values(part))),
                 ]
-            except DecodeError as error:
+            except (DecodeError, EncodeError) as error:
                 items, messages = None, [str(error)]
             found += [Departure(path, message) for message in messages]
             if items:
@@ -69,6 +71,12 @@ def check(content: ElementIndex) -> list[Departure]:
         else:
             stack.pop()
     return found
+
+
+def _encapsulation(vr: str, value: Any) -> list[str]:
+    if isinstance(value, EncapsulatedPixelData) and vr != "OB":
+        return [f"expected VR OB for encapsulated pixel data, got {vr}"]
+    return []
 
 
 def _multiplicity(element: Any) -> list[str]:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from dicom_actors.data.dataset.attribute_hints import NoAttributeError
 from dicom_actors.data.dataset.element_index import (
     CHARACTER_SET,
+    DECODED_LISTS,
     NOTHING,
     Context,
     ElementIndex,
@@ -42,7 +43,16 @@ from dicom_actors.data.dataset.element_index import (
 from dicom_actors.data.dataset.encoder import encode_data_set
 from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dataset.reading import Found, as_bytes, find_elements, make_input
-from dicom_actors.data.dataset.whole import Items, Path, Values, are_equal, copied, copy_of, walk
+from dicom_actors.data.dataset.whole import (
+    Items,
+    Path,
+    Values,
+    are_equal,
+    are_written_alike,
+    copied,
+    copy_of,
+    walk,
+)
 from dicom_actors.data.dictionary import (
     KEYWORD_TABLE,
     VR,
@@ -55,9 +65,11 @@ from dicom_actors.data.dictionary import (
     tag_of,
     to_tag,
 )
+from dicom_actors.data.dictionary.tag import UnknownKeywordError
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits, ReadWarning
 from dicom_actors.data.values.codec import coerce
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.value_types import NoElement
 from dicom_actors.errors import DecodeError, ElementNotFoundError, EncodeError
 
@@ -188,7 +200,7 @@ class DataElement:
         found = _VRS.get(vr)
         if found is None:
             raise EncodeError(f"expected a VR, got {vr!r}", tag=self._tag)
-        self._vr = found
+        self._vr = "OB" if isinstance(values, EncapsulatedPixelData) else found
         self._value = _coerced(self._vr, values, self._tag)
         self._holder = None
         self._offset = -1
@@ -279,8 +291,12 @@ class DataElement:
         """Whether tag, VR and values are the same."""
         if not isinstance(other, DataElement):
             return NotImplemented
-        is_same = self.tag == other.tag and self.vr == other.vr
-        return is_same and bool(self.value == other.value)
+        if self.tag != other.tag or self.vr != other.vr:
+            return False
+        mine, theirs = self.value, other.value
+        return bool(mine == theirs) or are_written_alike(
+            self._tag, (self.vr, mine), (other.vr, theirs)
+        )
 
     __hash__ = None  # type: ignore[assignment]  # values may be lists
 
@@ -332,7 +348,7 @@ class _ReadElement(DataElement):
                 value = values[tag]
             else:
                 value = holder.decode(tag, offset)
-                if type(value) is list:
+                if type(value) in DECODED_LISTS:
                     value = holder.handed_out(value)
                 values[tag] = value
             self._value = value
@@ -477,10 +493,10 @@ class DataSet(_Held, MutableMapping[Any, Any]):
     Iteration gives tags. Two data sets are equal if they have the same tags and values.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
-    def __new__(cls, elements: Any = ()) -> Self:  # noqa: ARG004 - for __init__
-        """Make an empty data set."""
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make an empty data set; what it is made of is for `__init__`, in subclasses too."""
         content = _Content(NOTHING, 0, 0, 0, {})
         content.replaced = set()
         made = object.__new__(cls)
@@ -520,7 +536,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 self.put_element(value)
                 continue
             vr = VR_TABLE[tag]
-            if len(vr) != 2 or vr == "UN":
+            if isinstance(value, EncapsulatedPixelData):
+                vr = "OB"
+            elif len(vr) != 2 or vr == "UN":
                 vr = content.dictionary_vr(tag)
             element = object.__new__(DataElement)
             element._tag = tag
@@ -650,7 +668,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         if not isinstance(item, int):
             return item.value
         value = content.decode(tag, item)
-        if type(value) is list:
+        if type(value) in DECODED_LISTS:
             value = content.handed_out(value)
         values[tag] = value
         return value
@@ -726,9 +744,15 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         return holder, path[-1]
 
     def get(self, key: Key, default: Any = None) -> Any:
-        """Return the value of an element, `default` if it has none, is absent or unknown."""
+        """Return the value of an element, `default` if it has none, or is absent.
+
+        Raises:
+            UnknownKeywordError: the key is a text that is no keyword; it names those close to it.
+        """
         try:
             value = self[key]
+        except UnknownKeywordError:
+            raise
         except KeyError:
             return default
         return default if value is None else value
@@ -739,7 +763,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 self[key]
                 return True
             return to_tag(key) in self._content.index  # type: ignore[arg-type]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, IndexError, TypeError, ValueError):
             return False
 
     def __len__(self) -> int:
@@ -788,6 +812,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 return
             tag = tag_of(name)
             if tag is None:
+                if type(self) is not DataSet and (name[:1] == "_" or hasattr(type(self), name)):
+                    object.__setattr__(self, name, value)  # what a subclass has of its own
+                    return
                 raise NoAttributeError(type(self).__name__, name)
             self.put(tag, None, value)
 
@@ -808,7 +835,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             return
         content = self._content
         item = content.index.get(tag)
-        if item is None:
+        if isinstance(values, EncapsulatedPixelData):
+            vr = "OB"  # in any transfer syntax that has it (PS3.5 A.4)
+        elif item is None:
             vr = content.dictionary_vr(tag)
         else:
             vr = content.vr_at(tag, item) if isinstance(item, int) else item.vr
@@ -818,6 +847,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """Put an element in, in place of the one with the same tag.
 
         An element of another data set is taken over with its value; its bytes are not kept.
+        Neither a list of values nor an item is shared with it.
         """
         holder, offset = _place_of(element)
         if holder is not None:
@@ -825,6 +855,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             if holder is self._content and holder.index.get(tag) == offset:
                 return
             element = element_of(tag, element.vr, copied(element.value))
+        elif isinstance(element.value, list):
+            element = element_of(_tag_of(element), element.vr, copied(element.value))
         self._put(element)
 
     def _put(self, element: DataElement) -> None:
@@ -882,7 +914,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         else:
             for key, value in other.items():
                 if overwrite or key not in self:
-                    self[key] = value
+                    self[key] = copied(value)
 
     def update(self, other: Any = (), /, **values: Any) -> None:
         """Put elements in, as ``dict.update`` does; keywords are names."""
@@ -894,18 +926,32 @@ class DataSet(_Held, MutableMapping[Any, Any]):
 
     def copy(self) -> Self:
         """Return a data set of its own: no list and no item is shared, only bytes are."""
-        return copy_of(self, {})
+        return self.__deepcopy__({})
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return copy_of(self, memo)
+        made = copy_of(self, memo)
+        if type(self) is not DataSet and hasattr(self, "__dict__"):
+            vars(made).update(vars(self))  # what a subclass has of its own
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The bytes of a data set, and what is needed to read them as they were.
         syntax, content = self.transfer_syntax, self._content
         uid = syntax.uid if syntax else None
-        return _restored, (self.to_bytes(), uid, content.character_set.terms, content.file_meta)
+        state = getattr(self, "__dict__", None) or None
+        try:
+            data = self.to_bytes()
+        except EncodeError:
+            # Text without a character set, say: then, the values.
+            parts = [
+                (int(element.tag), element.vr, _without_views(element.value))
+                for element in self.elements()
+            ]
+            return _rebuilt, (type(self), parts, content.file_meta), state
+        terms = content.character_set.terms
+        return _restored, (type(self), data, uid, terms, content.file_meta), state
 
     def frames(self) -> Frames:
         """Return the frames of the pixel data, each taken out when it is asked for.
@@ -1065,8 +1111,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
 
 
 def _is_path(key: tuple[Any, ...]) -> bool:
-    """Whether a tuple leads into sequences; two plain ints are a group and an element."""
-    return len(key) != 2 or type(key[0]) is not int
+    """Whether a tuple leads into sequences; two ints that can be are a group and an element."""
+    return len(key) != 2 or type(key[0]) is not int or key[0] > 0xFFFF
 
 
 # --- making data sets of what was found ------------------------------------------------------
@@ -1094,14 +1140,34 @@ def data_set_of(context: Context, start: int, end: int, index: dict[int, int]) -
     return hold(DataSet, _Content(context, 0, start, end, index))
 
 
+def _without_views(value: Any) -> Any:
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def _rebuilt(
+    kind: type[_DataSetT], parts: list[tuple[int, str, Any]], meta: DataSet | None
+) -> _DataSetT:
+    """Make a data set of the values that pickling took from one that cannot be encoded."""
+    made = kind.__new__(kind)
+    content = content_of(made)
+    for tag, vr, value in parts:
+        content.store(tag, element_of(tag, vr, value))
+    content.file_meta = meta
+    return made
+
+
 def _restored(
-    data: bytes, syntax: str | None, terms: tuple[str, ...], meta: DataSet | None
-) -> DataSet:
+    kind: type[_DataSetT],
+    data: bytes,
+    syntax: str | None,
+    terms: tuple[str, ...],
+    meta: DataSet | None,
+) -> _DataSetT:
     """Make a data set of what pickling took from it."""
     uid = syntax or EXPLICIT_VR_LITTLE_ENDIAN
-    made = DataSet.from_bytes(data, uid, keep_truncated=True)
+    made = kind.from_bytes(data, uid, keep_truncated=True)
     if made.character_set.terms != terms:
         # An item, whose set was declared above it, or a set that was overridden.
-        made = DataSet.from_bytes(data, uid, character_set=terms, keep_truncated=True)
+        made = kind.from_bytes(data, uid, character_set=terms, keep_truncated=True)
     content_of(made).file_meta = meta
     return made

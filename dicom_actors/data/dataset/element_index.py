@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
-from dicom_actors.data.dataset.lists import THE_LIST, ItemList, NotedList, ValueList
+from dicom_actors.data.dataset.lists import THE_LIST, ItemList, ValueList
 from dicom_actors.data.dictionary import VR, VR_TABLE, keyword_of, vr_of_private
 from dicom_actors.data.scan.elements import layout_of_items, read_items
 from dicom_actors.data.scan.headers import element_header
@@ -30,6 +30,8 @@ from dicom_actors.data.scan.scope import (
 from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet
 from dicom_actors.data.values.codec import DECODERS
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.noted_list import NotedList
+from dicom_actors.data.values.number_strings import NumberList
 from dicom_actors.errors import DecodeError, ElementNotFoundError
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHARACTER_SET",
+    "DECODED_LISTS",
     "NOTHING",
     "Context",
     "ElementIndex",
@@ -57,11 +60,15 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 _LUT_DATA: Final = 0x00283006
 _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
+_NO_LENGTH: Final = bytes(4)
 _NONE: Final[Any] = frozenset()
 """What was changed where nothing was; shared, since most contexts stay as they are."""
 
 _new_list: Final = list.__new__
 _fill_list: Final = list.__init__
+
+DECODED_LISTS: Final = frozenset((list, NumberList))
+"""What several values are decoded as, before they are handed out."""
 
 
 class Held:
@@ -385,6 +392,11 @@ class ElementIndex(ABC):
         vr, _, _, _, is_undefined = self.extent_at(tag, offset)
         return vr if vr not in {"", "UN"} else self.known_vr(tag, is_undefined=is_undefined)
 
+    def vr_of(self, tag: int) -> str:
+        """Find the VR of an element that is there."""
+        item = self.index[tag]
+        return self.vr_at(tag, item) if isinstance(item, int) else item.vr
+
     def known_vr(self, tag: int, *, is_undefined: bool = False) -> str:
         """Find the VR of an element that was read without one, or as UN."""
         if is_undefined and tag == _PIXEL_DATA:
@@ -394,11 +406,11 @@ class ElementIndex(ABC):
 
     def dictionary_vr(self, tag: int) -> str:
         """Find the VR of an element that does not tell it (PS3.5 Annex A.1, PS3.6)."""
+        if tag & 0x10000 and tag & 0xFFFF > 0xFF:
+            creator = self.private_creator(tag)
+            return vr_of_private(creator, tag) if creator else "UN"
         vr = VR_TABLE[tag]
         if len(vr) == 2:
-            if vr == "UN" and tag & 0x10000:
-                creator = self.private_creator(tag)
-                return vr_of_private(creator, tag) if creator else "UN"
             return vr
         if vr == "US or SS" or (vr == "US or SS or OW" and tag != _LUT_DATA):
             return "SS" if self.is_signed else "US"
@@ -416,6 +428,10 @@ class ElementIndex(ABC):
         creator = self.value(creator_tag)
         return creator if isinstance(creator, str) else ""
 
+    def is_unknown(self, tag: int) -> bool:
+        """Whether a private element is in no block, so that its VR cannot be known."""
+        return tag & 0xFFFF > 0xFF and tag & 0xFFFF0000 | tag >> 8 & 0xFF not in self.index
+
     def element_at(self, tag: int, offset: int) -> Any:
         """Make the element at an offset."""
         layout = self.scope.layout
@@ -423,6 +439,12 @@ class ElementIndex(ABC):
             vr = layout.names.get(layout.read_vr(self.scope.buffer, offset)[0], "UN")
             if vr != "UN":
                 return self.read_element(self, tag, vr, offset)
+        elif (
+            tag & 0x10000
+            and self.is_unknown(tag)
+            and layout.read_implicit(self.scope.buffer, offset)[2] != UNDEFINED
+        ):
+            return self.read_element(self, tag, "UN", offset)
         return self.read_element(self, tag, self.vr_at(tag, offset), offset)
 
     def elements(self) -> Iterator[Any]:
@@ -442,13 +464,16 @@ class ElementIndex(ABC):
         if type(item) is not int:
             return item.value  # type: ignore[union-attr]
         value = self.decode(tag, item)
-        if type(value) is list:
+        if type(value) in DECODED_LISTS:
             value = self.handed_out(value)
         values[tag] = value
         return value
 
-    def handed_out(self, values: list[Any]) -> ValueList:
+    def handed_out(self, values: list[Any]) -> NotedList:
         """Make what users get of a list of values: one whose change is noted here."""
+        if isinstance(values, NumberList):
+            values.scope, values.number = self.scope, self.number
+            return values
         made = _new_list(ValueList)
         _fill_list(made, values)
         made.scope = self.scope
@@ -476,7 +501,7 @@ class ElementIndex(ABC):
                     value = None
             else:
                 value = self.decode(tag, item)
-            if type(value) is list:
+            if type(value) in DECODED_LISTS:
                 value = self.handed_out(value)
             values[tag] = value
         if self.replaced is None:
@@ -500,8 +525,12 @@ class ElementIndex(ABC):
                 return decoder(scope.buffer, start, start + length, self, tag)
             return None
         _, _, length = layout.read_implicit(scope.buffer, offset)
+        if tag & 0x10000:
+            if not length and self.is_unknown(tag):
+                return None
+            return self._decode_unusual(tag, offset)
         decoder = scope.decoders.by_vr.get(VR_TABLE[tag])
-        if decoder is None or length == UNDEFINED or tag & 0x10000:
+        if decoder is None or length == UNDEFINED:
             return self._decode_unusual(tag, offset)
         if length:
             start = offset + 8
@@ -514,6 +543,10 @@ class ElementIndex(ABC):
         layout = scope.layout
         decoder = scope.decoders.long.get(code)
         if decoder is None and code != layout.sequence:
+            is_long = code in layout.long and tag & 0x10000
+            has_none = is_long and scope.buffer[offset + 8 : offset + 12] == _NO_LENGTH
+            if has_none and self.is_unknown(tag):
+                return None
             return self._decode_unusual(tag, offset)
         length = layout.read_length(scope.buffer, offset + 8)[0]
         if length == UNDEFINED:

@@ -24,6 +24,7 @@ from dicom_actors.data.dataset.element_index import (
     content_of,
 )
 from dicom_actors.data.dataset.lists import ItemList
+from dicom_actors.data.dataset.whole import copy_of
 from dicom_actors.data.dictionary import VR, TransferSyntax, keyword_of
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from dicom_actors.data.scan.elements import layout_of_items
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     Piece = bytes | memoryview
 
-__all__ = ["encode_data_set", "encode_elements"]
+__all__ = ["encode_data_set", "encode_elements", "encode_to_send"]
 
 _CHARACTER_VRS: Final = frozenset(vr.value for vr in VR if vr.uses_character_set)
 _LONG: Final = frozenset(vr.value for vr in VR if vr.has_long_length)
@@ -47,12 +48,47 @@ _JOINED_BELOW: Final = 256
 _MAX_DEPTH: Final = 100
 _OF_MANY_PIECES: Final = (ItemList, EncapsulatedPixelData)
 _PIXEL_DATA: Final = 0x7FE00010
+_FIRST_SENT: Final = 0x00080000
+
+
+def encode_to_send(data_set: Held, transfer_syntax: str | TransferSyntax) -> list[Piece]:
+    """Encode a data set for a peer: of even length, and without elements of groups below 0008.
+
+    Those are of commands and of files; within a data set they mean nothing (PS3.5 7.1).
+
+    Returns:
+        The bytes in pieces, in order.
+
+    Raises:
+        EncodeError: a value cannot be encoded.
+        UnsupportedTransferSyntaxError: as `DataSet.to_bytes`.
+    """
+    index = content_of(data_set).sorted_index()
+    if next(iter(index), _FIRST_SENT) < _FIRST_SENT:
+        data_set = copy_of(data_set, {})
+        content = content_of(data_set)
+        for tag in [tag for tag in content.index if tag < _FIRST_SENT]:
+            content.note_change(tag)
+            del content.index[tag]
+    pieces = encode_data_set(data_set, transfer_syntax)
+    if sum(map(len, pieces)) & 1:
+        return encode_data_set(data_set, transfer_syntax, pads=True)
+    return pieces
 
 
 def encode_data_set(
-    data_set: Held, transfer_syntax: str | TransferSyntax | None = None
+    data_set: Held,
+    transfer_syntax: str | TransferSyntax | None = None,
+    *,
+    pads: bool = False,
 ) -> list[Piece]:
     """Encode a data set; see `DataSet.to_bytes`.
+
+    Args:
+        data_set: the data set.
+        transfer_syntax: how; None: as it was read.
+        pads: whether values of an odd length that were read get their padding, and so every
+            element is made anew.
 
     Returns:
         The bytes in pieces, in order.
@@ -66,10 +102,11 @@ def encode_data_set(
         raise UnsupportedTransferSyntaxError(f"{target} does not encode data sets")
     _check_pixel_data(content, target)
     if target.is_deflated:
-        return _deflated(content, target)
+        return _deflated(content, target, pads=pads)
     # An input that was not what it was announced as stays what it is, unless asked otherwise.
     as_read = transfer_syntax is None and own is not None
-    return _encoded(content, content.scope.layout if as_read else layout_of(target))
+    layout = content.scope.layout if as_read else layout_of(target)
+    return _encoded(content, layout, pads=pads)
 
 
 def encode_elements(data_set: Held, layout: Layout) -> list[Piece]:
@@ -81,9 +118,9 @@ def encode_elements(data_set: Held, layout: Layout) -> list[Piece]:
     return _encoded(content_of(data_set), layout)
 
 
-def _encoded(content: ElementIndex, layout: Layout) -> list[Piece]:
+def _encoded(content: ElementIndex, layout: Layout, *, pads: bool = False) -> list[Piece]:
     pieces: list[Piece] = []
-    _Encoder(layout, pieces).data_set(content, content.character_set, 0)
+    _Encoder(layout, pieces, pads=pads).data_set(content, content.character_set, 0)
     return pieces
 
 
@@ -104,7 +141,7 @@ def _check_pixel_data(content: ElementIndex, target: TransferSyntax) -> None:
         )
 
 
-def _deflated(content: ElementIndex, target: TransferSyntax) -> list[Piece]:
+def _deflated(content: ElementIndex, target: TransferSyntax, *, pads: bool = False) -> list[Piece]:
     from zlib import (  # noqa: PLC0415 - few data sets are deflated
         DEFLATED,
         MAX_WBITS,
@@ -114,7 +151,7 @@ def _deflated(content: ElementIndex, target: TransferSyntax) -> list[Piece]:
 
     stream = content.scope.reading.deflated
     if stream is not None and content.is_as_read():
-        return [stream]
+        return [stream, b"\0"] if pads and len(stream) & 1 else [stream]
     deflate = compressobj(Z_DEFAULT_COMPRESSION, DEFLATED, -MAX_WBITS)
     pieces: list[Piece] = [
         deflate.compress(piece) for piece in _encoded(content, layout_of(target))
@@ -128,10 +165,12 @@ def _deflated(content: ElementIndex, target: TransferSyntax) -> list[Piece]:
 class _Encoder:
     """Encodes into a list of pieces; each method returns how many bytes it added."""
 
-    __slots__ = ("closes", "layout", "pieces")
+    __slots__ = ("closes", "layout", "pads", "pieces")
 
-    def __init__(self, layout: Layout, pieces: list[Piece]) -> None:
+    def __init__(self, layout: Layout, pieces: list[Piece], *, pads: bool = False) -> None:
         self.layout = layout
+        # Whether nothing is copied as it was read, so that all lengths come out even.
+        self.pads = pads
         self.pieces = pieces
         # Whether what is read may lack delimiters, which have to be put in.
         self.closes = False
@@ -143,7 +182,9 @@ class _Encoder:
         scope = holder.scope
         if scope is NOTHING:
             return self.new_elements(holder, characters, depth)
-        is_same = scope.layout is self.layout and holder.character_set == characters
+        is_same = (
+            scope.layout is self.layout and holder.character_set == characters and not self.pads
+        )
         if is_same and not self.closes and holder.is_as_read():
             if holder.start == holder.end:
                 return 0
@@ -195,6 +236,11 @@ class _Encoder:
         length = len(raw)
         if length >= UNDEFINED:
             raise EncodeError(f"a value has at most 0xFFFFFFFE bytes, got {length}", tag=tag)
+        if length & 1:  # what was read so
+            padding = VR[vr].padding
+            header = self.header(tag, vr, length + 1)
+            self.pieces += (header, raw, padding)
+            return len(header) + length + 1
         header = self.header(tag, vr, length)
         if length < _JOINED_BELOW:
             self.pieces.append(header + raw)
@@ -217,7 +263,7 @@ class _Encoder:
             return self.sequence(tag, value, characters, depth, is_undefined=is_undefined)
         if isinstance(value, EncapsulatedPixelData):
             order = self.layout.order
-            head = self.header(tag, vr if vr != "UN" else "OB", UNDEFINED)
+            head = self.header(tag, "OB", UNDEFINED)  # whatever it came as (PS3.5 A.4)
             pieces: list[Piece] = [head, *value.encoded(order)]
             pieces.append(pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
             self.pieces += pieces
@@ -408,7 +454,7 @@ class _Elements:
         if vr == "UN" or not vr:
             known = vr or holder.dictionary_vr(tag)
             inner = layout_of_items(scope, vr, start, scope.layout)
-            if vr == "UN" and is_undefined and inner is IMPLICIT:
+            if vr == "UN" and is_undefined and inner is IMPLICIT and not encoder.pads:
                 # Implicit VR whatever the data set is, delimiters too (PS3.5 6.2.2).
                 pieces: list[Piece] = [
                     encoder.header(tag, "UN", UNDEFINED),

@@ -8,18 +8,33 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, ValuesView
 from math import isnan
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dicom_actors.data.dataset.element_index import Held, content_of, hold
-from dicom_actors.data.dataset.lists import ItemList
+from dicom_actors.data.dataset.lists import ItemList, ValueList
 from dicom_actors.data.dictionary import Tag, keyword_of
+from dicom_actors.data.values.codec import settled
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.noted_list import NotedList
+from dicom_actors.errors import EncodeError
 
 if TYPE_CHECKING:
     from dicom_actors.data.dataset.element_index import ElementIndex
 
-__all__ = ["Items", "Path", "Values", "are_equal", "copied", "copy_of", "walk"]
+__all__ = [
+    "Items",
+    "Path",
+    "Values",
+    "are_equal",
+    "are_written_alike",
+    "copied",
+    "copy_of",
+    "settled_values",
+    "walk",
+]
 
 _HeldT = TypeVar("_HeldT", bound=Held)
+_WRITTEN_AS_THEY_ARE: Final = (bytes, memoryview, str, ItemList, EncapsulatedPixelData)
 
 
 # --- views -----------------------------------------------------------------------------------
@@ -123,7 +138,7 @@ def copy_of(data_set: _HeldT, memo: dict[int, Any]) -> _HeldT:
 def copied(value: Any) -> Any:
     """Copy a value, so that neither a list nor an item is shared."""
     if not isinstance(value, ItemList):
-        return list(value) if isinstance(value, list) else value
+        return value.copy() if isinstance(value, list) else value
     made = type(value)(value)
     _copy_items([made])
     return made
@@ -145,17 +160,19 @@ def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
     def own(value: Any) -> Any:
         if not isinstance(value, list):
             return value
-        made = type(value)(value)
-        if isinstance(made, ItemList):
-            rest.append(made)
-        return made
+        if not isinstance(value, ItemList):
+            return value.copy()
+        items = type(value)(value)
+        rest.append(items)
+        return items
 
     changed = content.changed_values()
     for tag, item in content.sorted_index().items():
         if isinstance(item, int):
             index[tag] = item
-            if tag in changed:
-                values[tag] = own(changed[tag])
+            value = changed.get(tag)
+            if value is not None:
+                values[tag] = own(value) if isinstance(value, ItemList) else ValueList(value)
         else:
             index[tag] = content.new_element(tag, item.vr, own(item.value))
     scope = content.scope.of_copy(content.number)
@@ -183,9 +200,57 @@ def are_equal(one: ElementIndex, other: ElementIndex) -> bool:
                 if len(mine) != len(theirs):
                     return False
                 rest += zip(map(content_of, mine), map(content_of, theirs), strict=True)
-            elif mine != theirs and not _differ_in_nan(mine, theirs):
+            elif (
+                mine != theirs
+                and not _are_alike(mine, theirs)
+                and not are_written_alike(tag, (one.vr_of(tag), mine), (other.vr_of(tag), theirs))
+            ):
                 return False
     return True
+
+
+def _are_alike(mine: Any, theirs: Any) -> bool:
+    """Whether values that do not equal each other mean the same."""
+    # A value of blanks alone is as good as none (PS3.5 6.2).
+    return (_is_blank(mine) and _is_blank(theirs)) or _differ_in_nan(mine, theirs)
+
+
+def settled_values(element: Any) -> list[Any]:
+    """Take the values of an element; of a list that is not as it was read, what they become.
+
+    Raises:
+        DecodeError: the bytes are no value.
+        EncodeError: the list cannot be written.
+    """
+    value = element.value
+    if isinstance(value, list) and not (isinstance(value, NotedList) and not value.is_changed):
+        value = settled(element.vr, value, element.tag)
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def are_written_alike(tag: int, *elements: tuple[str, Any]) -> bool:
+    """Whether values of an element that do not equal each other do so once they are written.
+
+    Lists are changed by users in ways that leave no trace in bytes, and numbers are rounded.
+
+    Args:
+        tag: the element.
+        elements: twice, the VR and the value.
+    """
+    if not any(isinstance(value, list | float) for _, value in elements):
+        return False
+    try:
+        mine, theirs = (
+            value if isinstance(value, _WRITTEN_AS_THEY_ARE) else settled(vr, value, tag)
+            for vr, value in elements
+        )
+    except EncodeError:
+        return False
+    return bool(mine == theirs) or _are_alike(mine, theirs)
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value)
 
 
 def _differ_in_nan(mine: Any, theirs: Any) -> bool:

@@ -76,6 +76,19 @@ class TransferSyntax(NamedTuple):
         """Return every transfer syntax of PS3.6, current and retired, in the order of UIDs."""
         return tuple(_by_uid().values())
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same transfer syntax; its UID as a text will do."""
+        if isinstance(other, TransferSyntax):
+            return self.uid == other.uid
+        return self.uid == other if isinstance(other, str) else NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        is_equal = self.__eq__(other)
+        return is_equal if is_equal is NotImplemented else not is_equal
+
+    def __hash__(self) -> int:
+        return hash(self.uid)
+
     def __str__(self) -> str:
         return self.name or self.uid
 

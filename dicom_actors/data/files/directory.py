@@ -395,7 +395,21 @@ RECORD_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "IMPLANT GROUP": ("ImplantTemplateGroupName", "ImplantTemplateGroupIssuer"),
     "IMPLANT ASSY": ("ImplantAssemblyTemplateName", "ImplantAssemblyTemplateIssuer"),
 }
-"""The keys of the records that refer to instances, by type; what an instance lacks is left out."""
+"""The keys of the records that refer to instances, by type; what an instance lacks is left out,
+or empty where it may be."""
+
+_TYPE_2: Final = frozenset(
+    (
+        *("PatientName", "StudyDescription", "AccessionNumber"),
+        *("StructureSetDate", "StructureSetTime", "RTPlanDate", "RTPlanTime"),
+        *("TreatmentDate", "TreatmentTime", "ContentDescription", "ContentCreatorName"),
+        "HangingProtocolUserIdentificationCodeSequence",
+    )
+)
+_TYPE_2_OF_DOCUMENTS: Final = frozenset(
+    ("ContentDate", "ContentTime", "DocumentTitle", "ConceptNameCodeSequence")
+)
+"""Keys that a record has empty where an instance lacks them (PS3.3 F.5)."""
 
 ROOT_TYPES: Final = frozenset(
     {"HANGING PROTOCOL", "PALETTE", "IMPLANT", "IMPLANT GROUP", "IMPLANT ASSY"}
@@ -493,8 +507,8 @@ def write_directory(
 ) -> WrittenDirectory:
     """Make the DICOMDIR of all DICOM files in a folder and below; one that is there is replaced.
 
-    Files that are no DICOM files are skipped. Keys that an instance lacks are left out of its
-    records, even where PS3.3 F.5 asks for them.
+    Files that are no DICOM files are skipped. Keys of type 2 that an instance lacks are
+    empty in its records; those of type 1 are left out, though PS3.3 F.5 asks for them.
 
     Args:
         folder: the folder that becomes the file set.
@@ -577,9 +591,12 @@ class _Node:
         characters = source.get("SpecificCharacterSet")
         if characters is not None:
             self.record.put("SpecificCharacterSet", "CS", characters)
+        empty = _TYPE_2 | (_TYPE_2_OF_DOCUMENTS if kind == "ENCAP DOC" else frozenset())
         for key in keys:
             if key in source:
                 self.record.put_element(source.fetch(key))
+            elif key in empty:
+                self.record.put(key, None, None)
         if kind in {"SR DOCUMENT", "KEY OBJECT DOC"} and "ContentSequence" in self.record:
             self._keep_concept_modifiers()
 

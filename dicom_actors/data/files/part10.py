@@ -1,17 +1,20 @@
 """DICOM files: preamble, prefix, file meta information, data set.
 
-Reading takes as little as it can: small files as a whole, large ones as a memory map, and where
-only the front is wanted, the front. A data set that was read from a map keeps the map, so that
-it survives the renaming and the removal of its file. Files without preamble, file meta or
-transfer syntax are read where it is clear what they are, and a warning says so.
+Reading takes as little as it can: where only the front is wanted, the front, else the file as a
+whole. A memory map is made on wish alone: a process that looks at a part of a map that is no more,
+since somebody made the file shorter, dies by a signal, and each map holds a descriptor. Files
+without preamble, file meta or transfer syntax are read where it is clear what they are, and a
+warning says so.
 
 Standard: PS3.10 7.
 """
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import stat
 from functools import partial
 from struct import pack
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -56,10 +59,15 @@ __all__ = ["NO_PREAMBLE", "PREFIX", "file_meta_for", "file_meta_header", "read_f
 _FRONT: Final = 16 << 10
 _FRONT_GROWTH: Final = 16
 _HEADERS: Final = 64
-_MAPPED_FROM: Final = 64 << 10
 _BYTES: Final = (bytes, bytearray, memoryview)
 _PATHS: Final = (str, os.PathLike)
-_OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# To open a pipe does not wait for who writes it.
+_OPEN_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
 _GROUP_LENGTH: Final = 0x00020000
 _DIRECTORY_RECORDS: Final = 0x00041220
 _TRANSFER_SYNTAX: Final = 0x00020010
@@ -77,6 +85,7 @@ def read_file(
     character_set: str | Iterable[str] | None = None,
     keep_truncated: bool = False,
     keep_damaged: bool = False,
+    mapped: bool = False,
 ) -> DataSet:
     """Read a DICOM file; values are decoded when they are asked for.
 
@@ -96,6 +105,9 @@ def read_file(
             raising an error.
         keep_damaged: whether to take what can be read of a file in which something cannot, before
             it and behind it, instead of raising an error. All of the file is read then.
+        mapped: whether a file given by its path becomes a memory map, for as long as the data set
+            or a view of its bytes is in use: of a file of gigabytes only what is looked at is
+            read. It must not be made shorter meanwhile, which would end the process (SIGBUS).
 
     Returns:
         The data set, with `file_meta` and `transfer_syntax`; `warnings` has what was forgiven.
@@ -104,7 +116,8 @@ def read_file(
         NotPart10Error: it is no DICOM file.
         DecodeError: it is one that cannot be read, or it goes beyond a limit.
         UnsupportedTransferSyntaxError: no data set is encoded in that way.
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or the path is that of a pipe or a device, which may
+            never end; as a file object these are read.
     """
     stop = None if until is None else to_tag(until)
     selection = None
@@ -122,7 +135,7 @@ def read_file(
     if isinstance(source, _BYTES):
         return options.read(as_bytes(source))
     if isinstance(source, _PATHS):
-        return _read_path(source, options)
+        return _read_path(source, options, mapped=mapped)
     if stop is None or keep_damaged:
         return options.read(source.read())
     size, pieces = _FRONT, list[bytes]()
@@ -133,20 +146,25 @@ def read_file(
         size *= _FRONT_GROWTH
 
 
-def _read_path(path: str | os.PathLike[str], options: _Options) -> DataSet:
+def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool) -> DataSet:
     handle = os.open(path, _OPEN_FLAGS)
     try:
+        kind, size = (status := os.fstat(handle)).st_mode, status.st_size
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise OSError(errno.EINVAL, "expected a regular file", os.fspath(path))
+        if mapped and size:
+            return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
         pieces: list[bytes] = []
-        for size in (_FRONT, _FRONT * _FRONT_GROWTH) if options.reads_front else ():
-            made = _read_front(partial(os.read, handle), options, size, pieces, handle)
+        for front in (_FRONT, _FRONT * _FRONT_GROWTH) if options.reads_front else ():
+            made = _read_front(partial(os.read, handle), options, front, pieces, handle)
             if made is not None:
                 return made
-        size = os.fstat(handle).st_size
-        if size >= _MAPPED_FROM:
-            return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
-        while piece := os.read(handle, max(size, _MAPPED_FROM)):
+        left = max(size - sum(map(len, pieces)), 0)
+        # One byte more tells that it ends there, without another call for most.
+        while piece := os.read(handle, left + 1):
             pieces.append(piece)
-        return options.read(b"".join(pieces))
+            left = max(left - len(piece), _FRONT)
+        return options.read(pieces[0] if len(pieces) == 1 else b"".join(pieces))
     finally:
         os.close(handle)
 
@@ -439,7 +457,8 @@ def write_file(
 
     Args:
         target: a path, or a binary file object that is written to where it stands.
-        data_set: what to write; what was not changed is written as it was read.
+        data_set: what to write; what was not changed is written as it was read. If a length of
+            that is odd, `warnings` of the data set says so.
         transfer_syntax: how to encode it; None: as it was read, else as its file meta says, else
             Explicit VR Little Endian.
         preamble: 128 bytes before the prefix; None: zeros, whatever was read.
@@ -465,7 +484,10 @@ def write_file(
 
     def encode(data_set: DataSet) -> list[bytes | memoryview]:
         meta = encode_elements(file_meta_for(data_set, syntax), EXPLICIT)
-        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encode_data_set(data_set, transfer_syntax)]
+        encoded = encode_data_set(data_set, transfer_syntax)
+        if sum(map(len, encoded)) & 1:
+            _warn_of_odd_lengths(data_set)
+        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encoded]
 
     if _DIRECTORY_RECORDS in data_set and data_set.transfer_syntax is not None:
         file = file_as_read(data_set) if transfer_syntax is None else None
@@ -479,6 +501,15 @@ def write_file(
         write_atomically(target, pieces)
     else:
         target.writelines(pieces)
+
+
+def _warn_of_odd_lengths(data_set: DataSet) -> None:
+    """Note in a data set that is written as it was read which of its values have an odd length."""
+    for path, element in data_set.walk():
+        length = element.length
+        if length is not None and length & 1:
+            message = f"written as it was read, with an odd length of {length} bytes at {path}"
+            content_of(data_set).warn(message, element.tag)
 
 
 def _written_syntax(data_set: DataSet) -> TransferSyntax:

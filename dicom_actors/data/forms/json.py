@@ -13,11 +13,14 @@ from base64 import b64decode, b64encode
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.data.dataset.data_set import DataSet, Path, Sequence
+from dicom_actors.data.dataset.data_set import DataSet, Path, Sequence, element_of
 from dicom_actors.data.dataset.element_index import content_of
+from dicom_actors.data.dataset.whole import settled_values
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.noted_list import NotedList
+from dicom_actors.data.values.number_strings import number_of
 from dicom_actors.data.values.value_types import PersonName
 from dicom_actors.errors import DataError, DecodeError, EncodeError
 
@@ -124,18 +127,22 @@ class _Writer:
             uri = self._bulk_data_uri(Path(path), element)
             if uri is not None:
                 return {**attribute, "BulkDataURI": uri}
-        values = element.values
+        values = element.values if vr not in _NUMBERS_AS_TEXT else settled_values(element)
         if not values:
             return attribute
         if isinstance(values[0], EncapsulatedPixelData):
+            attribute = {"vr": "OB"}  # whatever it came as (PS3.5 A.4)
             values = [b"".join(values[0].encoded())]
-        if isinstance(values[0], bytes | memoryview):
+        if isinstance(values[0], bytes | memoryview) and len(values) == 1:
             if vr not in _BINARY:
                 attribute = {"vr": "UN"}  # of a length that is none of its VR
             return {**attribute, "InlineBinary": b64encode(values[0]).decode("ascii")}
         if vr in _NUMBERS_AS_TEXT and not all(map(_is_number, values)):
             return _as_unknown(element, path)
-        models = [self._value(value) for value in values]
+        try:
+            models = [self._value(value) for value in values]
+        except EncodeError as error:
+            raise EncodeError(str(error), tag=element.tag, path=(str(Path(path)),)) from error
         return attribute if models == [None] else {**attribute, "Value": models}
 
     def _value(self, value: Any) -> Any:
@@ -151,7 +158,9 @@ class _Writer:
             return self._float(value)
         if isinstance(value, int):
             return self._integer(value)
-        return value
+        if value is None:
+            return value
+        raise EncodeError(f"expected a value that JSON has, got {_short(value)}")
 
     def _float(self, value: float) -> float | int | str:
         text = getattr(value, "text", None)  # what DS has
@@ -177,7 +186,8 @@ def _is_number(value: Any) -> bool:
 
 def _as_unknown(element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
     """Give the bytes of an element whose text is no number, since JSON has none for it."""
-    if element.raw is None:
+    value = element.value
+    if element.raw is None or (isinstance(value, NotedList) and value.is_changed):
         raise EncodeError(
             f"expected numbers, got {_short(element.value)}, which JSON does not have",
             tag=element.tag,
@@ -254,10 +264,13 @@ class _Reader:
             holder = data_set.file_meta if tag.group == 0x0002 and not path else data_set
             try:
                 vr, value = self._attribute(holder, tag, model[name], path)
-                holder.put(tag, vr, value)
+                if vr in _NUMBERS_AS_TEXT and _has_long_text(vr, value):
+                    holder.put_element(element_of(tag, vr, _numbers(vr, value)))
+                else:
+                    holder.put(tag, vr, value)
             except DecodeError:
                 raise
-            except DataError as error:
+            except (DataError, ValueError) as error:
                 message = str(error).removesuffix(f" [tag {tag}]")
                 raise DecodeError(message, tag=tag, path=path) from error
         return data_set
@@ -338,6 +351,28 @@ def _value(vr: str, value: Any) -> Any:
     if isinstance(value, int | float):
         return str(value) if vr in _TEXT else value
     raise TypeError(f"got {_short(value)}")
+
+
+def _has_long_text(vr: str, values: Any) -> bool:
+    """Whether a number has more characters than its VR allows, as some that are read have."""
+    limit = VR[vr].max_length
+    kinds = str if vr == "DS" else (str, int)  # numbers of DS are rounded
+    return isinstance(values, list) and any(
+        isinstance(value, kinds) and len(str(value)) > limit for value in values
+    )
+
+
+def _numbers(vr: str, values: list[Any]) -> Any:
+    """Take numbers with their text however long it is: they are read, not put in."""
+    numbers = [
+        value if value is None else number_of(vr, str(value), _raise_value_error)
+        for value in values
+    ]
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _raise_value_error(message: str) -> None:
+    raise ValueError(message)
 
 
 def _person_name(value: Any) -> PersonName:

@@ -8,7 +8,8 @@ does not ask for it.
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
+from struct import error as StructError  # noqa: N812 - the module spells it in lower case
+from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.dataset.data_set import DataSet
 from dicom_actors.data.dictionary.transfer_syntax import (
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["from_pydicom", "to_pydicom"]
 
+_ITS_ERRORS: Final = (
+    *(ValueError, TypeError, AttributeError, LookupError, OSError, EOFError, ArithmeticError),
+    *(AssertionError, RuntimeError, StructError),
+)
+"""What pydicom raises where it cannot go on."""
+
 
 def to_pydicom(data_set: DataSet) -> Dataset:
     """Make pydicom's `Dataset` of a data set.
@@ -32,7 +39,8 @@ def to_pydicom(data_set: DataSet) -> Dataset:
     be understood.
 
     Raises:
-        EncodeError: a value cannot be encoded.
+        EncodeError: a value cannot be encoded, or pydicom cannot read what it is encoded as; its
+            error is the cause.
         ImportError: pydicom is not installed.
     """
     from pydicom.filereader import read_dataset  # noqa: PLC0415 - optional
@@ -40,10 +48,12 @@ def to_pydicom(data_set: DataSet) -> Dataset:
     syntax = data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
     if syntax.is_deflated:
         syntax = EXPLICIT_VR_LITTLE_ENDIAN
-    made = read_dataset(
-        BytesIO(data_set.to_bytes(syntax)), syntax.is_implicit_vr, syntax.is_little_endian
-    )
-    made.file_meta = _file_meta_to_pydicom(data_set.file_meta, syntax)
+    raw = data_set.to_bytes(syntax)
+    try:
+        made = read_dataset(BytesIO(raw), syntax.is_implicit_vr, syntax.is_little_endian)
+        made.file_meta = _file_meta_to_pydicom(data_set.file_meta, syntax)
+    except _ITS_ERRORS as error:
+        raise EncodeError(f"pydicom cannot read this data set: {error}") from error
     made.set_original_encoding(syntax.is_implicit_vr, syntax.is_little_endian)
     return made
 
@@ -94,6 +104,6 @@ def _encoded(dataset: Dataset, *, implicit: bool, little: bool) -> bytes:
     stream.is_little_endian = little
     try:
         write_dataset(stream, dataset)
-    except (ValueError, TypeError, AttributeError, KeyError, LookupError, OSError) as error:
+    except _ITS_ERRORS as error:
         raise EncodeError(f"pydicom cannot encode this data set: {error}") from error
     return stream.getvalue()

@@ -9,7 +9,8 @@ The matching is that of PS3.4 C.2.2.2, where it leaves a choice as follows:
 - Person names match without regard to case, to spaces around components and to empty components
   at the end; accents count. A key of one group is looked for in all three groups.
 - Dates and times match by what they mean; a time without seconds is all of its minute. Offsets
-  from UTC in DT count.
+  from UTC in DT count; where there is none, Timezone Offset From UTC beside it.
+- A private creator says whose the private keys of its block are; it is returned, not compared.
 - A key of several values matches if any of them does, whatever the VR.
 - The key ``""`` (two quotation marks) matches what is empty or absent (empty value matching).
 - In the worklist, ranges of Scheduled Procedure Step Start Date and Time are one span together
@@ -35,8 +36,9 @@ from dicom_actors.data.dataset.whole import copied
 from dicom_actors.data.dictionary import keyword_of
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.query.grouping import COUNTED, Asked, group
-from dicom_actors.data.query.matching_values import DateTimeTest, value_test
+from dicom_actors.data.query.matching_values import DateTimeTest, value_test, with_offset
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS
+from dicom_actors.data.values.value_types import DT
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ START_DATE: Final = 0x00400002
 START_TIME: Final = 0x00400003
 """Scheduled Procedure Step Start Date and Time."""
 
+_TIMEZONE: Final = 0x00080201
+
 
 class ValueCondition:
     """An attribute has a value that passes a test; or it has none, if that will do.
@@ -86,6 +90,8 @@ class ValueCondition:
         """Whether it holds."""
         content = content_of(data_set)
         value = content.value(self.tag) if self.tag in content.index else None
+        if _TIMEZONE in content.index and isinstance(value, DT):
+            value = with_offset(value, _offset_of(data_set))
         if isinstance(value, list):
             values = [part for part in value if not is_empty(part)]
             return any(map(self._test, values)) if values else self._matches_empty
@@ -142,6 +148,11 @@ def start_conditions(apart: dict[int, tuple[list[Any], ValueCondition]]) -> list
     return conditions
 
 
+def _offset_of(data_set: DataSet) -> str | None:
+    offset = data_set.get(_TIMEZONE)
+    return offset if isinstance(offset, str) and offset else None
+
+
 def is_empty(value: Any) -> bool:
     """Whether a value is none at all."""
     return value is None or value == "" or value == b""  # noqa: PLR1714 - not all are hashable
@@ -154,7 +165,6 @@ MAX_KEYS: Final = 2_048
 """Keys of one identifier, those in sequences counted; an answer has as many attributes."""
 
 _QUERY_LEVEL: Final = 0x00080052
-_TIMEZONE: Final = 0x00080201
 _FIRST_OF_DATA: Final = 0x00080000
 # Of these, the answer has what the data set or the query says; nothing is compared.
 _NEVER_MATCHED: Final = frozenset({CHARACTER_SET, _QUERY_LEVEL, _TIMEZONE})
@@ -316,6 +326,7 @@ class _Compiler:
         made = _Keys()
         made.returned.append((CHARACTER_SET, "CS", None))
         apart: dict[int, tuple[list[Any], ValueCondition]] = {}
+        offset = _offset_of(identifier)
         for element in identifier.elements():
             tag = int(element.tag)
             if tag < _FIRST_OF_DATA or not tag & 0xFFFF or tag == CHARACTER_SET:
@@ -329,7 +340,10 @@ class _Compiler:
                 continue
             made.returned.append((tag, element.vr, None))
             values = [value for value in element.values if not is_empty(value)]
-            condition = None if tag in _NEVER_MATCHED else self._condition(element, values, path)
+            if element.vr == "DT" and offset is not None:
+                values = [with_offset(value, offset) for value in values]
+            is_matched = tag not in _NEVER_MATCHED and not element.tag.is_private_creator
+            condition = self._condition(element, values, path) if is_matched else None
             if condition is None:
                 continue
             if tag in {START_DATE, START_TIME}:

@@ -27,6 +27,7 @@ __all__ = [
     "ValueTest",
     "Wildcard",
     "value_test",
+    "with_offset",
 ]
 
 # --- wild cards (PS3.4 C.2.2.2.4) ------------------------------------------------------------
@@ -151,6 +152,34 @@ _DATES_AND_TIMES: Final[dict[str, Any]] = {"DA": DA, "TM": TM, "DT": DT}
 _NUMBERS: Final = frozenset({"DS", "IS", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
 _GROUPS: Final = 3  # of a person name
 _COMPONENTS: Final = 5  # of each
+
+
+def with_offset(value: Any, offset: str | None) -> Any:
+    """Return a value or range of DT with an offset from UTC where it has none of its own.
+
+    Args:
+        value: the text.
+        offset: Timezone Offset From UTC (0008,0201) of the data set that it is in, which is what
+            it means then (PS3.3 C.12.1.1.8); None if there is none.
+    """
+    if offset is None or not isinstance(value, str):
+        return value
+    try:
+        ends = DT(value).as_range()
+        is_range = DT(value).is_range
+    except ValueError:
+        return value
+    texts = DT(value).ends() if is_range else (value, value)
+    first, last = (
+        text if text is None or end is None or end.tzinfo is not None else f"{text}{offset}"
+        for text, end in zip(texts, ends, strict=True)
+    )
+    made = DT(f"{first or ''}-{last or ''}" if is_range else first)
+    try:
+        made.as_range()
+    except ValueError:
+        return value  # the offset is none
+    return made
 
 
 def value_test(vr: str, values: list[Any]) -> ValueTest | None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import datetime as dt
 from array import array
 from functools import partial
+from math import isfinite
 from mmap import mmap
 from operator import index
 from struct import Struct, pack, unpack_from
@@ -28,8 +29,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.vr import VR
-from dicom_actors.data.values.character_sets import DEFAULT, TextKind
+from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet, TextKind
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.number_strings import NumberList, number_of
 from dicom_actors.data.values.value_types import (
     AS,
     DA,
@@ -39,14 +41,11 @@ from dicom_actors.data.values.value_types import (
     TM,
     UID,
     PersonName,
-    decimal_text,
 )
 from dicom_actors.errors import DecodeError, DicomError, EncodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from dicom_actors.data.values.character_sets import CharacterSet
 
 __all__ = [
     "DECODERS",
@@ -167,8 +166,11 @@ def _tag_decoder(order: str) -> Any:
 
 
 def _encode_tags(values: Sequence[Any], order: str) -> bytes:
-    words = [part for value in values for part in (value >> 16, value & 0xFFFF)]
-    return pack(f"{order}{len(words)}H", *words)
+    try:
+        words = [part for value in values for part in (value >> 16, value & 0xFFFF)]
+        return pack(f"{order}{len(words)}H", *words)
+    except (StructError, TypeError) as error:
+        raise EncodeError(f"expected tags, got {list(values)!r}: {error}") from error
 
 
 # --- bytes ---------------------------------------------------------------------------------
@@ -277,27 +279,15 @@ _make_person_name = partial(str.__new__, PersonName)
 
 # --- numbers as text -----------------------------------------------------------------------
 
-_KEEPS_TEXT: Final = 16
-"""Elements of more values have plain numbers: a structure set has hundreds of thousands, and the
-garbage collector visits each object that is more than a number."""
+_MANY_NUMBERS: Final = 16
+"""Elements of more values are made into numbers a few at a time."""
 
 
-def _number_string_decoder(
-    vr: str, new: Callable[[str], Any], new_plain: Callable[[str], Any]
-) -> Any:
+def _number_string_decoder(vr: str, new: Callable[[str], Any]) -> Any:
+    is_real = vr == "DS"  # which may be infinite, too
+
     def one(text: str, holder: Holder, tag: int) -> Any:
-        text = text.strip(PADDING)
-        if not text:
-            return None
-        try:
-            number = new(text)
-        except ValueError:
-            number = _integral(text) if vr == "IS" else None
-            holder.warn(f"expected a number as {vr}, got {text!r}", tag)
-            if number is None:
-                return text
-        number._text = text  # noqa: SLF001 - this is its decoder
-        return number
+        return number_of(vr, text, partial(_warn_of, holder, tag))
 
     def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
         try:
@@ -310,30 +300,31 @@ def _number_string_decoder(
                 number = new(text)
             except ValueError:
                 return one(text, holder, tag)
-            number._text = text  # noqa: SLF001 - as above
+            if "_" in text or not text.isascii() or (is_real and not isfinite(number)):
+                return one(text, holder, tag)
+            number._text = text  # noqa: SLF001 - this is its decoder
             return number
-        parts = text.rstrip(PADDING).split("\\")
+        text = text.rstrip(PADDING)
+        if text.count("\\") >= _MANY_NUMBERS:
+            return NumberList(vr, text, partial(_warn_of, holder, tag))
+        parts = text.split("\\")
+        numbers = []
         try:
-            if len(parts) > _KEEPS_TEXT:
-                return list(map(new_plain, parts))
-            numbers = []
             for part in parts:
                 number = new(part)
                 number._text = part  # noqa: SLF001 - as above
                 numbers.append(number)
         except ValueError:
             return [one(part, holder, tag) for part in parts]
+        if "_" in text or not text.isascii() or (is_real and not all(map(isfinite, numbers))):
+            return [one(part, holder, tag) for part in parts]
         return numbers
 
     return decode
 
 
-def _integral(text: str) -> Any:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return IS(number) if number.is_integer() else None
+def _warn_of(holder: Holder, tag: int, message: str) -> None:
+    holder.warn(message, tag)
 
 
 def _encode_text(values: Sequence[Any]) -> bytes:
@@ -350,16 +341,16 @@ _NUMBER_STRINGS: Final = (DS, IS)
 
 
 def _encode_number_strings(values: Sequence[Any], vr: str) -> bytes:
+    if isinstance(values, NumberList) and values.text is not None:
+        return _encode_text([values.text])
     parts = []
     for value in values:
         if value is None or isinstance(value, str):
             parts.append(value or "")
             continue
         try:
-            if isinstance(value, _NUMBER_STRINGS):
-                parts.append(value.text)
-            else:
-                parts.append(decimal_text(value) if vr == "DS" else str(int(value)))
+            made = value if isinstance(value, _NUMBER_STRINGS) else _MAKERS[vr](value)
+            parts.append(made.text)
         except (ValueError, TypeError, OverflowError) as error:
             raise EncodeError(f"expected a number as {vr}, got {value!r}: {error}") from error
     return _encode_text(parts)
@@ -394,8 +385,8 @@ def _decoders(order: str) -> dict[str, Any]:
             kind, is_delimited=is_delimited, keeps_leading=keeps_leading, make=make
         )
     table["UR"] = _decode_url
-    table["DS"] = _number_string_decoder("DS", DS, float)
-    table["IS"] = _number_string_decoder("IS", IS, int)
+    table["DS"] = _number_string_decoder("DS", DS)
+    table["IS"] = _number_string_decoder("IS", IS)
     return table
 
 
@@ -476,11 +467,41 @@ def encode_value(
     return bytes(raw) + _PADDING_BYTES[vr] if len(raw) & 1 else raw
 
 
+class _InUtf8:
+    """A data set whose text is UTF-8."""
+
+    known_character_set = character_set = CharacterSet.of(("ISO_IR 192",))
+
+    def warn(self, message: str, tag: int) -> None:
+        """Tell nobody."""
+
+
+_IN_UTF_8: Final = _InUtf8()
+
+
+def settled(vr: str, value: Any, tag: int) -> Any:
+    """Return what a value is read as once it is written.
+
+    A list that a data set handed out can be changed to anything: an empty one is read as None, a
+    text with a backslash as two.
+
+    Args:
+        vr: the VR, not SQ.
+        value: the value, or a list of several.
+        tag: the element.
+
+    Raises:
+        EncodeError: it cannot be written.
+    """
+    raw = encode_value(vr, value, "<", _IN_UTF_8.character_set, tag)
+    return DECODERS["<"][vr](raw, 0, len(raw), _IN_UTF_8, tag) if len(raw) else None
+
+
 def _encode(
     vr: str, values: Sequence[Any], order: str, character_set: CharacterSet, tag: int
 ) -> bytes | memoryview:
     first = values[0]
-    if isinstance(first, _BYTES):
+    if isinstance(first, _BYTES) and len(values) == 1:
         if order == ">" and is_swapped(vr):
             return swap(vr, first)  # type: ignore[arg-type]
         return bytes(first) if isinstance(first, bytearray) else first
@@ -494,6 +515,7 @@ def _encode(
 
 
 _MANY: Final = (list, tuple)
+_NUMBERS_AS_TEXT: Final = frozenset({"DS", "IS"})
 _EMPTY: Final = ("", b"")
 _SINGLE: Final = frozenset({"LT", "ST", "UT", "UR", "OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
@@ -520,6 +542,8 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
         if vr != "SS" and not is_delimited and not isinstance(values, _MANY):
             value = make(values)
             return value if value or value not in _EMPTY else None
+        if vr == "AT" and type(values) is tuple and list(map(type, values)) == [int, int]:
+            values = [values]  # a group and an element, as in any key
         many = list(values) if isinstance(values, _MANY) else [values]
         if vr in _TEXT:
             many = [part for value in many for part in _split(value)]
@@ -527,7 +551,7 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
             many[::2] = map(_unsigned, many[::2])
             made = [_MAKERS["SS" if at & 1 else "US"](value) for at, value in enumerate(many)]
         else:
-            made = [None if value is None else make(value) for value in many]
+            made = [_empty_among(vr, many) if value is None else make(value) for value in many]
     except DicomError as error:
         raise EncodeError(str(error), tag=tag) from error
     except (ValueError, TypeError, OverflowError, StructError) as error:
@@ -537,6 +561,15 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
             raise EncodeError(f"expected one value for {vr}, got {len(made)}", tag=tag)
         return made
     return made[0] if made and made[0] not in _EMPTY else None
+
+
+def _empty_among(vr: str, values: list[Any]) -> str | None:
+    """Return what decoding gives for a value that is left out between others."""
+    if len(values) == 1 or vr in _NUMBERS_AS_TEXT:
+        return None
+    if vr not in _TEXT:
+        raise ValueError("None among values")
+    return _MAKERS[vr]("")  # type: ignore[no-any-return]  # the maker of text
 
 
 def _split(value: Any) -> list[Any]:
@@ -584,9 +617,20 @@ def _tag(value: Any) -> Tag:
 def _decimal(value: Any) -> DS | None:
     if isinstance(value, str) and not value.strip(PADDING):
         return None
-    if isinstance(value, DS):
-        return value
-    return DS.of(value) if isinstance(value, str) else DS(value)
+    made = DS.of(_plain_text(value)) if type(value) is str else DS(value)
+    if not isfinite(made):
+        raise ValueError("a DS holds finite numbers")
+    if type(value) is str and len(made.text) > VR.DS.max_length:
+        raise ValueError(f"a DS has at most {VR.DS.max_length} characters; a float is rounded")
+    # The text of one that was read is kept, unless it is too long to be sent.
+    return value if isinstance(value, DS) and len(value.text) <= VR.DS.max_length else made
+
+
+def _plain_text(text: str) -> str:
+    """Take a text that means a number in DICOM; Python knows more of them."""
+    if "_" in text or not text.isascii():
+        raise ValueError(f"{text!r} is no number")
+    return text.strip(PADDING)
 
 
 def _integer(value: Any) -> IS | None:
@@ -594,9 +638,12 @@ def _integer(value: Any) -> IS | None:
         return None
     if isinstance(value, float) and not value.is_integer():
         raise ValueError("not a whole number")
-    if isinstance(value, IS):
-        return value
-    return IS.of(value) if isinstance(value, str) else IS(value)
+    made = IS.of(_plain_text(value)) if type(value) is str else IS(value)
+    if len(int.__repr__(made)) > VR.IS.max_length:
+        raise ValueError(f"an IS has at most {VR.IS.max_length} characters")
+    if type(value) is str and len(made.text) > VR.IS.max_length:
+        raise ValueError(f"an IS has at most {VR.IS.max_length} characters, got {len(made.text)}")
+    return value if isinstance(value, IS) and len(value.text) <= VR.IS.max_length else made
 
 
 def _number(code: str) -> Callable[[Any], Any]:

@@ -190,13 +190,19 @@ class EncapsulatedPixelData:
             order: the byte order as the `struct` module writes it. The standard has no compressed
                 pixel data in big endian; what came so is written so.
         """
-        if self._content is not None and self._order == order:
+        if self._content is not None and self._order == order and not self._has_odd_fragments():
             return [self._content]
         table = pack(f"{order}{len(self.offset_table)}I", *self.offset_table)
         out: list[bytes | memoryview] = [pack(order + "HHI", 0xFFFE, 0xE000, len(table)) + table]
-        for fragment in self.fragments:
+        for fragment in map(_even, self.fragments):
             out += (pack(order + "HHI", 0xFFFE, 0xE000, len(fragment)), fragment)
         return out
+
+    def _has_odd_fragments(self) -> bool:
+        try:
+            return any(len(fragment) & 1 for fragment in self.fragments)
+        except DecodeError:
+            return False  # what cannot be taken apart stays what it is
 
     def _starts(self, offsets: Sequence[int], count: int) -> list[int]:
         """The number of the fragment with which each frame starts."""

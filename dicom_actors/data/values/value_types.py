@@ -337,6 +337,14 @@ class DT(_Text):
         """Whether the text is a range; a hyphen may be the sign of an offset from UTC as well."""
         return _range_hyphen(self) >= 0
 
+    def ends(self) -> tuple[str | None, str | None]:
+        """Return the texts of the first and the last instant, None for an open end.
+
+        Raises:
+            ValueError: neither end is there.
+        """
+        return _ends(self, _range_hyphen(self))
+
     def as_datetime(self) -> dt.datetime:
         """Return the date and time; parts that are not given are the lowest possible.
 

@@ -1,0 +1,56 @@
+"""What reading holds of the file system: nothing, unless asked to."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from dicom_actors.data import DataSet, read_file, write_file
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "x.dcm"
+    ds = DataSet.from_keywords(SOPClassUID="1.2", SOPInstanceUID="1.2.3", PixelData=bytes(1 << 20))
+    write_file(path, ds)
+    return path
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("options", [{}, {"until": "PixelData"}, {"keywords": ["SOPClassUID"]}])
+def test_no_descriptor_is_held(path, options):
+    before = descriptors()
+    held = [read_file(path, **options) for _ in range(20)]
+    assert descriptors() == before
+    assert {ds.SOPClassUID for ds in held} == {"1.2"}
+
+
+def test_a_file_that_is_made_shorter_harms_nobody(path):
+    ds = read_file(path)
+    os.truncate(path, 200)
+    assert bytes(ds.PixelData) == bytes(1 << 20)
+
+
+def test_a_map_on_wish(path):
+    ds = read_file(path, mapped=True)
+    path.unlink()
+    assert isinstance(ds.PixelData, memoryview)
+    assert ds.PixelData.nbytes == 1 << 20
+
+
+@pytest.mark.parametrize("options", [{}, {"until": "PixelData"}, {"mapped": True}])
+def test_what_may_never_end_is_refused(tmp_path, options):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, "/dev/zero"):
+        with pytest.raises(OSError, match="expected a regular file"):
+            read_file(place, **options)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        read_file(tmp_path)
