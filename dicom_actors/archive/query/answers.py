@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors import DataElement, DataSet
+from dicom_actors import DataElement, DataSet, Tag
 from dicom_actors.archive.index.attributes import LEVELS, Level, level_of
 from dicom_actors.archive.index.description import open_header
 from dicom_actors.archive.query.plan import INSTANCE_AVAILABILITY, RETRIEVE_AE_TITLE
@@ -28,6 +28,7 @@ __all__ = ["Answers"]
 
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _TIMEZONE: Final = 0x00080201
+_REGIONS: Final = 0x00080063
 _UTF8: Final = "ISO_IR 192"
 _ONLINE: Final = "ONLINE"
 _MOST_REGIONS: Final = 100
@@ -103,26 +104,34 @@ class Answers:
         Raises:
             ArchiveError: the index is damaged.
         """
-        known: dict[int, DataSet] = {}
+        known: dict[int, _Source] = {}
         for number in ids:
             found = reader.connection.execute(self._rows, (number,)).fetchone()
             if found is None:  # deleted meanwhile
                 continue
             row = _Row(*found)
-            entity = self._entity(reader, row, known)
+            entity, is_plain = self._entity(reader, row, known)
             if self._plan.query.matches(entity):
-                yield self._answer(entity)
+                yield self._answer(entity, is_plain=is_plain)
 
-    def _entity(self, reader: IndexReader, row: _Row, known: dict[int, DataSet]) -> DataSet:
-        """Put together what is known of the attributes that are asked for."""
-        entity = DataSet()
+    def _entity(
+        self, reader: IndexReader, row: _Row, known: dict[int, _Source]
+    ) -> tuple[DataSet, bool]:
+        """Put together what is known of the attributes that are asked for.
+
+        Returns:
+            That, and whether its text is ASCII for sure.
+        """
+        entity, is_plain = DataSet(), not self._creators
         for level, tags in self._wanted.items():
             private = self._plan.private if level is Level.IMAGE else ()
             if not tags and not private:
                 continue
-            source = _source(reader, row, level, known)
-            if source is None:
+            found = _source(reader, row, level, known)
+            if found is None:
                 continue
+            source = found.data_set
+            is_plain = is_plain and found.is_ascii
             if self._has_moments and _TIMEZONE in source:
                 _take(entity, source.fetch(_TIMEZONE), _TIMEZONE)
             for tag in tags:
@@ -144,9 +153,10 @@ class Answers:
             value = _COMPUTED[tag](reader.connection, reader, row)
             if value is not None:
                 entity.put(tag, None, value)
-        return entity
+                is_plain = is_plain and tag != _REGIONS and str(value).isascii()
+        return entity, is_plain
 
-    def _answer(self, entity: DataSet) -> DataSet:
+    def _answer(self, entity: DataSet, *, is_plain: bool) -> DataSet:
         answer = self._plan.query.answer(entity)
         for creator in self._creators:
             answer.put_element(creator)
@@ -155,6 +165,8 @@ class Answers:
         if self._plan.answers_availability:
             answer.put(INSTANCE_AVAILABILITY, "CS", _ONLINE)
         self._declare(answer)
+        if not is_plain:
+            _widen(answer)
         return answer
 
     def _declare(self, answer: DataSet) -> None:
@@ -163,20 +175,48 @@ class Answers:
         answer.SpecificCharacterSet = list(terms) if terms else None
         if not terms:
             del answer["SpecificCharacterSet"]
+
+
+def _widen(answer: DataSet) -> None:
+    """Say UTF-8 where the text does not fit into what was said; leave out what never fits.
+
+    That is text in a VR that has ASCII alone, which an instance may have all the same.
+    """
+    for _ in range(len(answer) + 1):
         try:
             answer.to_bytes(_EXPLICIT)
-        except EncodeError:
-            answer.SpecificCharacterSet = _UTF8
+        except EncodeError as error:
+            if answer.get("SpecificCharacterSet") != _UTF8:
+                answer.SpecificCharacterSet = _UTF8
+                continue
+            tag = Tag(error.path[0].partition("[")[0]) if error.path else error.tag
+            if tag is None or tag not in answer:
+                return
+            answer.put(tag, answer.fetch(tag).vr, None)
+        else:
+            return
+
+
+class _Source(NamedTuple):
+    """What is said at a level, and whether all of it is ASCII."""
+
+    data_set: DataSet
+    is_ascii: bool
+
+    @classmethod
+    def of(cls, header: bytes) -> _Source:
+        """Make it of a header."""
+        return cls(open_header(header), header.isascii() and b"\x1b" not in header)
 
 
 def _source(
-    reader: IndexReader, row: _Row, level: Level, known: dict[int, DataSet]
-) -> DataSet | None:
+    reader: IndexReader, row: _Row, level: Level, known: dict[int, _Source]
+) -> _Source | None:
     """What is said at a level."""
     if level is Level.IMAGE:
         if row.instance is None or row.series_header is None:
             return None
-        return open_header(reader.own_header(row.instance_header, row.series_header))
+        return _Source.of(reader.own_header(row.instance_header, row.series_header))
     number = {
         Level.PATIENT: row.patient_header,
         Level.STUDY: row.study_header,
@@ -185,7 +225,7 @@ def _source(
     if number is None:
         return None
     if number not in known:
-        known[number] = open_header(reader.upper_header(number))
+        known[number] = _Source.of(reader.upper_header(number))
     return known[number]
 
 
@@ -263,7 +303,7 @@ def _regions(connection: sqlite3.Connection, reader: IndexReader, row: _Row) -> 
 _COMPUTED: Final[dict[int, Any]] = {
     0x00080061: _modalities,
     0x00080062: _sop_classes,
-    0x00080063: _regions,
+    _REGIONS: _regions,
     0x00083002: _transfer_syntaxes,
     0x00201200: _count("patient", "number_of_patient_related_studies", Level.PATIENT),
     0x00201202: _count("patient", "number_of_patient_related_series", Level.PATIENT),

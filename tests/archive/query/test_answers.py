@@ -236,6 +236,30 @@ def test_a_key_is_in_the_character_set_of_the_query(index):
     assert len(list(find(index, asked, Model.STUDY_ROOT, LOOSE))) == 1
 
 
+def test_text_that_no_answer_can_have_is_left_out_of_it(index):
+    made = data_set(
+        SpecificCharacterSet="ISO_IR 192",
+        PatientSex="x",
+        PatientName="Müller",
+        ProcedureCodeSequence=[{"CodeValue": "1", "MappingResource": "x"}],
+    )
+    broken = made.to_bytes(EXPLICIT).replace(b"CS\x02\0x ", b"CS\x02\0\xc3\x9c")
+    assert broken.count(b"\xc3\x9c") == 2
+    store(index, DataSet.from_bytes(broken, EXPLICIT))
+
+    (answer,) = ask(
+        index,
+        StudyInstanceUID=None,
+        PatientSex=None,
+        PatientName=None,
+        ProcedureCodeSequence=None,
+        SpecificCharacterSet="ISO_IR 144",
+    )
+    again = DataSet.from_bytes(answer.to_bytes(EXPLICIT), EXPLICIT)
+    assert again.PatientSex is None
+    assert str(again.PatientName) == "Müller"
+
+
 def test_plain_text_needs_no_character_set(index):
     store(index, data_set(SpecificCharacterSet="ISO_IR 192"))
 
