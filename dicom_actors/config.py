@@ -7,7 +7,7 @@ nothing else in the package reads environment variables or module settings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003 - part of the public signature
+from collections.abc import Mapping, Sequence  # noqa: TC003 - part of the public signature
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -114,6 +114,10 @@ class EndpointConfig:
             ``None`` takes every abstract syntax a peer proposes as a storage class.
         transfer_syntaxes: transfer syntax UIDs for storage, most preferred first; None: all known,
             what needs no conversion first.
+        extended_negotiation: by SOP class UID, what is supported of its extended negotiation
+            (PS3.7 D.3.3.5), as its service-class-application-information has it; a peer that
+            proposes such an item is answered with the lesser of both in each byte, and handlers
+            find that in `AssociationInfo`.
         tls: a `TlsConfig` or a server's ``ssl.SSLContext``; None: plain TCP.
     """
 
@@ -152,6 +156,7 @@ class EndpointConfig:
     destination_pause: float = 30.0
     storage_sop_classes: Sequence[str] | None = ()
     transfer_syntaxes: Sequence[str] | None = None
+    extended_negotiation: Mapping[str, bytes] | None = None
     tls: TlsConfig | ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
@@ -173,6 +178,11 @@ class EndpointConfig:
             raise ConfigurationError(
                 f"when_full: expected 'wait' or 'reject', got {self.when_full!r}"
             )
+        for uid, information in (self.extended_negotiation or {}).items():
+            if not isinstance(information, bytes):
+                raise ConfigurationError(
+                    f"extended_negotiation: expected bytes for {uid}, got {information!r}"
+                )
         if self.spool_directory is not None and not Path(self.spool_directory).is_dir():
             raise ConfigurationError(
                 f"spool_directory: {str(self.spool_directory)!r} is not a directory"

@@ -27,6 +27,7 @@
     │   │   └── RetrievalIncomplete    .progress: a C-GET or C-MOVE did not do all of it
     │   ├── StoreIncomplete            .stored, .failed: not all of many objects were stored
     │   └── HandlerError               a handler broke its contract
+    ├── ArchiveError                   an archive cannot do what it was asked: .reason
     └── ConfigurationError             (ValueError) a setting out of its range
 
 Messages say what was expected, what came and where.
@@ -37,6 +38,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "ArchiveError",
     "AssociationAborted",
     "AssociationError",
     "AssociationRejected",
@@ -72,6 +74,20 @@ class DicomError(Exception):
 
 class ConfigurationError(DicomError, ValueError):
     """A setting that is out of its range; the message names it."""
+
+
+class ArchiveError(DicomError):
+    """An archive cannot do what it was asked; nothing of it was done.
+
+    Attributes:
+        reason: why, in a word: ``"full"``, ``"locked"``, ``"read-only"``, ``"absent"``,
+            ``"damaged"``, ``"newer"`` (made by a newer version), ``"busy"`` (too much at once),
+            or ``"failed"``.
+    """
+
+    def __init__(self, message: str, reason: str = "failed") -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 # --- data sets and files -------------------------------------------------------------------

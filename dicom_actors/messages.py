@@ -7,7 +7,7 @@ answer. An endpoint that has stopped answers none of them (`pykka.ActorDeadError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ class AssociationInfo:
         is_secure: whether it is under TLS.
         peer_certificate: the peer's certificate as `ssl.SSLSocket.getpeercert` gives it; None
             without TLS, empty if the peer gave none.
+        extended_negotiation: by SOP class UID, what extended negotiation came to (PS3.7 D.3.3.5).
     """
 
     id: int
@@ -239,6 +240,7 @@ class AssociationInfo:
     restarts: int = 0
     is_secure: bool = False
     peer_certificate: Mapping[str, Any] | None = None
+    extended_negotiation: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ One way down::
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
-and what is above it; ``archive`` uses the public interface alone; the four pure layers do without
+and what is above it; ``archive`` uses the public interface
+alone, supervision included; the four pure layers do without
 sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
 functions count like all others.
 
@@ -62,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transport": set(),
     "storage": {*_BELOW_DIMSE, "dimse"},
     "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
-    "archive": _PUBLIC,
+    "archive": {*_PUBLIC, "supervision", "scu"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
     "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},
     "__main__": {"cli"},

@@ -19,8 +19,8 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """Add ``serve``."""
     serve = commands.add_parser(
         "serve",
-        help="receive objects over the network and keep them",
-        description="Answer C-ECHO and C-STORE, and keep each object as\n"
+        help="run an archive: keep what is sent, find it, serve it",
+        description="Answer C-ECHO, C-STORE, C-FIND, C-GET and C-MOVE, and keep each object as\n"
         "DIR/<study>/<series>/<instance>.dcm. Ctrl-C ends it.",
         epilog="""examples:
   dicom-actors serve                                      port 4242, ./dicom-archive
@@ -28,18 +28,36 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
   dicom-actors serve --tls-certificate me.pem --tls-key me.key --tls-authorities hospital.pem""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    serve.add_argument("--port", type=int, default=4242, help="TCP port (default: 4242)")
-    serve.add_argument("--host", default="", help="address to bind to (default: all)")
+    serve.add_argument("--port", type=int, help="TCP port (default: 4242)")
+    serve.add_argument("--host", help="address to bind to (default: all)")
     serve.add_argument(
         "--ae-title", default=None, help="our AE title; others are rejected (default: any)"
     )
+    serve.add_argument("--store", metavar="DIR", help="where to (default: dicom-archive)")
     serve.add_argument(
-        "--store", default="dicom-archive", metavar="DIR", help="where to (default: %(default)s)"
+        "--receive-only", action="store_true", help="keep files, without an index: no queries"
+    )
+    serve.add_argument(
+        "--duplicates",
+        choices=("keep-first", "replace", "keep-both"),
+        help="other bytes of a UID that is there (default: keep-first)",
+    )
+    serve.add_argument(
+        "--durability",
+        choices=("disk", "os"),
+        help="what Success outlives: a power cut, or the process (default: disk)",
+    )
+    serve.add_argument(
+        "--worklist-folder", metavar="DIR", help="worklist items, as JSON or .wl files"
+    )
+    serve.add_argument("--config", metavar="FILE", help="all settings, and the peers")
+    serve.add_argument("--check-config", action="store_true", help="look whether it is right")
+    serve.add_argument(
+        "--show-config", action="store_true", help="print all settings with their meaning"
     )
     serve.add_argument(
         "--drain",
         type=seconds,
-        default=10.0,
         metavar="SECONDS",
         help="time for open associations to finish at the end (default: 10)",
     )
@@ -117,9 +135,16 @@ def add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from dicom_actors.cli.archive_config import load_options, show_config
     from dicom_actors.cli.serve import ServeOptions, serve, show_policy
 
+    archive = load_options(options)
+    if options.show_config:
+        print(show_config(options, archive))
+    if options.show_config or options.check_config:
+        return 0
     settings = ServeOptions(
+        archive=None if options.receive_only else archive,
         port=options.port,
         host=options.host,
         ae_title=options.ae_title,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.settings import Credentials, PduTap
     from dicom_actors.storage.contexts import ContextLike
 
-__all__ = ["associated", "peer_of"]
+__all__ = ["associated", "peer_of", "tls_context", "user_identity"]
 
 _TIMEOUT: Final = 30.0
 _CALLING: Final = "DICOM_ACTORS"
@@ -79,7 +79,7 @@ def associated(
         ConfigurationError: a certificate or the passcode cannot be read.
     """
     peer = peer_of(options)
-    identity = _user_identity(peer, prompt=options.passcode)
+    identity = user_identity(peer, prompt=options.passcode)
     if options.verbose:
         secured = "" if peer.tls is None else " with TLS"
         print(f"connecting to {peer.host} port {peer.port}{secured}", file=sys.stderr)
@@ -90,7 +90,7 @@ def associated(
         calling=peer.calling or _CALLING,
         contexts=contexts,
         timeout=peer.timeout or _TIMEOUT,
-        tls=None if peer.tls is None else _tls_context(peer.tls),
+        tls=None if peer.tls is None else tls_context(peer.tls),
         server_hostname=None if peer.tls is None else peer.tls.hostname,
         user_identity=identity,
         async_window=window,
@@ -107,7 +107,12 @@ def _log(options: Namespace) -> PduTap | None:
     return ProtocolLog(is_trace=options.trace)
 
 
-def _tls_context(files: TlsFiles) -> ssl.SSLContext:
+def tls_context(files: TlsFiles) -> ssl.SSLContext:
+    """Make of certificates what a connection needs.
+
+    Raises:
+        ConfigurationError: a certificate cannot be read.
+    """
     from dicom_actors.tls import TlsConfig, client_context
 
     context = client_context(
@@ -117,7 +122,16 @@ def _tls_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
-def _user_identity(peer: Peer, *, prompt: bool) -> Credentials | None:
+def user_identity(peer: Peer, *, prompt: bool) -> Credentials | None:
+    """Say who we are for a peer; None if it need not know.
+
+    Args:
+        peer: the peer.
+        prompt: whether to ask for the passcode.
+
+    Raises:
+        ConfigurationError: the passcode cannot be read.
+    """
     if peer.user is None:
         return None
     if prompt:

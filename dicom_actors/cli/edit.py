@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dicom_actors.cli.keys import put_value
 from dicom_actors.cli.terminal import complain, counted, say, show_anything
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.data import read_file, write_file
+from dicom_actors.data import DataSet, read_file, write_file
 from dicom_actors.data.dictionary.tag import to_tag
 from dicom_actors.errors import DicomError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
 
-    from dicom_actors.data import DataSet
+    from dicom_actors.data.dataset.checks import Departure
 
 __all__ = ["edit"]
 
@@ -100,7 +100,8 @@ def _change(text: str, key: str, value: str | None) -> _Change:
 def _edit_file(file: str, changes: Iterable[_Change], options: Namespace) -> None:
     data_set = read_file(file)
     for change in changes:
-        _apply(data_set, change)
+        for departure in _apply(data_set, change):
+            say(f"{file}: warning: {departure}")
     target = Path(file)
     if options.output is not None:
         target = Path(options.output, target.name)
@@ -113,7 +114,8 @@ def _edit_file(file: str, changes: Iterable[_Change], options: Namespace) -> Non
     target.chmod(mode & 0o7777)
 
 
-def _apply(data_set: DataSet, change: _Change) -> None:
+def _apply(data_set: DataSet, change: _Change) -> list[Departure]:
+    """Change a data set; returns where the new value departs from the rules of its VR."""
     holder = data_set
     for tag, number in change.path:
         items = holder.get(tag) or []
@@ -123,8 +125,9 @@ def _apply(data_set: DataSet, change: _Change) -> None:
     if change.value is None:
         if change.tag in holder:
             del holder[change.tag]
-        return
+        return []
     try:
         put_value(holder, change.tag, change.value)
     except (DicomError, ValueError) as error:
         raise ValueError(f"{change.text}: {error}") from error
+    return DataSet([holder.fetch(change.tag)]).check()

@@ -9,6 +9,7 @@ import argparse
 from typing import NoReturn
 
 from dicom_actors.cli import (
+    arguments_of_archive,
     arguments_of_endpoints,
     arguments_of_file_tools,
     arguments_of_files,
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     arguments_of_endpoints.add_serve(commands)
+    arguments_of_archive.add_archive(commands)
     arguments_of_users.add_commands(commands)
     arguments_of_files.add_commands(commands)
     arguments_of_file_tools.add_commands(commands)

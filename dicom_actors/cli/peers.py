@@ -23,7 +23,15 @@ from dicom_actors.cli.usage import UsageError
 from dicom_actors.config import check_ae_title
 from dicom_actors.errors import ConfigurationError
 
-__all__ = ["Peer", "TlsFiles", "find_peer", "load_peers", "parse_address"]
+__all__ = [
+    "Peer",
+    "TlsFiles",
+    "check_keys",
+    "find_peer",
+    "load_peers",
+    "parse_address",
+    "read_config",
+]
 
 _FORM: Final = "AE@host:port, host:port, or the name of a peer"
 
@@ -115,7 +123,7 @@ def parse_address(text: str) -> Peer:
 
 
 def load_peers(config: str | None = None) -> dict[str, Peer]:
-    """Read the configuration file.
+    """Read the peers of the configuration file.
 
     Args:
         config: its path; None: the usual one, which need not be there.
@@ -126,6 +134,23 @@ def load_peers(config: str | None = None) -> dict[str, Peer]:
     Raises:
         UsageError: something in it is not as expected.
     """
+    content, path = read_config(config)
+    peers = content.get("peers", {})
+    return {name: _peer(name, table, path) for name, table in peers.items()}
+
+
+def read_config(config: str | None = None) -> tuple[dict[str, Any], Path]:
+    """Read the configuration file; its tables are for others to look into.
+
+    Args:
+        config: its path; None: the usual one, which need not be there.
+
+    Returns:
+        What is in it, and its path.
+
+    Raises:
+        UsageError: it cannot be read, or has tables that nobody knows.
+    """
     import tomllib
 
     path = _file(config)
@@ -133,15 +158,14 @@ def load_peers(config: str | None = None) -> dict[str, Peer]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if config is None:
-            return {}
+            return {}, path
         raise UsageError(f"{path}: there is no such file") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:  # no UTF-8, or no TOML
         raise UsageError(f"{path}: expected TOML: {error}") from error
-    _check_keys(content, {"peers": dict}, str(path))
-    peers = content.get("peers", {})
-    return {name: _peer(name, table, path) for name, table in peers.items()}
+    check_keys(content, {"peers": dict, "serve": dict, "archive": dict}, str(path))
+    return content, path
 
 
 def _file(config: str | None) -> Path:
@@ -168,6 +192,7 @@ _TLS_KEYS: Final[dict[str, Any]] = {
 }
 _WORDS: Final = {
     str: "text",
+    int: "a whole number",
     dict: "a table",
     int | float: "a number",
     bool | dict: "true, false or a table",
@@ -178,7 +203,7 @@ def _peer(name: str, table: Any, path: Path) -> Peer:
     where = f"{path}: peers.{name}"
     if not isinstance(table, dict):
         raise UsageError(f"{where}: expected a table with an address, got {table!r}")
-    _check_keys(table, _PEER_KEYS, where)
+    check_keys(table, _PEER_KEYS, where)
     if "address" not in table:
         raise UsageError(f'{where}: expected address = "AE@host:port"')
     try:
@@ -203,7 +228,7 @@ def _peer(name: str, table: Any, path: Path) -> Peer:
 def _tls(value: bool | dict[str, Any], path: Path, where: str) -> TlsFiles | None:  # noqa: FBT001
     if not isinstance(value, dict):
         return TlsFiles() if value else None
-    _check_keys(value, _TLS_KEYS, f"{where}.tls")
+    check_keys(value, _TLS_KEYS, f"{where}.tls")
     return TlsFiles(
         certificate=_beside(value.get("certificate"), path),
         key=_beside(value.get("key"), path),
@@ -217,7 +242,8 @@ def _beside(name: str | None, path: Path) -> str | None:
     return None if name is None else str(path.parent / Path(name).expanduser())
 
 
-def _check_keys(table: dict[str, Any], known: dict[str, Any], where: str) -> None:
+def check_keys(table: dict[str, Any], known: dict[str, Any], where: str) -> None:
+    """Raise `UsageError` unless a table has known keys alone, with values of their types."""
     for key, value in table.items():
         if key not in known:
             raise UsageError(f"{where}: expected {', '.join(known)}; got {key}")

@@ -28,6 +28,7 @@ from dicom_actors.supervision import System
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dicom_actors.cli.archive_config import ArchiveOptions
     from dicom_actors.supervision import SupervisedRef
     from dicom_actors.tls import TlsConfig
 
@@ -43,6 +44,7 @@ class ServeOptions:
     """What ``serve`` was asked for.
 
     Attributes:
+        archive: how an archive is kept; None: files are, without an index.
         port: TCP port; 0 picks one.
         host: address to bind to; empty for all.
         ae_title: the called AE title to insist on; None: any.
@@ -59,6 +61,7 @@ class ServeOptions:
         tls: certificates; None: plain TCP.
     """
 
+    archive: ArchiveOptions | None
     port: int
     host: str
     ae_title: str | None
@@ -91,11 +94,15 @@ class Keeper:
         """Keep one object and say in a line who sent what. Runs in a Handler's thread."""
         study, series = event.study_instance_uid, event.series_instance_uid
         path = event.save(self.root, object_name_of(study, series, event.sop_instance_uid))
+        self.tell_of(event, f" -> {path}")
+
+    def tell_of(self, event: StoreEvent, where: str = "") -> None:
+        """Say in a line who sent what."""
         association = event.association
         line = (
             f"{_printable(association.calling_ae_title)} {association.peer[0]} "
             f"{uid_name(event.sop_class_uid) or _printable(event.sop_class_uid)} "
-            f"{event.length} bytes -> {path}"
+            f"{event.length} bytes{where}"
         )
         text = f"{line}\n{event.dataset}" if self._print_objects else line
         tell(text)
@@ -142,8 +149,17 @@ class Narrator(pykka.ThreadingActor):
 
 def show_policy(options: ServeOptions) -> int:
     """Print what the endpoint would accept, as in a DICOM Conformance Statement (PS3.2)."""
-    print(describe_acceptance(EndpointConfig(ae_title=options.ae_title), _handlers(options)))
+    handlers: dict[str, Any] = {"cstore": _ignore}
+    if options.archive is not None:
+        from dicom_actors.cli.serve_archive import HANDLED
+
+        handlers = dict.fromkeys(HANDLED, _ignore)
+    print(describe_acceptance(EndpointConfig(ae_title=options.ae_title), handlers))
     return 0
+
+
+def _ignore(event: Any) -> None:
+    """Stand for a handler in a description."""
 
 
 def serve(options: ServeOptions) -> int:
@@ -175,15 +191,32 @@ def serve(options: ServeOptions) -> int:
 
 
 def _run(options: ServeOptions, root: Path) -> int:
-    with contextlib.closing(System()) as system:  # which writes the last words of the log
+    # The system writes the last words of the log.
+    with contextlib.closing(System()) as system, _keeping(options) as (handlers, settings):
+        if options.user is not None:
+            handlers["association_validator"] = UserCheck(options.user, options.passcode)
         endpoint = Endpoint.start(
             options.port,
             host=options.host,
-            event_handlers=_handlers(options),
-            config=_config(options),
+            event_handlers=handlers,
+            config=_config(options, settings),
             system=system,
         )
         return _attend(endpoint, options, root)
+
+
+@contextlib.contextmanager
+def _keeping(options: ServeOptions) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Give the event handlers, and what the endpoint should be told."""
+    keeper = Keeper(Path(options.store), print_objects=options.print_objects)
+    if options.archive is None:
+        # What is kept is written where it will be as it comes; the rest is a rename.
+        yield {"cstore": keeper}, {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
+        return
+    from dicom_actors.cli.serve_archive import kept_in_archive
+
+    with kept_in_archive(options.store, options.archive, keeper.tell_of) as kept:
+        yield kept
 
 
 def _attend(endpoint: SupervisedRef[Any], options: ServeOptions, root: Path) -> int:
@@ -216,22 +249,8 @@ def _check_folder(root: Path) -> None:
         raise DicomError(f"objects cannot be kept in {root}: {error.strerror or error}") from error
 
 
-def _handlers(options: ServeOptions) -> dict[str, Any]:
-    keeper = Keeper(Path(options.store), print_objects=options.print_objects)
-    handlers: dict[str, Any] = {"cstore": keeper}
-    if options.user is not None:
-        handlers["association_validator"] = UserCheck(options.user, options.passcode)
-    return handlers
-
-
-def _config(options: ServeOptions) -> EndpointConfig:
-    # What is kept is written where it will be as it comes; the rest is a rename.
-    config = EndpointConfig(
-        ae_title=options.ae_title,
-        spool_directory=options.store,
-        spool_bytes=_SPOOL_BYTES,
-        tls=options.tls,
-    )
+def _config(options: ServeOptions, settings: dict[str, Any]) -> EndpointConfig:
+    config = EndpointConfig(ae_title=options.ae_title, tls=options.tls, **settings)
     return config if options.timeout is None else replace(config, idle_timeout=options.timeout)
 
 

@@ -43,6 +43,30 @@ print(endpoint.ask(messages.GetStatus()).port, flush=True)
 sys.stdin.read()
 """
 
+# An archive's index and services, over the same files.
+ARCHIVE = """
+import sys, tempfile
+from pathlib import Path
+from dicom_actors import Endpoint, messages, read_file
+from dicom_actors.archive.index import Index, NewInstance, describe
+from dicom_actors.archive.services import QueryRetrieve, combined
+class Holdings:
+    def __init__(self):
+        self.index = Index.open(Path(tempfile.mkdtemp()) / "index.db", durability="os")
+        self.reader = self.index.reader
+        self.index.write([
+            NewInstance(describe(read_file(path)), "1.2.840.10008.1.2.1", str(path),
+                        path.stat().st_size, path.name.encode())
+            for path in sorted(Path(sys.argv[1]).iterdir())
+        ])
+    def source(self, instance):
+        return instance.location
+handlers = combined([QueryRetrieve(Holdings())])
+endpoint = Endpoint.start(0, host="127.0.0.1", event_handlers=handlers)
+print(endpoint.ask(messages.GetStatus()).port, flush=True)
+sys.stdin.read()
+"""
+
 PYNETDICOM = """
 import sys
 from pathlib import Path
@@ -120,10 +144,16 @@ def measure(folder: Path, instances: Path, count: int, rounds: int) -> None:
     """Print the best time of each provider with each user, and the ratios."""
     with (
         provider(OURS, instances) as ours,
+        provider(ARCHIVE, instances) as archive,
         provider(PYNETDICOM, instances) as pynetdicom,
         dcmtk(folder, instances) as dcmqrscp_port,
     ):
-        ports = {"ours": ours, "dcmqrscp": dcmqrscp_port, "pynetdicom": pynetdicom}
+        ports = {
+            "ours": ours,
+            "archive": archive,
+            "dcmqrscp": dcmqrscp_port,
+            "pynetdicom": pynetdicom,
+        }
         best = {(name, user): float("inf") for name in ports for user in USERS}
         for _ in range(rounds):
             for name, port in ports.items():
@@ -135,7 +165,7 @@ def measure(folder: Path, instances: Path, count: int, rounds: int) -> None:
         figures = "  ".join(f"{name} {1000 * best[name, user]:6.0f} ms" for name in ports)
         ratios = "  ".join(
             f"{name}/ours {best[name, user] / best['ours', user]:5.2f}"
-            for name in ("dcmqrscp", "pynetdicom")
+            for name in ("archive", "dcmqrscp", "pynetdicom")
         )
         print(f"  with {user:7} {figures}   {ratios}", flush=True)
 

@@ -43,7 +43,7 @@ COMPUTING = 3.0
 SERVERS = {
     "handler": "our endpoint, a Python handler with `event.save(folder)`",
     "null": "our endpoint, a handler that does nothing",
-    "serve": "our `dicom-actors serve --store`",
+    "serve": "our `dicom-actors serve --receive-only --store`",
     "dcmtk": "DCMTK `storescp +B -pdu 131072` (--fork with several associations)",
     "default": "DCMTK `storescp` as it comes (--fork with several associations)",
     "bare": "bare Python, no protocol: reads, writes the file, answers",
@@ -172,7 +172,7 @@ def running(
 def _command(name: str, port: int, folder: Path, *, fork: bool) -> list[str]:
     if name == "serve":
         options = ["--port", str(port), "--host", "127.0.0.1", "--store", str(folder)]
-        return [sys.executable, "-m", "dicom_actors", "serve", *options]
+        return [sys.executable, "-m", "dicom_actors", "serve", "--receive-only", *options]
     if name in {"dcmtk", "default"}:
         options = ["+B", "-pdu", "131072"] if name == "dcmtk" else []
         options += ["--fork"] if fork else []

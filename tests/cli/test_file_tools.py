@@ -58,6 +58,15 @@ def test_an_element_within_a_sequence(command, tmp_path) -> None:
     assert "there is no item 9" in done.errors[0]
 
 
+def test_a_value_that_breaks_the_rules_is_written_with_a_warning(command, image) -> None:
+    done = command("edit", image, "StudyDate=2004-01-19", "Modality=CT")
+    assert done.code == 0
+    warning, summary = done.errors
+    assert warning.startswith(f"{image}: warning: StudyDate: expected ")
+    assert summary == "1 file changed"
+    assert pydicom.dcmread(image)["StudyDate"].value == "2004-01-19"
+
+
 def test_a_backup_or_another_folder(command, image, tmp_path) -> None:
     original = image.read_bytes()
     command("edit", image, "PatientID=1", "--output", tmp_path / "changed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import stat
 import tempfile
@@ -78,7 +79,15 @@ def test_a_drain_that_cuts_is_exit_code_1(
     with serving("--store", str(tmp_path)) as server:
         with Peer.associated(server.port) as peer:
             assert main(["drain", "--deadline", "0", "--port", str(server.port), "--json"]) == 1
-            report = json.loads(capsys.readouterr().out)
+            told = capsys.readouterr()
+            waiting, association = told.err.splitlines()
+            assert waiting == "waiting 0 s at the most for 1 association:"
+            assert re.fullmatch(
+                r" +1  open        PEER {14}127\.0\.0\.1:\d+  since [0-9:]{8}"
+                r"  0 requests, 0 restarts",
+                association,
+            )
+            report = json.loads(told.out)
             assert report["finished"] == 0
             assert len(report["cut"]) == 1
             peer.expect_abort(0, 0)

@@ -1,4 +1,4 @@
-"""``dicom-actors serve``: what is sent is kept, and said in a line."""
+"""``dicom-actors serve --receive-only``: what is sent is kept, and said in a line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pydicom
@@ -14,7 +15,8 @@ import pytest
 from kit.dcmtk import run, storescu
 from kit.file_systems import small_disk
 from kit.peer import Peer, smallest_data_set, store_pdus
-from kit.serving import Server, serving
+from kit.serving import Server
+from kit.serving import serving as serving_anything
 from kit.waiting import until
 from pydicom.data import get_testdata_file
 
@@ -24,6 +26,7 @@ from dicom_actors.errors import AssociationRejected
 pytestmark = pytest.mark.interop
 
 CT = Path(str(get_testdata_file("CT_small.dcm")))
+serving = partial(serving_anything, "--receive-only")
 
 
 def test_objects_are_kept_by_study_series_and_instance(tmp_path: Path) -> None:

@@ -413,3 +413,47 @@ def test_an_answer_to_a_query_matches_it(keys: dict[str, str], items: list[Any])
         assert query.matches(answer)
         assert query.answer(answer) == answer
         assert all(list(item) == list(of(**keys)) for item in answer[STEP])
+
+
+# --- options -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "matches"),
+    [
+        ("muller", "Müller^Jürgen", False),
+        ("muller^*", "Müller^Jürgen", True),
+        ("MÜLLER^jurgen", "Muller^Jürgen", True),
+        ("m?ller^*", "Mu\u0308ller", True),
+        ("Mu\u0308ller", "Müller", True),
+        ("sm\u00f8rgen", "smorgen", False),  # a letter of its own
+        ("か*", "が^き", False),  # no accents
+        ("*=muller", "a=Müller", True),
+    ],
+)
+def test_accents_count_or_not(key, value, matches):
+    identifier = DataSet.from_keywords(PatientName=key)
+    found = DataSet.from_keywords(PatientName=value)
+
+    assert Query(identifier, ignore_accents=True).matches(found) is matches
+    if matches and key != "Mu\u0308ller":
+        assert not Query(identifier).matches(found)
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "apart", "together"),
+    [
+        ("20060705", "1100", True, True),
+        ("20060705", "0900", False, False),
+        ("20060706", "0900", False, True),
+        ("20060707", "1900", False, False),
+        ("20060707", "1700", True, True),
+        ("20060706", "", False, False),
+    ],
+)
+def test_a_date_and_a_time_are_one_span_where_that_was_negotiated(date, time, apart, together):
+    identifier = DataSet.from_keywords(StudyDate="20060705-20060707", StudyTime="1000-1800")
+    found = DataSet.from_keywords(StudyDate=date, StudyTime=time)
+
+    assert Query(identifier).matches(found) is apart
+    assert Query(identifier, combines_dates_and_times=True).matches(found) is together

@@ -64,7 +64,13 @@ def test_elements_say_so_as_well(ds: DataSet, name: str, said: str) -> None:
         assert "keyword of the data dictionary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("keyword", ["PatientName", "SOPClassUID", "StudyDate", "StudyTime"])
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        *("PatientName", "SOPClassUID", "StudyDate", "StudyTime", "SliceThickness"),
+        *("InstanceNumber", "OtherPatientIDsSequence"),
+    ],
+)
 def test_a_value_has_no_value(ds: DataSet, keyword: str) -> None:
     with pytest.raises(AttributeError, match=r"ds.fetch\(key\) the element"):
         _ = ds[keyword].value

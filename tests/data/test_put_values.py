@@ -133,7 +133,7 @@ class TestSubclasses:
         report = Report("X", author="me")
         report.author = "you"
         assert (report.author, report.DocumentTitle) == ("you", "X")
-        with pytest.raises(AttributeError, match="no keyword"):
+        with pytest.raises(AttributeError, match="nor is it a keyword"):
             report.PatientNmae = "X"
 
     def test_copies_are_of_the_class(self):

@@ -1,4 +1,4 @@
-"""The procedure steps of `services.procedure_step`, with pynetdicom as the modality."""
+"""Two keepers of procedure steps, the example and the archive, with pynetdicom as the modality."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ from services.procedure_step import ProcedureSteps
 from services.worklist import Worklist
 
 from dicom_actors import DataSet, DimseFailure, connect
+from dicom_actors.archive import services as archive_services
+from dicom_actors.archive.index import Index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("nothing_left")]
 
@@ -102,17 +105,28 @@ class Modality:
         return uid, step.PerformedProcedureStepStatus
 
 
-@pytest.fixture
-def modality() -> Iterator[Modality]:
+@pytest.fixture(params=["example", "archive"])
+def modality(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Modality]:
     changes: queue.Queue[Any] = queue.Queue()
-    steps = ProcedureSteps(on_change=lambda *change: changes.put(change))
-    with running(steps.event_handlers) as endpoint:
+
+    def note(*change: Any) -> None:
+        changes.put(change)
+
+    index = Index.open(tmp_path / "index.db", durability="os")
+    of_archive = archive_services.ProcedureSteps(index.reader, index.write, note)
+    handlers = (
+        ProcedureSteps(on_change=note).event_handlers
+        if request.param == "example"
+        else archive_services.combined([of_archive])
+    )
+    with running(handlers) as endpoint:
         ae = AE("MODALITY")
         ae.add_requested_context(MPPS)
         ae.add_requested_context(MPPSRetrieve)
         association = associate(ae, endpoint.port)
         yield Modality(association, endpoint.port, changes)
         association.release()
+    index.close()
 
 
 @pytest.mark.parametrize("final", ["COMPLETED", "DISCONTINUED"])

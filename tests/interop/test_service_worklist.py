@@ -1,4 +1,4 @@
-"""The worklist of `services.worklist`, asked by DCMTK's `findscu`, pynetdicom and ourselves."""
+"""Two worklists, of `services.worklist` and of an archive, asked by DCMTK, pynetdicom and us."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from services.worklist import Worklist
 
 from dicom_actors import DataSet, DimseFailure, connect, read_file
+from dicom_actors.archive import services as archive_services
+from dicom_actors.archive.index import Index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,11 +59,27 @@ def item(number: int) -> DataSet:
     )
 
 
-@pytest.fixture
-def worklist() -> Any:
-    made = Worklist([item(number) for number in range(50)], limit=50)
-    with running(made.event_handlers) as endpoint:
+class ArchiveWorklist(archive_services.Worklist):
+    """That of an archive, with the names of the other."""
+
+    schedule = archive_services.Worklist.put
+
+
+@pytest.fixture(params=["example", "archive"])
+def worklist(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    items = [item(number) for number in range(50)]
+    if request.param == "example":
+        example = Worklist(items, limit=50)
+        with running(example.event_handlers) as endpoint:
+            yield example, endpoint.port
+        return
+    index = Index.open(tmp_path / "index.db", durability="os")
+    made = ArchiveWorklist(index.reader, index.write, max_matches=50)
+    for one in items:
+        made.put(one)
+    with running(archive_services.combined([made])) as endpoint:
         yield made, endpoint.port
+    index.close()
 
 
 def findscu(port: int, folder: Path, *keys: str) -> list[DataSet]:
@@ -140,7 +158,7 @@ def test_pynetdicom_asks_as_a_modality_does(worklist: Any) -> None:
     answers = ask()
     assert [status.Status for status, _ in answers] == [0xFF00, 0xFF00, 0x0000]
     steps = [found.ScheduledProcedureStepSequence[0] for _, found in answers[:-1]]
-    assert [found.ScheduledProcedureStepID for found in steps] == ["S4", "S32"]
+    assert {found.ScheduledProcedureStepID for found in steps} == {"S4", "S32"}
     assert {len(found) for found in steps} == {3}
     made.remove("S4")
     made.schedule(item(60))  # on the fifth, too

@@ -66,10 +66,10 @@ class Disk:
 
 
 @contextlib.contextmanager
-def small_disk() -> Iterator[Disk]:
-    """A disk of 256 KiB, for root; a mere folder for anybody else."""
+def small_disk(size: int = SMALL) -> Iterator[Disk]:
+    """A disk of so many bytes, for root; a mere folder for anybody else."""
     with tempfile.TemporaryDirectory() as name:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", name]
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", name]
         is_mounted = os.geteuid() == 0 and (
             subprocess.run(command, capture_output=True, check=False).returncode == 0
         )
@@ -78,6 +78,22 @@ def small_disk() -> Iterator[Disk]:
         finally:
             if is_mounted:
                 subprocess.run(["umount", "-l", name], check=True)
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Let nothing be written to a folder that nobody is writing to, whoever we are."""
+    if os.geteuid() != 0:
+        folder.chmod(0o500)
+        yield
+        folder.chmod(0o700)
+        return
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @contextlib.contextmanager

@@ -64,11 +64,15 @@ def serving(*arguments: str, before: str = "") -> Iterator[Server]:
     ) as process:
         try:
             assert process.stdout is not None
-            first = process.stdout.readline()
-            said = re.fullmatch(r"[-0-9]{10} [0-9:.]{12}  listening on port (\d+), .*\n", first)
-            assert said is not None, first
-            port = int(said[1])
-            yield Server(process, port)
+            before_it, said = "", None
+            while said is None:  # an archive may have something to say of its last end
+                line = process.stdout.readline()
+                assert line, before_it
+                said = re.fullmatch(r"[-0-9]{10} [0-9:.]{12}  listening on port (\d+), .*\n", line)
+                before_it += line if said is None else ""
+            server = Server(process, int(said[1]))
+            server.output = before_it
+            yield server
         finally:
             if process.poll() is None:
                 process.kill()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.config import EndpointConfig
     from dicom_actors.messages import EventHandlers
-    from dicom_actors.pdu import AssociateAc, AssociateRq, Reject
+    from dicom_actors.pdu import AssociateAc, AssociateRq, Reject, SopClassExtended
 
 __all__ = ["admit", "describe_acceptance", "policy_for", "with_identity_response"]
 
@@ -128,6 +128,12 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
             return UNCOMPRESSED
         return transfer_syntaxes if _is_storage(abstract_syntax, further) else READABLE
 
+    def supported_of(proposed: SopClassExtended) -> bytes | None:
+        ours = (config.extended_negotiation or {}).get(proposed.sop_class_uid)
+        if ours is None:
+            return None
+        return bytes(map(min, proposed.information, ours))
+
     return NegotiationPolicy(
         abstract_syntaxes=transfer_syntaxes_of,
         roles=roles_of,
@@ -143,6 +149,7 @@ def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPol
         ),
         max_associations=config.max_associations,
         max_associations_per_ae=config.max_associations_per_ae,
+        extended=None if not config.extended_negotiation else supported_of,
     )
 
 

@@ -46,4 +46,5 @@ def association_info(record: ConnectionRecord) -> AssociationInfo:
         restarts=record.restarts,
         is_secure=record.transport.is_handshaken,
         peer_certificate=record.transport.peer_certificate,
+        extended_negotiation={} if negotiated is None else dict(negotiated.extended),
     )

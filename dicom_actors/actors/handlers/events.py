@@ -233,8 +233,17 @@ class StoreEvent(DataSetEvent):
         # Of a deflated data set the head alone was looked at.
         return str(self.dataset.get(keyword) or "") if self.transfer_syntax.is_deflated else ""
 
+    @property
+    def file_header(self) -> bytes:
+        """What stands before `data` in a file: preamble, prefix, file meta (PS3.10 7.1)."""
+        return self._received.header
+
     def save(
-        self, directory: str | os.PathLike[str], name: str | os.PathLike[str] | None = None
+        self,
+        directory: str | os.PathLike[str],
+        name: str | os.PathLike[str] | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Path:
         """Keep the object as a Part 10 file with exactly the received bytes (PS3.10 7).
 
@@ -246,6 +255,8 @@ class StoreEvent(DataSetEvent):
             directory: where to; made if it is not there.
             name: the name below `directory`; None: the SOP Instance UID with ``.dcm``, or a hash
                 where that is no valid UID.
+            is_durable: False leaves it to the system when the file is on the disk: it survives
+                the end of the process, but no power cut.
 
         Returns:
             The file's path.
@@ -261,7 +272,9 @@ class StoreEvent(DataSetEvent):
         if name is None:
             name = file_name_for(self.sop_instance_uid) + ".dcm"
         try:
-            return self._kernel.storage.save(self._received, directory, name, self._check_commit)
+            return self._kernel.storage.save(
+                self._received, directory, name, self._check_commit, is_durable=is_durable
+            )
         except OSError as error:
             raise StorageError(Status.OUT_OF_RESOURCES, error) from error
 

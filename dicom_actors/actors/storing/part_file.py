@@ -143,6 +143,7 @@ class PartFile:
         *,
         mode: int | None = None,
         check: Callable[[], None] | None = None,
+        is_durable: bool = True,
     ) -> None:
         """Make its bytes safe, and then give it its name; what has that name is replaced.
 
@@ -151,6 +152,7 @@ class PartFile:
             name: its name there.
             mode: the permissions; None: as they are.
             check: called at the last moment; raises if it must not be.
+            is_durable: whether anything is made safe; else the system does it when it likes.
 
         Raises:
             OSError: it cannot be.
@@ -159,7 +161,8 @@ class PartFile:
         try:
             if mode is not None and hasattr(os, "fchmod"):
                 os.fchmod(self.descriptor, mode)
-            os.fsync(self.descriptor)
+            if is_durable:
+                os.fsync(self.descriptor)
             if check is not None:
                 check()
             if not directory.renames_open_files:
@@ -167,7 +170,8 @@ class PartFile:
                 self.descriptor = -1
             directory.rename_file(self._name, target, name)
             self._directory, self._name, self.is_committed = target, name, True
-            target.synchronize()
+            if is_durable:
+                target.synchronize()
             if self.descriptor < 0:
                 self.descriptor = target.open_file(name, os.O_RDONLY)
         finally:
@@ -246,6 +250,8 @@ def write_file(
     target: Directory,
     name: str,
     check: Callable[[], None] | None,
+    *,
+    is_durable: bool = True,
 ) -> None:
     """Do `create_part`, `write` and `commit` in one, for what is there already.
 
@@ -256,6 +262,7 @@ def write_file(
         target: see `PartFile.commit`.
         name: see `PartFile.commit`.
         check: see `PartFile.commit`.
+        is_durable: see `PartFile.commit`.
 
     Raises:
         OSError: it cannot be; nothing is left behind.
@@ -263,7 +270,8 @@ def write_file(
     part, descriptor = _create(directory, names, 0o666)
     try:
         write_all(descriptor, parts)
-        os.fsync(descriptor)
+        if is_durable:
+            os.fsync(descriptor)
         if check is not None:
             check()
         if not directory.renames_open_files:
@@ -279,7 +287,8 @@ def write_file(
         raise
     finally:
         _close(descriptor)
-    target.synchronize()
+    if is_durable:
+        target.synchronize()
 
 
 def _create(directory: Directory, names: Iterator[str], mode: int) -> tuple[str, int]:

@@ -121,6 +121,8 @@ class Storage:
         directory: str | os.PathLike[str],
         name: str | os.PathLike[str],
         check: Callable[[], None] | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Path:
         """Keep a received object as a Part 10 file; what has that name is replaced.
 
@@ -132,6 +134,7 @@ class Storage:
             directory: the root folder; made if it is not there.
             name: the name below it; folders on the way are made, and links are not followed.
             check: called at the last moment; raises if the object must not be kept after all.
+            is_durable: whether the file is made safe; else the system does that when it likes.
 
         Returns:
             The file's path.
@@ -143,12 +146,12 @@ class Storage:
         root = os.fspath(directory) or os.curdir
         below, leaf = _split(root, os.fspath(name))
         try:
-            path = self._save(received, root, below, leaf, check)
+            path = self._save(received, root, below, leaf, check, is_durable=is_durable)
         except OSError as error:
             if error.errno not in _VANISHED:
                 raise
             self.folders.forget()
-            path = self._save(received, root, below, leaf, check)
+            path = self._save(received, root, below, leaf, check, is_durable=is_durable)
         if not self._is_told_where:
             self._last_root = root
         return path
@@ -164,18 +167,22 @@ class Storage:
         below: str,
         leaf: str,
         check: Callable[[], None] | None,
+        *,
+        is_durable: bool,
     ) -> Path:
         folders, spool = self.folders, received.file
         target = folders.below(root, below) if below else folders.root(root)
-        if spool is None or not self._rename(spool, root, target, leaf, check):
+        if spool is None or not self._rename(
+            spool, root, target, leaf, check, is_durable=is_durable
+        ):
             # Temporary names are in the root, where alone leftovers are looked for.
             place = folders.opened_root(root) if below else target
             try:
-                self._write(received, place, target, leaf, check)
+                self._write(received, place, target, leaf, check, is_durable=is_durable)
             except OSError as error:
                 if error.errno != errno.EXDEV or place is target:
                     raise
-                self._write(received, target, target, leaf, check)
+                self._write(received, target, target, leaf, check, is_durable=is_durable)
         return target.location / leaf
 
     def _rename(
@@ -185,12 +192,20 @@ class Storage:
         target: Directory,
         leaf: str,
         check: Callable[[], None] | None,
+        *,
+        is_durable: bool,
     ) -> bool:
         """Give a spool file its name; says whether it could be."""
         if spool.is_committed:
             return False
         try:
-            spool.commit(target, leaf, mode=self.folders.mode_of_files(root), check=check)
+            spool.commit(
+                target,
+                leaf,
+                mode=self.folders.mode_of_files(root),
+                check=check,
+                is_durable=is_durable,
+            )
         except OSError as error:
             if error.errno not in _ELSEWHERE:
                 raise
@@ -204,15 +219,17 @@ class Storage:
         target: Directory,
         leaf: str,
         check: Callable[[], None] | None,
+        *,
+        is_durable: bool,
     ) -> None:
         if received.file is None:
             parts = (received.header, received.data)
-            write_file(place, self._names, parts, target, leaf, check)
+            write_file(place, self._names, parts, target, leaf, check, is_durable=is_durable)
             return
         file = create_part(place, self._names)
         try:
             file.copy_from(received.file)
-            file.commit(target, leaf, check=check)
+            file.commit(target, leaf, check=check, is_durable=is_durable)
         finally:
             file.discard()
 

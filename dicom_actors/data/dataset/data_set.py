@@ -27,6 +27,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from dicom_actors.data.dataset.as_read import ElementsAsRead, elements_as_read
 from dicom_actors.data.dataset.attribute_hints import NoAttributeError
 from dicom_actors.data.dataset.element_index import (
     CHARACTER_SET,
@@ -70,6 +71,7 @@ from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDI
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits, ReadWarning
 from dicom_actors.data.values.codec import coerce
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.value_types import NoElement
 from dicom_actors.errors import DecodeError, ElementNotFoundError, EncodeError
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ def _as_item(value: Any) -> DataSet:
     raise EncodeError(f"expected a data set as item, got {value!r:.60}")
 
 
-class Sequence(ItemList):
+class Sequence(NoElement, ItemList):
     """The items of a sequence; a list of `DataSet` in every respect.
 
     It remembers what was read. A mapping that is put in becomes a data set; who puts something
@@ -618,6 +620,18 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 decompressed, or no data set is encoded in that way.
         """
         return b"".join(encode_data_set(self, transfer_syntax))
+
+    def elements_as_read(self, *, until: Key | None = None) -> ElementsAsRead | None:
+        """Give the elements as the bytes that they were read from; nothing is decoded or copied.
+
+        Args:
+            until: the first element that is not wanted any more.
+
+        Returns:
+            The elements and how they are encoded; None if the data set was not read, or was
+            changed since.
+        """
+        return elements_as_read(self._content, None if until is None else to_tag(until))
 
     @property
     def transfer_syntax(self) -> TransferSyntax | None:

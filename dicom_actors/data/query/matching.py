@@ -7,14 +7,16 @@ attributes are known to be unique there, is left to the caller.
 The matching is that of PS3.4 C.2.2.2, where it leaves a choice as follows:
 
 - Person names match without regard to case, to spaces around components and to empty components
-  at the end; accents count. A key of one group is looked for in all three groups.
+  at the end; accents count unless it is told otherwise. A key of one group is looked for in all
+  three groups.
 - Dates and times match by what they mean; a time without seconds is all of its minute. Offsets
   from UTC in DT count; where there is none, Timezone Offset From UTC beside it.
 - A private creator says whose the private keys of its block are; it is returned, not compared.
 - A key of several values matches if any of them does, whatever the VR.
 - The key ``""`` (two quotation marks) matches what is empty or absent (empty value matching).
 - In the worklist, ranges of Scheduled Procedure Step Start Date and Time are one span together
-  (PS3.4 K.6.1.2.2).
+  (PS3.4 K.6.1.2.2); other dates and times are where that was negotiated (PS3.4 C.5.1.1, combined
+  datetime matching).
 - ``*`` alone matches all in any VR.
 - An attribute that is empty or absent matches nothing but these, as most providers have it;
   C.2.2.1.2 says that it matches every key, which `Query` does when told so.
@@ -27,7 +29,7 @@ Standard: PS3.4 C.2.2.2, C.2.2.3, C.4.1.1.3, K.6.1.2.2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.dataset.data_set import DataElement, DataSet, Sequence, element_of
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.query.matching_values import ValueTest
 
 __all__ = [
+    "DATES_AND_TIMES",
     "MAX_KEYS",
     "START_DATE",
     "START_TIME",
@@ -117,34 +120,40 @@ class ItemCondition:
         return isinstance(items, Sequence) and any(map(self._match, items))
 
 
-class _StartCondition:
-    """A scheduled procedure step starts within one span of dates and times."""
+class _SpanCondition:
+    """A date and a time are within one span."""
 
-    __slots__ = ("_apart", "_test")
+    __slots__ = ("_apart", "_tags", "_test")
 
-    def __init__(self, test: DateTimeTest, apart: list[Condition]) -> None:
+    def __init__(self, tags: tuple[int, int], test: DateTimeTest, apart: list[Condition]) -> None:
+        self._tags = tags
         self._test = test
         self._apart = apart
 
     def __call__(self, data_set: DataSet) -> bool:
-        date, time = data_set.get(START_DATE), data_set.get(START_TIME)
+        date, time = map(data_set.get, self._tags)
         if is_empty(date) or is_empty(time):
             return all(condition(data_set) for condition in self._apart)
         return self._test(date, time)
 
 
-def start_conditions(apart: dict[int, tuple[list[Any], ValueCondition]]) -> list[Condition]:
-    """Put the keys for date and time of a start together, where both are ranges.
+def start_conditions(
+    apart: dict[int, tuple[list[Any], ValueCondition]],
+    tags: tuple[int, int] = (START_DATE, START_TIME),
+) -> list[Condition]:
+    """Put the keys for a date and its time together, where both are ranges.
 
     Args:
-        apart: by `START_DATE` and `START_TIME`, as far as they are keys: the values of the key,
-            and the condition that it is by itself.
+        apart: by the tags of date and time, as far as they are keys: the values of the key, and
+            the condition that it is by itself.
+        tags: of date and time.
     """
-    conditions: list[Condition] = [condition for _, condition in apart.values()]
-    if len(apart) == 2:
-        dates, times = apart[START_DATE][0], apart[START_TIME][0]
+    found = [apart[tag] for tag in tags if tag in apart]
+    conditions: list[Condition] = [condition for _, condition in found]
+    if len(found) == 2:
+        (dates, _), (times, _) = found
         if DateTimeTest.applies_to(dates, times):
-            return [_StartCondition(DateTimeTest(dates[0], times[0]), conditions)]
+            return [_SpanCondition(tags, DateTimeTest(dates[0], times[0]), conditions)]
     return conditions
 
 
@@ -166,6 +175,19 @@ MAX_KEYS: Final = 2_048
 
 _QUERY_LEVEL: Final = 0x00080052
 _FIRST_OF_DATA: Final = 0x00080000
+_STARTS: Final[Mapping[int, int]] = {START_DATE: START_TIME}
+DATES_AND_TIMES: Final[Mapping[int, int]] = {
+    0x00080012: 0x00080013,  # of the creation of the instance
+    0x00080020: 0x00080030,  # of the study
+    0x00080021: 0x00080031,  # of the series
+    0x00080022: 0x00080032,  # of the acquisition
+    0x00080023: 0x00080033,  # of the content
+    0x00100030: 0x00100032,  # of birth
+    0x00400244: 0x00400245,  # of the start of the performed procedure step
+    0x00400250: 0x00400251,  # of its end
+    **_STARTS,
+}
+"""Dates, and the times that belong to them."""
 # Of these, the answer has what the data set or the query says; nothing is compared.
 _NEVER_MATCHED: Final = frozenset({CHARACTER_SET, _QUERY_LEVEL, _TIMEZONE})
 _EMPTY_VALUE: Final = '""'
@@ -178,6 +200,9 @@ class Query:
         identifier: the keys; it is not kept, and not changed.
         matches_unknown: whether an attribute without a value matches every key, as PS3.4
             C.2.2.1.2 has it for required keys.
+        ignore_accents: whether letters of person names match with and without their accents.
+        combines_dates_and_times: whether a range of dates and one of times, of the same event,
+            are one span together.
 
     Raises:
         DecodeError: a key means nothing for its VR, is too long, or there are too many; it has
@@ -189,9 +214,20 @@ class Query:
 
     __slots__ = ("_keys", "level")
 
-    def __init__(self, identifier: DataSet, *, matches_unknown: bool = False) -> None:
+    def __init__(
+        self,
+        identifier: DataSet,
+        *,
+        matches_unknown: bool = False,
+        ignore_accents: bool = False,
+        combines_dates_and_times: bool = False,
+    ) -> None:
         self.level = str(identifier.get(_QUERY_LEVEL) or "")
-        self._keys = _Compiler(matches_unknown=matches_unknown).keys(identifier, ())
+        self._keys = _Compiler(
+            matches_unknown=matches_unknown,
+            ignore_accents=ignore_accents,
+            pairs=DATES_AND_TIMES if combines_dates_and_times else _STARTS,
+        ).keys(identifier, ())
 
     @property
     def keys(self) -> tuple[Tag, ...]:
@@ -317,8 +353,13 @@ class _Keys:
 class _Compiler:
     """Makes the keys of an identifier, within limits."""
 
-    def __init__(self, *, matches_unknown: bool) -> None:
+    def __init__(
+        self, *, matches_unknown: bool, ignore_accents: bool, pairs: Mapping[int, int]
+    ) -> None:
         self._matches_unknown = matches_unknown
+        self._ignore_accents = ignore_accents
+        self._pairs = pairs
+        self._paired = {*pairs, *pairs.values()}
         self._count = 0
 
     def keys(self, identifier: DataSet, path: tuple[str, ...]) -> _Keys:
@@ -346,12 +387,13 @@ class _Compiler:
             condition = self._condition(element, values, path) if is_matched else None
             if condition is None:
                 continue
-            if tag in {START_DATE, START_TIME}:
+            if tag in self._paired:
                 apart[tag] = values, condition
             else:
                 made.conditions.append(condition)
         made.returned.sort(key=_tag_of)
-        made.conditions += start_conditions(apart)
+        for pair in self._pairs.items():
+            made.conditions += start_conditions(apart, pair)
         return made
 
     def _count_key(self, tag: int, path: tuple[str, ...]) -> None:
@@ -387,7 +429,7 @@ class _Compiler:
         if not wanted:
             return ValueCondition(element.tag, _never, matches_empty)
         try:
-            test = value_test(element.vr, wanted)
+            test = value_test(element.vr, wanted, ignore_accents=self._ignore_accents)
         except ValueError as error:
             # The peer's text is in the message: as much of it as a log can bear.
             raise DecodeError(f"{error!s:.200}", tag=element.tag, path=path) from error

@@ -14,7 +14,9 @@ C.2.2.2.5 (ranges).
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from dicom_actors.data.dictionary.vr import VR
@@ -182,13 +184,14 @@ def with_offset(value: Any, offset: str | None) -> Any:
     return made
 
 
-def value_test(vr: str, values: list[Any]) -> ValueTest | None:
+def value_test(vr: str, values: list[Any], *, ignore_accents: bool = False) -> ValueTest | None:
     """Make the test for a key.
 
     Args:
         vr: its VR, not SQ.
         values: its values, as a data set gives them, none empty; any of them may match. At
             least one.
+        ignore_accents: whether letters of person names match with and without their accents.
 
     Returns:
         The test; None if every value passes, and no value at all, too.
@@ -204,7 +207,7 @@ def value_test(vr: str, values: list[Any]) -> ValueTest | None:
     if strays:
         raise ValueError(f"expected values of {vr}, got {strays[0]!r:.40}")
     if vr == "PN":
-        return _name_test(values)
+        return _name_test(values, _bare_group if ignore_accents else _normal_group)
     if vr in _WITH_WILDCARDS:
         return _TextTest(values)
     if vr in _DATES_AND_TIMES:
@@ -260,9 +263,9 @@ class _TextTest:
 # --- person names --------------------------------------------------------------------------
 
 
-def _name_test(values: list[str]) -> ValueTest | None:
+def _name_test(values: list[str], fold: Callable[[str], str]) -> ValueTest | None:
     _check_count(values)
-    names = [_NameTest(value) for value in values]
+    names = [_NameTest(value, fold) for value in values]
     if any(name.is_universal for name in names):
         return None
     return names[0] if len(names) == 1 else lambda value: any(name(value) for name in names)
@@ -275,15 +278,16 @@ class _NameTest:
     ``*`` for whole components at the end matches a name that does not have these.
     """
 
-    __slots__ = ("_groups", "_is_for_any")
+    __slots__ = ("_fold", "_groups", "_is_for_any")
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, fold: Callable[[str], str]) -> None:
+        self._fold = fold
         groups = key.split("=")
         if len(groups) > _GROUPS:
             raise ValueError(f"expected at most {_GROUPS} groups in a name, got {len(groups)}")
         self._is_for_any = len(groups) == 1
         self._groups = [
-            (place, _TextTest(_spellings(_normal_group(group))))
+            (place, _TextTest(_spellings(fold(group))))
             for place, group in enumerate(groups)
             if group.strip("* ^")
         ]
@@ -296,7 +300,7 @@ class _NameTest:
     def __call__(self, value: Any) -> bool:
         if not isinstance(value, str):
             return False
-        groups = [_normal_group(group) for group in value.split("=", _GROUPS)[:_GROUPS]]
+        groups = [self._fold(group) for group in value.split("=", _GROUPS)[:_GROUPS]]
         if self._is_for_any:
             return any(map(self._groups[0][1], groups))
         return all(place < len(groups) and test(groups[place]) for place, test in self._groups)
@@ -313,6 +317,20 @@ def _normal_group(text: str) -> str:
         return folded
     # What becomes longer stays as it is, so that "?" is one character.
     return "".join(c if len(lower := c.casefold()) > 1 else lower for c in text)
+
+
+def _bare_group(text: str) -> str:
+    """The group in normal form without the accents of its letters (U+0300 to U+036F)."""
+    text = _normal_group(text)
+    return text if text.isascii() else "".join(map(_bare_letter, text))
+
+
+@lru_cache(4_096)
+def _bare_letter(letter: str) -> str:
+    parts = unicodedata.normalize("NFD", letter)
+    bare = "".join(part for part in parts if not "\u0300" <= part <= "\u036f")
+    # What is no accent stays: the marks of kana, the letters that a Hangul syllable is made of.
+    return letter if bare == parts else bare
 
 
 def _spellings(group: str) -> list[str]:

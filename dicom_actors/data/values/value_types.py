@@ -24,14 +24,15 @@ __all__ = [
     "TM",
     "UID",
     "Age",
+    "NoElement",
     "PersonName",
     "PersonNameGroup",
     "decimal_text",
 ]
 
 
-class _Text(str):
-    """A value that is a text."""
+class NoElement:
+    """A value, which says so to those who take it for the element that has it."""
 
     __slots__ = ()
 
@@ -42,6 +43,12 @@ class _Text(str):
             if name == "value":
                 hint = "; ds[key] is the value itself, ds.fetch(key) the element that has it"
             raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}{hint}")
+
+
+class _Text(NoElement, str):
+    """A value that is a text."""
+
+    __slots__ = ()
 
 
 class UID(_Text):
@@ -486,7 +493,7 @@ def decimal_text(number: float) -> str:
     return text
 
 
-class DS(float):
+class DS(NoElement, float):
     """A value of DS: a float with its text.
 
     ``DS.of("1.50")`` keeps the text; ``DS(1.5)`` makes one of the number.
@@ -517,7 +524,7 @@ class DS(float):
         return DS.of, (self.text,)
 
 
-class IS(int):
+class IS(NoElement, int):
     """A value of IS: an int with its text.
 
     ``IS.of("007")`` keeps the text; ``IS(7)`` makes one of the number.

@@ -1,0 +1,148 @@
+"""The IndexWriter: the one who writes to the index.
+
+It takes what waits, writes it in one transaction, and answers everybody when that is durable. A
+change that cannot be written fails alone: the others of its group are written without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dicom_actors.archive.actors.gathering import Gathering
+from dicom_actors.archive.events import InstanceDeleted, InstanceStored, StudyChanged
+from dicom_actors.archive.index import NewInstance, Result
+from dicom_actors.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dicom_actors.archive.actors.kernel import ArchiveKernel
+    from dicom_actors.archive.index import Change, Outcome, StoredInstance
+    from dicom_actors.supervision import Reply
+
+__all__ = ["IndexRows", "IndexWriter", "WriteChanges", "WriteRows"]
+
+
+class WriteChanges(NamedTuple):
+    """To the IndexWriter, a call: write changes; answers with their outcomes."""
+
+    changes: tuple[Change, ...]
+
+
+class WriteRows(NamedTuple):
+    """To the IndexWriter, a cast: write rows, and answer those who wait for each."""
+
+    rows: list[tuple[NewInstance, Reply]]
+
+
+class _Work(NamedTuple):
+    changes: tuple[Change, ...]
+    reply: Reply
+    is_single: bool
+
+
+class IndexWriter(Gathering[_Work]):
+    """See the module.
+
+    Args:
+        kernel: the archive's.
+    """
+
+    def __init__(self, kernel: ArchiveKernel) -> None:
+        super().__init__(kernel.settings.group, kernel.settings.group_seconds)
+        self._kernel = kernel
+
+    def init(self) -> Any:
+        """Answer for the one before, which has crashed. Runs in the IndexWriter's thread."""
+        self._kernel.fail_owed(ArchiveError("the archive's index writer crashed"))
+
+    def handle_call(self, message: Any) -> Any:
+        """Take changes. Runs in the IndexWriter's thread."""
+        if not isinstance(message, WriteChanges):
+            return super().handle_call(message)
+        self.gather(_Work(message.changes, self.defer_reply(), is_single=False))
+        return None
+
+    def handle_cast(self, message: Any) -> Any:
+        """Take rows. Runs in the IndexWriter's thread."""
+        if not isinstance(message, WriteRows):
+            return super().handle_cast(message)
+        self.gather(*(_Work((row,), reply, is_single=True) for row, reply in message.rows))
+        return None
+
+    def work_off(self, items: list[_Work]) -> None:
+        """Write all of it in one transaction; or each by itself if that fails."""
+        try:
+            outcomes = self._write([change for work in items for change in work.changes])
+        except ArchiveError as error:
+            self._fail(items, error)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            # Of something that a peer sent: the others are not to blame.
+            if len(items) == 1:
+                self._fail(items, ArchiveError(f"the index cannot keep this: {error}"))
+                return
+            for work in items:
+                self.work_off([work])
+        else:
+            self._tell(items, outcomes)
+
+    def _fail(self, items: list[_Work], error: ArchiveError) -> None:
+        self._kernel.settle(work.reply for work in items)
+        for work in items:
+            work.reply.fail(error)
+
+    def _write(self, changes: list[Change]) -> list[Outcome]:
+        outcomes = self._kernel.index.get().write(changes) if changes else []
+        self._kernel.index.check()
+        return outcomes
+
+    def _tell(self, items: list[_Work], outcomes: list[Outcome]) -> None:
+        at = 0
+        self._kernel.settle(work.reply for work in items)
+        for work in items:
+            mine = outcomes[at : at + len(work.changes)]
+            at += len(mine)
+            work.reply.offer(mine[0] if work.is_single else mine)
+        if self._kernel.has_subscribers:
+            changes = [change for work in items for change in work.changes]
+            self._kernel.publish(_events_of(changes, outcomes))
+
+
+class IndexRows:
+    """The index as `upkeep.Rows`, by way of the IndexWriter; any thread may use it.
+
+    Args:
+        kernel: the archive's.
+    """
+
+    def __init__(self, kernel: ArchiveKernel) -> None:
+        self._kernel = kernel
+
+    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        """See `Rows.write`."""
+        outcomes: list[Outcome] = self._kernel.ask("index", WriteChanges(tuple(changes)))
+        return outcomes
+
+    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
+        """See `Rows.versions_of`."""
+        with self._kernel.index.get().reader() as reader:
+            return reader.versions_of(sop_instance_uid)
+
+
+def _events_of(changes: Sequence[Change], outcomes: Sequence[Outcome]) -> Iterator[Any]:
+    studies: dict[str, None] = {}
+    for change, outcome in zip(changes, outcomes, strict=True):
+        if isinstance(change, NewInstance) and outcome.result is Result.NEW:
+            what = change.description
+            studies[what.study_instance_uid] = None
+            yield InstanceStored(
+                what.study_instance_uid,
+                what.series_instance_uid,
+                what.sop_instance_uid,
+                change.size,
+            )
+        elif outcome.result is Result.DELETED and outcome.existing is not None:
+            studies[outcome.existing.study_instance_uid] = None
+            yield InstanceDeleted(*outcome.existing[:3])
+    for study in studies:
+        yield StudyChanged(study)

@@ -1,0 +1,160 @@
+"""What outlives the actors of an archive: its settings, its files, its index, who listens."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.archive.files.journal import journal_names
+from dicom_actors.errors import ArchiveError
+from dicom_actors.supervision import NoProcError, SupervisionError, call, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import pykka
+
+    from dicom_actors.archive.files import Store
+    from dicom_actors.archive.index_handle import IndexHandle
+    from dicom_actors.archive.settings import ArchiveSettings
+    from dicom_actors.supervision import Reply, System
+
+__all__ = ["ArchiveKernel"]
+
+
+class ArchiveKernel:
+    """See the module. Any thread may use it.
+
+    Attributes:
+        settings: the archive's.
+        store: its files.
+        index: its index.
+        now: gives the time, in seconds since 1970.
+        current_journal: the journal that is being written; empty: none. It is set before the
+            journal is there, and after all that was written to the one before is handed on.
+        last_number: of the latest journal.
+        leftovers: what was in ``incoming/`` at the start, and is not seen to yet.
+        disk_state: see `DiskSpace.state`; how the disk was when it was last looked at.
+        free_bytes: how much room there was then.
+    """
+
+    def __init__(
+        self,
+        settings: ArchiveSettings,
+        store: Store,
+        index: IndexHandle,
+        system: System,
+        now: Callable[[], float],
+    ) -> None:
+        self.settings: Final = settings
+        self.store: Final = store
+        self.index: Final = index
+        self.system: Final = system
+        self.now: Final = now
+        self.current_journal = ""
+        self.last_number = 0
+        self.leftovers: tuple[str, ...] = ()
+        self.disk_state = "enough"
+        self.free_bytes = 0
+        self._lock = threading.Lock()
+        # Replaced as a whole, as it is read without the lock.
+        self._subscribers: tuple[tuple[pykka.ActorRef[Any], tuple[type, ...]], ...] = ()
+        self._owed: set[Reply] = set()
+
+    def closed_journals(self) -> list[str]:
+        """The journals that nobody writes any more, the oldest first; raises OSError."""
+        # In this order: one that is there is the current one, or closed, or not made yet.
+        names = journal_names(self.store.file_system)
+        current = self.current_journal
+        return [name for name in names if name != current]
+
+    def look_at_disk(self, needed: int = 0) -> None:
+        """Look how much room there is.
+
+        Args:
+            needed: bytes that somebody wants to write.
+
+        Raises:
+            ArchiveError: after that there would be less than is kept in reserve; or the folder is
+                not there. With `needed` alone.
+        """
+        settings = self.settings
+        try:
+            self.free_bytes = free = self.store.file_system.free_bytes()
+        except OSError as error:
+            self.disk_state, self.free_bytes = "absent", 0
+            if needed:
+                raise ArchiveError(f"the folder cannot be reached: {error}", "absent") from error
+            return
+        if free - needed < settings.reserve_bytes:
+            self.disk_state = "full"
+            if needed:
+                raise ArchiveError("no room on the disk", "full")
+        else:
+            self.disk_state = "low" if free < settings.warn_free_bytes else "enough"
+
+    # --- the actors --------------------------------------------------------------------------
+
+    def ask(self, name: str, message: Any) -> Any:
+        """Ask an actor of the archive.
+
+        Raises:
+            ArchiveError: it crashed, or is not there just now: whether anything was done is not
+                known; or that is what it answers.
+            OSError: that is what it answers.
+        """
+        ref = self.system.registry.lookup(name)
+        try:
+            if ref is None:
+                raise NoProcError(f"{name} is not there")
+            return call(ref, message, self.settings.answer_timeout)
+        except SupervisionError as error:
+            raise ArchiveError(f"the archive's {name} could not answer: {error}") from error
+
+    def tell(self, name: str, message: Any) -> bool:
+        """Send a message to an actor of the archive; False: it is not there just now."""
+        ref = self.system.registry.lookup(name)
+        return ref is not None and cast(ref, message)
+
+    def owe(self, replies: Iterable[Reply]) -> None:
+        """Note who waits for an answer that was handed on from one actor to another."""
+        with self._lock:
+            self._owed.update(replies)
+
+    def settle(self, replies: Iterable[Reply]) -> None:
+        """Forget those who have their answer."""
+        with self._lock:
+            self._owed.difference_update(replies)
+
+    def fail_owed(self, error: Exception) -> None:
+        """Tell all who wait that there will be no answer: whoever had it to give has crashed."""
+        with self._lock:
+            owed, self._owed = self._owed, set()
+        for reply in owed:
+            reply.fail(error)
+
+    # --- who listens -------------------------------------------------------------------------
+
+    def subscribe(self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...]) -> None:
+        """Have an actor told of events of some kinds."""
+        with self._lock:
+            others = tuple(pair for pair in self._subscribers if pair[0] is not ref)
+            self._subscribers = (*others, (ref, kinds))
+
+    def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
+        """Tell an actor no more."""
+        with self._lock:
+            self._subscribers = tuple(pair for pair in self._subscribers if pair[0] is not ref)
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._subscribers)
+
+    def publish(self, events: Iterable[Any]) -> None:
+        """Tell those who listen; waits for nobody."""
+        subscribers = self._subscribers
+        for event in events:
+            for ref, kinds in subscribers:
+                if isinstance(event, kinds) and not cast(ref, event) and not ref.is_alive():
+                    self.unsubscribe(ref)

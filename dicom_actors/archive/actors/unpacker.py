@@ -1,0 +1,147 @@
+"""The Unpacker: brings objects to their places, behind everybody's back.
+
+What it is told of waits in its list until it is done; when the disk is full or the index away it
+tries again, less and less often. One that crashes leaves all to the next, which looks for itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dicom_actors.archive.actors.gathering import Gathering
+from dicom_actors.archive.actors.index_writer import IndexRows
+from dicom_actors.archive.files import JOURNAL, Location
+from dicom_actors.archive.upkeep import Unpacking
+from dicom_actors.errors import ArchiveError
+from dicom_actors.supervision import Continue
+
+if TYPE_CHECKING:
+    from dicom_actors.archive.actors.kernel import ArchiveKernel
+
+__all__ = ["Finish", "Place", "Unpack", "Unpacker"]
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 60.0
+_MOST: Final = 256
+_LONGEST_WAIT: Final = 1.0
+_LINGER: Final = 0.25
+"""Nobody waits for it: so there are many in a transaction, and a synchronization."""
+
+
+class Unpack(NamedTuple):
+    """To the Unpacker, a cast: a journal is not written any more."""
+
+    journal: str
+
+
+class Place(NamedTuple):
+    """To the Unpacker, a cast: a file in ``incoming/`` has its row."""
+
+    sop_instance_uid: str
+    location: str
+
+
+class Finish(NamedTuple):
+    """To the Unpacker, a call: do what there is now; answers with an error's text, or with ""."""
+
+
+class _Recover(NamedTuple):
+    """To itself: look for what a crash left."""
+
+
+class _TryAgain(NamedTuple):
+    """To itself, by a timer."""
+
+
+class Unpacker(Gathering["Unpack | Place | _Recover"]):
+    """See the module.
+
+    Args:
+        kernel: the archive's.
+    """
+
+    def __init__(self, kernel: ArchiveKernel) -> None:
+        super().__init__(_MOST, _LONGEST_WAIT, _LINGER)
+        self._kernel = kernel
+        self._unpacking = Unpacking(kernel.store, IndexRows(kernel), kernel.now)
+        self._waiting: list[Unpack | Place | _Recover] = []
+        self._pause = _FIRST_PAUSE
+        self._problem = ""
+
+    def init(self) -> Any:
+        """Look for what is left. Runs in the Unpacker's thread."""
+        return Continue(None)
+
+    def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
+        """Look for what is left; messages wait meanwhile. Runs in the Unpacker's thread."""
+        self.gather(_Recover())
+
+    def handle_cast(self, message: Any) -> Any:
+        """Take work. Runs in the Unpacker's thread."""
+        if not isinstance(message, Unpack | Place):
+            return super().handle_cast(message)
+        self.gather(message)
+        return None
+
+    def handle_call(self, message: Any) -> Any:
+        """Do what there is. Runs in the Unpacker's thread."""
+        if not isinstance(message, Finish):
+            return super().handle_call(message)
+        waiting, self._waiting = self._waiting, []
+        self.gather(*waiting)
+        self.finish()
+        return self._problem
+
+    def handle_info(self, message: Any) -> Any:
+        """Try again. Runs in the Unpacker's thread."""
+        if isinstance(message, _TryAgain):
+            waiting, self._waiting = self._waiting, []
+            if waiting:
+                self.gather(*waiting)
+            return None
+        return super().handle_info(message)
+
+    def work_off(self, items: list[Unpack | Place | _Recover]) -> None:
+        """Do all of it, or keep what cannot be done now. Runs in the Unpacker's thread."""
+        self._problem = ""
+        files = [(item[0], Location.of(item[1])) for item in items if isinstance(item, Place)]
+        journals = dict.fromkeys(item.journal for item in items if isinstance(item, Unpack))
+        try:
+            if len(files) + len(journals) < len(items):
+                self._recover()
+            if files:
+                self._unpacking.place(files)
+            for journal in journals:
+                if self._kernel.store.file_system.size(journal) is not None:
+                    self._unpacking.unpack(journal)
+        except (OSError, ArchiveError) as error:
+            self._wait(items, error)
+        else:
+            self._pause = _FIRST_PAUSE
+
+    def _recover(self) -> None:
+        kernel = self._kernel
+        found = self._unpacking.recover(kernel.leftovers, kernel.closed_journals())
+        kernel.leftovers = ()
+        if found.adopted or found.damaged:
+            logger.warning(
+                "%d objects that had no row were taken in, %d are damaged",
+                found.adopted,
+                found.damaged,
+            )
+
+    def _wait(self, items: list[Unpack | Place | _Recover], error: Exception) -> None:
+        self._problem = str(error)
+        self.system.log.write(
+            logger,
+            logging.WARNING,
+            "what is in %s and incoming stays there for now: %s",
+            JOURNAL,
+            self._problem,
+        )
+        self._waiting += items
+        self.system.timers.send_after(self._pause, self.actor_ref, _TryAgain())
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)

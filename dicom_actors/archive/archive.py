@@ -1,0 +1,376 @@
+"""An archive: a folder of objects with an index, and the actors that keep it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from dicom_actors.archive import events
+from dicom_actors.archive.actors import (
+    ArchiveKernel,
+    ArchiveSupervisor,
+    IndexRows,
+    Keep,
+)
+from dicom_actors.archive.actors.index_writer import WriteChanges
+from dicom_actors.archive.actors.journal_store import CloseJournal
+from dicom_actors.archive.actors.unpacker import Finish, Place
+from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.folder_lock import FolderLock
+from dicom_actors.archive.holdings import Holdings
+from dicom_actors.archive.index import Duplicates, Outcome, Result
+from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
+from dicom_actors.archive.objects import Added, NewObject
+from dicom_actors.archive.services import (
+    EXTENDED_NEGOTIATION,
+    CommitmentReporter,
+    CommitmentReports,
+    Peer,
+    ProcedureSteps,
+    QueryRetrieve,
+    StorageCommitment,
+    Worklist,
+    combined,
+)
+from dicom_actors.archive.services.cstore import StoreHandler
+from dicom_actors.archive.settings import ArchiveSettings
+from dicom_actors.archive.upkeep import Unpacking
+from dicom_actors.errors import ArchiveError, ConfigurationError
+from dicom_actors.supervision import ChildSpec, System
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pykka
+
+    from dicom_actors import DataSet
+    from dicom_actors.archive.files import FileSystem
+    from dicom_actors.archive.index import StoredInstance
+
+__all__ = ["Archive", "Stats"]
+
+logger = logging.getLogger(__name__)
+
+_EVENTS: Final = (
+    events.InstanceStored,
+    events.InstanceDeleted,
+    events.StudyChanged,
+    events.DiskSpace,
+)
+_REPORTER: Final = "commitment"
+
+
+class Stats(NamedTuple):
+    """How much there is in an archive, and how it is.
+
+    Attributes:
+        patients: patients.
+        studies: studies.
+        series: series.
+        instances: instances.
+        bytes: of their files.
+        free_bytes: room on the disk.
+        disk: see `DiskSpace.state`.
+        journal_bytes: bytes of journals.
+        incoming_files: files that have no place yet.
+    """
+
+    patients: int
+    studies: int
+    series: int
+    instances: int
+    bytes: int
+    free_bytes: int
+    disk: str
+    journal_bytes: int
+    incoming_files: int
+
+
+class Archive(Holdings):
+    """An archive that is open. Any thread may use it.
+
+    Made by `Archive.open`; it is also a context manager, which closes it.
+
+    Attributes:
+        worklist: what is scheduled.
+        procedure_steps: what modalities have begun and done.
+    """
+
+    def __init__(
+        self,
+        kernel: ArchiveKernel,
+        lock: FolderLock,
+        peers: Mapping[str, Peer],
+        worklist_folder: str | os.PathLike[str] | None,
+    ) -> None:
+        self._kernel: Final = kernel
+        self._lock = lock
+        super().__init__(kernel.store, kernel.index, IndexRows(kernel))
+        self._duplicates = Duplicates(kernel.settings.duplicates)
+        write, now = self.rows.write, kernel.now
+        self.worklist: Final = Worklist(self.reader, write, worklist_folder)
+        self.procedure_steps: Final = ProcedureSteps(self.reader, write)
+        self._services: Final = (
+            QueryRetrieve(self, peers),
+            StorageCommitment(self, write, peers, now, self._wake_reporter),
+            self.worklist,
+            self.procedure_steps,
+        )
+        reports = CommitmentReports(self, write, peers, now)
+        start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
+        self._supervisor: Final = ArchiveSupervisor.start(
+            kernel, [ChildSpec(_REPORTER, start_reporter)], system=kernel.system
+        )
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        now: Callable[[], float] = time.time,
+        peers: Mapping[str, Peer] | None = None,
+        worklist_folder: str | os.PathLike[str] | None = None,
+        file_system: FileSystem | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Open the archive in a folder, or make one there.
+
+        Args:
+            folder: the folder; made if it is not there.
+            now: gives the time, in seconds since 1970.
+            peers: where C-MOVE may send to, and who may ask for storage commitment, by AE title.
+            worklist_folder: a folder of worklist items, which is looked into at each query; see
+                `Worklist`.
+            file_system: what to keep objects on, instead of the folder.
+            **settings: see `ArchiveSettings`.
+
+        Raises:
+            ArchiveError: another process has it open, or its index cannot be used; see
+                `ArchiveError.reason`.
+            ConfigurationError: a setting is out of its range.
+            OSError: the folder cannot be made or written.
+        """
+        checked = _settings(settings)
+        root = Path(folder)
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(root)
+        try:
+            is_synchronous = checked.durability == "disk"
+            disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
+            store = Store(root.absolute(), disk, Layout(checked.layout))
+            store.make_folders()
+            index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
+            index.create()
+            kernel = ArchiveKernel(checked, store, index, System(), now)
+            kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
+            return cls(kernel, lock, peers or {}, worklist_folder)
+        except BaseException:
+            lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Archive {str(self.folder)!r}>"
+
+    @property
+    def settings(self) -> ArchiveSettings:
+        """Its settings."""
+        return self._kernel.settings
+
+    def close(self) -> None:
+        """Finish what was begun, and close it; a second time does nothing.
+
+        What was acknowledged is safe in any case: this only saves the next start some work.
+        """
+        if self._supervisor.is_alive():
+            with contextlib.suppress(ArchiveError):
+                self.settle()
+            self._supervisor.stop()
+            self._kernel.system.close()
+        self._kernel.index.close()
+        self._lock.release()
+
+    # --- objects -----------------------------------------------------------------------------
+
+    def add(
+        self, source: str | os.PathLike[str] | DataSet | bytes | bytearray | memoryview
+    ) -> Added:
+        """Keep an object; it is durable when this returns.
+
+        Args:
+            source: a path, the bytes of a Part 10 file, or a data set.
+
+        Returns:
+            What came of it. What is different from what is there, and not kept by
+            `ArchiveSettings.duplicates`, is no error here: `Added.is_kept` says so.
+
+        Raises:
+            DataError: it cannot be read, or has not the UIDs that it needs.
+            ArchiveError: it could not be kept, as far as is known: the index, or the room.
+            OSError: it could not be kept.
+        """
+        return self.keep(NewObject.of(source))
+
+    def keep(self, new: NewObject) -> Added:
+        """Keep an object that was made ready; see `add`.
+
+        Raises:
+            ArchiveError: as `add` does.
+            OSError: as `add` does.
+        """
+        uid = new.intake.sop_instance_uid
+        is_small = new.intake.size <= self.settings.journal_object_bytes
+        existing = None
+        # For small ones it is enough that the index says so in the end: to ask before costs more
+        # than to keep them.
+        if not is_small or self._duplicates is Duplicates.REPLACE:
+            existing = self.find_instance(uid)
+        if existing is not None:
+            if existing.checksum == new.intake.checksum:
+                return Added(uid, Result.SAME, is_kept=True)
+            if self._duplicates is Duplicates.KEEP_FIRST:
+                return Added(uid, Result.DIFFERENT, is_kept=False)
+            if any(one.checksum == new.intake.checksum for one in self.rows.versions_of(uid)):
+                return Added(uid, Result.SAME, is_kept=True)
+        put = self._put_small if is_small else self._put_large
+        if existing is None or self._duplicates is not Duplicates.REPLACE:
+            outcome = put(new)
+        else:
+            outcome = self._replace(existing, lambda: put(new))
+        is_kept = outcome.result is not Result.DIFFERENT or (
+            self._duplicates is not Duplicates.KEEP_FIRST
+        )
+        return Added(uid, outcome.result, is_kept)
+
+    def _replace(self, existing: StoredInstance, put: Callable[[], Outcome]) -> Outcome:
+        """Put an object in the place of another one, whose file goes."""
+        uid = existing.sop_instance_uid
+        if not Location.of(existing.location).is_placed:
+            self.settle()  # what is about to be moved cannot be named
+            existing = self.find_instance(uid) or existing
+        done: list[Outcome] = []
+        self.removing.around([(uid, existing.location)], lambda: done.append(put()))
+        replaced = done[0].existing
+        if replaced is not None and replaced.location != existing.location:
+            # Somebody else has replaced it a moment before us.
+            self.removing.around([(uid, replaced.location)], lambda: None)
+        return done[0]
+
+    def _put_small(self, new: NewObject) -> Outcome:
+        keep = Keep(new.intake, new.header, new.data, self._duplicates)
+        try:
+            outcome: Outcome = self._kernel.ask("store", keep)
+        except (OSError, ArchiveError):
+            # What is there already needs neither room nor a disk that can be written.
+            existing = self.find_instance(new.intake.sop_instance_uid)
+            if existing is None or existing.checksum != new.intake.checksum:
+                raise
+            return Outcome(Result.SAME, existing)
+        return outcome
+
+    def _put_large(self, new: NewObject) -> Outcome:
+        kernel = self._kernel
+        store = kernel.store
+        kernel.look_at_disk(needed=new.intake.size)
+        if new.save is None:
+            location = store.put([new.header, new.data])
+        else:
+            name = store.incoming_name()
+            new.save(os.path.join(store.root, INCOMING), name)  # noqa: PTH118
+            location = Location(f"{INCOMING}/{name}")
+        uid = new.intake.sop_instance_uid
+        row = new.intake.row(location, kernel.now(), self._duplicates)
+        try:
+            outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
+        except ArchiveError:
+            # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
+            kernel.tell("unpacker", Place(uid, str(location)))
+            raise
+        is_refused = outcomes[0].result is Result.SAME or (
+            outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
+        )
+        if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
+            store.remove(location)
+        else:
+            kernel.tell("unpacker", Place(uid, str(location)))
+        return outcomes[0]
+
+    # --- how it is ---------------------------------------------------------------------------
+
+    def stats(self) -> Stats:
+        """How much there is, and how the archive is.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        kernel = self._kernel
+        kernel.look_at_disk()
+        disk = kernel.store.file_system
+        waiting = sum(disk.size(name) or 0 for name in kernel.closed_journals())
+        return Stats(
+            *self.counts(),
+            free_bytes=kernel.free_bytes,
+            disk=kernel.disk_state,
+            journal_bytes=waiting + (disk.size(kernel.current_journal or INCOMING) or 0),
+            incoming_files=len(disk.names(INCOMING)),
+        )
+
+    def settle(self) -> None:
+        """Wait until all that came before has its place.
+
+        Raises:
+            ArchiveError: it cannot be brought there now; it is safe all the same.
+        """
+        self._kernel.ask("store", CloseJournal())
+        problem = self._kernel.ask("unpacker", Finish())
+        if problem:
+            raise ArchiveError(problem)
+
+    def event_handlers(self) -> dict[str, Any]:
+        """The handlers for ``Endpoint.start(event_handlers=...)``."""
+        return {"cstore": StoreHandler(self), **combined(self._services)}
+
+    def _wake_reporter(self) -> None:
+        reporter = self._kernel.system.registry.lookup(_REPORTER)
+        if reporter is not None:  # else it finds what is owed when it starts again
+            CommitmentReporter.wake(reporter)
+
+    def endpoint_settings(self) -> dict[str, Any]:
+        """What an endpoint should be told, for ``EndpointConfig(**archive.endpoint_settings())``.
+
+        So what is large is written where it stays, and the rest needs no file while it comes.
+        """
+        return {
+            "spool_directory": str(self.folder / INCOMING),
+            "spool_bytes": self.settings.journal_object_bytes,
+            "extended_negotiation": EXTENDED_NEGOTIATION,
+        }
+
+    # --- who listens -------------------------------------------------------------------------
+
+    def subscribe(self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...] = _EVENTS) -> None:
+        """Have an actor told of what happens, by the messages in `dicom_actors.archive.events`."""
+        self._kernel.subscribe(ref, kinds)
+
+    def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
+        """Tell an actor no more."""
+        self._kernel.unsubscribe(ref)
+
+
+def _settings(settings: dict[str, Any]) -> ArchiveSettings:
+    names = {field.name for field in fields(ArchiveSettings)}
+    unknown = sorted(settings.keys() - names)
+    if unknown:
+        raise ConfigurationError(f"{unknown[0]}: there is no such setting of an archive")
+    return ArchiveSettings(**settings)

@@ -1,0 +1,55 @@
+"""Where the bytes of an instance are: the text that stands for it in the index.
+
+- ``<study>/<series>/<instance>.dcm``: a file of its own, by the pattern of the day;
+- ``incoming/<name>.dcm``: a file that waits for its place;
+- ``journal/<number>.journal:<offset>``: so many bytes of a journal, from there on;
+- an absolute path: a file that was adopted and stays where it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Final, NamedTuple
+
+__all__ = ["INCOMING", "JOURNAL", "Location"]
+
+INCOMING: Final = "incoming"
+JOURNAL: Final = "journal"
+
+
+class Location(NamedTuple):
+    """A location, taken apart.
+
+    Attributes:
+        name: the file, relative to the archive's folder, or absolute.
+        offset: where in it the object begins, in bytes.
+    """
+
+    name: str
+    offset: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.offset}" if self.is_in_journal else self.name
+
+    @classmethod
+    def of(cls, text: str) -> Location:
+        """Take the text of a row apart."""
+        if text.startswith(f"{JOURNAL}/"):
+            name, _, offset = text.rpartition(":")
+            return cls(name, int(offset))
+        return cls(text)
+
+    @property
+    def is_in_journal(self) -> bool:
+        """Whether it is a part of a journal."""
+        return self.name.startswith(f"{JOURNAL}/")
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is a file in its final place."""
+        return not self.name.startswith((f"{JOURNAL}/", f"{INCOMING}/"))
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether it is a file elsewhere, which is nobody's but its owner's to remove."""
+        return PurePath(self.name).is_absolute()

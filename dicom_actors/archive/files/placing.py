@@ -1,0 +1,137 @@
+"""From where an object came in to its place, so that at no time it is in neither.
+
+A file gets a second name, what is in a journal becomes a file: both under names that are free.
+Then all of it is synchronized at once. The index learns of the new places, and when it has, the
+old ones are removed. Whatever breaks off in between can be done once more from the start.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors.archive.files.locations import Location
+
+if TYPE_CHECKING:
+    from dicom_actors.archive.files.store import Store
+
+__all__ = ["Placed", "Placing"]
+
+_NUMBERED: Final = 4
+"""So many objects with the same UIDs have numbers; further ones have names by chance, so that
+looking for a free one stays short."""
+
+
+class Placed(NamedTuple):
+    """An object that has its place.
+
+    Attributes:
+        sop_instance_uid: what it is.
+        old: where it was, and still is.
+        new: where it is, too.
+    """
+
+    sop_instance_uid: str
+    old: Location
+    new: Location
+
+
+class Placing:
+    """Finds places for many objects; for one thread.
+
+    Args:
+        store: where they are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._disk = store.file_system
+        self._written: list[tuple[str, str]] = []
+        self._placed: list[Placed] = []
+        self._names: set[str] = set()
+        self._found: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._placed)
+
+    def add(
+        self, study: str, series: str, sop_instance_uid: str, old: Location, data: memoryview
+    ) -> None:
+        """Give an object its place.
+
+        Args:
+            study: Study Instance UID.
+            series: Series Instance UID.
+            sop_instance_uid: SOP Instance UID.
+            old: where it is.
+            data: its bytes.
+
+        Raises:
+            OSError: there is no room, for example.
+        """
+        name, is_there = self._free_name((study, series, sop_instance_uid), data)
+        if is_there:
+            self._found.append(name)
+        else:
+            self._disk.make_folder(_folder_of(name))
+            if old.is_in_journal or not self._disk.link(old.name, name):
+                part = self._store.part_name()
+                self._store.write(part, [data], is_synchronous=False)
+                self._written.append((part, name))
+        self._names.add(name)
+        self._placed.append(Placed(sop_instance_uid, old, Location(name)))
+
+    def finish(self) -> list[Placed]:
+        """Make all places safe.
+
+        Returns:
+            What the index has to learn. The old places are to be removed afterwards.
+
+        Raises:
+            OSError: nobody knows what is safe; the old places are.
+        """
+        written, self._written = self._written, []
+        if written:
+            self._disk.synchronize_all([part for part, _ in written], [])
+            for part, name in written:
+                self._disk.rename(part, name)
+        names, self._names = self._names, set()
+        folders = {above for name in names for above in _folders_of(name)}
+        # What was there before may be what a crash left of the same work, or what somebody put
+        # there a moment ago.
+        found, self._found = self._found, []
+        self._disk.synchronize_all(found, sorted(folders))
+        placed, self._placed = self._placed, []
+        return placed
+
+    def _free_name(self, uids: tuple[str, str, str], data: memoryview) -> tuple[str, bool]:
+        """Find a name for an object; returns also whether that is there already.
+
+        All numbers are looked at: an earlier attempt may have taken a later one than is free now.
+        """
+        layout, free = self._store.layout, ""
+        for copy in range(1, _NUMBERED + 1):
+            name = layout.name_for(*uids, copy)
+            if name in self._names:
+                continue
+            size = self._disk.size(name)
+            if size is None:
+                free = free or name
+            elif size == len(data) and self._disk.read(name) == data:
+                return name, True
+        if not free:
+            free = layout.name_for(*uids, os.urandom(6).hex())
+        return free, False
+
+
+def _folder_of(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _folders_of(name: str) -> list[str]:
+    """All folders on the way to a file, the archive's own (empty) included."""
+    found = []
+    while name:
+        name = _folder_of(name)
+        found.append(name)
+    return found

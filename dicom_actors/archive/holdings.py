@@ -1,0 +1,243 @@
+"""What can be done with the objects and the index of an archive, whoever else has it open."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors import DataSet, read_file
+from dicom_actors.archive.files import JOURNAL, Location
+from dicom_actors.archive.index import Deleted, Result
+from dicom_actors.archive.query import Model, Settings, find
+from dicom_actors.archive.upkeep import Removing
+from dicom_actors.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dicom_actors.archive.files import Store
+    from dicom_actors.archive.index import Counts, IndexReader, Outcome, StoredInstance
+    from dicom_actors.archive.index_handle import IndexHandle
+    from dicom_actors.archive.upkeep import Rows
+
+__all__ = ["Holdings"]
+
+_ATTEMPTS: Final = 5
+"""How often a location is looked up again whose file was just brought to its place."""
+_DELETED_AT_ONCE: Final = 256
+
+
+class Holdings(abc.ABC):
+    """Objects and their index. Any thread may use it.
+
+    Args:
+        store: the files.
+        handle: the index, for readers.
+        rows: the index, for writers.
+
+    Attributes:
+        store: the files.
+        rows: the index, for writers.
+        removing: removes files whose rows go.
+    """
+
+    def __init__(self, store: Store, handle: IndexHandle, rows: Rows) -> None:
+        self.store: Final = store
+        self.rows: Final = rows
+        self.removing: Final = Removing(store, rows)
+        self._handle: Final = handle
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self.store.root
+
+    @abc.abstractmethod
+    def settle(self) -> None:
+        """Wait until all that came before has its place.
+
+        Raises:
+            ArchiveError: it cannot be brought there now; it is safe all the same.
+        """
+
+    # --- what there is -----------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[IndexReader]:
+        """Lend a snapshot of the index.
+
+        Raises:
+            ArchiveError: it cannot be read.
+        """
+        with self._handle.get().reader() as reader:
+            yield reader
+
+    def find_instance(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Find an instance by its SOP Instance UID; None if there is none.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        return self._handle.get().location_of(sop_instance_uid)
+
+    def instances(
+        self,
+        *,
+        patient_id: str | None = None,
+        study_instance_uid: str | None = None,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> Iterator[StoredInstance]:
+        """Give the instances of a patient, study or series, or all, in the order they came.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        with self.reader() as reader:
+            found: Iterator[StoredInstance] = reader.instances(
+                patient_id=patient_id,
+                study_instance_uid=study_instance_uid,
+                series_instance_uid=series_instance_uid,
+            )
+            if sop_instance_uid is not None:
+                one = reader.location_of(sop_instance_uid)
+                found = iter(() if one is None else (one,))
+            yield from found
+
+    def find(self, identifier: DataSet, settings: Settings | None = None) -> Iterator[DataSet]:
+        """Answer a query as C-FIND on Study Root does (PS3.4 C.4.1).
+
+        Args:
+            identifier: the keys, with a Query/Retrieve Level.
+            settings: how.
+
+        Raises:
+            DimseFailure: the identifier is none that can be answered.
+            ArchiveError: the index cannot be read.
+        """
+        found = find(self, identifier, Model.STUDY_ROOT, settings or Settings())
+        return (answer for _, answer in found)
+
+    def source(self, instance: StoredInstance) -> Path | memoryview:
+        """Where the bytes of an instance are: what a handler of C-GET or C-MOVE gives.
+
+        Returns:
+            The path of its file; or the bytes of that file, while it has no place of its own.
+
+        Raises:
+            ArchiveError: there is no such instance any more.
+            OSError: the file cannot be read.
+        """
+        path = self.store.path(Location.of(instance.location))
+        return self.read(instance) if path is None else path
+
+    def read(self, instance: StoredInstance) -> memoryview:
+        """The bytes of an instance's file, mapped if they are many.
+
+        Raises:
+            ArchiveError: there is no such instance any more.
+            OSError: the file cannot be read.
+        """
+        found: StoredInstance | None = instance
+        for attempt in range(_ATTEMPTS):
+            if found is None:
+                break
+            try:
+                data = self.store.read(Location.of(found.location), found.size)
+            except FileNotFoundError:
+                # It was brought to its place since it was looked up.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                if len(data) != found.size:
+                    raise ArchiveError(
+                        f"{found.location}: expected {found.size} bytes, got {len(data)}",
+                        "damaged",
+                    )
+                return data
+            found = self._current(found)
+        raise ArchiveError(f"there is no instance {instance.sop_instance_uid}", "absent")
+
+    def _current(self, instance: StoredInstance) -> StoredInstance | None:
+        versions = self.rows.versions_of(instance.sop_instance_uid)
+        same = [one for one in versions if one.checksum == instance.checksum]
+        return same[0] if same else None
+
+    def open_instance(self, sop_instance_uid: str) -> DataSet:
+        """Read an instance; values are decoded when they are asked for.
+
+        Raises:
+            KeyError: there is no such instance.
+            ArchiveError: the index cannot be read.
+            OSError: the file cannot be read.
+            DataError: the file is damaged.
+        """
+        found = self.find_instance(sop_instance_uid)
+        if found is None:
+            raise KeyError(sop_instance_uid)
+        return read_file(self.read(found))
+
+    def counts(self) -> Counts:
+        """How much there is, as the index counts it.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        return self._handle.get().counts()
+
+    def copy_index(self, path: Path) -> None:
+        """Copy the index, as it is at one moment.
+
+        Raises:
+            ArchiveError: it cannot be.
+        """
+        self._handle.get().copy_to(path)
+
+    # --- deleting ----------------------------------------------------------------------------
+
+    def delete(
+        self,
+        *,
+        patient_id: str | None = None,
+        study_instance_uid: str | None = None,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> int:
+        """Delete the instances of a patient, study or series, or one; other versions, too.
+
+        Returns:
+            How many instances there were.
+
+        Raises:
+            ValueError: no key, which would be all there is.
+            ArchiveError: some may be deleted.
+            OSError: some may be deleted; files that have no row any more are removed at the next
+                start.
+        """
+        keys = {
+            "patient_id": patient_id,
+            "study_instance_uid": study_instance_uid,
+            "series_instance_uid": series_instance_uid,
+            "sop_instance_uid": sop_instance_uid,
+        }
+        if all(value is None for value in keys.values()):
+            raise ValueError("delete: expected at least one key")
+        uids = [found.sop_instance_uid for found in self.instances(**keys)]
+        # What is in the journal must be a file first, or it would come back with the journal.
+        self.settle()
+        # Nor may the journal itself come back after a power cut.
+        self.store.file_system.synchronize_folder(JOURNAL)
+        deleted = 0
+        for at in range(0, len(uids), _DELETED_AT_ONCE):
+            deleted += self._delete(uids[at : at + _DELETED_AT_ONCE])
+        return deleted
+
+    def _delete(self, uids: list[str]) -> int:
+        locations = [(uid, found.location) for uid in uids for found in self.rows.versions_of(uid)]
+        outcomes: list[Outcome] = []
+        self.removing.around(
+            locations, lambda: outcomes.extend(self.rows.write([Deleted(uid) for uid in uids]))
+        )
+        return sum(outcome.result is Result.DELETED for outcome in outcomes)

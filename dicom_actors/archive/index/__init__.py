@@ -1,0 +1,55 @@
+"""The index of an archive: what there is, and where, in one SQLite file.
+
+The way through it: `description` makes, of a data set, what is kept of an instance; `Index.write`
+puts what was received, moved or deleted into the file, all of it in one transaction; an
+`IndexReader` answers from a snapshot. `attributes` says which attributes have columns of their
+own, `folding` how these are compared, `headers` how everything else is kept, `schema/` what the
+file looks like and `migrating` how an older one becomes that. Files of objects, actors and the
+network are left to others, and so is what a query means (`dicom_actors.archive.query`).
+
+All SQL of the archive stands in here and in `query`, and none is made of anybody's values.
+"""
+
+from __future__ import annotations
+
+from dicom_actors.archive.index.changes import (
+    Change,
+    Commitment,
+    Deadline,
+    Deleted,
+    Duplicates,
+    Moved,
+    NewInstance,
+    Outcome,
+    Owed,
+    Postponed,
+    Record,
+    Result,
+    Settled,
+    StoredInstance,
+)
+from dicom_actors.archive.index.description import Description, describe
+from dicom_actors.archive.index.index import Counts, Index
+from dicom_actors.archive.index.reader import IndexReader
+
+__all__ = [
+    "Change",
+    "Commitment",
+    "Counts",
+    "Deadline",
+    "Deleted",
+    "Description",
+    "Duplicates",
+    "Index",
+    "IndexReader",
+    "Moved",
+    "NewInstance",
+    "Outcome",
+    "Owed",
+    "Postponed",
+    "Record",
+    "Result",
+    "Settled",
+    "StoredInstance",
+    "describe",
+]

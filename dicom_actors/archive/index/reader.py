@@ -1,0 +1,246 @@
+"""Reading an index, from a snapshot: what there is, where, and how much.
+
+A reader sees the index as it was when it was opened, whatever is written meanwhile, and keeps
+nobody from writing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors.archive.index.attributes import Level
+from dicom_actors.archive.index.changes import Commitment, StoredInstance
+from dicom_actors.archive.index.headers import restore, unpack
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Counts", "IndexReader", "expand", "stored_instance"]
+
+_COLUMNS: Final = """
+    study.study_instance_uid, series.series_instance_uid, instance.sop_instance_uid,
+    class.uid, syntax.uid, instance.location, instance.size, instance.checksum,
+    instance.header_length, instance.received, instance.pixel_data
+"""
+_TABLES: Final = """
+    instance
+    JOIN series ON series.id = instance.series
+    JOIN study ON study.id = series.study
+    JOIN common_uid AS class ON class.id = instance.sop_class
+    JOIN common_uid AS syntax ON syntax.id = instance.transfer_syntax
+"""
+SELECT_INSTANCE: Final = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE instance.sop_instance_uid = ?"  # noqa: S608
+_UNIQUE: Final = {
+    Level.PATIENT: "study.patient_id",
+    Level.STUDY: "study.study_instance_uid",
+    Level.SERIES: "series.series_instance_uid",
+    Level.IMAGE: "instance.sop_instance_uid",
+}
+_PAGE: Final = 256
+_KNOWN_HEADERS: Final = 64
+
+
+class Counts(NamedTuple):
+    """How much there is.
+
+    Attributes:
+        patients: patients.
+        studies: studies.
+        series: series.
+        instances: instances.
+        bytes: of the files of instances, other versions of them included.
+    """
+
+    patients: int
+    studies: int
+    series: int
+    instances: int
+    bytes: int
+
+
+def expand(location: str, study: str, series: str, instance: str) -> str:
+    """Put the UIDs into a location as it stands in its row."""
+    return location.format(study=study, series=series, instance=instance)
+
+
+def stored_instance(
+    row: tuple[str, str, str, str, str, str, int, bytes, int, float, bytes | None],
+) -> StoredInstance:
+    """Make what callers get of a row of instances."""
+    found = StoredInstance(*row)
+    return found._replace(location=expand(found.location, *row[:3]))
+
+
+class IndexReader:
+    """A snapshot of the index; for one thread at a time.
+
+    Args:
+        connection: within a transaction that only reads.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection: Final = connection
+        self._headers: dict[tuple[str, int], bytes] = {}
+
+    def location_of(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Find an instance; None if there is none."""
+        row = self.connection.execute(SELECT_INSTANCE, (sop_instance_uid,)).fetchone()
+        return None if row is None else stored_instance(row)
+
+    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
+        """Find an instance and the other versions of it that were kept, the instance first."""
+        found = self.location_of(sop_instance_uid)
+        if found is None:
+            return []
+        rows = self.connection.execute(
+            "SELECT other.location, other.size, other.checksum, other.header_length,"
+            " other.received, other.pixel_data, syntax.uid FROM other_version AS other"
+            " JOIN common_uid AS syntax ON syntax.id = other.transfer_syntax"
+            " WHERE other.sop_instance_uid = ? ORDER BY other.id",
+            (sop_instance_uid,),
+        )
+        return [
+            found,
+            *(
+                found._replace(
+                    location=expand(location, *found[:3]),
+                    size=size,
+                    checksum=checksum,
+                    header_length=header_length,
+                    received=received,
+                    pixel_data=pixel_data,
+                    transfer_syntax_uid=syntax,
+                )
+                for location, size, checksum, header_length, received, pixel_data, syntax in rows
+            ),
+        ]
+
+    def instances(
+        self,
+        *,
+        patient_id: str | None = None,
+        study_instance_uid: str | None = None,
+        series_instance_uid: str | None = None,
+    ) -> Iterator[StoredInstance]:
+        """Give the instances of a patient, a study or a series, or all, in the order they came."""
+        after, keys = (
+            0,
+            {
+                "patient": patient_id,
+                "study": study_instance_uid,
+                "series": series_instance_uid,
+            },
+        )
+        conditions = [
+            f"{column} = :{key}"
+            for key, column in (
+                ("patient", "study.patient_id"),
+                ("study", "study.study_instance_uid"),
+                ("series", "series.series_instance_uid"),
+            )
+            if keys[key] is not None
+        ]
+        where = " AND ".join([*conditions, "instance.id > :after"])
+        statement = (
+            f"SELECT {_COLUMNS}, instance.id FROM {_TABLES} WHERE {where}"  # noqa: S608
+            " ORDER BY instance.id LIMIT :page"
+        )
+        while True:
+            rows = self.connection.execute(
+                statement, {**keys, "after": after, "page": _PAGE}
+            ).fetchall()
+            for row in rows:
+                yield stored_instance(row[:-1])
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][-1]
+
+    def named(self, keys: Mapping[Level, list[str]], *, limit: int) -> Iterator[StoredInstance]:
+        """Give the instances that unique keys name, series by series, in order of their numbers.
+
+        Args:
+            keys: by level, the values one of which an instance must have there.
+            limit: how many are given at most.
+        """
+        conditions, parameters = [], []
+        for level, values in keys.items():
+            conditions.append(f"{_UNIQUE[level]} IN (SELECT value FROM json_each(?))")  # noqa: S608
+            parameters.append(json.dumps(values))
+        rows = self.connection.execute(
+            f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {' AND '.join(conditions)}"  # noqa: S608
+            " ORDER BY instance.series, instance.instance_number, instance.id LIMIT ?",
+            (*parameters, limit),
+        )
+        yield from map(stored_instance, rows)
+
+    def counts(self) -> Counts:
+        """How much there is."""
+        row = self.connection.execute(
+            "SELECT patients, studies, series, instances, bytes FROM total"
+        ).fetchone()
+        return Counts(*row)
+
+    def deadlines(self) -> dict[str, float]:
+        """When studies count as complete, by Study Instance UID."""
+        return dict(self.connection.execute("SELECT study_instance_uid, due FROM deadline"))
+
+    def owed(self, until: float, limit: int) -> list[Commitment]:
+        """Storage commitment that is due at a time, the longest due first."""
+        rows = self.connection.execute(
+            "SELECT id, transaction_uid, ae_title, instances, attempts, due FROM commitment"
+            " WHERE due <= ? ORDER BY due, id LIMIT ?",
+            (until, limit),
+        )
+        return [
+            Commitment(number, uid, title, [(c, i) for c, i in json.loads(instances)], tried, due)
+            for number, uid, title, instances, tried, due in rows
+        ]
+
+    def next_owed(self) -> tuple[int, float | None]:
+        """How many commitments are owed, and when the first of them is due."""
+        count, due = self.connection.execute("SELECT count(*), min(due) FROM commitment").fetchone()
+        return int(count), due
+
+    def record(self, kind: str, name: str) -> bytes | None:
+        """A data set that is kept by a name; None if there is none."""
+        row = self.connection.execute(
+            "SELECT data FROM record WHERE kind = ? AND name = ?", (kind, name)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def records(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """The names and data sets of a kind, in the order of their names."""
+        return self.connection.execute(
+            "SELECT name, data FROM record WHERE kind = ? ORDER BY name", (kind,)
+        )
+
+    def upper_header(self, header_id: int) -> bytes:
+        """What is said of a patient, a study or a series.
+
+        Raises:
+            ArchiveError: it is damaged.
+        """
+        return self._header_of("upper", header_id)
+
+    def own_header(self, packed: bytes | None, header_id: int) -> bytes:
+        """What an instance says of itself, of what is in its row and the header of its series.
+
+        Raises:
+            ArchiveError: one of them is damaged.
+        """
+        return restore(packed, self._header_of("own", header_id))
+
+    def _header_of(self, part: str, header_id: int) -> bytes:
+        known = self._headers.get((part, header_id))
+        if known is not None:
+            return known
+        (data,) = self.connection.execute(
+            f"SELECT {part} FROM header WHERE id = ?",  # noqa: S608
+            (header_id,),
+        ).fetchone()
+        if len(self._headers) >= _KNOWN_HEADERS:
+            self._headers.clear()
+        header = self._headers[part, header_id] = unpack(data)
+        return header

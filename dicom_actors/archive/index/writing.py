@@ -1,0 +1,526 @@
+"""Changes to an index, one after the other within a transaction that the caller holds.
+
+Counters, modalities and SOP classes of studies are collected meanwhile, and written once for
+each row at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, OrderedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dicom_actors.archive.index.attributes import LEVELS, Column, Kind, Level, columns_of
+from dicom_actors.archive.index.changes import (
+    Change,
+    Deadline,
+    Deleted,
+    Duplicates,
+    Moved,
+    NewInstance,
+    Outcome,
+    Owed,
+    Postponed,
+    Record,
+    Result,
+    Settled,
+    StoredInstance,
+)
+from dicom_actors.archive.index.description import open_header
+from dicom_actors.archive.index.folding import stored_values, value_of
+from dicom_actors.archive.index.headers import difference, pack, unpack
+from dicom_actors.archive.index.reader import SELECT_INSTANCE, expand, stored_instance
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from dicom_actors import DataSet
+
+__all__ = ["Writing"]
+
+_KNOWN_SERIES: Final = 256
+_KNOWN_UIDS: Final = 1_024
+
+
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+
+
+def _filled(level: Level) -> tuple[Column, ...]:
+    return tuple(column for column in columns_of(level) if column.kind is not Kind.COUNT)
+
+
+def _names(level: Level) -> tuple[str, ...]:
+    return tuple(name for column in _filled(level) for name in column.names)
+
+
+_OWN_COLUMNS: Final = {
+    level: tuple(column for column in _filled(level) if column.level is level) for level in LEVELS
+}
+
+
+_INSERT_PATIENT: Final = _insert("patient", ("identity", "header", *_names(Level.PATIENT)))
+_INSERT_STUDY: Final = _insert("study", ("patient", "header", "changed", *_names(Level.STUDY)))
+_INSERT_SERIES: Final = _insert("series", ("study", "header", *_names(Level.SERIES)))
+_INSERT_INSTANCE: Final = _insert(
+    "instance",
+    (
+        "series",
+        "sop_instance_uid",
+        "sop_class",
+        "transfer_syntax",
+        "instance_number",
+        "container_identifier",
+        "location",
+        "size",
+        "header_length",
+        "received",
+        "checksum",
+        "pixel_data",
+        "header",
+    ),
+)
+_INSERT_VERSION: Final = _insert(
+    "other_version",
+    (
+        "sop_instance_uid",
+        "transfer_syntax",
+        "location",
+        "size",
+        "header_length",
+        "received",
+        "checksum",
+        "pixel_data",
+    ),
+)
+_SELECT_SERIES: Final = """
+    SELECT series.id, series.study, study.patient, series.header, series.modality
+    FROM series JOIN study ON study.id = series.study
+    WHERE series.series_instance_uid = ? AND study.study_instance_uid = ?
+"""
+_DELETE_HEADER: Final = """
+    DELETE FROM header WHERE id = ?1
+    AND NOT EXISTS (SELECT 1 FROM series WHERE header = ?1)
+    AND NOT EXISTS (SELECT 1 FROM study WHERE header = ?1)
+    AND NOT EXISTS (SELECT 1 FROM patient WHERE header = ?1)
+"""
+
+
+class _Series(NamedTuple):
+    """A series that is in the index.
+
+    Attributes:
+        id: of its row.
+        study: of its study's row.
+        patient: of its patient's row.
+        own: the own header of the first of its instances.
+        modality: its modality; empty if it has none.
+    """
+
+    id: int
+    study: int
+    patient: int
+    own: bytes
+    modality: str
+
+
+class Writing:
+    """What writes changes, and remembers the series that it met.
+
+    Args:
+        connection: the only one that writes, or `forget` is called when another did.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
+        self._uids: dict[str, int] = {}
+        self._clear_counters()
+
+    def _clear_counters(self) -> None:
+        self._totals: Counter[str] = Counter()
+        self._of_patient: Counter[tuple[int, str]] = Counter()
+        self._of_study: Counter[tuple[int, str]] = Counter()
+        self._of_series: Counter[int] = Counter()
+        self._modalities: Counter[tuple[int, str]] = Counter()
+        self._classes: Counter[tuple[int, int]] = Counter()
+        self._touched: dict[int, float] = {}
+
+    def forget(self) -> None:
+        """Forget what is remembered of rows: another connection, or a rollback, changed them."""
+        self._series.clear()
+        self._uids.clear()
+        self._clear_counters()
+
+    def apply(self, change: Change) -> Outcome:
+        """Do one change."""
+        if isinstance(change, NewInstance):
+            return self._add(change)
+        if isinstance(change, Moved):
+            return self._move(change)
+        if isinstance(change, Deleted):
+            return self._delete(change.sop_instance_uid)
+        if isinstance(change, Deadline):
+            return self._note(change)
+        if isinstance(change, Record):
+            return self._record(change)
+        return self._commitment(change)
+
+    def finish(self) -> None:
+        """Write the counters; nothing may be applied after that in the same transaction."""
+        many = self._connection.executemany
+        many(
+            "UPDATE series SET number_of_series_related_instances ="
+            " number_of_series_related_instances + ? WHERE id = ?",
+            [(count, row) for row, count in self._of_series.items() if count],
+        )
+        for kind in ("series", "instances"):
+            many(
+                f"UPDATE study SET number_of_study_related_{kind} ="  # noqa: S608
+                f" number_of_study_related_{kind} + ? WHERE id = ?",
+                [(n, row) for (row, of), n in self._of_study.items() if n and of == kind],
+            )
+        for kind in ("studies", "series", "instances"):
+            many(
+                f"UPDATE patient SET number_of_patient_related_{kind} ="  # noqa: S608
+                f" number_of_patient_related_{kind} + ? WHERE id = ?",
+                [(n, row) for (row, of), n in self._of_patient.items() if n and of == kind],
+            )
+        many(
+            "UPDATE study SET changed = max(changed, ?) WHERE id = ?",
+            [(when, row) for row, when in self._touched.items()],
+        )
+        self._count_in_studies("modality_in_study", "modality", self._modalities)
+        self._count_in_studies("sop_class_in_study", "sop_class", self._classes)
+        names = ("patients", "studies", "series", "instances", "bytes")
+        if any(self._totals.values()):
+            self._execute(
+                "UPDATE total SET patients = patients + ?, studies = studies + ?,"
+                " series = series + ?, instances = instances + ?, bytes = bytes + ?",
+                [self._totals[name] for name in names],
+            )
+        self._clear_counters()
+
+    def _count_in_studies(self, table: str, column: str, counter: Counter[tuple[int, Any]]) -> None:
+        changed = [(study, of, count) for (study, of), count in counter.items() if count]
+        self._connection.executemany(
+            f"INSERT INTO {table} (study, {column}, instances) VALUES (?, ?, ?)"  # noqa: S608
+            f" ON CONFLICT (study, {column})"
+            " DO UPDATE SET instances = instances + excluded.instances",
+            changed,
+        )
+        self._connection.executemany(
+            f"DELETE FROM {table} WHERE study = ? AND {column} = ? AND instances <= 0",  # noqa: S608
+            [(study, of) for study, of, count in changed if count < 0],
+        )
+
+    # --- new instances ---------------------------------------------------------------------
+
+    def _add(self, new: NewInstance) -> Outcome:
+        existing = self._existing(new.description.sop_instance_uid)
+        if existing is None:
+            self._insert(new)
+            return Outcome(Result.NEW)
+        if existing.checksum == new.checksum:
+            return Outcome(Result.SAME, existing)
+        if new.duplicates is Duplicates.REPLACE:
+            self._remove(existing.sop_instance_uid)
+            self._insert(new)
+        elif new.duplicates is Duplicates.KEEP_BOTH:
+            return self._add_version(new, existing)
+        return Outcome(Result.DIFFERENT, existing)
+
+    def _existing(self, sop_instance_uid: str) -> StoredInstance | None:
+        row = self._execute(SELECT_INSTANCE, (sop_instance_uid,)).fetchone()
+        return None if row is None else stored_instance(row)
+
+    def _insert(self, new: NewInstance) -> None:
+        described = new.description
+        series = self._series_of(new)
+        sop_class = self._uid(described.sop_class_uid)
+        self._execute(
+            _INSERT_INSTANCE,
+            (
+                series.id,
+                described.sop_instance_uid,
+                sop_class,
+                self._uid(new.transfer_syntax_uid),
+                described.instance_number,
+                described.container_identifier,
+                _abbreviated(new.location, *described[:3]),
+                new.size,
+                new.header_length,
+                new.received,
+                new.checksum,
+                new.pixel_data,
+                difference(described.own, series.own),
+            ),
+        )
+        self._count(series, sop_class, new.size, 1)
+        self._touched[series.study] = new.received
+
+    def _add_version(self, new: NewInstance, existing: StoredInstance) -> Outcome:
+        described = new.description
+        same = self._execute(
+            "SELECT 1 FROM other_version WHERE sop_instance_uid = ? AND checksum = ?",
+            (described.sop_instance_uid, new.checksum),
+        ).fetchone()
+        if same:
+            return Outcome(Result.SAME, existing)
+        self._execute(
+            _INSERT_VERSION,
+            (
+                described.sop_instance_uid,
+                self._uid(new.transfer_syntax_uid),
+                _abbreviated(new.location, *existing[:3]),
+                new.size,
+                new.header_length,
+                new.received,
+                new.checksum,
+                new.pixel_data,
+            ),
+        )
+        self._totals["bytes"] += new.size
+        return Outcome(Result.DIFFERENT, existing)
+
+    def _count(self, series: _Series, sop_class: int, size: int, one: int) -> None:
+        self._of_series[series.id] += one
+        self._of_study[series.study, "instances"] += one
+        self._of_patient[series.patient, "instances"] += one
+        self._classes[series.study, sop_class] += one
+        if series.modality:
+            self._modalities[series.study, series.modality] += one
+        self._totals["instances"] += one
+        self._totals["bytes"] += one * size
+
+    def _uid(self, uid: str) -> int:
+        if (known := self._uids.get(uid)) is not None:
+            return known
+        if len(self._uids) >= _KNOWN_UIDS:
+            self._uids.clear()
+        row = self._execute("SELECT id FROM common_uid WHERE uid = ?", (uid,)).fetchone()
+        number = self._uids[uid] = int(
+            row[0] if row else self._row("INSERT INTO common_uid (uid) VALUES (?)", (uid,))
+        )
+        return number
+
+    def _row(self, statement: str, values: tuple[Any, ...]) -> int:
+        return int(self._execute(statement, values).lastrowid or 0)
+
+    # --- what is above a new instance ------------------------------------------------------
+
+    def _series_of(self, new: NewInstance) -> _Series:
+        described = new.description
+        key = (described.series_instance_uid, described.study_instance_uid)
+        if (known := self._series.get(key)) is not None:
+            self._series.move_to_end(key)
+            return known
+        found = self._execute(_SELECT_SERIES, key).fetchone()
+        if found is None:
+            series = self._new_series(new)
+        else:
+            row, study, patient, header, modality = found
+            (packed,) = self._execute("SELECT own FROM header WHERE id = ?", (header,)).fetchone()
+            series = _Series(row, study, patient, unpack(packed), modality or "")
+        self._series[key] = series
+        if len(self._series) > _KNOWN_SERIES:
+            self._series.popitem(last=False)
+        return series
+
+    def _new_series(self, new: NewInstance) -> _Series:
+        described = new.description
+        header = self._row(
+            "INSERT INTO header (upper, own) VALUES (?, ?)",
+            (pack(described.upper), pack(described.own)),
+        )
+        data_set = open_header(described.upper)
+        study_uid = described.study_instance_uid
+        study, patient = self._execute(
+            "SELECT id, patient FROM study WHERE study_instance_uid = ?", (study_uid,)
+        ).fetchone() or (0, 0)
+        if not study:
+            of_patient = _values(Level.PATIENT, data_set)
+            patient = self._patient_of(study_uid, of_patient, header)
+            values = (*of_patient, *_values(Level.STUDY, data_set))
+            study = self._row(_INSERT_STUDY, (patient, header, new.received, *values))
+            self._totals["studies"] += 1
+            self._of_patient[patient, "studies"] += 1
+        values = _values(Level.SERIES, data_set)
+        row = self._row(_INSERT_SERIES, (study, header, *values))
+        self._totals["series"] += 1
+        self._of_study[study, "series"] += 1
+        self._of_patient[patient, "series"] += 1
+        modality = dict(zip(_names(Level.SERIES), values, strict=True))["modality"]
+        return _Series(row, study, patient, described.own, modality or "")
+
+    def _patient_of(self, study_uid: str, values: tuple[Any, ...], header: int) -> int:
+        named = dict(zip(_names(Level.PATIENT), values, strict=True))
+        # Whoever has no ID is nobody else: one patient for each study.
+        identity = named["patient_id"] or f"\\study\\{study_uid}"
+        if named["patient_id"] and named["issuer_of_patient_id"]:
+            identity = f"{identity}\\{named['issuer_of_patient_id']}"
+        found = self._execute("SELECT id FROM patient WHERE identity = ?", (identity,)).fetchone()
+        if found:
+            return int(found[0])
+        self._totals["patients"] += 1
+        return self._row(_INSERT_PATIENT, (identity, header, *values))
+
+    # --- what changes of instances that are there ------------------------------------------
+
+    def _move(self, moved: Moved) -> Outcome:
+        existing = self._existing(moved.sop_instance_uid)
+        if existing is None:
+            return Outcome(Result.MISSING)
+        uids = existing[:3]
+        for table in ("instance", "other_version"):
+            found = self._execute(
+                f"SELECT id, location, size, header_length FROM {table} WHERE sop_instance_uid = ?",  # noqa: S608
+                (moved.sop_instance_uid,),
+            ).fetchall()
+            for row, location, size, header_length in found:
+                if expand(location, *uids) != moved.old:
+                    continue
+                new_size = size if moved.size is None else moved.size
+                self._execute(
+                    f"UPDATE {table} SET location = ?, size = ?, header_length = ? WHERE id = ?",  # noqa: S608
+                    (
+                        _abbreviated(moved.new, *uids),
+                        new_size,
+                        header_length if moved.header_length is None else moved.header_length,
+                        row,
+                    ),
+                )
+                self._totals["bytes"] += new_size - size
+                return Outcome(Result.MOVED, existing)
+        return Outcome(Result.MISSING, existing)
+
+    def _delete(self, sop_instance_uid: str) -> Outcome:
+        existing = self._existing(sop_instance_uid)
+        if existing is None:
+            return Outcome(Result.MISSING)
+        others = self._execute(
+            "DELETE FROM other_version WHERE sop_instance_uid = ? RETURNING location, size",
+            (sop_instance_uid,),
+        ).fetchall()
+        self._totals["bytes"] -= sum(size for _, size in others)
+        self._remove(sop_instance_uid)
+        locations = tuple(expand(location, *existing[:3]) for location, _ in others)
+        return Outcome(Result.DELETED, existing, locations)
+
+    def _remove(self, sop_instance_uid: str) -> None:
+        """Take an instance out, and what is empty without it."""
+        series_id, sop_class, size = self._execute(
+            "DELETE FROM instance WHERE sop_instance_uid = ? RETURNING series, sop_class, size",
+            (sop_instance_uid,),
+        ).fetchone()
+        study, patient, header, modality, uid, study_uid = self._execute(
+            "SELECT series.study, study.patient, series.header, series.modality,"
+            " series.series_instance_uid, study.study_instance_uid"
+            " FROM series JOIN study ON study.id = series.study WHERE series.id = ?",
+            (series_id,),
+        ).fetchone()
+        series = _Series(series_id, study, patient, b"", modality or "")
+        self._count(series, sop_class, size, -1)
+        if self._has_any("SELECT 1 FROM instance WHERE series = ? LIMIT 1", series_id):
+            return
+        self._series.pop((uid, study_uid), None)
+        headers = {header}
+        self._execute("DELETE FROM series WHERE id = ?", (series_id,))
+        self._of_series.pop(series_id, None)
+        self._totals["series"] -= 1
+        self._of_study[study, "series"] -= 1
+        self._of_patient[patient, "series"] -= 1
+        if not self._has_any("SELECT 1 FROM series WHERE study = ? LIMIT 1", study):
+            headers |= self._remove_study(study, patient)
+        for number in headers:
+            self._execute(_DELETE_HEADER, (number,))
+
+    def _remove_study(self, study: int, patient: int) -> set[int]:
+        for table in ("modality_in_study", "sop_class_in_study"):
+            self._execute(f"DELETE FROM {table} WHERE study = ?", (study,))  # noqa: S608
+        for counter in (self._modalities, self._classes, self._of_study):
+            for key in [key for key in counter if key[0] == study]:
+                del counter[key]
+        self._touched.pop(study, None)
+        (header,) = self._execute(
+            "DELETE FROM study WHERE id = ? RETURNING header", (study,)
+        ).fetchone()
+        headers = {header}
+        self._totals["studies"] -= 1
+        self._of_patient[patient, "studies"] -= 1
+        if not self._has_any("SELECT 1 FROM study WHERE patient = ? LIMIT 1", patient):
+            (header,) = self._execute(
+                "DELETE FROM patient WHERE id = ? RETURNING header", (patient,)
+            ).fetchone()
+            headers.add(header)
+            self._totals["patients"] -= 1
+            for kind in ("studies", "series", "instances"):
+                self._of_patient.pop((patient, kind), None)
+        return headers
+
+    def _has_any(self, statement: str, row: int) -> bool:
+        return self._execute(statement, (row,)).fetchone() is not None
+
+    def _note(self, deadline: Deadline) -> Outcome:
+        if deadline.due is None:
+            self._execute(
+                "DELETE FROM deadline WHERE study_instance_uid = ?",
+                (deadline.study_instance_uid,),
+            )
+        else:
+            self._execute(
+                "INSERT INTO deadline (study_instance_uid, due) VALUES (?, ?)"
+                " ON CONFLICT (study_instance_uid) DO UPDATE SET due = excluded.due",
+                (deadline.study_instance_uid, deadline.due),
+            )
+        return Outcome(Result.NOTED)
+
+    def _record(self, record: Record) -> Outcome:
+        if record.data is None:
+            self._execute(
+                "DELETE FROM record WHERE kind = ? AND name = ?", (record.kind, record.name)
+            )
+        else:
+            self._execute(
+                "INSERT INTO record (kind, name, data) VALUES (?, ?, ?)"
+                " ON CONFLICT (kind, name) DO UPDATE SET data = excluded.data",
+                record,
+            )
+        return Outcome(Result.NOTED)
+
+    def _commitment(self, change: Owed | Postponed | Settled) -> Outcome:
+        if isinstance(change, Owed):
+            added = self._execute(
+                "INSERT INTO commitment (transaction_uid, ae_title, instances, due)"
+                " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (change.transaction_uid, change.ae_title, json.dumps(change.instances), change.due),
+            )
+            return Outcome(Result.NEW if added.rowcount else Result.SAME)
+        if isinstance(change, Postponed):
+            done = self._execute(
+                "UPDATE commitment SET attempts = attempts + 1, due = ? WHERE id = ?",
+                (change.due, change.number),
+            )
+        else:
+            done = self._execute("DELETE FROM commitment WHERE id = ?", (change.number,))
+        return Outcome(Result.NOTED if done.rowcount else Result.MISSING)
+
+
+def _values(level: Level, data_set: DataSet) -> tuple[Any, ...]:
+    """What stands in the columns of a level, those of the levels above it left out."""
+    return tuple(
+        stored
+        for column in _OWN_COLUMNS[level]
+        for stored in stored_values(column, value_of(data_set, column.tag))
+    )
+
+
+def _abbreviated(location: str, study: str, series: str, instance: str) -> str:
+    """Replace UIDs in a location by their names; `expand` undoes it, whatever is in it."""
+    location = location.replace("{", "{{").replace("}", "}}")
+    uids = {"instance": instance, "series": series, "study": study}
+    for name in sorted(uids, key=lambda name: -len(uids[name])):
+        location = location.replace(uids[name], f"{{{name}}}")
+    return location

@@ -1,0 +1,85 @@
+"""The index of an archive while its folder comes and goes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, Final
+
+from dicom_actors.archive.index import Index
+from dicom_actors.errors import ArchiveError
+
+__all__ = ["INDEX_NAME", "IndexHandle"]
+
+INDEX_NAME: Final = "index.sqlite"
+
+
+class IndexHandle:
+    """The index, opened when it is needed, and again when it was away.
+
+    Any thread may use it.
+
+    Args:
+        path: its file.
+        durability: see `Index.open`.
+    """
+
+    def __init__(self, path: str, durability: Any) -> None:
+        self.path: Final = path
+        self._durability = durability
+        self._lock = threading.Lock()
+        self._index: Index | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def create(self) -> Index:
+        """Open it, or make it; for the start.
+
+        Raises:
+            ArchiveError: it cannot be.
+        """
+        with self._lock:
+            self._index = Index.open(self.path, durability=self._durability)
+            self._identity = _identity_of(self.path)
+            return self._index
+
+    def get(self) -> Index:
+        """The index as it is now.
+
+        Raises:
+            ArchiveError: its file is not there, or cannot be opened.
+        """
+        identity = _identity_of(self.path)
+        with self._lock:
+            if self._index is not None and identity == self._identity:
+                return self._index
+            if identity is None:
+                raise ArchiveError(f"the index {self.path} is gone", "absent")
+            old, self._index = self._index, None
+            if old is not None:
+                old.close()
+            self._index = Index.open(self.path, durability=self._durability)
+            self._identity = _identity_of(self.path)
+            return self._index
+
+    def check(self) -> None:
+        """Make sure that what was written is where somebody will look for it.
+
+        Raises:
+            ArchiveError: its file has another place, or none.
+        """
+        if _identity_of(self.path) != self._identity:
+            raise ArchiveError(f"the index {self.path} was removed", "absent")
+
+    def close(self) -> None:
+        """Close it."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+
+
+def _identity_of(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - for each group of rows
+    except OSError:
+        return None
+    return status.st_ino, status.st_dev

@@ -1,0 +1,113 @@
+"""A folder of files becomes a part of an archive: copied, or where it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from dicom_actors.archive.files import Location
+from dicom_actors.archive.index import Duplicates, NewInstance, Result
+from dicom_actors.archive.maintenance.verifying import Problem
+from dicom_actors.archive.maintenance.walking import files_of
+from dicom_actors.archive.upkeep import Rows, describe_file
+from dicom_actors.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dicom_actors.archive.files import Store
+    from dicom_actors.archive.objects import Added
+
+__all__ = ["Adopted", "adopt"]
+
+_BATCH: Final = 256
+
+
+class Adopted(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        files: that were looked at.
+        added: objects that are new.
+        same: that were there.
+        different: of whose UID there is another one, and that were not taken.
+        problems: files that could not be read.
+    """
+
+    files: int
+    added: int
+    same: int
+    different: int
+    problems: int
+
+
+class _Adopting(Protocol):
+    """What is needed of an archive."""
+
+    @property
+    def store(self) -> Store:
+        """Its files."""
+
+    @property
+    def rows(self) -> Rows:
+        """Its index."""
+
+    def add(self, source: Any, /) -> Added:
+        """Keep an object; see `Archive.add`."""
+
+
+def adopt(
+    archive: _Adopting,
+    folder: Path,
+    tell: Callable[[Problem], object],
+    *,
+    in_place: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> Adopted:
+    """Take in all objects in a folder and below.
+
+    Args:
+        archive: the archive.
+        folder: where they are.
+        tell: is called with each file that cannot be taken.
+        in_place: leave them where they are; they are never removed then, nor may anybody else.
+        progress: is called with one file, and its bytes, after each.
+
+    Raises:
+        ArchiveError: the index cannot be written.
+        OSError: they cannot be kept.
+    """
+    counts = {Result.NEW: 0, Result.SAME: 0, Result.DIFFERENT: 0}
+    files = problems = 0
+    rows: list[NewInstance] = []
+
+    def write() -> None:
+        for outcome in archive.rows.write(rows):
+            counts[outcome.result] += 1
+        rows.clear()
+
+    for path in files_of(folder.absolute()):
+        files += 1
+        try:
+            size = path.stat().st_size
+            if in_place:
+                intake = describe_file(archive.store.read(Location(str(path))))
+                row = intake.row(Location(str(path)), time.time(), Duplicates.KEEP_FIRST)
+                rows.append(row)
+            else:
+                added = archive.add(path)
+                is_another = added.result is Result.DIFFERENT and added.is_kept
+                counts[Result.NEW if is_another else added.result] += 1
+        except (DataError, FileNotFoundError, PermissionError) as error:
+            problems += 1
+            tell(Problem(str(path), "", f"it cannot be taken in: {error}"))
+            continue
+        if len(rows) >= _BATCH:
+            write()
+        if progress is not None:
+            progress(1, size)
+    write()
+    return Adopted(
+        files, counts[Result.NEW], counts[Result.SAME], counts[Result.DIFFERENT], problems
+    )

@@ -1,0 +1,163 @@
+"""A copy of an archive, made while it serves, that can be opened as it is.
+
+First the index is copied, as it was at one moment; then the files that it names, whatever comes
+meanwhile. A second backup into the same folder copies what is new.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors.archive.files import DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.folder_lock import FolderLock
+from dicom_actors.archive.index import Deleted, Moved
+from dicom_actors.archive.index_handle import INDEX_NAME
+from dicom_actors.archive.maintenance.verifying import Problem
+from dicom_actors.archive.maintenance.walking import instances_with_versions
+from dicom_actors.archive.visit import Visit
+from dicom_actors.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dicom_actors.archive.holdings import Holdings
+    from dicom_actors.archive.index import StoredInstance
+
+__all__ = ["BackedUp", "backup"]
+
+_NEW: Final = "index.new"
+_SYNCHRONIZED_AT_ONCE: Final = 1_000
+
+
+class BackedUp(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        instances: that are in the copy.
+        copied: of their files, those that were not there.
+        bytes: of these.
+        problems: instances whose files could not be copied.
+    """
+
+    instances: int
+    copied: int
+    bytes: int
+    problems: int
+
+
+def backup(
+    holdings: Holdings,
+    destination: Path,
+    tell: Callable[[Problem], object],
+    *,
+    progress: Callable[[int, int], object] | None = None,
+) -> BackedUp:
+    """Copy an archive.
+
+    Args:
+        holdings: the archive.
+        destination: a folder; made if it is not there. What is there of an earlier backup stays.
+        tell: is called with each instance that cannot be copied; it is not in the copy then.
+        progress: is called with one instance, and its bytes, after each.
+
+    Raises:
+        ArchiveError: the index cannot be copied, or the folder is an archive that is open.
+        OSError: the folder cannot be written.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    if destination.resolve() == holdings.folder.resolve():
+        raise ArchiveError("a backup needs a folder of its own")
+    lock = FolderLock(destination)
+    try:
+        return _Backup(holdings, destination, tell, progress).run()
+    finally:
+        lock.release()
+
+
+class _Backup:
+    """A backup that is being made."""
+
+    def __init__(
+        self,
+        holdings: Holdings,
+        destination: Path,
+        tell: Callable[[Problem], object],
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        self._holdings = holdings
+        self._destination = destination
+        self._tell = tell
+        self._progress = progress
+        self._store = Store(destination.absolute(), DiskFileSystem(destination), Layout())
+        self._written: list[str] = []
+
+    def run(self) -> BackedUp:
+        """Make it."""
+        folder = self._destination / _NEW
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        self._holdings.copy_index(folder / INDEX_NAME)
+        with Visit(folder) as copy:
+            found = self._copy_all(copy)
+        self._synchronize()
+        for name in (f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"):
+            (self._destination / name).unlink(missing_ok=True)
+        # From here on what is there is the new backup, and before it was the one before.
+        (folder / INDEX_NAME).replace(self._destination / INDEX_NAME)
+        self._store.file_system.synchronize_folder("")
+        shutil.rmtree(folder, ignore_errors=True)
+        return found
+
+    def _copy_all(self, copy: Visit) -> BackedUp:
+        instances = copied = length = problems = 0
+        for instance in instances_with_versions(copy):
+            uid = instance.sop_instance_uid
+            try:
+                name, is_new = self._copy(instance)
+            except (OSError, ArchiveError) as error:
+                if not (isinstance(error, ArchiveError) and error.reason == "absent"):
+                    problems += 1
+                    self._tell(Problem(instance.location, uid, str(error)))
+                first = copy.find_instance(uid)
+                if first is not None and first.location == instance.location:
+                    copy.rows.write([Deleted(uid)])
+                continue
+            if name != instance.location:
+                copy.rows.write([Moved(uid, instance.location, name)])
+            instances += 1
+            copied += is_new
+            length += instance.size if is_new else 0
+            if len(self._written) >= _SYNCHRONIZED_AT_ONCE:
+                self._synchronize()
+            if self._progress is not None:
+                self._progress(1, instance.size)
+        return BackedUp(instances, copied, length, problems)
+
+    def _copy(self, instance: StoredInstance) -> tuple[str, bool]:
+        """Copy the bytes of an instance; returns their name, and whether they were not there."""
+        location, disk = Location.of(instance.location), self._store.file_system
+        name = location.name
+        if not location.is_placed or location.is_adopted:
+            name = self._store.layout.name_for(*instance[:3], instance.checksum.hex()[:12])
+        if disk.size(name) == instance.size:
+            return name, False
+        data = self._holdings.read(instance)
+        disk.make_folder(name.rpartition("/")[0])
+        part = f"{name}.part"
+        disk.remove(part)
+        self._store.write(part, [data], is_synchronous=False)
+        disk.rename(part, name)
+        self._written.append(name)
+        return name, True
+
+    def _synchronize(self) -> None:
+        folders = {above for name in self._written for above in _folders_of(name)}
+        self._store.file_system.synchronize_all(self._written, sorted(folders))
+        self._written.clear()
+
+
+def _folders_of(name: str) -> list[str]:
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(len(parts) + 1)]

@@ -1,0 +1,91 @@
+"""Rows for files that have none: after the index was lost, or files came by another way."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors.archive.files import Location
+from dicom_actors.archive.index import Duplicates, Moved, NewInstance, Result
+from dicom_actors.archive.maintenance.verifying import Problem
+from dicom_actors.archive.maintenance.walking import files_in_place
+from dicom_actors.archive.upkeep import describe_file
+from dicom_actors.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_actors.archive.holdings import Holdings
+    from dicom_actors.archive.index import Change
+    from dicom_actors.archive.upkeep import Intake
+
+__all__ = ["Reindexed", "reindex"]
+
+_BATCH: Final = 256
+
+
+class Reindexed(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        files: that were looked at.
+        added: that have a row now.
+        moved: whose row named another place, where nothing is any more.
+        problems: that could not be read.
+    """
+
+    files: int
+    added: int
+    moved: int
+    problems: int
+
+
+def reindex(
+    holdings: Holdings,
+    tell: Callable[[Problem], object],
+    *,
+    progress: Callable[[int, int], object] | None = None,
+) -> Reindexed:
+    """Give each file of an archive a row.
+
+    Args:
+        holdings: the archive.
+        tell: is called with each file that cannot be read.
+        progress: is called with one file, and its bytes, after each.
+
+    Raises:
+        ArchiveError: the index cannot be written.
+    """
+    files = problems = 0
+    results: list[Result] = []
+    changes: list[Change] = []
+    for name in files_in_place(holdings):
+        files += 1
+        try:
+            intake = describe_file(holdings.store.read(Location(name)))
+        except (DataError, OSError) as error:
+            problems += 1
+            tell(Problem(name, "", f"it cannot be read: {error}"))
+            continue
+        changes += _changes_for(holdings, name, intake)
+        if len(changes) >= _BATCH:
+            results += [outcome.result for outcome in holdings.rows.write(changes)]
+            changes = []
+        if progress is not None:
+            progress(1, intake.size)
+    results += [outcome.result for outcome in holdings.rows.write(changes)]
+    added = sum(result in {Result.NEW, Result.DIFFERENT} for result in results)
+    return Reindexed(files, added, results.count(Result.MOVED), problems)
+
+
+def _changes_for(holdings: Holdings, name: str, intake: Intake) -> list[NewInstance | Moved]:
+    uid = intake.sop_instance_uid
+    versions = holdings.rows.versions_of(uid)
+    if any(one.location == name for one in versions):
+        return []
+    for one in versions:
+        if one.checksum == intake.checksum:
+            if holdings.store.file_system.size(Location.of(one.location).name) is not None:
+                return []  # a copy
+            return [Moved(uid, one.location, name, intake.header_length, intake.size)]
+    return [intake.row(Location(name), time.time(), Duplicates.KEEP_BOTH)]

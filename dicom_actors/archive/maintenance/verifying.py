@@ -1,0 +1,105 @@
+"""Whether an archive is what its index says."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from dicom_actors import read_file
+from dicom_actors.archive.files import Location
+from dicom_actors.archive.maintenance.walking import files_in_place, instances_with_versions
+from dicom_actors.errors import ArchiveError, DicomError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_actors.archive.holdings import Holdings
+    from dicom_actors.archive.index import StoredInstance
+
+__all__ = ["Problem", "Verified", "verify"]
+
+
+class Problem(NamedTuple):
+    """Something that is not as it should be.
+
+    Attributes:
+        location: where.
+        sop_instance_uid: which instance; empty if that is not known.
+        what: in some words.
+    """
+
+    location: str
+    sop_instance_uid: str
+    what: str
+
+
+class Verified(NamedTuple):
+    """What was looked at.
+
+    Attributes:
+        instances: rows, other versions included.
+        bytes: of their files.
+        problems: how many were found.
+    """
+
+    instances: int
+    bytes: int
+    problems: int
+
+
+def verify(
+    holdings: Holdings,
+    tell: Callable[[Problem], object],
+    *,
+    progress: Callable[[int, int], object] | None = None,
+) -> Verified:
+    """Read every file of an archive, and look for files that have no row.
+
+    Args:
+        holdings: the archive.
+        tell: is called with each problem.
+        progress: is called with one instance, and its bytes, after each.
+
+    Raises:
+        ArchiveError: the index cannot be read.
+    """
+    instances = length = problems = 0
+    for instance in instances_with_versions(holdings):
+        what = _what_is_wrong(holdings, instance)
+        if what:
+            problems += 1
+            tell(Problem(instance.location, instance.sop_instance_uid, what))
+        instances += 1
+        length += instance.size
+        if progress is not None:
+            progress(1, instance.size)
+    for name in files_in_place(holdings):
+        uid = _uid_in(holdings, name)
+        versions = holdings.rows.versions_of(uid) if uid else []
+        if all(one.location != name for one in versions):
+            problems += 1
+            tell(Problem(name, uid, "a file without a row; `reindex` gives it one"))
+    return Verified(instances, length, problems)
+
+
+def _what_is_wrong(holdings: Holdings, instance: StoredInstance) -> str:
+    try:
+        data = holdings.read(instance)
+    except FileNotFoundError:
+        return "the file is missing"
+    except ArchiveError as error:
+        # One that was deleted since is no problem.
+        return "" if error.reason == "absent" else str(error)
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror or error}"
+    if sha256(data[instance.header_length :]).digest() != instance.checksum:
+        return "the bytes are not those that were stored"
+    return ""
+
+
+def _uid_in(holdings: Holdings, name: str) -> str:
+    try:
+        data = holdings.store.read(Location(name))
+        return str(read_file(data, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
+    except (DicomError, OSError):
+        return ""

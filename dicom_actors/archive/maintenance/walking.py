@@ -1,0 +1,48 @@
+"""Everything in an archive, bit by bit: rows by study, files by folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors import DataSet
+from dicom_actors.archive.files import INCOMING, JOURNAL
+from dicom_actors.archive.query import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_actors.archive.holdings import Holdings
+    from dicom_actors.archive.index import StoredInstance
+
+__all__ = ["files_in_place", "files_of", "instances_with_versions"]
+
+_ALL: Final = Settings(max_matches=1 << 60, max_candidates=1 << 60)
+_OURS: Final = frozenset({INCOMING, JOURNAL})
+
+
+def instances_with_versions(holdings: Holdings) -> Iterator[StoredInstance]:
+    """Give all instances and other versions of them, study by study."""
+    keys = DataSet.from_keywords(QueryRetrieveLevel="STUDY", StudyInstanceUID=None)
+    for study in holdings.find(keys, _ALL):
+        uid = str(study.StudyInstanceUID)
+        for instance in list(holdings.instances(study_instance_uid=uid)):
+            yield from holdings.rows.versions_of(instance.sop_instance_uid) or [instance]
+
+
+def files_in_place(holdings: Holdings) -> Iterator[str]:
+    """Give the names of all files that are where objects have their places."""
+    root = holdings.folder
+    for name in sorted(os.listdir(root)):  # noqa: PTH208 - names alone
+        if name not in _OURS and (root / name).is_dir():
+            for path in files_of(root / name):
+                yield path.relative_to(root).as_posix()
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """Give all files in a folder and below, in order; links to folders are not followed."""
+    for above, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(above, name)

@@ -1,0 +1,311 @@
+"""Storage commitment, push model: the archive says what it really has, and says it once.
+
+A request is written into the index before it is answered, so that neither a crash nor a power cut
+makes it forgotten. `CommitmentReports` looks for the instances, reports by N-EVENT-REPORT on an
+association of its own, and forgets the request when the report was taken; until then it tries
+again, less and less often. Who calls it, and when, is left to `CommitmentReporter`.
+
+An instance counts as kept if it has its row, which is written after its bytes are safe, and its
+bytes are there.
+
+Standard: PS3.4 J.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dicom_actors import DataSet, DicomError, DimseFailure, Status, connect
+from dicom_actors.archive.index import Owed, Postponed, Result, Settled
+from dicom_actors.archive.services.combining import Service
+from dicom_actors.errors import ArchiveError, DataError
+from dicom_actors.scu import ProposedContext
+from dicom_actors.supervision import Continue, SupervisedActor, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pykka
+
+    from dicom_actors.archive.index import Change, Commitment, Outcome
+    from dicom_actors.archive.services.peers import Peer
+    from dicom_actors.archive.services.query_retrieve import Holdings
+
+__all__ = ["CommitmentReporter", "CommitmentReports", "ReportNow", "StorageCommitment"]
+
+logger = logging.getLogger(__name__)
+
+STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
+WELL_KNOWN_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+REQUEST: Final = 1
+"""The Action Type ID (PS3.4 J.3.2)."""
+ALL_KEPT, SOME_NOT_KEPT = 1, 2
+"""The Event Type IDs (PS3.4 J.3.3)."""
+
+MAX_INSTANCES: Final = 100_000
+"""Instances of one request."""
+MAX_OWED: Final = 10_000
+"""Requests that are not reported yet."""
+
+_FIRST_PAUSE: Final = 10.0
+_LONGEST_PAUSE: Final = 3_600.0
+_AT_A_TIME: Final = 16
+_MAX_UID: Final = 64
+
+Write = "Callable[[Sequence[Change]], list[Outcome]]"
+
+
+class StorageCommitment(Service):
+    """The service: takes requests.
+
+    Args:
+        holdings: the archive.
+        write: puts changes into its index; they are durable when it returns.
+        peers: who may ask, and is told, by AE title; looked into at each request.
+        now: gives the time, in seconds since the epoch.
+        wake: is called when there is something to report.
+    """
+
+    def __init__(
+        self,
+        holdings: Holdings,
+        write: Callable[[Sequence[Change]], list[Outcome]],
+        peers: Mapping[str, Peer],
+        now: Callable[[], float],
+        wake: Callable[[], object],
+    ) -> None:
+        self._holdings = holdings
+        self._write = write
+        self._peers = peers
+        self._now = now
+        self._wake = wake
+
+    def handlers(self) -> Mapping[str, Callable[[Any], Any]]:
+        """The event handlers."""
+        return {"naction": self.act}
+
+    def serves(self, sop_class_uid: str) -> bool:
+        """Whether it is storage commitment."""
+        return sop_class_uid == STORAGE_COMMITMENT
+
+    def act(self, event: Any) -> None:
+        """Answer N-ACTION.
+
+        Raises:
+            DimseFailure: it is no request that can be met; the status says why.
+        """
+        if event.sop_instance_uid != WELL_KNOWN_INSTANCE:
+            raise DimseFailure(Status.NO_SUCH_SOP_INSTANCE)
+        if event.action_type_id != REQUEST:
+            raise DimseFailure(Status.NO_SUCH_ACTION_TYPE, ActionTypeID=event.action_type_id)
+        uid, instances = _read(event.dataset)
+        ae_title = event.association.calling_ae_title
+        if ae_title not in self._peers:
+            raise DimseFailure(Status.NOT_AUTHORIZED, "no address to report to")
+        try:
+            with self._holdings.reader() as reader:
+                count, _ = reader.next_owed()
+            if count >= MAX_OWED:
+                raise DimseFailure(Status.RESOURCE_LIMITATION, "too much is owed already")
+            (outcome,) = self._write([Owed(uid, ae_title, instances, self._now())])
+        except ArchiveError as error:
+            raise DimseFailure(Status.RESOURCE_LIMITATION, f"the index: {error.reason}") from error
+        if outcome.result is Result.SAME:
+            raise DimseFailure(Status.DUPLICATE_TRANSACTION_UID, "it is owed already")
+        self._wake()
+
+
+def _read(information: DataSet | None) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Take the transaction, and the class and instance of each reference, from a data set."""
+    try:
+        uid = "" if information is None else str(information.get("TransactionUID") or "")
+        if information is None or not 0 < len(uid) <= _MAX_UID:
+            raise DimseFailure(Status.INVALID_ARGUMENT_VALUE, "no transaction")
+        items = information.get("ReferencedSOPSequence") or ()
+        if not 0 < len(items) <= MAX_INSTANCES:
+            raise DimseFailure(
+                Status.INVALID_ARGUMENT_VALUE, f"expected 1 to {MAX_INSTANCES} instances"
+            )
+        return uid, tuple(
+            (str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)) for item in items
+        )
+    except (DataError, AttributeError) as error:
+        raise DimseFailure(Status.INVALID_ARGUMENT_VALUE, str(error)[:64]) from error
+
+
+# --- reports -------------------------------------------------------------------------------
+
+
+class CommitmentReports:
+    """Reports what is owed.
+
+    Args:
+        holdings: the archive.
+        write: as for `StorageCommitment`.
+        peers: whom to tell.
+        now: gives the time.
+        calling: our AE title, where the peer has none for us.
+    """
+
+    def __init__(
+        self,
+        holdings: Holdings,
+        write: Callable[[Sequence[Change]], list[Outcome]],
+        peers: Mapping[str, Peer],
+        now: Callable[[], float],
+        calling: str = "DICOM_ACTORS",
+    ) -> None:
+        self._holdings = holdings
+        self._write = write
+        self._peers = peers
+        self._now = now
+        self._calling = calling
+
+    def work(self) -> float | None:
+        """Report what is due, some of it.
+
+        Returns:
+            When there is more to do, in seconds since the epoch; None: nothing is owed.
+
+        Raises:
+            ArchiveError: the index cannot be read or written.
+        """
+        with self._holdings.reader() as reader:
+            due = reader.owed(self._now(), _AT_A_TIME)
+        for commitment in due:
+            try:
+                self._send(commitment, self.report(commitment))
+            except DicomError as error:
+                pause = min(_FIRST_PAUSE * 2.0 ** min(commitment.attempts, 32), _LONGEST_PAUSE)
+                self._write([Postponed(commitment.number, self._now() + pause)])
+                logger.warning(
+                    "no report of storage commitment to %s, again in %d s: %s",
+                    commitment.ae_title,
+                    pause,
+                    error,
+                )
+            else:
+                self._write([Settled(commitment.number)])
+        with self._holdings.reader() as reader:
+            _, following = reader.next_owed()
+        return following
+
+    def report(self, commitment: Commitment) -> DataSet:
+        """Make the event information: what is kept, and what is not for which reason.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        kept, failed = [], []
+        for class_uid, instance_uid in commitment.instances:
+            reference = DataSet.from_keywords(
+                ReferencedSOPClassUID=class_uid, ReferencedSOPInstanceUID=instance_uid
+            )
+            reason = self._reason_against(class_uid, instance_uid)
+            if reason is None:
+                kept.append(reference)
+            else:
+                reference.FailureReason = int(reason)
+                failed.append(reference)
+        report = DataSet.from_keywords(TransactionUID=commitment.transaction_uid)
+        if kept:
+            report.ReferencedSOPSequence = kept
+        if failed:
+            report.FailedSOPSequence = failed
+        return report
+
+    def _reason_against(self, class_uid: str, instance_uid: str) -> Status | None:
+        """Why an instance is not kept (PS3.3 C.14.1.1); None: it is."""
+        with self._holdings.reader() as reader:
+            found = reader.location_of(instance_uid)
+        if found is None:
+            return Status.NO_SUCH_SOP_INSTANCE
+        if found.sop_class_uid != class_uid:
+            return Status.CLASS_INSTANCE_CONFLICT
+        try:
+            source = self._holdings.source(found)
+            is_whole = (
+                len(source)
+                if isinstance(source, bytes | memoryview)
+                else Path(source).stat().st_size
+            ) == found.size
+        except (OSError, ArchiveError):
+            is_whole = False
+        return None if is_whole else Status.PROCESSING_FAILURE
+
+    def _send(self, commitment: Commitment, report: DataSet) -> None:
+        peer = self._peers.get(commitment.ae_title)
+        if peer is None:
+            raise DimseFailure(Status.NOT_AUTHORIZED, "nobody of that AE title is configured")
+        event_type_id = SOME_NOT_KEPT if "FailedSOPSequence" in report else ALL_KEPT
+        address, settings = peer.connection(commitment.ae_title, self._calling)
+        # Whoever asks for this association is the provider of the SOP class (PS3.7 D.3.3.4).
+        context = ProposedContext(STORAGE_COMMITMENT, scu=False, scp=True)
+        with connect(*address, contexts=[context], **settings) as association:
+            association.n_event_report(
+                STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE, event_type_id, report
+            )
+
+
+class ReportNow(NamedTuple):
+    """To the CommitmentReporter, a cast: there is something to report."""
+
+
+class _TryAgain(NamedTuple):
+    """To itself, by a timer."""
+
+
+class CommitmentReporter(SupervisedActor):
+    """Reports in a thread of its own; what is owed it finds in the index, after a crash, too.
+
+    Args:
+        reports: what to do.
+        now: gives the time, in seconds since the epoch.
+    """
+
+    def __init__(self, reports: CommitmentReports, now: Callable[[], float]) -> None:
+        super().__init__()
+        self._reports = reports
+        self._now = now
+        self._timer_due: float | None = None
+
+    @staticmethod
+    def wake(ref: pykka.ActorRef[Any]) -> None:
+        """Tell a reporter that there is something to report."""
+        cast(ref, ReportNow())
+
+    def init(self) -> Any:
+        """Look for what is owed. Runs in the CommitmentReporter's thread."""
+        return Continue(None)
+
+    def handle_continue(self, term: Any) -> Any:  # noqa: ARG002
+        """Look for what is owed. Runs in the CommitmentReporter's thread."""
+        self._report()
+
+    def handle_cast(self, message: Any) -> Any:
+        """Report. Runs in the CommitmentReporter's thread."""
+        if not isinstance(message, ReportNow):
+            return super().handle_cast(message)
+        self._report()
+        return None
+
+    def handle_info(self, message: Any) -> Any:
+        """Try again. Runs in the CommitmentReporter's thread."""
+        if not isinstance(message, _TryAgain):
+            return super().handle_info(message)
+        self._timer_due = None
+        self._report()
+        return None
+
+    def _report(self) -> None:
+        try:
+            due = self._reports.work()
+        except ArchiveError as error:
+            logger.warning("storage commitment has to wait: %s", error)
+            due = self._now() + _FIRST_PAUSE
+        if due is not None and (self._timer_due is None or due < self._timer_due):
+            self._timer_due = due
+            pause = max(due - self._now(), 0.0)
+            self.system.timers.send_after(pause, self.actor_ref, _TryAgain())

@@ -1,0 +1,85 @@
+"""C-STORE for an archive (PS3.4 B): Success once the object is durable and in the index.
+
+Statuses: 0000H it is kept, or was; 0111H another object has its SOP Instance UID and stays
+(``duplicates="keep-first"``); A700H no room, or the folder or the index cannot be used; C000H it
+cannot be read, or lacks a UID; 0110H a part of the archive crashed over it. After A700H and 0110H
+the sender may try again: it is not known to be kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from dicom_actors import Status
+from dicom_actors.archive.objects import NewObject
+from dicom_actors.archive.upkeep import Intake
+from dicom_actors.errors import ArchiveError, DataError, DimseFailure, StorageError
+
+if TYPE_CHECKING:
+    from dicom_actors.archive.objects import Added
+    from dicom_actors.archive.settings import ArchiveSettings
+
+__all__ = ["StoreHandler", "status_of"]
+
+_UNKNOWN: Final = "failed"
+
+
+class Keeper(Protocol):
+    """What the handler needs of an archive."""
+
+    @property
+    def settings(self) -> ArchiveSettings:
+        """Its settings."""
+
+    def keep(self, new: NewObject) -> Added:
+        """Keep an object; see `Archive.keep`."""
+
+
+class StoreHandler:
+    """The handler for ``"cstore"``.
+
+    Args:
+        archive: where to.
+    """
+
+    def __init__(self, archive: Keeper) -> None:
+        self._archive = archive
+        self._is_durable = archive.settings.durability == "disk"
+
+    def __call__(self, event: Any) -> None:
+        """Keep what was received; runs in the thread of its association.
+
+        Raises:
+            DimseFailure: see the module.
+        """
+        try:
+            added = self._archive.keep(self._new_object(event))
+        except ArchiveError as error:
+            raise DimseFailure(status_of(error), str(error)) from error
+        except OSError as error:
+            if isinstance(error, DimseFailure):
+                raise
+            raise StorageError(Status.OUT_OF_RESOURCES, error) from error
+        if not added.is_kept:
+            raise DimseFailure(
+                Status.DUPLICATE_SOP_INSTANCE, "another object of this SOP Instance UID is kept"
+            )
+
+    def _new_object(self, event: Any) -> NewObject:
+        data, header = event.data, event.file_header
+        try:
+            intake = Intake.of(event.dataset, event.transfer_syntax.uid, len(header), data)
+        except DataError as error:
+            tag = getattr(error, "tag", None)
+            elements = {} if tag is None else {"OffendingElement": [tag]}
+            raise DimseFailure(Status.CANNOT_UNDERSTAND, str(error), **elements) from error
+
+        def save(folder: str, name: str) -> None:
+            event.save(folder, name, is_durable=self._is_durable)
+
+        return NewObject(intake, header, data, save)
+
+
+def status_of(error: ArchiveError) -> Status:
+    """The status by which a peer is told of an archive's trouble."""
+    return Status.PROCESSING_FAILURE if error.reason == _UNKNOWN else Status.OUT_OF_RESOURCES

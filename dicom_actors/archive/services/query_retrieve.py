@@ -1,0 +1,187 @@
+"""C-FIND, C-GET and C-MOVE on Patient Root and Study Root.
+
+Files go out as they are, without being decoded, unless the peer takes them in another
+uncompressed transfer syntax only; that, and what is counted and cancelled, is the endpoint's
+business.
+
+Standard: PS3.4 C.4, C.5, C.6.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from dicom_actors import DimseFailure, Status
+from dicom_actors.archive.query import Model, Settings, find, select
+from dicom_actors.archive.services.combining import Service
+from dicom_actors.errors import ArchiveError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from dicom_actors import DataSet, MoveTo
+    from dicom_actors.archive.index import IndexReader, StoredInstance
+    from dicom_actors.archive.services.peers import Peer
+
+    Source = str | os.PathLike[str] | bytes | memoryview
+
+__all__ = ["EXTENDED_NEGOTIATION", "Holdings", "QueryRetrieve"]
+
+_RELATIONAL, _COMBINED = range(2)
+"""Bytes of the service-class-application-information (PS3.4 C.5.1.1, C.5.2.1)."""
+
+EXTENDED_NEGOTIATION: Final = {
+    # Relational queries, combined date and time.
+    f"1.2.840.10008.5.1.4.1.2.{root}.1": b"\1\1"
+    for root in (1, 2)
+} | {
+    # Relational retrieval.
+    f"1.2.840.10008.5.1.4.1.2.{root}.{operation}": b"\1"
+    for root in (1, 2)
+    for operation in (2, 3)
+}
+"""What is supported of extended negotiation; for ``EndpointConfig.extended_negotiation``."""
+
+_MOST_IN_MEMORY: Final = 64 << 20
+
+
+class Holdings(Protocol):
+    """What is needed of an archive."""
+
+    def reader(self) -> AbstractContextManager[IndexReader]:
+        """Lend a snapshot of the index."""
+
+    def source(self, instance: StoredInstance, /) -> Source:
+        """Give the path of an instance's file, or the file as bytes."""
+
+
+class QueryRetrieve(Service):
+    """The service.
+
+    Args:
+        holdings: the archive.
+        peers: where C-MOVE may send to, by AE title; looked into at each request.
+        settings: how queries are answered. What a peer negotiates is added to it.
+    """
+
+    def __init__(
+        self,
+        holdings: Holdings,
+        peers: Mapping[str, Peer] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._holdings = holdings
+        self._peers = {} if peers is None else peers
+        self._settings = settings or Settings()
+
+    def handlers(self) -> Mapping[str, Callable[[Any], Any]]:
+        """The event handlers."""
+        return {"cfind": self.find, "cget": self.get, "cmove": self.move}
+
+    def serves(self, sop_class_uid: str) -> bool:
+        """Whether it is one of the information models."""
+        return Model.of(sop_class_uid) is not None
+
+    def find(self, event: Any) -> Iterator[tuple[int, DataSet]]:
+        """Answer C-FIND, match by match.
+
+        Raises:
+            DimseFailure: see `dicom_actors.archive.query.find`.
+        """
+        settings = self._settings_for(event)
+        try:
+            found = find(self._holdings, event.dataset, _model(event), settings)
+        except ArchiveError as error:
+            raise _refused(error, Status.OUT_OF_RESOURCES) from error
+        return _answers(found, event)
+
+    def get(self, event: Any) -> tuple[int, Iterable[Source]]:
+        """Answer C-GET: how many instances there are, and these one by one."""
+        found = self._select(event)
+        return len(found), self._sources(found)
+
+    def move(self, event: Any) -> MoveTo:
+        """Answer C-MOVE.
+
+        Raises:
+            DimseFailure: A801H, nobody of that AE title is known.
+        """
+        peer = self._peers.get(event.destination)
+        if peer is None:
+            raise DimseFailure(Status.MOVE_DESTINATION_UNKNOWN, "no such peer is configured")
+        found = self._select(event)
+        return peer.move(event.destination, self._sent_together(found))
+
+    def _select(self, event: Any) -> list[StoredInstance]:
+        settings = self._settings_for(event)
+        try:
+            return select(self._holdings, event.dataset, _model(event), settings)
+        except ArchiveError as error:
+            raise _refused(error, Status.OUT_OF_RESOURCES_TO_COUNT_MATCHES) from error
+
+    def _sent_together(self, found: list[StoredInstance]) -> Any:
+        """Give the instances for a C-MOVE.
+
+        A list can be looked through ahead, so that one association does for all; but what is no
+        file of its own yet would all be in memory.
+        """
+        size = 0
+        sources: list[Source] = []
+        for instance in found:
+            source = self._source(instance)
+            if isinstance(source, bytes | memoryview):
+                size += len(source)
+                if size > _MOST_IN_MEMORY:
+                    return len(found), self._sources(found)
+            sources.append(source)
+        return sources
+
+    def _sources(self, found: list[StoredInstance]) -> Iterator[Source]:
+        return map(self._source, found)
+
+    def _source(self, instance: StoredInstance) -> Source:
+        try:
+            return self._holdings.source(instance)
+        except (ArchiveError, OSError):
+            # It is counted as failed, as is one whose file cannot be opened.
+            return b""
+
+    def _settings_for(self, event: Any) -> Settings:
+        """What the peer negotiated, and what is allowed to everybody."""
+        agreed = event.association.extended_negotiation.get(event.sop_class_uid, b"")
+        settings = self._settings
+        return settings._replace(
+            is_relational=settings.is_relational or _is_set(agreed, _RELATIONAL),
+            combines_dates_and_times=(
+                settings.combines_dates_and_times or _is_set(agreed, _COMBINED)
+            ),
+            retrieve_ae_title=settings.retrieve_ae_title or event.association.called_ae_title,
+        )
+
+
+def _answers(found: Iterator[tuple[int, DataSet]], event: Any) -> Iterator[tuple[int, DataSet]]:
+    try:
+        for answer in found:
+            yield answer
+            if event.is_cancelled:
+                return
+    except ArchiveError as error:
+        raise _refused(error, Status.OUT_OF_RESOURCES) from error
+
+
+def _is_set(information: bytes, at: int) -> bool:
+    return len(information) > at and information[at] == 1
+
+
+def _model(event: Any) -> Model:
+    model = Model.of(event.sop_class_uid)
+    assert model is not None
+    return model
+
+
+def _refused(error: ArchiveError, when_busy: Status) -> DimseFailure:
+    status = when_busy if error.reason in {"busy", "locked", "full"} else Status.UNABLE_TO_PROCESS
+    # What the message says of paths is for whoever runs the archive.
+    return DimseFailure(status, f"the index: {error.reason}")

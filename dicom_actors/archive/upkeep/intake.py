@@ -1,0 +1,125 @@
+"""What the index is told of an object: made of its bytes, before anything is written.
+
+The checksum is that of the data set alone: what stands before it in a file names who sent it,
+and the same object from two senders is the same.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from dicom_actors import read_file
+from dicom_actors.archive.index import Duplicates, NewInstance, describe
+from dicom_actors.errors import DecodeError
+
+if TYPE_CHECKING:
+    from dicom_actors import DataSet
+    from dicom_actors.archive.files import Location
+    from dicom_actors.archive.index import Description
+
+__all__ = ["Intake", "checksum_of", "describe_file", "header_length_of"]
+
+_PIECE = 2_047
+_HASHED_IN_PIECES = 64 * 1024
+_PREFIX_END = 132
+_GROUP_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
+
+
+class Intake(NamedTuple):
+    """An object, before it has a location.
+
+    Attributes:
+        description: what is kept of its data set.
+        transfer_syntax_uid: how it is encoded.
+        header_length: bytes before the data set in the file.
+        size: bytes of the file.
+        checksum: of the data set.
+    """
+
+    description: Description
+    transfer_syntax_uid: str
+    header_length: int
+    size: int
+    checksum: bytes
+
+    @classmethod
+    def of(
+        cls, data_set: DataSet, transfer_syntax_uid: str, header_length: int, data: memoryview
+    ) -> Intake:
+        """Make it of a data set and its bytes.
+
+        Args:
+            data_set: the data set, decoded as far as is needed.
+            transfer_syntax_uid: how `data` is encoded.
+            header_length: bytes that stand before it in the file.
+            data: the data set's bytes.
+
+        Raises:
+            DecodeError: one of its UIDs is missing, or none.
+        """
+        return cls(
+            describe(data_set),
+            transfer_syntax_uid,
+            header_length,
+            header_length + len(data),
+            checksum_of(data),
+        )
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """What it is."""
+        return self.description.sop_instance_uid
+
+    def row(self, location: Location, received: float, duplicates: Duplicates) -> NewInstance:
+        """Make what the index is told once it is at `location`."""
+        return NewInstance(
+            self.description,
+            self.transfer_syntax_uid,
+            str(location),
+            self.size,
+            self.checksum,
+            header_length=self.header_length,
+            received=received,
+            duplicates=duplicates,
+        )
+
+
+def checksum_of(data: memoryview | bytes) -> bytes:
+    """The checksum of a data set (SHA-256)."""
+    length = len(data)
+    if length > _HASHED_IN_PIECES:
+        return sha256(data).digest()
+    # Longer pieces are hashed without the interpreter's lock, and among many threads that are busy
+    # it takes many times as long to have the lock again as to hash so little.
+    checksum = sha256()
+    for at in range(0, length, _PIECE):
+        checksum.update(data[at : at + _PIECE])
+    return checksum.digest()
+
+
+def describe_file(data: memoryview) -> Intake:
+    """Make it of the bytes of a Part 10 file (PS3.10 7.1).
+
+    Raises:
+        DataError: it is no such file, or one that is cut short; or it has no UIDs.
+    """
+    data_set = read_file(data)
+    header_length = header_length_of(data)
+    syntax = str(data_set.file_meta.value_for("TransferSyntaxUID"))
+    return Intake.of(data_set, syntax, header_length, data[header_length:])
+
+
+def header_length_of(data: memoryview) -> int:
+    """Bytes before the data set in a Part 10 file, by its File Meta Information Group Length.
+
+    Raises:
+        DecodeError: it does not begin as such a file does.
+    """
+    start = bytes(data[_PREFIX_END - 4 : _PREFIX_END + 12])
+    if start[:12] != b"DICM" + _GROUP_LENGTH:
+        raise DecodeError("expected a file with a preamble and a file meta group length")
+    length = _PREFIX_END + 12 + int.from_bytes(start[12:16], "little")
+    if length > len(data):
+        raise DecodeError(f"expected {length} bytes of file meta, got {len(data)}")
+    return length

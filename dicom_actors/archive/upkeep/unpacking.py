@@ -1,0 +1,267 @@
+"""Objects on the way to their places: out of journals, and out of ``incoming/``.
+
+The same is done while the archive serves and for what a crash left. A row says whether an object
+is needed where it is. One without any row was never acknowledged; if it is whole it is taken in
+all the same, since its row may have been lost with the index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors import read_file
+from dicom_actors.archive.files import INCOMING, Location, Placing, read_records
+from dicom_actors.archive.files.store import PART
+from dicom_actors.archive.index import Duplicates, Moved
+from dicom_actors.archive.upkeep.intake import describe_file
+from dicom_actors.archive.upkeep.removing import Removing
+from dicom_actors.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from dicom_actors.archive.files import Placed, Store
+    from dicom_actors.archive.index import StoredInstance
+    from dicom_actors.archive.upkeep.rows import Rows
+
+__all__ = ["Recovered", "Unpacking"]
+
+logger = logging.getLogger(__name__)
+
+_BATCH: Final = 256
+_BATCH_BYTES: Final = 64 * 1024 * 1024
+_OBJECT: Final = ".dcm"
+_DAMAGED: Final = ".damaged"
+
+
+class Recovered(NamedTuple):
+    """What a start found to do.
+
+    Attributes:
+        placed: objects that have their places now.
+        adopted: those of them that had no row.
+        damaged: objects that cannot be read.
+    """
+
+    placed: int = 0
+    adopted: int = 0
+    damaged: int = 0
+
+    def __add__(self, other: object) -> Recovered:
+        if not isinstance(other, Recovered):
+            return NotImplemented
+        return Recovered(*(one + two for one, two in zip(self, other, strict=True)))
+
+
+class _Object(NamedTuple):
+    """An object on its way."""
+
+    sop_instance_uid: str
+    location: Location
+    data: memoryview
+    received: float
+    is_sound: Callable[[], bool]
+
+
+class Unpacking:
+    """Brings objects to their places; for one thread.
+
+    Args:
+        store: where they are.
+        rows: the index.
+        now: gives the time, in seconds since 1970.
+    """
+
+    def __init__(self, store: Store, rows: Rows, now: Callable[[], float]) -> None:
+        self._store = store
+        self._disk = store.file_system
+        self._rows = rows
+        self._now = now
+
+    def leftovers(self) -> tuple[str, ...]:
+        """Remove what is half written, and say what else is in ``incoming/``.
+
+        Only while nobody writes: it is the last moment at which what a crash left can be told from
+        what is about to have its row.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        found = []
+        for name in self._disk.names(INCOMING):
+            if name.endswith(PART):
+                self._disk.remove(f"{INCOMING}/{name}")
+            else:
+                found.append(name)
+        return tuple(found)
+
+    def recover(self, leftovers: Sequence[str], journals: Sequence[str]) -> Recovered:
+        """Finish all that a crash left, of the process or of the one who does this.
+
+        Args:
+            leftovers: what was in ``incoming/`` before anybody wrote there, as far as it was not
+                seen to. Of what else is there, that is done which has a row, or a place: the rest
+                may be about to have one.
+            journals: those that nobody writes any more.
+
+        Raises:
+            OSError: the disk is full, for example.
+            ArchiveError: the index cannot be read or written.
+        """
+        Removing(self._store, self._rows).finish(leftovers)
+        old = set(leftovers)
+        names = [name for name in self._disk.names(INCOMING) if name.endswith(_OBJECT)]
+        found = self.place(
+            (uid, location)
+            for name, uid, location in self._read_uids(names)
+            # What has a place has a second name.
+            if name in old or self._disk.links(location.name) > 1 or self._has_row(uid, location)
+        )
+        for name in journals:
+            found += self.unpack(name)
+        return found
+
+    def _has_row(self, sop_instance_uid: str, location: Location) -> bool:
+        versions = self._rows.versions_of(sop_instance_uid)
+        return any(found.location == str(location) for found in versions)
+
+    def unpack(self, journal: str) -> Recovered:
+        """Make files of what is in a journal that nobody writes any more, and remove it.
+
+        It stays if something in it that has a row is damaged.
+
+        Raises:
+            OSError: the disk is full, for example; it stays as it is.
+            ArchiveError: the index cannot be read or written.
+        """
+        # What was being written when it was closed has its row after this, or never.
+        self._rows.write(())
+        found = Recovered()
+        for batch in _batches(self._records(journal)):
+            found += self._bring(batch)
+        if not found.damaged:
+            self._disk.remove(journal)
+        return found
+
+    def place(self, files: Iterable[tuple[str, Location]]) -> Recovered:
+        """Give files in ``incoming/`` their places.
+
+        Args:
+            files: pairs of a SOP Instance UID and where the file is.
+
+        Raises:
+            OSError: the disk is full, for example.
+            ArchiveError: the index cannot be read or written.
+        """
+        self._rows.write(())
+        found = Recovered()
+        for batch in _batches(self._files(files)):
+            found += self._bring(batch)
+        return found
+
+    def _records(self, journal: str) -> Iterator[_Object]:
+        for record, data in read_records(self._disk, journal):
+            yield _Object(
+                record.sop_instance_uid,
+                record.location,
+                data,
+                record.received,
+                lambda record=record, data=data: record.is_sound(data),  # type: ignore[misc]
+            )
+
+    def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, str, Location]]:
+        for name in names:
+            location = Location(f"{INCOMING}/{name}")
+            with contextlib.suppress(FileNotFoundError):  # it has its place by now
+                yield name, _uid_in(self._disk.read(location.name)), location
+
+    def _files(self, files: Iterable[tuple[str, Location]]) -> Iterator[_Object]:
+        for uid, location in files:
+            try:
+                data = self._disk.read(location.name)
+            except FileNotFoundError:
+                continue  # it has its place already
+            yield _Object(uid, location, data, self._now(), lambda: True)
+
+    def _bring(self, objects: list[_Object]) -> Recovered:
+        placing, adopted, damaged = Placing(self._store), 0, 0
+        over: list[Location] = []
+        for one in objects:
+            versions = self._rows.versions_of(one.sop_instance_uid)
+            row = next((found for found in versions if found.location == str(one.location)), None)
+            is_known = row is not None
+            if row is None and versions:
+                over.append(one.location)  # its place is another one: it is not needed here
+                continue
+            if not one.is_sound():
+                logger.error("%s is damaged; it stays where it is", one.location)
+                damaged += is_known
+                continue
+            if row is None:
+                row = self._take_in(one)
+                if row is None:
+                    continue
+                adopted += 1
+            placing.add(
+                row.study_instance_uid,
+                row.series_instance_uid,
+                row.sop_instance_uid,
+                one.location,
+                one.data,
+            )
+        placed = placing.finish()
+        self._learn(placed)
+        for location in (*over, *(one.old for one in placed)):
+            self._store.remove(location)
+        return Recovered(len(placed), adopted, damaged)
+
+    def _learn(self, placed: list[Placed]) -> None:
+        """Have the index learn of new places; a file that nobody asked for any more goes."""
+        if not placed:
+            return
+        moved = [Moved(one.sop_instance_uid, str(one.old), str(one.new)) for one in placed]
+        for one, outcome in zip(placed, self._rows.write(moved), strict=True):
+            if outcome.result.value != "moved":
+                versions = self._rows.versions_of(one.sop_instance_uid)
+                if all(found.location != str(one.new) for found in versions):
+                    self._store.remove(one.new)
+
+    def _take_in(self, one: _Object) -> StoredInstance | None:
+        """Give an object without a row one; None if it cannot be."""
+        try:
+            intake = describe_file(one.data)
+        except DataError as error:
+            logger.warning("%s has no row and cannot be read: %s", one.location, type(error))
+            self._set_aside(one.location)
+            return None
+        row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)
+        self._rows.write([row])
+        versions = self._rows.versions_of(intake.sop_instance_uid)
+        return next((found for found in versions if found.location == str(one.location)), None)
+
+    def _set_aside(self, location: Location) -> None:
+        if not location.is_in_journal:
+            self._disk.rename(location.name, location.name.removesuffix(_OBJECT) + _DAMAGED)
+
+
+def _batches(objects: Iterable[_Object]) -> Iterator[list[_Object]]:
+    batch: list[_Object] = []
+    length = 0
+    for one in objects:
+        batch.append(one)
+        length += len(one.data)
+        if len(batch) >= _BATCH or length >= _BATCH_BYTES:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch
+
+
+def _uid_in(data: memoryview) -> str:
+    """The SOP Instance UID of a file; empty if it cannot be read."""
+    try:
+        return str(read_file(data, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
+    except DataError:
+        return ""

@@ -1,0 +1,125 @@
+"""An archive that another process keeps: looked at, and worked on, beside it.
+
+What is written goes into the index and to the files directly: a visitor has no actors and no
+journal. SQLite lets one of both write at a time, and files have names that nobody else makes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from dicom_actors.archive.files import INCOMING, JOURNAL, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.holdings import Holdings
+from dicom_actors.archive.index import Duplicates, Result
+from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
+from dicom_actors.archive.objects import Added, NewObject
+from dicom_actors.archive.settings import ArchiveSettings
+from dicom_actors.archive.upkeep import Unpacking
+from dicom_actors.errors import ArchiveError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from dicom_actors import DataSet
+    from dicom_actors.archive.index import Change, Outcome, StoredInstance
+
+__all__ = ["Visit"]
+
+_PATIENCE: Final = 120.0
+"""Seconds for the other process to bring what came before to its place."""
+_PAUSE: Final = 0.1
+
+
+class Visit(Holdings):
+    """An archive that is kept by another process.
+
+    Args:
+        folder: where it is.
+        settings: how it is kept.
+
+    Raises:
+        ArchiveError: there is none, or its index cannot be used.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], settings: ArchiveSettings | None = None
+    ) -> None:
+        self.settings: Final = settings or ArchiveSettings()
+        root = Path(folder).absolute()
+        disk = DiskFileSystem(root, is_synchronous=self.settings.durability == "disk")
+        store = Store(root, disk, Layout(self.settings.layout))
+        self._index = IndexHandle(str(root / INDEX_NAME), self.settings.durability)
+        super().__init__(store, self._index, _DirectRows(self._index))
+        self._index.get()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave."""
+        self._index.close()
+
+    def settle(self) -> None:
+        """See `Holdings.settle`; the other process does it when nothing comes for a while."""
+        before = self._waiting()
+        limit = time.monotonic() + _PATIENCE
+        while before & self._waiting():
+            if time.monotonic() > limit:
+                raise ArchiveError("the archive is too busy to bring all to its place", "busy")
+            threading.Event().wait(_PAUSE)
+
+    def _waiting(self) -> set[str]:
+        return {
+            f"{folder}/{name}"
+            for folder in (INCOMING, JOURNAL)
+            for name in self.store.file_system.names(folder)
+            if name.endswith((".dcm", ".journal"))
+        }
+
+    def add(
+        self, source: str | os.PathLike[str] | DataSet | bytes | bytearray | memoryview
+    ) -> Added:
+        """Keep an object; see `Archive.add`. Other bytes of its UID are kept beside.
+
+        Raises:
+            DataError: it cannot be read, or has not the UIDs that it needs.
+            ArchiveError: the index cannot be written.
+            OSError: it cannot be kept.
+        """
+        new = NewObject.of(source)
+        intake = new.intake
+        uid = intake.sop_instance_uid
+        versions = self.rows.versions_of(uid)
+        if any(one.checksum == intake.checksum for one in versions):
+            return Added(uid, Result.SAME, is_kept=True)
+        policy = Duplicates(self.settings.duplicates)
+        if versions and policy is not Duplicates.KEEP_BOTH:
+            return Added(uid, Result.DIFFERENT, is_kept=False)
+        location = self.store.put([new.header, new.data])
+        row = intake.row(location, time.time(), Duplicates.KEEP_BOTH)
+        (outcome,) = self.rows.write([row])
+        Unpacking(self.store, self.rows, time.time).place([(uid, Location.of(row.location))])
+        return Added(uid, outcome.result, is_kept=True)
+
+
+class _DirectRows:
+    """The index as `upkeep.Rows`, without anybody between."""
+
+    def __init__(self, index: IndexHandle) -> None:
+        self._index = index
+
+    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        """See `Rows.write`."""
+        return self._index.get().write(changes) if changes else []
+
+    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
+        """See `Rows.versions_of`."""
+        with self._index.get().reader() as reader:
+            return reader.versions_of(sop_instance_uid)

@@ -1,0 +1,233 @@
+"""An archive used without any endpoint."""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any
+
+import pykka
+import pytest
+from kit.archive_objects import make_file, uid_of
+
+from dicom_actors import read_file
+from dicom_actors.archive import Archive, Result, events
+from dicom_actors.errors import ArchiveError, ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SMALL, LARGE = 64, 8192
+ROOM = {"reserve_bytes": 0, "warn_free_bytes": 0, "journal_object_bytes": 4096}
+LIMIT = 60.0
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """The files in their places."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*.dcm")
+        if path.relative_to(folder).parts[0] not in ("incoming", "journal")
+    }
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("kind", ["path", "bytes", "data set"])
+def test_what_is_added_is_there_at_once_and_at_its_place_later(tmp_path, size, kind):
+    data = make_file(1, size=size)
+    path = tmp_path / "one.dcm"
+    path.write_bytes(data)
+    source = {"path": path, "bytes": data, "data set": read_file(data)}[kind]
+    folder = tmp_path / "archive"
+    with Archive.open(folder, **ROOM) as archive:
+        assert archive.add(source) == (uid_of(1), Result.NEW, True)
+        (found,) = archive.instances()
+        assert bytes(archive.read(found)) == data
+        assert archive.open_instance(uid_of(1)).PatientID == "P1"
+        archive.settle()
+        assert files_below(folder) == {"1.2.1/1.2.1.1/1.2.1.1.1.dcm": data}
+        # What was looked up before it was brought there is found all the same.
+        assert bytes(archive.read(found)) == data
+        (found,) = archive.instances()
+        assert archive.source(found) == folder / "1.2.1/1.2.1.1/1.2.1.1.1.dcm"
+        assert archive.stats()[:5] == (1, 1, 1, 1, len(data))
+        assert (archive.stats().journal_bytes, archive.stats().incoming_files) == (0, 0)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize(
+    ("policy", "is_kept", "answered", "files"),
+    [
+        ("keep-first", False, 0, {"1.2.1/1.2.1.1/1.2.1.1.1.dcm": 0}),
+        ("replace", True, 1, {1}),
+        (
+            "keep-both",
+            True,
+            0,
+            {"1.2.1/1.2.1.1/1.2.1.1.1.dcm": 0, "1.2.1/1.2.1.1/1.2.1.1.1-2.dcm": 1},
+        ),
+    ],
+)
+def test_other_bytes_of_the_same_uid(tmp_path, size, settled, policy, is_kept, answered, files):
+    sent = [make_file(1, size=size), make_file(1, size=size, fill=1)]
+    with Archive.open(tmp_path, duplicates=policy, **ROOM) as archive:
+        archive.add(sent[0])
+        if settled:
+            archive.settle()
+        assert archive.add(sent[0]) == (uid_of(1), Result.SAME, True)
+        assert archive.add(sent[1]) == (uid_of(1), Result.DIFFERENT, is_kept)
+        assert archive.add(sent[answered]) == (uid_of(1), Result.SAME, True)
+        (found,) = archive.instances()
+        assert bytes(archive.read(found)) == sent[answered]
+        archive.settle()
+        (found,) = archive.instances()
+        assert bytes(archive.read(found)) == sent[answered]
+        there = files_below(tmp_path)
+        if isinstance(files, set):
+            assert list(there.values()) == [sent[one] for one in files]
+        else:
+            assert there == {name: sent[one] for name, one in files.items()}
+        assert archive.delete(sop_instance_uid=uid_of(1)) == 1
+        assert files_below(tmp_path) == {}
+        assert archive.counts().instances == 0
+        assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_a_study_is_deleted_and_does_not_come_back(tmp_path):
+    with Archive.open(tmp_path, **ROOM) as archive:
+        for number in range(1, 4):
+            archive.add(make_file(number, study=1 + number % 2, size=SMALL))
+        archive.add(make_file(9, size=LARGE))
+        with pytest.raises(ValueError, match="at least one key"):
+            archive.delete()
+        assert archive.delete(study_instance_uid="1.2.1") == 2
+        assert archive.delete(study_instance_uid="1.2.1") == 0
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.settle()
+        assert [one.study_instance_uid for one in archive.instances()] == ["1.2.2", "1.2.2"]
+        assert sorted(path.name for path in tmp_path.iterdir() if path.name[0].isdigit()) == [
+            "1.2.2"
+        ]
+
+
+def test_a_uid_that_is_none_makes_no_name(tmp_path):
+    data = make_file(1, size=SMALL)
+    with Archive.open(tmp_path, **ROOM) as archive:
+        with pytest.raises(DataError, match="SOPInstanceUID"):
+            archive.add(data.replace(b"1.2.1.1.1\0", b"../../xyz\0"))
+        with pytest.raises(DataError):
+            archive.add(data[:-10])
+        with pytest.raises(DataError):
+            archive.add(b"nothing")
+        assert archive.counts().instances == 0
+
+
+def test_two_do_not_keep_one_archive(tmp_path):
+    with Archive.open(tmp_path), pytest.raises(ArchiveError, match="is open already") as caught:
+        Archive.open(tmp_path)
+    assert caught.value.reason == "locked"
+    Archive.open(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"durability": "hope"}, "durability: expected 'disk' or 'os', got 'hope'"),
+        ({"group": 0}, "group: expected a whole number from 1 to 100000, got 0"),
+        ({"group": 2.5}, "group: expected a whole number"),
+        ({"layout": "{instance}/../x"}, "layout: expected a path of its own"),
+        ({"layout": "incoming/{instance}"}, "layout: expected a path of its own"),
+        ({"layout": "{study}.dcm"}, r"layout: expected \{instance\} in it"),
+        ({"layout": "{PatientName}/{instance}"}, "layout: expected a pattern of"),
+        ({"layuot": "x"}, "layuot: there is no such setting"),
+    ],
+)
+def test_settings_are_checked(tmp_path, settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        Archive.open(tmp_path, **settings)
+
+
+def test_the_layout_may_change_any_day(tmp_path):
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.add(make_file(1, size=SMALL))
+    with Archive.open(tmp_path, layout="{hash}/{instance}", **ROOM) as archive:
+        archive.add(make_file(2, size=SMALL))
+        archive.settle()
+        locations = [one.location for one in archive.instances()]
+        assert locations[0] == "1.2.1/1.2.1.1/1.2.1.1.1.dcm"
+        assert locations[1].partition("/")[2] == "1.2.1.1.2"
+        assert [archive.open_instance(uid_of(n)).InstanceNumber for n in (1, 2)] == [1, 2]
+
+
+class Listener(pykka.ThreadingActor):
+    use_daemon_thread = True
+
+    def __init__(self, heard: queue.Queue[Any]) -> None:
+        super().__init__()
+        self.heard = heard
+
+    def on_receive(self, message: Any) -> None:
+        self.heard.put(message)
+
+
+def test_an_actor_hears_of_what_is_committed(tmp_path):
+    heard: queue.Queue[Any] = queue.Queue()
+    listener = Listener.start(heard)
+    try:
+        with Archive.open(tmp_path, **ROOM) as archive:
+            archive.subscribe(listener)
+            archive.add(make_file(1, size=SMALL))
+            archive.add(make_file(1, size=SMALL))  # nothing new
+            archive.delete(sop_instance_uid=uid_of(1))
+        uids = ("1.2.1", "1.2.1.1", uid_of(1))
+        assert [heard.get(timeout=LIMIT) for _ in range(4)] == [
+            events.InstanceStored(*uids, len(make_file(1, size=SMALL))),
+            events.StudyChanged("1.2.1"),
+            events.InstanceDeleted(*uids),
+            events.StudyChanged("1.2.1"),
+        ]
+        assert heard.empty()
+    finally:
+        listener.stop()
+
+
+def test_a_lost_index_loses_nothing_that_has_no_place_yet(tmp_path, end_of_process):
+    archive = Archive.open(tmp_path, journal_seconds=1000.0, **ROOM)
+    archive.add(make_file(1, size=SMALL))
+    archive.add(make_file(2, size=SMALL))
+    end_of_process(archive)
+    for path in tmp_path.glob("index.sqlite*"):
+        path.unlink()
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.settle()
+        assert {one.sop_instance_uid for one in archive.instances()} == {uid_of(1), uid_of(2)}
+        assert len(files_below(tmp_path)) == 2
+
+
+def test_what_is_damaged_in_a_journal_is_not_given_out_and_not_removed(
+    tmp_path, end_of_process, caplog
+):
+    archive = Archive.open(tmp_path, journal_seconds=1000.0, **ROOM)
+    archive.add(make_file(1, size=SMALL))
+    archive.add(make_file(2, size=SMALL))
+    end_of_process(archive)
+    (journal,) = (tmp_path / "journal").iterdir()
+    data = bytearray(journal.read_bytes())
+    data[-1] ^= 1
+    journal.write_bytes(data)
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.settle()
+        assert list(files_below(tmp_path)) == ["1.2.1/1.2.1.1/1.2.1.1.1.dcm"]
+        assert journal.exists()
+    assert "is damaged; it stays where it is" in caplog.text
+
+
+@pytest.fixture
+def end_of_process() -> Callable[[Archive], None]:
+    """End an archive as the end of its process does."""
+    from kit.archive_objects import abandon
+
+    return abandon

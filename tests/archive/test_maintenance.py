@@ -1,0 +1,210 @@
+"""Work on an archive as a whole, on one that is open and beside a process that has it open."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from kit.archive_objects import make_file, uid_of
+
+from dicom_actors.archive import Archive
+from dicom_actors.archive.maintenance import adopt, backup, reindex, verify
+from dicom_actors.archive.visit import Visit
+from dicom_actors.cli.main import main
+from dicom_actors.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dicom_actors.archive.maintenance import Problem
+
+ROOM = {"reserve_bytes": 0, "warn_free_bytes": 0, "journal_object_bytes": 4096}
+SMALL, LARGE = 64, 8192
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def filled(folder: Path) -> Archive:
+    """An archive of four instances in their places, in two studies."""
+    archive = Archive.open(folder, duplicates="keep-both", **ROOM)
+    for number in range(1, 5):
+        size = SMALL if number % 2 else LARGE
+        archive.add(make_file(number, study=1 + number // 3, size=size))
+    archive.settle()
+    return archive
+
+
+def place_of(number: int, study: int) -> str:
+    return f"1.2.{study}/1.2.{study}.1/{uid_of(number, study)}.dcm"
+
+
+def test_verify_finds_what_is_wrong_and_nothing_else(tmp_path):
+    problems: list[Problem] = []
+    with filled(tmp_path) as archive:
+        archive.add(make_file(1, fill=1))  # another version
+        archive.settle()
+        assert verify(archive, problems.append) == (5, archive.counts().bytes, 0)
+        assert problems == []
+        damaged, missing, cut = (tmp_path / place_of(*one) for one in ((1, 1), (2, 1), (3, 2)))
+        data = bytearray(damaged.read_bytes())
+        data[-1] ^= 1
+        damaged.write_bytes(data)
+        missing.unlink()
+        cut.write_bytes(cut.read_bytes()[:-1])
+        (tmp_path / "1.2.1" / "new.dcm").write_bytes(make_file(9))
+        assert verify(archive, problems.append).problems == 4
+    assert {problem.sop_instance_uid: problem.what.split(";")[0] for problem in problems} == {
+        uid_of(1): "the bytes are not those that were stored",
+        uid_of(2): "the file is missing",
+        uid_of(3, 2): f"{place_of(3, 2)}: expected {len(make_file(3, study=2))} bytes,"
+        f" got {len(make_file(3, study=2)) - 1}",
+        uid_of(9): "a file without a row",
+    }
+
+
+def test_reindex_makes_a_new_index_of_the_files(tmp_path):
+    problems: list[Problem] = []
+    with filled(tmp_path) as archive:
+        archive.add(make_file(1, fill=1))
+        archive.settle()
+        before = {(one.sop_instance_uid, one.checksum) for one in archive.instances()}
+        counts = archive.counts()
+    for path in tmp_path.glob("index.sqlite*"):
+        path.unlink()
+    (tmp_path / "1.2.1" / "text.dcm").write_text("no object")
+    with Archive.open(tmp_path, **ROOM) as archive:
+        assert archive.counts().instances == 0
+        assert reindex(archive, problems.append) == (6, 5, 0, 1)
+        assert [problem.location for problem in problems] == ["1.2.1/text.dcm"]
+        assert archive.counts() == counts
+        with archive.reader() as reader:
+            assert len(reader.versions_of(uid_of(1))) == 2
+        after = {(one.sop_instance_uid, one.checksum) for one in archive.instances()}
+        assert {uid for uid, _ in after} == {uid for uid, _ in before}
+        assert reindex(archive, problems.append)[:3] == (6, 0, 0)
+
+
+def test_reindex_finds_a_file_that_was_moved(tmp_path):
+    with filled(tmp_path) as archive:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / place_of(1, 1)).rename(tmp_path / "elsewhere" / "a.dcm")
+        assert reindex(archive, print)[:3] == (4, 0, 1)
+        assert archive.open_instance(uid_of(1)).InstanceNumber == 1
+        assert verify(archive, print).problems == 0
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_folder_is_adopted(tmp_path, in_place):
+    problems: list[Problem] = []
+    folder = tmp_path / "{other} 100%:"
+    (folder / "below").mkdir(parents=True)
+    for number in range(1, 4):
+        (folder / "below" / f"{number}").write_bytes(make_file(number, size=LARGE))
+    (folder / "again").write_bytes(make_file(1, size=LARGE))
+    (folder / "other").write_bytes(make_file(2, size=LARGE, fill=1))
+    (folder / "text").write_text("no object")
+    with Archive.open(tmp_path / "archive", **ROOM) as archive:
+        found = adopt(archive, folder, problems.append, in_place=in_place)
+        assert found == (6, 3, 1, 1, 1)
+        assert [problem.location for problem in problems] == [str(folder / "text")]
+        archive.settle()
+        assert verify(archive, problems.append).problems == 0
+        locations = [one.location for one in archive.instances()]
+        assert all(location.startswith(str(folder)) == in_place for location in locations)
+        assert bytes(archive.read(next(archive.instances()))) == make_file(1, size=LARGE)
+        assert archive.delete(study_instance_uid="1.2.1") == 3
+        assert len(list((folder / "below").iterdir())) == 3  # theirs, whatever we forget
+
+
+def test_a_backup_can_be_opened_and_a_second_one_copies_what_is_new(tmp_path):
+    with filled(tmp_path / "archive") as archive:
+        archive.add(make_file(9, size=SMALL))  # in the journal
+        assert backup(archive, tmp_path / "copy", print)[:2] == (5, 5)
+        archive.add(make_file(10, size=LARGE))
+        assert archive.delete(sop_instance_uid=uid_of(1)) == 1
+        found = backup(archive, tmp_path / "copy", print)
+        assert found.instances == 5
+        assert found.copied <= 2
+        expected = {one.sop_instance_uid: one.checksum for one in archive.instances()}
+        with pytest.raises(ArchiveError, match="folder of its own"):
+            backup(archive, tmp_path / "archive", print)
+    with Archive.open(tmp_path / "copy", **ROOM) as copy:
+        with pytest.raises(ArchiveError, match="is open already"), Archive.open(tmp_path / "copy"):
+            pass
+        assert {one.sop_instance_uid: one.checksum for one in copy.instances()} == expected
+        assert [one for one in expected if not copy.open_instance(one)] == []
+        problems: list[Problem] = []
+        verify(copy, problems.append)
+        assert {problem.what.split(";")[0] for problem in problems} <= {"a file without a row"}
+
+
+def test_all_of_it_beside_a_process_that_has_it_open(tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "1").write_bytes(make_file(7, size=LARGE))
+    with filled(tmp_path / "archive") as archive, Visit(tmp_path / "archive") as visit:
+        assert verify(visit, print).problems == 0
+        assert adopt(visit, tmp_path / "new", print) == (1, 1, 0, 0, 0)
+        assert archive.open_instance(uid_of(7)).InstanceNumber == 7
+        assert backup(visit, tmp_path / "copy", print).instances == 5
+        assert visit.delete(study_instance_uid="1.2.1") == 3
+        archive.add(make_file(8, size=SMALL))
+        assert [one.sop_instance_uid for one in visit.instances()] == [
+            uid_of(3, 2),
+            uid_of(4, 2),
+            uid_of(8),
+        ]
+        assert archive.counts() == visit.counts()
+        assert reindex(visit, print)[1:] == (0, 0, 0)
+
+
+def test_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    store = str(tmp_path / "archive")
+    filled(tmp_path / "archive").close()
+
+    def command(*words: str) -> tuple[int, dict[str, int], str]:
+        code = main(["archive", *words, "--store", store, "--json"])
+        out, error = capsys.readouterr()
+        return code, json.loads(out) if out else {}, error
+
+    assert command("stats")[1]["instances"] == 4
+    assert command("verify")[:2] == (
+        0,
+        {"instances": 4, "bytes": command("stats")[1]["bytes"], "problems": 0},
+    )
+    code, result, _ = command("backup", str(tmp_path / "copy"))
+    assert (code, result["copied"]) == (0, 4)
+    assert command("delete", "StudyInstanceUID=1.2.1")[:2] == (0, {"deleted": 2})
+    assert command("adopt", str(tmp_path / "copy"))[1]["added"] == 2
+    (tmp_path / "archive" / place_of(1, 1)).unlink()
+    code, _, error = command("verify")
+    assert code == 1
+    assert error.endswith(f"{place_of(1, 1)}: the file is missing\n")
+    assert command("delete", "StudyDate=2026")[0] == 2
+    assert main(["archive", "stats", "--store", str(tmp_path / "none")]) == 2
+    # An index that is damaged is said, and made anew.
+    (tmp_path / "archive" / "index.sqlite").write_bytes(b"no index" * 1000)
+    for path in (tmp_path / "archive").glob("index.sqlite-*"):
+        path.unlink()
+    code, _, error = command("stats")
+    assert code == 1
+    assert "`reindex` makes a new one" in error
+    code, result, error = command("reindex")
+    assert (code, result["added"]) == (0, 3)
+    assert "is kept as index.sqlite.damaged-" in error
+    assert main(["archive", "stats", "--store", store]) == 0
+    assert "instances 3" in capsys.readouterr().out
+
+
+def test_an_index_of_a_newer_version_is_left_alone_and_said(tmp_path):
+    import sqlite3
+
+    filled(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "index.sqlite")
+    connection.execute("PRAGMA user_version = 9999")
+    connection.close()
+    with pytest.raises(ArchiveError) as caught:
+        Archive.open(tmp_path)
+    assert caught.value.reason == "newer"
+    assert "9999" in str(caught.value)

@@ -1,0 +1,224 @@
+"""The power is cut before each step of an archive's work, and nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from kit.archive_objects import abandon, make_file, uid_of
+from kit.forgetful_disk import ForgetfulDisk, PowerCut
+
+from dicom_actors import read_file
+from dicom_actors.archive.archive import Archive
+from dicom_actors.archive.index import Index
+from dicom_actors.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SMALL, LARGE = 64, 4096
+SETTINGS = {
+    # The disk of objects is ours; the index is safe at its commit, which SQLite is trusted with.
+    "durability": "os",
+    "reserve_bytes": 0,
+    "warn_free_bytes": 0,
+    "journal_object_bytes": 2048,
+    "journal_seconds": 1000.0,
+    "duplicates": "replace",
+    "restarts": 0,
+}
+COPIED = "1.2.1/1.2.1.1/1.2.1.1.5.dcm"
+
+
+class Witness:
+    """Works with an archive until the power is cut, and remembers what it was told.
+
+    Attributes:
+        kept: the bytes that must be there, by SOP Instance UID.
+        under_way: what may be there, by SOP Instance UID: what was there before, and after.
+        gone: the bytes that must not be there.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.under_way: dict[str, tuple[bytes | None, ...]] = {}
+        self.gone: set[bytes] = set()
+
+    def work(self, archive: Archive, disk: ForgetfulDisk) -> None:
+        self.add(archive, make_file(1, size=SMALL))
+        self.add(archive, make_file(2, size=SMALL))
+        archive.settle()
+        self.add(archive, make_file(3, size=LARGE))
+        archive.settle()
+        self.add(archive, make_file(4, study=2, size=LARGE))
+        archive.settle()
+        # Somebody copies a file to where it will be, and leaves it to the system.
+        disk.put_unsafe(COPIED, make_file(5, size=SMALL))
+        self.add(archive, make_file(5, size=SMALL))
+        archive.settle()
+        self.add(archive, make_file(2, size=SMALL, fill=7))
+        archive.settle()
+        self.add(archive, make_file(3, size=LARGE, fill=7))
+        archive.settle()
+        self.delete(archive, uid_of(4, 2))
+        self.add(archive, make_file(6, size=SMALL))
+        self.delete(archive, uid_of(6))
+        self.add(archive, make_file(7, series=2, size=SMALL))
+
+    def add(self, archive: Archive, data: bytes) -> None:
+        uid = str(read_file(data).SOPInstanceUID)
+        self.under_way[uid] = (self.kept.pop(uid, None), data)
+        before = self.under_way[uid][0]
+        assert archive.add(data).is_kept
+        self.kept[uid] = data
+        del self.under_way[uid]
+        if before is not None:
+            self.gone.add(before)
+
+    def delete(self, archive: Archive, uid: str) -> None:
+        self.under_way[uid] = (self.kept.pop(uid), None)
+        assert archive.delete(sop_instance_uid=uid) == 1
+        before = self.under_way.pop(uid)[0]
+        assert before is not None
+        self.gone.add(before)
+
+
+def cut(
+    folder: Path,
+    at: int | None,
+    *,
+    left_out: str | None = None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[Witness, ForgetfulDisk]:
+    """Work on a new archive until a step."""
+    disk, witness = ForgetfulDisk(), Witness()
+    disk.cut_at, disk.left_out = at, left_out
+    write = Index.write
+
+    def write_as_a_step(index: Index, changes: object) -> object:
+        disk.step("commit")
+        return write(index, changes)  # type: ignore[arg-type]
+
+    archive = None
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "write", write_as_a_step)
+        try:
+            archive = Archive.open(folder, file_system=disk, **SETTINGS)
+            witness.work(archive, disk)
+        except (PowerCut, ArchiveError):
+            assert at is not None
+        finally:
+            if archive is not None:
+                abandon(archive)
+    return witness, disk
+
+
+def problems_after(folder: Path, witness: Witness, disk: ForgetfulDisk) -> list[str]:
+    """Start again, and say what is wrong."""
+    found = []
+    with Archive.open(folder, file_system=disk, **SETTINGS) as archive:
+        archive.settle()
+        for uid, data in witness.kept.items():
+            instance = archive.find_instance(uid)
+            if instance is None:
+                found.append(f"{uid} is lost")
+                continue
+            try:
+                if archive.read(instance) != data:
+                    found.append(f"{uid} is not what it was")
+            except (OSError, ArchiveError) as error:
+                found.append(f"{uid} cannot be read: {error}")
+        known = {*witness.kept.values()}
+        known |= {data for pair in witness.under_way.values() for data in pair if data}
+        rows = list(archive.instances())
+        placed = {
+            name: data
+            for name, data in disk.files().items()
+            if not name.startswith(("incoming/", "journal/"))
+        }
+        if all(row.location != COPIED for row in rows):
+            placed.pop(COPIED, None)  # it is somebody else's
+        found += [
+            f"{name} is half written"
+            for name, data in placed.items()
+            if data not in (known | witness.gone)
+        ]
+        found += [f"{name} is deleted" for name, data in placed.items() if data in witness.gone]
+        found += [f"{row.location} has no file" for row in rows if row.location not in placed]
+        found += [f"{name} has no row" for name in placed.keys() - {row.location for row in rows}]
+        if archive.counts().instances != len(rows):
+            found.append("the counts are wrong")
+    return found
+
+
+@pytest.fixture
+def campaign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Callable[[str | None], list[str]]:
+    """Cut the power before each step; returns what was wrong, with a synchronization left out."""
+    caplog.set_level(logging.CRITICAL)
+
+    def run(left_out: str | None) -> list[str]:
+        _, whole = cut(tmp_path / "whole", None, monkeypatch=monkeypatch)
+        found: list[str] = []
+        first = 0 if left_out is None else whole.steps.index(left_out)
+        for at in range(first, len(whole.steps) + 1):
+            folder = tmp_path / f"cut {at}"
+            witness, disk = cut(folder, at, left_out=left_out, monkeypatch=monkeypatch)
+            step = whole.steps[at] if at < len(whole.steps) else "the end"
+            for seed in (None, 10 * at + 1, 10 * at + 2):
+                copy = tmp_path / f"cut {at}, seed {seed}"
+                copy_index(folder, copy)
+                found += [
+                    f"cut before step {at} ({step}), seed {seed}: {problem}"
+                    for problem in problems_after(copy, witness, disk.restart(seed))
+                ]
+                if left_out is not None and found:
+                    return found
+        return found
+
+    return run
+
+
+def copy_index(folder: Path, copy: Path) -> None:
+    copy.mkdir()
+    for path in folder.glob("index.sqlite*"):
+        (copy / path.name).write_bytes(path.read_bytes())
+
+
+def test_nothing_acknowledged_is_lost_wherever_the_power_is_cut(campaign):
+    assert campaign(None) == []
+
+
+SYNCHRONIZATIONS = [
+    "synchronize a journal in JournalStore.work_off",
+    "synchronize a placed file in Placing.finish",
+    "synchronize an incoming part in Placing.finish",
+    "synchronize an incoming part in Removing.around",
+    "synchronize an incoming part in Store.put",
+    "synchronize the folder incoming in Removing.around",
+    "synchronize the folder incoming in Store.put",
+    "synchronize the folder journal in Holdings.delete",
+    "synchronize the folder journal in JournalWriter.__init__",
+    "synchronize the folder of a series in Placing.finish",
+    "synchronize the folder of a series in Removing._carry_out",
+    "synchronize the folder of a study in Placing.finish",
+    "synchronize the folder of the archive in Placing.finish",
+    "synchronize the folder of the archive in Removing._carry_out",
+    "synchronize the folder of the archive in Store.make_folders",
+]
+
+
+@pytest.mark.parametrize("label", SYNCHRONIZATIONS)
+def test_each_synchronization_is_needed(campaign, label):
+    assert campaign(label) != []
+
+
+def test_these_are_all_synchronizations(tmp_path, monkeypatch):
+    _, disk = cut(tmp_path / "whole", None, monkeypatch=monkeypatch)
+
+    assert sorted({step for step in disk.steps if step.startswith("synchronize")}) == sorted(
+        SYNCHRONIZATIONS
+    )

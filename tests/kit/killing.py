@@ -1,0 +1,214 @@
+"""``dicom-actors serve`` is killed while senders send to it, again and again.
+
+After each kill it is started again, and whatever a sender saw Success for must be there: found by
+C-FIND, given back by C-GET, with the bytes that were sent, and once all has its place, whole in a
+file of that name. From the top of the repository::
+
+    PYTHONPATH=tests python -m kit.killing --kills 200 --seed 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kit.archive_objects import make_file, uid_of
+from kit.serving import serving
+
+from dicom_actors import connect, read_file
+from dicom_actors.archive import Archive
+from dicom_actors.errors import DicomError
+
+SENDERS = 4
+SIZES = (64, 9_000, 200_000, 600_000)
+LONGEST = 0.2
+"""Seconds, at the most, from when so many are acknowledged to the kill."""
+LIMIT = 20.0
+
+
+@dataclass
+class Senders:
+    """What was sent, and what of it is acknowledged.
+
+    Attributes:
+        folder: for the files that `storescu` sends.
+        sent: numbers that were used, by sender.
+        acknowledged: pairs of a sender and a number.
+    """
+
+    folder: Path
+    sent: list[int] = field(default_factory=lambda: [0] * SENDERS)
+    acknowledged: set[tuple[int, int]] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def data(self, sender: int, number: int) -> bytes:
+        """The bytes of an object; those of a sender are a series."""
+        size = SIZES[number % len(SIZES)]
+        return make_file(number, study=1 + sender // 2, series=1 + sender, size=size)
+
+    def work(self, port: int, sender: int, *, storescu: bool) -> None:
+        """Send until the process is gone."""
+        if storescu:
+            self._run_storescu(port, sender)
+            return
+        try:
+            with connect("127.0.0.1", port) as association:
+                while True:
+                    number = self._next(sender)
+                    data = read_file(self.data(sender, number))
+                    if association.store(data).status == 0:
+                        self._acknowledge(sender, number)
+        except (DicomError, OSError):
+            return
+
+    def _run_storescu(self, port: int, sender: int) -> None:
+        folder = self.folder / f"{sender}-{self.sent[sender]}"
+        folder.mkdir(parents=True)
+        numbers = {}
+        for _ in range(40):
+            number = self._next(sender)
+            path = folder / f"{number:06}.dcm"
+            path.write_bytes(self.data(sender, number))
+            numbers[str(path)] = number
+        command = ["storescu", "-v", "127.0.0.1", str(port), *sorted(numbers)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        path_now = None
+        for line in (result.stdout + result.stderr).splitlines():
+            if "Sending file: " in line:
+                path_now = line.partition("Sending file: ")[2].strip()
+            elif "Received Store Response (Success)" in line and path_now is not None:
+                self._acknowledge(sender, numbers[path_now])
+        shutil.rmtree(folder)
+
+    def _next(self, sender: int) -> int:
+        with self.lock:
+            self.sent[sender] += 1
+            return self.sent[sender]
+
+    def _acknowledge(self, sender: int, number: int) -> None:
+        with self.lock:
+            self.acknowledged.add((sender, number))
+
+
+def kill_once(folder: Path, senders: Senders, chance: random.Random) -> None:
+    """Serve, send, and kill at some instant."""
+    with serving("--store", str(folder)) as server, ThreadPoolExecutor(SENDERS) as pool:
+        for sender in range(SENDERS):
+            pool.submit(senders.work, server.port, sender, storescu=sender % 2 == 0)
+        server.process.stdout.close()  # nobody reads it
+        # Mostly in the middle of work, and now and then before anything is acknowledged.
+        wanted = len(senders.acknowledged) + chance.choice((0, 1, 10, 30))
+        limit = time.monotonic() + LIMIT
+        while len(senders.acknowledged) < wanted and time.monotonic() < limit:
+            threading.Event().wait(0.01)
+        threading.Event().wait(chance.uniform(0.0, LONGEST))
+        server.process.kill()
+
+
+def check(
+    folder: Path, senders: Senders, new: set[tuple[int, int]], chance: random.Random
+) -> list[str]:
+    """Start again, and say what is wrong with what is newly acknowledged."""
+    problems: list[str] = []
+    with serving("--store", str(folder)) as server:
+        with connect("127.0.0.1", server.port) as peer:
+            problems += _problems_with(peer, senders, new, chance)
+        server.stop()
+    return problems
+
+
+def _problems_with(
+    peer: Any, senders: Senders, new: set[tuple[int, int]], chance: random.Random
+) -> list[str]:
+    problems: list[str] = []
+    for sender in range(SENDERS):
+        keys = {
+            "QueryRetrieveLevel": "IMAGE",
+            "StudyInstanceUID": f"1.2.{1 + sender // 2}",
+            "SeriesInstanceUID": f"1.2.{1 + sender // 2}.{1 + sender}",
+            "SOPInstanceUID": None,
+        }
+        found = {str(match.SOPInstanceUID) for match in peer.find(keys)}
+        mine = sorted(number for one, number in new if one == sender)
+        uids = {number: uid_of(number, 1 + sender // 2, 1 + sender) for number in mine}
+        problems += [f"{uid} is not found" for uid in uids.values() if uid not in found]
+        for number in chance.sample(mine, min(len(mine), 1)):
+            (got,) = peer.get({**keys, "SOPInstanceUID": uids[number]})
+            if got != read_file(senders.data(sender, number)):
+                problems.append(f"{uids[number]} is not what was sent")
+    return problems
+
+
+def check_files(folder: Path, senders: Senders, looked_at: set[tuple[int, int]]) -> list[str]:
+    """Look at files, with nobody serving: each is whole, and has a row, and each row its file."""
+    problems: list[str] = []
+    with Archive.open(folder) as archive:
+        archive.settle()
+        rows = {row.location: row for row in archive.instances()}
+        for path in folder.rglob("*.dcm"):
+            name = str(path.relative_to(folder))
+            if name not in rows:
+                problems.append(f"{name} has no row")
+        found = set()
+        for name, row in rows.items():
+            sender = int(row.series_instance_uid.rpartition(".")[2]) - 1
+            number = int(row.sop_instance_uid.rpartition(".")[2])
+            found.add((sender, number))
+            if (sender, number) in senders.acknowledged - looked_at:
+                continue
+            data = (folder / name).read_bytes()
+            sent = read_file(senders.data(sender, number))
+            if data[row.header_length :] != sent.to_bytes(row.transfer_syntax_uid):
+                problems.append(f"{name} has not the bytes that were sent")
+        problems += [f"{one} is lost" for one in senders.acknowledged - found]
+        if archive.counts().instances != len(rows):
+            problems.append("the counts are wrong")
+    return problems
+
+
+def run(folder: Path, kills: int, seed: int) -> tuple[int, list[str]]:
+    """Kill so many times; returns how many objects were acknowledged, and what was wrong."""
+    chance = random.Random(seed)
+    archive, senders = folder / "archive", Senders(folder / "to send")
+    problems: list[str] = []
+    for number in range(kills):
+        before = set(senders.acknowledged)
+        kill_once(archive, senders, chance)
+        new = senders.acknowledged - before
+        found = check_files(archive, senders, new) if number % 2 else []
+        found += check(archive, senders, new, chance)
+        problems += [f"kill {number}: {text}" for text in found]
+    problems += check_files(archive, senders, senders.acknowledged)
+    return len(senders.acknowledged), problems
+
+
+def main() -> int:
+    """Run it as a command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        acknowledged, problems = run(Path(name), options.kills, options.seed)
+    print(
+        f"{options.kills} kills, {acknowledged} objects acknowledged,"
+        f" {len(problems)} problems, {time.monotonic() - begun:.0f} s"
+    )
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

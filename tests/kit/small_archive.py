@@ -1,0 +1,51 @@
+"""An archive of a folder and an index, without actors: what services need of one."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from pathlib import Path
+
+from dicom_actors import DataSet, write_file
+from dicom_actors.archive.index import Index, IndexReader, NewInstance, StoredInstance, describe
+
+
+class SmallArchive:
+    """Files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.index = Index.open(folder / "index.db", durability="os")
+        self.reader = self.index.reader
+
+    def add(self, *data_sets: DataSet, transfer_syntax: str = "1.2.840.10008.1.2.1") -> None:
+        """Keep instances."""
+        changes = []
+        for data_set in data_sets:
+            described = describe(data_set)
+            path = self.folder / f"{described.sop_instance_uid}.dcm"
+            write_file(path, data_set, transfer_syntax=transfer_syntax)
+            content = path.read_bytes()
+            changes.append(
+                NewInstance(
+                    described,
+                    transfer_syntax,
+                    path.name,
+                    len(content),
+                    sha256(content).digest()[:16],
+                    received=time.time(),
+                )
+            )
+        self.index.write(changes)
+
+    def source(self, instance: StoredInstance) -> Path:
+        """Where an instance is."""
+        return self.folder / instance.location
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
+
+__all__ = ["IndexReader", "SmallArchive"]
