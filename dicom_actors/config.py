@@ -47,6 +47,7 @@ _RANGES: Final[dict[str, tuple[float, float, bool]]] = {
     "max_object_bytes": (1, 1 << 50, True),
     "spool_bytes": (0, 1 << 31, False),
     "memory_bytes": (0, 1 << 50, True),
+    "max_inflated_bytes": (1, 1 << 50, True),
     "spool_total_bytes": (0, 1 << 60, True),
     "max_sequence_depth": (1, 10_000, False),
     "max_elements": (1, 1 << 31, False),
@@ -97,6 +98,9 @@ class EndpointConfig:
             go to files, however small; None: no limit.
         spool_total_bytes: what they hold in those files; beyond that nothing is read until there
             is room, and a data set that waits for too long is refused with A700H; None: no limit.
+        max_inflated_bytes: what all associations together hold of data sets that came deflated
+            (PS3.5 A.5) and were inflated since a handler looked into them; one that would need
+            more is a `DecodeError` there. None: no limit. To be stored, nothing is inflated.
         max_sequence_depth: how deep sequences may be nested.
         max_elements: how many elements a data set may have, those in sequences counted.
         max_matches: how many matches one C-FIND is answered with; one more ends it with A700H
@@ -143,6 +147,7 @@ class EndpointConfig:
     spool_directory: str | Path | None = None
     memory_bytes: int | None = 256 * MIB
     spool_total_bytes: int | None = None
+    max_inflated_bytes: int | None = 1024 * MIB
     max_sequence_depth: int = 64
     max_elements: int = 10_000_000
     max_matches: int | None = 1_000_000

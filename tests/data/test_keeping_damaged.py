@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import random
 import sys
+import zlib
 from pathlib import Path
 from struct import pack
 
@@ -181,3 +184,87 @@ def test_any_damage_behind_the_file_meta_leaves_something(seed, edits, keep_trun
         return
     syntax = ds.transfer_syntax
     assert set(DataSet.from_bytes(ds.to_bytes(), syntax, keep_truncated=True)) == set(ds)
+
+
+# --- file meta information ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize("has_group_length", [True, False])
+@pytest.mark.parametrize("which", range(1, 5))
+@pytest.mark.parametrize("damage", [b"\xff\xff\xff\xff", b"??\xff\xff", b"UI\xff\xff"])
+def test_damage_in_the_file_meta_leaves_the_data_set(syntax, has_group_length, which, damage):
+    head = head_of(syntax)
+    meta = read_file(head + b"".join(pieces(syntax))).file_meta
+    offsets = [head.index(pack("<HH", tag.group, tag.element), 132) for tag in meta]
+    data = bytearray(head + b"".join(pieces(syntax)))
+    data[offsets[which] + 4 : offsets[which] + 8] = damage
+    if not has_group_length:
+        del data[132:144]
+    if which == 1:
+        del data[-8:]  # where it would be read as a value that is there
+    with contextlib.suppress(DecodeError):
+        assert "damaged" not in str(read_file(bytes(data)).warnings)
+        return  # forgiven without
+    ds = read_file(bytes(data), keep_damaged=True)
+    assert {**values_of(ds), "PixelData": b"1234"} == {
+        **values_of(DataSet.from_bytes(b"".join(pieces(syntax)), syntax)),
+    }
+    assert any("damaged file meta information" in str(warning) for warning in ds.warnings)
+    kept = set(ds.file_meta)
+    assert set(list(meta)[has_group_length ^ 1 : which]) <= kept
+
+
+# --- deflated ----------------------------------------------------------------------------------
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+
+@pytest.mark.parametrize("at", [0.3, 0.6, 0.9])
+def test_of_a_damaged_stream_what_is_before_the_damage_is_kept(at):
+    numbers = random.Random(1)
+    ds = DataSet(VALUES)
+    for number in range(500):
+        ds.put(0x00091000 + number, "LO", f"{numbers.random()}")
+    ds.put(0x00090010, "LO", "OURS")
+    stream = bytearray(ds.to_bytes(DEFLATED))
+    place = int(len(stream) * at)
+    with pytest.raises(zlib.error):
+        while True:  # until what is there is not only other than it was, but no stream
+            stream[place : place + 40] = numbers.randbytes(40)
+            zlib.decompressobj(-15).decompress(stream)
+    for data, read in (
+        (bytes(stream), lambda data, **keep: DataSet.from_bytes(data, DEFLATED, **keep)),
+        (deflated_head() + bytes(stream), read_file),
+    ):
+        with pytest.raises(DecodeError):
+            read(data)
+        part = read(data, keep_damaged=True)
+        whole = values_of_all(ds)
+        found = values_of_all(part)
+        assert len(found) > 500 * at / 2
+        wrong = [tag for tag in found if whole.get(tag) != found[tag]]
+        # What a damaged stream inflates to behind the damage is what it is.
+        assert all(tag >= sorted(found)[int(len(found) * 0.8)] for tag in wrong)
+        assert "deflate stream" in str(part.warnings[0])
+
+
+def deflated_head():
+    stream = io.BytesIO()
+    ds = DataSet.from_keywords(SOPClassUID=CT, SOPInstanceUID="1.2.3")
+    write_file(stream, ds, transfer_syntax=DEFLATED)
+    data = stream.getvalue()
+    return data[: 144 + int.from_bytes(data[140:144], "little")]
+
+
+def values_of_all(ds):
+    return dict(ds.items())
+
+
+def test_damage_is_kept_out_of_bytes_too():
+    parts = pieces(EXPLICIT)
+    data = parts[0] + RUBBISH["text"] + b"".join(parts[1:])
+    ds = DataSet.from_bytes(data, EXPLICIT, keep_damaged=True)
+    assert list(values_of(ds)) == list(VALUES)
+    with pytest.raises(DecodeError):
+        DataSet.from_bytes(data, EXPLICIT)

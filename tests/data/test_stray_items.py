@@ -104,3 +104,12 @@ class TestZerosAfterFragments:
     def test_anything_else_is_no_delimiter(self):
         with pytest.raises(DecodeError, match="expected a fragment or the sequence delimiter"):
             DataSet.from_bytes(self.PIXELS + bytes(7) + b"\1" + bytes(8), JPEG)
+
+
+@pytest.mark.parametrize("stray", [0xE000, 0xE00D, 0xE0DD])
+def test_before_a_data_set_that_is_not_encoded_as_announced(stray):
+    elements = DataSet.from_keywords(StudyDate="20240101", PatientID="X").to_bytes(BIG_ENDIAN)
+    ds = DataSet.from_bytes(pack("<HHI", 0xFFFE, stray, 0) + elements, EXPLICIT)
+    assert [tag.keyword for tag in ds] == ["StudyDate", "PatientID"]
+    assert ds.to_bytes() == elements
+    assert DataSet.from_bytes(ds.to_bytes(BIG_ENDIAN), BIG_ENDIAN) == ds

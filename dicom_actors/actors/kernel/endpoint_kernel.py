@@ -29,6 +29,7 @@ from dicom_actors.actors.kernel.event_loop import EventLoop
 from dicom_actors.actors.kernel.handler_slots import HandlerSlots
 from dicom_actors.actors.kernel.listening_socket import listen
 from dicom_actors.actors.kernel.watch import Watch
+from dicom_actors.actors.storing.budget import ByteBudget
 from dicom_actors.actors.storing.storage import Storage
 from dicom_actors.data import Limits
 from dicom_actors.supervision import RestartWindow, announce, close_in_child, kill
@@ -81,7 +82,8 @@ class EndpointKernel:
         self._handlers = handlers
         self.policy: NegotiationPolicy | None = None
         self.upper_layer_limits = UpperLayerLimits(max_pdu_length=config.max_pdu_length)
-        self.data_set_limits = _data_set_limits(config)
+        self.element_limits = _element_limits(config)
+        self.inflated = ByteBudget(config.max_inflated_bytes)
         self.listening_socket: socket.socket | None = listening_socket
         close_in_child(listening_socket)
         self.system = system
@@ -130,7 +132,17 @@ class EndpointKernel:
     @config.setter
     def config(self, config: EndpointConfig) -> None:
         self._config, self.policy = config, None
-        self.data_set_limits = _data_set_limits(config)
+        self.element_limits = _element_limits(config)
+        self.inflated.limit = config.max_inflated_bytes
+
+    def data_set_limits(self) -> Limits:
+        """Make the limits of one data set; what it inflates to counts as long as it is kept."""
+        config = self._config
+        return Limits(
+            max_depth=config.max_sequence_depth,
+            max_elements=config.max_elements,
+            take_inflated=self.inflated.share().take,
+        )
 
     @property
     def handlers(self) -> HandlerTable:
@@ -398,5 +410,5 @@ def _give_up(request: Request, _: Any) -> None:
         kill(request.handler)
 
 
-def _data_set_limits(config: EndpointConfig) -> Limits:
+def _element_limits(config: EndpointConfig) -> Limits:
     return Limits(max_depth=config.max_sequence_depth, max_elements=config.max_elements)

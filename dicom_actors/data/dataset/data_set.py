@@ -576,6 +576,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         limits: Limits = DEFAULT_LIMITS,
         character_set: str | Iterable[str] | None = None,
         keep_truncated: bool = False,
+        keep_damaged: bool = False,
     ) -> Self:
         """Index the bytes of a data set; values are decoded when they are asked for.
 
@@ -588,6 +589,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 declares.
             keep_truncated: whether to take what there is of an input that is cut short, instead
                 of raising an error.
+            keep_damaged: whether to take what can be read of one in which something cannot, as
+                `read_file` does.
 
         Returns:
             The data set; `warnings` has what was forgiven so far.
@@ -598,7 +601,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """
         syntax = TransferSyntax.of(transfer_syntax)
         reading = make_input(syntax, limits, character_set, keep_truncated, cls)
-        return open_data_set(cls, find_elements(as_bytes(data), 0, syntax, reading))
+        found = find_elements(as_bytes(data), 0, syntax, reading, keep_damaged=keep_damaged)
+        return open_data_set(cls, found)
 
     def to_bytes(self, transfer_syntax: str | TransferSyntax | None = None) -> bytes:
         """Encode the data set, without file meta.

@@ -7,14 +7,15 @@ Standard: PS3.5 Annex A; A.5 (deflated).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.data.dataset.element_index import Context, Held, Input
 from dicom_actors.data.scan.damage import scan_damaged
 from dicom_actors.data.scan.elements import scan_all
-from dicom_actors.data.scan.headers import actual_layout, fits
+from dicom_actors.data.scan.headers import actual_layout, fits, past_stray
 from dicom_actors.data.scan.layout import EXPLICIT, ITEM, layout_of
-from dicom_actors.data.scan.scope import Bytes, Limits, Scope
+from dicom_actors.data.scan.scope import BeyondLimitsError, Bytes, Limits, Scope
 from dicom_actors.data.scan.selection import look_beyond
 from dicom_actors.data.values.character_sets import CharacterSet
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
@@ -29,16 +30,19 @@ __all__ = ["Found", "as_bytes", "find_elements", "inflate", "make_input"]
 
 _RATIO_FROM: Final = 64 << 20
 _STEP: Final = 1 << 20
+_FED: Final = 64 << 10
 
 
 class NoDeflateStreamError(DecodeError):
     """Bytes that are no deflate stream, or not a whole one.
 
     Attributes:
-        inflated: what a stream that is cut short inflates to; empty for any other.
+        inflated: what there is before the end or the damage.
+        is_cut: whether it is cut short.
     """
 
     inflated = b""
+    is_cut = False
 
 
 class Found(NamedTuple):
@@ -122,10 +126,13 @@ def find_elements(
         raise UnsupportedTransferSyntaxError(f"{syntax} does not encode data sets")
     end = len(buffer)
     if syntax.is_deflated:
-        buffer, start, end = _inflated(buffer, start, syntax, reading)
+        buffer, start, end = _inflated(buffer, start, syntax, reading, keep_damaged=keep_damaged)
     context = Context(buffer, layout_of(syntax), reading)
     actual = actual_layout(context, start, end)
     if actual is not context.layout:
+        # Strays that were passed over to find that out would mean something else in it.
+        while (following := past_stray(context, start, end)) != start:
+            start = following
         context.settle(actual)
     if keep_damaged:
         index: dict[int, int] = {}
@@ -175,7 +182,7 @@ def _below(found: Found, stop: int | None) -> Found:
 
 
 def _inflated(
-    buffer: Bytes, start: int, syntax: TransferSyntax, reading: Input
+    buffer: Bytes, start: int, syntax: TransferSyntax, reading: Input, *, keep_damaged: bool
 ) -> tuple[Bytes, int, int]:
     stream = bytes(memoryview(buffer)[start:])
     layout = layout_of(syntax)
@@ -183,11 +190,13 @@ def _inflated(
         inflated = inflate(stream, reading.limits)
     except NoDeflateStreamError as error:
         reading.deflated = stream
-        if error.inflated and reading.keeps_truncated:
-            reading.is_cut = True
+        is_other = not error.is_cut and len(stream) >= 8 and fits(stream, layout, 0, len(stream))
+        keeps = keep_damaged or (error.is_cut and reading.keeps_truncated)
+        if error.inflated and keeps and not is_other:
+            reading.is_cut = reading.keeps_truncated
             Scope(buffer, layout, reading).warn(str(error), 0)
             return error.inflated, 0, len(error.inflated)
-        if len(stream) < 8 or not fits(stream, layout, 0, len(stream)):
+        if not is_other:
             raise
         Scope(buffer, layout, reading).warn("announced as deflated, but is not", 0, offset=start)
         return buffer, start, len(buffer)
@@ -199,7 +208,8 @@ def inflate(stream: bytes, limits: Limits) -> bytes:
     """Inflate a raw deflate stream, piece by piece.
 
     Raises:
-        DecodeError: it is no such stream, or longer than the limits allow.
+        DecodeError: it is no such stream.
+        BeyondLimitsError: it is longer than the limits allow.
     """
     from zlib import MAX_WBITS, decompressobj  # noqa: PLC0415 - few data sets are deflated
     from zlib import error as ZlibError  # noqa: N812, PLC0415
@@ -210,23 +220,54 @@ def inflate(stream: bytes, limits: Limits) -> bytes:
     )
     machine = decompressobj(MAX_WBITS if has_header else -MAX_WBITS)
     pieces: list[bytes] = []
-    length, rest = 0, stream
-    try:
-        while not machine.eof:
-            piece = machine.decompress(rest, _STEP)
-            rest = machine.unconsumed_tail
+    length = 0
+    view = memoryview(stream)
+    for at in range(0, len(stream), _FED):
+        rest: Any = view[at : at + _FED]
+        while True:
+            before, left = machine.copy(), rest
+            try:
+                piece = machine.decompress(rest, _STEP)
+            except ZlibError as error:
+                damaged = NoDeflateStreamError(f"no deflate stream: {error}")
+                damaged.inflated = b"".join([*pieces, *_up_to_damage(before, left)])
+                raise damaged from error
             pieces.append(piece)
             length += len(piece)
-            if length > limits.max_inflated_bytes:
-                raise DecodeError(f"inflates to more than {limits.max_inflated_bytes} bytes")
-            if length > _RATIO_FROM and length > limits.max_inflation * len(stream):
-                raise DecodeError(
-                    f"inflates to more than {limits.max_inflation} times its {len(stream)} bytes"
-                )
-            if not piece and not rest:
-                cut = NoDeflateStreamError("the deflate stream is cut short", offset=len(stream))
-                cut.inflated = b"".join(pieces)
-                raise cut
-    except ZlibError as error:
-        raise NoDeflateStreamError(f"no deflate stream: {error}") from error
-    return b"".join(pieces)
+            _check_length(length, len(piece), len(stream), limits)
+            rest = machine.unconsumed_tail
+            if machine.eof:
+                return b"".join(pieces)
+            if not rest and len(piece) < _STEP:
+                break
+    cut = NoDeflateStreamError("the deflate stream is cut short", offset=len(stream))
+    cut.inflated, cut.is_cut = b"".join(pieces), True
+    raise cut
+
+
+def _check_length(length: int, more: int, of_stream: int, limits: Limits) -> None:
+    """Raise an error if what was inflated goes beyond a limit."""
+    if length > limits.max_inflated_bytes:
+        raise BeyondLimitsError(f"inflates to more than {limits.max_inflated_bytes} bytes")
+    if length > _RATIO_FROM and length > limits.max_inflation * of_stream:
+        raise BeyondLimitsError(
+            f"inflates to more than {limits.max_inflation} times its {of_stream} bytes"
+        )
+    if limits.take_inflated is not None and not limits.take_inflated(more):
+        raise BeyondLimitsError(f"no room for more than {length - more} bytes")
+
+
+def _up_to_damage(machine: Any, stream: Any) -> list[bytes]:
+    """Inflate what stands before the place in a stream that is no deflate stream any more."""
+    from zlib import error as ZlibError  # noqa: N812, PLC0415 - few data sets are deflated
+
+    pieces: list[bytes] = []
+    left = _STEP
+    # Who gives a byte after the other gets all that came of those before.
+    with suppress(ZlibError):
+        for at in range(len(stream)):
+            pieces.append(machine.decompress(stream[at : at + 1], left))
+            left -= len(pieces[-1])
+            if left <= 0:
+                break
+    return pieces

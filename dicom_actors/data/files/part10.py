@@ -32,6 +32,7 @@ from dicom_actors.data.dictionary.transfer_syntax import (
 )
 from dicom_actors.data.files.atomic_file import write_atomically
 from dicom_actors.data.files.directory_links import file_as_read, with_links
+from dicom_actors.data.scan.damage import next_data_set, scan_damaged
 from dicom_actors.data.scan.headers import element_header, fits
 from dicom_actors.data.scan.layout import (
     BIG_ENDIAN,
@@ -74,6 +75,7 @@ _GROUP_LENGTH: Final = 0x00020000
 _DIRECTORY_RECORDS: Final = 0x00041220
 _TRANSFER_SYNTAX: Final = 0x00020010
 _PIXEL_DATA: Final = 0x7FE00010
+_DAMAGED: Final = 0x0002FFFF
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -107,7 +109,8 @@ def read_file(
         keep_truncated: whether to take what there is of a file that is cut short, instead of
             raising an error.
         keep_damaged: whether to take what can be read of a file in which something cannot, before
-            it and behind it, instead of raising an error. All of the file is read then.
+            it and behind it, instead of raising an error; of a deflated data set, what is before
+            it. All of the file is read then.
         mapped: whether a file given by its path becomes a memory map, for as long as the data set
             or a view of its bytes is in use: of a file of gigabytes only what is looked at is
             read. It must not be made shorter meanwhile, which would end the process (SIGBUS).
@@ -270,7 +273,7 @@ class _Options:
     def read(self, buffer: Bytes) -> DataSet:
         """Read a file that is there as a whole."""
         reading = self.reading()
-        meta, start, syntax = _read_meta(buffer, reading)
+        meta, start, syntax = _read_meta(buffer, reading, keep_damaged=self.keep_damaged)
         reading.transfer_syntax = syntax
         found = find_elements(
             buffer,
@@ -397,7 +400,9 @@ def _declares_syntax(meta: DataSet) -> bool:
     return _TRANSFER_SYNTAX in content_of(meta).values
 
 
-def _read_meta(buffer: Bytes, reading: Input) -> tuple[DataSet | None, int, TransferSyntax]:
+def _read_meta(
+    buffer: Bytes, reading: Input, *, keep_damaged: bool = False
+) -> tuple[DataSet | None, int, TransferSyntax]:
     """Read the file meta information.
 
     Returns:
@@ -413,7 +418,7 @@ def _read_meta(buffer: Bytes, reading: Input) -> tuple[DataSet | None, int, Tran
     if len(buffer) - start >= 8 and EXPLICIT.read_explicit(buffer, start)[0] == 2:
         if not start:
             _warn(reading, buffer, "no preamble and no prefix before the file meta information")
-        return _read_meta_group(buffer, start, reading)
+        return _read_meta_group(buffer, start, reading, keep_damaged=keep_damaged)
     syntax = _guess_syntax(buffer, start)
     if syntax is None:
         raise NotPart10Error(_no_file_message(buffer))
@@ -422,7 +427,7 @@ def _read_meta(buffer: Bytes, reading: Input) -> tuple[DataSet | None, int, Tran
 
 
 def _read_meta_group(
-    buffer: Bytes, start: int, reading: Input
+    buffer: Bytes, start: int, reading: Input, *, keep_damaged: bool
 ) -> tuple[DataSet, int, TransferSyntax]:
     layout: Layout = EXPLICIT
     code = EXPLICIT.read_explicit(buffer, start)[2]
@@ -434,7 +439,16 @@ def _read_meta_group(
     if layout is IMPLICIT:
         _warn(reading, buffer, "file meta information in implicit VR")
     scope = Context(buffer, layout, reading)
-    index, end = _scan_meta(scope, start)
+    index: dict[int, int] = {}
+    try:
+        end = _scan_meta(scope, index, start)
+        if keep_damaged and buffer[end : end + 2] == b"\2\0":
+            index[_DAMAGED] = end
+            raise scope.error("an element that has no end", 0, offset=end)
+    except DecodeError as error:
+        if not keep_damaged:
+            raise
+        end = _scan_damaged_meta(scope, index, start, error)
     meta = data_set_of(scope, start, end, index)
     if _GROUP_LENGTH not in index:
         scope.warn("no group length in the file meta information", 0, offset=start)
@@ -448,7 +462,7 @@ def _read_meta_group(
     return meta, end, syntax
 
 
-def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
+def _scan_meta(scope: Scope, index: dict[int, int], start: int) -> int:
     """Index the elements of group 0002; the data set after it may begin with any group.
 
     The group length is wrong in many files; it tells where the data set begins if that, too,
@@ -457,7 +471,6 @@ def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
     buffer, layout = scope.buffer, scope.layout
     read, short = layout.read_explicit, layout.short
     is_explicit = layout.is_explicit
-    index: dict[int, int] = {}
     pos, end, tag, said_end = start, len(buffer), 0, -1
     while pos + 8 <= end:
         group, element, code, length = read(buffer, pos)
@@ -490,8 +503,47 @@ def _scan_meta(scope: Scope, start: int) -> tuple[dict[int, int], int]:
         scope.warn(message, 0, offset=at, tag=tag)
         del index[tag]
         pos = end
+    _sort(index)
+    return pos
+
+
+def _sort(index: dict[int, int]) -> None:
+    """Put an index in order of tags."""
     tags = sorted(index)
-    return (index if tags == list(index) else {tag: index[tag] for tag in tags}), pos
+    if tags != list(index):
+        ordered = {tag: index[tag] for tag in tags}
+        index.clear()
+        index.update(ordered)
+
+
+def _scan_damaged_meta(
+    scope: Context, index: dict[int, int], start: int, problem: DecodeError
+) -> int:
+    """Index what can be read of file meta information behind something that cannot.
+
+    Args:
+        scope: where it stands.
+        index: what was found before the damage, and the element that is damaged.
+        start: where it starts.
+        problem: what cannot be read.
+
+    Returns:
+        Where the data set starts: where the group length says so, if one can start there, or
+        else at the first place that looks like one.
+    """
+    buffer = scope.buffer
+    damage = max(index.values(), default=start)
+    index.pop(max(index, key=index.__getitem__, default=0), None)
+    at = index.get(_GROUP_LENGTH)
+    end = 0 if at is None else at + 12 + scope.layout.read_length(buffer, at + 8)[0]
+    if not damage < end <= len(buffer) - 8 or _guess_syntax(buffer, end) is None:
+        end = next_data_set(scope, damage + 1, len(buffer))
+    found: dict[int, int] = {}
+    scan_damaged(Context(buffer, scope.layout, Input()), found, damage + 1, end)
+    index.update((tag, at) for tag, at in found.items() if tag >> 16 == 2 and tag not in index)
+    _sort(index)
+    scope.warn(f"damaged file meta information: {problem}", 0, offset=damage, tag=problem.tag)
+    return end
 
 
 def _guess_syntax(buffer: Bytes, start: int) -> TransferSyntax | None:

@@ -20,8 +20,8 @@ from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.noted_list import NotedList
-from dicom_actors.data.values.number_strings import number_of
-from dicom_actors.data.values.value_types import PersonName
+from dicom_actors.data.values.number_strings import PADDING, number_of
+from dicom_actors.data.values.value_types import DS, PersonName
 from dicom_actors.errors import DataError, DecodeError, EncodeError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ _INTEGERS: Final = frozenset({"SL", "SS", "SV", "UL", "US", "UV"})
 _TEXT: Final = frozenset(vr.value for vr in VR if vr.is_text and vr not in {"DS", "IS", "PN"})
 _BINARY: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _NUMBERS_AS_TEXT: Final = frozenset({"DS", "IS"})
+_FILE_META: Final = 0x0002
 _HEX_DIGITS: Final = frozenset("0123456789ABCDEFabcdef")
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
@@ -111,7 +112,8 @@ class _Writer:
         return {
             f"{element.tag:08X}": self._attribute(element, (*prefix, element.tag))
             for element in data_set.elements()
-            if element.tag.element != 0  # group lengths are left out
+            # Group lengths have no place there (PS3.18 F.2.2), nor has what belongs to a file.
+            if element.tag.element != 0 and (prefix or element.tag.group != _FILE_META)
         }
 
     def _attribute(self, element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
@@ -169,7 +171,8 @@ class _Writer:
         if text is None:
             return float(value)
         number = int(value) if text.lstrip("-").isdecimal() and text.isascii() else float(value)
-        return text if self._keep_number_text and repr(number) != text else number
+        # As a number, it comes back with the text that is made of that.
+        return text if self._keep_number_text and DS(number).text != text else number
 
     def _integer(self, value: int) -> int | str:
         number, text = int(value), getattr(value, "text", None)  # what IS has
@@ -264,7 +267,7 @@ class _Reader:
             holder = data_set.file_meta if tag.group == 0x0002 and not path else data_set
             try:
                 vr, value = self._attribute(holder, tag, model[name], path)
-                if vr in _NUMBERS_AS_TEXT and _has_long_text(vr, value):
+                if vr in _NUMBERS_AS_TEXT and _is_text_as_read(vr, value):
                     holder.put_element(element_of(tag, vr, _numbers(vr, value)))
                 else:
                     holder.put(tag, vr, value)
@@ -353,17 +356,22 @@ def _value(vr: str, value: Any) -> Any:
     raise TypeError(f"got {_short(value)}")
 
 
-def _has_long_text(vr: str, values: Any) -> bool:
-    """Whether a number has more characters than its VR allows, as some that are read have."""
+def _is_text_as_read(vr: str, values: Any) -> bool:
+    """Whether a number has a text that its VR does not allow, as some that are read have.
+
+    It is longer, or has other white space around it than padding.
+    """
     limit = VR[vr].max_length
     kinds = str if vr == "DS" else (str, int)  # numbers of DS are rounded
     return isinstance(values, list) and any(
-        isinstance(value, kinds) and len(str(value)) > limit for value in values
+        isinstance(value, kinds)
+        and (len(str(value)) > limit or str(value).strip() != str(value).strip(PADDING))
+        for value in values
     )
 
 
 def _numbers(vr: str, values: list[Any]) -> Any:
-    """Take numbers with their text however long it is: they are read, not put in."""
+    """Take numbers with their text, whatever it is: they are read, not put in."""
     numbers = [
         value if value is None else number_of(vr, str(value), _raise_value_error)
         for value in values

@@ -18,21 +18,21 @@ from dicom_actors.data.dictionary import VR_TABLE
 from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.scan.elements import scan_all
 from dicom_actors.data.scan.headers import element_header, is_padding
-from dicom_actors.data.scan.layout import ITEM, UNDEFINED
-from dicom_actors.data.scan.scope import BeyondLimitsError
+from dicom_actors.data.scan.layout import EXPLICIT, IMPLICIT, ITEM, UNDEFINED
+from dicom_actors.data.scan.scope import BeyondLimitsError, Scope
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dicom_actors.data.scan.layout import Layout
-    from dicom_actors.data.scan.scope import Scope
 
     Index = dict[int, int]
 
-__all__ = ["scan_damaged"]
+__all__ = ["next_data_set", "scan_damaged"]
 
 _IN_A_ROW: Final = 3
+_LAST_OF_FILE_META: Final = 0x0002FFFF
 
 
 def scan_damaged(scope: Scope, index: Index, start: int, end: int) -> int:
@@ -152,6 +152,25 @@ def _next_element(scope: Scope, pos: int, end: int, last: int) -> int:
         if _lead_on(scope, place, end, last):
             return place
     return -1
+
+
+def next_data_set(scope: Scope, pos: int, end: int) -> int:
+    """Find the next place where elements of a data set follow each other, in either VR encoding.
+
+    Args:
+        scope: where file meta information stands.
+        pos: where to begin.
+        end: where the bytes end.
+
+    Returns:
+        The place; `end` if there is none.
+    """
+    for layout in (EXPLICIT, IMPLICIT):
+        inner = Scope(scope.buffer, layout, scope.reading)
+        for place in _places(inner, pos, end):
+            if _lead_on(inner, place, end, _LAST_OF_FILE_META):
+                return place
+    return end
 
 
 def _places(scope: Scope, pos: int, end: int) -> Iterator[int]:

@@ -14,6 +14,8 @@ from dicom_actors.data.dictionary import keyword_of
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicom_actors.data.scan.layout import Layout
 
 __all__ = [
@@ -40,9 +42,18 @@ class Limits:
         max_elements: how many elements may be looked at, those in sequences counted.
         max_inflated_bytes: how long a deflated data set may become.
         max_inflation: how many times longer than its stream; asked from 64 MiB on.
+        take_inflated: asked for each piece that was inflated, with its length, whether there is
+            room for it; None: there is. It is how several inputs share a budget, and is kept as
+            long as the data set.
     """
 
-    __slots__ = ("max_depth", "max_elements", "max_inflated_bytes", "max_inflation")
+    __slots__ = (
+        "max_depth",
+        "max_elements",
+        "max_inflated_bytes",
+        "max_inflation",
+        "take_inflated",
+    )
 
     def __init__(
         self,
@@ -51,11 +62,13 @@ class Limits:
         max_elements: int = 10_000_000,
         max_inflated_bytes: int = 4 << 30,
         max_inflation: int = 200,
+        take_inflated: Callable[[int], bool] | None = None,
     ) -> None:
         self.max_depth = max_depth
         self.max_elements = max_elements
         self.max_inflated_bytes = max_inflated_bytes
         self.max_inflation = max_inflation
+        self.take_inflated = take_inflated
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -117,6 +117,8 @@ class Selection:
                         at = _quiet_end(scope, tag, vr, pos + 12, end)
                         if at < 0:
                             return Picked(index, following, pos)
+                        if not at:
+                            return None
             elif tag < stop <= seen and is_over(scope, 0, tag, seen, pos, end):
                 return Picked(index, following, end)
             else:
@@ -144,16 +146,17 @@ class Picked(NamedTuple):
 
 
 def _quiet_end(scope: Scope, tag: int, vr: str, start: int, end: int) -> int:
-    """Find where an element of undefined length ends that is not wanted; -1 if that is not clear.
+    """Find where an element of undefined length ends that is not wanted; nothing is noted.
 
-    Nothing is kept or noted.
+    Returns:
+        The place; -1 if it does not end, 0 if something has to be forgiven.
     """
     reading = scope.reading
     count, keeps = len(reading.warnings), reading.keeps_truncated
     reading.keeps_truncated = False
     try:
         at = end_of_undefined(scope, 0, tag, vr, start, end, scope.layout)
-        return at if len(reading.warnings) == count else -1
+        return at if len(reading.warnings) == count else 0
     except (DecodeError, StructError):
         return -1
     finally:
@@ -212,8 +215,8 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
             return None
         if length == UNDEFINED:
             start, length = _quiet_end(scope, tag, vr, start, end), 0
-            if start < 0:
-                return pos
+            if start <= 0:
+                return pos if start else None
         pos = start + length
     return pos
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     Warn = Callable[[str], None]
 
-__all__ = ["NumberList", "number_of"]
+__all__ = ["PADDING", "NumberList", "number_of"]
 
-_PADDING: Final = " \0"
+PADDING: Final = " \0"
 _PIECE: Final = 1 << 12
 _KINDS: Final[dict[str, Any]] = {"DS": DS, "IS": IS}
 
@@ -39,7 +39,7 @@ def number_of(vr: str, text: str, warn: Warn) -> DS | IS | str | None:
     Returns:
         The number with its text; the text if it is no number, None if there is none.
     """
-    text = text.strip(_PADDING)
+    text = text.strip(PADDING)
     if not text:
         return None
     number: Any = None
