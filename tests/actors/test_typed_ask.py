@@ -7,7 +7,7 @@ import typing
 
 import pykka
 import pytest
-from mypy import api
+from kit.type_checker import checked
 
 from dicom_actors import Endpoint, messages
 
@@ -42,15 +42,8 @@ ASKED = [
 
 
 def test_type_checkers_know_the_answers(tmp_path) -> None:
-    source = tmp_path / "use.py"
-    source.write_text(USE)
-    options = ["--strict", "--no-error-summary", "--hide-error-context", "--no-color-output"]
-    out, errors, _ = api.run([*options, f"--cache-dir={tmp_path}", str(source)])
-    assert errors == ""
-    lines = [line.partition("use.py:")[2] for line in out.splitlines() if "use.py:" in line]
-    wrong = [line.partition(":")[0] for line in lines if "error:" in line]
-    expected = [str(n) for n, line in enumerate(USE.splitlines(), 1) if "# E:" in line]
-    assert wrong == expected, out
+    said, wrong, expected = checked(USE, tmp_path)
+    assert wrong == expected, said
 
 
 @pytest.mark.usefixtures("nothing_left")

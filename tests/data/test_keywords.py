@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mypy import api
+from kit.type_checker import checked
 
 import dicom_actors.data
 from dicom_actors.data.dictionary import keywords
@@ -40,16 +40,9 @@ def test_every_keyword_is_in_it():
 
 
 def test_type_checkers_know_the_values(tmp_path):
-    source = tmp_path / "use.py"
-    source.write_text(USE)
-    options = ["--strict", "--no-error-summary", "--hide-error-context", "--no-color-output"]
-    out, errors, _ = api.run([*options, f"--cache-dir={tmp_path}", str(source)])
-    assert errors == ""
-    lines = [line.partition("use.py:")[2] for line in out.splitlines() if "use.py:" in line]
-    notes = [line for line in lines if "note: Revealed" in line]
+    said, wrong, expected = checked(USE, tmp_path)
+    notes = [line for line in said if "note: Revealed" in line]
     assert [("str" in notes[0]), ("str" in notes[1]), ("int" in notes[2])] == [True] * 3
     assert "list[dicom_actors.data.values.value_types.DS]" in notes[3]
     assert "list[dicom_actors.data.dataset.data_set.DataSet]" in notes[4]
-    wrong = [line.partition(":")[0] for line in lines if "error:" in line]
-    expected = [str(n) for n, line in enumerate(USE.splitlines(), 1) if "# E:" in line]
     assert wrong == expected

@@ -207,7 +207,7 @@ class StoreEvent(DataSetEvent):
     def _identify(self) -> Identity:
         identity = self._identity
         if identity is None:
-            identity = identify(self.data, self.transfer_syntax, self._kernel.data_set_limits())
+            identity = identify(self.data, self.transfer_syntax, self._kernel.element_limits)
             self._identity = identity
         return identity
 

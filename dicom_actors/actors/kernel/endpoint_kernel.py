@@ -82,6 +82,7 @@ class EndpointKernel:
         self._handlers = handlers
         self.policy: NegotiationPolicy | None = None
         self.upper_layer_limits = UpperLayerLimits(max_pdu_length=config.max_pdu_length)
+        self.element_limits = _element_limits(config)
         self.inflated = ByteBudget(config.max_inflated_bytes)
         self.listening_socket: socket.socket | None = listening_socket
         close_in_child(listening_socket)
@@ -131,6 +132,7 @@ class EndpointKernel:
     @config.setter
     def config(self, config: EndpointConfig) -> None:
         self._config, self.policy = config, None
+        self.element_limits = _element_limits(config)
         self.inflated.limit = config.max_inflated_bytes
 
     def data_set_limits(self) -> Limits:
@@ -406,3 +408,7 @@ def _give_up(request: Request, _: Any) -> None:
     """End the wait for a handler whose peer is gone, too."""
     if request.handler is not None:
         kill(request.handler)
+
+
+def _element_limits(config: EndpointConfig) -> Limits:
+    return Limits(max_depth=config.max_sequence_depth, max_elements=config.max_elements)
