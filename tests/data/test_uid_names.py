@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 
 import pytest
 
@@ -78,6 +79,10 @@ def test_what_a_file_says_is_read_all_the_same(written):
     assert ds.PatientID == "X"
     assert ds.transfer_syntax.is_known is False
     assert ds.to_bytes() == new().to_bytes()
+    assert pickle.loads(pickle.dumps(ds)) == ds
+    again = io.BytesIO()
+    write_file(again, ds)
+    assert read_file(again.getvalue()) == ds
 
 
 def test_errors_are_of_the_family():

@@ -1181,10 +1181,10 @@ def _restored(
     meta: DataSet | None,
 ) -> _DataSetT:
     """Make a data set of what pickling took from it."""
-    uid = syntax or EXPLICIT_VR_LITTLE_ENDIAN
-    made = kind.from_bytes(data, uid, keep_truncated=True)
+    encoding = EXPLICIT_VR_LITTLE_ENDIAN if syntax is None else TransferSyntax.as_read(syntax)
+    made = kind.from_bytes(data, encoding, keep_truncated=True)
     if made.character_set.terms != terms:
         # An item, whose set was declared above it, or a set that was overridden.
-        made = kind.from_bytes(data, uid, character_set=terms, keep_truncated=True)
+        made = kind.from_bytes(data, encoding, character_set=terms, keep_truncated=True)
     content_of(made).file_meta = meta
     return made
