@@ -110,10 +110,11 @@ class EndpointConfig:
         destination_failures: associations in a row that a destination of C-MOVE does not come to
             before it is left alone for ``destination_pause`` seconds; None: it never is.
         destination_pause: the pause for ``destination_failures``; one attempt follows it.
-        storage_sop_classes: further SOP class UIDs to accept for C-STORE beside the standard's;
-            ``None`` takes every abstract syntax a peer proposes as a storage class.
-        transfer_syntaxes: transfer syntax UIDs for storage, most preferred first; None: all known,
-            what needs no conversion first.
+        storage_sop_classes: further SOP class UIDs, or their keywords, to accept for C-STORE
+            beside the standard's; ``None`` takes every abstract syntax a peer proposes as a
+            storage class.
+        transfer_syntaxes: transfer syntax UIDs, or their keywords, for storage, most preferred
+            first; None: all known, what needs no conversion first.
         extended_negotiation: by SOP class UID, what is supported of its extended negotiation
             (PS3.7 D.3.3.5), as its service-class-application-information has it; a peer that
             proposes such an item is answered with the lesser of both in each byte, and handlers

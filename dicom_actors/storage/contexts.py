@@ -248,7 +248,7 @@ def contexts_of_object(sop_class_uid: str, transfer_syntax: str) -> tuple[Propos
 
 def is_plain(transfer_syntax: str) -> bool:
     """Whether data sets in it can be converted to other uncompressed ones."""
-    syntax = TransferSyntax.of(transfer_syntax)
+    syntax = TransferSyntax.as_read(transfer_syntax)
     return syntax.is_known and not syntax.is_encapsulated and syntax.is_data_set_encoding
 
 

@@ -208,7 +208,10 @@ def _of_data_set(source: Storable, data_set: DataSet) -> OutgoingObject:
         raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be stored")
     syntax = data_set.transfer_syntax
     if syntax is None:
-        syntax = TransferSyntax.of(meta.get("TransferSyntaxUID") or EXPLICIT_VR_LITTLE_ENDIAN)
+        try:
+            syntax = TransferSyntax.of(meta.get("TransferSyntaxUID") or EXPLICIT_VR_LITTLE_ENDIAN)
+        except ValueError as error:
+            raise EncodeError(f"TransferSyntaxUID of the file meta: {error}") from error
     return OutgoingObject(source, str(sop_class), str(instance), syntax.uid, None)
 
 

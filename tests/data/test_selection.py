@@ -94,6 +94,7 @@ LITTLE_FILE = bytes(128) + b"DICM" + element(2, 0x10, "UI", LITTLE.encode() + b"
         element(0x0010, 0x0021, "LO", b"AB") + b"\x10\0\x22\0LO\x08\0AB",  # cut short
         b"\x08\0\x60\0??\x02\0AB" + WANTED_BYTES,  # no VR
         WANTED_BYTES + bytes(20),  # padding
+        b"\xe0\x7f\x10\0OB\0\0\2\0\0\0AB" + WANTED_BYTES[:4] + bytes(20),  # behind the end
     ],
 )
 def test_what_is_special_is_left_to_a_whole_scan(data):

@@ -119,7 +119,7 @@ class RequestEvent:
     def transfer_syntax(self) -> TransferSyntax:
         """The transfer syntax that was negotiated for its presentation context."""
         assert self._request.context is not None
-        return TransferSyntax.of(self._request.context.transfer_syntax)
+        return TransferSyntax.as_read(self._request.context.transfer_syntax)
 
     @property
     def is_cancelled(self) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from dicom_actors.data.dictionary.tables import read_columns
+from dicom_actors.data.dictionary.uids import TRANSFER_SYNTAXES, uid_named
 
 __all__ = [
     "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
@@ -62,6 +63,10 @@ class TransferSyntax(NamedTuple):
 
         Returns:
             The transfer syntax; for an unknown UID one with `is_known` False.
+
+        Raises:
+            ValueError: it is neither a UID nor a keyword, or the UID of something else; the
+                message has the keywords that are close.
         """
         if isinstance(uid, TransferSyntax):
             return uid
@@ -69,6 +74,20 @@ class TransferSyntax(NamedTuple):
         if found is None:
             uid = uid.strip("\0 ")
             found = _by_uid().get(uid) or _by_keyword().get(uid)
+        return found or TransferSyntax.as_read(uid_named(uid, TRANSFER_SYNTAXES))
+
+    @staticmethod
+    def as_read(uid: str) -> TransferSyntax:
+        """Return the transfer syntax that a file or a peer names, whatever that is.
+
+        Args:
+            uid: what stands there; padding is ignored.
+
+        Returns:
+            The transfer syntax; for anything but the UID of one, one with `is_known` False.
+        """
+        uid = uid.strip("\0 ")
+        found = _PLAIN.get(uid) or _by_uid().get(uid)
         return found or TransferSyntax(uid, is_encapsulated=True, lossy=None, is_known=False)
 
     @staticmethod

@@ -456,7 +456,7 @@ def _read_meta_group(
         scope.warn("wrong group length of the file meta information", 0, offset=start)
     uid = content_of(meta).value(_TRANSFER_SYNTAX) if _TRANSFER_SYNTAX in index else None
     if isinstance(uid, str) and uid:
-        return meta, end, TransferSyntax.of(uid)
+        return meta, end, TransferSyntax.as_read(uid)
     syntax = _guess_syntax(buffer, end) or IMPLICIT_VR_LITTLE_ENDIAN
     scope.warn(f"no transfer syntax in the file meta information; read as {syntax}", 0)
     return meta, end, syntax

@@ -78,7 +78,9 @@ def from_pydicom(dataset: Dataset) -> DataSet:
     """
     implicit, little = dataset.original_encoding
     file_meta = getattr(dataset, "file_meta", None)
-    declared = TransferSyntax.of(str(file_meta.get("TransferSyntaxUID", ""))) if file_meta else None
+    declared = (
+        TransferSyntax.as_read(str(file_meta.get("TransferSyntaxUID", ""))) if file_meta else None
+    )
     if implicit is None or little is None:
         implicit, little = False, True
     if declared is not None and declared.is_encapsulated and declared.is_known:

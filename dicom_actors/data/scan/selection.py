@@ -119,7 +119,7 @@ class Selection:
                             return Picked(index, following, pos)
                         if not at:
                             return None
-            elif tag < stop <= seen and is_over(scope, 0, tag, seen, pos, end):
+            elif not is_wanted and tag < stop <= seen and is_over(scope, 0, tag, seen, pos, end):
                 return Picked(index, following, end)
             else:
                 return None
