@@ -27,7 +27,7 @@ def resident(pid: int) -> int:
 
 
 def test_100_idle_associations_then_300_mib(tmp_path: Path) -> None:
-    with serving("--store", str(tmp_path / "store")) as server:
+    with serving("--receive-only", "--store", str(tmp_path / "store")) as server:
         idle = [Peer.associated(server.port) for _ in range(100)]
         assert all(peer.echo() == 0 for peer in idle)
         before = resident(server.pid)
