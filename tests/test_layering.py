@@ -3,11 +3,11 @@
 One way down::
 
     errors, config < data, pdu < upper_layer < dimse
-    dimse, transport < storage < scu < actors < archive, testing < cli
+    dimse, transport < storage < scu < actors < archive < web, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
-and what is above it; ``archive`` uses the public interface
+and what is above it; ``archive`` and ``web`` use the public interface
 alone, supervision included; the four pure layers do without
 sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
 functions count like all others.
@@ -64,8 +64,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {*_BELOW_DIMSE, "dimse"},
     "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
+    "web": {*_PUBLIC, "supervision", "archive"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
-    "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},
+    "cli": {*_BELOW_ARCHIVE, "archive", "web", "testing", ""},
     "__main__": {"cli"},
 }
 PURE = {"data", "pdu", "upper_layer", "dimse"}

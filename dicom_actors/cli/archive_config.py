@@ -26,10 +26,13 @@ from dicom_actors.archive.services import Peer
 from dicom_actors.cli.connecting import tls_context, user_identity
 from dicom_actors.cli.peers import check_keys, load_peers, read_config
 from dicom_actors.cli.usage import UsageError
+from dicom_actors.cli.web_options import show_web
 from dicom_actors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from dicom_actors.cli.web_options import WebOptions
 
 __all__ = ["ArchiveOptions", "load_options", "show_config"]
 
@@ -116,7 +119,7 @@ def _peers(config: str | None) -> dict[str, Peer]:
     return found
 
 
-def show_config(options: Namespace, archive: ArchiveOptions) -> str:
+def show_config(options: Namespace, archive: ArchiveOptions, web: WebOptions) -> str:
     """All settings as they are, each with its meaning, as a configuration file."""
     lines = ["[serve]"]
     for name, (_, _, meaning) in _SERVE.items():
@@ -126,6 +129,8 @@ def show_config(options: Namespace, archive: ArchiveOptions) -> str:
     for field in fields(ArchiveSettings):
         value = getattr(archive.settings, field.name)
         lines.append(_line(field.name, value, meanings.get(field.name, "")))
+    lines += ["", "[web]"]
+    lines += [_line(name, value, meaning) for name, value, meaning in show_web(web)]
     for title, peer in archive.peers.items():
         lines += ["", f"# C-MOVE may send to {title}, {peer.host}:{peer.port}"]
     return "\n".join(lines)

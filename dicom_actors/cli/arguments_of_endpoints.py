@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicom_actors.cli.argument_types import duration, seconds
 from dicom_actors.cli.arguments_of_connections import add_certificates
+from dicom_actors.cli.arguments_of_web import add_web
 from dicom_actors.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     user.add_argument(
         "--passcode-file", metavar="FILE", help="who has to give the first line of this file"
     )
+    add_web(serve)
     serve.set_defaults(run=_serve)
 
 
@@ -137,14 +139,16 @@ def add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _serve(options: argparse.Namespace) -> int:
     from dicom_actors.cli.archive_config import load_options, show_config
     from dicom_actors.cli.serve import ServeOptions, serve, show_policy
+    from dicom_actors.cli.web_options import load_web
 
-    archive = load_options(options)
+    archive, web = load_options(options), load_web(options)
     if options.show_config:
-        print(show_config(options, archive))
+        print(show_config(options, archive, web))
     if options.show_config or options.check_config:
         return 0
     settings = ServeOptions(
         archive=None if options.receive_only else archive,
+        web=web,
         port=options.port,
         host=options.host,
         ae_title=options.ae_title,

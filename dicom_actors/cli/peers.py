@@ -164,7 +164,7 @@ def read_config(config: str | None = None) -> tuple[dict[str, Any], Path]:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:  # no UTF-8, or no TOML
         raise UsageError(f"{path}: expected TOML: {error}") from error
-    check_keys(content, {"peers": dict, "serve": dict, "archive": dict}, str(path))
+    check_keys(content, {"peers": dict, "serve": dict, "archive": dict, "web": dict}, str(path))
     return content, path
 
 

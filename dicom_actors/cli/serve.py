@@ -20,6 +20,7 @@ from dicom_actors.cli.object_files import object_name_of
 from dicom_actors.cli.serve_log import logging_to, tell
 from dicom_actors.cli.terminal import complain, counted
 from dicom_actors.cli.user_check import UserCheck
+from dicom_actors.cli.web_options import serving_web
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.errors import DicomError
@@ -28,7 +29,9 @@ from dicom_actors.supervision import System
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dicom_actors.archive import Archive
     from dicom_actors.cli.archive_config import ArchiveOptions
+    from dicom_actors.cli.web_options import WebOptions
     from dicom_actors.supervision import SupervisedRef
     from dicom_actors.tls import TlsConfig
 
@@ -45,6 +48,7 @@ class ServeOptions:
 
     Attributes:
         archive: how an archive is kept; None: files are, without an index.
+        web: how the archive is served by HTTP.
         port: TCP port; 0 picks one.
         host: address to bind to; empty for all.
         ae_title: the called AE title to insist on; None: any.
@@ -62,6 +66,7 @@ class ServeOptions:
     """
 
     archive: ArchiveOptions | None
+    web: WebOptions
     port: int
     host: str
     ae_title: str | None
@@ -192,7 +197,14 @@ def serve(options: ServeOptions) -> int:
 
 def _run(options: ServeOptions, root: Path) -> int:
     # The system writes the last words of the log.
-    with contextlib.closing(System()) as system, _keeping(options) as (handlers, settings):
+    with (
+        contextlib.closing(System()) as system,
+        _keeping(options) as (
+            handlers,
+            settings,
+            archive,
+        ),
+    ):
         if options.user is not None:
             handlers["association_validator"] = UserCheck(options.user, options.passcode)
         endpoint = Endpoint.start(
@@ -202,16 +214,23 @@ def _run(options: ServeOptions, root: Path) -> int:
             config=_config(options, settings),
             system=system,
         )
-        return _attend(endpoint, options, root)
+        try:
+            with serving_web(options.web, archive, endpoint, system):
+                return _attend(endpoint, options, root)
+        finally:
+            endpoint.stop()
 
 
 @contextlib.contextmanager
-def _keeping(options: ServeOptions) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Give the event handlers, and what the endpoint should be told."""
+def _keeping(
+    options: ServeOptions,
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None]]:
+    """Give the event handlers, what the endpoint should be told, and the archive."""
     keeper = Keeper(Path(options.store), print_objects=options.print_objects)
     if options.archive is None:
         # What is kept is written where it will be as it comes; the rest is a rename.
-        yield {"cstore": keeper}, {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
+        told = {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
+        yield {"cstore": keeper}, told, None
         return
     from dicom_actors.cli.serve_archive import kept_in_archive
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive.index import IndexReader
     from dicom_actors.archive.query.plan import Plan
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "everything_of"]
 
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _TIMEZONE: Final = 0x00080201
@@ -227,6 +227,22 @@ def _source(
     if number not in known:
         known[number] = _Source.of(reader.upper_header(number))
     return known[number]
+
+
+def everything_of(reader: IndexReader, level: Level, number: int) -> DataSet:
+    """All that is known of an entity, of the attributes of its own level.
+
+    Raises:
+        ArchiveError: the index is damaged.
+    """
+    found = reader.connection.execute(_ROWS[level], (number,)).fetchone()
+    source = None if found is None else _source(reader, _Row(*found), level, {})
+    entity = DataSet()
+    own = {level, Level.PATIENT} if level is Level.STUDY else {level}
+    for element in () if source is None else source.data_set.elements():
+        if level_of(element.tag) in own or element.tag.is_private:
+            _take(entity, element, element.tag)
+    return entity
 
 
 def _take(entity: DataSet, element: DataElement, tag: int) -> None:

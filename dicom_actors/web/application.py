@@ -1,0 +1,158 @@
+"""DICOMweb without sockets: a request in, a response out.
+
+Standard: PS3.18 9 to 11.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from xml.sax.saxutils import quoteattr
+
+from dicom_actors.errors import ArchiveError
+from dicom_actors.web.accept import Offer, choose
+from dicom_actors.web.exchange import HttpError, Response, json_response, of_error
+from dicom_actors.web.frames import Frames
+from dicom_actors.web.holdings import Held, unavailable
+from dicom_actors.web.metadata import Metadata
+from dicom_actors.web.qido import Searches
+from dicom_actors.web.retrieve import Retrieval
+from dicom_actors.web.routing import Router
+from dicom_actors.web.settings import WebSettings
+from dicom_actors.web.stow import Storing
+from dicom_actors.web.wado_uri import WadoUri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dicom_actors.archive import Archive
+    from dicom_actors.web.exchange import Receiver, Request
+    from dicom_actors.web.pictures import Pictures
+
+__all__ = ["DicomWeb"]
+
+
+_WADL: Final = "application/vnd.sun.wadl+xml"
+
+
+class DicomWeb:
+    """An archive as a DICOMweb server. Any thread may use it.
+
+    Args:
+        archive: the archive.
+        settings: how it is served.
+        pictures: decodes pixels; None: what needs that is refused.
+
+    Attributes:
+        router: its routes, to which others may be added.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        settings: WebSettings | None = None,
+        pictures: Pictures | None = None,
+    ) -> None:
+        self.settings: Final = settings or WebSettings()
+        self.router: Final = Router()
+        self._archive = archive
+        self._held = Held(archive, self.settings.max_instances)
+        self._storing = Storing(archive, self.settings)
+        self._add_routes(pictures)
+
+    def _add_routes(self, pictures: Pictures | None) -> None:
+        settings, add = self.settings, self.router.add
+        study = "/studies/{study}"
+        series = f"{study}/series/{{series}}"
+        instance = f"{series}/instances/{{instance}}"
+        searches = Searches(self._held, settings.max_results)
+        add("GET", "/studies", searches.studies)
+        add("GET", "/series", searches.series)
+        add("GET", "/instances", searches.instances)
+        add("GET", f"{study}/series", searches.series)
+        add("GET", f"{study}/instances", searches.instances)
+        add("GET", f"{series}/instances", searches.instances)
+        add("POST", "/studies", self._storing.store)
+        add("POST", study, self._storing.store)
+        retrieval = Retrieval(self._held, pictures)
+        metadata = Metadata(self._held, settings.bulk_data_bytes, settings.cache_bytes)
+        frames = Frames(self._held, pictures)
+        add("GET", study, retrieval.several)
+        add("GET", series, retrieval.several)
+        add("GET", instance, retrieval.one)
+        for level in (study, series, instance):
+            add("GET", f"{level}/metadata", metadata.metadata)
+            add("GET", f"{level}/thumbnail", frames.thumbnail)
+        add("GET", f"{study}/rendered", frames.rendered_series)
+        add("GET", f"{series}/rendered", frames.rendered_series)
+        add("GET", f"{instance}/rendered", frames.rendered)
+        add("GET", f"{instance}/frames/{{frames}}", frames.frames)
+        add("GET", f"{instance}/frames/{{frames}}/rendered", frames.rendered)
+        add("GET", f"{instance}/frames/{{frames}}/thumbnail", frames.thumbnail)
+        add("GET", f"{instance}/bulkdata/{{*}}", metadata.bulk_data)
+        add("GET", "/wado", WadoUri(self._held, retrieval, frames).retrieve)
+        add("GET", "/", self._capabilities)
+        add("OPTIONS", "/", self._capabilities)
+        if settings.allow_delete:
+            for level in (study, series, instance):
+                add("DELETE", level, self._delete)
+
+    def begin(self, request: Request) -> Response | Receiver:
+        """Answer a request.
+
+        Returns:
+            The response; or who takes the body first.
+        """
+        try:
+            handler, uids = self.router.find(request)
+            return handler(request, uids)
+        except HttpError as error:
+            return of_error(error)
+        except ArchiveError as error:
+            return of_error(unavailable(error))
+
+    def close(self) -> None:
+        """Let go of its threads; the archive stays open."""
+        self._storing.close()
+
+    def _delete(self, request: Request, uids: Mapping[str, str]) -> Response:
+        """Delete a study, a series or an instance."""
+        del request
+        instances = self._held.instances(uids)
+        try:
+            # One by one: what is named by a path is what is within it, and nothing else.
+            whole = {name for name in ("study", "series", "instance") if name in uids}
+            if "instance" in whole:
+                self._archive.delete(sop_instance_uid=instances[0].sop_instance_uid)
+            elif "series" in whole:
+                self._archive.delete(series_instance_uid=uids["series"])
+            else:
+                self._archive.delete(study_instance_uid=uids["study"])
+        except ArchiveError as error:
+            raise unavailable(error) from error
+        except OSError as error:
+            raise HttpError(503, "some of it may be deleted") from error
+        return Response(204)
+
+    def _capabilities(self, request: Request, uids: Mapping[str, str]) -> Response:
+        """Say what there is (PS3.18 8.9)."""
+        del uids
+        offer = choose(request, [Offer(_WADL), Offer("application/json"), Offer("text/xml")])
+        by_path: dict[str, list[str]] = {}
+        for route in self.router.routes:
+            path = "/".join(route.pattern).replace("{*}", "{path}")
+            by_path.setdefault(path, []).append(route.method)
+        if offer.kind == "application/json":
+            listed = [{"path": f"/{path}", "methods": names} for path, names in by_path.items()]
+            return json_response({"base": request.base_url, "resources": listed}, offer.kind)
+        lines = "".join(
+            f"<resource path={quoteattr(path or '/')}>"
+            + "".join(f"<method name={quoteattr(name)}/>" for name in names)
+            + "</resource>"
+            for path, names in by_path.items()
+        )
+        text = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<application xmlns="http://wadl.dev.java.net/2009/02">'
+            f"<resources base={quoteattr(request.base_url)}>{lines}</resources></application>\n"
+        )
+        return Response.of_bytes(200, text.encode(), offer.kind)

@@ -1,0 +1,352 @@
+"""The application as ASGI: for uvicorn, and for anyone's Starlette or FastAPI application.
+
+::
+
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    app = Starlette(routes=[Mount("/dicom-web", AsgiAdapter(DicomWeb(archive)))])
+
+Work is done by threads, a piece at a time; no thread waits for a client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from urllib.parse import parse_qsl
+
+from dicom_actors.web.exchange import HttpError, Request, Response, of_error
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+
+    from dicom_actors.web.exchange import Receiver
+    from dicom_actors.web.settings import WebSettings
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+__all__ = ["AsgiAdapter", "RequestInfo", "request_of"]
+
+logger = logging.getLogger(__name__)
+
+_MOST_PARAMETERS: Final = 1000
+
+
+class Application(Protocol):
+    """What is adapted."""
+
+    @property
+    def settings(self) -> WebSettings:
+        """The limits."""
+
+    def begin(self, request: Request) -> Response | Receiver:
+        """Answer a request, or give who takes its body."""
+
+
+class RequestInfo(NamedTuple):
+    """A request that is under way.
+
+    Attributes:
+        id: its number.
+        peer: who asks.
+        method: what for.
+        path: of what kind; it may have UIDs in it.
+        since: when it began, by the monotonic clock.
+        received: bytes of its body so far.
+        sent: bytes of the response so far.
+    """
+
+    id: int
+    peer: str
+    method: str
+    path: str
+    since: float
+    received: int
+    sent: int
+
+
+class _GoneError(Exception):
+    """The client is gone, or too slow."""
+
+
+class AsgiAdapter:
+    """See the module.
+
+    Args:
+        application: what answers.
+        threads: how many requests are worked on at once.
+        clock: gives the time, monotonic.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        threads: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._application = application
+        settings = application.settings
+        self._settings = settings
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(
+            settings.threads if threads is None else threads, thread_name_prefix="dicom-web"
+        )
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._requests: dict[int, RequestInfo] = {}
+
+    def requests(self) -> list[RequestInfo]:
+        """The requests that are under way."""
+        with self._lock:
+            return list(self._requests.values())
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        if scope["type"] != "http":
+            raise ValueError(f"scope: expected http, got {scope['type']!r}")
+        request = request_of(scope, self._settings.public_url)
+        number = next(self._numbers)
+        info = RequestInfo(number, request.peer, request.method, request.path, self._clock(), 0, 0)
+        self._note(info)
+        try:
+            await _Exchange(self, request, number, receive, send).run()
+        except _GoneError:
+            return
+        finally:
+            with self._lock:
+                del self._requests[number]
+
+    def _note(self, info: RequestInfo) -> None:
+        with self._lock:
+            self._requests[info.id] = info
+
+    def count(self, number: int, *, received: int = 0, sent: int = 0) -> None:
+        """Count bytes of a request."""
+        with self._lock:
+            info = self._requests[number]
+            self._requests[number] = info._replace(
+                received=info.received + received, sent=info.sent + sent
+            )
+
+    async def work(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Have something done by a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, function, *arguments)
+
+    def begin(self, request: Request) -> Response | Receiver:
+        """Have the application answer. Runs in a thread."""
+        if len(request.query) > _MOST_PARAMETERS:
+            return of_error(HttpError(400, f"query: expected up to {_MOST_PARAMETERS} parameters"))
+        return self._application.begin(request)
+
+    @property
+    def settings(self) -> WebSettings:
+        """The limits."""
+        return self._settings
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Gives the time."""
+        return self._clock
+
+
+class _Exchange:
+    """A request, and what it is answered with."""
+
+    def __init__(
+        self, adapter: AsgiAdapter, request: Request, number: int, receive: Receive, send: Send
+    ) -> None:
+        self._adapter = adapter
+        self._settings = adapter.settings
+        self._request = request
+        self._number = number
+        self._receive = receive
+        self._send = send
+        self._has_started = False
+
+    async def run(self) -> None:
+        """Go through it."""
+        try:
+            response = await self._answer()
+        except HttpError as error:
+            response = of_error(error)
+            # What is left of the body is not read, so nothing can come behind it.
+            response.headers["connection"] = "close"
+        except _GoneError:
+            raise
+        except Exception:
+            logger.exception("a request of the web failed")
+            response = of_error(HttpError(500, "the server failed"))
+        await self._respond(response)
+
+    async def _answer(self) -> Response:
+        request = self._request
+        self._check_length(request)
+        found = await self._adapter.work(self._adapter.begin, request)
+        if isinstance(found, Response):
+            return found
+        receiver: Receiver = found
+        try:
+            await self._take_body(receiver)
+            finished: Response = await self._adapter.work(receiver.finish)
+            return finished
+        finally:
+            await asyncio.shield(self._adapter.work(receiver.close))
+
+    def _check_length(self, request: Request) -> None:
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._settings.max_body_bytes:
+            raise HttpError(413, f"expected bodies of up to {self._settings.max_body_bytes} bytes")
+
+    async def _take_body(self, receiver: Receiver) -> None:
+        settings, clock = self._settings, self._adapter.clock
+        since, length = clock(), 0
+        while True:
+            message = await self._within(self._receive(), settings.body_timeout, 408)
+            if message["type"] == "http.disconnect":
+                raise _GoneError
+            data = message.get("body", b"")
+            if data:
+                length += len(data)
+                if length > settings.max_body_bytes:
+                    raise HttpError(
+                        413, f"expected bodies of up to {settings.max_body_bytes} bytes"
+                    )
+                self._adapter.count(self._number, received=len(data))
+                await self._adapter.work(receiver.feed, data)
+            if not message.get("more_body", False):
+                return
+            if clock() - since > settings.body_timeout + length / settings.min_body_rate:
+                raise HttpError(408, f"expected {settings.min_body_rate} bytes in a second")
+
+    async def _within(self, waiting: Awaitable[Any], seconds: float, status: int) -> Any:
+        try:
+            return await asyncio.wait_for(waiting, seconds)
+        except TimeoutError as error:
+            if status == 0:
+                raise _GoneError from error
+            raise HttpError(status, f"expected more within {seconds:g} seconds") from error
+
+    async def _respond(self, response: Response) -> None:
+        body = iter(response.body)
+        headers = dict(response.headers)
+        headers.setdefault("x-content-type-options", "nosniff")
+        is_head = self._request.method == "HEAD"
+        if response.length is not None and response.status not in {204, 304}:
+            headers["content-length"] = str(response.length)
+        start = {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": [
+                (name.lower().encode("latin-1"), value.encode("latin-1"))
+                for name, value in headers.items()
+            ],
+        }
+        try:
+            # The first piece before the status: what fails at once is told by it.
+            piece = b"" if is_head else await self._adapter.work(_next, body)
+        except HttpError as error:
+            _close(response)
+            await self._respond(of_error(error))
+            return
+        except Exception:
+            _close(response)
+            logger.exception("a response of the web failed")
+            await self._respond(of_error(HttpError(500, "the server failed")))
+            return
+        try:
+            await self._put(start)
+            while piece:
+                following = None
+                await self._put({"type": "http.response.body", "body": piece, "more_body": True})
+                self._adapter.count(self._number, sent=len(piece))
+                following = await self._adapter.work(_next, body)
+                piece = following
+            await self._put({"type": "http.response.body", "body": b"", "more_body": False})
+        except HttpError as error:
+            # It has begun: that it ends too soon is all that can be told.
+            logger.warning("a response of the web ended too soon: %s", error.text)
+            raise
+        finally:
+            with suppress(Exception):
+                await asyncio.shield(self._adapter.work(_close, response))
+
+    async def _put(self, message: dict[str, Any]) -> None:
+        try:
+            await self._within(self._send(message), self._settings.write_timeout, 0)
+        except OSError as error:
+            raise _GoneError from error
+
+
+def _next(body: Iterator[bytes]) -> bytes:
+    """The next piece that is not empty; empty at the end."""
+    return next((piece for piece in body if piece), b"")
+
+
+def _close(response: Response) -> None:
+    close = getattr(response.body, "close", None)
+    if close is not None:
+        close()
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def request_of(scope: Scope, public_url: str) -> Request:
+    """Make a request of what ASGI says of it.
+
+    Args:
+        scope: the scope.
+        public_url: see `WebSettings`.
+    """
+    root = scope.get("root_path", "").rstrip("/")
+    path = scope["path"]
+    if root and (path.startswith(f"{root}/") or path == root):
+        path = path[len(root) :]
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    query = tuple(
+        parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    )
+    client = scope.get("client")
+    return Request(
+        scope["method"],
+        path or "/",
+        (public_url.rstrip("/") or _address(scope)) + root,
+        query,
+        headers,
+        f"{client[0]}:{client[1]}" if client else "",
+    )
+
+
+def _address(scope: Scope) -> str:
+    """The address that the connection came to: what a client says of it is not to be trusted."""
+    host, port = scope.get("server") or ("localhost", None)
+    scheme = scope.get("scheme", "http")
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}.get(scheme)
+    return f"{scheme}://{host}" + ("" if port in {None, usual} else f":{port}")

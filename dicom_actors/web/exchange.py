@@ -1,0 +1,230 @@
+"""Requests and responses of HTTP, as far as an application without sockets needs them.
+
+A request that has a body is answered by a `Receiver`, which is fed the body piece by piece; so a
+client that is slow holds no thread. The body of a response is an iterator, of which the next piece
+is taken when the one before has gone out.
+
+Standard: PS3.18 8; RFC 9110.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "DICOM_JSON",
+    "PIECE",
+    "HttpError",
+    "Receiver",
+    "Request",
+    "Response",
+    "compressed",
+    "json_response",
+    "not_modified",
+    "of_error",
+    "ranged",
+]
+
+PIECE: Final = 1 << 20
+"""How much of a large body goes out at once, in bytes."""
+DICOM_JSON: Final = "application/dicom+json"
+
+_WORTH_COMPRESSING: Final = 1024
+
+
+class HttpError(Exception):
+    """A request that is refused.
+
+    Attributes:
+        status: of the response.
+        text: what was expected, and what came; never a part of what came as it was.
+        headers: more headers.
+    """
+
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        super().__init__(text)
+        self.status: Final = status
+        self.text: Final = text
+        self.headers: Final = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, without its body.
+
+    Attributes:
+        method: in capitals.
+        path: below the root of the application, decoded; it begins with a slash.
+        base_url: the root's own address, without a slash at its end.
+        query: names and values, decoded, in their order.
+        headers: by their names in small letters; what came several times is joined by commas.
+        peer: who asks: address and port, if known.
+    """
+
+    method: str
+    path: str
+    base_url: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    peer: str = ""
+
+    def values(self, name: str) -> list[str]:
+        """All values of a name in the query."""
+        return [value for key, value in self.query if key == name]
+
+    def value(self, name: str) -> str | None:
+        """The last value of a name in the query; None if there is none."""
+        values = self.values(name)
+        return values[-1] if values else None
+
+
+@dataclass(slots=True)
+class Response:
+    """A response.
+
+    Attributes:
+        status: its code.
+        headers: names and values.
+        body: its pieces; gone through once, and closed at the end if it can be.
+        length: bytes of all pieces; None: not known before.
+    """
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Iterable[bytes] = ()
+    length: int | None = 0
+
+    @classmethod
+    def of_bytes(cls, status: int, body: bytes, content_type: str, **headers: str) -> Response:
+        """Make one whose body is at hand."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return cls(status, {"content-type": content_type, **named}, (body,), len(body))
+
+
+class Receiver(Protocol):
+    """Takes the body of a request. Its methods are called one at a time, by any thread."""
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece.
+
+        Raises:
+            HttpError: it is refused; the rest need not be sent.
+        """
+
+    def finish(self) -> Response:
+        """The body is over.
+
+        Raises:
+            HttpError: it is refused.
+        """
+
+    def close(self) -> None:
+        """Let go of everything; called once, at the end, whatever came before."""
+
+
+def of_error(error: HttpError) -> Response:
+    """Make the response of a refusal."""
+    body = f"{error.text}\n".encode()
+    response = Response.of_bytes(error.status, body, "text/plain; charset=utf-8")
+    response.headers.update(error.headers)
+    return response
+
+
+def json_response(value: Any, content_type: str = DICOM_JSON, status: int = 200) -> Response:
+    """Make a response of what JSON has a form for."""
+    return Response.of_bytes(status, json.dumps(value).encode(), content_type)
+
+
+def compressed(request: Request, response: Response, *, packed: bytes | None = None) -> Response:
+    """Compress what is text, where the client takes gzip.
+
+    Args:
+        request: what came.
+        response: what it is answered with.
+        packed: the whole body, if it is compressed already; then `response` has none.
+    """
+    takes_it = _takes_gzip(request.headers.get("accept-encoding", ""))
+    headers = {**response.headers, "vary": "accept, accept-encoding"}
+    if packed is not None:
+        if takes_it:
+            headers["content-encoding"] = "gzip"
+            return Response(response.status, headers, (packed,), len(packed))
+        body = gzip.decompress(packed)
+        return Response(response.status, headers, (body,), len(body))
+    if not takes_it or (response.length or 0) < _WORTH_COMPRESSING:
+        return Response(response.status, headers, response.body, response.length)
+    body = gzip.compress(b"".join(response.body), 1, mtime=0)
+    headers["content-encoding"] = "gzip"
+    return Response(response.status, headers, (body,), len(body))
+
+
+def _takes_gzip(header: str) -> bool:
+    for item in header.split(","):
+        name, _, rest = item.partition(";")
+        if name.strip().lower() in {"gzip", "x-gzip"}:
+            quality = rest.partition("q=")[2].strip()
+            return not quality or quality.strip("0.") != ""
+    return False
+
+
+def not_modified(request: Request, etag: str) -> Response | None:
+    """Give the response to a client that has this already; None if it has not (RFC 9110 13.1.2)."""
+    tags = request.headers.get("if-none-match")
+    if tags is None:
+        return None
+    known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
+    if "*" in known or etag.removeprefix("W/") in known:
+        return Response(304, {"etag": etag})
+    return None
+
+
+def ranged(
+    request: Request, data: memoryview, content_type: str, headers: Mapping[str, str]
+) -> Response:
+    """Answer with bytes, or the range of them that is asked for (RFC 9110 14).
+
+    Raises:
+        HttpError: 416, the range is not within.
+    """
+    whole = {**headers, "content-type": content_type, "accept-ranges": "bytes"}
+    asked = request.headers.get("range", "")
+    condition = request.headers.get("if-range")
+    part = None if condition not in {None, headers.get("etag")} else _range(asked, len(data))
+    if part is None:
+        return Response(200, whole, _pieces(data), len(data))
+    start, end = part
+    whole["content-range"] = f"bytes {start}-{end - 1}/{len(data)}"
+    return Response(206, whole, _pieces(data[start:end]), end - start)
+
+
+def _pieces(data: memoryview) -> Iterable[bytes]:
+    return (bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
+
+
+def _range(asked: str, length: int) -> tuple[int, int] | None:
+    """Read a range; None for none, and for what we need not understand."""
+    unit, _, text = asked.partition("=")
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    digits = [part for part in (first, last) if part]
+    if (
+        unit.strip().lower() != "bytes"
+        or not dash
+        or not digits
+        or not all(part.isascii() and part.isdecimal() and len(part) < 20 for part in digits)
+    ):
+        return None  # several ranges, too, are answered with all
+    if not first:
+        start, end = max(0, length - int(last)), length
+    else:
+        start, end = int(first), min(length, int(last) + 1 if last else length)
+        if last and int(last) < int(first):
+            return None
+    if start >= end:
+        raise HttpError(416, f"range: there are {length} bytes", content_range=f"bytes */{length}")
+    return start, end

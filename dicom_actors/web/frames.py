@@ -1,0 +1,245 @@
+"""WADO-RS: frames, as they are stored or decoded, and pictures of them.
+
+Standard: PS3.18 10.4.1.1.5 and 10.4.1.1.6, 8.3.5.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.errors import DataError
+from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, Offer, choose
+from dicom_actors.web.exchange import HttpError, Response, not_modified, ranged
+from dicom_actors.web.media_types import MEDIA_TYPES, OCTETS, is_uncompressed
+from dicom_actors.web.multipart import Part, write_parts
+from dicom_actors.web.pictures import Rendering
+from dicom_actors.web.retrieve import etag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dicom_actors import DataSet
+    from dicom_actors.archive import StoredInstance
+    from dicom_actors.web.exchange import Request
+    from dicom_actors.web.holdings import Held
+    from dicom_actors.web.pictures import Pictures
+
+__all__ = ["Frames"]
+
+_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+_MOST_FRAMES: Final = 10_000
+_MOST_IN_A_PICTURE: Final = 500
+_MOST_PIXELS: Final = 16_384
+_THUMBNAIL: Final = 128
+
+
+class Frames:
+    """Handlers of frames.
+
+    Args:
+        held: the archive.
+        pictures: decodes; None: nothing does.
+    """
+
+    def __init__(self, held: Held, pictures: Pictures | None) -> None:
+        self._held: Final = held
+        self._pictures: Final = pictures
+
+    # --- frames ------------------------------------------------------------------------------
+
+    def frames(self, request: Request, uids: Mapping[str, str]) -> Response:
+        """Retrieve frames."""
+        numbers = _numbers(uids["frames"])
+        instance = self._held.instance(uids)
+        syntax = instance.transfer_syntax_uid
+        offer = choose(request, self._offers(syntax, is_one=len(numbers) == 1))
+        etag = etag_of([instance], f"{numbers} {offer.text}")
+        known = not_modified(request, etag)
+        if known is not None:
+            return known
+        data_set = self._held.data_set(instance)
+        frames = _frames_of(data_set)
+        if max(numbers) > len(frames):
+            raise HttpError(404, f"frames: there are {len(frames)}")
+        headers = {"etag": etag, "vary": "accept"}
+        if offer.is_stored:
+            used = syntax if frames.is_compressed else EXPLICIT_VR_LITTLE_ENDIAN
+        else:
+            used = EXPLICIT_VR_LITTLE_ENDIAN
+        content_type = f"{offer.kind}; transfer-syntax={used}"
+
+        def read(number: int) -> bytes:
+            if offer.is_stored:
+                frame = bytes(frames[number - 1])
+                return _swapped(data_set, frame) if syntax == _BIG_ENDIAN else frame
+            return self._decoded(data_set, number - 1)
+
+        if not offer.is_multipart:
+            return ranged(request, memoryview(read(numbers[0])), content_type, headers)
+        first = read(numbers[0])  # so that what is wrong is told by the status
+        parts = _parts(numbers, first, read, content_type)
+        whole, body = write_parts(offer.kind, parts)
+        return Response(200, {**headers, "content-type": whole}, body, None)
+
+    def _offers(self, syntax: str, *, is_one: bool) -> list[Offer]:
+        offers = []
+        for is_multipart in (True, False) if is_one else (True,):
+            form = partial(Offer, is_multipart=is_multipart)
+            if is_uncompressed(syntax):
+                offers.append(
+                    form(OCTETS, transfer_syntax=EXPLICIT_VR_LITTLE_ENDIAN, is_stored=True)
+                )
+                continue
+            offers += [
+                form(kind, transfer_syntax=syntax, is_stored=True)
+                for kind in MEDIA_TYPES.get(syntax, ())
+            ]
+            # Viewers ask for octets in any transfer syntax, and look at the type of the parts.
+            offers.append(form(OCTETS, transfer_syntax=syntax, is_default=False, is_stored=True))
+            if self._pictures is not None and self._pictures.can_decode(syntax):
+                offers.append(form(OCTETS, transfer_syntax=EXPLICIT_VR_LITTLE_ENDIAN))
+        return offers
+
+    def _decoded(self, data_set: DataSet, number: int) -> bytes:
+        assert self._pictures is not None  # else it is not offered
+        try:
+            return self._pictures.frame(data_set, number)
+        except DataError as error:
+            raise HttpError(406, "accept: the frame cannot be decoded") from error
+
+    # --- pictures ----------------------------------------------------------------------------
+
+    def rendered(self, request: Request, uids: Mapping[str, str]) -> Response:
+        """Retrieve a picture of an instance, or of frames of it."""
+        return self._picture(request, self._held.instance(uids), uids, most=None)
+
+    def rendered_series(self, request: Request, uids: Mapping[str, str]) -> Response:
+        """Retrieve a picture of the instance in the middle of a series or a study."""
+        instances = self._held.instances(uids)
+        return self._picture(request, instances[len(instances) // 2], uids, most=None)
+
+    def thumbnail(self, request: Request, uids: Mapping[str, str]) -> Response:
+        """Retrieve a small picture of an instance, a series or a study, or of frames."""
+        instances = self._held.instances(uids)
+        return self._picture(request, instances[len(instances) // 2], uids, most=_THUMBNAIL)
+
+    def _picture(
+        self,
+        request: Request,
+        instance: StoredInstance,
+        uids: Mapping[str, str],
+        most: int | None,
+    ) -> Response:
+        pictures = self._pictures
+        if pictures is None:
+            raise HttpError(
+                501, "pictures need the extra `pixels`: pip install dicom-actors[pixels]"
+            )
+        offer = choose(request, [Offer(kind) for kind in pictures.kinds])
+        rendering = _rendering(request, offer.kind, most)
+        numbers = _numbers(uids["frames"]) if "frames" in uids else None
+        etag = etag_of([instance], f"{numbers} {rendering}")
+        known = not_modified(request, etag)
+        if known is not None:
+            return known
+        data_set = self._held.data_set(instance)
+        count = len(_frames_of(data_set, status=406))
+        if numbers is None:
+            numbers = list(range(1, count + 1)) if offer.kind == "image/gif" else [1]
+            if most is not None:
+                numbers = [count // 2 + 1]
+        if max(numbers) > count:
+            raise HttpError(404, f"frames: there are {count}")
+        if len(numbers) > _MOST_IN_A_PICTURE:
+            raise HttpError(413, f"frames: expected up to {_MOST_IN_A_PICTURE} in a picture")
+        if len(numbers) > 1 and offer.kind != "image/gif":
+            raise HttpError(406, "accept: several frames are a picture as image/gif alone")
+        try:
+            body = pictures.render(data_set, [number - 1 for number in numbers], rendering)
+        except DataError as error:
+            raise HttpError(406, "there is no picture of it: it cannot be decoded") from error
+        response = Response.of_bytes(200, body, offer.kind, etag=etag)
+        response.headers["vary"] = "accept"
+        return response
+
+
+def _parts(numbers: Sequence[int], first: bytes, read: Any, content_type: str) -> Iterator[Part]:
+    headers = {"Content-Type": content_type}
+    yield Part(headers, len(first), (first,))
+    for number in numbers[1:]:
+        data = read(number)
+        yield Part(headers, len(data), (data,))
+
+
+def _numbers(text: str) -> list[int]:
+    """Read a list of frames, counted from 1; ``%2C`` came as a comma."""
+    numbers = []
+    for part in text.split(","):
+        bare = part.strip()
+        if not bare.isascii() or not bare.isdecimal() or len(bare) > 9 or int(bare) < 1:
+            raise HttpError(400, "frames: expected numbers from 1, with commas between them")
+        numbers.append(int(bare))
+    if len(numbers) > _MOST_FRAMES:
+        raise HttpError(413, f"frames: expected up to {_MOST_FRAMES}")
+    return numbers
+
+
+def _frames_of(data_set: DataSet, status: int = 404) -> Any:
+    try:
+        return data_set.frames()
+    except (DataError, ValueError, TypeError) as error:
+        raise HttpError(status, "the instance has no frames") from error
+
+
+def _swapped(data_set: DataSet, frame: bytes) -> bytes:
+    """Frames are in little endian, whatever they are stored in."""
+    if data_set.get("BitsAllocated") != 16:
+        return frame
+    swapped = bytearray(frame)
+    swapped[::2], swapped[1::2] = frame[1::2], frame[::2]
+    return bytes(swapped)
+
+
+def _rendering(request: Request, kind: str, most: int | None) -> Rendering:
+    """Read the parameters of a picture (PS3.18 8.3.5).
+
+    Raises:
+        HttpError: 400, one of them is none.
+    """
+    size, region = None if most is None else (most, most), None
+    viewport = request.value("viewport")
+    if viewport:
+        values = [0.0 if not one.strip() else _real(one, "viewport") for one in viewport.split(",")]
+        if len(values) not in {2, 4, 6} or not all(1 <= v <= _MOST_PIXELS for v in values[:2]):
+            raise HttpError(400, f"viewport: expected width and height, 1 to {_MOST_PIXELS}")
+        size = (int(values[0]), int(values[1]))
+        if len(values) == 6:
+            region = (values[2], values[3], values[4], values[5])
+    window = None
+    text = request.value("window")
+    if text:
+        parts = [part.strip() for part in text.split(",")]
+        if len(parts) not in {2, 3}:
+            raise HttpError(400, "window: expected center, width and function")
+        function = parts[2].lower() if len(parts) == 3 else "linear"
+        if function not in {"linear", "linear-exact", "sigmoid"}:
+            raise HttpError(400, "window: expected linear, linear-exact or sigmoid")
+        width = _real(parts[1], "window")
+        if width <= 0:
+            raise HttpError(400, "window: expected a width above 0")
+        window = (_real(parts[0], "window"), width, function)
+    quality = request.value("quality") or "85"
+    if not quality.isascii() or not quality.isdecimal() or not 1 <= int(quality[:4]) <= 100:
+        raise HttpError(400, "quality: expected 1 to 100")
+    return Rendering(kind, size, region, window, int(quality))
+
+
+def _real(text: str, name: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not abs(value) < 1e9:
+        raise HttpError(400, f"{name}: expected numbers")
+    return value

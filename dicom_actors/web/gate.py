@@ -1,0 +1,115 @@
+"""Who is let in: tokens, names of the host and origins of pages.
+
+Without tokens everybody on this machine may do what the settings allow, but not the pages of
+others in a browser on it: a name of the host that is not ours (a name that somebody has pointed at
+this machine) and an origin that is not ours are refused.
+
+Standard: RFC 6750; RFC 9110 7.2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from dicom_actors.web.exchange import HttpError, of_error
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from dicom_actors.web.asgi import Receive, Scope, Send
+    from dicom_actors.web.tokens import Tokens
+
+__all__ = ["Gate"]
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_ADMIN: Final = "/api"
+
+
+class Gate:
+    """An ASGI application before another one.
+
+    Args:
+        inner: the other one.
+        tokens: who may ask; None: everybody.
+        hosts: names of the host that are ours; None: any will do.
+        origins: of pages that may change something, besides our own.
+        guarded: the beginnings of paths that need a token; all else is for everybody.
+    """
+
+    def __init__(
+        self,
+        inner: Any,
+        *,
+        tokens: Tokens | None,
+        hosts: Collection[str] | None,
+        origins: Collection[str] = (),
+        guarded: tuple[str, ...] = ("/dicom-web", "/api"),
+    ) -> None:
+        self._inner = inner
+        self._tokens = tokens
+        self._hosts = None if hosts is None else frozenset(hosts) | _LOOPBACK
+        self._origins = frozenset(origins)
+        self._guarded = guarded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or not."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
+        try:
+            self._check(scope, {name: value.decode("latin-1") for name, value in headers.items()})
+        except HttpError as error:
+            response = of_error(error)
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": response.status,
+                    "headers": [
+                        (name.encode("latin-1"), value.encode("latin-1"))
+                        for name, value in response.headers.items()
+                    ],
+                }
+            )
+            await send({"type": "http.response.body", "body": b"".join(response.body)})
+            return
+        await self._inner(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: dict[str, str]) -> None:
+        host = headers.get("host", "")
+        if self._hosts is not None and _name_of(host) not in self._hosts:
+            raise HttpError(421, "host: expected a name of this server")
+        method, path = scope["method"], scope["path"]
+        origin = headers.get("origin")
+        if (
+            method not in _READING
+            and origin is not None
+            and origin not in self._origins
+            and "*" not in self._origins
+            and urlsplit(origin).netloc != host
+        ):
+            raise HttpError(403, "origin: pages of that origin may change nothing")
+        is_guarded = any(path == one or path.startswith(f"{one}/") for one in self._guarded)
+        if self._tokens is None or not is_guarded or method == "OPTIONS":
+            return
+        scheme, _, text = headers.get("authorization", "").partition(" ")
+        token = self._tokens.find(text.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            challenge = 'Bearer realm="dicom-actors"'
+            raise HttpError(401, "authorization: expected a token", www_authenticate=challenge)
+        right = "read" if method in _READING else "write"
+        if method == "DELETE" or (path.startswith(_ADMIN) and method not in _READING):
+            right = "admin"
+        if not token.allows(right):
+            raise HttpError(403, f"authorization: the token is not for {right}")
+        scope["dicom_actors.token"] = token
+
+
+def _name_of(host: str) -> str:
+    """The name in a ``Host`` header, without its port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""

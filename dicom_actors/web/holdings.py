@@ -1,0 +1,96 @@
+"""What an archive has, as the services of the web ask for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dicom_actors import DataSet, read_file
+from dicom_actors.archive.index.attributes import Level
+from dicom_actors.errors import ArchiveError, DataError
+from dicom_actors.web.exchange import HttpError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dicom_actors.archive import Archive, StoredInstance
+
+__all__ = ["Held", "unavailable"]
+
+_LEVELS: Final = {
+    "study": Level.STUDY,
+    "series": Level.SERIES,
+    "instance": Level.IMAGE,
+}
+
+
+class Held:
+    """An archive. Any thread may use it.
+
+    Args:
+        archive: the archive.
+        max_instances: of one request.
+    """
+
+    def __init__(self, archive: Archive, max_instances: int) -> None:
+        self.archive: Final = archive
+        self._max_instances: Final = max_instances
+
+    def instances(self, uids: Mapping[str, str]) -> list[StoredInstance]:
+        """Find the instances that a path names, series by series, in order of their numbers.
+
+        Args:
+            uids: what stands in the path, by the names of `routing.UIDS`.
+
+        Raises:
+            HttpError: 404, there are none; 413, there are too many; 503, the index is busy.
+        """
+        keys = {level: [uids[name]] for name, level in _LEVELS.items() if name in uids}
+        try:
+            with self.archive.reader() as reader:
+                found = list(reader.named(keys, limit=self._max_instances + 1))
+        except ArchiveError as error:
+            raise unavailable(error) from error
+        if not found:
+            raise HttpError(404, "there are no such instances")
+        if len(found) > self._max_instances:
+            raise HttpError(413, f"expected up to {self._max_instances} instances")
+        return found
+
+    def instance(self, uids: Mapping[str, str]) -> StoredInstance:
+        """Find an instance; raises HttpError as `instances` does."""
+        return self.instances(uids)[0]
+
+    def read(self, instance: StoredInstance) -> memoryview:
+        """Give the bytes of its file, mapped if they are many.
+
+        Raises:
+            HttpError: 410, it was deleted meanwhile; 500, it is damaged; 503, it cannot be read.
+        """
+        try:
+            return self.archive.read(instance)
+        except ArchiveError as error:
+            raise unavailable(error) from error
+        except OSError as error:
+            raise HttpError(503, "the file cannot be read now") from error
+
+    def data_set(self, instance: StoredInstance) -> DataSet:
+        """Read an instance; values are decoded when they are asked for.
+
+        Raises:
+            HttpError: as `read` does.
+        """
+        try:
+            return read_file(self.read(instance))
+        except DataError as error:
+            raise HttpError(500, "the instance is damaged") from error
+
+
+def unavailable(error: ArchiveError) -> HttpError:
+    """Say by HTTP what ails an archive. What its message says of paths is for whoever runs it."""
+    if error.reason == "absent":
+        return HttpError(410, "it was deleted")
+    if error.reason == "full":
+        return HttpError(507, "there is no room")
+    if error.reason == "damaged":
+        return HttpError(500, "it is damaged")
+    return HttpError(503, f"the archive cannot answer now: {error.reason}", retry_after="5")

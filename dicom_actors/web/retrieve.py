@@ -1,0 +1,187 @@
+"""WADO-RS: studies, series and instances as they are stored, or in another transfer syntax.
+
+Standard: PS3.18 10.4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from functools import partial
+from typing import IO, TYPE_CHECKING, Final
+from typing import cast as as_type
+
+from dicom_actors import write_file
+from dicom_actors.errors import DataError
+from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, Offer, choose
+from dicom_actors.web.exchange import PIECE, HttpError, Response, not_modified, ranged
+from dicom_actors.web.media_types import UNCOMPRESSED, is_uncompressed
+from dicom_actors.web.multipart import Part, write_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dicom_actors import DataSet
+    from dicom_actors.archive import StoredInstance
+    from dicom_actors.web.exchange import Request
+    from dicom_actors.web.holdings import Held
+    from dicom_actors.web.pictures import Pictures
+
+__all__ = ["Retrieval", "etag_of"]
+
+_DICOM: Final = "application/dicom"
+_ZIP: Final = "application/zip"
+
+
+class Retrieval:
+    """Handlers of retrieval.
+
+    Args:
+        held: the archive.
+        pictures: decodes what is compressed; None: nothing does.
+    """
+
+    def __init__(self, held: Held, pictures: Pictures | None) -> None:
+        self._held: Final = held
+        self._pictures: Final = pictures
+
+    def several(self, request: Request, uids: Mapping[str, str]) -> Response:
+        """Retrieve a study or a series."""
+        return self._retrieve(request, self._held.instances(uids), is_one=False)
+
+    def one(self, request: Request, uids: Mapping[str, str]) -> Response:
+        """Retrieve an instance."""
+        return self._retrieve(request, self._held.instances(uids), is_one=True)
+
+    def _retrieve(
+        self, request: Request, instances: Sequence[StoredInstance], *, is_one: bool
+    ) -> Response:
+        offer = choose(request, self._offers(instances, is_one=is_one))
+        etag = etag_of(instances, offer.text)
+        known = not_modified(request, etag)
+        if known is not None:
+            return known
+        headers = {"etag": etag, "vary": "accept"}
+        if offer.kind == _ZIP:
+            headers["content-type"] = _ZIP
+            headers["content-disposition"] = 'attachment; filename="dicom.zip"'
+            return Response(200, headers, zipped(self._held, instances), None)
+        syntax = None if offer.transfer_syntax in {None, "*"} else offer.transfer_syntax
+        if not offer.is_multipart:
+            (instance,) = instances
+            data = self._file(instance, syntax)
+            used = syntax or instance.transfer_syntax_uid
+            return ranged(request, data, f"{_DICOM}; transfer-syntax={used}", headers)
+        parts = (self._part(instance, syntax) for instance in instances)
+        content_type, body = write_parts(_DICOM, parts)
+        return Response(200, {**headers, "content-type": content_type}, body, None)
+
+    def _offers(self, instances: Sequence[StoredInstance], *, is_one: bool) -> list[Offer]:
+        """The forms that all the instances have.
+
+        The first one is what is stored. Who says no transfer syntax means Explicit VR Little
+        Endian, and gets what is stored where it cannot be made (PS3.18 8.7.3.5.2).
+        """
+        stored = {instance.transfer_syntax_uid for instance in instances}
+        can_be_explicit = all(map(self._can_be_converted, stored))
+        offers = []
+        for is_multipart in (True, False) if is_one else (True,):
+            form = partial(Offer, _DICOM, is_multipart)
+            same = next(iter(stored)) if len(stored) == 1 else "*"
+            offers.append(form(same, is_default=not can_be_explicit, is_stored=True))
+            if can_be_explicit and stored != {EXPLICIT_VR_LITTLE_ENDIAN}:
+                offers.append(form(EXPLICIT_VR_LITTLE_ENDIAN))
+            elif can_be_explicit:
+                offers[-1] = form(same, is_stored=True)
+            if can_be_explicit:
+                offers += [
+                    form(other, is_default=False)
+                    for other in sorted(UNCOMPRESSED - stored - {EXPLICIT_VR_LITTLE_ENDIAN})
+                ]
+        return [*offers, Offer(_ZIP)]
+
+    def _can_be_converted(self, syntax: str) -> bool:
+        if is_uncompressed(syntax):
+            return True
+        return self._pictures is not None and self._pictures.can_decode(syntax)
+
+    def _part(self, instance: StoredInstance, syntax: str | None) -> Part:
+        data = self._file(instance, syntax)
+        used = syntax or instance.transfer_syntax_uid
+        headers = {"Content-Type": f"{_DICOM}; transfer-syntax={used}"}
+        return Part(headers, len(data), _pieces(data))
+
+    def _file(self, instance: StoredInstance, syntax: str | None) -> memoryview:
+        """The bytes of an instance's file, in a transfer syntax; None: as it is."""
+        if syntax is None or syntax == instance.transfer_syntax_uid:
+            return self._held.read(instance)
+        try:
+            return memoryview(self._converted(self._held.data_set(instance), syntax))
+        except DataError as error:
+            raise HttpError(406, "accept: it cannot be made in that transfer syntax") from error
+
+    def _converted(self, data_set: DataSet, syntax: str) -> bytes:
+        source = str(data_set.file_meta.get("TransferSyntaxUID"))
+        if not is_uncompressed(source):
+            assert self._pictures is not None  # else it is not offered
+            data_set = self._pictures.decompressed(data_set, EXPLICIT_VR_LITTLE_ENDIAN)
+        buffer = io.BytesIO()
+        write_file(buffer, data_set, transfer_syntax=syntax)
+        return buffer.getvalue()
+
+
+def etag_of(instances: Iterable[StoredInstance], form: str) -> str:
+    """The entity tag of a form of instances: it changes when any of them does."""
+    digest = hashlib.sha256(form.encode())
+    for instance in instances:
+        digest.update(instance.sop_instance_uid.encode() + instance.checksum)
+    return f'"{digest.hexdigest()[:32]}"'
+
+
+def _pieces(data: memoryview) -> Iterator[bytes]:
+    return (bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
+
+
+class _Sink:
+    """What a zip file is written to: what has come is taken away piece by piece."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        self._parts.append(bytes(data))
+        self._length += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._length
+
+    def flush(self) -> None:
+        """There is nothing to do."""
+
+    def take(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def zipped(held: Held, instances: Sequence[StoredInstance]) -> Iterator[bytes]:
+    """Give a zip file of instances, piece by piece: ``<study>/<series>/<instance>.dcm``.
+
+    Nothing is compressed: images that could be are seldom worth the time.
+    """
+    sink = _Sink()
+    with zipfile.ZipFile(as_type("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
+        for instance in instances:
+            name = (
+                f"{instance.study_instance_uid}/{instance.series_instance_uid}"
+                f"/{instance.sop_instance_uid}.dcm"
+            )
+            data = held.read(instance)
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            with archive.open(info, "w", force_zip64=len(data) > 1 << 31) as entry:
+                for at in range(0, len(data), PIECE):
+                    entry.write(data[at : at + PIECE])
+                    yield sink.take()
+    yield sink.take()

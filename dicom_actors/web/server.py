@@ -1,0 +1,326 @@
+"""The HttpServer: an actor that owns uvicorn, which runs in a thread of its own.
+
+The listening socket and the site outlive it, so that a server that fails is started again by its
+supervisor on the same port, and what is connected elsewhere never hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import cast as as_type
+
+import uvicorn
+from h11 import IDLE as H11_IDLE
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dicom_actors.errors import ConfigurationError, TransportError
+from dicom_actors.supervision import (
+    ChildSpec,
+    Stop,
+    SupervisedActor,
+    Supervisor,
+    cast,
+    close_in_child,
+    which_children,
+)
+
+if TYPE_CHECKING:
+    import ssl
+
+    from dicom_actors.supervision import ExitReason, SupervisedRef
+    from dicom_actors.web.asgi import AsgiAdapter, RequestInfo
+    from dicom_actors.web.settings import WebSettings
+
+__all__ = ["GetServerStatus", "HttpServer", "Listener", "ServerStatus", "WebSupervisor", "listen"]
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG: Final = 256
+_MAX_HEADER_BYTES: Final = 64 * 1024
+_START_TIMEOUT: Final = 30.0
+_CUT_TIMEOUT: Final = 5.0
+
+
+class Listener(NamedTuple):
+    """Where the server listens.
+
+    Attributes:
+        socket: bound, and listening.
+        context: for TLS; None: plain.
+    """
+
+    socket: socket.socket
+    context: ssl.SSLContext | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        name = self.socket.getsockname()
+        return name[0], name[1]
+
+    @property
+    def url(self) -> str:
+        """The address for people, with a slash at its end."""
+        host, port = self.address
+        if ipaddress.ip_address(host).is_unspecified:
+            host = "localhost"
+        host = f"[{host}]" if ":" in host else host
+        return f"{'http' if self.context is None else 'https'}://{host}:{port}/"
+
+
+def listen(host: str, port: int, context: ssl.SSLContext | None = None) -> Listener:
+    """Bind a socket, and listen.
+
+    Raises:
+        ConfigurationError: the host is no address of this machine, or the port none.
+        TransportError: the port cannot be bound.
+    """
+    if not 0 <= port <= 65_535:
+        raise ConfigurationError(f"web port: expected 0 to 65535, got {port}")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigurationError(f"web host {host}: {error.strerror or error}") from error
+    family, _, _, _, address = found[0]
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise TransportError(f"web port {port} of {host}: {error.strerror or error}") from error
+    close_in_child(bound)
+    return Listener(bound, context)
+
+
+class GetServerStatus(NamedTuple):
+    """Ask an HttpServer for a `ServerStatus`."""
+
+
+class ServerStatus(NamedTuple):
+    """How the server is.
+
+    Attributes:
+        url: where it is.
+        connections: how many are open.
+        requests: those that are under way.
+        total: how many there were since it was started.
+    """
+
+    url: str
+    connections: int
+    requests: tuple[RequestInfo, ...]
+    total: int
+
+
+class _Ended(NamedTuple):
+    """The thread of a server is over."""
+
+    server: uvicorn.Server
+    error: BaseException | None
+
+
+class HttpServer(SupervisedActor):
+    """See the module.
+
+    Args:
+        listener: where it listens.
+        site: what it serves, an ASGI application.
+        adapter: knows the requests that are under way.
+        settings: the limits.
+    """
+
+    def __init__(
+        self, listener: Listener, site: Any, adapter: AsgiAdapter, settings: WebSettings
+    ) -> None:
+        super().__init__()
+        self._listener = listener
+        self._adapter = adapter
+        self._settings = settings
+        context = listener.context
+        self._server = _Server(
+            uvicorn.Config(
+                site,
+                http=_protocol(settings),
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=_BACKLOG,
+                limit_concurrency=settings.max_connections,
+                timeout_keep_alive=as_type("int", settings.keep_alive_timeout),
+                timeout_graceful_shutdown=as_type("int", settings.drain_timeout),
+                h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+                ssl_context_factory=None if context is None else lambda *_: context,
+            )
+        )
+        self._thread: threading.Thread | None = None
+
+    def init(self) -> Any:
+        """Start the thread, and wait until it listens. Runs in the HttpServer's thread."""
+        ref = self.actor_ref
+        server = self._server
+        # Closed by uvicorn; ours stays for the next one.
+        bound = self._listener.socket.dup()
+
+        def run() -> None:
+            error: BaseException | None = None
+            try:
+                server.run(sockets=[bound])
+            except BaseException as fault:  # noqa: BLE001 - the actor is told, whatever it was
+                error = fault
+            finally:
+                server.is_listening.set()
+                with contextlib.suppress(OSError):
+                    bound.close()
+                cast(ref, _Ended(server, error))
+
+        self._thread = threading.Thread(target=run, name="http-server", daemon=True)
+        self._thread.start()
+        if not server.is_listening.wait(_START_TIMEOUT) or not server.started:
+            server.should_exit = True
+            return Stop(TransportError("the web server did not start"))
+        return None
+
+    def handle_call(self, message: Any) -> Any:
+        """Answer how it is. Runs in the HttpServer's thread."""
+        if isinstance(message, GetServerStatus):
+            state = self._server.server_state
+            return ServerStatus(
+                self._listener.url,
+                len(state.connections),
+                tuple(self._adapter.requests()),
+                state.total_requests,
+            )
+        return super().handle_call(message)
+
+    def handle_cast(self, message: Any) -> Any:
+        """Fail as the thread has failed. Runs in the HttpServer's thread."""
+        if isinstance(message, _Ended):
+            raise RuntimeError(  # noqa: TRY004 - the message is right
+                "the web server ended by itself"
+            ) from message.error
+        return super().handle_cast(message)
+
+    def terminate(self, reason: ExitReason) -> None:
+        """Let open requests finish for a while. Runs in the HttpServer's thread."""
+        del reason
+        self._server.should_exit = True
+        thread = self._thread
+        if thread is not None:
+            thread.join(self._settings.drain_timeout + _CUT_TIMEOUT)
+            self._server.force_exit = True
+            thread.join(_CUT_TIMEOUT)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_listening = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(_note_fault)
+        self.is_listening.set()
+
+
+def _note_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody awaits; connections that are lost are no fault of ours."""
+    del loop
+    fault = context.get("exception")
+    if not isinstance(fault, OSError):
+        logger.error("the web server: %s", context.get("message"), exc_info=fault)
+
+
+def _protocol(settings: WebSettings) -> type[H11Protocol]:
+    """Make the class of connections: with a limit to the time that headers may take."""
+
+    class Connection(H11Protocol):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.logger = logging.getLogger(f"{__name__}.connections")
+            self.logger.setLevel(logging.ERROR)  # what a client does wrong is told to the client
+            self._header_timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._wait_for_headers()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.conn.their_state is not H11_IDLE:
+                self._forget_timer()
+            elif self.timeout_keep_alive_task is None and self._header_timer is None:
+                self._wait_for_headers()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._forget_timer()
+            super().connection_lost(exc)
+
+        def _wait_for_headers(self) -> None:
+            self._header_timer = self.loop.call_later(settings.header_timeout, self._give_up)
+
+        def _forget_timer(self) -> None:
+            if self._header_timer is not None:
+                self._header_timer.cancel()
+                self._header_timer = None
+
+        def _give_up(self) -> None:
+            self._header_timer = None
+            if self.conn.their_state is H11_IDLE and not self.transport.is_closing():
+                self.transport.close()
+
+    return Connection
+
+
+class WebSupervisor(Supervisor):
+    """The root of the actors of the web.
+
+    Args:
+        listener: where the server listens; closed at the end.
+        site: what it serves.
+        adapter: knows the requests that are under way; closed at the end.
+        settings: the limits.
+    """
+
+    def __init__(
+        self, listener: Listener, site: Any, adapter: AsgiAdapter, settings: WebSettings
+    ) -> None:
+        shutdown = settings.drain_timeout + 3 * _CUT_TIMEOUT
+        super().__init__(
+            [
+                ChildSpec(
+                    "http-server",
+                    lambda: HttpServer.start(listener, site, adapter, settings, name="http-server"),
+                    shutdown=shutdown,
+                )
+            ],
+            intensity=settings.restarts,
+            period=settings.restart_period,
+        )
+        self._listener = listener
+        self._adapter = adapter
+
+    def terminate(self, reason: Any) -> None:
+        """Give the port back. Runs in the WebSupervisor's thread."""
+        del reason
+        self._listener.socket.close()
+        self._adapter.close()
+
+
+def server_of(supervisor: SupervisedRef[Any]) -> SupervisedRef[HttpServer] | None:
+    """The HttpServer under a WebSupervisor; None while it is started again."""
+    return which_children(supervisor)[0].ref

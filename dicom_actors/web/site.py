@@ -1,0 +1,151 @@
+"""All that is served, as one ASGI application: DICOMweb, a viewer, and what others add.
+
+::
+
+    /dicom-web      DICOMweb
+    /api            operations, as `routes`
+    /viewer         a ready-built viewer, if there is one
+    /               what else is in `routes`
+
+Standard: PS3.18 8.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from dicom_actors.errors import ConfigurationError
+from dicom_actors.web.gate import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from dicom_actors.web.asgi import AsgiAdapter
+    from dicom_actors.web.settings import WebSettings
+    from dicom_actors.web.tokens import Tokens
+
+__all__ = ["DICOM_WEB", "VIEWER", "make_site"]
+
+DICOM_WEB: Final = "/dicom-web"
+VIEWER: Final = "/viewer"
+
+_EXPOSED: Final = ["etag", "content-location", "content-range", "warning", "www-authenticate"]
+
+
+def make_site(
+    adapter: AsgiAdapter,
+    settings: WebSettings,
+    *,
+    tokens: Tokens | None = None,
+    hosts: Collection[str] | None = None,
+    viewer: str | None = None,
+    routes: Sequence[BaseRoute] = (),
+) -> Any:
+    """Make the ASGI application.
+
+    Args:
+        adapter: DICOMweb.
+        settings: how it is served.
+        tokens: who may ask; None: everybody.
+        hosts: names of the host that are ours; None: any will do.
+        viewer: the folder of a viewer; None: there is none.
+        routes: what else there is, before all others; below ``/api`` and ``/dicom-web`` they need
+            a token where there are tokens.
+
+    Raises:
+        ConfigurationError: the viewer's folder has no ``index.html``.
+    """
+    own: list[BaseRoute] = [*routes, Mount(DICOM_WEB, adapter)]
+    if viewer is not None:
+        own += _viewer_routes(Path(viewer))
+    app: Any = Starlette(routes=own)
+    app = Gate(app, tokens=tokens, hosts=hosts, origins=settings.cors_origins)
+    if settings.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=["authorization", "accept", "content-type", "range", "if-none-match"],
+            expose_headers=_EXPOSED,
+            max_age=600,
+        )
+    return app
+
+
+# --- the viewer ----------------------------------------------------------------------------
+
+
+def _viewer_routes(folder: Path) -> list[BaseRoute]:
+    if not (folder / "index.html").is_file():
+        raise ConfigurationError(f"{folder}: expected the folder of a viewer, with an index.html")
+    return [
+        Route(f"{VIEWER}/app-config.js", _app_config),
+        Mount(VIEWER, _Viewer(directory=folder, html=True)),
+    ]
+
+
+class _Viewer(StaticFiles):
+    """The files of a viewer; what is none of them is a page of it, and so its index."""
+
+    async def get_response(self, path: str, scope: Any) -> Response:
+        try:
+            return await super().get_response(path, scope)
+        except HTTPException as error:
+            if error.status_code != 404 or "." in path.rpartition("/")[2]:
+                raise
+            return FileResponse(Path(str(self.directory)) / "index.html")
+
+
+def _app_config(request: Request) -> Response:
+    """The configuration of OHIF: where DICOMweb is, seen from the page."""
+    del request
+    config = {
+        "routerBasename": VIEWER,
+        "extensions": [],
+        "modes": [],
+        "showStudyList": True,
+        "maxNumberOfWebWorkers": 2,
+        "showWarningMessageForCrossOrigin": False,
+        "showCPUFallbackMessage": False,
+        "strictZSpacingForVolumeViewport": True,
+        "defaultDataSourceName": "dicomweb",
+        "dataSources": [
+            {
+                "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
+                "sourceName": "dicomweb",
+                "configuration": {
+                    "friendlyName": "dicom-actors",
+                    "name": "dicom-actors",
+                    "wadoUriRoot": f"{DICOM_WEB}/wado",
+                    "qidoRoot": DICOM_WEB,
+                    "wadoRoot": DICOM_WEB,
+                    "qidoSupportsIncludeField": True,
+                    "supportsReject": False,
+                    "supportsFuzzyMatching": True,
+                    "supportsWildcard": True,
+                    "imageRendering": "wadors",
+                    "thumbnailRendering": "wadors",
+                    "enableStudyLazyLoad": True,
+                    "dicomUploadEnabled": True,
+                    "singlepart": "bulkdata,pdf,video",
+                    "bulkDataURI": {"enabled": True},
+                    "omitQuotationForMultipartRequest": True,
+                },
+            }
+        ],
+    }
+    return PlainTextResponse(
+        f"window.config = {json.dumps(config, indent=2)};\n", media_type="text/javascript"
+    )

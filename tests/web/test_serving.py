@@ -1,0 +1,86 @@
+"""The server as a whole: an archive, uvicorn, a client."""
+
+from __future__ import annotations
+
+import pytest
+
+from dicom_actors import read_file
+from web.serving import file_of, image, served
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    objects = [image(number, study=f"1.2.{study}") for study in (3, 4) for number in (1, 2, 3)]
+    with served(tmp_path_factory.mktemp("archive"), *objects) as (client, _):
+        yield client
+
+
+def test_studies_are_found(client):
+    answer = client.web("/studies")
+
+    assert (answer.status, answer.type) == (200, "application/dicom+json")
+    found = answer.json()
+    assert [one["0020000D"]["Value"] for one in found] == [["1.2.3"], ["1.2.4"]]
+    first = found[0]
+    assert first["00100010"] == {"vr": "PN", "Value": [{"Alphabetic": "Doe^John"}]}
+    assert first["00080061"]["Value"] == ["CT"]
+    assert first["00201206"]["Value"] == [1]
+    assert first["00201208"]["Value"] == [3]
+    assert first["00081190"]["Value"] == [f"http://127.0.0.1:{client.port}/dicom-web/studies/1.2.3"]
+
+
+def test_an_instance_comes_as_it_is_stored(client):
+    path = "/studies/1.2.3/series/1.2.3.1/instances/1.2.3.1.2"
+    answer = client.web(path, Accept='multipart/related; type="application/dicom"')
+
+    ((headers, body),) = answer.parts()
+    assert headers["content-type"] == "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"
+    assert read_file(body).InstanceNumber == 2
+
+
+def test_a_series_comes_whole(client):
+    answer = client.web("/studies/1.2.3/series/1.2.3.1")
+
+    assert [read_file(body).InstanceNumber for _, body in answer.parts()] == [1, 2, 3]
+
+
+def test_metadata_have_addresses_of_pixels(client):
+    answer = client.web("/studies/1.2.3/metadata")
+
+    found = answer.json()
+    assert [one["00200013"]["Value"] for one in found] == [[1], [2], [3]]
+    uri = found[0]["7FE00010"]["BulkDataURI"]
+    path = uri.partition(f":{client.port}")[2]
+    pixels = client.ask(path, Accept="application/octet-stream")
+    assert pixels.body == image(1)["PixelData"]
+
+
+def test_what_is_stored_is_found(tmp_path):
+    with served(tmp_path / "archive") as (client, archive):
+        body = b"".join(
+            b"--x\r\nContent-Type: application/dicom\r\n\r\n" + file_of(image(number)) + b"\r\n"
+            for number in (1, 2)
+        )
+        content_type = 'multipart/related; type="application/dicom"; boundary=x'
+        answer = client.web("/studies", "POST", body + b"--x--", Content_Type=content_type)
+
+        assert answer.status == 200
+        stored = answer.json()["00081199"]["Value"]
+        assert [one["00081155"]["Value"] for one in stored] == [["1.2.3.1.1"], ["1.2.3.1.2"]]
+        assert archive.counts().instances == 2
+        assert len(client.web("/instances").json()) == 2
+
+
+def test_what_is_not_there_is_said(client):
+    assert client.web("/studies/1.9").status == 404
+    assert client.web("/studies/1.9/metadata").status == 404
+    assert client.web("/studies/x..y").status == 400
+    assert client.web("/nothing").status == 404
+    assert client.web("/studies", "PUT").status == 405
+    assert client.web("/studies/1.2.3", "DELETE").status == 405
+
+
+def test_operations(client):
+    assert client.ask("/api/status").json()["archive"]["instances"] == 6
+    assert client.ask("/api/tree").json() is None
+    assert client.ask("/api/requests").json() == []
