@@ -9,7 +9,7 @@ Standard: PS3.18 8.7; RFC 9110 12.5.1.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.web.exchange import HttpError
@@ -147,7 +147,11 @@ def choose(request: Request, offers: Sequence[Offer]) -> Offer:
     """
     ranges = ranges_of(request)
     order = {id(one): at for at, one in enumerate(ranges)}
-    refused = [one for one in ranges if one.quality == 0 and "*" not in one.kind]
+    refused = [
+        replace(one, transfer_syntax=one.transfer_syntax or "*")
+        for one in ranges
+        if one.quality == 0 and "*" not in one.kind
+    ]
     wanted = sorted(
         (one for one in ranges if one.quality > 0),
         key=lambda one: (-one.quality, one.kind.count("*"), order[id(one)]),

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Frames"]
 
-_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 _MOST_FRAMES: Final = 10_000
 _MOST_IN_A_PICTURE: Final = 500
 _MOST_PIXELS: Final = 16_384
@@ -71,8 +70,7 @@ class Frames:
 
         def read(number: int) -> bytes:
             if offer.is_stored:
-                frame = bytes(frames[number - 1])
-                return _swapped(data_set, frame) if syntax == _BIG_ENDIAN else frame
+                return bytes(frames[number - 1])
             return self._decoded(data_set, number - 1)
 
         if not offer.is_multipart:
@@ -190,15 +188,6 @@ def _frames_of(data_set: DataSet, status: int = 404) -> Any:
         return data_set.frames()
     except (DataError, ValueError, TypeError) as error:
         raise HttpError(status, "the instance has no frames") from error
-
-
-def _swapped(data_set: DataSet, frame: bytes) -> bytes:
-    """Frames are in little endian, whatever they are stored in."""
-    if data_set.get("BitsAllocated") != 16:
-        return frame
-    swapped = bytearray(frame)
-    swapped[::2], swapped[1::2] = frame[1::2], frame[::2]
-    return bytes(swapped)
 
 
 def _rendering(request: Request, kind: str, most: int | None) -> Rendering:
