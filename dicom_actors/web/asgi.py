@@ -39,6 +39,8 @@ __all__ = ["AsgiAdapter", "RequestInfo", "request_of"]
 logger = logging.getLogger(__name__)
 
 _MOST_PARAMETERS: Final = 1000
+_DISCARDED_BYTES: Final = 4 << 20
+_DISCARD_TIMEOUT: Final = 1.0
 
 
 class Application(Protocol):
@@ -189,6 +191,7 @@ class _Exchange:
             response = of_error(error)
             # What is left of the body is not read, so nothing can come behind it.
             response.headers["connection"] = "close"
+            await self._discard()
         except _GoneError:
             raise
         except Exception:
@@ -235,6 +238,17 @@ class _Exchange:
                 return
             if clock() - since > settings.body_timeout + length / settings.min_body_rate:
                 raise HttpError(408, f"expected {settings.min_body_rate} bytes in a second")
+
+    async def _discard(self) -> None:
+        """Read on for a moment: who still sends would lose the answer with the connection."""
+        left = _DISCARDED_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_TIMEOUT):
+                while left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
 
     async def _within(self, waiting: Awaitable[Any], seconds: float, status: int) -> Any:
         try:
