@@ -26,6 +26,7 @@ from dicom_actors.data.scan.layout import (
     UNDEFINED,
     Layout,
 )
+from dicom_actors.data.scan.native import index_usual
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -447,7 +448,12 @@ def _scan_explicit(
     last = next(reversed(index), -1)
     is_ordered = True
     limit = end - 8
+    passes = index_usual if layout is EXPLICIT else None
     while pos <= limit:
+        if passes is not None:
+            pos, last = passes(buffer, index, pos, end, last, stop, True)
+            if pos > limit:
+                break
         group, element, code, length = read(buffer, pos)
         tag = group << 16 | element
         if tag <= last or tag >= stop:
@@ -483,7 +489,12 @@ def _scan_implicit(
     last = next(reversed(index), -1)
     is_ordered = True
     limit = end - 8
+    passes = index_usual
     while pos <= limit:
+        if passes is not None:
+            pos, last = passes(buffer, index, pos, end, last, stop, False)
+            if pos > limit:
+                break
         group, element, length = read(buffer, pos)
         tag = group << 16 | element
         if tag <= last or tag >= stop:
