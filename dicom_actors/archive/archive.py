@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import time
@@ -289,6 +290,11 @@ class Archive(Holdings):
             name = store.incoming_name()
             new.save(os.path.join(store.root, INCOMING), name)  # noqa: PTH118
             location = Location(f"{INCOMING}/{name}")
+            if store.file_system.size(location.name) != new.intake.size:
+                # The folder was replaced by another one, or by a link.
+                raise FileNotFoundError(
+                    errno.ENOENT, "what was written is not there", str(location)
+                )
         uid = new.intake.sop_instance_uid
         row = new.intake.row(location, kernel.now(), self._duplicates)
         try:

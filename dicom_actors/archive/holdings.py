@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors import DataSet, read_file
@@ -12,6 +13,7 @@ from dicom_actors.archive.index import Deleted, Result
 from dicom_actors.archive.query import Model, Settings, find
 from dicom_actors.archive.upkeep import Removing
 from dicom_actors.errors import ArchiveError
+from dicom_actors.scu import OutgoingObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,18 +122,33 @@ class Holdings(abc.ABC):
         found = find(self, identifier, Model.STUDY_ROOT, settings or Settings())
         return (answer for _, answer in found)
 
-    def source(self, instance: StoredInstance) -> Path | memoryview:
-        """Where the bytes of an instance are: what a handler of C-GET or C-MOVE gives.
+    def source(self, instance: StoredInstance) -> OutgoingObject:
+        """An instance as a handler of C-GET or C-MOVE gives it: it is opened when it is sent."""
+        return OutgoingObject(
+            functools.partial(self.read, instance),
+            instance.sop_class_uid,
+            instance.sop_instance_uid,
+            instance.transfer_syntax_uid,
+            instance.header_length,
+        )
 
-        Returns:
-            The path of its file; or the bytes of that file, while it has no place of its own.
+    def is_whole(self, instance: StoredInstance) -> bool:
+        """Whether the bytes of an instance are there, as many as there should be; not which.
 
         Raises:
-            ArchiveError: there is no such instance any more.
-            OSError: the file cannot be read.
+            ArchiveError: the index cannot be read.
         """
-        path = self.store.path(Location.of(instance.location))
-        return self.read(instance) if path is None else path
+        found: StoredInstance | None = instance
+        for _ in range(_ATTEMPTS):
+            if found is None:
+                return False
+            location = Location.of(found.location)
+            size = self.store.file_system.size(location.name)
+            if size is not None:
+                end = location.offset + found.size
+                return size >= end if location.is_in_journal else size == end
+            found = self._current(found)  # it was brought to its place since it was looked up
+        return False
 
     def read(self, instance: StoredInstance) -> memoryview:
         """The bytes of an instance's file, mapped if they are many.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dicom_actors import DataSet, write_file
 from dicom_actors.archive.index import Index, IndexReader, NewInstance, StoredInstance, describe
+from dicom_actors.scu import OutgoingObject
 
 
 class SmallArchive:
@@ -39,9 +40,21 @@ class SmallArchive:
             )
         self.index.write(changes)
 
-    def source(self, instance: StoredInstance) -> Path:
-        """Where an instance is."""
-        return self.folder / instance.location
+    def source(self, instance: StoredInstance) -> OutgoingObject:
+        """An instance, to be sent."""
+        path = self.folder / instance.location
+        return OutgoingObject(
+            path.read_bytes,
+            instance.sop_class_uid,
+            instance.sop_instance_uid,
+            instance.transfer_syntax_uid,
+            None,
+        )
+
+    def is_whole(self, instance: StoredInstance) -> bool:
+        """Whether its file is there."""
+        path = self.folder / instance.location
+        return path.is_file() and path.stat().st_size == instance.size
 
     def close(self) -> None:
         """Close the index."""
