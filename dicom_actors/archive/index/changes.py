@@ -48,7 +48,7 @@ class NewInstance(NamedTuple):
         checksum: of these bytes.
         header_length: bytes in front of the data set in it.
         received: seconds since the epoch.
-        pixel_data: where pixel data and frames are, in a form of the caller's own.
+        pixel_data: where its frames are, in a form of the caller's own.
         duplicates: what to do if there are other bytes of that UID.
     """
 
