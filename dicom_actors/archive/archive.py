@@ -27,6 +27,13 @@ from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Duplicates, Outcome, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
+from dicom_actors.archive.maintenance.rebuilding import (
+    MARK,
+    Rebuilder,
+    ask_for_rebuild,
+    has_objects,
+    set_aside,
+)
 from dicom_actors.archive.objects import Added, NewObject
 from dicom_actors.archive.services import (
     EXTENDED_NEGOTIATION,
@@ -65,6 +72,7 @@ _EVENTS: Final = (
     events.DiskSpace,
 )
 _REPORTER: Final = "commitment"
+_REBUILDER: Final = "rebuilder"
 
 
 class Stats(NamedTuple):
@@ -125,9 +133,12 @@ class Archive(Holdings):
         )
         reports = CommitmentReports(self, write, peers, now)
         start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
-        self._supervisor: Final = ArchiveSupervisor.start(
-            kernel, [ChildSpec(_REPORTER, start_reporter)], system=kernel.system
-        )
+        children = [ChildSpec(_REPORTER, start_reporter)]
+        self.is_rebuilding = kernel.store.file_system.size(MARK) is not None
+        if self.is_rebuilding:
+            start_rebuilder = partial(Rebuilder.start, self, name=_REBUILDER)
+            children.append(ChildSpec(_REBUILDER, start_rebuilder))
+        self._supervisor: Final = ArchiveSupervisor.start(kernel, children, system=kernel.system)
 
     @classmethod
     def open(
@@ -138,6 +149,7 @@ class Archive(Holdings):
         peers: Mapping[str, Peer] | None = None,
         worklist_folder: str | os.PathLike[str] | None = None,
         file_system: FileSystem | None = None,
+        heal: bool = True,
         **settings: Any,
     ) -> Self:
         """Open the archive in a folder, or make one there.
@@ -149,6 +161,9 @@ class Archive(Holdings):
             worklist_folder: a folder of worklist items, which is looked into at each query; see
                 `Worklist`.
             file_system: what to keep objects on, instead of the folder.
+            heal: whether an index that is gone, or damaged, is made anew of the files, while the
+                archive serves (`is_rebuilding` says how long); else a damaged one is an error,
+                and one that is gone is begun empty.
             **settings: see `ArchiveSettings`.
 
         Raises:
@@ -167,7 +182,7 @@ class Archive(Holdings):
             store = Store(root.absolute(), disk, Layout(checked.layout))
             store.make_folders()
             index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
-            index.create()
+            _create(index, store, heal=heal)
             kernel = ArchiveKernel(checked, store, index, System(), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
             return cls(kernel, lock, peers or {}, worklist_folder)
@@ -372,6 +387,24 @@ class Archive(Holdings):
     def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
         """Tell an actor no more."""
         self._kernel.unsubscribe(ref)
+
+
+def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:
+    """Open the index; one that is gone or damaged is begun anew, and that is noted."""
+    if not heal:
+        index.create()
+        return
+    if not index.exists() and has_objects(store):
+        ask_for_rebuild(store)
+    try:
+        index.check_sound()
+        index.create()
+    except ArchiveError as error:
+        if error.reason != "damaged":
+            raise
+        ask_for_rebuild(store)
+        logger.warning("%s; it is kept as %s, and made anew", error, set_aside(store))
+        index.create()
 
 
 def _settings(settings: dict[str, Any]) -> ArchiveSettings:

@@ -43,6 +43,7 @@ class Holdings(abc.ABC):
         store: the files.
         rows: the index, for writers.
         removing: removes files whose rows go.
+        is_rebuilding: whether the index is being made anew, and does not know of all there is.
     """
 
     def __init__(self, store: Store, handle: IndexHandle, rows: Rows) -> None:
@@ -50,6 +51,7 @@ class Holdings(abc.ABC):
         self.rows: Final = rows
         self.removing: Final = Removing(store, rows)
         self._handle: Final = handle
+        self.is_rebuilding = False
 
     @property
     def folder(self) -> Path:

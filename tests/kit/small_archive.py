@@ -19,6 +19,7 @@ class SmallArchive:
         folder.mkdir(exist_ok=True)
         self.index = Index.open(folder / "index.db", durability="os")
         self.reader = self.index.reader
+        self.is_rebuilding = False
 
     def add(self, *data_sets: DataSet, transfer_syntax: str = "1.2.840.10008.1.2.1") -> None:
         """Keep instances."""

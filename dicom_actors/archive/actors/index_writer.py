@@ -75,6 +75,7 @@ class IndexWriter(Gathering[_Work]):
         try:
             outcomes = self._write([change for work in items for change in work.changes])
         except ArchiveError as error:
+            self._kernel.index.note(error)
             self._fail(items, error)
         except (ValueError, TypeError, ArithmeticError) as error:
             # Of something that a peer sent: the others are not to blame.

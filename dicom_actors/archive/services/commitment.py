@@ -171,6 +171,8 @@ class CommitmentReports:
         Raises:
             ArchiveError: the index cannot be read or written.
         """
+        if self._holdings.is_rebuilding:  # what has no row yet is kept all the same
+            return self._now() + _FIRST_PAUSE
         with self._holdings.reader() as reader:
             due = reader.owed(self._now(), _AT_A_TIME)
         for commitment in due:

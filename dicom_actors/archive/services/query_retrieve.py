@@ -44,7 +44,13 @@ EXTENDED_NEGOTIATION: Final = {
 
 
 class Holdings(Protocol):
-    """What is needed of an archive."""
+    """What is needed of an archive.
+
+    Attributes:
+        is_rebuilding: whether its index does not know yet of all there is.
+    """
+
+    is_rebuilding: bool
 
     def reader(self) -> AbstractContextManager[IndexReader]:
         """Lend a snapshot of the index."""

@@ -2,8 +2,8 @@
 
 `intake` makes of an object what the index is told of it, and `pixel_data` finds its frames;
 `unpacking` brings objects to their places, those that a crash left included; `removing` takes
-files away that have no row any more. Each can break off anywhere and be done again. None of it knows an actor: what it asks of the
-index is in `Rows`.
+files away that have no row any more. Each can break off anywhere and be done again. None of it
+knows an actor: what it asks of the index is in `Rows`.
 """
 
 from __future__ import annotations
