@@ -16,6 +16,7 @@ from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
     ArchiveKernel,
     ArchiveSupervisor,
+    HasEvidence,
     IndexRows,
     Keep,
 )
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from dicom_actors import DataSet
     from dicom_actors.archive.files import FileSystem
     from dicom_actors.archive.index import StoredInstance
+    from dicom_actors.supervision import Clock
 
 __all__ = ["Archive", "Stats"]
 
@@ -69,6 +71,8 @@ _EVENTS: Final = (
     events.InstanceStored,
     events.InstanceDeleted,
     events.StudyChanged,
+    events.StudyComplete,
+    events.StudyUpdated,
     events.DiskSpace,
 )
 _REPORTER: Final = "commitment"
@@ -149,6 +153,7 @@ class Archive(Holdings):
         peers: Mapping[str, Peer] | None = None,
         worklist_folder: str | os.PathLike[str] | None = None,
         file_system: FileSystem | None = None,
+        clock: Clock | None = None,
         heal: bool = True,
         **settings: Any,
     ) -> Self:
@@ -161,6 +166,7 @@ class Archive(Holdings):
             worklist_folder: a folder of worklist items, which is looked into at each query; see
                 `Worklist`.
             file_system: what to keep objects on, instead of the folder.
+            clock: tells how time passes, for pauses; None: the system's.
             heal: whether an index that is gone, or damaged, is made anew of the files, while the
                 archive serves (`is_rebuilding` says how long); else a damaged one is an error,
                 and one that is gone is begun empty.
@@ -183,7 +189,7 @@ class Archive(Holdings):
             store.make_folders()
             index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
             _create(index, store, heal=heal)
-            kernel = ArchiveKernel(checked, store, index, System(), now)
+            kernel = ArchiveKernel(checked, store, index, System(clock=clock), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
             return cls(kernel, lock, peers or {}, worklist_folder)
         except BaseException:
@@ -377,6 +383,32 @@ class Archive(Holdings):
             "spool_bytes": self.settings.journal_object_bytes,
             "extended_negotiation": EXTENDED_NEGOTIATION,
         }
+
+    # --- studies -----------------------------------------------------------------------------
+
+    def attach(self, endpoint: pykka.ActorRef[Any]) -> None:
+        """Tell which endpoint has the archive's handlers.
+
+        No study is complete then while an association is open that has sent to it.
+        """
+        self._kernel.attach(endpoint)
+
+    def has_evidence(self, study_instance_uid: str, reason: str) -> None:
+        """Say that all of a study is there, so that nothing more has to be waited for.
+
+        Args:
+            study_instance_uid: which study. Nothing happens if it is not waited for.
+            reason: how that is known; it is in the event.
+        """
+        self._kernel.tell("studies", HasEvidence(study_instance_uid, reason))
+
+    def sends(self, association: int, study_instance_uid: str) -> bool:
+        """An association is about to send to a study; returns whether that is news."""
+        return self._kernel.senders.note(association, study_instance_uid)
+
+    def sends_not(self, association: int, study_instance_uid: str) -> None:
+        """What an association has sent was nothing that changed the study."""
+        self._kernel.senders.forget(association, study_instance_uid)
 
     # --- who listens -------------------------------------------------------------------------
 

@@ -116,4 +116,5 @@ def _changes_for(holdings: Holdings, name: str, intake: Intake) -> list[NewInsta
             if holdings.store.file_system.size(Location.of(one.location).name) is not None:
                 return []  # a copy
             return [Moved(uid, one.location, name, intake.header_length, intake.size)]
-    return [intake.row(Location(name), time.time(), Duplicates.KEEP_BOTH)]
+    row = intake.row(Location(name), time.time(), Duplicates.KEEP_BOTH)
+    return [row._replace(is_arrival=False)]
