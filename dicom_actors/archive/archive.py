@@ -24,7 +24,7 @@ from dicom_actors.archive.actors.unpacker import Finish, Place
 from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
-from dicom_actors.archive.index import Duplicates, Outcome, Result
+from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
 from dicom_actors.archive.objects import Added, NewObject
 from dicom_actors.archive.services import (
@@ -42,7 +42,7 @@ from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
 from dicom_actors.errors import ArchiveError, ConfigurationError
-from dicom_actors.supervision import ChildSpec, System
+from dicom_actors.supervision import ChildSpec, SupervisionError, System, which_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive.files import FileSystem
     from dicom_actors.archive.index import StoredInstance
 
-__all__ = ["Archive", "Stats"]
+__all__ = ["ActorInfo", "Archive", "Stats"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ _EVENTS: Final = (
     events.DiskSpace,
 )
 _REPORTER: Final = "commitment"
+_TIMEOUT: Final = 5.0
+"""Seconds for a supervisor to say which children it has."""
 
 
 class Stats(NamedTuple):
@@ -90,6 +92,22 @@ class Stats(NamedTuple):
     disk: str
     journal_bytes: int
     incoming_files: int
+
+
+class ActorInfo(NamedTuple):
+    """One of an archive's actors.
+
+    Attributes:
+        name: what it is called in the tree; see `actors`.
+        state: ``"running"``, ``"restarting"``, ``"stopping"`` or ``"stopped"``.
+        restarts: how often it was restarted.
+        queue_length: messages that wait in its inbox.
+    """
+
+    name: str
+    state: str
+    restarts: int
+    queue_length: int
 
 
 class Archive(Holdings):
@@ -325,6 +343,34 @@ class Archive(Holdings):
             journal_bytes=waiting + (disk.size(kernel.current_journal or INCOMING) or 0),
             incoming_files=len(disk.names(INCOMING)),
         )
+
+    def actors(self) -> tuple[ActorInfo, ...]:
+        """Its actors, in the order in which they start.
+
+        Raises:
+            ArchiveError: their supervisor does not answer.
+        """
+        try:
+            children = which_children(self._supervisor, _TIMEOUT)
+        except SupervisionError as error:
+            raise ArchiveError(f"the archive's supervisor does not answer: {error}") from error
+        return tuple(
+            ActorInfo(
+                str(child.id),
+                child.state.value,
+                child.restarts,
+                0 if child.ref is None else child.ref.actor_inbox.qsize(),
+            )
+            for child in reversed(children)
+        )
+
+    def check_index(self) -> None:
+        """Have the index written to, without a change.
+
+        Raises:
+            ArchiveError: it cannot be.
+        """
+        self.rows.write([Deleted("")])
 
     def settle(self) -> None:
         """Wait until all that came before has its place.
