@@ -8,7 +8,8 @@ One way down::
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
 and what is above it; ``archive`` uses the public interface
-alone, supervision included; the four pure layers do without
+alone, supervision included, and so does ``metrics``, which stands between ``archive`` and ``cli``
+and knows the statuses of ``dimse``; the four pure layers do without
 sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
 functions count like all others.
 
@@ -64,8 +65,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {*_BELOW_DIMSE, "dimse"},
     "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
+    "metrics": {*_PUBLIC, "supervision", "dimse", "archive"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
-    "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},
+    "cli": {*_BELOW_ARCHIVE, "archive", "metrics", "testing", ""},
     "__main__": {"cli"},
 }
 PURE = {"data", "pdu", "upper_layer", "dimse"}
