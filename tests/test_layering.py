@@ -3,12 +3,13 @@
 One way down::
 
     errors, config < data, pdu < upper_layer < dimse
+    data < pixels < archive, cli
     dimse, transport < storage < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
 and what is above it; ``archive`` uses the public interface
-alone, supervision included; the four pure layers do without
+alone, supervision included; the five pure layers do without
 sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
 functions count like all others.
 
@@ -53,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "tls"},
     "data": {"errors", "config", "version"},
     "indexing": {"errors", "data"},
+    "pixels": {"errors", "data"},
     "pdu": {"errors", "config", "version"},
     "upper_layer": _BELOW_DIMSE,
     "dimse": _BELOW_DIMSE,
@@ -65,10 +67,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
-    "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},
+    "cli": {*_BELOW_ARCHIVE, "archive", "pixels", "testing", ""},
     "__main__": {"cli"},
 }
-PURE = {"data", "pdu", "upper_layer", "dimse"}
+PURE = {"data", "pixels", "pdu", "upper_layer", "dimse"}
 # Sockets, selectors, threads, queues and clocks; what brings them along; and pykka.
 IMPURE = {
     "_thread",
