@@ -47,6 +47,7 @@ __all__ = [
     "overlay_groups",
     "read_frame",
     "render",
+    "require_extra",
     "transcode",
     "volume",
 ]
@@ -83,6 +84,16 @@ def __getattr__(name: str) -> Any:
         ) from error
     value = globals()[name] = getattr(module, name)
     return value
+
+
+def require_extra() -> None:
+    """See to it that the extra is installed, before much is begun.
+
+    Raises:
+        MissingExtraError: it is not; the message says what to install.
+    """
+    for name in ("render", "transcode"):
+        __getattr__(name)
 
 
 def __dir__() -> list[str]:

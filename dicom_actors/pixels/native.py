@@ -123,7 +123,8 @@ def clean(
     above = width - low - description.bits_stored
     if description.is_signed:
         if above or low:
-            array = np.right_shift(np.left_shift(array, above), above + low)
+            array = np.left_shift(array, above)
+            np.right_shift(array, above + low, out=array)
     elif above or low:
         if low:
             array = np.right_shift(array, low)
