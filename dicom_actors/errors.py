@@ -28,7 +28,8 @@
     │   ├── StoreIncomplete            .stored, .failed: not all of many objects were stored
     │   └── HandlerError               a handler broke its contract
     ├── ArchiveError                   an archive cannot do what it was asked: .reason
-    └── ConfigurationError             (ValueError) a setting out of its range
+    ├── ConfigurationError             (ValueError) a setting out of its range
+    └── MissingExtraError              (ImportError) what needs an extra that is not installed
 
 Messages say what was expected, what came and where.
 """
@@ -54,6 +55,7 @@ __all__ = [
     "HandlerError",
     "InvalidPduError",
     "LocalProtocolError",
+    "MissingExtraError",
     "NotPart10Error",
     "PduTooLargeError",
     "ProtocolError",
@@ -74,6 +76,10 @@ class DicomError(Exception):
 
 class ConfigurationError(DicomError, ValueError):
     """A setting that is out of its range; the message names it."""
+
+
+class MissingExtraError(DicomError, ImportError):
+    """Something that needs an extra of this package which is not installed; it says which."""
 
 
 class ArchiveError(DicomError):
