@@ -3,6 +3,7 @@
 One way down::
 
     errors, config < data, pdu < upper_layer < dimse
+    data < deidentification < cli
     dimse, transport < storage < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
@@ -53,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "tls"},
     "data": {"errors", "config", "version"},
     "indexing": {"errors", "data"},
+    "deidentification": {"errors", "data"},
     "pdu": {"errors", "config", "version"},
     "upper_layer": _BELOW_DIMSE,
     "dimse": _BELOW_DIMSE,
@@ -65,10 +67,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
-    "cli": {*_BELOW_ARCHIVE, "archive", "testing", ""},
+    "cli": {*_BELOW_ARCHIVE, "deidentification", "archive", "testing", ""},
     "__main__": {"cli"},
 }
-PURE = {"data", "pdu", "upper_layer", "dimse"}
+PURE = {"data", "deidentification", "pdu", "upper_layer", "dimse"}
 # Sockets, selectors, threads, queues and clocks; what brings them along; and pykka.
 IMPURE = {
     "_thread",
