@@ -37,6 +37,7 @@ _DEEPEST: Final = 64
 _MOST_INFLATED: Final = 1 << 30
 _PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _CHARACTER_SET: Final = 0x00080005
+_MANUFACTURER: Final = 0x00080070
 _DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1"})
 _BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 _IMPLICIT: Final = "1.2.840.10008.1.2"
@@ -95,9 +96,14 @@ _INSTANCE_UIDS: Final = frozenset(
 _NOBODY: Final = frozenset(
     {
         "anonymous", "anonymized", "anonymised", "anon", "none", "unknown", "removed", "empty",
-        "19000101", "patient", "name", "head", "chest", "abdomen", "pelvis", "brain", "spine",
-        "neck", "breast", "hand", "foot", "knee", "hip", "original", "derived", "primary",
-        "secondary", "other", "localizer", "axial", "image", "report",
+        "19000101", "patient", "name", "phantom", "test", "tests", "text", "code", "num",
+        "pname", "image", "images", "report", "axial", "sagittal", "coronal", "original",
+        "derived", "primary", "secondary", "other", "localizer", "volume", "series", "study",
+        "perfusion", "diffusion", "head", "skull", "brain", "face", "orbit", "neck", "cspine",
+        "tspine", "lspine", "spine", "chest", "thorax", "heart", "lung", "abdomen", "liver",
+        "kidney", "pancreas", "pelvis", "prostate", "bladder", "uterus", "breast", "shoulder",
+        "arm", "elbow", "wrist", "hand", "finger", "hip", "leg", "knee", "ankle", "foot",
+        "extremity", "aorta", "carotid", "vessel", "whole", "body", "wholebody"
     }
 )  # fmt: skip
 """Words that stand in names and identifiers and mean nobody."""
@@ -177,13 +183,19 @@ class Verifier:
         self._uids: dict[bytes, str] = {}
         self._dates: dict[bytes, str] = {}
         self._seen: set[tuple[str, bytes]] = set()
+        self._makers: set[str] = set()
         self.unsearchable = 0
 
     # --- learning ----------------------------------------------------------------------------
 
     def learn(self, original: bytes) -> None:
         """Learn the values that identify the patient from an original file."""
-        data, elements = _read(original)
+        data, found = _read(original)
+        elements = list(found)
+        for element in elements:
+            if element.tag == _MANUFACTURER:
+                raw = data[element.start : element.end].strip(b" \0")
+                self._makers.add(raw.decode("ascii", "replace").casefold())
         for element in elements:
             raw = data[element.start : element.end].strip(b" \0")
             if raw and len(raw) < 65_536:
@@ -209,6 +221,8 @@ class Verifier:
                 "institution" in self._retained and tag in {0x00080080, 0x00080081}
             ):
                 for text in texts:
+                    if any(text.strip().casefold() in maker for maker in self._makers):
+                        continue  # named as the manufacturer, which stays
                     self._add_text(_PLACES[tag], text.strip())
                     for part in re.split(r"[,;\r\n\\]", text):
                         self._add_text(_PLACES[tag], part.strip(), shortest=6)
@@ -272,26 +286,26 @@ class Verifier:
         """
         data, found_elements = _read(result)
         elements = sorted(found_elements, key=lambda each: (each.start, -each.end))
-        searched = bytearray(data)
-        for element in elements:
-            if element.tag in _PIXELS and "/" not in element.path:
-                # As many bytes that mean nothing, so that offsets stay.
-                searched[element.start : element.end] = b"\xff" * (element.end - element.start)
-        whole = bytes(searched)
         places: dict[int, str] = {}
-        self._search(whole, places)
-        if b"\0" in whole:
-            squeezed = whole.replace(b"\0", b"")
-            others: dict[int, str] = {}
-            self._search(squeezed, others)
-            known = set(places.values())
-            for at, what in others.items():
-                if what not in known:
-                    places.setdefault(_before_squeezing(whole, at), what)
+        for start, end in _without_pixels(elements, len(data)):
+            self._search_part(data[start:end], start, places)
         starts = [element.start for element in elements]
         return [
             Finding(what, _place(elements, starts, at), at) for at, what in sorted(places.items())
         ]
+
+    def _search_part(self, part: bytes, start: int, places: dict[int, str]) -> None:
+        """Search a part of a result, as it is and without its NULs."""
+        found: dict[int, str] = {}
+        self._search(part, found)
+        if b"\0" in part:
+            others: dict[int, str] = {}
+            self._search(part.replace(b"\0", b""), others)
+            known = set(found.values())
+            for at, what in others.items():
+                if what not in known:
+                    found.setdefault(_before_squeezing(part, at), what)
+        places.update((start + at, what) for at, what in found.items())
 
     def _search(self, data: bytes, places: dict[int, str]) -> None:
         uids = [(match.start(), match[0]) for match in _UID.finditer(data)]
@@ -345,6 +359,16 @@ def _is_apart(data: bytes, at: int, needle: bytes) -> bool:
         # A part of a number with a sign or a fraction is no identifier.
         return before not in {b".", b"-", b"+"} and behind != b"."
     return True
+
+
+def _without_pixels(elements: list[_Element], end: int) -> Iterator[tuple[int, int]]:
+    """Give what is not pixel data of the top, as starts and ends."""
+    start = 0
+    for element in elements:
+        if element.tag in _PIXELS and "/" not in element.path and element.start >= start:
+            yield start, element.start
+            start = element.end
+    yield start, end
 
 
 def _without(data: bytes, runs: list[tuple[int, bytes]]) -> bytes:
