@@ -92,6 +92,7 @@ class Deidentifier:
         self._plans = Plans(self.options, self.rules)
         key = salt.encode() if isinstance(salt, str) else bytes(salt)
         self._replacing = Replacing(key, pseudonyms or Pseudonyms(), keeps_uids=keep_uids)
+        self._maps_patients = pseudonyms is not None and bool(pseudonyms.patients)
         self._allow_burned_in = allow_burned_in
         self._allow_visual_features = allow_visual_features
         self._decompress = decompress
@@ -129,6 +130,9 @@ class Deidentifier:
         else:
             data_set = self._clean_pixels(data_set, replaced, report)
             content = content_of(data_set)
+            patient_id = first_text(content, 0x00100020)
+            if self._maps_patients and not self._replacing.has_patient(patient_id):
+                report.unjudged["PatientID", "not in the mapping: a keyed hash instead"] += 1
         mine = Report()
         made = Cleaner(self._plans, self._replacing, mine, self._patient_of).clean(
             data_set, replaced
