@@ -331,6 +331,9 @@ class Cleaner:
         if value is None:
             return item
         texts = [text.strip(" \0") for text in texts_of(value)]
+        if not texts:
+            self._note(decision, "no date that can be shifted")
+            return self._otherwise(content, tag, item, decision)
         if vr == "TM" or (vr == "SH" and tag == 0x00080201):
             # Whole days leave the time of the day and the zone alone.
             if not all(re.fullmatch(r"[0-9.:+\-]*", text) for text in texts):

@@ -34,6 +34,7 @@ _SHORT_VRS: Final = frozenset(
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED: Final = 0xFFFFFFFF
 _DEEPEST: Final = 64
+_MOST_PLACES: Final = 100
 _MOST_INFLATED: Final = 1 << 30
 _PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _CHARACTER_SET: Final = 0x00080005
@@ -319,12 +320,12 @@ class Verifier:
         windows = {low[at : at + 3] for at in range(len(low) - 2)}
         for start in windows & self._by_start.keys():
             for needle in self._by_start[start]:
-                at = low.find(needle)
-                while at >= 0:
+                at, left = low.find(needle), _MOST_PLACES
+                while at >= 0 and left:
                     if _is_apart(low, at, needle):
                         places.setdefault(at, self._needles[needle])
-                        break
-                    at = low.find(needle, at + 1)
+                        left -= 1
+                    at = low.find(needle, at + len(needle))
 
     def _search_dates(self, data: bytes, places: dict[int, str]) -> None:
         dates = self._dates
