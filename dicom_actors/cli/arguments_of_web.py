@@ -13,25 +13,57 @@ __all__ = ["add_web"]
 def add_web(serve: argparse.ArgumentParser) -> None:
     """Add the options of the web side to ``serve``."""
     web = serve.add_argument_group("web: DICOMweb at /dicom-web, and a page")
-    web.add_argument("--no-web", action="store_true", help="no web server")
+    web.add_argument(
+        "--no-web",
+        dest="web_enabled",
+        action="store_const",
+        const=False,
+        help="no web server",
+    )
     web.add_argument("--web-port", type=int, metavar="PORT", help="its port (default: 8042)")
     web.add_argument(
-        "--web-host", metavar="HOST", help="its address (default: 127.0.0.1, this machine alone)"
+        "--web-host",
+        metavar="HOST",
+        help="its address (default: 127.0.0.1, this machine alone)",
     )
     web.add_argument(
-        "--public-url", metavar="URL", help="the address that clients reach it by, if another one"
+        "--public-url",
+        dest="web_public_url",
+        metavar="URL",
+        help="the address that clients reach it by, if another one",
     )
-    web.add_argument("--tokens", metavar="FILE", help="names and SHA-256 of tokens: who may ask")
     web.add_argument(
-        "--insecure", action="store_true", help="let others than this machine ask without tokens"
+        "--tokens",
+        dest="web_tokens",
+        metavar="FILE",
+        help="names and SHA-256 of tokens: who may ask",
+    )
+    web.add_argument(
+        "--insecure",
+        dest="web_insecure",
+        action="store_true",
+        default=None,
+        help="let others than this machine ask without tokens",
     )
     web.add_argument("--web-certificate", metavar="FILE", help="serve https:// with it")
     web.add_argument("--web-key", metavar="FILE", help="its key, if in another file")
     web.add_argument(
         "--cors-origin",
+        dest="web_cors_origins",
         action="append",
         metavar="ORIGIN",
         help="let pages of that origin ask; * for all; may be repeated",
     )
-    web.add_argument("--allow-delete", action="store_true", help="let DELETE delete")
-    web.add_argument("--viewer", metavar="DIR", help="serve a ready-built viewer below /viewer/")
+    web.add_argument(
+        "--allow-delete",
+        dest="web_allow_delete",
+        action="store_true",
+        default=None,
+        help="let DELETE delete",
+    )
+    web.add_argument(
+        "--viewer",
+        dest="web_viewer",
+        metavar="DIR",
+        help="serve a ready-built viewer below /viewer/",
+    )

@@ -10,7 +10,7 @@ from dicom_actors.archive import Archive
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dicom_actors.cli.archive_config import ArchiveOptions
+    from dicom_actors.cli.serve_options import ArchiveOptions
 
 __all__ = ["HANDLED", "kept_in_archive"]
 

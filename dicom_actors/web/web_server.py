@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import ipaddress
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
@@ -84,7 +85,8 @@ class WebServer:
             viewer: the folder of a ready-built viewer; None: there is none.
             endpoint: the endpoint beside it, which operations are asked of; None: there is none.
             routes: more routes of Starlette; see `make_site`.
-            pictures: decodes pixels; None: what needs that is refused.
+            pictures: decodes pixels; None: `dicom_actors.pixels` does, if its extra is there, else
+                what needs that is refused.
             system: the surroundings of its actors; None: its own.
 
         Raises:
@@ -98,7 +100,7 @@ class WebServer:
             is_loopback = ipaddress.ip_address(listener.address[0]).is_loopback
             if not is_loopback and not is_insecure:
                 _check_tokens(host, tokens)
-            application = DicomWeb(archive, chosen, pictures)
+            application = DicomWeb(archive, chosen, pictures or _pictures())
             adapter = AsgiAdapter(application)
             hosts = None
             if is_loopback and tokens is None:
@@ -151,3 +153,13 @@ def _check_tokens(host: str, tokens: Tokens | None) -> None:
             f"web host {host}: others can reach it, so there have to be tokens"
             " (--tokens FILE), or --insecure"
         )
+
+
+def _pictures() -> Pictures | None:
+    """What decodes pixels; None: the extra is not there."""
+    try:
+        module = importlib.import_module("dicom_actors.web.pixel_pictures")
+    except ImportError:
+        return None
+    pictures: Pictures = module.PixelPictures()
+    return pictures

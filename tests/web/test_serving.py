@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from web.serving import file_of, image, served
 
 from dicom_actors import read_file
-from web.serving import file_of, image, served
 
 
 @pytest.fixture(scope="module")
