@@ -1,0 +1,176 @@
+"""Pictures of what is stored, and frames that are decoded."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from dicomweb_client.api import DICOMwebClient
+from PIL import Image
+from web.serving import EXPLICIT, file_of, image, served
+
+from dicom_actors import read_file
+from dicom_actors.pixels import transcode
+
+INSTANCE = "/studies/{0}/series/{0}.1/instances/{0}.1.1"
+PLAIN, JPEG_LS, RLE = (INSTANCE.format(study) for study in ("1.2.3", "1.2.4", "1.2.5"))
+SIZE = (60, 40)
+OCTETS = "multipart/related; type=application/octet-stream"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    plain = image(rows=40, columns=60, frames=3)
+    compressed = [
+        file_of(transcode(image(study=study, rows=40, columns=60, frames=3), syntax), syntax)
+        for study, syntax in (("1.2.4", "1.2.840.10008.1.2.4.80"), ("1.2.5", "1.2.840.10008.1.2.5"))
+    ]
+    text = image(study="1.2.6")
+    del text["PixelData"]
+    with served(tmp_path_factory.mktemp("archive"), plain, *compressed, text) as (client, _):
+        yield client
+
+
+@pytest.mark.parametrize("path", [PLAIN, JPEG_LS, RLE])
+@pytest.mark.parametrize(
+    ("kind", "form"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/gif", "GIF")]
+)
+def test_a_picture(client, path, kind, form):
+    answer = client.web(f"{path}/rendered", Accept=kind)
+
+    assert (answer.status, answer.type) == (200, kind)
+    picture = Image.open(io.BytesIO(answer.body))
+    assert (picture.format, picture.size) == (form, SIZE)
+    assert getattr(picture, "n_frames", 1) == (3 if form == "GIF" else 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "size"),
+    [
+        ("viewport=30,30", (30, 20)),
+        ("viewport=30,30,0,0,20,20", (30, 30)),
+        ("viewport=30,30,10,10,-20,20", (30, 30)),
+        ("window=1000,2000,linear", SIZE),
+        ("window=1000,2000,sigmoid&quality=10", SIZE),
+    ],
+)
+def test_parameters_of_a_picture(client, query, size):
+    answer = client.web(f"{PLAIN}/frames/2/rendered?{query}")
+
+    assert Image.open(io.BytesIO(answer.body)).size == size
+
+
+def test_a_window_changes_what_is_seen(client):
+    dark, bright = (
+        Image.open(io.BytesIO(client.web(f"{PLAIN}/rendered?window={w}", Accept="image/png").body))
+        for w in ("100000,10", "-100000,10")
+    )
+    assert dark.convert("L").getextrema() == (0, 0)
+    assert bright.convert("L").getextrema() == (255, 255)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "viewport=0,10",
+        "viewport=a,b",
+        "viewport=1",
+        "viewport=99999,99999",
+        "window=1",
+        "window=1,0",
+        "window=1,nan",
+        "window=1,2,cubic",
+        "quality=0",
+        "quality=101",
+        "quality=x",
+    ],
+)
+def test_parameters_that_are_none(client, query):
+    assert client.web(f"{PLAIN}/rendered?{query}").status == 400
+
+
+def test_thumbnails_at_all_levels(client):
+    for path in ("/studies/1.2.3", "/studies/1.2.3/series/1.2.3.1", PLAIN, f"{PLAIN}/frames/3"):
+        answer = client.web(f"{path}/thumbnail")
+        assert (answer.status, answer.type) == (200, "image/jpeg")
+        assert max(Image.open(io.BytesIO(answer.body)).size) == 128
+
+
+def test_what_is_no_image_has_no_picture(client):
+    assert client.web(f"{INSTANCE.format('1.2.6')}/rendered").status == 406
+    assert client.web(f"{PLAIN}/frames/4/rendered").status == 404
+    assert client.web(f"{PLAIN}/rendered", Accept="image/tiff").status == 406
+
+
+@pytest.mark.parametrize("path", [PLAIN, JPEG_LS, RLE])
+def test_frames_are_decoded(client, path):
+    answer = client.web(
+        f"{path}/frames/1,3", Accept="multipart/related; type=application/octet-stream"
+    )
+
+    pixels = image(rows=40, columns=60, frames=3)["PixelData"]
+    length = len(pixels) // 3
+    assert [body for _, body in answer.parts()] == [pixels[:length], pixels[2 * length :]]
+
+
+def test_objects_are_decompressed(client):
+    answer = client.web(JPEG_LS, Accept='multipart/related; type="application/dicom"')
+
+    ((headers, body),) = answer.parts()
+    assert headers["content-type"].endswith(EXPLICIT)
+    assert read_file(body)["PixelData"] == image(rows=40, columns=60, frames=3)["PixelData"]
+
+
+def test_wado_uri(client):
+    query = "requestType=WADO&studyUID=1.2.3&seriesUID=1.2.3.1&objectUID=1.2.3.1.1"
+    object_, picture, frame = (
+        client.web(f"/wado?{query}{more}")
+        for more in (
+            "&contentType=application/dicom",
+            "",
+            "&contentType=image/png&frameNumber=2&rows=20&windowCenter=10&windowWidth=20",
+        )
+    )
+    assert read_file(object_.body).SOPInstanceUID == "1.2.3.1.1"
+    assert object_.type.startswith("application/dicom")
+    assert picture.type == "image/jpeg"
+    assert Image.open(io.BytesIO(frame.body)).size == (20, 13)
+    assert client.web(f"/wado?{query}&contentType=text/html").status == 406
+    assert client.web(f"/wado?{query}&windowCenter=1").status == 400
+    assert client.web(f"/wado?{query}1").status == 404
+
+
+def test_what_the_client_has_is_not_sent_again(client):
+    for path in (PLAIN, f"{PLAIN}/metadata", f"{PLAIN}/rendered", f"{PLAIN}/frames/1"):
+        answer = client.web(path)
+        again = client.web(path, If_None_Match=answer.headers["etag"])
+        assert (again.status, again.body) == (304, b"")
+
+
+def test_ranges(client):
+    path = f"{PLAIN}/bulkdata/7FE00010"
+    whole = client.web(path, Accept="application/octet-stream").body
+    for asked, expected in (
+        ("bytes=0-9", whole[:10]),
+        ("bytes=100-", whole[100:]),
+        ("bytes=-7", whole[-7:]),
+        ("bytes=10-99999999", whole[10:]),
+    ):
+        answer = client.web(path, Accept="application/octet-stream", Range=asked)
+        assert (answer.status, answer.body) == (206, expected)
+        assert answer.headers["content-range"].endswith(f"/{len(whole)}")
+    beyond = client.web(path, Accept="application/octet-stream", Range="bytes=99999999-")
+    assert beyond.status == 416
+    assert client.web(path, Accept="application/octet-stream", Range="lines=1-2").body == whole
+
+
+def test_the_client_of_scripts_has_pictures(client):
+    scripts = DICOMwebClient(url=f"http://127.0.0.1:{client.port}/dicom-web")
+    uids = ("1.2.3", "1.2.3.1", "1.2.3.1.1")
+
+    for data in (
+        scripts.retrieve_instance_rendered(*uids, media_types=("image/jpeg",)),
+        scripts.retrieve_instance_frames_rendered(*uids, [2], media_types=("image/png",)),
+        scripts.retrieve_series_rendered(*uids[:2], media_types=("image/jpeg",)),
+    ):
+        assert Image.open(io.BytesIO(data)).size == SIZE
