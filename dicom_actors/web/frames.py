@@ -8,16 +8,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.errors import DataError
+from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, Offer, choose
 from dicom_actors.web.exchange import HttpError, Response, not_modified, ranged
+from dicom_actors.web.holdings import unavailable
 from dicom_actors.web.media_types import MEDIA_TYPES, OCTETS, is_uncompressed
 from dicom_actors.web.multipart import Part, write_parts
 from dicom_actors.web.pictures import Rendering
 from dicom_actors.web.retrieve import etag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dicom_actors import DataSet
     from dicom_actors.archive import StoredInstance
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Frames"]
 
+_READ_WHOLE: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
+"""Big endian, and deflated: what stands in the file is not what a frame is."""
 _MOST_FRAMES: Final = 10_000
 _MOST_IN_A_PICTURE: Final = 500
 _MOST_PIXELS: Final = 16_384
@@ -57,22 +60,11 @@ class Frames:
         known = not_modified(request, etag)
         if known is not None:
             return known
-        data_set = self._held.data_set(instance)
-        frames = _frames_of(data_set)
-        if max(numbers) > len(frames):
-            raise HttpError(404, f"frames: there are {len(frames)}")
         headers = {"etag": etag, "vary": "accept"}
-        if offer.is_stored:
-            used = syntax if frames.is_compressed else EXPLICIT_VR_LITTLE_ENDIAN
-        else:
-            used = EXPLICIT_VR_LITTLE_ENDIAN
+        is_compressed = offer.is_stored and not is_uncompressed(syntax)
+        used = syntax if is_compressed else EXPLICIT_VR_LITTLE_ENDIAN
         content_type = f"{offer.kind}; transfer-syntax={used}"
-
-        def read(number: int) -> bytes:
-            if offer.is_stored:
-                return bytes(frames[number - 1])
-            return self._decoded(data_set, number - 1)
-
+        read = self._stored(instance) if offer.is_stored else self._decoding(instance)
         if not offer.is_multipart:
             return ranged(request, memoryview(read(numbers[0])), content_type, headers)
         first = read(numbers[0])  # so that what is wrong is told by the status
@@ -99,12 +91,59 @@ class Frames:
                 offers.append(form(OCTETS, transfer_syntax=EXPLICIT_VR_LITTLE_ENDIAN))
         return offers
 
-    def _decoded(self, data_set: DataSet, number: int) -> bytes:
-        assert self._pictures is not None  # else it is not offered
-        try:
-            return self._pictures.frame(data_set, number)
-        except DataError as error:
-            raise HttpError(406, "accept: the frame cannot be decoded") from error
+    def _stored(self, instance: StoredInstance) -> Callable[[int], bytes]:
+        """Give what reads frames, counted from 1, as they are stored.
+
+        Where each is the index knows, so that nothing else of a file is read.
+        """
+        if instance.transfer_syntax_uid in _READ_WHOLE:
+            return self._of_data_set(self._held.data_set(instance))
+
+        def read(number: int) -> bytes:
+            try:
+                return bytes(self._held.archive.frame(instance, number))
+            except IndexError as error:
+                raise HttpError(404, "frames: there are not so many") from error
+            except DataError:
+                # Nothing tells where it is, without a look at all of it.
+                return self._of_data_set(self._held.data_set(instance))(number)
+            except ArchiveError as error:
+                raise unavailable(error) from error
+            except OSError as error:
+                raise HttpError(503, "the file cannot be read now") from error
+
+        return read
+
+    @staticmethod
+    def _of_data_set(data_set: DataSet) -> Callable[[int], bytes]:
+        frames = _frames_of(data_set)
+
+        def read(number: int) -> bytes:
+            if number > len(frames):
+                raise HttpError(404, f"frames: there are {len(frames)}")
+            try:
+                return bytes(frames[number - 1])
+            except DataError as error:
+                raise HttpError(500, "the instance is damaged") from error
+
+        return read
+
+    def _decoding(self, instance: StoredInstance) -> Callable[[int], bytes]:
+        """Give what decodes frames, counted from 1."""
+        pictures = self._pictures
+        assert pictures is not None  # else it is not offered
+        data_set = self._held.data_set(instance)
+        count = len(_frames_of(data_set))
+
+        def read(number: int) -> bytes:
+            if number > count:
+                raise HttpError(404, f"frames: there are {count}")
+            try:
+                return pictures.frame(data_set, number - 1)
+            except DataError as error:
+                raise HttpError(406, "accept: the frame cannot be decoded") from error
+
+        return read
 
     # --- pictures ----------------------------------------------------------------------------
 
@@ -162,7 +201,9 @@ class Frames:
         return response
 
 
-def _parts(numbers: Sequence[int], first: bytes, read: Any, content_type: str) -> Iterator[Part]:
+def _parts(
+    numbers: Sequence[int], first: bytes, read: Callable[[int], bytes], content_type: str
+) -> Iterator[Part]:
     headers = {"Content-Type": content_type}
     yield Part(headers, len(first), (first,))
     for number in numbers[1:]:

@@ -1,0 +1,192 @@
+"""Searches: the same answers as C-FIND's, in an order, page by page."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+from web.serving import image
+
+from dicom_actors import DataSet
+from dicom_actors.archive import Archive
+from dicom_actors.web import DicomWeb, Request
+
+PEOPLE = [
+    ("1.1", "Doe^John", "P1", "20240101", "CT"),
+    ("1.2", "Doe^Jane", "P2", "20240102", "MR"),
+    ("1.3", "Müller^Jörg", "P3", "20240103", "CT"),
+    ("1.4", "Roe^Richard^A", "P4", "20231231", "US"),
+    ("1.5", "Doering^Jon", "P5", "20240105", "CT"),
+]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    with Archive.open(tmp_path_factory.mktemp("archive"), durability="os") as archive:
+        for study, name, patient, date, modality in PEOPLE:
+            for number in (1, 2):
+                archive.add(
+                    image(
+                        number,
+                        study=study,
+                        PatientName=name,
+                        PatientID=patient,
+                        StudyDate=date,
+                        Modality=modality,
+                        SpecificCharacterSet="ISO_IR 192",
+                    )
+                )
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def application(archive):
+    application = DicomWeb(archive)
+    yield application
+    application.close()
+
+
+def ask(application, path, *query, **named):
+    pairs = tuple(query) + tuple((name, str(value)) for name, value in named.items())
+    response = application.begin(Request("GET", path, "http://here", pairs))
+    return response.status, b"".join(response.body), response.headers
+
+
+def found(application, *query, path="/studies", tag="0020000D", **named):
+    status, body, _ = ask(application, path, *query, **named)
+    assert status == 200, body
+    return [one[tag]["Value"][0] for one in json.loads(body)]
+
+
+KEYS = [
+    ({"PatientName": "Doe^John"}, ["1.1"]),
+    ({"PatientName": "doe*"}, ["1.1", "1.2", "1.5"]),
+    ({"PatientName": "muller*"}, ["1.3"]),
+    ({"00100010": "Roe*"}, ["1.4"]),
+    ({"PatientID": "P2"}, ["1.2"]),
+    ({"PatientID": "P?"}, ["1.1", "1.2", "1.3", "1.4", "1.5"]),
+    ({"StudyDate": "20240102"}, ["1.2"]),
+    ({"StudyDate": "20240102-"}, ["1.2", "1.3", "1.5"]),
+    ({"StudyDate": "-20240101"}, ["1.1", "1.4"]),
+    ({"StudyDate": "20240101-20240103"}, ["1.1", "1.2", "1.3"]),
+    ({"StudyInstanceUID": "1.1"}, ["1.1"]),
+    ({"StudyInstanceUID": "1.1,1.4"}, ["1.1", "1.4"]),
+    ({"StudyInstanceUID": "1.1\\1.4"}, ["1.1", "1.4"]),
+    ({"ModalitiesInStudy": "CT"}, ["1.1", "1.3", "1.5"]),
+    ({"ModalitiesInStudy": "MR,US"}, ["1.2", "1.4"]),
+    ({"ModalitiesInStudy": "CT", "PatientName": "Doe*"}, ["1.1", "1.5"]),
+    ({"PatientName": ""}, ["1.1", "1.2", "1.3", "1.4", "1.5"]),
+    ({"AccessionNumber": "nothing"}, []),
+    ({"PatientName": "jon", "fuzzymatching": "true"}, ["1.5"]),
+    ({"PatientName": "do jo", "fuzzymatching": "true"}, ["1.1", "1.5"]),
+    ({"PatientName": "rich roe", "fuzzymatching": "true"}, ["1.4"]),
+    ({"PatientName": "do", "fuzzymatching": "true", "limit": "1", "offset": "1"}, ["1.2"]),
+]
+
+
+@pytest.mark.parametrize(("query", "studies"), KEYS)
+def test_a_key(application, query, studies):
+    assert found(application, **query) == studies
+
+
+@pytest.mark.parametrize(
+    "query",
+    [query for query, _ in KEYS if not {"fuzzymatching", "StudyInstanceUID"} & query.keys()],
+)
+def test_it_is_what_c_find_answers(application, archive, query):
+    keys = DataSet.from_keywords(QueryRetrieveLevel="STUDY", SpecificCharacterSet="ISO_IR 192")
+    for name, value in query.items():
+        keys.put(int(name, 16) if name.isdigit() else name, None, value.split(",") or None)
+    keys.put("StudyInstanceUID", "UI", None)
+
+    assert sorted(found(application, **query)) == sorted(
+        str(one.StudyInstanceUID) for one in archive.find(keys)
+    )
+
+
+def test_several_keys_of_a_name_are_alternatives(application):
+    query = [("ModalitiesInStudy", "MR"), ("ModalitiesInStudy", "US")]
+
+    assert found(application, *query) == ["1.2", "1.4"]
+
+
+def test_levels_and_paths(application):
+    series = found(application, path="/series", tag="0020000E")
+    assert series == [f"{study}.1" for study, *_ in PEOPLE]
+    assert found(application, path="/series", tag="0020000E", PatientName="Roe*") == ["1.4.1"]
+    assert len(found(application, path="/instances", tag="00080018")) == 10
+    assert found(application, path="/studies/1.2/series", tag="0020000E") == ["1.2.1"]
+    for path in ("/studies/1.2/instances", "/studies/1.2/series/1.2.1/instances"):
+        assert found(application, path=path, tag="00080018") == ["1.2.1.1", "1.2.1.2"]
+    assert found(application, path="/studies/9.9/series") == []
+
+
+def test_fields(application):
+    _, body, _ = ask(
+        application,
+        "/studies/1.1/series/1.1.1/instances",
+        ("includefield", "BitsStored,00280102"),
+        ("includefield", "RequestAttributesSequence.RequestedProcedureID"),
+    )
+    first = json.loads(body)[0]
+    assert first["00280101"]["Value"] == [12]
+    assert first["00280102"]["Value"] == [11]
+    assert first["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]
+    assert "00280103" not in first
+    _, body, _ = ask(application, "/instances", includefield="all", limit=1)
+    assert json.loads(body)[0]["00280103"]["Value"] == [0]
+    _, body, _ = ask(application, "/studies", includefield="all", limit=1)
+    assert json.loads(body)[0]["00081030"]["Value"] == ["Head"]
+
+
+def test_pages(application):
+    _, _, headers = ask(application, "/studies", limit=2)
+    assert "additional results" in headers["warning"]
+    assert found(application, limit=2) == ["1.1", "1.2"]
+    assert found(application, limit=2, offset=4) == ["1.5"]
+    assert found(application, limit=2, offset=5) == []
+    assert found(application, limit=0) == []
+    assert found(application, offset=3) == ["1.4", "1.5"]
+    assert found(application, PatientName="Doe*", limit=1, offset=1) == ["1.2"]
+    assert found(application, sort="newest", limit=2) == ["1.5", "1.4"]
+
+
+def test_pages_neither_repeat_nor_skip_while_more_comes(tmp_path):
+    with Archive.open(tmp_path, durability="os") as archive:
+        application = DicomWeb(archive)
+        for number in range(10):
+            archive.add(image(study=f"1.{number}", PatientName=f"Doe^{number % 2}"))
+        for query in ({}, {"PatientName": "Doe*"}):
+            seen = []
+            more = found(application, limit=3, offset=0, **query)
+            while more:
+                seen += more
+                archive.add(image(study=f"0.{len(query)}.{len(seen)}"))
+                if len(seen) > 60:
+                    break
+                more = found(application, limit=3, offset=len(seen), **query)
+                more = [one for one in more if one.startswith("1.")]
+            assert seen == [f"1.{number}" for number in range(10)]
+        application.close()
+
+
+def test_many_answers_are_a_stream(tmp_path):
+    with Archive.open(tmp_path, durability="os") as archive:
+        application = DicomWeb(archive)
+        for number in range(150):
+            archive.add(image(number, study="1.2"))
+
+        response = application.begin(Request("GET", "/instances", "http://here"))
+
+        assert response.length is None
+        pieces = list(response.body)
+        assert len(pieces) > 2
+        listed = [one["00200013"]["Value"][0] for one in json.loads(b"".join(pieces))]
+        assert listed == list(range(150))
+        application.close()
+
+
+def test_what_is_no_query_is_refused(application):
+    for query in ({"limit": "x"}, {"nothing": "1"}, {"sort": "x"}, {"includefield": "x"}):
+        assert ask(application, "/studies", **query)[0] == 400, urlencode(query)
