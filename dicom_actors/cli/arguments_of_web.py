@@ -28,18 +28,21 @@ def add_web(serve: argparse.ArgumentParser) -> None:
     )
     web.add_argument(
         "--public-url",
+        "--web-public-url",
         dest="web_public_url",
         metavar="URL",
         help="the address that clients reach it by, if another one",
     )
     web.add_argument(
         "--tokens",
+        "--web-tokens",
         dest="web_tokens",
         metavar="FILE",
         help="names and SHA-256 of tokens: who may ask",
     )
     web.add_argument(
         "--insecure",
+        "--web-insecure",
         dest="web_insecure",
         action="store_true",
         default=None,
@@ -49,6 +52,7 @@ def add_web(serve: argparse.ArgumentParser) -> None:
     web.add_argument("--web-key", metavar="FILE", help="its key, if in another file")
     web.add_argument(
         "--cors-origin",
+        "--web-cors-origins",
         dest="web_cors_origins",
         action="append",
         metavar="ORIGIN",
@@ -56,6 +60,7 @@ def add_web(serve: argparse.ArgumentParser) -> None:
     )
     web.add_argument(
         "--allow-delete",
+        "--web-allow-delete",
         dest="web_allow_delete",
         action="store_true",
         default=None,
@@ -63,6 +68,7 @@ def add_web(serve: argparse.ArgumentParser) -> None:
     )
     web.add_argument(
         "--viewer",
+        "--web-viewer",
         dest="web_viewer",
         metavar="DIR",
         help="serve a ready-built viewer below /viewer/",

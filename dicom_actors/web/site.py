@@ -103,7 +103,7 @@ class _Viewer(StaticFiles):
         try:
             return await super().get_response(path, scope)
         except HTTPException as error:
-            if error.status_code != 404 or "." in path.rpartition("/")[2]:
+            if error.status_code != 404 or Path(path).suffix[1:].isalpha():
                 raise
             return FileResponse(Path(str(self.directory)) / "index.html")
 

@@ -59,6 +59,8 @@ def serving(*arguments: str, before: str = "") -> Iterator[Server]:
     """
     program = f"{before}\nfrom dicom_actors.cli.main import main\nraise SystemExit(main())"
     command = [sys.executable, "-c", program, "serve", "--host", "127.0.0.1", "--port", "0"]
+    # The web server has tests of its own, and its default port is one for all.
+    command += [] if "--web-port" in arguments else ["--no-web"]
     with subprocess.Popen(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
