@@ -94,7 +94,7 @@ class Selection:
         index: dict[int, int] = {}
         last = seen = -1
         following = pos = start
-        limit = end - 12
+        limit = end - 8
         while pos <= limit:
             if pick_usual is not None:
                 pos, following, last, seen = pick_usual(
@@ -117,7 +117,7 @@ class Selection:
                 last = tag
             if code in short:
                 at = pos + length + 8
-            elif code in long and group < 0xFFFE:
+            elif code in long and group < 0xFFFE and pos + 12 <= end:
                 length = layout.read_length(buffer, pos + 8)[0]
                 at = pos + length + 12
                 if length == UNDEFINED:
