@@ -26,7 +26,7 @@ from dicom_actors.archive.actors.unpacker import Finish, Place
 from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
-from dicom_actors.archive.index import Duplicates, Outcome, Result
+from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
 from dicom_actors.archive.maintenance.rebuilding import (
     MARK,
@@ -51,7 +51,7 @@ from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
 from dicom_actors.errors import ArchiveError, ConfigurationError
-from dicom_actors.supervision import ChildSpec, System
+from dicom_actors.supervision import ChildSpec, SupervisionError, System, which_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive.index import StoredInstance
     from dicom_actors.supervision import Clock
 
-__all__ = ["Archive", "Stats"]
+__all__ = ["ActorInfo", "Archive", "Stats"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,8 @@ _EVENTS: Final = (
 )
 _REPORTER: Final = "commitment"
 _REBUILDER: Final = "rebuilder"
+_TIMEOUT: Final = 5.0
+"""Seconds for a supervisor to say which children it has."""
 
 
 class Stats(NamedTuple):
@@ -103,6 +105,22 @@ class Stats(NamedTuple):
     disk: str
     journal_bytes: int
     incoming_files: int
+
+
+class ActorInfo(NamedTuple):
+    """One of an archive's actors.
+
+    Attributes:
+        name: what it is called in the tree; see `actors`.
+        state: ``"running"``, ``"restarting"``, ``"stopping"`` or ``"stopped"``.
+        restarts: how often it was restarted.
+        queue_length: messages that wait in its inbox.
+    """
+
+    name: str
+    state: str
+    restarts: int
+    queue_length: int
 
 
 class Archive(Holdings):
@@ -352,6 +370,34 @@ class Archive(Holdings):
             journal_bytes=waiting + (disk.size(kernel.current_journal or INCOMING) or 0),
             incoming_files=len(disk.names(INCOMING)),
         )
+
+    def actors(self) -> tuple[ActorInfo, ...]:
+        """Its actors, in the order in which they start.
+
+        Raises:
+            ArchiveError: their supervisor does not answer.
+        """
+        try:
+            children = which_children(self._supervisor, _TIMEOUT)
+        except SupervisionError as error:
+            raise ArchiveError(f"the archive's supervisor does not answer: {error}") from error
+        return tuple(
+            ActorInfo(
+                str(child.id),
+                child.state.value,
+                child.restarts,
+                0 if child.ref is None else child.ref.actor_inbox.qsize(),
+            )
+            for child in reversed(children)
+        )
+
+    def check_index(self) -> None:
+        """Have the index written to, without a change.
+
+        Raises:
+            ArchiveError: it cannot be.
+        """
+        self.rows.write([Deleted("")])
 
     def settle(self) -> None:
         """Wait until all that came before has its place.
