@@ -8,6 +8,7 @@
     │   ├── EncodeError                (ValueError) a value its VR cannot carry: .tag, .path
     │   ├── ElementNotFoundError       (KeyError) an absent element: .tag, .keyword
     │   ├── NotPart10Error             (ValueError) a file that is no DICOM file
+    │   ├── NotCleanError              a data set that cannot be de-identified as was asked
     │   └── UnsupportedTransferSyntaxError (ValueError)
     ├── ProtocolError
     │   ├── LocalProtocolError         our own misuse; the state stays as it was
@@ -28,7 +29,8 @@
     │   ├── StoreIncomplete            .stored, .failed: not all of many objects were stored
     │   └── HandlerError               a handler broke its contract
     ├── ArchiveError                   an archive cannot do what it was asked: .reason
-    └── ConfigurationError             (ValueError) a setting out of its range
+    ├── ConfigurationError             (ValueError) a setting out of its range
+    └── MissingExtraError              (ImportError) what needs an extra that is not installed
 
 Messages say what was expected, what came and where.
 """
@@ -54,6 +56,8 @@ __all__ = [
     "HandlerError",
     "InvalidPduError",
     "LocalProtocolError",
+    "MissingExtraError",
+    "NotCleanError",
     "NotPart10Error",
     "PduTooLargeError",
     "ProtocolError",
@@ -74,6 +78,10 @@ class DicomError(Exception):
 
 class ConfigurationError(DicomError, ValueError):
     """A setting that is out of its range; the message names it."""
+
+
+class MissingExtraError(DicomError, ImportError):
+    """Something that needs an extra of this package which is not installed; it says which."""
 
 
 class ArchiveError(DicomError):
@@ -153,6 +161,10 @@ class ElementNotFoundError(DataError, KeyError):
 
 class NotPart10Error(DataError, ValueError):
     """A file without preamble, prefix or anything else that reads as DICOM."""
+
+
+class NotCleanError(DataError):
+    """A data set that cannot be made what a profile and its options promise; it says why."""
 
 
 class UnsupportedTransferSyntaxError(DataError, ValueError):

@@ -82,11 +82,11 @@ def _open(options: Namespace) -> Archive | Visit:
         raise UsageError(f"{folder}: expected an archive, there is no {INDEX_NAME}")
     chosen = {name: getattr(settings, name) for name in settings.__slots__}
     try:
-        return Archive.open(folder, **chosen)
+        return Archive.open(folder, heal=False, **chosen)
     except ArchiveError as error:
         if error.reason == "damaged" and options.action == "reindex":
             _set_aside(folder)
-            return Archive.open(folder, **chosen)
+            return Archive.open(folder, heal=False, **chosen)
         if error.reason != "locked":
             raise
     return Visit(folder, settings)
