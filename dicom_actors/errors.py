@@ -29,7 +29,8 @@
     │   ├── StoreIncomplete            .stored, .failed: not all of many objects were stored
     │   └── HandlerError               a handler broke its contract
     ├── ArchiveError                   an archive cannot do what it was asked: .reason
-    └── ConfigurationError             (ValueError) a setting out of its range
+    ├── ConfigurationError             (ValueError) a setting out of its range
+    └── MissingExtraError              (ImportError) what needs an extra that is not installed
 
 Messages say what was expected, what came and where.
 """
@@ -55,6 +56,7 @@ __all__ = [
     "HandlerError",
     "InvalidPduError",
     "LocalProtocolError",
+    "MissingExtraError",
     "NotCleanError",
     "NotPart10Error",
     "PduTooLargeError",
@@ -76,6 +78,10 @@ class DicomError(Exception):
 
 class ConfigurationError(DicomError, ValueError):
     """A setting that is out of its range; the message names it."""
+
+
+class MissingExtraError(DicomError, ImportError):
+    """Something that needs an extra of this package which is not installed; it says which."""
 
 
 class ArchiveError(DicomError):

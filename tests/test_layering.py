@@ -3,13 +3,14 @@
 One way down::
 
     errors, config < data, pdu < upper_layer < dimse
-    data < deidentification < cli
+    data < pixels, deidentification < archive, cli
     dimse, transport < storage < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
 and what is above it; ``archive`` uses the public interface
-alone, supervision included; the four pure layers do without
+alone, supervision included, and so does ``metrics``, which stands between ``archive`` and ``cli``
+and knows the statuses of ``dimse``; the six pure layers do without
 sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
 functions count like all others.
 
@@ -54,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "tls"},
     "data": {"errors", "config", "version"},
     "indexing": {"errors", "data"},
+    "pixels": {"errors", "data"},
     "deidentification": {"errors", "data"},
     "pdu": {"errors", "config", "version"},
     "upper_layer": _BELOW_DIMSE,
@@ -66,11 +68,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {*_BELOW_DIMSE, "dimse"},
     "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
+    "metrics": {*_PUBLIC, "supervision", "dimse", "archive"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
-    "cli": {*_BELOW_ARCHIVE, "deidentification", "archive", "testing", ""},
+    "cli": {*_BELOW_ARCHIVE, "deidentification", "archive", "metrics", "pixels", "testing", ""},
     "__main__": {"cli"},
 }
-PURE = {"data", "deidentification", "pdu", "upper_layer", "dimse"}
+PURE = {"data", "deidentification", "pixels", "pdu", "upper_layer", "dimse"}
 # Sockets, selectors, threads, queues and clocks; what brings them along; and pykka.
 IMPURE = {
     "_thread",

@@ -54,5 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, DicomError, OutputError, OSError) as error:
         from dicom_actors.cli.terminal import complain, in_words
 
+        if isinstance(error, UsageError):
+            for problem in error.problems:
+                complain(problem)
+            return 2
         complain(in_words(error))
-        return 2 if isinstance(error, UsageError) else 1
+        return 1

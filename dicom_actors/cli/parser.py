@@ -14,6 +14,7 @@ from dicom_actors.cli import (
     arguments_of_endpoints,
     arguments_of_file_tools,
     arguments_of_files,
+    arguments_of_pixels,
     arguments_of_users,
 )
 from dicom_actors.version import __version__
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments_of_users.add_commands(commands)
     arguments_of_files.add_commands(commands)
     arguments_of_file_tools.add_commands(commands)
+    arguments_of_pixels.add_commands(commands)
     arguments_of_deidentify.add_deidentify(commands)
     arguments_of_endpoints.add_control(commands)
     return parser
@@ -58,7 +60,7 @@ def parse_arguments(parser: argparse.ArgumentParser, words: list[str] | None) ->
     argparse takes all the values of an argument such as ``KEY=VALUE...`` from one place. What it
     leaves over goes to the one that a command names as its `rest`.
     """
-    options, left = parser.parse_known_args(words)
+    options, left = parser.parse_known_args(None if words is None else _joined(words))
     rest: str | None = getattr(options, "rest", None)
     dash = "--" if getattr(options, "rest_has_dashes", False) else "-"
     if left and (rest is None or any(word.startswith(dash) for word in left)):
@@ -66,3 +68,14 @@ def parse_arguments(parser: argparse.ArgumentParser, words: list[str] | None) ->
     if left and rest is not None:
         getattr(options, rest).extend(left)
     return options
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Join ``--window`` with a center below 0, which argparse takes for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--window" and word[:1] == "-" and word[1:2].isdigit():
+            joined[-1] = f"--window={word}"
+        else:
+            joined.append(word)
+    return joined

@@ -369,3 +369,14 @@ def test_what_is_written_is_read(strings, reals, integers):
     )
     assert from_json(to_json(ds)).OtherPatientIDs == ds.OtherPatientIDs
     assert to_json(from_json(to_json(ds))) == to_json(ds)
+
+
+def test_a_subclass_is_read_as_what_it_is() -> None:
+    class Report(DataSet):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            self._origin = "json"
+
+    made = Report.from_json(DataSet.from_keywords(PatientID="1").to_json())
+    assert (type(made), made._origin, made.PatientID) == (Report, "json", "1")
+    assert made == DataSet.from_keywords(PatientID="1")

@@ -104,6 +104,11 @@ class RequestEvent:
         # Neither data nor titles: this may end up in a log.
         return f"<{type(self).__name__} association={self._record.id} message_id={self.message_id}>"
 
+    @property
+    def association_id(self) -> int:
+        """The number of the association that it came on: `association.id`, without the rest."""
+        return self._record.id
+
     @cached_property
     def association(self) -> AssociationInfo:
         """The association that it came on, as it was when this was first asked for."""

@@ -1064,12 +1064,13 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         )
         return text
 
-    @staticmethod
+    @classmethod
     def from_json(
+        cls,
         model: str | bytes | Mapping[str, Any],
         *,
         bulk_data: Callable[[str], bytes] | None = None,
-    ) -> DataSet:
+    ) -> Self:
         """Read a data set in the DICOM JSON Model (PS3.18 Annex F).
 
         Args:
@@ -1081,7 +1082,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             DecodeError: it is no data set; the error has the path to what is wrong.
         """
         read = "from_json" if isinstance(model, str | bytes) else "from_json_dict"
-        made: DataSet = getattr(_above("json"), read)(model, bulk_data=bulk_data)
+        made = cls()
+        set_content(made, content_of(getattr(_above("json"), read)(model, bulk_data=bulk_data)))
         return made
 
     def private_block(self, group: int, creator: str, *, create: bool = False) -> PrivateBlock:

@@ -138,6 +138,8 @@ class _Writer:
         if isinstance(values[0], bytes | memoryview) and len(values) == 1:
             if vr not in _BINARY:
                 attribute = {"vr": "UN"}  # of a length that is none of its VR
+            if not values[0]:
+                return attribute  # no fragment at all is read as no value
             return {**attribute, "InlineBinary": b64encode(values[0]).decode("ascii")}
         if vr in _NUMBERS_AS_TEXT and not all(map(_is_number, values)):
             return _as_unknown(element, path)

@@ -1,0 +1,245 @@
+"""Frames as arrays.
+
+Each is decoded when it is asked for. Nothing is kept but where frames are, in a `FrameReader`.
+
+Standard: PS3.3 C.7.6.3.1, PS3.5 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from dicom_actors.data import DataSet, read_file
+from dicom_actors.data.dictionary import TransferSyntax
+from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
+from dicom_actors.pixels.codecs import CODECS, Codec, Codecs, Decoded, called
+from dicom_actors.pixels.color import apply_palette, to_rgb
+from dicom_actors.pixels.description import DEFAULT_LIMITS, PixelLimits
+from dicom_actors.pixels.frame_source import FrameSource
+from dicom_actors.pixels.native import clean, decode_native
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from dicom_actors.pixels.description import ImageDescription
+
+__all__ = ["FrameReader", "codec_for", "frame", "frames", "read_frame", "volume"]
+
+
+class FrameReader(Sequence["NDArray[Any]"]):
+    """The frames of a data set or of a file as arrays, counted from 0.
+
+    Where they are is found out once. Of a file that is large, only what is asked for is read.
+
+    Attributes:
+        data_set: the data set.
+        description: what it says of its pixels.
+    """
+
+    def __init__(
+        self,
+        source: DataSet | str | os.PathLike[str],
+        *,
+        rgb: bool = False,
+        codecs: Codecs = CODECS,
+        limits: PixelLimits = DEFAULT_LIMITS,
+    ) -> None:
+        """Find out where the frames are; arguments and errors are those of `frame`.
+
+        A file is mapped: it must not be made shorter while it is read (see `read_file`).
+        """
+        self.data_set: DataSet = (
+            source if isinstance(source, DataSet) else read_file(source, mapped=True)
+        )
+        self._source = FrameSource(self.data_set, limits)
+        self.description: ImageDescription = self._source.description
+        self._rgb = rgb
+        self._limits = limits
+        self._codec: Codec | None = None
+        self._name = ""
+        if self._source.transfer_syntax:
+            self._codec, self._name = codec_for(self._source.transfer_syntax, codecs)
+
+    def __len__(self) -> int:
+        return self.description.frames
+
+    @overload
+    def __getitem__(self, number: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[NDArray[Any]]: ...
+    def __getitem__(self, number: int | slice) -> NDArray[Any] | list[NDArray[Any]]:
+        """Return one frame, or a list for a slice; see `frame`."""
+        if isinstance(number, slice):
+            return [self[at] for at in range(*number.indices(len(self)))]
+        array = self.decoded(number).array
+        if not array.flags.writeable:
+            array = array.copy()
+        return array
+
+    def decoded(self, number: int, *, palette: bool = True) -> Decoded:
+        """Return a frame that may be a view, with its Photometric Interpretation.
+
+        Args:
+            number: which.
+            palette: whether indices are given their colors, where RGB is wished.
+
+        Raises:
+            IndexError: there is no such frame.
+            DecodeError: it is not what the data set says.
+        """
+        data, description = self._source[number], self.description
+        if self._codec is not None:
+            found = called(self._codec, self._name, data, description, self._rgb)
+        else:
+            first = self._source.first_bit(number)
+            array = decode_native(data, description, first_bit=first)[0]
+            found = Decoded(clean(array, description), _full(description.photometric))
+        return self._in_color(found, palette=palette) if self._rgb else found
+
+    def volume(self) -> NDArray[Any]:
+        """Return all frames; see `volume`."""
+        description = self.description
+        size = description.array_bytes * description.frames
+        if size > self._limits.max_volume_bytes:
+            raise DecodeError(
+                f"expected frames of at most {self._limits.max_volume_bytes} bytes in all, got"
+                f" {size}",
+                tag=description.tag,
+            )
+        if self._codec is None and not self._rgb:
+            data = self._source.native
+            array = decode_native(data, description, frames=description.frames)
+            array = clean(array, description)
+            return array if array.flags.writeable else array.copy()
+        first = self.decoded(0).array  # which has to be there before there is room for all
+        if description.frames > 1:
+            self._source[description.frames - 1]
+        made = np.empty((description.frames, *first.shape), first.dtype)
+        made[0] = first
+        for number in range(1, description.frames):
+            made[number] = self.decoded(number).array
+        return made
+
+    def _in_color(self, found: Decoded, *, palette: bool) -> Decoded:
+        if found.photometric == "PALETTE COLOR" and palette:
+            return Decoded(apply_palette(found.array, self.data_set), "RGB")
+        if found.photometric.startswith("YBR_") and self.description.samples == 3:
+            array = to_rgb(found.array, found.photometric, self.description.bits_stored)
+            return Decoded(array, "RGB")
+        return found
+
+
+def codec_for(transfer_syntax: str, codecs: Codecs) -> tuple[Codec, str]:
+    """Return the codec of a transfer syntax, and what that is called.
+
+    Raises:
+        UnsupportedTransferSyntaxError: there is none.
+    """
+    codec = codecs.get(transfer_syntax)
+    name = str(TransferSyntax.as_read(transfer_syntax))
+    if codec is None:
+        why = ", which is video: its frames cannot be taken apart" if "MPEG" in name else ""
+        if "HEVC" in name:
+            why = ", which is video: its frames cannot be taken apart"
+        raise UnsupportedTransferSyntaxError(f"no codec for {name}{why}")
+    return codec, name
+
+
+def frame(
+    data_set: DataSet,
+    number: int = 0,
+    *,
+    rgb: bool = False,
+    codecs: Codecs = CODECS,
+    limits: PixelLimits = DEFAULT_LIMITS,
+) -> NDArray[Any]:
+    """Return a frame as an array.
+
+    Args:
+        data_set: a data set with pixel data, float or double float pixel data, or the item of an
+            icon.
+        number: which frame, counted from 0; negative ones from the end.
+        rgb: whether colors come as RGB: of YBR_FULL and its like, converted as the codec does it
+            or by PS3.3 C.7.6.3.1.2; of PALETTE COLOR, those of its table. What is gray stays so.
+        codecs: what decodes which transfer syntax.
+        limits: what it may cost.
+
+    Returns:
+        An array of its own of shape (rows, columns), or (rows, columns, samples) where there are
+        several; integers of 8, 16, 32 or 64 bits by Bits Allocated and Pixel Representation,
+        with what is beyond Bits Stored and High Bit left out; floats of 32 or 64 bits. JPEG 2000
+        and HTJ2K give RGB, where they have a color transform, whatever is wished, and YBR_FULL_422
+        gives YBR_FULL: each pixel has its color.
+
+    Raises:
+        ElementNotFoundError: there is no pixel data, or it is not said how large it is.
+        DecodeError: the frame is not what the data set says, or goes beyond a limit.
+        UnsupportedTransferSyntaxError: there is no codec for it.
+        IndexError: there is no such frame.
+
+    Standard: PS3.3 C.7.6.3.1, PS3.5 8.
+    """
+    return FrameReader(data_set, rgb=rgb, codecs=codecs, limits=limits)[number]
+
+
+def frames(
+    data_set: DataSet,
+    *,
+    rgb: bool = False,
+    codecs: Codecs = CODECS,
+    limits: PixelLimits = DEFAULT_LIMITS,
+) -> Iterator[NDArray[Any]]:
+    """Give each frame as an array, decoded when it is asked for; see `frame`."""
+    yield from FrameReader(data_set, rgb=rgb, codecs=codecs, limits=limits)
+
+
+def volume(
+    data_set: DataSet,
+    *,
+    rgb: bool = False,
+    codecs: Codecs = CODECS,
+    limits: PixelLimits = DEFAULT_LIMITS,
+) -> NDArray[Any]:
+    """Return all frames as one array of shape (frames, rows, columns[, samples]); see `frame`."""
+    return FrameReader(data_set, rgb=rgb, codecs=codecs, limits=limits).volume()
+
+
+def read_frame(
+    source: str | os.PathLike[str],
+    number: int = 0,
+    *,
+    rgb: bool = False,
+    codecs: Codecs = CODECS,
+    limits: PixelLimits = DEFAULT_LIMITS,
+) -> NDArray[Any]:
+    """Read one frame of a file of any size; of the pixel data, no other frame is read.
+
+    To read several, a `FrameReader` remembers where they are. The file is mapped meanwhile: it
+    must not be made shorter (see `read_file`).
+
+    Args:
+        source: the path of a file.
+        number: which frame, counted from 0; negative ones from the end.
+        rgb: see `frame`, as for the others.
+        codecs: likewise.
+        limits: likewise.
+
+    Returns:
+        See `frame`.
+
+    Raises:
+        OSError: the file cannot be read.
+        DicomError: it is no DICOM file, or see `frame`.
+        IndexError: there is no such frame.
+    """
+    return FrameReader(source, rgb=rgb, codecs=codecs, limits=limits)[number]
+
+
+def _full(photometric: str) -> str:
+    return photometric.removesuffix("_422") if photometric.startswith("YBR_") else photometric

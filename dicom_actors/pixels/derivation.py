@@ -1,0 +1,82 @@
+"""What an object has to say once its pixels lost information.
+
+Standard: PS3.3 C.7.6.1.1.5 (Lossy Image Compression), C.7.6.1.1.3 (Derivation Description),
+C.12.4 (Common Instance Reference is left alone); PS3.16 CID 7202, 7203.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.data import DataSet
+from dicom_actors.data.dictionary.uids import generate_uid
+
+if TYPE_CHECKING:
+    from dicom_actors.data import TransferSyntax
+
+__all__ = ["mark_derived", "mark_lossy"]
+
+_LOSSY: Final = {
+    "CodeValue": "113040",
+    "CodingSchemeDesignator": "DCM",
+    "CodeMeaning": "Lossy Compression",
+}
+_PREDECESSOR: Final = {
+    "CodeValue": "121320",
+    "CodingSchemeDesignator": "DCM",
+    "CodeMeaning": "Uncompressed predecessor",
+}
+_MOST_OF_DESCRIPTION: Final = 1024
+
+
+def mark_lossy(data_set: DataSet, ratio: float | None, method: str) -> None:
+    """Say that information was lost, by what, and at which ratio; what was said before stays.
+
+    Args:
+        data_set: the data set, which is changed.
+        ratio: of the bytes before to those after; None: it is not known.
+        method: the Lossy Image Compression Method; empty: it is not known.
+    """
+    was_lossy = data_set.get("LossyImageCompression") == "01"
+    data_set.put("LossyImageCompression", "CS", "01")
+    if ratio is not None:
+        ratios = _values(data_set, "LossyImageCompressionRatio") if was_lossy else []
+        text = f"{max(ratio, 0.001):.6g}"
+        data_set.put("LossyImageCompressionRatio", "DS", [*ratios, text])
+    if method:
+        methods = _values(data_set, "LossyImageCompressionMethod") if was_lossy else []
+        data_set.put("LossyImageCompressionMethod", "CS", [*methods, method])
+
+
+def mark_derived(data_set: DataSet, syntax: TransferSyntax) -> None:
+    """Make it an instance of its own, derived from what it was.
+
+    Args:
+        data_set: the data set, which is changed.
+        syntax: what it was compressed with.
+    """
+    sop_class, instance = data_set.get("SOPClassUID"), data_set.get("SOPInstanceUID")
+    if sop_class and instance:
+        source = DataSet.from_keywords(
+            ReferencedSOPClassUID=sop_class,
+            ReferencedSOPInstanceUID=instance,
+            PurposeOfReferenceCodeSequence=[_PREDECESSOR],
+        )
+        sources = data_set.get("SourceImageSequence")
+        data_set.put("SourceImageSequence", "SQ", [source, *(sources or ())])
+    data_set.put("SOPInstanceUID", "UI", generate_uid())
+    data_set.file_meta.put("MediaStorageSOPInstanceUID", "UI", data_set["SOPInstanceUID"])
+    image_type = _values(data_set, "ImageType")
+    data_set.put("ImageType", "CS", ["DERIVED", *(image_type[1:] or ["PRIMARY"])])
+    before = data_set.get("DerivationDescription")
+    text = f"Lossy compression: {syntax.name}"
+    if isinstance(before, str) and before:
+        text = f"{before}; {text}"
+    data_set.put("DerivationDescription", "ST", text[-_MOST_OF_DESCRIPTION:])
+    codes = data_set.get("DerivationCodeSequence")
+    data_set.put("DerivationCodeSequence", "SQ", [*(codes or ()), _LOSSY])
+
+
+def _values(data_set: DataSet, keyword: str) -> list[Any]:
+    value = data_set.get(keyword)
+    return value if isinstance(value, list) else [] if value is None else [value]
