@@ -43,7 +43,6 @@ class WebSettings:
             ``https://pacs.example.org``; it stands before every address that is given to them.
             Empty: the one that it listens on.
         allow_delete: whether DELETE deletes.
-        worklist: whether there is a worklist by UPS-RS.
         cors_origins: pages of which origins may ask, such as ``https://viewer.example.org``;
             ``*`` for all.
         max_body_bytes: of a request.
@@ -71,7 +70,6 @@ class WebSettings:
 
     public_url: str = ""
     allow_delete: bool = False
-    worklist: bool = False
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1 << 40
     max_part_bytes: int = 1 << 37
