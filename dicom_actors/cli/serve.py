@@ -286,14 +286,15 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
             stack.enter_context(_observing(endpoint, archive, options, teller, port))
             if problem := stack.enter_context(_control(endpoint, port)):
                 teller.tell(problem, event="no_control", level="warning")
-            teller.tell(
-                f"listening on port {port}, keeping objects in {root}",
-                event="listening",
-                port=port,
-                folder=str(root),
-            )
-            stack.enter_context(serving_web(options.web, archive, endpoint, system, teller))
-            notify("READY=1")
+        # From here on one that came meanwhile waits, too, and then drains.
+        teller.tell(
+            f"listening on port {port}, keeping objects in {root}",
+            event="listening",
+            port=port,
+            folder=str(root),
+        )
+        stack.enter_context(serving_web(options.web, archive, endpoint, system, teller))
+        notify("READY=1")
         try:
             with signals.awaited():
                 endpoint.actor_stopped.wait()

@@ -238,6 +238,8 @@ def show_config(config: ServeConfig) -> str:
         lines += ["", f"[{table}]"]
         for name, setting in settings.items():
             value, source = config.values[table][name], config.sources[table, name]
+            if setting.is_path and value is not None:
+                value = str(Path(value).absolute())
             lines += textwrap.wrap(setting.meaning, 96, initial_indent="# ", subsequent_indent="# ")
             lines.append(f"{_assignment(name, value, setting)}  # {_one_line(source)}")
     for name, peer in config.file.content.get("peers", {}).items():
