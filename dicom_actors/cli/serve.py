@@ -281,6 +281,8 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
                 system=system,
             )
             stack.callback(endpoint.stop)
+            if archive is not None:
+                archive.attach(endpoint)
             port = endpoint.ask(messages.GetStatus()).port
             stack.enter_context(_narrating(endpoint, options, teller))
             stack.enter_context(_observing(endpoint, archive, options, teller, port))

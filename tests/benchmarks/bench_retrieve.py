@@ -43,28 +43,20 @@ print(endpoint.ask(messages.GetStatus()).port, flush=True)
 sys.stdin.read()
 """
 
-# An archive's index and services, over the same files.
+# An archive that has taken in the same files.
 ARCHIVE = """
 import sys, tempfile
 from pathlib import Path
-from dicom_actors import Endpoint, messages, read_file
-from dicom_actors.archive.index import Index, NewInstance, describe
-from dicom_actors.archive.services import QueryRetrieve, combined
-class Holdings:
-    def __init__(self):
-        self.index = Index.open(Path(tempfile.mkdtemp()) / "index.db", durability="os")
-        self.reader = self.index.reader
-        self.index.write([
-            NewInstance(describe(read_file(path)), "1.2.840.10008.1.2.1", str(path),
-                        path.stat().st_size, path.name.encode())
-            for path in sorted(Path(sys.argv[1]).iterdir())
-        ])
-    def source(self, instance):
-        return instance.location
-handlers = combined([QueryRetrieve(Holdings())])
-endpoint = Endpoint.start(0, host="127.0.0.1", event_handlers=handlers)
-print(endpoint.ask(messages.GetStatus()).port, flush=True)
-sys.stdin.read()
+from dicom_actors import Endpoint, messages
+from dicom_actors.archive import Archive
+with tempfile.TemporaryDirectory() as folder, Archive.open(folder, durability="os") as archive:
+    for path in sorted(Path(sys.argv[1]).iterdir()):
+        archive.add(path)
+    archive.settle()
+    endpoint = Endpoint.start(0, host="127.0.0.1", event_handlers=archive.event_handlers())
+    print(endpoint.ask(messages.GetStatus()).port, flush=True)
+    sys.stdin.read()
+    endpoint.stop()
 """
 
 PYNETDICOM = """

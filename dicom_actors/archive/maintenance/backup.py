@@ -1,33 +1,36 @@
 """A copy of an archive, made while it serves, that can be opened as it is.
 
 First the index is copied, as it was at one moment; then the files that it names, whatever comes
-meanwhile. A second backup into the same folder copies what is new.
+meanwhile. A second backup into the same folder copies what is new, and removes what the one before
+had copied and the archive has no more; files that no backup has copied stay.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dicom_actors.archive.files import DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.index import Deleted, Moved
 from dicom_actors.archive.index_handle import INDEX_NAME
 from dicom_actors.archive.maintenance.verifying import Problem
-from dicom_actors.archive.maintenance.walking import instances_with_versions
+from dicom_actors.archive.maintenance.walking import NEW_INDEX, instances_with_versions
+from dicom_actors.archive.upkeep import Removing
 from dicom_actors.archive.visit import Visit
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from dicom_actors.archive.holdings import Holdings
-    from dicom_actors.archive.index import StoredInstance
+    from dicom_actors.archive.index import Change, Outcome, StoredInstance
+    from dicom_actors.archive.upkeep import Rows
 
 __all__ = ["BackedUp", "backup"]
 
-_NEW: Final = "index.new"
 _SYNCHRONIZED_AT_ONCE: Final = 1_000
 
 
@@ -58,7 +61,8 @@ def backup(
 
     Args:
         holdings: the archive.
-        destination: a folder; made if it is not there. What is there of an earlier backup stays.
+        destination: a folder; made if it is not there. What an earlier backup copied stays,
+            unless the archive has it no more.
         tell: is called with each instance that cannot be copied; it is not in the copy then.
         progress: is called with one instance, and its bytes, after each.
 
@@ -95,20 +99,49 @@ class _Backup:
 
     def run(self) -> BackedUp:
         """Make it."""
-        folder = self._destination / _NEW
+        folder = self._destination / NEW_INDEX
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
+        self._store.make_folders()
+        # What the one before was about to remove.
+        with contextlib.closing(_RowsOf(self._destination)) as rows:
+            lists = self._store.file_system.names(INCOMING)
+            Removing(self._store, rows).finish(lists)
         self._holdings.copy_index(folder / INDEX_NAME)
         with Visit(folder) as copy:
             found = self._copy_all(copy)
+            gone = self._no_more_in(copy)
         self._synchronize()
+        with contextlib.closing(_RowsOf(self._destination)) as rows:
+            Removing(self._store, rows).around(gone, self._be_the_backup)
+        return found
+
+    def _no_more_in(self, copy: Visit) -> list[tuple[str, str]]:
+        """The UIDs and locations of what the backup before has, and the new one does not name."""
+        if not (self._destination / INDEX_NAME).exists():
+            return []
+        try:
+            with Visit(self._destination) as before:
+                return [
+                    (one.sop_instance_uid, one.location)
+                    for one in instances_with_versions(before)
+                    if all(
+                        new.location != one.location
+                        for new in copy.rows.versions_of(one.sop_instance_uid)
+                    )
+                ]
+        except ArchiveError:
+            return []  # a backup whose index cannot be read is replaced all the same
+
+    def _be_the_backup(self) -> None:
+        """Put the new index in the place of the one before."""
+        folder = self._destination / NEW_INDEX
         for name in (f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"):
             (self._destination / name).unlink(missing_ok=True)
         # From here on what is there is the new backup, and before it was the one before.
         (folder / INDEX_NAME).replace(self._destination / INDEX_NAME)
         self._store.file_system.synchronize_folder("")
         shutil.rmtree(folder, ignore_errors=True)
-        return found
 
     def _copy_all(self, copy: Visit) -> BackedUp:
         instances = copied = length = problems = 0
@@ -156,6 +189,30 @@ class _Backup:
         folders = {above for name in self._written for above in _folders_of(name)}
         self._store.file_system.synchronize_all(self._written, sorted(folders))
         self._written.clear()
+
+
+class _RowsOf:
+    """The index that is in a folder when it is first asked, as `upkeep.Rows`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._visit: Visit | None = None
+
+    @property
+    def _rows(self) -> Rows:
+        if self._visit is None:
+            self._visit = Visit(self._folder)
+        return self._visit.rows
+
+    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        return self._rows.write(changes)
+
+    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
+        return self._rows.versions_of(sop_instance_uid)
+
+    def close(self) -> None:
+        if self._visit is not None:
+            self._visit.close()
 
 
 def _folders_of(name: str) -> list[str]:

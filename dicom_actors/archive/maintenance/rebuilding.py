@@ -15,10 +15,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors.archive.files import INCOMING, JOURNAL
 from dicom_actors.archive.index_handle import INDEX_NAME
 from dicom_actors.archive.maintenance.reindexing import reindexing
-from dicom_actors.archive.maintenance.walking import files_in_place
+from dicom_actors.archive.maintenance.walking import NO_PLACES, files_in_place
 from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import Continue, SupervisedActor, cast
 
@@ -50,7 +49,7 @@ def ask_for_rebuild(store: Store) -> None:
 def has_objects(store: Store) -> bool:
     """Whether there is anything of which an index could be made; raises OSError."""
     disk = store.file_system
-    return any(name not in {INCOMING, JOURNAL} and disk.has_folder(name) for name in disk.names(""))
+    return any(name not in NO_PLACES and disk.has_folder(name) for name in disk.names(""))
 
 
 def set_aside(store: Store) -> str:

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from dicom_actors.archive.holdings import Holdings
     from dicom_actors.archive.index import StoredInstance
 
-__all__ = ["files_in_place", "files_of", "instances_with_versions"]
+__all__ = ["NEW_INDEX", "NO_PLACES", "files_in_place", "files_of", "instances_with_versions"]
 
 _ALL: Final = Settings(max_matches=1 << 60, max_candidates=1 << 60)
-_OURS: Final = frozenset({INCOMING, JOURNAL})
+NEW_INDEX: Final = "index.new"
+"""The folder with the index of a backup that is being made."""
+NO_PLACES: Final = frozenset({INCOMING, JOURNAL, NEW_INDEX})
+"""Folders of an archive in which nothing has its place."""
 
 
 def instances_with_versions(holdings: Holdings) -> Iterator[StoredInstance]:
@@ -35,7 +38,7 @@ def files_in_place(holdings: Holdings) -> Iterator[str]:
     """Give the names of all files that are where objects have their places."""
     root = holdings.folder
     for name in sorted(os.listdir(root)):  # noqa: PTH208 - names alone
-        if name not in _OURS and (root / name).is_dir() and not (root / name).is_symlink():
+        if name not in NO_PLACES and (root / name).is_dir() and not (root / name).is_symlink():
             for path in files_of(root / name):
                 yield path.relative_to(root).as_posix()
 
