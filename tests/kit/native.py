@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from dicom_actors.actors.storing import identity
 from dicom_actors.data.scan import elements, native, selection
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ IS_BUILT = native.index_usual is not None
 
 def switch(*, is_on: bool) -> None:
     """Use the compiled scan from now on, or do not."""
-    elements.index_usual = native.index_usual if is_on else None
+    elements.index_usual = identity.index_usual = native.index_usual if is_on else None
     selection.pick_usual = native.pick_usual if is_on else None
     selection.Selection.of.cache_clear()
 

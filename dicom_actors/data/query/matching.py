@@ -331,12 +331,12 @@ class _Keys:
     def _in_our_blocks(self, data_set: DataSet) -> DataSet:
         """Make a data set of what is asked for, its private elements where the query has them."""
         content = content_of(data_set)
-        theirs: dict[int, int | None] = {}
-        for creator_tag, name in self.creators.items():
-            group = creator_tag & 0xFFFF0000
-            there = (group | number for number in range(0x10, 0x100))
-            found = (tag for tag in there if tag in content.index and content.value(tag) == name)
-            theirs[creator_tag] = next(found, None)
+        blocks: dict[tuple[int, Any], int] = {}
+        for tag in content.index:
+            if tag & 0x10000 and 0x10 <= tag & 0xFFFF <= 0xFF:
+                name = content.value(tag)
+                blocks.setdefault((tag >> 16, name if isinstance(name, str) else None), tag)
+        theirs = {tag: blocks.get((tag >> 16, name)) for tag, name in self.creators.items()}
         if all(ours == their for ours, their in theirs.items()):
             return data_set
         made = DataSet()
@@ -344,7 +344,8 @@ class _Keys:
         for tag in (_TIMEZONE, *map(_tag_of, self.returned)):
             at: int | None = tag
             if tag in self.creators:
-                elements[tag] = element_of(tag, "LO", self.creators[tag])
+                if theirs[tag] is not None:
+                    elements[tag] = element_of(tag, "LO", self.creators[tag])
                 continue
             block = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
             if tag & 0x10000 and block in theirs:

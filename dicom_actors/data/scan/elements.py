@@ -691,20 +691,21 @@ def _one_item(scope: Scope, number: int, pos: int, end: int) -> tuple[Row | None
 def _fill_last_item(
     scope: Scope, number: int, index: Index, pos: int, end: int, length: int
 ) -> int:
-    """Read an item that is longer than its sequence, since the input is cut short there.
+    """Read an item that is longer than its sequence.
+
+    Its length alone is wrong if its elements end where the sequence ends.
 
     Returns:
         Where its elements end; beyond `end` if the last one is cut short.
-
-    Raises:
-        DecodeError: the input is not cut short, or that is an error.
     """
     message = f"expected an item of {length} bytes, {end - pos} left in the sequence"
-    if not scope.accept_cut(end):
-        raise scope.error(message, number, offset=pos - 8)
     try:
         content_end = scan(scope, number, index, pos, end)
     except DecodeError:
+        content_end = -1
+    if (content_end != end or not index) and not scope.accept_cut(end):
+        raise scope.error(message, number, offset=pos - 8)
+    if content_end < 0:
         content_end = _drop_last(index) if index else pos
     scope.warn(message, number, offset=pos - 8)
     return content_end
