@@ -27,7 +27,6 @@ def test_the_top_level_holds_what_it_should() -> None:
         "LICENSE",
         "README.md",
         "dicom_actors",
-        "hatch_build.py",
         "pyproject.toml",
         "test_files",
         "tests",

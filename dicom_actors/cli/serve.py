@@ -204,11 +204,11 @@ def serve(options: ServeOptions) -> int:
         0, or 1 if the endpoint gave up by itself.
 
     Raises:
-        DicomError: the folder cannot be written to, or another process has the archive open.
+        DicomError: the folder cannot be written to, another process has the archive open, the
+            address for metrics cannot be bound, or there is no terminal for the live view.
         TransportError: the port cannot be bound.
         ConfigurationError: the port, the AE title or a certificate is none.
-        UsageError: there is no terminal for what is to be shown.
-        OSError: the log file cannot be written to, or the metrics' address cannot be bound.
+        OSError: the log file cannot be written to.
     """
     root = Path(options.store)
     _check_folder(root)
@@ -340,7 +340,14 @@ def _observing(
             title = options.ae_title or "any AE title"
             teller.watch(observer, f"dicom-actors, {title}, port {port}, {options.store}")
         if options.metrics is not None:
-            server = serve_metrics(observer, *options.metrics)
+            try:
+                server = serve_metrics(observer, *options.metrics)
+            except OSError as error:
+                why = (error.strerror or str(error)).partition(" (while")[0]
+                host, its_port = options.metrics
+                raise DicomError(
+                    f"metrics: cannot bind to {host}, port {its_port}: {why}"
+                ) from error
             stack.callback(server.close)
             host = f"[{server.host}]" if ":" in server.host else server.host
             teller.tell(

@@ -81,7 +81,7 @@ def _port(value: int) -> None:
 
 
 def _text(value: str) -> None:
-    if not value.isprintable():
+    if any(character < " " or character == "\x7f" for character in value):
         raise ConfigurationError(f"expected text without control characters, got {value!r}")
 
 

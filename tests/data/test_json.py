@@ -380,3 +380,10 @@ def test_a_subclass_is_read_as_what_it_is() -> None:
     made = Report.from_json(DataSet.from_keywords(PatientID="1").to_json())
     assert (type(made), made._origin, made.PatientID) == (Report, "json", "1")
     assert made == DataSet.from_keywords(PatientID="1")
+
+
+def test_pixel_data_without_any_fragment_is_written_as_none() -> None:
+    data = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff" + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    model = to_json_dict(DataSet.from_bytes(data, "1.2.840.10008.1.2.1"))
+    assert model == {"7FE00010": {"vr": "OB"}}
+    assert to_json_dict(from_json_dict(model)) == model

@@ -212,14 +212,10 @@ def _check_native(data: bytes, draw: random.Random) -> None:
 
 
 def _outcome(data: bytes, options: dict[str, Any]) -> tuple[Any, ...]:
-    """What reading gives: values, where elements stand, warnings; or the error.
-
-    What is said of elements that are not wanted depends on how much had to be looked at.
-    """
+    """What reading gives: values, where elements stand, warnings; or the error."""
     try:
         ds = read_file(data, **options)
-        said = [] if "keywords" in options else [*map(str, ds.warnings)]
-        return raw_values(ds), dict(content_of(ds).index), said
+        return raw_values(ds), dict(content_of(ds).index), [*map(str, ds.warnings)]
     except DicomError as error:
         return (type(error), str(error))
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["StoreHandler", "status_of"]
 
 _UNKNOWN: Final = "failed"
+_FLUSH_SECONDS: Final = 0.06
+"""What the synchronization of a journal, and of the index after it, take on an ordinary disk."""
 
 
 class Keeper(Protocol):
@@ -63,6 +65,7 @@ class StoreHandler:
         study = new.intake.description.study_instance_uid
         # Before it is there, so that the study is not complete a moment after.
         is_first = self._archive.sends(event.association_id, study)
+        event.expect_wait(_FLUSH_SECONDS)
         try:
             added = self._archive.keep(new)
         except ArchiveError as error:

@@ -61,9 +61,10 @@ class Intake(NamedTuple):
         Raises:
             DecodeError: one of its UIDs is missing, or none.
         """
-        frames = FrameRanges.of(data_set)
+        as_read = data_set.elements_as_read()
+        frames = FrameRanges.of(data_set, as_read)
         return cls(
-            describe(data_set),
+            describe(data_set, as_read),
             transfer_syntax_uid,
             header_length,
             header_length + len(data),

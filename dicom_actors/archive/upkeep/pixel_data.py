@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from struct import Struct, unpack_from
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.errors import DataError, ElementNotFoundError
 
@@ -78,11 +78,12 @@ class FrameRanges(NamedTuple):
     spans: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, data_set: DataSet) -> FrameRanges | None:
+    def of(cls, data_set: DataSet, as_read: Any = None) -> FrameRanges | None:
         """Find out where the frames of a data set are that was read and not changed.
 
         Args:
             data_set: the data set.
+            as_read: its elements (`DataSet.elements_as_read`), if somebody has them already.
 
         Returns:
             None if there are none, or nothing tells where they are.
@@ -91,16 +92,17 @@ class FrameRanges(NamedTuple):
         if syntax is None or syntax.is_deflated:
             return None
         tag = next((tag for tag in _PIXEL_DATA if tag in data_set), None)
-        before = None if tag is None else data_set.elements_as_read(until=tag + 1)
-        if tag is None or before is None or before.elements[-1][0] != tag:
+        found = as_read or data_set.elements_as_read()
+        if tag is None or found is None:
             return None
-        *above, (_, element) = before.elements
-        offset = sum(len(part) for _, part in above)
+        number = found.tags.index(tag)
+        start, end = found.offsets[number : number + 2]
+        offset = start - found.offsets[0]
         try:
             frames = data_set.frames()
             if not frames.is_compressed:
                 assert frames.frame_length is not None
-                offset += len(element) - len(data_set[tag])
+                offset += end - start - len(data_set[tag])
                 return cls(offset, len(frames), frames.frame_length)
             return cls._of_compressed(data_set, len(frames), offset)
         except (DataError, ElementNotFoundError):

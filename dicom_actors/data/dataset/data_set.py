@@ -621,17 +621,14 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """
         return b"".join(encode_data_set(self, transfer_syntax))
 
-    def elements_as_read(self, *, until: Key | None = None) -> ElementsAsRead | None:
+    def elements_as_read(self) -> ElementsAsRead | None:
         """Give the elements as the bytes that they were read from; nothing is decoded or copied.
-
-        Args:
-            until: the first element that is not wanted any more.
 
         Returns:
             The elements and how they are encoded; None if the data set was not read, or was
             changed since.
         """
-        return elements_as_read(self._content, None if until is None else to_tag(until))
+        return elements_as_read(self._content)
 
     @property
     def transfer_syntax(self) -> TransferSyntax | None:

@@ -94,16 +94,17 @@ class Selection:
         index: dict[int, int] = {}
         last = seen = -1
         following = pos = start
-        limit = end - 12
+        limit = end - 8
         while pos <= limit:
             if pick_usual is not None:
                 pos, following, last, seen = pick_usual(
                     buffer, index, pos, end, following, last, seen, 0, self._wanted
                 )
             elif pass_over is not None:
-                at = pass_over(buffer, pos).end()  # type: ignore[union-attr]  # it may be of none
-                if at != pos:
-                    pos, seen = at, 0
+                passed = pass_over(buffer, pos)
+                assert passed is not None  # it may be of none
+                if passed[1] is not None:
+                    pos, seen = passed.end(), _tag_in(passed[1])
             if pos > limit:
                 break
             group, element, code, length = read(buffer, pos)
@@ -116,7 +117,7 @@ class Selection:
                 last = tag
             if code in short:
                 at = pos + length + 8
-            elif code in long and group < 0xFFFE:
+            elif code in long and group < 0xFFFE and pos + 12 <= end:
                 length = layout.read_length(buffer, pos + 8)[0]
                 at = pos + length + 12
                 if length == UNDEFINED:
@@ -136,7 +137,7 @@ class Selection:
             seen, pos = tag, at
             if is_wanted:
                 following = at
-        if pos != end and (seen < stop or pos <= end - 8):
+        if pos < end or (pos > end and seen < stop):
             return None
         return Picked(index, following, pos)
 
@@ -206,9 +207,10 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
             if pos > limit:
                 break
         elif pass_over is not None and last >= 0:
-            following = pass_over(buffer, pos).end()  # type: ignore[union-attr]  # as above
-            if following != pos:
-                last, pos = 0, following
+            passed = pass_over(buffer, pos)
+            assert passed is not None  # as above
+            if passed[1] is not None:
+                last, pos = _tag_in(passed[1]), passed.end()
                 continue
         group, element, code, length = read(buffer, pos)
         tag = group << 16 | element
@@ -236,13 +238,21 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
     return pos
 
 
+def _tag_in(header: bytes) -> int:
+    """The tag of the last element that a pattern passed over."""
+    return header[1] << 24 | header[0] << 16 | header[3] << 8 | header[2]
+
+
 @lru_cache(maxsize=16)
 def _others_from(tag: int) -> re.Pattern[bytes]:
-    """Make the pattern of any number of elements that are not below a tag."""
+    """Make the pattern of any number of elements that are not below a tag.
+
+    Its group is the tag of the last of them.
+    """
     group = tag >> 16
     below = b"%b|%b(?:%b)" % (_numbers_below(group), _number(group), _numbers_below(tag & 0xFFFF))
     return re.compile(
-        b"(?:(?!%b|\\xfe\\xff)....(?:%b)(?:%b))*+" % (below, _short_vrs(), _usual_lengths()),
+        b"(?:(?!%b|\\xfe\\xff)(....)(?:%b)(?:%b))*+" % (below, _short_vrs(), _usual_lengths()),
         re.DOTALL,
     )
 
@@ -259,13 +269,14 @@ def _needed_for(tag: int) -> set[int]:
 def _others(wanted: Iterable[int]) -> bytes:
     """Make the pattern of any number of elements that are neither wanted nor items.
 
-    It matches those with the usual lengths, each header byte for byte, in little endian.
+    It matches those with the usual lengths, each header byte for byte, in little endian. Its group
+    is the tag of the last of them.
     """
     excluded = b"|".join(
         b"%b(?:%b)" % (_number(number), b"|".join(map(_number, in_group)))
         for number, in_group in groupby(sorted(wanted), key=lambda tag: tag >> 16)
     )
-    return b"(?:(?!%b|\\xfe\\xff)....(?:%b)(?:%b))*+" % (
+    return b"(?:(?!%b|\\xfe\\xff)(....)(?:%b)(?:%b))*+" % (
         excluded or b"(?!)",
         _short_vrs(),
         _usual_lengths(),
