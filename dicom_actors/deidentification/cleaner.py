@@ -258,7 +258,10 @@ class Cleaner:
         if form is not None and vr != "CS":
             return self._unjudged(content, tag, decision, f"no value of {vr}")
         if self._patient.check.finds(raw):
-            return self._unjudged(content, tag, decision, "has what identifies the patient")
+            # Whether it may be absent or empty, nobody knows here.
+            self._note(decision, "has what identifies the patient")
+            self._count("replaced")
+            return _new(content, tag, vr, dummy_of(vr))
         return item if raw.find(0, 0, -1) < 0 else self._cut(content, tag, vr)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from io import BytesIO
@@ -91,7 +92,8 @@ def errors_of(path: Path) -> set[str]:
         timeout=60,
         check=False,
     )
-    return {line for line in done.stderr.splitlines() if line.startswith("Error")}
+    lines = (re.sub(r"= <[^>]*>", "", line) for line in done.stderr.splitlines())
+    return {line for line in lines if line.startswith("Error")}
 
 
 @pytest.mark.interop
@@ -101,6 +103,8 @@ def test_dciodvfy_has_no_new_error(options: tuple[str, ...], tmp_path: Path) -> 
     assert shutil.which("dciodvfy"), "dicom3tools is missing"
     cleaner, new = Deidentifier("basic", options, salt=KEY), []
     for path, data_set in readable()[::4]:
+        if path.name.startswith("meta_missing"):
+            continue  # dciodvfy needs a transfer syntax to judge the original
         target = tmp_path / "clean.dcm"
         target.write_bytes(file_of(cleaner.deidentify(data_set)))
         more = errors_of(target) - errors_of(path)

@@ -1,0 +1,170 @@
+"""Regions of images are blanked in all frames, and nothing beside them."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from kit.patients import KEY, patient
+from pydicom.data import get_testdata_file
+
+from dicom_actors import read_file
+from dicom_actors.deidentification import Deidentifier, NotCleanError, Report
+from dicom_actors.deidentification.pixels import Image, blanked
+
+REGIONS = """
+[[region]]
+model = "BURNER"
+rows = 6
+rectangles = [[1, 1, 3, 2], [5, 4, 100, 100]]
+"""
+
+
+def image(**values):
+    return patient(
+        **{
+            "Modality": "US",
+            "ManufacturerModelName": "The Burner 5",
+            "Rows": 6,
+            "Columns": 8,
+            "SamplesPerPixel": 1,
+            "BitsAllocated": 8,
+            "BitsStored": 8,
+            "PhotometricInterpretation": "MONOCHROME2",
+            "BurnedInAnnotation": "YES",
+            "PixelData": bytes(range(1, 49)),
+            **values,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("bits", "samples", "planar", "frames"),
+    [*product((8, 16, 32, 64), (1, 3), (False, True), (1, 3))],
+)
+def test_rectangles_are_black_and_all_else_is_as_it_was(bits, samples, planar, frames) -> None:
+    shape = (frames, samples, 6, 8) if planar else (frames, 6, 8, samples)
+    kind = np.dtype(f"u{bits // 8}")
+    pixels = (np.arange(np.prod(shape)) % 250 + 1).astype(kind).reshape(shape)
+    photometric = "RGB" if samples == 3 else "MONOCHROME2"
+    described = Image(6, 8, frames, samples, bits, bits, planar, photometric)
+    made = np.frombuffer(
+        blanked(pixels.tobytes(), described, [(1, 1, 3, 2), (5, 4, 100, 100), (50, 0, 1, 1)]), kind
+    ).reshape(shape)
+    expected = pixels.copy()
+    for rows, columns in ((slice(1, 3), slice(1, 4)), (slice(4, 6), slice(5, 8))):
+        if planar:
+            expected[:, :, rows, columns] = 0
+        else:
+            expected[:, rows, columns] = 0
+    assert (made == expected).all()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_bits_across_rows_and_frames(frames) -> None:
+    shape = (frames, 5, 7)
+    data = np.packbits(np.ones(shape, "u1").ravel(), bitorder="little").tobytes()
+    made = blanked(data, Image(5, 7, frames, 1, 1, 1, False, "MONOCHROME2"), [(2, 1, 3, 2)])
+    bits = np.unpackbits(np.frombuffer(made, "u1"), bitorder="little")
+    expected = np.ones(shape, "u1")
+    expected[:, 1:3, 2:5] = 0
+    assert (bits[: expected.size] == expected.ravel()).all()
+
+
+def test_colors_of_luminance_and_chrominance() -> None:
+    full = blanked(b"\x11" * 12, Image(2, 2, 1, 3, 8, 8, False, "YBR_FULL"), [(0, 0, 1, 1)])
+    assert full == b"\0\x80\x80" + b"\x11" * 9
+    half = blanked(b"\x11" * 16, Image(2, 4, 1, 3, 8, 8, False, "YBR_FULL_422"), [(1, 0, 1, 1)])
+    assert half == b"\0\0\x80\x80" + b"\x11" * 12
+    inverse = blanked(b"\x11" * 4, Image(2, 2, 1, 1, 8, 8, False, "MONOCHROME1"), [(0, 0, 1, 1)])
+    assert inverse == b"\xff\x11\x11\x11"
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        Image(6, 8, 1, 1, 12, 12, False, "MONOCHROME2"),
+        Image(6, 8, 2, 1, 8, 8, False, "MONOCHROME2"),
+        Image(0, 8, 1, 1, 8, 8, False, "MONOCHROME2"),
+        Image(6, 8, 1, 2, 8, 8, False, "RGB"),
+        Image(6, 7, 1, 3, 8, 8, False, "YBR_FULL_422"),
+    ],
+)
+def test_what_is_not_known_is_refused(described) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        blanked(bytes(48), described, [(0, 0, 1, 1)])
+
+
+def test_a_device_rule_cleans_an_image(clean, rules) -> None:
+    after = clean(image(), "clean-pixel-data", rules=rules(REGIONS))
+    pixels = np.frombuffer(after.PixelData, "u1").reshape(6, 8)
+    assert (pixels[1:3, 1:4] == 0).all()
+    assert pixels[0].tolist() == list(range(1, 9))
+    assert after.BurnedInAnnotation == "NO"
+    assert [item.CodeValue for item in after.DeidentificationMethodCodeSequence] == [
+        "113100",
+        "113101",
+    ]
+
+
+def test_a_rule_that_comes_with_the_package() -> None:
+    pixels = bytes([9]) * (480 * 640 * 3)
+    before = image(
+        Manufacturer="ACUSON",
+        ManufacturerModelName="SEQUOIA",
+        Rows=480,
+        Columns=640,
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+        PhotometricInterpretation="RGB",
+        PixelData=pixels,
+    )
+    report = Report()
+    after = Deidentifier("basic", ["clean-pixel-data"], salt=KEY).deidentify(before, report)
+    assert bytes(after.PixelData) == bytes(640 * 30 * 3) + pixels[640 * 30 * 3 :]
+    assert report.actions["blanked"] == 1
+
+
+def test_burned_in_annotation_is_refused_unless_allowed(clean, rules) -> None:
+    for options in ((), ("clean-pixel-data",)):
+        with pytest.raises(NotCleanError, match="burned in"):
+            clean(image(), *options)
+    assert clean(image(), allow_burned_in=True).BurnedInAnnotation == "YES"
+    assert clean(image(BurnedInAnnotation="NO"), "clean-pixel-data").PixelData
+    with pytest.raises(NotCleanError, match="often have annotation"):
+        clean(image(BurnedInAnnotation=None), "clean-pixel-data")
+    with pytest.raises(NotCleanError, match="cannot be blanked"):
+        clean(image(PixelData=b"\0\0"), "clean-pixel-data", rules=rules(REGIONS))
+
+
+def test_compressed_pixels_are_refused_unless_they_can_be_decompressed(rules) -> None:
+    before = read_file(str(get_testdata_file("SC_rgb_rle.dcm")))
+    before.BurnedInAnnotation = "YES"
+    before.ManufacturerModelName = "R"
+    made = rules('[[region]]\nmodel = "R"\nrectangles = [[0, 0, 100, 10]]')
+    with pytest.raises(NotCleanError, match="compressed"):
+        Deidentifier("basic", ["clean-pixel-data"], salt=KEY, rules=made).deidentify(before)
+    native = read_file(str(get_testdata_file("SC_rgb.dcm")))
+
+    def decompress(given):
+        assert given == before
+        native.BurnedInAnnotation, native.ManufacturerModelName = "YES", "R"
+        return native
+
+    after = Deidentifier(
+        "basic", ["clean-pixel-data"], salt=KEY, rules=made, decompress=decompress
+    ).deidentify(before)
+    assert not after.transfer_syntax.is_encapsulated
+    assert bytes(after.PixelData)[: 100 * 10 * 3] == bytes(100 * 10 * 3)
+    assert bytes(after.PixelData)[100 * 10 * 3 :] == bytes(native.PixelData)[100 * 10 * 3 :]
+
+
+def test_faces_are_refused_where_the_option_asks_for_it(clean) -> None:
+    head = image(Modality="CT", BodyPartExamined="HEAD", BurnedInAnnotation="NO")
+    with pytest.raises(NotCleanError, match="face"):
+        clean(head, "clean-visual-features")
+    assert clean(head, "clean-visual-features", allow_visual_features=True)
+    knee = image(Modality="CT", BodyPartExamined="KNEE", BurnedInAnnotation="NO")
+    assert clean(knee, "clean-visual-features").RecognizableVisualFeatures == "NO"
+    assert clean(head).BodyPartExamined == "HEAD"
