@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"errors", "config", "version"},
     "indexing": {"errors", "data"},
     "pixels": {"errors", "data"},
+    "codec_process": {"errors", "pixels"},
     "pdu": {"errors", "config", "version"},
     "upper_layer": _BELOW_DIMSE,
     "dimse": _BELOW_DIMSE,
