@@ -3,7 +3,7 @@
 One way down::
 
     errors, config < data, pdu < upper_layer < dimse
-    data < pixels < archive, cli
+    data < pixels < scu, cli
     dimse, transport < storage < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actors": _BELOW_ARCHIVE,
     "transport": set(),
     "storage": {*_BELOW_DIMSE, "dimse"},
-    "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
+    "scu": {*_BELOW_DIMSE, "pixels", "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
     "cli": {*_BELOW_ARCHIVE, "archive", "pixels", "testing", ""},
