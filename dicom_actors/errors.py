@@ -8,6 +8,7 @@
     │   ├── EncodeError                (ValueError) a value its VR cannot carry: .tag, .path
     │   ├── ElementNotFoundError       (KeyError) an absent element: .tag, .keyword
     │   ├── NotPart10Error             (ValueError) a file that is no DICOM file
+    │   ├── NotCleanError              a data set that cannot be de-identified as was asked
     │   └── UnsupportedTransferSyntaxError (ValueError)
     ├── ProtocolError
     │   ├── LocalProtocolError         our own misuse; the state stays as it was
@@ -56,6 +57,7 @@ __all__ = [
     "InvalidPduError",
     "LocalProtocolError",
     "MissingExtraError",
+    "NotCleanError",
     "NotPart10Error",
     "PduTooLargeError",
     "ProtocolError",
@@ -159,6 +161,10 @@ class ElementNotFoundError(DataError, KeyError):
 
 class NotPart10Error(DataError, ValueError):
     """A file without preamble, prefix or anything else that reads as DICOM."""
+
+
+class NotCleanError(DataError):
+    """A data set that cannot be made what a profile and its options promise; it says why."""
 
 
 class UnsupportedTransferSyntaxError(DataError, ValueError):

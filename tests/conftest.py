@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from kit import native
 from kit.waiting import until
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile("suite")
 
+if os.environ.get("DICOM_ACTORS_PURE", "") not in {"", "0"}:
+    native.switch(is_on=False)
+
 # A shell ignores it in the background, and so would the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -27,6 +31,11 @@ PROMISES = 59
 
 LIMIT = 60.0
 """Seconds that any wait of a test may take before the test fails."""
+
+
+def pytest_report_header() -> str:
+    """Say whether the compiled scan is tested."""
+    return f"compiled scan: {'on' if native.is_on() else 'off'}"
 
 
 def _descriptors() -> set[str]:

@@ -3,13 +3,15 @@
 One way down::
 
     errors, config < data, pdu < upper_layer < dimse
-    data < pixels < scu, cli
+    data < pixels, deidentification < archive, cli
+    pixels < scu
     dimse, transport < storage < scu < actors < archive, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
 and what is above it; ``archive`` uses the public interface
-alone, supervision included; the five pure layers do without
+alone, supervision included, and so does ``metrics``, which stands between ``archive`` and ``cli``
+and knows the statuses of ``dimse``; the six pure layers do without
 sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
 functions count like all others.
 
@@ -56,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "indexing": {"errors", "data"},
     "pixels": {"errors", "data"},
     "codec_process": {"errors", "pixels"},
+    "deidentification": {"errors", "data"},
     "pdu": {"errors", "config", "version"},
     "upper_layer": _BELOW_DIMSE,
     "dimse": _BELOW_DIMSE,
@@ -67,11 +70,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {*_BELOW_DIMSE, "dimse"},
     "scu": {*_BELOW_DIMSE, "pixels", "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
+    "metrics": {*_PUBLIC, "supervision", "dimse", "archive"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
-    "cli": {*_BELOW_ARCHIVE, "archive", "pixels", "testing", ""},
+    "cli": {*_BELOW_ARCHIVE, "deidentification", "archive", "metrics", "pixels", "testing", ""},
     "__main__": {"cli"},
 }
-PURE = {"data", "pixels", "pdu", "upper_layer", "dimse"}
+PURE = {"data", "deidentification", "pixels", "pdu", "upper_layer", "dimse"}
 # Sockets, selectors, threads, queues and clocks; what brings them along; and pykka.
 IMPURE = {
     "_thread",

@@ -25,9 +25,9 @@ Way down: `archive` > `services` > `query`; `archive` > `actors` > `upkeep` > `f
 
 from __future__ import annotations
 
-from dicom_actors.archive.archive import Archive, Stats
+from dicom_actors.archive.archive import ActorInfo, Archive, Stats
 from dicom_actors.archive.index import Result, StoredInstance
 from dicom_actors.archive.objects import Added
 from dicom_actors.archive.settings import ArchiveSettings
 
-__all__ = ["Added", "Archive", "ArchiveSettings", "Result", "Stats", "StoredInstance"]
+__all__ = ["ActorInfo", "Added", "Archive", "ArchiveSettings", "Result", "Stats", "StoredInstance"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import time
@@ -15,6 +16,7 @@ from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
     ArchiveKernel,
     ArchiveSupervisor,
+    HasEvidence,
     IndexRows,
     Keep,
 )
@@ -24,8 +26,15 @@ from dicom_actors.archive.actors.unpacker import Finish, Place
 from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
-from dicom_actors.archive.index import Duplicates, Outcome, Result
+from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
+from dicom_actors.archive.maintenance.rebuilding import (
+    MARK,
+    Rebuilder,
+    ask_for_rebuild,
+    has_objects,
+    set_aside,
+)
 from dicom_actors.archive.objects import Added, NewObject
 from dicom_actors.archive.services import (
     EXTENDED_NEGOTIATION,
@@ -42,7 +51,7 @@ from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
 from dicom_actors.errors import ArchiveError, ConfigurationError
-from dicom_actors.supervision import ChildSpec, System
+from dicom_actors.supervision import ChildSpec, SupervisionError, System, which_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,8 +61,9 @@ if TYPE_CHECKING:
     from dicom_actors import DataSet
     from dicom_actors.archive.files import FileSystem
     from dicom_actors.archive.index import StoredInstance
+    from dicom_actors.supervision import Clock
 
-__all__ = ["Archive", "Stats"]
+__all__ = ["ActorInfo", "Archive", "Stats"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +71,14 @@ _EVENTS: Final = (
     events.InstanceStored,
     events.InstanceDeleted,
     events.StudyChanged,
+    events.StudyComplete,
+    events.StudyUpdated,
     events.DiskSpace,
 )
 _REPORTER: Final = "commitment"
+_REBUILDER: Final = "rebuilder"
+_TIMEOUT: Final = 5.0
+"""Seconds for a supervisor to say which children it has."""
 
 
 class Stats(NamedTuple):
@@ -90,6 +105,22 @@ class Stats(NamedTuple):
     disk: str
     journal_bytes: int
     incoming_files: int
+
+
+class ActorInfo(NamedTuple):
+    """One of an archive's actors.
+
+    Attributes:
+        name: what it is called in the tree; see `actors`.
+        state: ``"running"``, ``"restarting"``, ``"stopping"`` or ``"stopped"``.
+        restarts: how often it was restarted.
+        queue_length: messages that wait in its inbox.
+    """
+
+    name: str
+    state: str
+    restarts: int
+    queue_length: int
 
 
 class Archive(Holdings):
@@ -124,9 +155,12 @@ class Archive(Holdings):
         )
         reports = CommitmentReports(self, write, peers, now)
         start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
-        self._supervisor: Final = ArchiveSupervisor.start(
-            kernel, [ChildSpec(_REPORTER, start_reporter)], system=kernel.system
-        )
+        children = [ChildSpec(_REPORTER, start_reporter)]
+        self.is_rebuilding = kernel.store.file_system.size(MARK) is not None
+        if self.is_rebuilding:
+            start_rebuilder = partial(Rebuilder.start, self, name=_REBUILDER)
+            children.append(ChildSpec(_REBUILDER, start_rebuilder))
+        self._supervisor: Final = ArchiveSupervisor.start(kernel, children, system=kernel.system)
 
     @classmethod
     def open(
@@ -137,6 +171,8 @@ class Archive(Holdings):
         peers: Mapping[str, Peer] | None = None,
         worklist_folder: str | os.PathLike[str] | None = None,
         file_system: FileSystem | None = None,
+        clock: Clock | None = None,
+        heal: bool = True,
         **settings: Any,
     ) -> Self:
         """Open the archive in a folder, or make one there.
@@ -148,6 +184,10 @@ class Archive(Holdings):
             worklist_folder: a folder of worklist items, which is looked into at each query; see
                 `Worklist`.
             file_system: what to keep objects on, instead of the folder.
+            clock: tells how time passes, for pauses; None: the system's.
+            heal: whether an index that is gone, or damaged, is made anew of the files, while the
+                archive serves (`is_rebuilding` says how long); else a damaged one is an error,
+                and one that is gone is begun empty.
             **settings: see `ArchiveSettings`.
 
         Raises:
@@ -166,8 +206,8 @@ class Archive(Holdings):
             store = Store(root.absolute(), disk, Layout(checked.layout))
             store.make_folders()
             index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
-            index.create()
-            kernel = ArchiveKernel(checked, store, index, System(), now)
+            _create(index, store, heal=heal)
+            kernel = ArchiveKernel(checked, store, index, System(clock=clock), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
             return cls(kernel, lock, peers or {}, worklist_folder)
         except BaseException:
@@ -289,6 +329,11 @@ class Archive(Holdings):
             name = store.incoming_name()
             new.save(os.path.join(store.root, INCOMING), name)  # noqa: PTH118
             location = Location(f"{INCOMING}/{name}")
+            if store.file_system.size(location.name) != new.intake.size:
+                # The folder was replaced by another one, or by a link.
+                raise FileNotFoundError(
+                    errno.ENOENT, "what was written is not there", str(location)
+                )
         uid = new.intake.sop_instance_uid
         row = new.intake.row(location, kernel.now(), self._duplicates)
         try:
@@ -326,6 +371,34 @@ class Archive(Holdings):
             incoming_files=len(disk.names(INCOMING)),
         )
 
+    def actors(self) -> tuple[ActorInfo, ...]:
+        """Its actors, in the order in which they start.
+
+        Raises:
+            ArchiveError: their supervisor does not answer.
+        """
+        try:
+            children = which_children(self._supervisor, _TIMEOUT)
+        except SupervisionError as error:
+            raise ArchiveError(f"the archive's supervisor does not answer: {error}") from error
+        return tuple(
+            ActorInfo(
+                str(child.id),
+                child.state.value,
+                child.restarts,
+                0 if child.ref is None else child.ref.actor_inbox.qsize(),
+            )
+            for child in reversed(children)
+        )
+
+    def check_index(self) -> None:
+        """Have the index written to, without a change.
+
+        Raises:
+            ArchiveError: it cannot be.
+        """
+        self.rows.write([Deleted("")])
+
     def settle(self) -> None:
         """Wait until all that came before has its place.
 
@@ -357,6 +430,32 @@ class Archive(Holdings):
             "extended_negotiation": EXTENDED_NEGOTIATION,
         }
 
+    # --- studies -----------------------------------------------------------------------------
+
+    def attach(self, endpoint: pykka.ActorRef[Any]) -> None:
+        """Tell which endpoint has the archive's handlers.
+
+        No study is complete then while an association is open that has sent to it.
+        """
+        self._kernel.attach(endpoint)
+
+    def has_evidence(self, study_instance_uid: str, reason: str) -> None:
+        """Say that all of a study is there, so that nothing more has to be waited for.
+
+        Args:
+            study_instance_uid: which study. Nothing happens if it is not waited for.
+            reason: how that is known; it is in the event.
+        """
+        self._kernel.tell("studies", HasEvidence(study_instance_uid, reason))
+
+    def sends(self, association: int, study_instance_uid: str) -> bool:
+        """An association is about to send to a study; returns whether that is news."""
+        return self._kernel.senders.note(association, study_instance_uid)
+
+    def sends_not(self, association: int, study_instance_uid: str) -> None:
+        """What an association has sent was nothing that changed the study."""
+        self._kernel.senders.forget(association, study_instance_uid)
+
     # --- who listens -------------------------------------------------------------------------
 
     def subscribe(self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...] = _EVENTS) -> None:
@@ -366,6 +465,24 @@ class Archive(Holdings):
     def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
         """Tell an actor no more."""
         self._kernel.unsubscribe(ref)
+
+
+def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:
+    """Open the index; one that is gone or damaged is begun anew, and that is noted."""
+    if not heal:
+        index.create()
+        return
+    if not index.exists() and has_objects(store):
+        ask_for_rebuild(store)
+    try:
+        index.check_sound()
+        index.create()
+    except ArchiveError as error:
+        if error.reason != "damaged":
+            raise
+        ask_for_rebuild(store)
+        logger.warning("%s; it is kept as %s, and made anew", error, set_aside(store))
+        index.create()
 
 
 def _settings(settings: dict[str, Any]) -> ArchiveSettings:

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DiskSpace", "InstanceDeleted", "InstanceStored", "StudyChanged"]
+__all__ = [
+    "DiskSpace",
+    "InstanceDeleted",
+    "InstanceStored",
+    "StudyChanged",
+    "StudyComplete",
+    "StudyUpdated",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,30 @@ class StudyChanged:
     """Instances came to a study, or went; one for all of a transaction."""
 
     study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyComplete:
+    """A study is there, as far as can be known; told once for a study.
+
+    No association is open that has sent to it, as far as the archive knows the endpoint
+    (`Archive.attach`).
+
+    Attributes:
+        study_instance_uid: which.
+        reason: why it counts as complete: that nothing came for a while, or what the evidence was.
+    """
+
+    study_instance_uid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyUpdated:
+    """Instances came to a study after it was complete, and it is so again."""
+
+    study_instance_uid: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

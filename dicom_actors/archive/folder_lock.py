@@ -34,7 +34,9 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         path = folder / _NAME
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # What a link leads to is not ours to empty.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        self._descriptor = os.open(path, flags, 0o666)
         if fcntl is None:
             return
         try:

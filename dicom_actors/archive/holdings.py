@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors import DataSet, read_file
 from dicom_actors.archive.files import JOURNAL, Location
 from dicom_actors.archive.index import Deleted, Result
 from dicom_actors.archive.query import Model, Settings, find
-from dicom_actors.archive.upkeep import Removing
-from dicom_actors.errors import ArchiveError
+from dicom_actors.archive.upkeep import FrameRanges, Removing
+from dicom_actors.errors import ArchiveError, DecodeError
+from dicom_actors.scu import OutgoingObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,7 @@ class Holdings(abc.ABC):
         store: the files.
         rows: the index, for writers.
         removing: removes files whose rows go.
+        is_rebuilding: whether the index is being made anew, and does not know of all there is.
     """
 
     def __init__(self, store: Store, handle: IndexHandle, rows: Rows) -> None:
@@ -48,6 +51,7 @@ class Holdings(abc.ABC):
         self.rows: Final = rows
         self.removing: Final = Removing(store, rows)
         self._handle: Final = handle
+        self.is_rebuilding = False
 
     @property
     def folder(self) -> Path:
@@ -120,18 +124,33 @@ class Holdings(abc.ABC):
         found = find(self, identifier, Model.STUDY_ROOT, settings or Settings())
         return (answer for _, answer in found)
 
-    def source(self, instance: StoredInstance) -> Path | memoryview:
-        """Where the bytes of an instance are: what a handler of C-GET or C-MOVE gives.
+    def source(self, instance: StoredInstance) -> OutgoingObject:
+        """An instance as a handler of C-GET or C-MOVE gives it: it is opened when it is sent."""
+        return OutgoingObject(
+            functools.partial(self.read, instance),
+            instance.sop_class_uid,
+            instance.sop_instance_uid,
+            instance.transfer_syntax_uid,
+            instance.header_length,
+        )
 
-        Returns:
-            The path of its file; or the bytes of that file, while it has no place of its own.
+    def is_whole(self, instance: StoredInstance) -> bool:
+        """Whether the bytes of an instance are there, as many as there should be; not which.
 
         Raises:
-            ArchiveError: there is no such instance any more.
-            OSError: the file cannot be read.
+            ArchiveError: the index cannot be read.
         """
-        path = self.store.path(Location.of(instance.location))
-        return self.read(instance) if path is None else path
+        found: StoredInstance | None = instance
+        for _ in range(_ATTEMPTS):
+            if found is None:
+                return False
+            location = Location.of(found.location)
+            size = self.store.file_system.size(location.name)
+            if size is not None:
+                end = location.offset + found.size
+                return size >= end if location.is_in_journal else size == end
+            found = self._current(found)  # it was brought to its place since it was looked up
+        return False
 
     def read(self, instance: StoredInstance) -> memoryview:
         """The bytes of an instance's file, mapped if they are many.
@@ -140,25 +159,88 @@ class Holdings(abc.ABC):
             ArchiveError: there is no such instance any more.
             OSError: the file cannot be read.
         """
+        return self.read_part(instance, 0, instance.size)
+
+    def read_part(self, instance: StoredInstance, offset: int, length: int) -> memoryview:
+        """Some of the bytes of an instance's file, by one read.
+
+        Args:
+            instance: the instance.
+            offset: bytes before them in the file.
+            length: how many.
+
+        Raises:
+            ArchiveError: there is no such instance any more, or its file is shorter.
+            OSError: the file cannot be read.
+        """
         found: StoredInstance | None = instance
         for attempt in range(_ATTEMPTS):
             if found is None:
                 break
+            location = Location.of(found.location)
+            location = location._replace(offset=location.offset + offset)
             try:
-                data = self.store.read(Location.of(found.location), found.size)
+                data = self.store.read(location, length)
             except FileNotFoundError:
                 # It was brought to its place since it was looked up.
                 if attempt == _ATTEMPTS - 1:
                     raise
             else:
-                if len(data) != found.size:
+                if len(data) != length:
                     raise ArchiveError(
-                        f"{found.location}: expected {found.size} bytes, got {len(data)}",
-                        "damaged",
+                        f"{found.location}: expected {length} bytes, got {len(data)}", "damaged"
                     )
                 return data
             found = self._current(found)
         raise ArchiveError(f"there is no instance {instance.sop_instance_uid}", "absent")
+
+    def frames_of(self, instance: StoredInstance) -> FrameRanges:
+        """Where the frames of an instance are in its data set.
+
+        Of those that came lately the index knows it; of others the file is asked.
+
+        Raises:
+            ElementNotFoundError: it has no pixel data.
+            DataError: nothing tells where its frames are: it is deflated, for example.
+            ArchiveError: there is no such instance any more.
+            OSError: the file cannot be read.
+        """
+        if instance.pixel_data:
+            with contextlib.suppress(ValueError):
+                return FrameRanges.decoded(instance.pixel_data)
+        data_set = read_file(self.read(instance))
+        found = FrameRanges.of(data_set)
+        if found is None:
+            data_set.frames()[0]  # which may say why
+            raise DecodeError(f"{instance.sop_instance_uid}: nothing tells where its frames are")
+        return found
+
+    def frame(self, instance: StoredInstance | str, number: int) -> bytes | memoryview:
+        """One frame as it is in the file, which is not read but for that.
+
+        Args:
+            instance: the instance, or its SOP Instance UID.
+            number: the Frame Number; the first is 1 (PS3.3 C.7.6.6).
+
+        Returns:
+            Its bytes, in the transfer syntax of the instance: a codestream if that compresses.
+
+        Raises:
+            KeyError: there is no such instance.
+            IndexError: there is no such frame.
+            DataError: as for `frames_of`; or the file is not what it was.
+            ArchiveError: there is no such instance any more, or the index cannot be read.
+            OSError: the file cannot be read.
+        """
+        found = self.find_instance(instance) if isinstance(instance, str) else instance
+        if found is None:
+            raise KeyError(instance)
+        where = self.frames_of(found).range_of(number)
+        try:
+            at = found.header_length + where.offset
+            return where.frame(self.read_part(found, at, where.length))
+        except ValueError as error:
+            raise DecodeError(f"{found.location}: frame {number}: {error}") from error
 
     def _current(self, instance: StoredInstance) -> StoredInstance | None:
         versions = self.rows.versions_of(instance.sop_instance_uid)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from pathlib import Path
 from typing import Any, Final
 
 from dicom_actors.archive.index import Index
@@ -12,6 +14,8 @@ from dicom_actors.errors import ArchiveError
 __all__ = ["INDEX_NAME", "IndexHandle"]
 
 INDEX_NAME: Final = "index.sqlite"
+_DAMAGED: Final = "index.sqlite.is-damaged"
+"""A file that says, until the next start, that the index was found to be damaged."""
 
 
 class IndexHandle:
@@ -26,6 +30,7 @@ class IndexHandle:
 
     def __init__(self, path: str, durability: Any) -> None:
         self.path: Final = path
+        self._note = Path(path).with_name(_DAMAGED)
         self._durability = durability
         self._lock = threading.Lock()
         self._index: Index | None = None
@@ -69,6 +74,26 @@ class IndexHandle:
         """
         if _identity_of(self.path) != self._identity:
             raise ArchiveError(f"the index {self.path} was removed", "absent")
+
+    def exists(self) -> bool:
+        """Whether its file is there."""
+        return _identity_of(self.path) is not None
+
+    def check_sound(self) -> None:
+        """Make sure that nobody has found it to be damaged; what was noted is forgotten.
+
+        Raises:
+            ArchiveError: somebody has.
+        """
+        if self._note.exists():
+            self._note.unlink()
+            raise ArchiveError(f"the index {self.path} was found to be damaged", "damaged")
+
+    def note(self, error: ArchiveError) -> None:
+        """Remember for the next start if an error says that the index is damaged."""
+        if error.reason == "damaged":
+            with contextlib.suppress(OSError):  # what is damaged is so at the next start, too
+                self._note.touch()
 
     def close(self) -> None:
         """Close it."""

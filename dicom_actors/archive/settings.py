@@ -27,6 +27,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "warn_free_bytes": (0, 1 << 60),
     "reserve_bytes": (0, 1 << 60),
     "disk_interval": (0.01, 86_400),
+    "study_quiet_seconds": (0.001, 86_400),
     "answer_timeout": (0.001, 86_400),
     "restarts": (0, 1_000_000),
     "restart_period": (0.001, 86_400),
@@ -53,6 +54,8 @@ class ArchiveSettings:
         warn_free_bytes: with less room on the disk there is a warning.
         reserve_bytes: with less room objects are refused (A700H), before anything breaks.
         disk_interval: seconds between looks at the room there is.
+        study_quiet_seconds: a study to which nothing came for so long is complete, unless an
+            association is open that has sent to it.
         answer_timeout: seconds after which a disk that does not answer is a failure.
         restarts: crashes of its actors that an archive survives within ``restart_period``.
         restart_period: see ``restarts``; seconds.
@@ -72,6 +75,7 @@ class ArchiveSettings:
     warn_free_bytes: int = 2048 * _MIB
     reserve_bytes: int = 256 * _MIB
     disk_interval: float = 5.0
+    study_quiet_seconds: float = 60.0
     answer_timeout: float = 120.0
     restarts: int = 1_000
     restart_period: float = 60.0

@@ -15,7 +15,7 @@ from dicom_actors.archive import Archive
 from dicom_actors.archive.index_handle import INDEX_NAME
 from dicom_actors.archive.maintenance import adopt, backup, reindex, verify
 from dicom_actors.archive.visit import Visit
-from dicom_actors.cli.archive_config import load_options
+from dicom_actors.cli.serve_config import load_config
 from dicom_actors.cli.terminal import complain, size_in_words
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import ArchiveError
@@ -76,20 +76,17 @@ def _do(
 
 
 def _open(options: Namespace) -> Archive | Visit:
-    for name in ("port", "host", "ae_title", "drain", "timeout", "worklist_folder"):
-        setattr(options, name, None)  # of `serve` alone
-    options.durability = options.duplicates = None
-    settings = load_options(options).settings
-    folder = Path(options.store)
+    config = load_config(options)
+    settings, folder = config.archive, Path(config["store"])
     if not (folder / INDEX_NAME).exists() and options.action not in {"adopt", "reindex"}:
         raise UsageError(f"{folder}: expected an archive, there is no {INDEX_NAME}")
     chosen = {name: getattr(settings, name) for name in settings.__slots__}
     try:
-        return Archive.open(folder, **chosen)
+        return Archive.open(folder, heal=False, **chosen)
     except ArchiveError as error:
         if error.reason == "damaged" and options.action == "reindex":
             _set_aside(folder)
-            return Archive.open(folder, **chosen)
+            return Archive.open(folder, heal=False, **chosen)
         if error.reason != "locked":
             raise
     return Visit(folder, settings)

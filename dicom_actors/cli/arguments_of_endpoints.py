@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from dicom_actors.cli.argument_types import duration, seconds
 from dicom_actors.cli.arguments_of_connections import add_certificates
-from dicom_actors.cli.usage import UsageError
-
-if TYPE_CHECKING:
-    from dicom_actors.tls import TlsConfig
 
 __all__ = ["add_control", "add_serve"]
 
@@ -35,7 +30,10 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     serve.add_argument("--store", metavar="DIR", help="where to (default: dicom-archive)")
     serve.add_argument(
-        "--receive-only", action="store_true", help="keep files, without an index: no queries"
+        "--receive-only",
+        action="store_true",
+        default=None,
+        help="keep files, without an index: no queries",
     )
     serve.add_argument(
         "--duplicates",
@@ -50,10 +48,21 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     serve.add_argument(
         "--worklist-folder", metavar="DIR", help="worklist items, as JSON or .wl files"
     )
-    serve.add_argument("--config", metavar="FILE", help="all settings, and the peers")
-    serve.add_argument("--check-config", action="store_true", help="look whether it is right")
-    serve.add_argument(
-        "--show-config", action="store_true", help="print all settings with their meaning"
+    config = serve.add_argument_group("configuration")
+    config.add_argument("--config", metavar="FILE", help="all settings, and the peers")
+    config.add_argument(
+        "--set",
+        action="append",
+        metavar="TABLE.NAME=VALUE",
+        help="any other setting, as --show-config names it",
+    )
+    config.add_argument(
+        "--check-config", action="store_true", help="say what is wrong with it, and end"
+    )
+    config.add_argument(
+        "--show-config",
+        action="store_true",
+        help="print all settings with their meaning and where each comes from, and end",
     )
     serve.add_argument(
         "--drain",
@@ -61,17 +70,6 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="SECONDS",
         help="time for open associations to finish at the end (default: 10)",
     )
-    serve.add_argument("--print", action="store_true", help="print each object that arrives")
-    serve.add_argument(
-        "--verbose",
-        action="store_true",
-        help="print who associates, and how it ends; rejections and aborts are always",
-    )
-    serve.add_argument("--trace", action="store_true", help="print each PDU in a line")
-    serve.add_argument(
-        "--log", metavar="FILE", help="append what is wrong, with tracebacks, to this file"
-    )
-    serve.add_argument("--debug", action="store_true", help="print tracebacks")
     serve.add_argument(
         "--timeout",
         type=duration,
@@ -81,10 +79,50 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     serve.add_argument(
         "--show-policy", action="store_true", help="print what would be accepted, and end"
     )
+    output = serve.add_argument_group("what is shown")
+    output.add_argument(
+        "--output",
+        choices=("auto", "live", "lines", "json"),
+        help="a view that fills the terminal, lines, or lines of JSON (default: live on a terminal,"
+        " else lines)",
+    )
+    output.add_argument(
+        "--json",
+        dest="output",
+        action="store_const",
+        const="json",
+        help="the same as --output json",
+    )
+    output.add_argument(
+        "--verbose",
+        action="store_true",
+        default=None,
+        help="say who associates, and how it ends; rejections and aborts are always",
+    )
+    output.add_argument("--trace", action="store_true", default=None, help="say each PDU in a line")
+    output.add_argument(
+        "--print",
+        action="store_true",
+        default=None,
+        help="print each object that arrives, patient data and all",
+    )
+    output.add_argument(
+        "--log", metavar="FILE", help="append what is wrong, with tracebacks, to this file"
+    )
+    output.add_argument("--debug", action="store_true", default=None, help="show tracebacks")
+    output.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        help="serve /metrics for Prometheus and /health over HTTP (default: nowhere; HOST is the"
+        " loopback)",
+    )
     tls = serve.add_argument_group("TLS")
     add_certificates(tls)
     tls.add_argument(
-        "--tls-anonymous", action="store_true", help="take peers without a certificate, too"
+        "--tls-anonymous",
+        action="store_true",
+        default=None,
+        help="take peers without a certificate, too",
     )
     user = serve.add_argument_group("user identity")
     user.add_argument("--user", metavar="NAME", help="take associations of this user alone")
@@ -135,57 +173,23 @@ def add_control(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from dicom_actors.cli.archive_config import load_options, show_config
-    from dicom_actors.cli.serve import ServeOptions, serve, show_policy
+    from dicom_actors.cli.serve_config import load_config, show_config
+    from dicom_actors.cli.serve_options import check_options, options_of
 
-    archive = load_options(options)
+    config = load_config(options)
     if options.show_config:
-        print(show_config(options, archive))
-    if options.show_config or options.check_config:
+        from dicom_actors.cli.terminal import show_anything
+
+        show_anything()
+        print(show_config(config))
         return 0
-    settings = ServeOptions(
-        archive=None if options.receive_only else archive,
-        port=options.port,
-        host=options.host,
-        ae_title=options.ae_title,
-        store=options.store,
-        print_objects=options.print,
-        verbose=options.verbose,
-        trace=options.trace,
-        log=options.log,
-        debug=options.debug,
-        timeout=options.timeout,
-        user=options.user,
-        passcode=_passcode(options),
-        drain=options.drain,
-        tls=_tls(options),
-    )
-    return show_policy(settings) if options.show_policy else serve(settings)
+    chosen = options_of(config)
+    if options.check_config:
+        print(check_options(config, chosen))
+        return 0
+    from dicom_actors.cli.serve import serve, show_policy
 
-
-def _passcode(options: argparse.Namespace) -> str | None:
-    if options.passcode_file is None:
-        return None
-    if options.user is None:
-        raise UsageError("a passcode is of no use without --user NAME")
-    from dicom_actors.cli.passcodes import read_passcode
-
-    return read_passcode(options.passcode_file)
-
-
-def _tls(options: argparse.Namespace) -> TlsConfig | None:
-    if options.tls_certificate is None:
-        if options.tls_key or options.tls_authorities or options.tls_anonymous:
-            raise UsageError("TLS: expected --tls-certificate with the other options of TLS")
-        return None
-    from dicom_actors.tls import TlsConfig
-
-    return TlsConfig(
-        certificate=options.tls_certificate,
-        key=options.tls_key,
-        authorities=options.tls_authorities,
-        require_peer_certificate=not options.tls_anonymous,
-    )
+    return show_policy(chosen) if options.show_policy else serve(chosen)
 
 
 def _control(options: argparse.Namespace) -> int:

@@ -9,7 +9,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from dicom_actors.cli.output import OutputEnded, OutputError, checked_output
+from dicom_actors.cli.output import (
+    OutputEnded,
+    OutputError,
+    checked_output,
+    open_missing_streams,
+)
 from dicom_actors.cli.parser import build_parser, parse_arguments
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import DicomError
@@ -32,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    open_missing_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
     if words[:1] == [_COMPLETE]:
@@ -54,5 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, DicomError, OutputError, OSError) as error:
         from dicom_actors.cli.terminal import complain, in_words
 
+        if isinstance(error, UsageError):
+            for problem in error.problems:
+                complain(problem)
+            return 2
         complain(in_words(error))
-        return 2 if isinstance(error, UsageError) else 1
+        return 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["OutputEnded", "OutputError", "checked_output"]
+__all__ = ["OutputEnded", "OutputError", "checked_output", "open_missing_streams"]
 
 _T = TypeVar("_T")
 
@@ -49,6 +49,25 @@ class _Output:
             raise OutputEnded(str(error)) from error
         except OSError as error:
             raise OutputError(f"standard output: {error.strerror or error}") from error
+
+
+def open_missing_streams() -> None:
+    """Have standard streams that the process was started without lead nowhere.
+
+    Else the next file to be opened, such as an index, would have the number of one, and get what
+    anybody writes there.
+    """
+    if sys.stdin is not None and sys.stdout is not None and sys.stderr is not None:
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for the process
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 @contextlib.contextmanager

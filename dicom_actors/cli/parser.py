@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from dicom_actors.cli import (
     arguments_of_archive,
+    arguments_of_deidentify,
     arguments_of_endpoints,
     arguments_of_file_tools,
     arguments_of_files,
@@ -48,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments_of_files.add_commands(commands)
     arguments_of_file_tools.add_commands(commands)
     arguments_of_pixels.add_commands(commands)
+    arguments_of_deidentify.add_deidentify(commands)
     arguments_of_endpoints.add_control(commands)
     return parser
 

@@ -14,23 +14,25 @@ files (``$XDG_CONFIG_HOME``, else ``~/.config``)::
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from dicom_actors.cli.config_file import check_keys, read_config
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.config import check_ae_title
 from dicom_actors.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from dicom_actors.cli.config_file import ConfigFile
+
 __all__ = [
     "Peer",
     "TlsFiles",
-    "check_keys",
     "find_peer",
     "load_peers",
     "parse_address",
-    "read_config",
+    "peers_in",
 ]
 
 _FORM: Final = "AE@host:port, host:port, or the name of a peer"
@@ -100,7 +102,7 @@ def find_peer(text: str, config: str | None = None) -> Peer:
     if text in peers:
         return peers[text]
     known = f"it has {', '.join(peers)}" if peers else "it has none"
-    raise UsageError(f"peer: expected {_FORM} in {_file(config)}; {known}, got {text!r}")
+    raise UsageError(f"peer: expected {_FORM} in {read_config(config).path}; {known}, got {text!r}")
 
 
 def parse_address(text: str) -> Peer:
@@ -134,46 +136,25 @@ def load_peers(config: str | None = None) -> dict[str, Peer]:
     Raises:
         UsageError: something in it is not as expected.
     """
-    content, path = read_config(config)
-    peers = content.get("peers", {})
-    return {name: _peer(name, table, path) for name, table in peers.items()}
+    return peers_in(read_config(config))
 
 
-def read_config(config: str | None = None) -> tuple[dict[str, Any], Path]:
-    """Read the configuration file; its tables are for others to look into.
-
-    Args:
-        config: its path; None: the usual one, which need not be there.
-
-    Returns:
-        What is in it, and its path.
+def peers_in(file: ConfigFile) -> dict[str, Peer]:
+    """Give the peers of a configuration file that was read; see `load_peers`.
 
     Raises:
-        UsageError: it cannot be read, or has tables that nobody knows.
+        UsageError: something in it is not as expected; it names each peer of which that is so.
     """
-    import tomllib
-
-    path = _file(config)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if config is None:
-            return {}, path
-        raise UsageError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:  # no UTF-8, or no TOML
-        raise UsageError(f"{path}: expected TOML: {error}") from error
-    check_keys(content, {"peers": dict, "serve": dict, "archive": dict}, str(path))
-    return content, path
-
-
-def _file(config: str | None) -> Path:
-    if config is not None:
-        return Path(config)
-    folder = os.environ.get("XDG_CONFIG_HOME", "")
-    base = Path(folder) if Path(folder).is_absolute() else Path("~/.config").expanduser()
-    return base / "dicom-actors.toml"
+    found: dict[str, Peer] = {}
+    problems: list[str] = []
+    for name, table in file.content.get("peers", {}).items():
+        try:
+            found[name] = _peer(name, table, file)
+        except UsageError as error:
+            problems += error.problems
+    if problems:
+        raise UsageError(*problems)
+    return found
 
 
 _PEER_KEYS: Final[dict[str, Any]] = {
@@ -190,20 +171,13 @@ _TLS_KEYS: Final[dict[str, Any]] = {
     "authorities": str,
     "hostname": str,
 }
-_WORDS: Final = {
-    str: "text",
-    int: "a whole number",
-    dict: "a table",
-    int | float: "a number",
-    bool | dict: "true, false or a table",
-}
 
 
-def _peer(name: str, table: Any, path: Path) -> Peer:
-    where = f"{path}: peers.{name}"
+def _peer(name: str, table: Any, file: ConfigFile) -> Peer:
+    path, where = file.path, file.where("peers", name)
     if not isinstance(table, dict):
         raise UsageError(f"{where}: expected a table with an address, got {table!r}")
-    check_keys(table, _PEER_KEYS, where)
+    check_keys(file, ("peers", name), table, _PEER_KEYS)
     if "address" not in table:
         raise UsageError(f'{where}: expected address = "AE@host:port"')
     try:
@@ -219,16 +193,17 @@ def _peer(name: str, table: Any, path: Path) -> Peer:
         peer,
         calling=table.get("calling"),
         timeout=timeout,
-        tls=_tls(table.get("tls", False), path, where),
+        tls=_tls(table.get("tls", False), file, name),
         user=table.get("user"),
         passcode_file=_beside(table.get("passcode_file"), path),
     )
 
 
-def _tls(value: bool | dict[str, Any], path: Path, where: str) -> TlsFiles | None:  # noqa: FBT001
+def _tls(value: bool | dict[str, Any], file: ConfigFile, name: str) -> TlsFiles | None:  # noqa: FBT001
     if not isinstance(value, dict):
         return TlsFiles() if value else None
-    check_keys(value, _TLS_KEYS, f"{where}.tls")
+    check_keys(file, ("peers", name, "tls"), value, _TLS_KEYS)
+    path = file.path
     return TlsFiles(
         certificate=_beside(value.get("certificate"), path),
         key=_beside(value.get("key"), path),
@@ -239,18 +214,12 @@ def _tls(value: bool | dict[str, Any], path: Path, where: str) -> TlsFiles | Non
 
 def _beside(name: str | None, path: Path) -> str | None:
     """A file named in the configuration file: relative names are relative to its folder."""
-    return None if name is None else str(path.parent / Path(name).expanduser())
-
-
-def check_keys(table: dict[str, Any], known: dict[str, Any], where: str) -> None:
-    """Raise `UsageError` unless a table has known keys alone, with values of their types."""
-    for key, value in table.items():
-        if key not in known:
-            raise UsageError(f"{where}: expected {', '.join(known)}; got {key}")
-        kind = known[key]
-        is_wrong_bool = isinstance(value, bool) and kind != bool | dict
-        if is_wrong_bool or not isinstance(value, kind):
-            raise UsageError(f"{where}: {key}: expected {_WORDS[kind]}, got {value!r}")
+    if name is None:
+        return None
+    try:
+        return str(path.parent / Path(name).expanduser())
+    except RuntimeError:  # of a user who has no home
+        return str(path.parent / name)
 
 
 def _check_title(title: str, where: str) -> None:

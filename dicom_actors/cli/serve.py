@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import sys
 import tempfile
-from dataclasses import dataclass, field, replace
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,65 +16,36 @@ import pykka
 from dicom_actors import events, messages
 from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance
 from dicom_actors.cli.object_files import object_name_of
-from dicom_actors.cli.serve_log import logging_to, tell
-from dicom_actors.cli.terminal import complain, counted
+from dicom_actors.cli.serve_log import logging_to
+from dicom_actors.cli.service_manager import notify
+from dicom_actors.cli.signals import EndSignals
+from dicom_actors.cli.telling import JsonTeller, LineTeller
+from dicom_actors.cli.terminal import counted
 from dicom_actors.cli.user_check import UserCheck
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.dictionary.uids import uid_name
+from dicom_actors.dimse import Status
 from dicom_actors.errors import DicomError
+from dicom_actors.metrics import Observer, serve_metrics
+from dicom_actors.metrics.tally import is_failure, service_name
 from dicom_actors.supervision import System
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dicom_actors.cli.archive_config import ArchiveOptions
+    from dicom_actors.archive import Archive
+    from dicom_actors.cli.serve_options import ServeOptions
+    from dicom_actors.cli.serve_view import LiveView
+    from dicom_actors.cli.telling import Teller
     from dicom_actors.supervision import SupervisedRef
-    from dicom_actors.tls import TlsConfig
 
-__all__ = ["Keeper", "ServeOptions", "serve", "show_policy"]
+__all__ = ["Keeper", "serve", "show_policy"]
 
 _SWITCH_SECONDS: Final = 0.001
 _SPOOL_BYTES: Final = 64 * 1024
 _PROBE_BYTES: Final = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """What ``serve`` was asked for.
-
-    Attributes:
-        archive: how an archive is kept; None: files are, without an index.
-        port: TCP port; 0 picks one.
-        host: address to bind to; empty for all.
-        ae_title: the called AE title to insist on; None: any.
-        store: the folder for what arrives.
-        print_objects: whether to print each object.
-        verbose: whether to print who associates and how it ends, and not only what ends badly.
-        trace: whether to print each PDU.
-        log: a file for what is wrong, with tracebacks; None: there is none.
-        debug: whether to print tracebacks.
-        timeout: seconds after which an association is ended on which nothing comes.
-        user: the one user whose associations are taken; None: anybody's.
-        passcode: what the user has to give; None: nothing.
-        drain: seconds for open associations to finish at the end.
-        tls: certificates; None: plain TCP.
-    """
-
-    archive: ArchiveOptions | None
-    port: int
-    host: str
-    ae_title: str | None
-    store: str
-    print_objects: bool
-    verbose: bool
-    trace: bool
-    log: str | None
-    debug: bool
-    timeout: float | None
-    user: str | None
-    passcode: str | None = field(repr=False)
-    drain: float
-    tls: TlsConfig | None
+_KINDS: Final = 1000
+"""Kinds of failures that are told apart; then it begins anew."""
 
 
 class Keeper:
@@ -83,11 +53,13 @@ class Keeper:
 
     Args:
         root: the folder.
+        teller: says who sent what.
         print_objects: whether to print the whole data set of each object.
     """
 
-    def __init__(self, root: Path, *, print_objects: bool = False) -> None:
+    def __init__(self, root: Path, teller: Teller, *, print_objects: bool = False) -> None:
         self.root = root
+        self._teller = teller
         self._print_objects = print_objects
 
     def __call__(self, event: StoreEvent) -> None:
@@ -99,37 +71,53 @@ class Keeper:
     def tell_of(self, event: StoreEvent, where: str = "") -> None:
         """Say in a line who sent what."""
         association = event.association
-        line = (
-            f"{_printable(association.calling_ae_title)} {association.peer[0]} "
-            f"{uid_name(event.sop_class_uid) or _printable(event.sop_class_uid)} "
-            f"{event.length} bytes{where}"
+        calling = _printable(association.calling_ae_title)
+        kind = uid_name(event.sop_class_uid) or _printable(event.sop_class_uid)
+        line = f"{calling} {association.peer[0]} {kind} {event.length} bytes{where}"
+        self._teller.tell(
+            f"{line}\n{event.dataset}" if self._print_objects else line,
+            event="object_stored",
+            association=association.id,
+            calling_ae_title=calling,
+            peer=association.peer[0],
+            sop_class=kind,
+            bytes=event.length,
         )
-        text = f"{line}\n{event.dataset}" if self._print_objects else line
-        tell(text)
 
 
 class Narrator(pykka.ThreadingActor):
-    """Tells of what happens: rejections and aborts, and what else is wanted.
+    """Tells of what happens: rejections, aborts and failures, and what else is wanted.
 
     Args:
+        teller: says it.
         verbose: whether to tell of all associations that come and go.
     """
 
     use_daemon_thread = True
 
-    def __init__(self, *, verbose: bool) -> None:
+    def __init__(self, teller: Teller, *, verbose: bool) -> None:
         super().__init__()
+        self._teller = teller
         self._verbose = verbose
+        self._failures: Counter[tuple[str, int]] = Counter()
 
     def on_receive(self, message: Any) -> None:
         """Tell of one event. Runs in the Narrator's thread."""
-        if isinstance(message, events.PduTraced):
-            arrow = "<-" if message.is_received else "->"
-            tell(f"{message.association_id:>6} {arrow} {message.text}")
-        elif isinstance(message, events.AssociationOpened):
-            self._say(message.association, f"associated with {message.association.called_ae_title}")
-        elif isinstance(message, events.AssociationClosed):
-            self._tell_end(message)
+        match message:
+            case events.PduTraced():
+                arrow = "<-" if message.is_received else "->"
+                self._teller.tell(
+                    f"{message.association_id:>6} {arrow} {message.text}",
+                    event="pdu",
+                    association=message.association_id,
+                )
+            case events.AssociationOpened(association):
+                text = f"associated with {association.called_ae_title}"
+                self._say(association, text, "association_opened")
+            case events.AssociationClosed():
+                self._tell_end(message)
+            case events.RequestCompleted():
+                self._tell_failure(message)
 
     def _tell_end(self, closed: events.AssociationClosed) -> None:
         # A connection on which nothing was asked is somebody who looks whether we are there.
@@ -141,10 +129,57 @@ class Narrator(pykka.ThreadingActor):
         reason, detail = closed.reason, closed.detail
         if detail:
             reason = detail if detail.startswith(reason) else f"{reason}: {detail}"
-        self._say(closed.association, f"{reason}, {counted(closed.requests, 'request')}")
+        self._say(
+            closed.association,
+            f"{reason}, {counted(closed.requests, 'request')}",
+            "association_closed",
+            level="info" if is_usual else "warning",
+            reason=closed.reason,
+            requests=closed.requests,
+        )
 
-    def _say(self, association: messages.AssociationInfo, text: str) -> None:
-        tell(f"{_named(association)} {_printable(text)}")
+    def _tell_failure(self, completed: events.RequestCompleted) -> None:
+        """Tell of a request that was answered with a failure; of the same again ever less."""
+        if not is_failure(completed.status):
+            return
+        service = service_name(completed.service)
+        kind = (service, completed.status)
+        if kind not in self._failures and len(self._failures) >= _KINDS:
+            self._failures.clear()
+        before = self._failures[kind]
+        self._failures[kind] = count = before + 1
+        if before and len(str(count)) == len(str(before)):
+            return
+        times = f"; {counted(count, 'time')} so far" if before else ""
+        self._teller.tell(
+            f"association {completed.association_id}: {service} was answered"
+            f" {_status_in_words(completed.status)}{times}",
+            event="request_failed",
+            level="warning",
+            association=completed.association_id,
+            service=service,
+            status=f"{completed.status:04X}",
+            times=count,
+        )
+
+    def _say(
+        self,
+        association: messages.AssociationInfo,
+        text: str,
+        event: str,
+        level: str = "info",
+        **details: Any,
+    ) -> None:
+        self._teller.tell(
+            f"{_named(association)} {_printable(text)}",
+            event=event,
+            level=level,
+            association=association.id,
+            calling_ae_title=_printable(association.calling_ae_title),
+            called_ae_title=_printable(association.called_ae_title),
+            peer=association.peer[0],
+            **details,
+        )
 
 
 def show_policy(options: ServeOptions) -> int:
@@ -154,7 +189,7 @@ def show_policy(options: ServeOptions) -> int:
         from dicom_actors.cli.serve_archive import HANDLED
 
         handlers = dict.fromkeys(HANDLED, _ignore)
-    print(describe_acceptance(EndpointConfig(ae_title=options.ae_title), handlers))
+    print(describe_acceptance(_config(options, {}), handlers))
     return 0
 
 
@@ -163,13 +198,14 @@ def _ignore(event: Any) -> None:
 
 
 def serve(options: ServeOptions) -> int:
-    """Run an endpoint until SIGINT or SIGTERM, then let open associations finish.
+    """Run an endpoint until SIGINT, SIGTERM or SIGHUP, then let open associations finish.
 
     Returns:
         0, or 1 if the endpoint gave up by itself.
 
     Raises:
-        DicomError: the folder cannot be written to.
+        DicomError: the folder cannot be written to, another process has the archive open, the
+            address for metrics cannot be bound, or there is no terminal for the live view.
         TransportError: the port cannot be bound.
         ConfigurationError: the port, the AE title or a certificate is none.
         OSError: the log file cannot be written to.
@@ -179,39 +215,103 @@ def serve(options: ServeOptions) -> int:
     # The process is ours: whoever computes lets the others in five times as often, so that an echo
     # beside a handler in pure Python takes 8 ms at the most, and not 20.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    # SIGTERM ends it as Ctrl-C does: by KeyboardInterrupt in this thread.
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with logging_to(options.log, debug=options.debug):
-            code = _run(options, root)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-    tell("stopped" if code == 0 else "the endpoint gave up")
+    view = _view(options, root)
+    teller = view or (JsonTeller if options.output == "json" else LineTeller)(sys.stdout)
+    with EndSignals() as signals:
+        try:
+            with logging_to(teller, options.log, debug=options.debug):
+                code = _run(options, root, teller, signals)
+        except KeyboardInterrupt:  # while it started: there is nobody to wait for
+            code = 0
+        except BaseException:
+            teller.close()
+            raise
+        if view is not None:
+            view.close()
+            teller = LineTeller(sys.stdout)
+            for line in view.faults():
+                teller.tell(line, event="fault", level="warning")
+        last = "stopped" if code == 0 else "the endpoint gave up"
+        teller.tell(last, event="stopped", level="info" if code == 0 else "error")
+        teller.close()
     return code
 
 
-def _run(options: ServeOptions, root: Path) -> int:
-    # The system writes the last words of the log.
-    with contextlib.closing(System()) as system, _keeping(options) as (handlers, settings):
-        if options.user is not None:
-            handlers["association_validator"] = UserCheck(options.user, options.passcode)
-        endpoint = Endpoint.start(
-            options.port,
-            host=options.host,
-            event_handlers=handlers,
-            config=_config(options, settings),
-            system=system,
-        )
-        return _attend(endpoint, options, root)
+def _view(options: ServeOptions, root: Path) -> LiveView | None:
+    """Begin the live view, if it is wanted and there is a terminal for it."""
+    wants_lines = options.verbose or options.trace or options.print_objects or options.debug
+    if options.output not in {"auto", "live"} or (options.output == "auto" and wants_lines):
+        return None
+    if not _is_terminal():
+        if options.output == "live":
+            raise DicomError("output live: standard output is no terminal that can show it")
+        return None
+    try:
+        from dicom_actors.cli.serve_view import LiveView, check_rich
+
+        check_rich()
+    except ImportError as error:
+        if options.output == "live":
+            raise DicomError("output live: needs rich: dicom-actors[cli]") from error
+        return None
+    return LiveView(sys.stdout.fileno(), f"dicom-actors, {root}")
+
+
+def _is_terminal() -> bool:
+    try:
+        return os.isatty(sys.stdout.fileno()) and os.environ.get("TERM", "") not in {"", "dumb"}
+    except (OSError, ValueError):
+        return False
+
+
+def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals) -> int:
+    with contextlib.ExitStack() as stack:
+        with signals.awaited():
+            # The system writes the last words of the log.
+            system = stack.enter_context(contextlib.closing(System()))
+            handlers, settings, archive = stack.enter_context(_keeping(options, teller))
+            if options.user is not None:
+                handlers["association_validator"] = UserCheck(options.user, options.passcode)
+            endpoint = Endpoint.start(
+                options.port,
+                host=options.host,
+                event_handlers=handlers,
+                config=_config(options, settings),
+                system=system,
+            )
+            stack.callback(endpoint.stop)
+            port = endpoint.ask(messages.GetStatus()).port
+            stack.enter_context(_narrating(endpoint, options, teller))
+            stack.enter_context(_observing(endpoint, archive, options, teller, port))
+            if problem := stack.enter_context(_control(endpoint, port)):
+                teller.tell(problem, event="no_control", level="warning")
+            teller.tell(
+                f"listening on port {port}, keeping objects in {root}",
+                event="listening",
+                port=port,
+                folder=str(root),
+            )
+            notify("READY=1")
+        try:
+            with signals.awaited():
+                endpoint.actor_stopped.wait()
+        except KeyboardInterrupt:
+            notify("STOPPING=1")
+            _finish(endpoint, options.drain, teller, signals)
+            return 0
+    return 1
 
 
 @contextlib.contextmanager
-def _keeping(options: ServeOptions) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Give the event handlers, and what the endpoint should be told."""
-    keeper = Keeper(Path(options.store), print_objects=options.print_objects)
+def _keeping(
+    options: ServeOptions, teller: Teller
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None]]:
+    """Give the event handlers, what the endpoint should be told, and the archive."""
+    keeper = Keeper(Path(options.store), teller, print_objects=options.print_objects)
     if options.archive is None:
         # What is kept is written where it will be as it comes; the rest is a rename.
-        yield {"cstore": keeper}, {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
+        settings = {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
+        yield {"cstore": keeper}, settings, None
         return
     from dicom_actors.cli.serve_archive import kept_in_archive
 
@@ -219,22 +319,44 @@ def _keeping(options: ServeOptions) -> Iterator[tuple[dict[str, Any], dict[str, 
         yield kept
 
 
-def _attend(endpoint: SupervisedRef[Any], options: ServeOptions, root: Path) -> int:
-    """Say what happens until it is over."""
-    try:
-        port = endpoint.ask(messages.GetStatus()).port
-        with _narrating(endpoint, options), _control(endpoint, port) as problem:
-            tell(f"listening on port {port}, keeping objects in {root}")
-            if problem:
-                complain(problem)
+@contextlib.contextmanager
+def _observing(
+    endpoint: SupervisedRef[Any],
+    archive: Archive | None,
+    options: ServeOptions,
+    teller: Teller,
+    port: int,
+) -> Iterator[None]:
+    """Count and look, if anybody wants to know: the view, or who asks for metrics."""
+    from dicom_actors.cli.serve_view import LiveView
+
+    if options.metrics is None and not isinstance(teller, LiveView):
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        observer = Observer(endpoint, archive, options.store, lambda: teller.dropped)
+        stack.callback(observer.close)
+        if isinstance(teller, LiveView):
+            title = options.ae_title or "any AE title"
+            teller.watch(observer, f"dicom-actors, {title}, port {port}, {options.store}")
+        if options.metrics is not None:
             try:
-                endpoint.actor_stopped.wait()
-            except KeyboardInterrupt:
-                _finish(endpoint, options.drain)
-                return 0
-    finally:
-        endpoint.stop()
-    return 1
+                server = serve_metrics(observer, *options.metrics)
+            except OSError as error:
+                why = (error.strerror or str(error)).partition(" (while")[0]
+                host, its_port = options.metrics
+                raise DicomError(
+                    f"metrics: cannot bind to {host}, port {its_port}: {why}"
+                ) from error
+            stack.callback(server.close)
+            host = f"[{server.host}]" if ":" in server.host else server.host
+            teller.tell(
+                f"metrics on http://{host}:{server.port}/metrics, health on /health",
+                event="metrics",
+                host=server.host,
+                port=server.port,
+            )
+        yield
 
 
 def _check_folder(root: Path) -> None:
@@ -250,8 +372,10 @@ def _check_folder(root: Path) -> None:
 
 
 def _config(options: ServeOptions, settings: dict[str, Any]) -> EndpointConfig:
-    config = EndpointConfig(ae_title=options.ae_title, tls=options.tls, **settings)
-    return config if options.timeout is None else replace(config, idle_timeout=options.timeout)
+    timeout: dict[str, Any] = {} if options.timeout is None else {"idle_timeout": options.timeout}
+    return EndpointConfig(
+        ae_title=options.ae_title, tls=options.tls, **timeout, **options.endpoint, **settings
+    )
 
 
 def _control(endpoint: SupervisedRef[Any], port: int) -> contextlib.AbstractContextManager[str]:
@@ -263,13 +387,15 @@ def _control(endpoint: SupervisedRef[Any], port: int) -> contextlib.AbstractCont
 
 
 @contextlib.contextmanager
-def _narrating(endpoint: SupervisedRef[Any], options: ServeOptions) -> Iterator[None]:
-    kinds: list[type] = [events.AssociationClosed]
+def _narrating(
+    endpoint: SupervisedRef[Any], options: ServeOptions, teller: Teller
+) -> Iterator[None]:
+    kinds: list[type] = [events.AssociationClosed, events.RequestCompleted]
     if options.trace:
         kinds.append(events.PduTraced)
     if options.verbose:
         kinds.append(events.AssociationOpened)
-    narrator = Narrator.start(verbose=options.verbose)
+    narrator = Narrator.start(teller, verbose=options.verbose)
     endpoint.ask(messages.Subscribe(narrator, kinds=tuple(kinds)))
     try:
         yield
@@ -277,22 +403,43 @@ def _narrating(endpoint: SupervisedRef[Any], options: ServeOptions) -> Iterator[
         narrator.stop(block=False)
 
 
-def _finish(endpoint: SupervisedRef[Any], drain: float) -> None:
+def _finish(
+    endpoint: SupervisedRef[Any], drain: float, teller: Teller, signals: EndSignals
+) -> None:
     """Let the open associations finish; a second Ctrl-C does not wait for them."""
-    with contextlib.suppress(KeyboardInterrupt, pykka.ActorDeadError):
-        listed = endpoint.ask(messages.ListAssociations())
-        if waiting := [each for each in listed if each.state != "closing"]:
-            tell(
-                f"waiting {drain:g} s at the most for {counted(len(waiting), 'association')}, "
-                "Ctrl-C ends it now"
-            )
-            for association in waiting:
-                requests = counted(association.requests, "request")
-                tell(f"{_named(association)} is {association.state}, {requests} so far")
-        report = endpoint.ask(messages.Drain(drain))
-        if report.cut:
-            were = "was" if len(report.cut) == 1 else "were"
-            tell(f"{counted(len(report.cut), 'association')} {were} cut")
+    try:
+        with signals.awaited(), contextlib.suppress(pykka.ActorDeadError):
+            listed = endpoint.ask(messages.ListAssociations())
+            if waiting := [each for each in listed if each.state != "closing"]:
+                teller.tell(
+                    f"waiting {drain:g} s at the most for {counted(len(waiting), 'association')}, "
+                    "Ctrl-C ends it now",
+                    event="draining",
+                    associations=len(waiting),
+                    seconds=drain,
+                )
+                for association in waiting:
+                    requests = counted(association.requests, "request")
+                    teller.tell(
+                        f"{_named(association)} is {association.state}, {requests} so far",
+                        event="waiting_for",
+                        association=association.id,
+                    )
+            report = endpoint.ask(messages.Drain(drain))
+            if report.cut:
+                were = "was" if len(report.cut) == 1 else "were"
+                text = f"{counted(len(report.cut), 'association')} {were} cut"
+                teller.tell(text, event="cut", level="warning", associations=len(report.cut))
+    except KeyboardInterrupt:
+        teller.tell("not waiting any longer", event="cut", level="warning")
+
+
+def _status_in_words(status: int) -> str:
+    try:
+        name = Status(status).name
+    except ValueError:
+        return f"{status:04X}H"
+    return f"{status:04X}H ({name.replace('_', ' ').lower()})"
 
 
 def _named(association: messages.AssociationInfo) -> str:

@@ -10,7 +10,7 @@ from dicom_actors.archive import Archive
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dicom_actors.cli.archive_config import ArchiveOptions
+    from dicom_actors.cli.serve_options import ArchiveOptions
 
 __all__ = ["HANDLED", "kept_in_archive"]
 
@@ -23,7 +23,7 @@ def kept_in_archive(
     folder: str,
     options: ArchiveOptions,
     tell_object: Callable[[Any], None],
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive]]:
     """Have an archive open for the length of the block.
 
     Args:
@@ -32,7 +32,7 @@ def kept_in_archive(
         tell_object: says of an object that it was kept.
 
     Yields:
-        The event handlers, and what the endpoint should be told.
+        The event handlers, what the endpoint should be told, and the archive.
 
     Raises:
         ArchiveError: it cannot be opened.
@@ -49,4 +49,4 @@ def kept_in_archive(
             store(event)
             tell_object(event)
 
-        yield {**handlers, "cstore": store_and_tell}, archive.endpoint_settings()
+        yield {**handlers, "cstore": store_and_tell}, archive.endpoint_settings(), archive

@@ -1,6 +1,6 @@
-"""What ``serve`` says: lines with the time before them, on standard output.
+"""What ``serve`` says of what is wrong.
 
-What is wrong is one line, too, whose traceback is in the log file or shown with ``--debug``. The
+It is one line whose traceback is in the log file or shown with ``--debug``. The
 same again is counted: the line comes for the first time, the 10th, the 100th, and so on, and at
 the end with the sum.
 """
@@ -10,19 +10,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-import sys
 import threading
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from dicom_actors.cli.output import OutputError
 from dicom_actors.cli.terminal import counted
 from dicom_actors.data.forms.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FaultLines", "logging_to", "tell"]
+    from dicom_actors.cli.telling import Teller
+
+__all__ = ["FaultLines", "logging_to"]
 
 _KINDS: Final = 1000
 """Kinds of faults that are told apart; then it begins anew."""
@@ -35,26 +34,18 @@ _LOGGER: Final = "dicom_actors"
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def tell(text: str) -> None:
-    """Print a text with the time, in one write, so that those of several threads do not mix.
-
-    A reader that is gone or a disk that is full is no reason to do anything worse.
-    """
-    now = datetime.now().astimezone()
-    with contextlib.suppress(OSError, OutputError):
-        sys.stdout.write(f"{now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03}  {text}\n")
-        sys.stdout.flush()
-
-
 class FaultLines(logging.Handler):
     """Tells records of the log in a line each, the same ones in ever fewer.
 
     Args:
+        teller: says them.
         has_tracebacks: whether tracebacks are shown, too.
     """
 
-    def __init__(self, *, has_tracebacks: bool = False) -> None:
+    def __init__(self, teller: Teller, *, has_tracebacks: bool = False) -> None:
         super().__init__(logging.WARNING)
+        self._teller = teller
+        self._levels: dict[tuple[str, str], str] = {}
         self._has_tracebacks = has_tracebacks
         self._counts: dict[tuple[str, str], int] = {}
         self._told: dict[tuple[str, str], int] = {}
@@ -75,7 +66,8 @@ class FaultLines(logging.Handler):
         with self._counting:
             for kind, count in self._counts.items():
                 if count > self._told[kind]:
-                    tell(f"{self._lines[kind]}; {counted(count, 'time')} in all")
+                    text = f"{self._lines[kind]}; {counted(count, 'time')} in all"
+                    self._tell(text, self._levels[kind], count)
             self._forget()
 
     def _add(self, message: str, fault: str, more: int, record: logging.LogRecord) -> None:
@@ -93,13 +85,17 @@ class FaultLines(logging.Handler):
             self._told[kind] = count
             level = "" if record.levelno == logging.ERROR else f"{record.levelname.lower()}: "
             self._lines[kind] = line = printable(level + message + (fault and f" {fault}"))
+            self._levels[kind] = "error" if record.levelno >= logging.ERROR else "warning"
             times = f"; {counted(count, 'time')} so far" if count > 1 else ""
-            tell(line + times)
+            self._tell(line + times, self._levels[kind], count)
             if self._has_tracebacks and record.exc_text:
-                tell(record.exc_text)
+                self._teller.tell(record.exc_text, event="traceback", level=self._levels[kind])
+
+    def _tell(self, text: str, level: str, count: int) -> None:
+        self._teller.tell(text, event="fault", level=level, times=count)
 
     def _forget(self) -> None:
-        for table in (self._counts, self._told, self._lines, self._last):
+        for table in (self._counts, self._told, self._lines, self._last, self._levels):
             table.clear()
 
 
@@ -115,10 +111,11 @@ def _fault_in(traceback: str) -> str:
 
 
 @contextlib.contextmanager
-def logging_to(path: str | None, *, debug: bool) -> Iterator[None]:
+def logging_to(teller: Teller, path: str | None, *, debug: bool) -> Iterator[None]:
     """Tell of warnings and errors of the endpoint for the length of the block.
 
     Args:
+        teller: says them.
         path: a file that gets them with their tracebacks; None: there is none.
         debug: whether tracebacks are shown, and the file gets what is for debugging.
 
@@ -127,7 +124,7 @@ def logging_to(path: str | None, *, debug: bool) -> Iterator[None]:
     """
     logger = logging.getLogger(_LOGGER)
     level, propagates = logger.level, logger.propagate
-    lines = FaultLines(has_tracebacks=debug)
+    lines = FaultLines(teller, has_tracebacks=debug)
     handlers: list[logging.Handler] = [lines]
     if path is not None:
         file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")

@@ -12,6 +12,7 @@ from dicom_actors.scu.query_models import MODELS
 from dicom_actors.scu.querying import MoveProgress, Operation
 from dicom_actors.scu.storing import MoveOriginator
 from dicom_actors.storage.contexts import UNCOMPRESSED, ProposedContext
+from dicom_actors.storage.outgoing import OutgoingObject
 from dicom_actors.storage.plan import contexts_for
 from dicom_actors.storage.results import StoreResult
 
@@ -24,6 +25,7 @@ __all__ = [
     "MoveProgress",
     "NormalizedResult",
     "Operation",
+    "OutgoingObject",
     "ProposedContext",
     "StoreResult",
     "connect",

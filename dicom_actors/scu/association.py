@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from dicom_actors.config import check_ae_title
@@ -36,12 +39,11 @@ from dicom_actors.storage.contexts import (
     to_context,
     transfer_syntaxes_named,
 )
+from dicom_actors.storage.results import StoreResult
 
 if TYPE_CHECKING:
-    import os
     import ssl
     from collections.abc import Callable, Generator, Iterable
-    from pathlib import Path
     from types import TracebackType
 
     from dicom_actors.data import DataSet
@@ -52,7 +54,6 @@ if TYPE_CHECKING:
     from dicom_actors.scu.storing import MoveOriginator
     from dicom_actors.storage.contexts import ContextLike
     from dicom_actors.storage.outgoing import Storable, Transcode
-    from dicom_actors.storage.results import StoreResult
     from dicom_actors.tls import TlsConfig
     from dicom_actors.transport.plain import Transport
     from dicom_actors.upper_layer import Negotiated
@@ -155,12 +156,19 @@ class Association(NormalizedServices):
 
         Raises:
             DimseFailure: with `check`: the peer answered with a failure.
-            OSError: with `check`: the file cannot be opened.
+            OSError: with `check`: the file cannot be opened, or is a folder.
             DataError: with `check`: it is no DICOM file, or damaged.
             AssociationError: the association is over; with `check`: the peer does not accept it.
         """
-        options = StoreOptions(send_damaged=send_damaged, on_warning="ignore", transcode=transcode)
-        (result,) = store_many(self._session, (source,), options)
+        if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+            why = "a folder, whose files store_many sends"
+            error = IsADirectoryError(errno.EISDIR, why, os.fspath(source))
+            result = StoreResult(None, "", source, f"not sent: {why}", error)
+        else:
+            options = StoreOptions(
+                send_damaged=send_damaged, on_warning="ignore", transcode=transcode
+            )
+            (result,) = store_many(self._session, (source,), options)
         if check and not result:
             if result.error is not None:
                 raise result.error

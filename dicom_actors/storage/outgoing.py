@@ -12,7 +12,7 @@ import mmap
 import os
 import stat
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from dicom_actors.data import DataSet, TransferSyntax, read_file
 from dicom_actors.data.dataset.encoder import encode_to_send
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     # Takes a data set, and the UIDs of the transfer syntaxes that are accepted; it returns the
     # data set in one of them, or raises a DataError.
     Transcode = Callable[[DataSet, Sequence[str]], DataSet]
-    Storable = DataSet | str | os.PathLike[str] | bytes | bytearray | memoryview
+    Given = DataSet | str | os.PathLike[str] | bytes | bytearray | memoryview
+    Storable: TypeAlias = "Given | OutgoingObject"
 
 __all__ = ["OutgoingObject", "outgoing_object"]
 
@@ -90,8 +91,12 @@ class _Meta(NamedTuple):
 class OutgoingObject(NamedTuple):
     """An object that can be sent.
 
+    Whoever knows all this can hand it in as it is, and nothing is opened before it is sent.
+
     Attributes:
-        source: what the user gave: a data set, a path, or bytes.
+        source: what the user gave: a data set, a path, or bytes; or what gives the bytes of the
+            file when it is called. An OSError or a DicomError that it raises is a failure of this
+            object alone.
         sop_class_uid: its SOP class.
         sop_instance_uid: its SOP instance.
         transfer_syntax: the UID of the one that it has.
@@ -100,7 +105,7 @@ class OutgoingObject(NamedTuple):
             or decompressed for that; None: nothing does.
     """
 
-    source: Storable
+    source: Given | Callable[[], bytes | memoryview]
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax: str
@@ -144,7 +149,8 @@ class OutgoingObject(NamedTuple):
         """
         if self.transcode is None or not transfer_syntaxes:
             return None
-        data_set = self.source if isinstance(self.source, DataSet) else read_file(self.source)
+        source = self._opened()
+        data_set = source if isinstance(source, DataSet) else read_file(source)
         made = self.transcode(data_set, transfer_syntaxes)
         syntax = made.transfer_syntax
         if syntax is None or syntax.uid not in transfer_syntaxes:
@@ -155,14 +161,22 @@ class OutgoingObject(NamedTuple):
 
     def _pieces(self, transfer_syntax: str) -> list[Piece]:
         if self.start is not None and transfer_syntax == self.transfer_syntax:
-            if isinstance(self.source, bytes | bytearray | memoryview):
-                return [memoryview(self.source)[self.start :]]
-            assert not isinstance(self.source, DataSet)
-            return [_map_from(self.source, self.start)]
+            source = self._opened()
+            if isinstance(source, bytes | bytearray | memoryview):
+                return [memoryview(source)[self.start :]]
+            assert not isinstance(source, DataSet)
+            return [_map_from(source, self.start)]
         return self._encoded(transfer_syntax)
 
+    def _opened(self) -> Given:
+        source = self.source
+        if isinstance(source, DataSet | str | os.PathLike | bytes | bytearray | memoryview):
+            return source
+        return source()
+
     def _encoded(self, transfer_syntax: str) -> list[Piece]:
-        data_set = self.source if isinstance(self.source, DataSet) else read_file(self.source)
+        source = self._opened()
+        data_set = source if isinstance(source, DataSet) else read_file(source)
         return encode_to_send(data_set, transfer_syntax)
 
 
@@ -213,13 +227,15 @@ def outgoing_object(source: Storable) -> OutgoingObject:
     """Find out what must be known to send an object.
 
     Args:
-        source: a data set; or a file, as a path or as its bytes.
+        source: a data set; or a file, as a path or as its bytes; one of these comes as it is.
 
     Raises:
         NotPart10Error: it is no DICOM file.
         DataError: it cannot be read, or does not say what it is.
         OSError: the file cannot be read.
     """
+    if isinstance(source, OutgoingObject):
+        return source
     if isinstance(source, DataSet):
         return _of_data_set(source, source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -232,7 +248,7 @@ def outgoing_object(source: Storable) -> OutgoingObject:
     return OutgoingObject(source, *meta)
 
 
-def _of_data_set(source: Storable, data_set: DataSet) -> OutgoingObject:
+def _of_data_set(source: Given, data_set: DataSet) -> OutgoingObject:
     meta = data_set.file_meta
     sop_class = data_set.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
     instance = data_set.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID")

@@ -81,7 +81,7 @@ def plan(
                 objects, contexts = [], {}
         objects.append(found)
         contexts.update(dict.fromkeys(wanted))
-        may_wait = is_kept or isinstance(source, str | os.PathLike)
+        may_wait = is_kept or isinstance(source, str | os.PathLike | OutgoingObject)
         if len(objects) >= look_ahead or not may_wait:
             yield Chunk(objects, contexts)
             objects, contexts = [], {}
@@ -90,7 +90,9 @@ def plan(
 
 
 def _sources(items: Storable | Iterable[Storable]) -> Iterator[Storable]:
-    if isinstance(items, DataSet | str | os.PathLike | bytes | bytearray | memoryview):
+    if isinstance(
+        items, DataSet | str | os.PathLike | bytes | bytearray | memoryview | OutgoingObject
+    ):
         yield from _files_of(items)
         return
     for item in cast("Iterable[Storable]", items):  # a data set is an iterable, too

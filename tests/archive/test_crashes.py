@@ -152,7 +152,7 @@ def test_no_sender_sees_more_than_a_failure_for_an_object(tmp_path, step, crash_
             # What failed is sent again, and then nothing is missing.
             crashes += [0] * 6
             again = list(pool.map(work, range(1, SENDERS + 1)))
-        assert len(which_children(archive._supervisor)) == 5
+        assert len(which_children(archive._supervisor)) == 6
         assert {status for one in sent for status in one.values()} <= {
             0x0000,
             0x0110,

@@ -73,7 +73,7 @@ def test_reindex_makes_a_new_index_of_the_files(tmp_path):
     for path in tmp_path.glob("index.sqlite*"):
         path.unlink()
     (tmp_path / "1.2.1" / "text.dcm").write_text("no object")
-    with Archive.open(tmp_path, **ROOM) as archive:
+    with Archive.open(tmp_path, heal=False, **ROOM) as archive:
         assert archive.counts().instances == 0
         assert reindex(archive, problems.append) == (6, 5, 0, 1)
         assert [problem.location for problem in problems] == ["1.2.1/text.dcm"]

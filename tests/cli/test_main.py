@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(
 def test_a_port_that_cannot_be_bound_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["serve", "--port", "99999", "--store", str(tmp_path)]) == 1
+    assert main(["serve", "--port", "99999", "--store", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("dicom-actors: ")
     assert "99999" in line

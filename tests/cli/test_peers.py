@@ -108,7 +108,7 @@ def test_an_unknown_name_is_told_with_the_known_ones(config, tmp_path) -> None:
     ("text", "said"),
     [
         ("peers = =", "expected TOML: .*line 1"),
-        ("peer = 1", "expected peers, serve, archive; got peer"),
+        ("peer = 1", "expected peers, serve, archive, endpoint; got peer .*mean peers"),
         ("peers = 1", "peers: expected a table, got 1"),
         ("peers.a = 1", r"peers\.a: expected a table with an address"),
         ("[peers.a]", r'peers\.a: expected address = "AE@host:port"'),
@@ -197,5 +197,5 @@ def test_a_wrong_file_is_exit_code_2(command, tmp_path) -> None:
         done = command(*words, "--config", tmp_path / "wrong.toml")
         assert done.code == 2
         assert done.errors == [
-            f"dicom-actors: {tmp_path / 'wrong.toml'}: peers: expected a table, got 1"
+            f"dicom-actors: {tmp_path / 'wrong.toml'}: line 1: peers: expected a table, got 1"
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -67,6 +68,7 @@ def test_one_user_is_taken_and_it_is_told_who_comes_and_goes(tmp_path: Path) -> 
         with connect("127.0.0.1", server.port, user_identity=("jane", "sesame")) as association:
             assert association.user_identity_response == b""
             association.echo()
+        server.wait_for("released, 1 request")
         assert server.stop() == 0
     assert "sesame" not in server.output
     told = re.findall(r"association (\d): DICOM_ACTORS 127\.0\.0\.1:\d+ (.*)", server.output)
@@ -160,22 +162,19 @@ def test_a_log_that_cannot_be_written_is_told_at_the_start(command, tmp_path: Pa
 
 def test_a_standard_output_that_is_full_costs_no_object(tmp_path: Path) -> None:
     with serving("--store", str(tmp_path), before=FULL) as server:
+        server.process.send_signal(signal.SIGUSR1)
+        until(lambda: os.readlink(f"/proc/{server.pid}/fd/1") == "/dev/full")
         with Peer.associated(server.port) as peer:
             assert peer.store(smallest_data_set()) == 0
-        server.stop()
+        assert server.stop() == 0
     assert len(list(tmp_path.rglob("*.dcm"))) == 1
 
 
-# From the second line on.
 FULL = """
-import os
-from dicom_actors.cli import serve
-tell = serve.tell
-def tell_once(text):
-    tell(text)
+import os, signal
+def fill(number, frame):
     os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-    serve.tell = tell
-serve.tell = tell_once
+signal.signal(signal.SIGUSR1, fill)
 """
 
 

@@ -40,14 +40,24 @@ def test_sequences_of_undefined_length_are_whole():
         assert list(one) == [tag]
 
 
-def test_it_ends_where_it_is_told_to():
-    data_set = read_file(get_testdata_file("CT_small.dcm"))
-
-    found = data_set.elements_as_read(until="StudyInstanceUID")
+def test_some_together_are_what_each_of_them_is():
+    found = read_file(get_testdata_file("CT_small.dcm")).elements_as_read()
 
     assert found is not None
-    assert found.elements[-1][0] < 0x0020000D
-    assert data_set.elements_as_read(until=0x00080000).elements == []
+    parts = [bytes(part) for _, part in found.elements]
+    assert bytes(found.part(3, 9)) == b"".join(parts[3:9])
+    assert bytes(found.part(0, len(parts))) == b"".join(parts)
+    assert DataSet.from_bytes(b"", "1.2.840.10008.1.2.1").elements_as_read().elements == []
+
+
+def test_elements_in_disorder_stand_where_they_stood():
+    one, two = (
+        DataSet.from_keywords(**{keyword: "1"}).to_bytes() for keyword in ("PatientID", "Modality")
+    )
+    found = DataSet.from_bytes(one + two, "1.2.840.10008.1.2.1").elements_as_read()
+
+    assert found is not None
+    assert [bytes(part) for _, part in found.elements] == [one, two]
 
 
 def test_what_was_made_or_changed_was_not_read():

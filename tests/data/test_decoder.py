@@ -72,8 +72,9 @@ class TestLengths:
         assert "item of 100 bytes, 9 left" in messages(ds)[0]
 
     def test_an_item_whose_length_alone_is_wrong(self):
-        ds = read(element(BEAMS, "SQ", item(NAME, 100)))
-        assert ds.BeamSequence[0].BeamName == "AB"
+        beam = item(NAME, 100)
+        ds = read(element(BEAMS, "SQ", beam))
+        assert (ds.BeamSequence, ds.fetch(BEAMS).vr) == (beam, "UN")
         assert "item of 100 bytes" in messages(ds)[0]
 
     @pytest.mark.parametrize("length", range(1, 12))
@@ -358,6 +359,27 @@ class TestAnnouncedWrong:
         assert got == ds
         assert got.to_bytes() == data
         assert bool(got.warnings) == (announced != actual)
+
+    @pytest.mark.parametrize("group", [0x0200, 0x0800])
+    @pytest.mark.parametrize("syntax", [EXPLICIT, BIG_ENDIAN])
+    @pytest.mark.parametrize(
+        "behind",
+        [
+            {},
+            {0x30040002: ("CS", "RELATIVE")},
+            {0x30040004: ("SQ", [DataSet.from_keywords(Rows=7)])},
+            {0x30050010: ("LO", "ACME"), 0x30051001: ("UN", bytes(12))},
+            {0x300A00B0: ("SQ", [])},
+        ],
+    )
+    def test_a_group_that_looks_swapped_is_as_announced_where_all_fits(self, group, syntax, behind):
+        ds = DataSet()
+        ds.put(group << 16 | 0x2100, "DA", None)
+        for tag, (vr, value) in behind.items():
+            ds.put(tag, vr, value)
+        got = read(ds.to_bytes(syntax), syntax)
+        assert got == ds
+        assert not got.warnings
 
 
 class TestOrder:

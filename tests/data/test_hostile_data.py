@@ -135,6 +135,18 @@ def test_row_31_ten_thousand_nested_sequences(length):
     assert caught.value.offset is not None
 
 
+@pytest.mark.parametrize("look", [DataSet.walk, DataSet.check, DataSet.copy, DataSet.to_bytes])
+def test_row_31_memory_is_in_proportion_to_the_depth(look):
+    def use(count):
+        head = element(BEAMS, "SQ", b"", UNDEFINED) + item(b"", UNDEFINED)
+        data = head * count + NAME + (ITEM_END + SEQUENCE_END) * count
+        for _ in look(read(data, limits=Limits(max_depth=count))):
+            pass
+
+    use(10)
+    assert peak(use, 2_000) < 5 * peak(use, 500)
+
+
 def test_row_31_no_recursion_where_the_limit_is_lifted():
     head = element(BEAMS, "SQ", b"", UNDEFINED) + item(b"", UNDEFINED)
     count = 3_000  # three times the usual limit of recursion, which others may have lifted
@@ -280,6 +292,7 @@ USES = [
     lambda ds: pickle.loads(pickle.dumps(ds)),
     lambda ds: "\n".join(data_set_lines(ds, lengths=True)),
     lambda ds: read(ds.to_bytes(), character_set="ISO_IR 100").walk(),
+    lambda ds: ds.check(),
 ]
 
 
@@ -291,6 +304,41 @@ def test_row_32_four_times_as_many_need_no_more_than_four_times_the_work(kind, u
             use_of(read(data))
 
     small, large = MANY[kind](40), MANY[kind](160)
+    use(small)  # what is loaded or compiled once
+    assert lines_run(use, large) < 5 * lines_run(use, small) + 100
+
+
+DAMAGED = {
+    **MANY,
+    "elements that are too long": lambda n: element(0x00110010, "LO", b"x", 0xFFF0) * n,
+    "rubbish": lambda n: bytes(at * 37 % 251 for at in range(24 * n)),
+    "rubbish between elements": lambda n: b"".join(
+        element(0x00110010 + at, "LO", b"") + b"\x99" * 9 for at in range(n)
+    ),
+    "sequences that cannot be read": lambda n: b"".join(
+        element(0x00110010 + at, "SQ", b"rubbish!", UNDEFINED) for at in range(n)
+    ),
+}
+
+
+READS = {
+    "keywords": {"keywords": ["PatientID", "PixelData", "BeamSequence"]},
+    "until": {"until": "PatientID"},
+    "keep_damaged": {"keep_damaged": True},
+    "keep_truncated": {"keep_truncated": True},
+}
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+@pytest.mark.parametrize("options", READS.values(), ids=READS)
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_row_32_reading_a_part_or_around_damage_takes_time_in_proportion(kind, options, is_file):
+    def use(data):
+        source = file_of(element(0x00020010, "UI", EXPLICIT.encode() + b"\0"), data)
+        with contextlib.suppress(DicomError):
+            list(read_file(io.BytesIO(source) if is_file else source, **options))
+
+    small, large = DAMAGED[kind](40), DAMAGED[kind](160)
     use(small)  # what is loaded or compiled once
     assert lines_run(use, large) < 5 * lines_run(use, small) + 100
 

@@ -369,3 +369,21 @@ def test_what_is_written_is_read(strings, reals, integers):
     )
     assert from_json(to_json(ds)).OtherPatientIDs == ds.OtherPatientIDs
     assert to_json(from_json(to_json(ds))) == to_json(ds)
+
+
+def test_a_subclass_is_read_as_what_it_is() -> None:
+    class Report(DataSet):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            self._origin = "json"
+
+    made = Report.from_json(DataSet.from_keywords(PatientID="1").to_json())
+    assert (type(made), made._origin, made.PatientID) == (Report, "json", "1")
+    assert made == DataSet.from_keywords(PatientID="1")
+
+
+def test_pixel_data_without_any_fragment_is_written_as_none() -> None:
+    data = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff" + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    model = to_json_dict(DataSet.from_bytes(data, "1.2.840.10008.1.2.1"))
+    assert model == {"7FE00010": {"vr": "OB"}}
+    assert to_json_dict(from_json_dict(model)) == model

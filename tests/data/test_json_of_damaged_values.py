@@ -23,6 +23,7 @@ VALUES = [
     *(b"2024013", b"\xff\xfe", b"\x1b$B", b"a=b=c=d", b"^^^^^^^", b"x" * 100, b"1" * 100),
     *(pack("<d", math.nan), pack("<d", math.inf), pack("<f", math.nan), pack("<f", -math.inf)),
     *(b"\1\2\3", b"\1\2\3\4\5", b"\xfe\xff\0\xe0\0\0\0\0", b"\xfe\xff\0\xe0\0\1\0\0"),
+    *(b"50.000", b"1\\50.000", b"+5", b"05"),
     *(b"line\r\nb", b"\x07bell", b"\xd9\xa1"),
 ]
 

@@ -284,6 +284,57 @@ def test_private_keys_and_those_of_other_groups() -> None:
     assert not matches(query, row)
 
 
+def private(creator: str, value: str | None, block: int = 0x10) -> DataSet:
+    made = of(PatientID="1", StudyInstanceUID="1.2", SeriesInstanceUID="1.3")
+    made.put(0x00090000 | block, "LO", creator)
+    made.put(0x00090001 | block << 8, "LO", value)
+    return made
+
+
+@pytest.mark.parametrize("block", [0x10, 0x11, 0xFF])
+def test_a_private_creator_identifies_a_block(block: int) -> None:
+    query = Query(private("ACME", "A"))
+    rows = [
+        private("ACME", "A", block),
+        private("ACME", "B", block),
+        private("OTHER", "A", block),
+        of(PatientID="1", StudyInstanceUID="1.2", SeriesInstanceUID="1.3"),
+    ]
+    assert [query.matches(row) for row in rows] == [True, False, False, False]
+    assert query.answer(rows[0]) == private("ACME", "A")
+    asked = Query(private("ACME", None))
+    assert all(map(asked.matches, rows))
+    assert [asked.answer(row) for row in rows] == [
+        private("ACME", value) for value in ("A", "B", None, None)
+    ]
+
+
+def test_blocks_of_two_creators_that_changed_places() -> None:
+    def both(first: str, second: str) -> DataSet:
+        made = private(first, first.lower(), 0x10)
+        made.merge(private(second, second.lower(), 0x11))
+        return made
+
+    query = Query(both("ACME", "OTHER"))
+    assert query.answer(both("OTHER", "ACME")) == both("ACME", "OTHER")
+    assert query.matches(both("OTHER", "ACME"))
+    swapped = both("OTHER", "ACME")
+    swapped.put(0x00091001, "LO", "acme")
+    assert not query.matches(swapped)
+
+
+def test_private_blocks_in_items_and_in_groups() -> None:
+    query = private("ACME", "A")
+    query.QueryRetrieveLevel = "SERIES"
+    query.PatientID = None
+    row = private("ACME", "A", 0x20)
+    (answer,) = Query(query).group([private("OTHER", "A"), row])
+    assert (answer[0x00090010], answer[0x00091001], 0x00092001 in answer) == ("ACME", "A", False)
+    nested = Query(of(**{STEP: [private("ACME", "A")]}))
+    assert nested.matches(of(**{STEP: [private("ACME", "A", 0x30)]}))
+    assert not nested.matches(of(**{STEP: [private("OTHER", "A")]}))
+
+
 def test_the_identifier_is_not_changed() -> None:
     query = of(QueryRetrieveLevel="STUDY", PatientID=["", "1"], **{STEP: [of(Modality="")]})
     before = query.to_bytes()

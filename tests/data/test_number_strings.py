@@ -183,3 +183,12 @@ def test_it_costs_its_bytes_until_it_is_looked_at():
 def test_four_times_as_many_are_four_times_the_work(ask):
     few = lines_run(ask, lists(2_000)[0])
     assert lines_run(ask, lists(8_000)[0]) < 4.5 * few + 50
+
+
+def test_the_first_alone_costs_no_more_than_one():
+    numbers, expected = lists(2_000)
+    few = lines_run(lambda x: x[0], numbers)
+    assert few < 40
+    assert numbers[0] == next(iter(numbers)) == expected[0]
+    assert numbers[0].text == next(iter(numbers)).text
+    assert numbers[1] == list(numbers)[1]

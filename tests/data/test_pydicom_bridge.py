@@ -108,3 +108,10 @@ def test_what_pydicom_cannot_encode():
     theirs.add_new(0x00280010, "US", "no number")
     with pytest.raises(EncodeError, match="pydicom"):
         from_pydicom(theirs)
+
+
+def test_what_is_no_data_set():
+    for convert in (from_pydicom, to_pydicom):
+        for other in (None, 3, {}, b""):
+            with pytest.raises(EncodeError, match="expected a"):
+                convert(other)

@@ -165,6 +165,9 @@ class ForgetfulDisk:
         found = self._find(folder)
         return sorted(found.entries) if isinstance(found, _Folder) else []
 
+    def is_taken(self, name: str) -> bool:
+        return self._find(name) is not None
+
     def has_folder(self, name: str) -> bool:
         return isinstance(self._find(name), _Folder)
 
@@ -176,7 +179,7 @@ class ForgetfulDisk:
                 folder.entries[part] = _Folder()
             found = folder.entries[part]
             if not isinstance(found, _Folder):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
             folder = found
 
     def link(self, name: str, new_name: str) -> bool:

@@ -6,7 +6,8 @@ a law, with what makes it again, and exit code 1 if there was one. A few run in 
 The laws, for any bytes at all: nothing but a `DicomError` leaves the library; what is read is
 written as the same bytes; parts are what the whole gives, restricted; what is written, as it was
 or in another transfer syntax, is read as equal; JSON that is written is read, and is the same
-again; and none of it takes longer than its length can explain.
+again; with the compiled scan comes what comes without it; and none of it takes longer than its
+length can explain.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ import traceback
 import warnings
 from pathlib import Path
 from struct import pack
+from typing import Any
 
 import pydicom
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from kit.native import IS_BUILT, switched
 
 from dicom_actors.data import DataSet, read_file, write_file
 from dicom_actors.data.dataset.element_index import content_of
@@ -157,6 +162,8 @@ def check(data: bytes, draw: random.Random) -> str:
     Raises:
         LawBrokenError: one does not hold. Any other exception breaks one, too.
     """
+    if IS_BUILT:
+        _check_native(data, draw)
     damaged = None
     with contextlib.suppress(DicomError):
         damaged = read_file(data, keep_damaged=True)
@@ -185,6 +192,32 @@ def _check_parts(data: bytes, values: dict[int, tuple[str, bytes]], draw: random
         found = raw_values(read_file(source, keywords=keys))
         expected = {tag: value for tag, value in values.items() if tag in tags}
         hold(f"keywords {keys}", holds={t: v for t, v in found.items() if t in tags} == expected)
+
+
+def _check_native(data: bytes, draw: random.Random) -> None:
+    until, keys = draw.choice(STOPS), draw.sample(KEYS, draw.randrange(1, 4))
+    for options in (
+        {},
+        {"keep_truncated": True},
+        {"keep_damaged": True},
+        {"until": until},
+        {"keywords": keys},
+        {"until": until, "keywords": keys},
+    ):
+        found = []
+        for to in (False, True):
+            with switched(to=to):
+                found.append(_outcome(data, options))
+        hold(f"the compiled scan finds the same, {options}", holds=found[0] == found[1])
+
+
+def _outcome(data: bytes, options: dict[str, Any]) -> tuple[Any, ...]:
+    """What reading gives: values, where elements stand, warnings; or the error."""
+    try:
+        ds = read_file(data, **options)
+        return raw_values(ds), dict(content_of(ds).index), [*map(str, ds.warnings)]
+    except DicomError as error:
+        return (type(error), str(error))
 
 
 def _check_writing(ds: DataSet, values: dict[int, tuple[str, bytes]]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dicom_actors import DataSet, write_file
 from dicom_actors.archive.index import Index, IndexReader, NewInstance, StoredInstance, describe
+from dicom_actors.scu import OutgoingObject
 
 
 class SmallArchive:
@@ -18,6 +19,7 @@ class SmallArchive:
         folder.mkdir(exist_ok=True)
         self.index = Index.open(folder / "index.db", durability="os")
         self.reader = self.index.reader
+        self.is_rebuilding = False
 
     def add(self, *data_sets: DataSet, transfer_syntax: str = "1.2.840.10008.1.2.1") -> None:
         """Keep instances."""
@@ -39,9 +41,21 @@ class SmallArchive:
             )
         self.index.write(changes)
 
-    def source(self, instance: StoredInstance) -> Path:
-        """Where an instance is."""
-        return self.folder / instance.location
+    def source(self, instance: StoredInstance) -> OutgoingObject:
+        """An instance, to be sent."""
+        path = self.folder / instance.location
+        return OutgoingObject(
+            path.read_bytes,
+            instance.sop_class_uid,
+            instance.sop_instance_uid,
+            instance.transfer_syntax_uid,
+            None,
+        )
+
+    def is_whole(self, instance: StoredInstance) -> bool:
+        """Whether its file is there."""
+        path = self.folder / instance.location
+        return path.is_file() and path.stat().st_size == instance.size
 
     def close(self) -> None:
         """Close the index."""

@@ -132,6 +132,20 @@ def test_the_bytes_of_a_file_are_sent_as_they_are(tmp_path) -> None:
     assert sent(peer)[0][1].endswith(garbage)
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_folder_is_no_object(tmp_path, files, count) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(count):
+        (folder / str(number)).write_bytes(files[0].read_bytes())
+    with FakeAcceptor().connect() as assoc:
+        result = assoc.store(folder)
+        assert (result.status, result.comment) == (None, f"not sent: {result.error.strerror}")
+        with pytest.raises(IsADirectoryError, match="store_many"):
+            assoc.store(str(folder), check=True)
+        assert len(list(assoc.store_many(folder))) == count
+
+
 def test_what_is_cut_off_is_not_sent_unless_that_is_asked_for(files) -> None:
     path = files[0]
     path.write_bytes(path.read_bytes()[:-1000])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.storing.identity import identify
@@ -42,6 +42,8 @@ __all__ = [
     "RequestEvent",
     "StoreEvent",
 ]
+
+_MOST_WAITED: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,11 @@ class RequestEvent:
         # Neither data nor titles: this may end up in a log.
         return f"<{type(self).__name__} association={self._record.id} message_id={self.message_id}>"
 
+    @property
+    def association_id(self) -> int:
+        """The number of the association that it came on: `association.id`, without the rest."""
+        return self._record.id
+
     @cached_property
     def association(self) -> AssociationInfo:
         """The association that it came on, as it was when this was first asked for."""
@@ -129,6 +136,24 @@ class RequestEvent:
         handler that takes long should look at it now and then, and return.
         """
         return self._record.is_cancelled(self._request.serial)
+
+    def expect_wait(self, seconds: float) -> None:
+        """Say that the handler waits for a moment now, for a flush that many share for example.
+
+        An association whose handler takes longer than some milliseconds gets another thread, which
+        listens to its peer meanwhile. That costs as much as to receive a small object; a handler
+        that only waits can do without, as long as it is short. Until then its association notices
+        neither a cancel nor an abort.
+
+        Args:
+            seconds: how long; from 0 to 0.25.
+
+        Raises:
+            ValueError: it is longer.
+        """
+        if not 0 <= seconds <= _MOST_WAITED:
+            raise ValueError(f"seconds: expected 0 to {_MOST_WAITED}, got {seconds}")
+        self._kernel.watch.extend(self._record, self._record.incarnation.epoch, seconds)
 
     def check(self) -> None:
         """Look into what came, before the handler is called.

@@ -78,6 +78,13 @@ class Watch:
         if self._is_asleep:
             self._wake()
 
+    def extend(self, record: ConnectionRecord, epoch: int, seconds: float) -> None:
+        """Let what has begun take so much longer before anybody minds; not if it is over."""
+        engagement = self._engaged.get((record, epoch))
+        if engagement is not None:
+            since = self._ticks + round(seconds / TICK_SECONDS)
+            self._engaged[record, epoch] = engagement._replace(since=since)
+
     def end(self, record: ConnectionRecord, epoch: int) -> None:
         """Note that the Association of that epoch is done with it."""
         self._engaged.pop((record, epoch), None)

@@ -1,8 +1,8 @@
 """What object a received data set is, and whether it can be read, without an index over it.
 
-One look passes over the headers of the usual data sets several times as fast as the reader does;
-wherever anything is unusual, the reader decides. Of a deflated data set the head alone is
-inflated: a few bytes may stand for gigabytes.
+One look passes over the headers of the usual data sets several times as fast as the reader does,
+by the compiled one where it was built; wherever anything is unusual, the reader decides. Of a
+deflated data set the head alone is inflated: a few bytes may stand for gigabytes.
 
 PS3.4 B.2.3 (which failures a C-STORE has), PS3.5 7.1 (data elements), A.5 (deflated).
 """
@@ -19,11 +19,14 @@ from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDI
 from dicom_actors.data.scan.elements import end_of_undefined
 from dicom_actors.data.scan.headers import fits
 from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, ITEM, UNDEFINED, layout_of
+from dicom_actors.data.scan.native import index_usual
 from dicom_actors.data.scan.scope import Reading, Scope
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from dicom_actors.data import Limits, TransferSyntax
+    from dicom_actors.data.scan.layout import Layout
+    from dicom_actors.data.scan.native import IndexUsual
 
 __all__ = ["Identity", "identify"]
 
@@ -40,6 +43,21 @@ _DEFLATED_STEP: Final = 4 * 1024
 _USUAL_LENGTHS: Final = range(0, 66, 2)
 
 
+def _uid_values(rest_of_length: bytes) -> bytes:
+    """Make the pattern of a length and a UID of that length, the empty one included.
+
+    Args:
+        rest_of_length: the pattern of the length's bytes after the first.
+    """
+    lengths = [b"\\x%02x%b" % (length, rest_of_length) for length in _USUAL_LENGTHS]
+    uids = b"|".join(
+        b"%b[0-9.]{%d}[0-9.\\0 ]" % (length, _USUAL_LENGTHS[at] - 1)
+        for at, length in enumerate(lengths)
+        if at
+    )
+    return b"%b|%b" % (uids, lengths[0])
+
+
 def _usual(vrs: bytes, wanted_vr: bytes, rest_of_length: bytes) -> re.Pattern[bytes]:
     """Make the pattern of any number of usual elements that say nothing here, then a wanted one.
 
@@ -53,15 +71,10 @@ def _usual(vrs: bytes, wanted_vr: bytes, rest_of_length: bytes) -> re.Pattern[by
     tags = b"|".join(re.escape(tag) for tag in _TAGS)
     lengths = [b"\\x%02x%b" % (length, rest_of_length) for length in _USUAL_LENGTHS]
     others = b"|".join(b"%b.{%d}" % of for of in zip(lengths, _USUAL_LENGTHS, strict=True))
-    uids = b"|".join(
-        b"%b[0-9.]{%d}[0-9.\\0 ]" % (length, _USUAL_LENGTHS[at] - 1)
-        for at, length in enumerate(lengths)
-        if at
-    )
     return re.compile(
         # What begins with a group of FFFEH is an item or a delimiter.
-        b"(?:(?!%b|\\xfe\\xff)....%b(?:%b))*+(?:(%b)%b(%b|%b))?"
-        % (tags, vrs, others, tags, wanted_vr, uids, lengths[0]),
+        b"(?:(?!%b|\\xfe\\xff)....%b(?:%b))*+(?:(%b)%b(%b))?"
+        % (tags, vrs, others, tags, wanted_vr, _uid_values(rest_of_length)),
         re.DOTALL,
     )
 
@@ -69,6 +82,9 @@ def _usual(vrs: bytes, wanted_vr: bytes, rest_of_length: bytes) -> re.Pattern[by
 _SHORT_VRS: Final = b"(?:[CI]S|L[OT]|D[AST]|S[HLST]|U[ILS]|A[EST]|F[DL]|PN|TM)"
 _EXPLICIT_USUAL: Final = _usual(_SHORT_VRS, b"UI", b"\\0")
 _IMPLICIT_USUAL: Final = _usual(b"", b"", b"\\0\\0\\0")
+# What follows the tag of a wanted element; four bytes, then the UID.
+_EXPLICIT_UID: Final = re.compile(b"UI(?:%b)" % _uid_values(b"\\0"))
+_IMPLICIT_UID: Final = re.compile(_uid_values(b"\\0\\0\\0"))
 
 
 class Identity(NamedTuple):
@@ -117,12 +133,55 @@ def _look(data: memoryview, syntax: TransferSyntax, limits: Limits) -> Identity 
     layout = layout_of(syntax)
     if layout is BIG_ENDIAN or syntax.is_deflated or not fits(data, layout, 0, end):
         return None
-    pick = _pick_implicit if layout is IMPLICIT else _pick_explicit
     uids = dict.fromkeys(_WANTED, "")
     try:
-        return Identity(*uids.values()) if pick(data, limits, end, uids) else None
+        if index_usual is not None:
+            is_usual = _pick_indexed(index_usual, data, layout, limits, end, uids)
+        else:
+            pick = _pick_implicit if layout is IMPLICIT else _pick_explicit
+            is_usual = pick(data, limits, end, uids)
+        return Identity(*uids.values()) if is_usual else None
     except DecodeError:
         return None
+
+
+def _pick_indexed(
+    index_usual: IndexUsual,
+    data: memoryview,
+    layout: Layout,
+    limits: Limits,
+    end: int,
+    uids: dict[int, str],
+) -> bool:
+    """Find the wanted UIDs by the compiled look over headers; False: the reader has to."""
+    is_explicit = layout is EXPLICIT
+    index: dict[int, int] = {}
+    pos, last = index_usual(data, index, 0, end, -1, ITEM, is_explicit)
+    while end - pos >= 8:
+        # What is not usual may be of undefined length, and nothing else.
+        group, element, length = IMPLICIT.read_implicit(data, pos)
+        tag, vr, start = group << 16 | element, "", pos + 8
+        if is_explicit:
+            code = layout.read_explicit(data, pos)[2]
+            if code not in layout.long or start + 4 > end:
+                return False
+            length, vr = layout.read_length(data, start)[0], layout.names[code]
+            start += 4
+        if length != UNDEFINED or tag <= last or tag >= ITEM or tag in uids:
+            return False
+        pos = end_of_undefined(Scope(data, layout, Reading(limits)), 0, tag, vr, start, end, layout)
+        pos, last = index_usual(data, index, pos, end, tag, ITEM, is_explicit)
+    if pos != end:
+        return False
+    read_uid = (_EXPLICIT_UID if is_explicit else _IMPLICIT_UID).match
+    for tag in uids:
+        at = index.get(tag)
+        if at is not None:
+            found = read_uid(data, at + 4)
+            if found is None:
+                return False
+            uids[tag] = str(found[0][4:], "ascii").rstrip("\0 ")
+    return True
 
 
 def _pick_explicit(data: memoryview, limits: Limits, end: int, uids: dict[int, str]) -> bool:

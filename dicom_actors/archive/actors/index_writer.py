@@ -9,8 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.archive.actors.gathering import Gathering
-from dicom_actors.archive.events import InstanceDeleted, InstanceStored, StudyChanged
-from dicom_actors.archive.index import NewInstance, Result
+from dicom_actors.archive.events import (
+    InstanceDeleted,
+    InstanceStored,
+    StudyChanged,
+    StudyComplete,
+    StudyUpdated,
+)
+from dicom_actors.archive.index import NewInstance, Result, StudyTold
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -20,13 +26,26 @@ if TYPE_CHECKING:
     from dicom_actors.archive.index import Change, Outcome, StoredInstance
     from dicom_actors.supervision import Reply
 
-__all__ = ["IndexRows", "IndexWriter", "WriteChanges", "WriteRows"]
+__all__ = ["IndexRows", "IndexWriter", "StudiesChanged", "WriteChanges", "WriteRows"]
+
+
+_ARRIVED = frozenset({Result.NEW, Result.DIFFERENT})
 
 
 class WriteChanges(NamedTuple):
     """To the IndexWriter, a call: write changes; answers with their outcomes."""
 
     changes: tuple[Change, ...]
+
+
+class StudiesChanged(NamedTuple):
+    """To the StudyWatcher, a cast: instances have come to studies.
+
+    Attributes:
+        studies: which; None: the index knows.
+    """
+
+    studies: frozenset[str] | None
 
 
 class WriteRows(NamedTuple):
@@ -55,6 +74,8 @@ class IndexWriter(Gathering[_Work]):
     def init(self) -> Any:
         """Answer for the one before, which has crashed. Runs in the IndexWriter's thread."""
         self._kernel.fail_owed(ArchiveError("the archive's index writer crashed"))
+        # It may have been about to tell of what it had committed.
+        self._kernel.tell("studies", StudiesChanged(None))
 
     def handle_call(self, message: Any) -> Any:
         """Take changes. Runs in the IndexWriter's thread."""
@@ -75,6 +96,7 @@ class IndexWriter(Gathering[_Work]):
         try:
             outcomes = self._write([change for work in items for change in work.changes])
         except ArchiveError as error:
+            self._kernel.index.note(error)
             self._fail(items, error)
         except (ValueError, TypeError, ArithmeticError) as error:
             # Of something that a peer sent: the others are not to blame.
@@ -97,14 +119,23 @@ class IndexWriter(Gathering[_Work]):
         return outcomes
 
     def _tell(self, items: list[_Work], outcomes: list[Outcome]) -> None:
-        at = 0
+        changes = [change for work in items for change in work.changes]
+        arrived = frozenset(
+            change.description.study_instance_uid
+            for change, outcome in zip(changes, outcomes, strict=True)
+            if isinstance(change, NewInstance) and outcome.result in _ARRIVED
+        )
+        if arrived:
+            # If nobody is there just now, they are found in the index. Before whoever waits hears
+            # of it, who may have evidence to give then.
+            self._kernel.tell("studies", StudiesChanged(arrived))
         self._kernel.settle(work.reply for work in items)
+        at = 0
         for work in items:
             mine = outcomes[at : at + len(work.changes)]
             at += len(mine)
             work.reply.offer(mine[0] if work.is_single else mine)
         if self._kernel.has_subscribers:
-            changes = [change for work in items for change in work.changes]
             self._kernel.publish(_events_of(changes, outcomes))
 
 
@@ -141,6 +172,9 @@ def _events_of(changes: Sequence[Change], outcomes: Sequence[Outcome]) -> Iterat
                 what.sop_instance_uid,
                 change.size,
             )
+        elif isinstance(change, StudyTold) and outcome.result is not Result.MISSING:
+            kind = StudyComplete if outcome.result is Result.COMPLETE else StudyUpdated
+            yield kind(change.study_instance_uid, change.reason)
         elif outcome.result is Result.DELETED and outcome.existing is not None:
             studies[outcome.existing.study_instance_uid] = None
             yield InstanceDeleted(*outcome.existing[:3])

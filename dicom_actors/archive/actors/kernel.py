@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+import pykka
+
 from dicom_actors.archive.files.journal import journal_names
+from dicom_actors.archive.upkeep import Senders
 from dicom_actors.errors import ArchiveError
+from dicom_actors.messages import ListAssociations
 from dicom_actors.supervision import NoProcError, SupervisionError, call, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    import pykka
 
     from dicom_actors.archive.files import Store
     from dicom_actors.archive.index_handle import IndexHandle
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from dicom_actors.supervision import Reply, System
 
 __all__ = ["ArchiveKernel"]
+
+_ASKED_FOR: Final = 10.0
+"""Seconds that an endpoint has to say which associations are open."""
 
 
 class ArchiveKernel:
@@ -36,6 +41,7 @@ class ArchiveKernel:
         leftovers: what was in ``incoming/`` at the start, and is not seen to yet.
         disk_state: see `DiskSpace.state`; how the disk was when it was last looked at.
         free_bytes: how much room there was then.
+        senders: which associations have sent to which studies.
     """
 
     def __init__(
@@ -56,6 +62,8 @@ class ArchiveKernel:
         self.leftovers: tuple[str, ...] = ()
         self.disk_state = "enough"
         self.free_bytes = 0
+        self.senders: Final = Senders()
+        self._endpoints: tuple[pykka.ActorRef[Any], ...] = ()
         self._lock = threading.Lock()
         # Replaced as a whole, as it is read without the lock.
         self._subscribers: tuple[tuple[pykka.ActorRef[Any], tuple[type, ...]], ...] = ()
@@ -132,6 +140,29 @@ class ArchiveKernel:
             owed, self._owed = self._owed, set()
         for reply in owed:
             reply.fail(error)
+
+    # --- whose associations send -------------------------------------------------------------
+
+    def attach(self, endpoint: pykka.ActorRef[Any]) -> None:
+        """Have an endpoint asked which of its associations are open."""
+        with self._lock:
+            self._endpoints = (*(one for one in self._endpoints if one.is_alive()), endpoint)
+
+    def open_associations(self) -> set[int] | None:
+        """The numbers of the associations that are open; None: that cannot be known just now.
+
+        Where no endpoint is attached, or it is gone, none is.
+        """
+        found: set[int] = set()
+        for endpoint in self._endpoints:
+            try:
+                listed: Any = endpoint.ask(ListAssociations(), timeout=_ASKED_FOR)
+            except pykka.ActorDeadError:
+                continue
+            except pykka.Timeout:
+                return None
+            found.update(one.id for one in listed or ())
+        return found
 
     # --- who listens -------------------------------------------------------------------------
 

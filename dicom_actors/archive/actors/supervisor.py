@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors.archive.actors.disk_watch import DiskWatch
 from dicom_actors.archive.actors.index_writer import IndexWriter
 from dicom_actors.archive.actors.journal_store import JournalStore
+from dicom_actors.archive.actors.study_watcher import StudyWatcher
 from dicom_actors.archive.actors.unpacker import Unpacker
 from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import ChildSpec, Supervisor
@@ -42,6 +43,7 @@ class ArchiveSupervisor(Supervisor):
                     ("index", IndexWriter),
                     ("unpacker", Unpacker),
                     ("store", JournalStore),
+                    ("studies", StudyWatcher),
                     ("disk", DiskWatch),
                 )
             ]

@@ -5,10 +5,15 @@ that was adopted where it is. Writing, removing and naming are safe against a lo
 once what was changed is synchronized: a file's bytes by `OpenFile.synchronize`, its name by
 `FileSystem.synchronize_folder` of the folder that it is in, many of both by `synchronize_all`.
 
-fsync(2), syncfs(2), link(2), rename(2).
+No link is followed below the archive's folder, whatever is asked: each folder on the way is opened
+by the descriptor of the one above it, so that one who may write there (``study -> /etc``) cannot
+have anything read, written or removed elsewhere. Systems that open no folders (Windows) look for
+links first.
+
+fsync(2), syncfs(2), link(2), rename(2), openat(2).
 """
 
-# ruff: noqa: PTH100, PTH102, PTH105, PTH106, PTH107, PTH112, PTH116, PTH118, PTH120, PTH208
+# ruff: noqa: PTH100, PTH118, PTH120, PTH208
 # A Path for each call costs as much as the call.
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     Parts = Sequence[bytes | bytearray | memoryview]
 
@@ -41,6 +46,12 @@ _CANNOT_SYNCHRONIZE: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSY
 _OPEN: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
 _HAS_FOLDERS: Final = hasattr(os, "O_DIRECTORY")
+_FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _OPEN
+HAS_DESCRIPTORS: Final = _HAS_FOLDERS and (
+    {os.open, os.rename, os.unlink, os.mkdir, os.rmdir, os.stat, os.link} <= os.supports_dir_fd
+)
+"""Whether this system opens folders, and goes on from there."""
+_REPARSE_POINT: Final = 0x400
 
 
 class OpenFile(Protocol):
@@ -84,11 +95,18 @@ class FileSystem(Protocol):
     def names(self, folder: str) -> list[str]:
         """The names of all that is in a folder, in order; none if it is not there."""
 
+    def is_taken(self, name: str) -> bool:
+        """Whether there is anything of that name, be it no file."""
+
     def has_folder(self, name: str) -> bool:
         """Whether a folder is there."""
 
     def make_folder(self, name: str) -> None:
-        """Make a folder, and those above it; one that is there does no harm."""
+        """Make a folder, and those above it; one that is there does no harm.
+
+        Raises:
+            NotADirectoryError: something else has its name, or that of one above it.
+        """
 
     def link(self, name: str, new_name: str) -> bool:
         """Give a file a second name, which must be free; False: there are no links here."""
@@ -116,30 +134,99 @@ class DiskFileSystem:
     """A folder of the system's.
 
     Args:
-        root: the folder, which is there.
+        root: the folder, which is there; it may be a link itself.
         is_synchronous: whether anything is synchronized at all; else the system writes when it
             likes.
+        by_path: whether to do without descriptors of folders.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, is_synchronous: bool = True) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        is_synchronous: bool = True,
+        by_path: bool = not HAS_DESCRIPTORS,
+    ) -> None:
         self.root: Final = os.path.abspath(os.fspath(root))
         self.is_synchronous: Final = is_synchronous
+        self._by_path = by_path
 
-    def path_of(self, name: str) -> str:
-        """The whole path of a name."""
-        return os.path.join(self.root, name)
+    @contextlib.contextmanager
+    def _at(self, name: str) -> Iterator[tuple[str, int | None]]:
+        """Open the folder that a file or folder is in.
+
+        Gives what names it in the block, and the descriptor that this goes by; None: it is a path.
+
+        Raises:
+            OSError: a folder is not there (FileNotFoundError), or no folder (NotADirectoryError).
+        """
+        if _is_adopted(name):
+            yield name, None
+        elif self._by_path:
+            yield self._path_without_links(name), None
+        else:
+            folder, _, leaf = name.rpartition("/")
+            descriptor = self._open_folder(folder)
+            try:
+                yield _checked(leaf, name), descriptor
+            finally:
+                os.close(descriptor)
+
+    def _open_folder(self, name: str) -> int:
+        """Open a folder, step by step; empty means the archive's own."""
+        if self._by_path:
+            return os.open(self._path_without_links(name), _FOLDER)
+        descriptor = os.open(self.root, _FOLDER)
+        try:
+            for part in name.split("/") if name else ():
+                above = descriptor
+                descriptor = _open_below(_checked(part, name), above, name)
+                os.close(above)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _path_without_links(self, name: str) -> str:
+        path = self.root
+        parts = name.split("/") if name else []
+        for part in parts[:-1]:
+            path = os.path.join(path, _checked(part, name))
+            if not _is_folder(os.lstat(path)):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
+        return os.path.join(path, _checked(parts[-1], name)) if parts else path
 
     def create(self, name: str) -> DiskFile:
         """See `FileSystem.create`."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN | _NO_LINKS
-        descriptor = os.open(self.path_of(name), flags, 0o666)
-        return DiskFile(self.path_of(name), descriptor, is_synchronous=self.is_synchronous)
+        with self._at(name) as (leaf, folder):
+            descriptor = os.open(leaf, flags, 0o666, dir_fd=folder)
+        return DiskFile(self, name, descriptor)
+
+    def _open_file(self, name: str) -> int:
+        """Open a file for reading; an adopted one may be a link of its owner's."""
+        with self._at(name) as (leaf, folder):
+            if _is_adopted(name):
+                return os.open(leaf, os.O_RDONLY | _OPEN)
+            if self._by_path and not stat.S_ISREG(os.lstat(leaf).st_mode):
+                raise _no_file(name)
+            try:
+                # What never ends, or never begins, is not waited for.
+                flags = os.O_RDONLY | _OPEN | _NO_LINKS | getattr(os, "O_NONBLOCK", 0)
+                return os.open(leaf, flags, dir_fd=folder)
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    raise _no_file(name) from error
+                raise
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> memoryview:
         """See `FileSystem.read`."""
-        descriptor = os.open(self.path_of(name), os.O_RDONLY | _OPEN)
+        descriptor = self._open_file(name)
         try:
-            there = max(os.fstat(descriptor).st_size - offset, 0)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise _no_file(name)
+            there = max(status.st_size - offset, 0)
             length = there if length is None else min(length, there)
             if length >= _MAPPED:
                 start = offset - offset % mmap.ALLOCATIONGRANULARITY
@@ -153,52 +240,71 @@ class DiskFileSystem:
         finally:
             os.close(descriptor)
 
-    def size(self, name: str) -> int | None:
-        """See `FileSystem.size`."""
+    def status(self, name: str) -> os.stat_result | None:
+        """What the system says of a file; None: there is nothing of that name."""
         try:
-            status = os.stat(self.path_of(name))
+            with self._at(name) as (leaf, folder):
+                return os.stat(leaf, dir_fd=folder, follow_symlinks=_is_adopted(name))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def size(self, name: str) -> int | None:
+        """See `FileSystem.size`."""
+        status = self.status(name)
+        return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else None
 
     def links(self, name: str) -> int:
         """See `FileSystem.links`."""
-        try:
-            return os.stat(self.path_of(name)).st_nlink
-        except FileNotFoundError:
-            return 0
+        status = self.status(name)
+        return status.st_nlink if status is not None and stat.S_ISREG(status.st_mode) else 0
+
+    def is_taken(self, name: str) -> bool:
+        """See `FileSystem.is_taken`."""
+        return self.status(name) is not None
 
     def names(self, folder: str) -> list[str]:
         """See `FileSystem.names`."""
         try:
-            return sorted(os.listdir(self.path_of(folder)))
+            if self._by_path:
+                path = self._path_without_links(folder)
+                return sorted(os.listdir(path)) if _is_folder(os.lstat(path)) else []
+            descriptor = self._open_folder(folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
+        try:
+            return sorted(os.listdir(descriptor))
+        finally:
+            os.close(descriptor)
 
     def has_folder(self, name: str) -> bool:
         """See `FileSystem.has_folder`."""
-        return os.path.isdir(self.path_of(name))
+        status = self.status(name)
+        return status is not None and _is_folder(status)
 
     def make_folder(self, name: str) -> None:
         """See `FileSystem.make_folder`; the archive's own folder is not made again."""
-        path = self.path_of(name)
         try:
-            os.mkdir(path)
+            with self._at(name) as (leaf, folder):
+                os.mkdir(leaf, dir_fd=folder)
         except FileExistsError:
-            if not os.path.isdir(path):
-                raise
+            if not self.has_folder(name):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name) from None
         except FileNotFoundError:
             above = os.path.dirname(name)
             if not above:
                 raise
             self.make_folder(above)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(path)
+            with self._at(name) as (leaf, folder), contextlib.suppress(FileExistsError):
+                os.mkdir(leaf, dir_fd=folder)
 
     def link(self, name: str, new_name: str) -> bool:
         """See `FileSystem.link`."""
         try:
-            os.link(self.path_of(name), self.path_of(new_name))
+            with self._at(name) as (leaf, folder), self._at(new_name) as (new, into):
+                if self.size(name) is None:
+                    raise _no_file(name)
+                options = {} if self._by_path else {"follow_symlinks": False}
+                os.link(leaf, new, src_dir_fd=folder, dst_dir_fd=into, **options)
         except OSError as error:
             if error.errno in _NO_LINKS_HERE:
                 return False
@@ -207,21 +313,26 @@ class DiskFileSystem:
 
     def rename(self, name: str, new_name: str) -> None:
         """See `FileSystem.rename`."""
-        os.replace(self.path_of(name), self.path_of(new_name))
+        with self._at(name) as (leaf, folder), self._at(new_name) as (new, into):
+            os.replace(leaf, new, src_dir_fd=folder, dst_dir_fd=into)
 
     def remove(self, name: str) -> None:
-        """See `FileSystem.remove`."""
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(self.path_of(name))
+        """See `FileSystem.remove`; a link goes, and not what it leads to."""
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            self._at(name) as (leaf, folder),
+        ):
+            os.unlink(leaf, dir_fd=folder)
 
     def remove_folder(self, name: str) -> bool:
         """See `FileSystem.remove_folder`."""
         try:
-            os.rmdir(self.path_of(name))
+            with self._at(name) as (leaf, folder):
+                os.rmdir(leaf, dir_fd=folder)
         except FileNotFoundError:
             return True
         except OSError as error:
-            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
                 return False
             raise
         return True
@@ -229,14 +340,14 @@ class DiskFileSystem:
     def synchronize_folder(self, name: str) -> None:
         """See `FileSystem.synchronize_folder`."""
         if self.is_synchronous and _HAS_FOLDERS:
-            _synchronize(self.path_of(name))
+            _synchronize(self._open_folder(name))
 
     def synchronize_all(self, files: Iterable[str], folders: Iterable[str]) -> None:
         """See `FileSystem.synchronize_all`."""
         if not self.is_synchronous or _synchronize_file_system(self.root):
             return
         for name in files:
-            _synchronize(self.path_of(name))
+            _synchronize(self._open_file(name))
         for name in folders:
             self.synchronize_folder(name)
 
@@ -253,10 +364,10 @@ class DiskFileSystem:
 class DiskFile:
     """An open file of the system's."""
 
-    def __init__(self, path: str, descriptor: int, *, is_synchronous: bool) -> None:
-        self._path = path
+    def __init__(self, disk: DiskFileSystem, name: str, descriptor: int) -> None:
+        self._disk = disk
+        self._name = name
         self._descriptor = descriptor
-        self._is_synchronous = is_synchronous
         self._close = os.close  # still there when the interpreter goes down
         self.length = 0
 
@@ -287,16 +398,13 @@ class DiskFile:
 
     def synchronize(self) -> None:
         """See `OpenFile.synchronize`."""
-        if self._is_synchronous:
+        if self._disk.is_synchronous:
             _flush(self._descriptor)
 
     def is_in_place(self) -> bool:
         """See `OpenFile.is_in_place`."""
-        try:
-            there, mine = os.stat(self._path), os.fstat(self._descriptor)
-        except FileNotFoundError:
-            return False
-        return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
+        there, mine = self._disk.status(self._name), os.fstat(self._descriptor)
+        return there is not None and (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
 
     def close(self) -> None:
         """See `OpenFile.close`."""
@@ -317,8 +425,38 @@ def _read_all(descriptor: int, length: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _synchronize(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | _OPEN)
+def _is_adopted(name: str) -> bool:
+    return os.path.isabs(name)  # noqa: PTH117 - of a text, for each call
+
+
+def _open_below(part: str, folder: int, name: str) -> int:
+    """Open a folder in another one."""
+    try:
+        return os.open(part, _FOLDER | _NO_LINKS, dir_fd=folder)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:  # what a link is called depends
+            raise NotADirectoryError(errno.ENOTDIR, "no folder, or a link", name) from error
+        raise
+
+
+def _checked(part: str, name: str) -> str:
+    """Refuse a part of a name that leads out, or nowhere: rows can be damaged."""
+    if part in {"", ".", ".."} or os.sep in part:
+        raise FileNotFoundError(errno.ENOENT, "expected a name below the archive's folder", name)
+    return part
+
+
+def _is_folder(status: os.stat_result) -> bool:
+    is_junction = getattr(status, "st_file_attributes", 0) & _REPARSE_POINT
+    return stat.S_ISDIR(status.st_mode) and not is_junction
+
+
+def _no_file(name: str) -> OSError:
+    return OSError(errno.ELOOP, "expected a file, and no link, pipe or device", name)
+
+
+def _synchronize(descriptor: int) -> None:
+    """Make an open file or folder safe, and close it."""
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Placed", "Placing"]
 
+_DETOUR: Final = "elsewhere"
+"""The folder below which objects are whose own folder cannot be made: something else, a link for
+example, has its name."""
 _NUMBERED: Final = 4
 """So many objects with the same UIDs have numbers; further ones have names by chance, so that
 looking for a free one stays short."""
@@ -69,15 +72,18 @@ class Placing:
         Raises:
             OSError: there is no room, for example.
         """
-        name, is_there = self._free_name((study, series, sop_instance_uid), data)
+        uids = (study, series, sop_instance_uid)
+        name, is_there = self._free_name(uids, data)
+        if not is_there and not self._make_folder_of(name):
+            name, is_there = self._free_name(uids, data, f"{_DETOUR}/")
+            if not is_there:
+                self._disk.make_folder(_folder_of(name))
         if is_there:
             self._found.append(name)
-        else:
-            self._disk.make_folder(_folder_of(name))
-            if old.is_in_journal or not self._disk.link(old.name, name):
-                part = self._store.part_name()
-                self._store.write(part, [data], is_synchronous=False)
-                self._written.append((part, name))
+        elif old.is_in_journal or not self._disk.link(old.name, name):
+            part = self._store.part_name()
+            self._store.write(part, [data], is_synchronous=False)
+            self._written.append((part, name))
         self._names.add(name)
         self._placed.append(Placed(sop_instance_uid, old, Location(name)))
 
@@ -104,23 +110,33 @@ class Placing:
         placed, self._placed = self._placed, []
         return placed
 
-    def _free_name(self, uids: tuple[str, str, str], data: memoryview) -> tuple[str, bool]:
+    def _make_folder_of(self, name: str) -> bool:
+        try:
+            self._disk.make_folder(_folder_of(name))
+        except NotADirectoryError:
+            return False
+        return True
+
+    def _free_name(
+        self, uids: tuple[str, str, str], data: memoryview, above: str = ""
+    ) -> tuple[str, bool]:
         """Find a name for an object; returns also whether that is there already.
 
         All numbers are looked at: an earlier attempt may have taken a later one than is free now.
         """
         layout, free = self._store.layout, ""
         for copy in range(1, _NUMBERED + 1):
-            name = layout.name_for(*uids, copy)
+            name = above + layout.name_for(*uids, copy)
             if name in self._names:
                 continue
             size = self._disk.size(name)
             if size is None:
-                free = free or name
+                if not free and not self._disk.is_taken(name):
+                    free = name
             elif size == len(data) and self._disk.read(name) == data:
                 return name, True
         if not free:
-            free = layout.name_for(*uids, os.urandom(6).hex())
+            free = above + layout.name_for(*uids, os.urandom(6).hex())
         return free, False
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dicom_actors.archive.index.changes import (
     Change,
     Commitment,
-    Deadline,
     Deleted,
     Duplicates,
     Moved,
@@ -27,6 +26,7 @@ from dicom_actors.archive.index.changes import (
     Result,
     Settled,
     StoredInstance,
+    StudyTold,
 )
 from dicom_actors.archive.index.description import Description, describe
 from dicom_actors.archive.index.index import Counts, Index
@@ -36,7 +36,6 @@ __all__ = [
     "Change",
     "Commitment",
     "Counts",
-    "Deadline",
     "Deleted",
     "Description",
     "Duplicates",
@@ -51,5 +50,6 @@ __all__ = [
     "Result",
     "Settled",
     "StoredInstance",
+    "StudyTold",
     "describe",
 ]

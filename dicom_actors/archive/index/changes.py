@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Change",
     "Commitment",
-    "Deadline",
     "Deleted",
     "Duplicates",
     "Moved",
@@ -23,6 +22,7 @@ __all__ = [
     "Result",
     "Settled",
     "StoredInstance",
+    "StudyTold",
 ]
 
 
@@ -48,8 +48,10 @@ class NewInstance(NamedTuple):
         checksum: of these bytes.
         header_length: bytes in front of the data set in it.
         received: seconds since the epoch.
-        pixel_data: where pixel data and frames are, in a form of the caller's own.
+        pixel_data: where its frames are, in a form of the caller's own.
         duplicates: what to do if there are other bytes of that UID.
+        is_arrival: whether it has come just now, so that its study changes by it; else it was
+            there before, and its row was lost.
     """
 
     description: Description
@@ -61,6 +63,7 @@ class NewInstance(NamedTuple):
     received: float = 0.0
     pixel_data: bytes | None = None
     duplicates: Duplicates = Duplicates.KEEP_FIRST
+    is_arrival: bool = True
 
 
 class Moved(NamedTuple):
@@ -87,16 +90,18 @@ class Deleted(NamedTuple):
     sop_instance_uid: str
 
 
-class Deadline(NamedTuple):
-    """When a study counts as complete, unless something of it comes before.
+class StudyTold(NamedTuple):
+    """Whoever wants to know is told that a study is complete; nothing if it has changed since.
 
     Attributes:
         study_instance_uid: which study.
-        due: seconds since the epoch; None: it has been told of.
+        revision: what it is told of; see `IndexReader.pending_studies`.
+        reason: why it counts as complete.
     """
 
     study_instance_uid: str
-    due: float | None
+    revision: int
+    reason: str
 
 
 class Owed(NamedTuple):
@@ -167,7 +172,7 @@ class Commitment(NamedTuple):
     due: float
 
 
-Change = NewInstance | Moved | Deleted | Deadline | Owed | Postponed | Settled | Record
+Change = NewInstance | Moved | Deleted | StudyTold | Owed | Postponed | Settled | Record
 
 
 class Result(Enum):
@@ -184,7 +189,11 @@ class Result(Enum):
     MISSING = "missing"
     """There was nothing to move or to delete."""
     NOTED = "noted"
-    """A deadline, a commitment or a record is kept, or was removed."""
+    """A commitment or a record is kept, or was removed."""
+    COMPLETE = "complete"
+    """A study is told of for the first time."""
+    UPDATED = "updated"
+    """A study that was told of has changed since, and is told of again."""
 
 
 class StoredInstance(NamedTuple):

@@ -9,7 +9,8 @@ says and what an answer says are the same.
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from dicom_actors import DataSet
 from dicom_actors.archive.index.attributes import COLUMNS, Level, level_of
@@ -73,8 +74,12 @@ class Description(NamedTuple):
     own: bytes
 
 
-def describe(data_set: DataSet) -> Description:
+def describe(data_set: DataSet, as_read: Any = None) -> Description:
     """Make a description of a data set, which is not changed.
+
+    Args:
+        data_set: the data set.
+        as_read: its elements (`DataSet.elements_as_read`), if somebody has them already.
 
     Raises:
         DecodeError: one of the four UIDs is absent, empty, or no UID; it has the tag.
@@ -83,7 +88,8 @@ def describe(data_set: DataSet) -> Description:
     (number,), (container,) = (
         stored_values(column, value_of(data_set, column.tag)) for column in _OWN
     )
-    return Description(study, series, instance, sop_class, number, container, *_headers(data_set))
+    headers = _headers(data_set, as_read or data_set.elements_as_read())
+    return Description(study, series, instance, sop_class, number, container, *headers)
 
 
 def open_header(header: bytes) -> DataSet:
@@ -110,40 +116,92 @@ def _uid(data_set: DataSet, keyword: str) -> str:
     raise DecodeError(f"expected a UID as {keyword}, got {found}", tag=element.tag)
 
 
-def _headers(data_set: DataSet) -> tuple[bytes, bytes]:
+def _headers(data_set: DataSet, found: Any) -> tuple[bytes, bytes]:
     """Put the attributes that are kept together, behind a letter for their encoding."""
-    found = data_set.elements_as_read(until=_FIRST_BULK)
     if found is None:
         made = _in_utf8(data_set).to_bytes(_EXPLICIT)
         found = DataSet.from_bytes(made, _EXPLICIT).elements_as_read()
         assert found is not None
     code = _CODES[found.transfer_syntax.uid]
+    runs = _runs(found.tags)
+    offsets = found.offsets
     upper: list[memoryview] = []
     own: list[memoryview] = []
-    for tag, part in found.elements:
-        if tag < _FIRST_OF_DATA or (len(part) > MAX_VALUE and not _is_kept(data_set, tag, part)):
-            continue
-        if tag in _OF_BOTH:
-            upper.append(part)
-            own.append(part)
-        elif level_of(tag) is Level.IMAGE:
-            own.append(part)
-        else:
-            upper.append(part)
+    for first, end, is_upper, is_own in runs:
+        kept = [(first, end)]
+        if offsets[end] - offsets[first] > MAX_VALUE:
+            kept = _without_long_ones(data_set, found, first, end)
+        for one in kept:
+            part = found.part(*one)
+            if is_upper:
+                upper.append(part)
+            if is_own:
+                own.append(part)
     return _joined(code, upper), _joined(code, own)
 
 
+class _Run(NamedTuple):
+    """Elements that stand together and are kept together, by their numbers."""
+
+    first: int
+    end: int
+    is_upper: bool
+    is_own: bool
+
+
+@lru_cache(maxsize=256)
+def _runs(tags: tuple[int, ...]) -> tuple[_Run, ...]:
+    """Say where elements are kept; those of a series mostly have the same tags."""
+    runs: list[_Run] = []
+    for number, tag in enumerate(tags):
+        if not _FIRST_OF_DATA <= tag < _FIRST_BULK:
+            continue
+        is_of_image = level_of(tag) is Level.IMAGE
+        where = (tag in _OF_BOTH or not is_of_image, tag in _OF_BOTH or is_of_image)
+        if runs and runs[-1][1:] == (number, *where):
+            runs[-1] = runs[-1]._replace(end=number + 1)
+        else:
+            runs.append(_Run(number, number + 1, *where))
+    return tuple(runs)
+
+
+def _without_long_ones(
+    data_set: DataSet, found: Any, first: int, end: int
+) -> list[tuple[int, int]]:
+    """Leave out of a run the elements that are too long to be kept."""
+    kept: list[tuple[int, int]] = []
+    for number in range(first, end):
+        length = found.offsets[number + 1] - found.offsets[number]
+        if length > MAX_VALUE and not _is_kept(data_set, found.tags[number], length):
+            continue
+        if kept and kept[-1][1] == number:
+            kept[-1] = (kept[-1][0], number + 1)
+        else:
+            kept.append((number, number + 1))
+    return kept
+
+
 def _joined(code: bytes, parts: list[memoryview]) -> bytes:
+    if sum(map(len, parts)) < MAX_HEADER:
+        return b"".join([code, *parts])
+    return _shortened(b"".join([code, *parts]))
+
+
+def _shortened(header: bytes) -> bytes:
+    """Leave out the longest elements of a header until it is short enough."""
+    found = DataSet.from_bytes(memoryview(header)[1:], _SYNTAXES[header[:1]]).elements_as_read()
+    assert found is not None
+    parts = [part for _, part in found.elements]
     length = sum(map(len, parts))
     while length >= MAX_HEADER:
         parts.remove(longest := max(parts, key=len))
         length -= len(longest)
-    return b"".join([code, *parts])
+    return b"".join([header[:1], *parts])
 
 
-def _is_kept(data_set: DataSet, tag: int, part: memoryview) -> bool:
+def _is_kept(data_set: DataSet, tag: int, length: int) -> bool:
     """Whether what is longer than a value may be is a sequence, for which there is more room."""
-    return len(part) <= MAX_ITEMS and data_set.fetch(tag).vr == "SQ"
+    return length <= MAX_ITEMS and data_set.fetch(tag).vr == "SQ"
 
 
 def _in_utf8(data_set: DataSet) -> DataSet:

@@ -182,9 +182,19 @@ class IndexReader:
         ).fetchone()
         return Counts(*row)
 
-    def deadlines(self) -> dict[str, float]:
-        """When studies count as complete, by Study Instance UID."""
-        return dict(self.connection.execute("SELECT study_instance_uid, due FROM deadline"))
+    def pending_studies(self) -> Iterator[tuple[str, int]]:
+        """The studies that have changed since they were told of, each with its revision."""
+        return self.connection.execute(
+            "SELECT study_instance_uid, revision FROM watched_study WHERE revision > told"
+        )
+
+    def pending_revision(self, study_instance_uid: str) -> int | None:
+        """The revision of a study that has changed since it was told of; None: it has not."""
+        row = self.connection.execute(
+            "SELECT revision FROM watched_study WHERE study_instance_uid = ? AND revision > told",
+            (study_instance_uid,),
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     def owed(self, until: float, limit: int) -> list[Commitment]:
         """Storage commitment that is due at a time, the longest due first."""

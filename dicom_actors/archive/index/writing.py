@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dicom_actors.archive.index.attributes import LEVELS, Column, Kind, Level, columns_of
 from dicom_actors.archive.index.changes import (
     Change,
-    Deadline,
     Deleted,
     Duplicates,
     Moved,
@@ -25,6 +24,7 @@ from dicom_actors.archive.index.changes import (
     Result,
     Settled,
     StoredInstance,
+    StudyTold,
 )
 from dicom_actors.archive.index.description import open_header
 from dicom_actors.archive.index.folding import stored_values, value_of
@@ -147,6 +147,7 @@ class Writing:
         self._modalities: Counter[tuple[int, str]] = Counter()
         self._classes: Counter[tuple[int, int]] = Counter()
         self._touched: dict[int, float] = {}
+        self._arrived: dict[str, bool] = {}
 
     def forget(self) -> None:
         """Forget what is remembered of rows: another connection, or a rollback, changed them."""
@@ -162,8 +163,8 @@ class Writing:
             return self._move(change)
         if isinstance(change, Deleted):
             return self._delete(change.sop_instance_uid)
-        if isinstance(change, Deadline):
-            return self._note(change)
+        if isinstance(change, StudyTold):
+            return self._tell(change)
         if isinstance(change, Record):
             return self._record(change)
         return self._commitment(change)
@@ -191,6 +192,11 @@ class Writing:
         many(
             "UPDATE study SET changed = max(changed, ?) WHERE id = ?",
             [(when, row) for row, when in self._touched.items()],
+        )
+        many(
+            "INSERT INTO watched_study (study_instance_uid, revision, told) VALUES (?1, 1, 1 - ?2)"
+            " ON CONFLICT (study_instance_uid) DO UPDATE SET revision = revision + ?2",
+            list(self._arrived.items()),
         )
         self._count_in_studies("modality_in_study", "modality", self._modalities)
         self._count_in_studies("sop_class_in_study", "sop_class", self._classes)
@@ -260,6 +266,8 @@ class Writing:
         )
         self._count(series, sop_class, new.size, 1)
         self._touched[series.study] = new.received
+        if new.is_arrival or described.study_instance_uid not in self._arrived:
+            self._arrived[described.study_instance_uid] = new.is_arrival
 
     def _add_version(self, new: NewInstance, existing: StoredInstance) -> Outcome:
         described = new.description
@@ -400,12 +408,17 @@ class Writing:
         existing = self._existing(sop_instance_uid)
         if existing is None:
             return Outcome(Result.MISSING)
+        study = existing.study_instance_uid
         others = self._execute(
             "DELETE FROM other_version WHERE sop_instance_uid = ? RETURNING location, size",
             (sop_instance_uid,),
         ).fetchall()
         self._totals["bytes"] -= sum(size for _, size in others)
         self._remove(sop_instance_uid)
+        # One whose only instance is replaced stays: whoever was told of it is told of a change.
+        if not self._has_any("SELECT 1 FROM study WHERE study_instance_uid = ?", study):
+            self._execute("DELETE FROM watched_study WHERE study_instance_uid = ?", (study,))
+            self._arrived.pop(study, None)
         locations = tuple(expand(location, *existing[:3]) for location, _ in others)
         return Outcome(Result.DELETED, existing, locations)
 
@@ -460,22 +473,21 @@ class Writing:
                 self._of_patient.pop((patient, kind), None)
         return headers
 
-    def _has_any(self, statement: str, row: int) -> bool:
+    def _has_any(self, statement: str, row: int | str) -> bool:
         return self._execute(statement, (row,)).fetchone() is not None
 
-    def _note(self, deadline: Deadline) -> Outcome:
-        if deadline.due is None:
-            self._execute(
-                "DELETE FROM deadline WHERE study_instance_uid = ?",
-                (deadline.study_instance_uid,),
-            )
-        else:
-            self._execute(
-                "INSERT INTO deadline (study_instance_uid, due) VALUES (?, ?)"
-                " ON CONFLICT (study_instance_uid) DO UPDATE SET due = excluded.due",
-                (deadline.study_instance_uid, deadline.due),
-            )
-        return Outcome(Result.NOTED)
+    def _tell(self, told: StudyTold) -> Outcome:
+        row = self._execute(
+            "SELECT told FROM watched_study"
+            " WHERE study_instance_uid = ?1 AND revision = ?2 AND told < ?2",
+            told[:2],
+        ).fetchone()
+        if row is None:
+            return Outcome(Result.MISSING)
+        self._execute(
+            "UPDATE watched_study SET told = revision WHERE study_instance_uid = ?", told[:1]
+        )
+        return Outcome(Result.UPDATED if row[0] else Result.COMPLETE)
 
     def _record(self, record: Record) -> Outcome:
         if record.data is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.archive.files import Location
@@ -13,13 +14,13 @@ from dicom_actors.archive.upkeep import describe_file
 from dicom_actors.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from dicom_actors.archive.holdings import Holdings
     from dicom_actors.archive.index import Change
     from dicom_actors.archive.upkeep import Intake
 
-__all__ = ["Reindexed", "reindex"]
+__all__ = ["Reindexed", "reindex", "reindexing"]
 
 _BATCH: Final = 256
 
@@ -56,10 +57,38 @@ def reindex(
     Raises:
         ArchiveError: the index cannot be written.
     """
+    *_, found = reindexing(holdings, tell, files_in_place(holdings), progress=progress)
+    return found
+
+
+def reindexing(
+    holdings: Holdings,
+    tell: Callable[[Problem], object],
+    names: Iterable[str],
+    *,
+    progress: Callable[[int, int], object] | None = None,
+) -> Iterator[Reindexed]:
+    """Give files rows, one after the other; see `reindex`.
+
+    Returns:
+        An iterator that does the work, and gives what came of it so far. What it gave last is all.
+
+    Raises:
+        ArchiveError: the index cannot be written.
+    """
     files = problems = 0
-    results: list[Result] = []
+    results: Counter[Result] = Counter()
     changes: list[Change] = []
-    for name in files_in_place(holdings):
+
+    def write() -> None:
+        results.update(outcome.result for outcome in holdings.rows.write(changes))
+        changes.clear()
+
+    def found() -> Reindexed:
+        added = results[Result.NEW] + results[Result.DIFFERENT]
+        return Reindexed(files, added, results[Result.MOVED], problems)
+
+    for name in names:
         files += 1
         try:
             intake = describe_file(holdings.store.read(Location(name)))
@@ -69,13 +98,12 @@ def reindex(
             continue
         changes += _changes_for(holdings, name, intake)
         if len(changes) >= _BATCH:
-            results += [outcome.result for outcome in holdings.rows.write(changes)]
-            changes = []
+            write()
         if progress is not None:
             progress(1, intake.size)
-    results += [outcome.result for outcome in holdings.rows.write(changes)]
-    added = sum(result in {Result.NEW, Result.DIFFERENT} for result in results)
-    return Reindexed(files, added, results.count(Result.MOVED), problems)
+        yield found()
+    write()
+    yield found()
 
 
 def _changes_for(holdings: Holdings, name: str, intake: Intake) -> list[NewInstance | Moved]:
@@ -88,4 +116,5 @@ def _changes_for(holdings: Holdings, name: str, intake: Intake) -> list[NewInsta
             if holdings.store.file_system.size(Location.of(one.location).name) is not None:
                 return []  # a copy
             return [Moved(uid, one.location, name, intake.header_length, intake.size)]
-    return [intake.row(Location(name), time.time(), Duplicates.KEEP_BOTH)]
+    row = intake.row(Location(name), time.time(), Duplicates.KEEP_BOTH)
+    return [row._replace(is_arrival=False)]

@@ -35,7 +35,7 @@ def files_in_place(holdings: Holdings) -> Iterator[str]:
     """Give the names of all files that are where objects have their places."""
     root = holdings.folder
     for name in sorted(os.listdir(root)):  # noqa: PTH208 - names alone
-        if name not in _OURS and (root / name).is_dir():
+        if name not in _OURS and (root / name).is_dir() and not (root / name).is_symlink():
             for path in files_of(root / name):
                 yield path.relative_to(root).as_posix()
 

@@ -14,7 +14,6 @@ Standard: PS3.4 J.
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet, DicomError, DimseFailure, Status, connect
@@ -172,6 +171,8 @@ class CommitmentReports:
         Raises:
             ArchiveError: the index cannot be read or written.
         """
+        if self._holdings.is_rebuilding:  # what has no row yet is kept all the same
+            return self._now() + _FIRST_PAUSE
         with self._holdings.reader() as reader:
             due = reader.owed(self._now(), _AT_A_TIME)
         for commitment in due:
@@ -225,13 +226,8 @@ class CommitmentReports:
         if found.sop_class_uid != class_uid:
             return Status.CLASS_INSTANCE_CONFLICT
         try:
-            source = self._holdings.source(found)
-            is_whole = (
-                len(source)
-                if isinstance(source, bytes | memoryview)
-                else Path(source).stat().st_size
-            ) == found.size
-        except (OSError, ArchiveError):
+            is_whole = self._holdings.is_whole(found)
+        except OSError:
             is_whole = False
         return None if is_whole else Status.PROCESSING_FAILURE
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import Status
+from dicom_actors.archive.index import Result
 from dicom_actors.archive.objects import NewObject
 from dicom_actors.archive.upkeep import Intake
 from dicom_actors.errors import ArchiveError, DataError, DimseFailure, StorageError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["StoreHandler", "status_of"]
 
 _UNKNOWN: Final = "failed"
+_FLUSH_SECONDS: Final = 0.06
+"""What the synchronization of a journal, and of the index after it, take on an ordinary disk."""
 
 
 class Keeper(Protocol):
@@ -33,6 +36,12 @@ class Keeper(Protocol):
 
     def keep(self, new: NewObject) -> Added:
         """Keep an object; see `Archive.keep`."""
+
+    def sends(self, association: int, study_instance_uid: str, /) -> bool:
+        """An association is about to send to a study; returns whether that is news."""
+
+    def sends_not(self, association: int, study_instance_uid: str, /) -> None:
+        """It has not changed the study."""
 
 
 class StoreHandler:
@@ -52,14 +61,21 @@ class StoreHandler:
         Raises:
             DimseFailure: see the module.
         """
+        new = self._new_object(event)
+        study = new.intake.description.study_instance_uid
+        # Before it is there, so that the study is not complete a moment after.
+        is_first = self._archive.sends(event.association_id, study)
+        event.expect_wait(_FLUSH_SECONDS)
         try:
-            added = self._archive.keep(self._new_object(event))
+            added = self._archive.keep(new)
         except ArchiveError as error:
             raise DimseFailure(status_of(error), str(error)) from error
         except OSError as error:
             if isinstance(error, DimseFailure):
                 raise
             raise StorageError(Status.OUT_OF_RESOURCES, error) from error
+        if is_first and added.result is Result.SAME:
+            self._archive.sends_not(event.association_id, study)
         if not added.is_kept:
             raise DimseFailure(
                 Status.DUPLICATE_SOP_INSTANCE, "another object of this SOP Instance UID is kept"

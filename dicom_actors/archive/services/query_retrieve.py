@@ -17,15 +17,13 @@ from dicom_actors.archive.services.combining import Service
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from dicom_actors import DataSet, MoveTo
     from dicom_actors.archive.index import IndexReader, StoredInstance
     from dicom_actors.archive.services.peers import Peer
-
-    Source = str | os.PathLike[str] | bytes | memoryview
+    from dicom_actors.scu import OutgoingObject
 
 __all__ = ["EXTENDED_NEGOTIATION", "Holdings", "QueryRetrieve"]
 
@@ -44,17 +42,24 @@ EXTENDED_NEGOTIATION: Final = {
 }
 """What is supported of extended negotiation; for ``EndpointConfig.extended_negotiation``."""
 
-_MOST_IN_MEMORY: Final = 64 << 20
-
 
 class Holdings(Protocol):
-    """What is needed of an archive."""
+    """What is needed of an archive.
+
+    Attributes:
+        is_rebuilding: whether its index does not know yet of all there is.
+    """
+
+    is_rebuilding: bool
 
     def reader(self) -> AbstractContextManager[IndexReader]:
         """Lend a snapshot of the index."""
 
-    def source(self, instance: StoredInstance, /) -> Source:
-        """Give the path of an instance's file, or the file as bytes."""
+    def source(self, instance: StoredInstance, /) -> OutgoingObject:
+        """Give an instance so that it is opened when it is sent."""
+
+    def is_whole(self, instance: StoredInstance, /) -> bool:
+        """Whether the bytes of an instance are there; raises OSError, ArchiveError."""
 
 
 class QueryRetrieve(Service):
@@ -97,13 +102,15 @@ class QueryRetrieve(Service):
             raise _refused(error, Status.OUT_OF_RESOURCES) from error
         return _answers(found, event)
 
-    def get(self, event: Any) -> tuple[int, Iterable[Source]]:
-        """Answer C-GET: how many instances there are, and these one by one."""
-        found = self._select(event)
-        return len(found), self._sources(found)
+    def get(self, event: Any) -> list[OutgoingObject]:
+        """Answer C-GET: the instances, none of which is opened yet.
+
+        One that cannot be read then is counted as failed, and named so.
+        """
+        return self._select(event)
 
     def move(self, event: Any) -> MoveTo:
-        """Answer C-MOVE.
+        """Answer C-MOVE; see `get`.
 
         Raises:
             DimseFailure: A801H, nobody of that AE title is known.
@@ -111,42 +118,15 @@ class QueryRetrieve(Service):
         peer = self._peers.get(event.destination)
         if peer is None:
             raise DimseFailure(Status.MOVE_DESTINATION_UNKNOWN, "no such peer is configured")
-        found = self._select(event)
-        return peer.move(event.destination, self._sent_together(found))
+        return peer.move(event.destination, self._select(event))
 
-    def _select(self, event: Any) -> list[StoredInstance]:
+    def _select(self, event: Any) -> list[OutgoingObject]:
         settings = self._settings_for(event)
         try:
-            return select(self._holdings, event.dataset, _model(event), settings)
+            found = select(self._holdings, event.dataset, _model(event), settings)
         except ArchiveError as error:
             raise _refused(error, Status.OUT_OF_RESOURCES_TO_COUNT_MATCHES) from error
-
-    def _sent_together(self, found: list[StoredInstance]) -> Any:
-        """Give the instances for a C-MOVE.
-
-        A list can be looked through ahead, so that one association does for all; but what is no
-        file of its own yet would all be in memory.
-        """
-        size = 0
-        sources: list[Source] = []
-        for instance in found:
-            source = self._source(instance)
-            if isinstance(source, bytes | memoryview):
-                size += len(source)
-                if size > _MOST_IN_MEMORY:
-                    return len(found), self._sources(found)
-            sources.append(source)
-        return sources
-
-    def _sources(self, found: list[StoredInstance]) -> Iterator[Source]:
-        return map(self._source, found)
-
-    def _source(self, instance: StoredInstance) -> Source:
-        try:
-            return self._holdings.source(instance)
-        except (ArchiveError, OSError):
-            # It is counted as failed, as is one whose file cannot be opened.
-            return b""
+        return [self._holdings.source(instance) for instance in found]
 
     def _settings_for(self, event: Any) -> Settings:
         """What the peer negotiated, and what is allowed to everybody."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors import read_file
 from dicom_actors.archive.index import Duplicates, NewInstance, describe
+from dicom_actors.archive.upkeep.pixel_data import FrameRanges
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Intake(NamedTuple):
         header_length: bytes before the data set in the file.
         size: bytes of the file.
         checksum: of the data set.
+        pixel_data: where its frames are; see `FrameRanges.encoded`. None: nobody knows.
     """
 
     description: Description
@@ -42,6 +44,7 @@ class Intake(NamedTuple):
     header_length: int
     size: int
     checksum: bytes
+    pixel_data: bytes | None = None
 
     @classmethod
     def of(
@@ -58,12 +61,15 @@ class Intake(NamedTuple):
         Raises:
             DecodeError: one of its UIDs is missing, or none.
         """
+        as_read = data_set.elements_as_read()
+        frames = FrameRanges.of(data_set, as_read)
         return cls(
-            describe(data_set),
+            describe(data_set, as_read),
             transfer_syntax_uid,
             header_length,
             header_length + len(data),
             checksum_of(data),
+            None if frames is None else frames.encoded(),
         )
 
     @property
@@ -81,6 +87,7 @@ class Intake(NamedTuple):
             self.checksum,
             header_length=self.header_length,
             received=received,
+            pixel_data=self.pixel_data,
             duplicates=duplicates,
         )
 

@@ -8,10 +8,9 @@ Standard: PS3.5 7.1, Annex A.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from dicom_actors.data.dataset.element_index import NOTHING
-from dicom_actors.data.dictionary import Tag, TransferSyntax
 from dicom_actors.data.dictionary.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -21,6 +20,7 @@ from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT
 
 if TYPE_CHECKING:
     from dicom_actors.data.dataset.element_index import ElementIndex
+    from dicom_actors.data.dictionary import TransferSyntax
 
 __all__ = ["ElementsAsRead", "elements_as_read"]
 
@@ -32,35 +32,47 @@ _SYNTAXES: Final = {
 
 
 class ElementsAsRead(NamedTuple):
-    """Elements in their encoding.
+    """Elements in their encoding, in the order of the bytes, one behind the other.
 
     Attributes:
         transfer_syntax: how they are encoded: one of the three that do not compress anything.
-        elements: in the order of the bytes, the tag of each and its bytes, header included. They
-            are views of what was read.
+        tags: the tag of each.
+        offsets: where each begins in `buffer`, with its header; and where the last one ends.
+        buffer: what was read.
     """
 
     transfer_syntax: TransferSyntax
-    elements: list[tuple[int, memoryview]]
+    tags: tuple[int, ...]
+    offsets: list[int]
+    buffer: memoryview
+
+    @property
+    def elements(self) -> list[tuple[int, memoryview]]:
+        """The tag of each and its bytes, header included."""
+        buffer = self.buffer
+        return [
+            (tag, buffer[start:end])
+            for tag, (start, end) in zip(self.tags, pairwise(self.offsets), strict=True)
+        ]
+
+    def part(self, first: int, end: int) -> memoryview:
+        """The bytes of some that stand together, from number `first` to before number `end`."""
+        return self.buffer[self.offsets[first] : self.offsets[end]]
 
 
-def elements_as_read(content: ElementIndex, until: int | None) -> ElementsAsRead | None:
+def elements_as_read(content: ElementIndex) -> ElementsAsRead | None:
     """See `DataSet.elements_as_read`."""
     scope = content.scope
     if scope is NOTHING or not content.is_as_read():
         return None
-    placed = sorted(
-        (item, tag)
-        for tag, item in content.index.items()
-        if isinstance(item, int) and (until is None or tag < until)
-    )
-    if not placed:
-        return ElementsAsRead(_SYNTAXES[scope.layout], [])
-    buffer = memoryview(scope.buffer).toreadonly()
-    last, tag = placed[-1]
-    end = content.extent_at(tag, last).following
-    elements = [
-        (tag, buffer[start:following])
-        for (start, tag), (following, _) in pairwise([*placed, (end, Tag(0))])
-    ]
-    return ElementsAsRead(_SYNTAXES[scope.layout], elements)
+    tags: tuple[int, ...] = tuple(content.index)
+    # All of them are offsets, most often, in their order.
+    offsets = cast("list[int]", list(content.index.values()))
+    if set(map(type, offsets)) - {int} or offsets != sorted(offsets):
+        placed = sorted((at, tag) for tag, at in content.index.items() if isinstance(at, int))
+        tags, offsets = tuple(tag for _, tag in placed), [at for at, _ in placed]
+    syntax, buffer = _SYNTAXES[scope.layout], memoryview(scope.buffer).toreadonly()
+    if not tags:
+        return ElementsAsRead(syntax, (), [content.start], buffer[:0])
+    ends = [*offsets[1:], content.extent_at(tags[-1], offsets[-1]).following]
+    return ElementsAsRead(syntax, tags, [offsets[0], *ends], buffer)

@@ -45,15 +45,15 @@ def check(content: ElementIndex) -> list[Departure]:
     """List the departures of a data set; see `DataSet.check`."""
     found: list[Departure] = []
     # What is left at each depth: elements of a data set, or numbered items.
-    stack: list[tuple[tuple[int, ...], Iterator[Any]]] = [((), content.elements())]
+    stack: list[Iterator[Any]] = [content.elements()]
+    trail: list[int] = []  # what leads there: one part for each depth but the first
     while stack:
-        prefix, rest = stack[-1]
-        for part in rest:
+        for part in stack[-1]:
             if isinstance(part, tuple):
                 number, item = part
-                stack.append(((*prefix, number), content_of(item).elements()))
+                trail.append(number)
+                stack.append(content_of(item).elements())
                 break
-            path = Path((*prefix, part.tag))
             try:
                 value = part.value
                 items = value if isinstance(value, ItemList) else None
@@ -64,12 +64,14 @@ def check(content: ElementIndex) -> list[Departure]:
                 ]
             except (DecodeError, EncodeError) as error:
                 items, messages = None, [str(error)]
-            found += [Departure(path, message) for message in messages]
+            found += [Departure(Path((*trail, part.tag)), message) for message in messages]
             if items:
-                stack.append((path, enumerate(items)))
+                trail.append(int(part.tag))
+                stack.append(enumerate(items))
                 break
         else:
             stack.pop()
+            del trail[-1:]
     return found
 
 

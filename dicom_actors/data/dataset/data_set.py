@@ -621,17 +621,14 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """
         return b"".join(encode_data_set(self, transfer_syntax))
 
-    def elements_as_read(self, *, until: Key | None = None) -> ElementsAsRead | None:
+    def elements_as_read(self) -> ElementsAsRead | None:
         """Give the elements as the bytes that they were read from; nothing is decoded or copied.
-
-        Args:
-            until: the first element that is not wanted any more.
 
         Returns:
             The elements and how they are encoded; None if the data set was not read, or was
             changed since.
         """
-        return elements_as_read(self._content, None if until is None else to_tag(until))
+        return elements_as_read(self._content)
 
     @property
     def transfer_syntax(self) -> TransferSyntax | None:
@@ -1064,12 +1061,13 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         )
         return text
 
-    @staticmethod
+    @classmethod
     def from_json(
+        cls,
         model: str | bytes | Mapping[str, Any],
         *,
         bulk_data: Callable[[str], bytes] | None = None,
-    ) -> DataSet:
+    ) -> Self:
         """Read a data set in the DICOM JSON Model (PS3.18 Annex F).
 
         Args:
@@ -1081,7 +1079,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             DecodeError: it is no data set; the error has the path to what is wrong.
         """
         read = "from_json" if isinstance(model, str | bytes) else "from_json_dict"
-        made: DataSet = getattr(_above("json"), read)(model, bulk_data=bulk_data)
+        made = cls()
+        set_content(made, content_of(getattr(_above("json"), read)(model, bulk_data=bulk_data)))
         return made
 
     def private_block(self, group: int, creator: str, *, create: bool = False) -> PrivateBlock:

@@ -81,11 +81,12 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
     """
     # What is left to visit: of a data set, tags and elements; of the sequence that it is an item
     # of, the items after it. The stack has the same of each data set further out.
-    stack: list[
-        tuple[ElementIndex, tuple[Any, ...], Iterator[Any], tuple[Any, ...], Iterator[Any]]
-    ] = []
-    holder, prefix, rest = content, (), _pairs(content)
-    sequence: tuple[Any, ...] = ()
+    stack: list[tuple[ElementIndex, Iterator[Any], Iterator[Any]]] = []
+    # Their tags and numbers: one list for all, since paths of all would take the square of the
+    # depth.
+    trail: list[int] = []
+    holder, rest = content, _pairs(content)
+    prefix: tuple[int, ...] = ()
     items: Iterator[tuple[int, Any]] = iter(())
     new = content.read_element
     while True:
@@ -101,22 +102,25 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
             else:
                 element = holder.element_at(tag, item)
                 vr = element.vr
-            path = Path(prefix + (tag,))  # noqa: RUF005 - costs less
-            yield path, element
+            yield Path(prefix + (tag,)), element  # noqa: RUF005 - costs less
             if vr == "SQ":
                 value = element.value
                 if isinstance(value, ItemList):
-                    stack.append((holder, prefix, rest, sequence, items))
-                    sequence, items = path, enumerate(value)
+                    stack.append((holder, rest, items))
+                    trail += (tag, 0)
+                    items = enumerate(value)
                     break
         for number, inner in items:
             holder = content_of(inner)
-            prefix, rest = (*sequence, number), _pairs(holder)
+            trail[-1] = number
+            prefix, rest = tuple(trail), _pairs(holder)
             break
         else:
             if not stack:
                 return
-            holder, prefix, rest, sequence, items = stack.pop()
+            holder, rest, items = stack.pop()
+            del trail[-2:]
+            prefix = tuple(trail)
 
 
 def _pairs(holder: ElementIndex) -> Iterator[tuple[int, Any]]:

@@ -138,6 +138,8 @@ class _Writer:
         if isinstance(values[0], bytes | memoryview) and len(values) == 1:
             if vr not in _BINARY:
                 attribute = {"vr": "UN"}  # of a length that is none of its VR
+            if not values[0]:
+                return attribute  # no fragment at all is read as no value
             return {**attribute, "InlineBinary": b64encode(values[0]).decode("ascii")}
         if vr in _NUMBERS_AS_TEXT and not all(map(_is_number, values)):
             return _as_unknown(element, path)
@@ -176,10 +178,24 @@ class _Writer:
 
     def _integer(self, value: int) -> int | str:
         number, text = int(value), getattr(value, "text", None)  # what IS has
-        if self._keep_number_text and text is not None and str(number) != text:
+        # Where the text is no integer (`50.0`), what was made of it is.
+        if (
+            self._keep_number_text
+            and text is not None
+            and str(number) != text
+            and _is_integer(text)
+        ):
             return str(text)
         # A reader that has only doubles would lose digits; PS3.18 F.2.3 allows strings there.
         return number if abs(number) <= _EXACT_IN_A_DOUBLE else str(number)
+
+
+def _is_integer(text: Any) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_number(value: Any) -> bool:

@@ -45,6 +45,8 @@ def to_pydicom(data_set: DataSet) -> Dataset:
     """
     from pydicom.filereader import read_dataset  # noqa: PLC0415 - optional
 
+    if not isinstance(data_set, DataSet):
+        raise EncodeError(f"expected a DataSet, got {type(data_set).__name__}")
     syntax = data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
     if syntax.is_deflated:
         syntax = EXPLICIT_VR_LITTLE_ENDIAN
@@ -76,6 +78,10 @@ def from_pydicom(dataset: Dataset) -> DataSet:
         DecodeError: what pydicom made of it is no data set.
         ImportError: pydicom is not installed.
     """
+    from pydicom.dataset import Dataset  # noqa: PLC0415 - optional
+
+    if not isinstance(dataset, Dataset):
+        raise EncodeError(f"expected a pydicom Dataset, got {type(dataset).__name__}")
     implicit, little = dataset.original_encoding
     file_meta = getattr(dataset, "file_meta", None)
     declared = (

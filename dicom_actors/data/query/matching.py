@@ -11,7 +11,9 @@ The matching is that of PS3.4 C.2.2.2, where it leaves a choice as follows:
   three groups.
 - Dates and times match by what they mean; a time without seconds is all of its minute. Offsets
   from UTC in DT count; where there is none, Timezone Offset From UTC beside it.
-- A private creator says whose the private keys of its block are; it is returned, not compared.
+- A private creator says whose the private keys of its block are. It is compared with nothing; the
+  keys are looked for in the block that the same creator has in a data set, whichever that is, and
+  answered in the block of the query.
 - A key of several values matches if any of them does, whatever the VR.
 - The key ``""`` (two quotation marks) matches what is empty or absent (empty value matching).
 - In the worklist, ranges of Scheduled Procedure Step Start Date and Time are one span together
@@ -310,17 +312,47 @@ class _Keys:
         conditions: what must hold of a data set.
         returned: in tag order, the tags that an answer has, their VRs, and the keys in a
             sequence; None where there are none in it, or it is no sequence.
+        creators: the private creators, by their tags.
     """
 
-    __slots__ = ("conditions", "returned")
+    __slots__ = ("conditions", "creators", "returned")
 
     def __init__(self) -> None:
         self.conditions: list[Condition] = []
         self.returned: list[tuple[int, str, _Keys | None]] = []
+        self.creators: dict[int, str] = {}
 
     def match(self, data_set: DataSet) -> bool:
         """Whether all conditions hold."""
+        if self.creators:
+            data_set = self._in_our_blocks(data_set)
         return all(condition(data_set) for condition in self.conditions)
+
+    def _in_our_blocks(self, data_set: DataSet) -> DataSet:
+        """Make a data set of what is asked for, its private elements where the query has them."""
+        content = content_of(data_set)
+        theirs: dict[int, int | None] = {}
+        for creator_tag, name in self.creators.items():
+            group = creator_tag & 0xFFFF0000
+            there = (group | number for number in range(0x10, 0x100))
+            found = (tag for tag in there if tag in content.index and content.value(tag) == name)
+            theirs[creator_tag] = next(found, None)
+        if all(ours == their for ours, their in theirs.items()):
+            return data_set
+        made = DataSet()
+        elements: dict[int, Any] = content_of(made).index
+        for tag in (_TIMEZONE, *map(_tag_of, self.returned)):
+            at: int | None = tag
+            if tag in self.creators:
+                elements[tag] = element_of(tag, "LO", self.creators[tag])
+                continue
+            block = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
+            if tag & 0x10000 and block in theirs:
+                creator = theirs[block]
+                at = None if creator is None else tag & 0xFFFF00FF | (creator & 0xFF) << 8
+            if at in content.index:
+                elements[tag] = element_of(tag, content.vr_of(at), content.value(at))
+        return made
 
     def apart(self, tags: AbstractSet[int]) -> tuple[_Keys, _Keys]:
         """Take the conditions on some attributes away: those on the others, and those on them."""
@@ -328,10 +360,14 @@ class _Keys:
         for condition in self.conditions:
             is_one = isinstance(condition, ValueCondition) and condition.tag in tags
             (these if is_one else others).conditions.append(condition)
+        others.creators, these.creators = self.creators, self.creators
+        others.returned, these.returned = self.returned, self.returned
         return others, these
 
     def cut(self, data_set: DataSet) -> DataSet:
         """Make a data set of what is asked for."""
+        if self.creators:
+            data_set = self._in_our_blocks(data_set)
         answer, content = DataSet(), content_of(data_set)
         elements: dict[int, Any] = content_of(answer).index
         for tag, vr, inner in self.returned:
@@ -381,6 +417,8 @@ class _Compiler:
                 continue
             made.returned.append((tag, element.vr, None))
             values = [value for value in element.values if not is_empty(value)]
+            if element.tag.is_private_creator and values and isinstance(values[0], str):
+                made.creators[tag] = values[0]
             if element.vr == "DT" and offset is not None:
                 values = [with_offset(value, offset) for value in values]
             is_matched = tag not in _NEVER_MATCHED and not element.tag.is_private_creator

@@ -8,7 +8,8 @@ what to decode, and when.
 
 The way through it: `layout` says how elements lie in bytes, `scope` where they stand; `headers`
 reads one header, right or wrong; `elements` goes over all of them, `selection` over those that
-are wanted; `damage` over what can be read where something cannot.
+are wanted; `damage` over what can be read where something cannot. `native` has compiled loops for
+`elements` and `selection`, where they were built; they know only what is usual.
 
 Standard: PS3.5 7.1, 7.5, Annex A.
 """

@@ -26,6 +26,7 @@ from dicom_actors.data.scan.layout import (
     UNDEFINED,
     Layout,
 )
+from dicom_actors.data.scan.native import index_usual
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -447,7 +448,12 @@ def _scan_explicit(
     last = next(reversed(index), -1)
     is_ordered = True
     limit = end - 8
+    passes = index_usual if layout is EXPLICIT else None
     while pos <= limit:
+        if passes is not None:
+            pos, last = passes(buffer, index, pos, end, last, stop, True)
+            if pos > limit:
+                break
         group, element, code, length = read(buffer, pos)
         tag = group << 16 | element
         if tag <= last or tag >= stop:
@@ -483,7 +489,12 @@ def _scan_implicit(
     last = next(reversed(index), -1)
     is_ordered = True
     limit = end - 8
+    passes = index_usual
     while pos <= limit:
+        if passes is not None:
+            pos, last = passes(buffer, index, pos, end, last, stop, False)
+            if pos > limit:
+                break
         group, element, length = read(buffer, pos)
         tag = group << 16 | element
         if tag <= last or tag >= stop:
@@ -680,21 +691,20 @@ def _one_item(scope: Scope, number: int, pos: int, end: int) -> tuple[Row | None
 def _fill_last_item(
     scope: Scope, number: int, index: Index, pos: int, end: int, length: int
 ) -> int:
-    """Read an item that is longer than its sequence.
-
-    Its length alone is wrong if its elements end where the sequence ends.
+    """Read an item that is longer than its sequence, since the input is cut short there.
 
     Returns:
         Where its elements end; beyond `end` if the last one is cut short.
+
+    Raises:
+        DecodeError: the input is not cut short, or that is an error.
     """
     message = f"expected an item of {length} bytes, {end - pos} left in the sequence"
+    if not scope.accept_cut(end):
+        raise scope.error(message, number, offset=pos - 8)
     try:
         content_end = scan(scope, number, index, pos, end)
     except DecodeError:
-        content_end = -1
-    if (content_end != end or not index) and not scope.accept_cut(end):
-        raise scope.error(message, number, offset=pos - 8)
-    if content_end < 0:
         content_end = _drop_last(index) if index else pos
     scope.warn(message, number, offset=pos - 8)
     return content_end

@@ -189,8 +189,10 @@ def fits(buffer: Bytes, layout: Layout, start: int, end: int) -> bool:
             left -= 4
         elif code not in layout.short:
             return False
+        if length > left and length != UNDEFINED:
+            return False
         # Groups 0002 and 0008 in the other byte order; the standard has no such groups.
-        return bool(group not in {0x0200, 0x0800} and (length <= left or length == UNDEFINED))
+        return group not in {0x0200, 0x0800} or _goes_on(buffer, layout, start, end)
     group, element, length = layout.read_implicit(buffer, start)
     code = EXPLICIT.read_explicit(buffer, start)[2]
     if code in EXPLICIT.short or code in EXPLICIT.long:
@@ -204,3 +206,26 @@ def fits(buffer: Bytes, layout: Layout, start: int, end: int) -> bool:
             length <= left and not _element_may_follow(EXPLICIT, buffer, tag, start + 8 + size, end)
         )
     return bool(length <= left or length == UNDEFINED)
+
+
+def _goes_on(buffer: Bytes, layout: Layout, start: int, end: int) -> bool:
+    """Whether explicit elements fill a data set, up to the first of undefined length."""
+    pos, last = start, -1
+    while pos + 8 <= end:
+        group, element, code, length = layout.read_explicit(buffer, pos)
+        tag = group << 16 | element
+        is_long = code in layout.long and pos + 12 <= end
+        if tag <= last or not (is_long or code in layout.short):
+            return False
+        last = tag
+        if is_long:
+            length = layout.read_length(buffer, pos + 8)[0]
+            pos += 4
+        pos += 8
+        if length == UNDEFINED and is_long:
+            # What is in a UN is little endian, whatever it is in (PS3.5 6.2.2).
+            inner = IMPLICIT if layout.names[code] == "UN" else layout
+            following, number, _ = inner.read_implicit(buffer, pos) if pos + 8 <= end else (0, 0, 0)
+            return following << 16 | number in {ITEM, SEQUENCE_END}
+        pos += length
+    return pos == end

@@ -160,6 +160,8 @@ class NumberList(NotedList):
 
     def _at(self, number: int) -> Any:
         if not self._starts:
+            if not number:  # many look at the first alone
+                return self._parsed(0, len((self._text or "").partition("\\")[0]))[0]
             text, first = self._text or "", 0
             for start, end in self._pieces():
                 self._starts.append(start)

@@ -13,12 +13,12 @@ from kit.stored_instances import EXPLICIT, data_set, new_instance
 
 from dicom_actors.archive.index import (
     Counts,
-    Deadline,
     Deleted,
     Duplicates,
     Index,
     Moved,
     Result,
+    StudyTold,
 )
 from dicom_actors.archive.index.attributes import LEVELS, Kind, columns_of
 from dicom_actors.archive.index.index import READERS
@@ -285,13 +285,40 @@ def test_who_has_no_id_is_nobody_else(index):
     assert index.counts()[:2] == (4, 5)
 
 
-def test_deadlines_of_studies(index):
-    outcomes = index.write([Deadline("1.2", 5.0), Deadline("1.3", 6.0), Deadline("1.2", 7.5)])
-    assert results(outcomes) == [Result.NOTED] * 3
-    index.write([Deadline("1.3", None), Deadline("1.4", None)])
+def test_studies_are_told_of_once_for_each_change(index):
+    def pending():
+        with index.reader() as reader:
+            found = dict(reader.pending_studies())
+            assert all(reader.pending_revision(study) == found[study] for study in found)
+            return found
 
-    with index.reader() as reader:
-        assert reader.deadlines() == {"1.2": 7.5}
+    def told(study, revision):
+        (outcome,) = index.write([StudyTold(study, revision, "quiet")])
+        return outcome.result
+
+    one, two, three = (new_instance(data_set(instance=number)) for number in (1, 2, 3))
+    study = one.description.study_instance_uid
+    assert told(study, 1) is Result.MISSING
+    index.write([one])
+    assert pending() == {study: 1}
+    index.write([one])
+    assert pending() == {study: 1}
+    index.write([two])
+    assert told(study, 1) is Result.MISSING
+    assert told(study, 2) is Result.COMPLETE
+    assert told(study, 2) is Result.MISSING
+    assert pending() == {}
+    index.write([three._replace(is_arrival=False)])
+    assert pending() == {}
+    index.write([Deleted(three.description.sop_instance_uid), three])
+    assert pending() == {study: 3}
+    assert told(study, 3) is Result.UPDATED
+    index.write([Deleted(one.description.sop_instance_uid) for one in (one, two, three)])
+    index.write([one._replace(is_arrival=False)])
+    assert pending() == {}
+    # Of what was there before, somebody was told.
+    index.write([two])
+    assert told(study, 2) is Result.UPDATED
 
 
 # --- reading ---------------------------------------------------------------------------------

@@ -14,13 +14,21 @@ from dicom_actors.errors import ArchiveError
 @pytest.fixture
 def first_version(tmp_path, monkeypatch):
     """An index as the first version made it, with an instance in it."""
-    path = tmp_path / "index.db"
+    path, new = tmp_path / "index.db", tmp_path / "new.db"
+    index = Index.open(new)
+    index.write([new_instance(data_set())])
+    index.close()
     steps = [step for step in module._steps() if step[0] == 1]
     with monkeypatch.context() as past:
         past.setattr(module, "_steps", lambda: iter(steps))
-        index = Index.open(path)
-        index.write([new_instance(data_set())])
-        index.close()
+        Index.open(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("ATTACH ? AS new", (str(new),))
+    connection.execute("DELETE FROM total")
+    for table in ("header", "common_uid", "patient", "study", "series", "instance", "total"):
+        connection.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")
+    connection.commit()
+    connection.close()
     return path
 
 
@@ -39,6 +47,10 @@ def test_an_older_index_becomes_what_it_is_today(first_version):
     index.write([Owed("1.2", "A", (("1.3", "1.4"),), 0.0)])
     with index.reader() as reader:
         assert reader.next_owed() == (1, 0.0)
+        assert list(reader.pending_studies()) == []
+    index.write([new_instance(data_set(instance=2))])
+    with index.reader() as reader:
+        assert list(reader.pending_studies()) == [("1.2.1.1", 2)]
     index.close()
     assert version_of(first_version) == module.newest_version()
 

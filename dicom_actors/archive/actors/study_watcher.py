@@ -1,0 +1,140 @@
+"""The StudyWatcher: tells when studies are complete, by `StudyWatch`.
+
+It hears of changes once they are committed. One that crashes leaves what is pending in the index,
+and who has sent in the kernel.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dicom_actors.archive.actors.index_writer import IndexRows, StudiesChanged
+from dicom_actors.archive.upkeep import StudyWatch
+from dicom_actors.errors import ArchiveError
+from dicom_actors.supervision import Continue, SupervisedActor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_actors.archive.actors.kernel import ArchiveKernel
+    from dicom_actors.archive.index import Outcome, StudyTold
+
+__all__ = ["HasEvidence", "StudyWatcher"]
+
+logger = logging.getLogger(__name__)
+
+_PAUSE = 10.0
+"""Seconds after which it is tried again, when the index cannot be used."""
+
+
+class HasEvidence(NamedTuple):
+    """To the StudyWatcher, a cast: somebody says that all of a study is there."""
+
+    study_instance_uid: str
+    reason: str
+
+
+class _Look(NamedTuple):
+    """To itself, by a timer."""
+
+    number: int
+
+
+class StudyWatcher(SupervisedActor):
+    """See the module.
+
+    Args:
+        kernel: the archive's.
+    """
+
+    def __init__(self, kernel: ArchiveKernel) -> None:
+        super().__init__()
+        self._watch = StudyWatch(
+            _Pending(kernel),
+            kernel.senders,
+            kernel.open_associations,
+            kernel.settings.study_quiet_seconds,
+        )
+        self._looks = 0
+        self._next_look: float | None = None
+
+    def init(self) -> Any:
+        """Take up what is pending. Runs in the StudyWatcher's thread."""
+        return Continue(None)
+
+    def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
+        """Take up what is pending. Runs in the StudyWatcher's thread."""
+        self._begin()
+
+    def handle_cast(self, message: Any) -> Any:
+        """Note what has changed. Runs in the StudyWatcher's thread."""
+        if isinstance(message, StudiesChanged):
+            if message.studies is None:
+                self._begin()
+            else:
+                self._watch.changed(message.studies, self._now())
+        elif isinstance(message, HasEvidence):
+            self._watch.has_evidence(*message, self._now())
+        else:
+            return super().handle_cast(message)
+        self._look_later()
+        return None
+
+    def handle_info(self, message: Any) -> Any:
+        """Look what is due. Runs in the StudyWatcher's thread."""
+        if not isinstance(message, _Look):
+            return super().handle_info(message)
+        if message.number == -1:
+            self._begin()
+        elif message.number == self._looks:
+            self._next_look = None
+            try:
+                self._watch.look(self._now())
+            except ArchiveError as error:
+                self._say(error)
+            self._look_later()
+        return None
+
+    def _begin(self) -> None:
+        try:
+            self._watch.begin(self._now())
+        except ArchiveError as error:
+            self._say(error)
+            self.system.timers.send_after(_PAUSE, self.actor_ref, _Look(-1))
+        self._look_later()
+
+    def _look_later(self) -> None:
+        due = self._watch.next_due()
+        if due is None or (self._next_look is not None and self._next_look <= due):
+            return
+        self._next_look = due
+        self._looks += 1  # an earlier look that is on its way is none any more
+        pause = max(due - self._now(), 0.0)
+        self.system.timers.send_after(pause, self.actor_ref, _Look(self._looks))
+
+    def _now(self) -> float:
+        return self.system.clock.monotonic()
+
+    def _say(self, error: ArchiveError) -> None:
+        text = "nobody is told of complete studies for now: %s"
+        self.system.log.write(logger, logging.WARNING, text, error)
+
+
+class _Pending:
+    """What `StudyWatch` asks of the index."""
+
+    def __init__(self, kernel: ArchiveKernel) -> None:
+        self._kernel = kernel
+        self._rows = IndexRows(kernel)
+
+    def write(self, changes: Sequence[StudyTold]) -> list[Outcome]:
+        return self._rows.write(changes)
+
+    def pending_studies(self) -> list[tuple[str, int]]:
+        with self._kernel.index.get().reader() as reader:
+            return list(reader.pending_studies())
+
+    def pending_revision(self, study_instance_uid: str) -> int | None:
+        with self._kernel.index.get().reader() as reader:
+            return reader.pending_revision(study_instance_uid)

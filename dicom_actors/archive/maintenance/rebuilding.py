@@ -1,0 +1,128 @@
+"""An index that was lost or damaged is made anew of the files, while the archive serves.
+
+A file in the archive's folder, `MARK`, says that this is to be done, until it is done: whatever
+breaks off in between is taken up at the next start. A damaged index is kept under another name.
+Until then queries find what there is of the index; nobody is told that an instance is not kept.
+
+What stands in no file is lost with an index: worklist items, performed procedure steps, storage
+commitment that was owed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dicom_actors.archive.files import INCOMING, JOURNAL
+from dicom_actors.archive.index_handle import INDEX_NAME
+from dicom_actors.archive.maintenance.reindexing import reindexing
+from dicom_actors.archive.maintenance.walking import files_in_place
+from dicom_actors.errors import ArchiveError
+from dicom_actors.supervision import Continue, SupervisedActor, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_actors.archive.files import Store
+    from dicom_actors.archive.holdings import Holdings
+    from dicom_actors.archive.maintenance.reindexing import Reindexed
+    from dicom_actors.archive.maintenance.verifying import Problem
+
+__all__ = ["MARK", "Rebuilder", "ask_for_rebuild", "has_objects", "set_aside"]
+
+logger = logging.getLogger(__name__)
+
+MARK: Final = "index.rebuild"
+_FILES_AT_ONCE: Final = 16
+_PAUSE: Final = 10.0
+"""Seconds after which it is tried again, when the disk is full for example."""
+
+
+def ask_for_rebuild(store: Store) -> None:
+    """Have the index made anew, at the next start if not now; raises OSError."""
+    if store.file_system.size(MARK) is None:
+        store.write(MARK, [b""], is_synchronous=True)
+        store.file_system.synchronize_folder("")
+
+
+def has_objects(store: Store) -> bool:
+    """Whether there is anything of which an index could be made; raises OSError."""
+    disk = store.file_system
+    return any(name not in {INCOMING, JOURNAL} and disk.has_folder(name) for name in disk.names(""))
+
+
+def set_aside(store: Store) -> str:
+    """Give a damaged index another name, which is returned; raises OSError."""
+    disk = store.file_system
+    behind = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    for name in disk.names(""):
+        if name in {INDEX_NAME, f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"}:
+            disk.rename(name, f"{name}.{behind}")
+    disk.synchronize_folder("")
+    return f"{INDEX_NAME}.{behind}"
+
+
+class _GoOn(NamedTuple):
+    """To itself: look at some more files."""
+
+
+class Rebuilder(SupervisedActor):
+    """Makes the index anew if that was asked for, some files at a time.
+
+    Args:
+        holdings: the archive.
+    """
+
+    def __init__(self, holdings: Holdings) -> None:
+        super().__init__()
+        self._holdings = holdings
+        self._steps: Iterator[Reindexed] = iter(())
+        self._found: Reindexed | None = None
+
+    def init(self) -> Any:
+        """Begin. Runs in the Rebuilder's thread."""
+        return Continue(None) if self._holdings.is_rebuilding else None
+
+    def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
+        """Begin. Runs in the Rebuilder's thread."""
+        self._log(logging.WARNING, "the index is being made anew of the files; queries find more")
+        self._steps = reindexing(self._holdings, self._tell, files_in_place(self._holdings))
+        cast(self.actor_ref, _GoOn())
+
+    def handle_cast(self, message: Any) -> Any:
+        """Go on. Runs in the Rebuilder's thread."""
+        return self._go_on() if isinstance(message, _GoOn) else super().handle_cast(message)
+
+    def handle_info(self, message: Any) -> Any:
+        """Try again. Runs in the Rebuilder's thread."""
+        if not isinstance(message, _GoOn):
+            return super().handle_info(message)
+        return self.handle_continue(None)
+
+    def _go_on(self) -> None:
+        try:
+            steps = list(itertools.islice(self._steps, _FILES_AT_ONCE))
+            if not steps:
+                self._be_done()
+                return
+        except (OSError, ArchiveError) as error:
+            self._log(logging.WARNING, "making the index anew has to wait: %s", error)
+            self.system.timers.send_after(_PAUSE, self.actor_ref, _GoOn())
+        else:
+            self._found = steps[-1]
+            cast(self.actor_ref, _GoOn())
+
+    def _be_done(self) -> None:
+        store = self._holdings.store
+        store.file_system.remove(MARK)
+        store.file_system.synchronize_folder("")
+        self._holdings.is_rebuilding = False
+        self._log(logging.WARNING, "the index was made anew: %s", self._found)
+
+    def _tell(self, problem: Problem) -> None:
+        self._log(logging.ERROR, "%s: %s", problem.location, problem.what)
+
+    def _log(self, level: int, text: str, *values: Any) -> None:
+        self.system.log.write(logger, level, text, *values)

@@ -1,0 +1,152 @@
+"""What ``serve`` does, of its configuration: checked, with its certificates and passcodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dicom_actors.cli.passcodes import read_passcode
+from dicom_actors.cli.serve_settings import SETTINGS, parse_listen_address
+from dicom_actors.cli.usage import UsageError
+from dicom_actors.config import EndpointConfig
+from dicom_actors.errors import ConfigurationError
+from dicom_actors.tls import TlsConfig, server_context
+
+if TYPE_CHECKING:
+    from dicom_actors.archive import ArchiveSettings
+    from dicom_actors.archive.services import Peer
+    from dicom_actors.cli.serve_config import ServeConfig
+
+__all__ = ["ArchiveOptions", "ServeOptions", "check_options", "options_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveOptions:
+    """How ``serve`` keeps an archive.
+
+    Attributes:
+        settings: the archive's.
+        peers: where C-MOVE may send to, by AE title.
+        worklist_folder: a folder of worklist items; None: there is none.
+    """
+
+    settings: ArchiveSettings
+    peers: dict[str, Peer]
+    worklist_folder: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """What ``serve`` was asked for.
+
+    Attributes:
+        archive: how an archive is kept; None: files are, without an index.
+        endpoint: further settings of `EndpointConfig`.
+        port: TCP port; 0 picks one.
+        host: address to bind to; empty for all.
+        ae_title: the called AE title to insist on; None: any.
+        store: the folder for what arrives.
+        metrics: where metrics and health are served; None: nowhere.
+        output: what is shown; one of `OUTPUTS`.
+        print_objects: whether to print each object.
+        verbose: whether to say who associates and how it ends, and not only what ends badly.
+        trace: whether to say each PDU.
+        log: a file for what is wrong, with tracebacks; None: there is none.
+        debug: whether to show tracebacks.
+        timeout: seconds after which an association is ended on which nothing comes.
+        user: the one user whose associations are taken; None: anybody's.
+        passcode: what the user has to give; None: nothing.
+        drain: seconds for open associations to finish at the end.
+        tls: certificates; None: plain TCP.
+    """
+
+    archive: ArchiveOptions | None
+    endpoint: dict[str, Any]
+    port: int
+    host: str
+    ae_title: str | None
+    store: str
+    metrics: tuple[str, int] | None
+    output: str
+    print_objects: bool
+    verbose: bool
+    trace: bool
+    log: str | None
+    debug: bool
+    timeout: float | None
+    user: str | None
+    passcode: str | None = field(repr=False)
+    drain: float
+    tls: TlsConfig | None
+
+
+def options_of(config: ServeConfig) -> ServeOptions:
+    """Make of a configuration what `serve` takes.
+
+    Raises:
+        UsageError: settings do not go together, or a file that they name is not right.
+    """
+    archive = ArchiveOptions(config.archive, config.peers, config["worklist_folder"])
+    if config["print"] and config["output"] in {"json", "live"}:
+        raise UsageError(f"print: of no use with output {config['output']!r}")
+    return ServeOptions(
+        archive=None if config["receive_only"] else archive,
+        endpoint=config.endpoint,
+        port=config["port"],
+        host=config["host"],
+        ae_title=config["ae_title"],
+        store=config["store"],
+        metrics=None if config["metrics"] is None else parse_listen_address(config["metrics"]),
+        output=config["output"],
+        print_objects=config["print"],
+        verbose=config["verbose"],
+        trace=config["trace"],
+        log=config["log"],
+        debug=config["debug"],
+        timeout=config["timeout"],
+        user=config["user"],
+        passcode=_passcode(config),
+        drain=config["drain"],
+        tls=_tls(config),
+    )
+
+
+def check_options(config: ServeConfig, options: ServeOptions) -> str:
+    """Look into what only a start would look into; says in a line that all is right.
+
+    Raises:
+        UsageError: a certificate cannot be used.
+    """
+    try:
+        EndpointConfig(ae_title=options.ae_title, tls=options.tls, **options.endpoint)
+        if options.tls is not None:
+            server_context(options.tls)
+    except ConfigurationError as error:
+        raise UsageError(f"{config.file.path}: {error}") from error
+    chosen = sum(source != "default" for source in config.sources.values())
+    of_all = sum(map(len, SETTINGS.values()))
+    return (
+        f"{config.file.path}: all is right: {chosen} of {of_all} settings are not left at their"
+        f" defaults, {len(config.peers)} destinations for C-MOVE"
+    )
+
+
+def _passcode(config: ServeConfig) -> str | None:
+    if config["passcode_file"] is None:
+        return None
+    if config["user"] is None:
+        raise UsageError("a passcode is of no use without --user NAME")
+    return read_passcode(config["passcode_file"])
+
+
+def _tls(config: ServeConfig) -> TlsConfig | None:
+    if config["tls_certificate"] is None:
+        if config["tls_key"] or config["tls_authorities"] or config["tls_anonymous"]:
+            raise UsageError("TLS: expected --tls-certificate with the other options of TLS")
+        return None
+    return TlsConfig(
+        certificate=config["tls_certificate"],
+        key=config["tls_key"],
+        authorities=config["tls_authorities"],
+        require_peer_certificate=not config["tls_anonymous"],
+    )

@@ -1,0 +1,320 @@
+"""The front of de-identification: a profile, its options, a key; data sets in, data sets out.
+
+Standard: PS3.15 E.1 to E.3; PS3.3 C.12.1.1.7 (what the result says of itself).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_actors.data import DataSet
+from dicom_actors.data.dataset.element_index import content_of
+from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.deidentification.cleaner import Cleaner, Patient, first_text, value_of
+from dicom_actors.deidentification.identity import IdentityCheck, texts_of
+from dicom_actors.deidentification.options import CODES, Option, Profile, checked_options
+from dicom_actors.deidentification.pixels import Image, blanked, matching_region
+from dicom_actors.deidentification.plan import Plans
+from dicom_actors.deidentification.replacing import Pseudonyms, Replacing
+from dicom_actors.deidentification.report import Report
+from dicom_actors.deidentification.rules import Rules
+from dicom_actors.deidentification.tables import known_regions
+from dicom_actors.errors import NotCleanError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from dicom_actors.data.dataset.element_index import ElementIndex
+
+__all__ = ["Deidentifier"]
+
+_PIXEL_DATA: Final = 0x7FE00010
+_BURNED_IN: Final = 0x00280301
+_VISUAL_FEATURES: Final = 0x00280302
+_LONGITUDINAL: Final = 0x00280303
+_IDENTITY_REMOVED: Final = 0x00120062
+_METHOD: Final = 0x00120063
+_METHOD_CODES: Final = 0x00120064
+_SOP_INSTANCE: Final = 0x00080018
+_DIRECTORY_RECORDS: Final = 0x00041220
+_IDENTIFIERS: Final = (0x00100020, 0x00101000, 0x00100022, 0x00101005, 0x00101060, 0x00102154)
+_NAMES: Final = (0x00100010, 0x00101001, 0x00101005, 0x00101060)
+_OFTEN_BURNED_IN: Final = frozenset({"US", "ES", "SC", "OT", "IVUS", "XC", "DOC", "GM", "SM", "OP"})
+_HEAD: Final = frozenset({"HEAD", "BRAIN", "FACE", "SKULL", "HEADNECK", "ORBIT", "JAW", "MAXILLA"})
+_VOLUMES: Final = frozenset({"CT", "MR", "PT", "NM"})
+_PHOTOGRAPHS: Final = frozenset({"XC", "GM"})
+_MOST_PATIENTS: Final = 1_000
+
+
+class Deidentifier:
+    """De-identifies data sets by the Basic Application Level Confidentiality Profile.
+
+    The same key gives the same result at any time and in any process: new UIDs, pseudonyms and
+    shifts of dates are keyed hashes of the original values. Whoever has the key can tell what an
+    original became, so it is a secret.
+
+    Args:
+        profile: the profile.
+        options: the options of the profile, by their names (`Option`).
+        salt: the key, bytes or text, not empty; 16 bytes of chance or more, to be of use.
+        rules: own rules, which come before the profile's.
+        pseudonyms: what patients and studies are called; those that it lacks get a keyed hash.
+        allow_burned_in: take images that say that they have annotation burned in as they are.
+        allow_visual_features: take images in which a face can be seen although the option to clean
+            them is asked for; for those who have removed it.
+        decompress: makes native pixel data of compressed, where a region of it is to be blanked.
+        keep_uids: keep a table of all UIDs that were replaced (`uids`).
+
+    Raises:
+        ValueError: an option is none, two contradict each other, or there is no salt.
+    """
+
+    def __init__(
+        self,
+        profile: str | Profile = Profile.BASIC,
+        options: Iterable[str | Option] = (),
+        *,
+        salt: bytes | str,
+        rules: Rules | None = None,
+        pseudonyms: Pseudonyms | None = None,
+        allow_burned_in: bool = False,
+        allow_visual_features: bool = False,
+        decompress: Callable[[DataSet], DataSet] | None = None,
+        keep_uids: bool = False,
+    ) -> None:
+        if str(profile) not in {each.value for each in Profile}:
+            raise ValueError(f"expected the profile basic, got {str(profile)!r}")
+        if not salt:
+            raise ValueError("expected a salt that is not empty")
+        self.profile = Profile(str(profile))
+        self.options = checked_options(options)
+        self.rules = rules or Rules()
+        self._plans = Plans(self.options, self.rules)
+        key = salt.encode() if isinstance(salt, str) else bytes(salt)
+        self._replacing = Replacing(key, pseudonyms or Pseudonyms(), keeps_uids=keep_uids)
+        self._maps_patients = pseudonyms is not None and bool(pseudonyms.patients)
+        self._allow_burned_in = allow_burned_in
+        self._allow_visual_features = allow_visual_features
+        self._decompress = decompress
+        self._patients: dict[tuple[Any, ...], Patient] = {}
+        self._said: dict[int, Any] = self._method()
+
+    @property
+    def uids(self) -> Mapping[str, str]:
+        """New UIDs by the original ones: all with `keep_uids`, else some of the last."""
+        return self._replacing.uids
+
+    def new_uid(self, uid: str) -> str:
+        """Return the UID that stands in results for an original one."""
+        return uid if Option.RETAIN_UIDS in self.options else self._replacing.uid(uid)
+
+    def deidentify(self, data_set: DataSet, report: Report | None = None) -> DataSet:
+        """Make a data set without what identifies the patient; the given one stays as it is.
+
+        The new one shares the bytes of the original one for all that stays. Its file meta has
+        what a file needs, and nothing of the original file's.
+
+        Args:
+            data_set: what to de-identify, whole.
+            report: is told what is done.
+
+        Raises:
+            NotCleanError: its pixels have, or may have, what must be cleaned and cannot be.
+            DecodeError: something in it cannot be read.
+        """
+        report = Report() if report is None else report
+        replaced = dict(self._said)
+        content = content_of(data_set)
+        if _DIRECTORY_RECORDS in content.index:
+            replaced.clear()  # a directory has no patient, only its records have
+        else:
+            data_set = self._clean_pixels(data_set, replaced, report)
+            content = content_of(data_set)
+            patient_id = first_text(content, 0x00100020)
+            if self._maps_patients and not self._replacing.has_patient(patient_id):
+                report.unjudged["PatientID", "not in the mapping: a keyed hash instead"] += 1
+        mine = Report()
+        made = Cleaner(self._plans, self._replacing, mine, self._patient_of).clean(
+            data_set, replaced
+        )
+        content_of(made).file_meta = self._file_meta(data_set, made)
+        report.add(mine)
+        return made
+
+    # --- patients ----------------------------------------------------------------------------
+
+    def _patient_of(self, content: ElementIndex) -> Patient:
+        """Find whom a data set is of; where it has no Patient ID, by name, else by study."""
+        found = tuple(
+            str(value) if (value := value_of(content, tag)) is not None else ""
+            for tag in {*_IDENTIFIERS, *_NAMES}
+        )
+        names = [text for tag in _NAMES for text in texts_of(value_of(content, tag))]
+        patient_id = (
+            first_text(content, 0x00100020)
+            or next(iter(names), "").strip()
+            or first_text(content, 0x0020000D)
+        )
+        key = (patient_id, found)
+        patient = self._patients.get(key)
+        if patient is None:
+            identifiers = [
+                text for tag in _IDENTIFIERS for text in texts_of(value_of(content, tag))
+            ]
+            raw = [
+                bytes(content.raw_at(tag, item))
+                for tag in {*_IDENTIFIERS, *_NAMES}
+                if isinstance(item := content.index.get(tag), int)
+            ]
+            patient = Patient(patient_id, IdentityCheck(names, identifiers, raw))
+            if len(self._patients) >= _MOST_PATIENTS:
+                self._patients.clear()
+            self._patients[key] = patient
+        return patient
+
+    # --- what the result says of itself ------------------------------------------------------
+
+    def _method(self) -> dict[int, Any]:
+        done: list[Profile | Option] = [
+            self.profile,
+            *(each for each in Option if each in self.options),
+        ]
+        codes = [
+            {
+                "CodeValue": CODES[each][0],
+                "CodingSchemeDesignator": "DCM",
+                "CodeMeaning": CODES[each][1],
+            }
+            for each in done
+        ]
+        dates = "REMOVED"
+        if Option.RETAIN_FULL_DATES in self.options:
+            dates = "UNMODIFIED"
+        elif Option.RETAIN_MODIFIED_DATES in self.options:
+            dates = "MODIFIED"
+        said = DataSet.from_keywords(
+            PatientIdentityRemoved="YES",
+            DeidentificationMethod=[CODES[each][1] for each in done],
+            DeidentificationMethodCodeSequence=codes,
+            LongitudinalTemporalInformationModified=dates,
+        )
+        return {int(element.tag): element for element in said.elements()}
+
+    def _file_meta(self, data_set: DataSet, made: DataSet) -> DataSet:
+        """Make the file meta of a result; what the writer knows better it puts right."""
+        meta = DataSet()
+        given = data_set.file_meta
+        sop_class = made.get("SOPClassUID") or given.get("MediaStorageSOPClassUID")
+        instance = made.get("SOPInstanceUID")
+        if instance is None and given.get("MediaStorageSOPInstanceUID"):
+            instance = self.new_uid(str(given.get("MediaStorageSOPInstanceUID")))
+        for keyword, value in (
+            ("MediaStorageSOPClassUID", sop_class),
+            ("MediaStorageSOPInstanceUID", instance),
+            ("TransferSyntaxUID", made.transfer_syntax and made.transfer_syntax.uid),
+        ):
+            if isinstance(value, str) and value:
+                meta[keyword] = value
+        return meta
+
+    # --- pixels ------------------------------------------------------------------------------
+
+    def _clean_pixels(self, data_set: DataSet, replaced: dict[int, Any], report: Report) -> DataSet:
+        content = content_of(data_set)
+        if _PIXEL_DATA not in content.index:
+            return data_set
+        burned_in = first_text(content, _BURNED_IN).upper()
+        cleans = Option.CLEAN_PIXEL_DATA in self.options
+        modality = first_text(content, 0x00080060).upper()
+        if cleans or Option.CLEAN_VISUAL_FEATURES in self.options:
+            image = _image_of(content)
+            known = _device_of(content, modality)
+            region = matching_region((*self.rules.regions, *known_regions()), known, image)
+            if region is not None and cleans:
+                data_set = self._blank(data_set, image, region.rectangles, replaced)
+                replaced[_BURNED_IN] = content.new_element(_BURNED_IN, "CS", "NO")
+                burned_in = "NO"
+                report.actions["blanked"] += 1
+        if cleans and burned_in not in {"YES", "NO"} and modality in _OFTEN_BURNED_IN:
+            burned_in = "YES"
+            why = f"images of {modality} often have annotation burned in, and no region is known"
+        else:
+            why = "the image has annotation burned in, and no region of it is known"
+        if burned_in == "YES" and not self._allow_burned_in:
+            raise NotCleanError(f"{why}: give a region for this device, or allow it")
+        if burned_in != "NO" and modality in _OFTEN_BURNED_IN:
+            report.unjudged["PixelData", "may have annotation burned in"] += 1
+        if Option.CLEAN_VISUAL_FEATURES in self.options:
+            self._check_visual_features(content, modality)
+            replaced[_VISUAL_FEATURES] = content.new_element(_VISUAL_FEATURES, "CS", "NO")
+        return data_set
+
+    def _check_visual_features(self, content: ElementIndex, modality: str) -> None:
+        said = first_text(content, _VISUAL_FEATURES).upper()
+        body_part = first_text(content, 0x00180015).upper()
+        shows_face = modality in _PHOTOGRAPHS or (
+            modality in _VOLUMES and (body_part in _HEAD or not body_part)
+        )
+        if self._allow_visual_features or said == "NO":
+            return
+        if said == "YES" or shows_face:
+            raise NotCleanError(
+                "a face may be recognized in this image: remove it by other means, and set "
+                "Recognizable Visual Features to NO, or allow it"
+            )
+
+    def _blank(
+        self,
+        data_set: DataSet,
+        image: Image,
+        rectangles: tuple[tuple[int, int, int, int], ...],
+        replaced: dict[int, Any],
+    ) -> DataSet:
+        """Blank regions; returns the data set, decompressed if need be."""
+        content = content_of(data_set)
+        pixels = value_of(content, _PIXEL_DATA)
+        if isinstance(pixels, EncapsulatedPixelData):
+            if self._decompress is None:
+                raise NotCleanError(
+                    "regions of compressed pixel data cannot be blanked without decompressing it"
+                )
+            data_set = self._decompress(data_set)
+            content = content_of(data_set)
+            image = _image_of(content)
+            pixels = value_of(content, _PIXEL_DATA)
+        if not isinstance(pixels, bytes | memoryview):
+            raise NotCleanError("expected pixel data as bytes")
+        try:
+            made = bytes(blanked(pixels, image, rectangles))
+        except ValueError as error:
+            raise NotCleanError(f"the region cannot be blanked: {error}") from error
+        vr = content.vr_of(_PIXEL_DATA)
+        replaced[_PIXEL_DATA] = content.new_element(_PIXEL_DATA, vr, made)
+        return data_set
+
+
+def _image_of(content: ElementIndex) -> Image:
+    def number(tag: int, default: int) -> int:
+        value = value_of(content, tag)
+        return int(value) if isinstance(value, int | float) and value >= 0 else default
+
+    bits = number(0x00280100, 0)
+    return Image(
+        number(0x00280010, 0),
+        number(0x00280011, 0),
+        number(0x00280008, 1),
+        number(0x00280002, 1),
+        bits,
+        number(0x00280101, bits),
+        number(0x00280006, 0) == 1,
+        first_text(content, 0x00280004).upper(),
+    )
+
+
+def _device_of(content: ElementIndex, modality: str) -> dict[str, str]:
+    return {
+        "modality": modality,
+        "manufacturer": first_text(content, 0x00080070).upper(),
+        "model": first_text(content, 0x00081090).upper(),
+        "image_type": "\\".join(texts_of(value_of(content, 0x00080008))).upper(),
+    }

@@ -1,0 +1,85 @@
+"""A program: feeds inputs of every length to the compiled scan, each at the end of its memory.
+
+``guard`` places them before a page that cannot be read, ``heap MODULE`` in heap blocks of their
+own, for a module that was built to notice what is read beside them. Prints ``done``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import mmap
+import random
+import sys
+from struct import pack
+
+STOP = 0xFFFEE000
+VRS = [b"LO", b"UI", b"OB", b"SQ", b"UN", b"PN", b"??", b"\0\0"]
+
+
+def inputs():
+    """Runs of elements, cut and with wrong lengths."""
+    draw = random.Random(1)
+    for number in range(6_000):
+        data = b""
+        for at in range(draw.randrange(5)):
+            vr = draw.choice(VRS)
+            length = draw.choice((0, 0, 2, 6, 16, 0xFFFE, 0xFFFF))
+            tag = draw.choice((8 + at, 8 + at, 2, 0xFFFE, 0xFFFF)), draw.choice((at, 0xE000))
+            if vr in {b"OB", b"SQ", b"UN"}:
+                length = draw.choice((length, 0xFFFFFFFF, 0xFFFFFFFE, 0x7FFFFFFF, 0x80000000))
+                data += pack("<HH2s2xI", *tag, vr, length)
+            else:
+                data += pack("<HH2sH", *tag, vr, length)
+            data += bytes(min(length, 20))
+        cut = draw.randrange(len(data) + 1) if number % 2 else len(data)
+        yield data[:cut]
+
+
+def feed(module, view, draw):
+    """Ask both functions, from positions and to ends that may be beyond the input."""
+    wanted = pack("<5I", 0x00080000, 0x00090001, 0x000A0002, 0x000B0003, 0xFFFE0000)
+    length = len(view)
+    for pos in {0, draw.randrange(length + 1), length, length + 3}:
+        for end in (length, length + 100, 1 << 62):
+            for is_explicit in (True, False):
+                at, _ = module.index_usual(view, {}, pos, end, -1, STOP, is_explicit)
+                assert at >= pos
+            at, *_ = module.pick_usual(view, {}, pos, end, 0, -1, -1, 0, wanted)
+            assert at >= pos
+
+
+def guarded():
+    """A page, and behind it one that cannot be read."""
+    size = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 2 * size)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    assert libc.mprotect(address + size, size, 0) == 0
+    return memory, size
+
+
+def main() -> None:
+    draw = random.Random(2)
+    if sys.argv[1] == "heap":
+        spec = importlib.util.spec_from_file_location("_native", sys.argv[2])
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for data in inputs():
+            feed(module, bytearray(data), draw)
+    else:
+        from dicom_actors.data.scan import native as module
+
+        memory, size = guarded()
+        view = memoryview(memory)
+        for data in inputs():
+            memory[size - len(data) : size] = data
+            feed(module, view[size - len(data) : size], draw)
+        # It does notice: a view of one byte more is the end of this process.
+    print("done")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

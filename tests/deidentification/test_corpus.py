@@ -1,0 +1,108 @@
+"""The public files of pydicom: nothing is left of the patient, and all else is as it was."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from kit.patients import KEY, file_of
+
+from dicom_actors import DataSet, read_file
+from dicom_actors.deidentification import Deidentifier, Report, Verifier
+from dicom_actors.errors import DicomError
+
+# By their folder: asking pydicom for them by pattern may ask the network for more.
+FOLDER = Path(pydicom.__file__).parent / "data"
+FILES = sorted([*FOLDER.glob("test_files/*.dcm"), *FOLDER.glob("charset_files/*.dcm")])
+OPTIONS = [
+    (),
+    ("retain-safe-private", "retain-uids", "retain-full-dates"),
+    (
+        "retain-modified-dates",
+        "retain-device-identity",
+        "retain-institution-identity",
+        "retain-patient-characteristics",
+        "clean-descriptors",
+        "clean-structured-content",
+        "clean-graphics",
+    ),
+]
+RETAINED = [(), ("dates", "uids"), ("dates", "device", "institution")]
+
+
+def readable() -> list[tuple[Path, DataSet]]:
+    found = []
+    for path in FILES:
+        try:
+            found.append((path, read_file(path)))
+        except DicomError:
+            continue
+    return found
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("options", OPTIONS)
+def test_nothing_is_left_and_pixels_are_as_they_were(options: tuple[str, ...]) -> None:
+    cleaner, report, found = Deidentifier("basic", options, salt=KEY), Report(), []
+    files = readable()
+    assert len(files) > 90
+    for path, data_set in files:
+        before = path.read_bytes()
+        clean = cleaner.deidentify(data_set, report)
+        written = file_of(clean)
+        again = read_file(written)
+        assert again == clean, path
+        if "PixelData" in data_set:
+            assert again.fetch("PixelData").raw == data_set.fetch("PixelData").raw, path
+        verifier = Verifier(RETAINED[OPTIONS.index(options)])
+        verifier.learn(before)
+        found += [(path.name, str(finding)) for finding in verifier.search(written)]
+        assert path.read_bytes() == before
+        assert read_file(before) == data_set, path  # which was left as it was
+    assert found == []
+    assert report.instances == len(files)
+
+
+@pytest.mark.corpus
+def test_pydicom_reads_the_results_and_misses_nothing_that_stays() -> None:
+    cleaner = Deidentifier(salt=KEY)
+    for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "JPEG2000.dcm", "rtdose.dcm"):
+        path = FOLDER / "test_files" / name
+        before = pydicom.dcmread(path)
+        written = file_of(cleaner.deidentify(read_file(path)))
+        after = pydicom.dcmread(BytesIO(written))
+        assert after.PatientIdentityRemoved == "YES"
+        assert after.file_meta.MediaStorageSOPInstanceUID == after.SOPInstanceUID
+        for element in after:
+            if element.tag in before and element.VR in {"US", "DS", "IS", "FL", "OW"}:
+                assert element.value == before[element.tag].value, element
+
+
+def errors_of(path: Path) -> set[str]:
+    done = subprocess.run(
+        ["dciodvfy", "-new", str(path)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+    return {line for line in done.stderr.splitlines() if line.startswith("Error")}
+
+
+@pytest.mark.interop
+@pytest.mark.corpus
+@pytest.mark.parametrize("options", OPTIONS)
+def test_dciodvfy_has_no_new_error(options: tuple[str, ...], tmp_path: Path) -> None:
+    assert shutil.which("dciodvfy"), "dicom3tools is missing"
+    cleaner, new = Deidentifier("basic", options, salt=KEY), []
+    for path, data_set in readable()[::4]:
+        target = tmp_path / "clean.dcm"
+        target.write_bytes(file_of(cleaner.deidentify(data_set)))
+        more = errors_of(target) - errors_of(path)
+        new += [(path.name, line) for line in sorted(more)]
+    assert new == []
