@@ -7,10 +7,10 @@ nothing else in the package reads environment variables or module settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence  # noqa: TC003 - part of the public signature
+from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - part of the public signature
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dicom_actors.errors import ConfigurationError
 
@@ -105,6 +105,10 @@ class EndpointConfig:
         max_elements: how many elements a data set may have, those in sequences counted.
         max_matches: how many matches one C-FIND is answered with; one more ends it with A700H
             (refused: out of resources). None: no limit.
+        transcode: gives an object that C-GET or C-MOVE sends a transfer syntax that is accepted,
+            where its own is not, such as `dicom_actors.pixels.transcode_to_one_of`, or that with
+            the codecs of a `CodecProcess`: called in a Handler's thread, or a destination's, with
+            the data set and the UIDs that are accepted. None: such an object is not sent.
         check_instances: whether a C-STORE is refused whose data set cannot be read (C000H), or is
             not of the SOP class and instance that its command names (A900H).
         destination_failures: associations in a row that a destination of C-MOVE does not come to
@@ -152,6 +156,7 @@ class EndpointConfig:
     max_sequence_depth: int = 64
     max_elements: int = 10_000_000
     max_matches: int | None = 1_000_000
+    transcode: Callable[[Any, Sequence[str]], Any] | None = None
     check_instances: bool = True
     destination_failures: int | None = 3
     destination_pause: float = 30.0
@@ -175,6 +180,8 @@ class EndpointConfig:
             raise ConfigurationError("calling_ae_titles: expected a sequence of titles, got a text")
         for title in self.calling_ae_titles or ():
             check_ae_title(title, "calling_ae_titles")
+        if self.transcode is not None and not callable(self.transcode):
+            raise ConfigurationError(f"transcode: expected a callable, got {self.transcode!r:.60}")
         if self.when_full not in {"wait", "reject"}:
             raise ConfigurationError(
                 f"when_full: expected 'wait' or 'reject', got {self.when_full!r}"

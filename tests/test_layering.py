@@ -4,6 +4,7 @@ One way down::
 
     errors, config < data, pdu < upper_layer < dimse
     data < pixels, deidentification < archive, cli
+    pixels < scu
     dimse, transport < storage < scu < actors < archive < web, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
@@ -56,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"errors", "config", "version"},
     "indexing": {"errors", "data"},
     "pixels": {"errors", "data"},
+    "codec_process": {"errors", "pixels"},
     "deidentification": {"errors", "data"},
     "pdu": {"errors", "config", "version"},
     "upper_layer": _BELOW_DIMSE,
@@ -66,7 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actors": _BELOW_ARCHIVE,
     "transport": set(),
     "storage": {*_BELOW_DIMSE, "dimse"},
-    "scu": {*_BELOW_DIMSE, "tls", "dimse", "transport", "storage"},
+    "scu": {*_BELOW_DIMSE, "pixels", "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
     "web": {*_PUBLIC, "supervision", "archive", "pixels"},
     "metrics": {*_PUBLIC, "supervision", "dimse", "archive"},

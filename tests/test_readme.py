@@ -60,7 +60,7 @@ def test_the_tour_runs_from_top_to_bottom(
 
 def test_the_commands_of_the_readme_exist(capsys: pytest.CaptureFixture[str]) -> None:
     text = "\n".join(code for kind, code in BLOCKS if kind == "sh")
-    commands = set(re.findall(r"dicom-actors (\w+)", text))
+    commands = set(re.findall(r"dicom-actors ([\w-]+)", text))
     assert "serve" in commands
     for command in commands:
         with pytest.raises(SystemExit) as caught:

@@ -27,6 +27,7 @@ from dicom_actors.pixels.frame_source import frame_bytes
 
 if TYPE_CHECKING:
     from dicom_actors.pixels.arrays import FrameReader, frame, frames, read_frame, volume
+    from dicom_actors.pixels.choosing import transcode_to_one_of
     from dicom_actors.pixels.codecs import CODECS, Codec
     from dicom_actors.pixels.overlays import overlay, overlay_groups
     from dicom_actors.pixels.rendering import render
@@ -49,6 +50,7 @@ __all__ = [
     "render",
     "require_extra",
     "transcode",
+    "transcode_to_one_of",
     "volume",
 ]
 
@@ -64,6 +66,7 @@ _HOMES: Final = {
     "read_frame": "arrays",
     "render": "rendering",
     "transcode": "transcoding",
+    "transcode_to_one_of": "choosing",
     "volume": "arrays",
 }
 _OF_THE_EXTRA: Final = frozenset({"numpy", "PIL", "imagecodecs"})

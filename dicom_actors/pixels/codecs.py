@@ -496,13 +496,18 @@ def _encode_rle(
     if description.samples * array.itemsize > 15:
         raise EncodeError("RLE has at most 15 segments", tag=description.tag)
     segments = [
-        bytes(
-            imagecodecs.packbits_encode(np.ascontiguousarray(octets[:, :, sample, place]), axis=-1)
-        )
+        _packed(np.ascontiguousarray(octets[:, :, sample, place]))
         for sample in range(description.samples)
         for place in reversed(range(array.itemsize))
     ]
     return Encoded(join_segments(segments), description.photometric, description.bits_stored)
+
+
+def _packed(octets: NDArray[np.uint8]) -> bytes:
+    """Compress the rows of one byte of one sample, each by itself (PS3.5 G.3.1)."""
+    if octets.shape[1] == 1:
+        return b"".join(bytes((0, value)) for value in octets.tobytes())
+    return bytes(imagecodecs.packbits_encode(octets, axis=-1))
 
 
 def _decode_uncompressed(
@@ -547,8 +552,8 @@ def _encode_deflated(
 
 # --- the table -------------------------------------------------------------------------------
 
+# For HTJ2K, too: the binding of OpenJPH gives a frame where the decoder found an error.
 _openjpeg: Final = _jpeg_2000_decoder(imagecodecs.jpeg2k_decode)
-_openjph: Final = _jpeg_2000_decoder(imagecodecs.htj2k_decode)
 
 _JPEG: Final = "ISO_10918_1"
 _JPEG_LS: Final = "ISO_14495_1"
@@ -573,9 +578,9 @@ CODECS: Final[Codecs] = {
     _4 + "91": Codec(_openjpeg, _encode_jpeg_2000_lossy, True, _JPEG_2000),
     _4 + "92": Codec(_openjpeg),
     _4 + "93": Codec(_openjpeg, None, True, _JPEG_2000),
-    _4 + "201": Codec(_openjph, _htj2k_encoder()),
-    _4 + "202": Codec(_openjph, _htj2k_encoder(has_tile_lengths=True)),
-    _4 + "203": Codec(_openjph, _htj2k_encoder(is_lossy=True), True, _HTJ2K),
+    _4 + "201": Codec(_openjpeg, _htj2k_encoder()),
+    _4 + "202": Codec(_openjpeg, _htj2k_encoder(has_tile_lengths=True)),
+    _4 + "203": Codec(_openjpeg, _htj2k_encoder(is_lossy=True), True, _HTJ2K),
     _4 + "110": Codec(_decode_jpeg_xl, _jpeg_xl_encoder(is_lossy=False)),
     _4 + "111": Codec(_decode_jpeg_xl, None, True, _JPEG_XL),
     _4 + "112": Codec(_decode_jpeg_xl, _jpeg_xl_encoder(is_lossy=True), True, _JPEG_XL),

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.settings import Clock, PduTap
     from dicom_actors.scu.storing import MoveOriginator
     from dicom_actors.storage.contexts import ContextLike
-    from dicom_actors.storage.outgoing import Storable
+    from dicom_actors.storage.outgoing import Storable, Transcode
     from dicom_actors.tls import TlsConfig
     from dicom_actors.transport.plain import Transport
     from dicom_actors.upper_layer import Negotiated
@@ -133,7 +133,12 @@ class Association(NormalizedServices):
         raise_failure(message.command)
 
     def store(
-        self, source: Storable, *, check: bool = False, send_damaged: bool = False
+        self,
+        source: Storable,
+        *,
+        check: bool = False,
+        send_damaged: bool = False,
+        transcode: bool | Transcode = False,
     ) -> StoreResult:
         """Send an object (C-STORE, PS3.4 B).
 
@@ -141,6 +146,7 @@ class Association(NormalizedServices):
             source: a data set, or a DICOM file as a path or as bytes.
             check: whether a failure is raised.
             send_damaged: as for `store_many`.
+            transcode: likewise.
 
         Returns:
             What the peer answered, true if it has the object. A status of None means that the
@@ -159,7 +165,9 @@ class Association(NormalizedServices):
             error = IsADirectoryError(errno.EISDIR, why, os.fspath(source))
             result = StoreResult(None, "", source, f"not sent: {why}", error)
         else:
-            options = StoreOptions(send_damaged=send_damaged, on_warning="ignore")
+            options = StoreOptions(
+                send_damaged=send_damaged, on_warning="ignore", transcode=transcode
+            )
             (result,) = store_many(self._session, (source,), options)
         if check and not result:
             if result.error is not None:
@@ -180,6 +188,7 @@ class Association(NormalizedServices):
         send_damaged: bool = False,
         on_warning: OnWarning = "raise",
         originator: MoveOriginator | None = None,
+        transcode: bool | Transcode = False,
     ) -> Generator[StoreResult, None, None]:
         """Send many objects, as many at a time as the negotiated window allows.
 
@@ -199,6 +208,10 @@ class Association(NormalizedServices):
                 it is, where its transfer syntax is accepted; otherwise it is not sent.
             on_warning: ``"ignore"``: that some were not stored is told by their results alone.
             originator: the C-MOVE that this is done for, if any.
+            transcode: whether an object is sent in a transfer syntax that the peer accepts, when
+                it does not accept its own: compressed or decompressed without loss, by the extra
+                ``pixels``. Or what does that: it is called with the data set and the UIDs that
+                are accepted (see `dicom_actors.pixels.transcode_to_one_of`).
 
         Yields:
             A result for each object, true if it is stored; in the order of the objects, where the
@@ -217,7 +230,9 @@ class Association(NormalizedServices):
         if retries < 0:
             raise ValueError(f"retries: expected 0 or more, got {retries}")
         check_on_warning(on_warning)
-        options = StoreOptions(parallel, originator, retries, journal, send_damaged, on_warning)
+        options = StoreOptions(
+            parallel, originator, retries, journal, send_damaged, on_warning, transcode
+        )
         return store_many(self._session, items, options)
 
     def find(

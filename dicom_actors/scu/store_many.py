@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dicom_actors.scu.querying import OnWarning
     from dicom_actors.scu.session import Session
     from dicom_actors.scu.storing import MoveOriginator
-    from dicom_actors.storage.outgoing import Storable
+    from dicom_actors.storage.outgoing import Storable, Transcode
     from dicom_actors.storage.plan import Chunk
     from dicom_actors.storage.results import StoreResult
 
@@ -46,6 +46,7 @@ class StoreOptions(NamedTuple):
     journal: str | os.PathLike[str] | None = None
     send_damaged: bool = False
     on_warning: OnWarning = "raise"
+    transcode: bool | Transcode = False
 
 
 def store_many(
@@ -89,11 +90,12 @@ def _all_results(
     What an iterator has not given yet stays with it: it may have no end.
     """
     look_up = None if journal is None else journal.look_up
+    transcode = _transcode(options)
     if options.parallel == 1:
-        chunks = plan(items, look_up=look_up)
+        chunks = plan(items, look_up=look_up, transcode=transcode)
     else:
         window = session.settings.async_window
-        chunks = plan(items, max(_CHUNK_LENGTH, 4 * window), look_up)
+        chunks = plan(items, max(_CHUNK_LENGTH, 4 * window), look_up, transcode)
     try:
         yield from _sent(session, chunks, options)
     except AssociationError as error:
@@ -102,6 +104,14 @@ def _all_results(
                 for found in chunk.objects:
                     yield not_sent(found, error)
         raise
+
+
+def _transcode(options: StoreOptions) -> Transcode | None:
+    if options.transcode is True:
+        from dicom_actors.pixels import transcode_to_one_of  # noqa: PLC0415 - needs an extra
+
+        return transcode_to_one_of
+    return options.transcode or None
 
 
 def _sent(

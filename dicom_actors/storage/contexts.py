@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dicom_actors.upper_layer import AcceptedContext
 
 __all__ = [
+    "LOSSLESS",
     "MAX_CONTEXTS",
     "UNCOMPRESSED",
     "VERIFICATION",
@@ -50,6 +51,14 @@ UNCOMPRESSED: Final = (
     "1.2.840.10008.1.2",  # Implicit VR Little Endian
 )
 """What is proposed where we make or read the data sets ourselves, most preferred first."""
+
+LOSSLESS: Final = (
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS
+    "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000
+    "1.2.840.10008.1.2.5",  # RLE
+)
+"""What is proposed for objects that can be compressed, if need be."""
 
 MAX_CONTEXTS: Final = 128
 """As many as there are odd numbers in a byte (PS3.8 9.3.2.2)."""
@@ -233,17 +242,28 @@ def default_contexts() -> tuple[ProposedContext, ...]:
     return (*asked, *stored)[:MAX_CONTEXTS]
 
 
-def contexts_of_object(sop_class_uid: str, transfer_syntax: str) -> tuple[ProposedContext, ...]:
+def contexts_of_object(
+    sop_class_uid: str, transfer_syntax: str, *, is_transcoded: bool = False
+) -> tuple[ProposedContext, ...]:
     """What to propose for sending an object.
 
     A context of its own for the transfer syntax that it has, so that the peer cannot choose
     another one; and one for what it may be converted to.
+
+    Args:
+        sop_class_uid: its SOP class.
+        transfer_syntax: the one that it has.
+        is_transcoded: whether its pixels can be compressed and decompressed, if need be.
     """
     own = ProposedContext(sop_class_uid, (transfer_syntax,))
     others = tuple(uid for uid in UNCOMPRESSED if uid != transfer_syntax)
-    if not is_plain(transfer_syntax):
-        return (own,)
-    return own, ProposedContext(sop_class_uid, others)
+    found = [own]
+    if is_plain(transfer_syntax) or is_transcoded:
+        found.append(ProposedContext(sop_class_uid, others))
+    if is_transcoded:
+        lossless = tuple(uid for uid in LOSSLESS if uid != transfer_syntax)
+        found.append(ProposedContext(sop_class_uid, lossless))
+    return tuple(found)
 
 
 def is_plain(transfer_syntax: str) -> bool:

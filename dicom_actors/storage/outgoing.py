@@ -26,9 +26,12 @@ from dicom_actors.data.dictionary.uids import is_valid_uid
 from dicom_actors.errors import EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Piece = bytes | memoryview
+    # Takes a data set, and the UIDs of the transfer syntaxes that are accepted; it returns the
+    # data set in one of them, or raises a DataError.
+    Transcode = Callable[[DataSet, Sequence[str]], DataSet]
     Given = DataSet | str | os.PathLike[str] | bytes | bytearray | memoryview
     Storable: TypeAlias = "Given | OutgoingObject"
 
@@ -98,6 +101,8 @@ class OutgoingObject(NamedTuple):
         sop_instance_uid: its SOP instance.
         transfer_syntax: the UID of the one that it has.
         start: where in the file the data set begins; None: it is to be encoded.
+        transcode: what gives it another transfer syntax, where the pixels have to be compressed
+            or decompressed for that; None: nothing does.
     """
 
     source: Given | Callable[[], bytes | memoryview]
@@ -105,6 +110,7 @@ class OutgoingObject(NamedTuple):
     sop_instance_uid: str
     transfer_syntax: str
     start: int | None
+    transcode: Transcode | None = None
 
     def pieces(self, transfer_syntax: str, *, must_be_whole: bool = False) -> list[Piece]:
         """Return the data set, to be sent piece by piece.
@@ -127,6 +133,31 @@ class OutgoingObject(NamedTuple):
         if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid:
             return self._encoded(transfer_syntax)
         return [*pieces, b"\0"]  # PS3.5 A.5
+
+    def transcoded(self, transfer_syntaxes: Sequence[str]) -> tuple[str, list[Piece]] | None:
+        """Return the object in one of other transfer syntaxes, to be sent piece by piece.
+
+        Args:
+            transfer_syntaxes: the UIDs of those that will do.
+
+        Returns:
+            The UID of the one that it has now, and the pieces; None: nothing transcodes it.
+
+        Raises:
+            DicomError: it cannot be read, or not be transcoded without becoming another instance.
+            OSError: the file cannot be read.
+        """
+        if self.transcode is None or not transfer_syntaxes:
+            return None
+        source = self._opened()
+        data_set = source if isinstance(source, DataSet) else read_file(source)
+        made = self.transcode(data_set, transfer_syntaxes)
+        syntax = made.transfer_syntax
+        if syntax is None or syntax.uid not in transfer_syntaxes:
+            raise EncodeError(f"expected one of {', '.join(transfer_syntaxes)}, got {syntax}")
+        if str(made.get("SOPInstanceUID") or self.sop_instance_uid) != self.sop_instance_uid:
+            raise EncodeError(f"in {syntax} it would be another instance: information is lost")
+        return syntax.uid, encode_to_send(made, syntax)
 
     def _pieces(self, transfer_syntax: str) -> list[Piece]:
         if self.start is not None and transfer_syntax == self.transfer_syntax:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dicom_actors.storage.contexts import ProposedContext
-    from dicom_actors.storage.outgoing import Piece, Storable
+    from dicom_actors.storage.outgoing import Piece, Storable, Transcode
     from dicom_actors.upper_layer import AcceptedContext
 
 __all__ = ["Chunk", "contexts_for", "look_into", "plan", "prepare"]
@@ -48,6 +48,7 @@ def plan(
     items: Storable | Iterable[Storable],
     look_ahead: int = _LOOK_AHEAD,
     look_up: Callable[[OutgoingObject], OutgoingObject | StoreResult] | None = None,
+    transcode: Transcode | None = None,
 ) -> Iterator[Chunk]:
     """Look into what is to be sent, so that it is known what to propose.
 
@@ -56,6 +57,7 @@ def plan(
         look_ahead: how many files are looked into at a time. What comes from an iterator is not
             asked for ahead, unless it is a path.
         look_up: gives the result of an object that need not be sent, and any other as it is.
+        transcode: see `OutgoingObject`.
 
     Yields:
         Objects that share 128 presentation contexts.
@@ -64,12 +66,16 @@ def plan(
     objects: list[OutgoingObject | StoreResult] = []
     contexts: dict[ProposedContext, None] = {}
     for source in _sources(items):
-        found = look_into(source)
+        found = look_into(source, transcode)
         if look_up is not None and isinstance(found, OutgoingObject):
             found = look_up(found)
         wanted: tuple[ProposedContext, ...] = ()
         if isinstance(found, OutgoingObject):
-            wanted = contexts_of_object(found.sop_class_uid, found.transfer_syntax)
+            wanted = contexts_of_object(
+                found.sop_class_uid,
+                found.transfer_syntax,
+                is_transcoded=found.transcode is not None,
+            )
             if len(contexts.keys() | set(wanted)) > MAX_CONTEXTS:
                 yield Chunk(objects, contexts)
                 objects, contexts = [], {}
@@ -104,8 +110,13 @@ def _files_of(item: Storable) -> Iterator[Storable]:
             yield Path(folder, name)
 
 
-def look_into(source: Storable) -> OutgoingObject | StoreResult:
-    """Find out what must be known to send an object; or say why it cannot be sent."""
+def look_into(source: Storable, transcode: Transcode | None = None) -> OutgoingObject | StoreResult:
+    """Find out what must be known to send an object; or say why it cannot be sent.
+
+    Args:
+        source: the object.
+        transcode: see `OutgoingObject`.
+    """
     try:
         found = outgoing_object(source)
     except OSError as error:
@@ -114,7 +125,7 @@ def look_into(source: Storable) -> OutgoingObject | StoreResult:
         return StoreResult(None, "", source, f"not sent: {error}", error)
     if found.sop_class_uid == _MEDIA_DIRECTORY:
         return StoreResult(None, found.sop_instance_uid, source, "not sent: it is a DICOMDIR")
-    return found
+    return found if transcode is None else found._replace(transcode=transcode)
 
 
 def prepare(
@@ -131,18 +142,23 @@ def prepare(
         The context and the encoded data set, in pieces; or why it cannot be sent.
     """
     syntax = found.transfer_syntax
+    accepted = tuple(accepted)
     context = choose_context(accepted, syntax)
     failure: Exception | None = None
-    if context is None:
-        name = uid_name(found.sop_class_uid) or found.sop_class_uid
-        why = f"the peer accepts no {name} in transfer syntax {uid_name(syntax) or syntax}"
-    else:
-        try:
+    name = uid_name(found.sop_class_uid) or found.sop_class_uid
+    why = f"the peer accepts no {name} in transfer syntax {uid_name(syntax) or syntax}"
+    try:
+        if context is not None:
             return context, found.pieces(context.transfer_syntax, must_be_whole=must_be_whole)
-        except OSError as error:
-            failure, why = error, error.strerror or str(error)
-        except DicomError as error:
-            failure, why = error, str(error)
+        others = {each.transfer_syntax: each for each in reversed(accepted) if each.as_scu}
+        transcoded = found.transcoded(tuple(others))
+        if transcoded is not None:
+            return others[transcoded[0]], transcoded[1]
+    except OSError as error:
+        failure, why = error, error.strerror or str(error)
+    except DicomError as error:
+        failure = error
+        why = str(error) if context is not None else f"{why}, and {error}"
     return StoreResult(None, found.sop_instance_uid, found.source, f"not sent: {why}", failure)
 
 

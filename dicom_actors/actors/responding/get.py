@@ -104,7 +104,7 @@ def _send_instance(source: Any, responder: Responder, tally: Tally) -> None:
     Raises:
         DimseFailure: the peer did not answer; there is no point in going on.
     """
-    found = look_into(source)
+    found = look_into(source, responder.transcode)
     if isinstance(found, StoreResult):
         _count_unsent(found, responder, tally)
         return

@@ -125,7 +125,10 @@ class _Lane:
         self.total, items = sized(move_to.instances)
         self.is_kept = isinstance(items, list | tuple)
         self.pulled = responder.pull(items)
-        chunks = plan(items) if self.is_kept else plan(self.pulled, look_ahead=1)
+        if self.is_kept:
+            chunks = plan(items, transcode=responder.transcode)
+        else:
+            chunks = plan(self.pulled, look_ahead=1, transcode=responder.transcode)
         self._tasks = (Task(found, chunk.contexts) for chunk in chunks for found in chunk.objects)
         self.running: Task | None = None
 

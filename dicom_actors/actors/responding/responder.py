@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dicom_actors.data import DataSet
     from dicom_actors.dimse import Command
     from dicom_actors.pdu import Pdv
+    from dicom_actors.storage.outgoing import Transcode
     from dicom_actors.upper_layer import AcceptedContext, Negotiated
 
 __all__ = ["Responder", "encode_for"]
@@ -60,6 +61,11 @@ class Responder:
         self._max_fragment_length = max_fragment_length(self.negotiated.peer_max_pdu_length)
         assert request.context is not None
         self.context: AcceptedContext = request.context
+
+    @property
+    def transcode(self) -> Transcode | None:
+        """What gives an object another transfer syntax; see `EndpointConfig.transcode`."""
+        return self._kernel.config.transcode
 
     @property
     def is_cancelled(self) -> bool:
