@@ -4,10 +4,10 @@
     python tests/benchmarks/bench_deidentification.py [--files 200]
 
 Those that are not installed are left out. Each reads a file, cleans it and writes it, one core,
-ten files in a row by turns; the best and the median of the rounds are given, as milliseconds of processor time a
-file and as a ratio to ours. Then what each leaves behind, as our verifier finds it in the results
-for a file with identifiers planted in odd places; and how many files a second the command does on
-all cores.
+ten files in a row by turns; the best and the median of the rounds are given, as milliseconds of
+processor time a file and as a ratio to ours. Then what each leaves behind, as our verifier finds
+it in the results for a file with identifiers planted in odd places; and how many files a second
+the command does on all cores.
 """
 
 from __future__ import annotations
