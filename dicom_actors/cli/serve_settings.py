@@ -187,6 +187,7 @@ _NOT_OF_ENDPOINT: Final = {
     "spool_bytes",
     "spool_directory",
     "tls",
+    "transcode",
 }
 _KINDS: Final[dict[str, Any]] = {
     "int": int,

@@ -96,7 +96,7 @@ def serving_web(
         from dicom_actors.web.tokens import Tokens
         from dicom_actors.web.web_server import WebServer
     except ImportError:
-        text = "no web page: it needs the extra `web` (pip install 'dicom-actors[web]')"
+        text = "no DICOMweb: it needs the extra `web` (pip install 'dicom-actors[web]')"
         teller.tell(text, event="no_web", level="warning")
         yield
         return
@@ -118,13 +118,13 @@ def serving_web(
     except TransportError as error:
         if options.is_port_chosen:
             raise
-        text = f"no web page: {error}; another port: --web-port"
+        text = f"no DICOMweb: {error}; another port: --web-port"
         teller.tell(text, event="no_web", level="warning")
         yield
         return
     try:
         url = options.settings.public_url or server.url
-        teller.tell(f"web page on {url}", event="web", url=url)
+        teller.tell(f"DICOMweb on {url}dicom-web", event="web", url=f"{url}dicom-web")
         yield
     finally:
         server.stop()

@@ -92,6 +92,7 @@ def test_every_setting_of_archive_and_endpoint_may_be_set():
         "spool_bytes",
         "spool_directory",
         "tls",
+        "transcode",
     }
 
 

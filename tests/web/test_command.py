@@ -19,8 +19,8 @@ from dicom_actors.web.tokens import new_token
 
 def test_what_is_sent_is_found_by_http(tmp_path):
     with serving("--store", str(tmp_path / "archive"), "--web-port", "0") as server:
-        server.wait_for("web page on http://127.0.0.1:")
-        port = int(re.search(r"web page on http://127.0.0.1:(\d+)/", server.output)[1])
+        server.wait_for("DICOMweb on http://127.0.0.1:")
+        port = int(re.search(r"DICOMweb on http://127.0.0.1:(\d+)/", server.output)[1])
         client = Client("127.0.0.1", port)
         assert client.web("/studies").json() == []
         with connect("127.0.0.1", server.port, called="ANY") as association:
