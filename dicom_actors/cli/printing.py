@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Printer"]
 
+_GATHERING: Final = 0.02
+"""Seconds in which more is gathered before it is written: a wake-up for each line would cost those
+who have something to say more than the line."""
+
 _FAREWELL: Final = 2.0
 """Seconds in which what waits is written in the end."""
 
@@ -59,7 +63,8 @@ class Printer:
                 self._untold += 1
                 return
             self._waiting.append(text)
-            self._changed.notify_all()
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
 
     def close(self, timeout: float = _FAREWELL) -> bool:
         """Write what waits; returns False if the time was not enough."""
@@ -79,6 +84,7 @@ class Printer:
     def _take(self) -> str | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            self._changed.wait_for(lambda: self._is_closed, _GATHERING)
             texts = "".join(self._waiting)
             self._waiting.clear()
             if self._untold:

@@ -1,12 +1,14 @@
 """The EventBus: hands events to the subscribers of an endpoint.
 
 It stands between the endpoint and its subscribers so that none of them costs the endpoint
-anything: one that is slow misses events, one that is dead is forgotten.
+anything: one that is slow misses events, one that is dead is forgotten. Events are gathered for a
+few milliseconds, since to wake threads for each would cost an association more than its request.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.connection.signals import Deliver
 from dicom_actors.events import PduTraced
@@ -22,6 +24,9 @@ __all__ = ["EventBus"]
 MAX_SUBSCRIBER_BACKLOG = 10_000
 """Messages in a subscriber's inbox beyond which it is sent no more events."""
 
+_GATHERING: Final = 0.005
+"""Seconds for which events are gathered before they are delivered together."""
+
 
 class EventBus(SupervisedActor):
     """Delivers what the kernel has queued."""
@@ -33,10 +38,13 @@ class EventBus(SupervisedActor):
     def init(self) -> None:
         """Become the bus. Runs in the EventBus's thread."""
         self._kernel.event_bus = self.actor_ref
+        self._kernel.is_delivery_due = False
 
     def handle_cast(self, message: Any) -> None:
         """Deliver all that waits. Runs in the EventBus's thread."""
         if isinstance(message, Deliver):
+            time.sleep(_GATHERING)
+            self._kernel.is_delivery_due = False
             self._deliver()
         else:
             super().handle_cast(message)

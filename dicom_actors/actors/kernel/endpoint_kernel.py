@@ -91,6 +91,8 @@ class EndpointKernel:
         self.timers = system.timers
         self.event_loop = EventLoop(system, host_loop)
         self.tls: ssl.SSLContext | None = None
+        # Cleared by the EventBus before it looks for events, so that none is left behind.
+        self.is_delivery_due = False
         self.event_bus: ActorRef[Any] | None = None
         self.listener: ActorRef[Any] | None = None
         self.root: SupervisedRef[Any] | None = None
@@ -384,7 +386,8 @@ class EndpointKernel:
         """Queue an event for the EventBus; the oldest is lost when too many wait."""
         if self._subscribers:
             self._waiting_events.append(event)
-            if self.event_bus is not None:
+            if self.event_bus is not None and not self.is_delivery_due:
+                self.is_delivery_due = True
                 announce(self.event_bus, Deliver())
 
     def next_event(self) -> Any | None:
