@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-import select
+import selectors
 import shutil
 import sys
 from io import BytesIO
@@ -65,11 +65,13 @@ def _has_sixels() -> bool:
         tty.setcbreak(handle)
         sys.stdout.write(_DEVICE_ATTRIBUTES)
         sys.stdout.flush()
-        while b"c" not in answer and select.select([handle], [], [], _ANSWER_SECONDS)[0]:
-            part = os.read(handle, 64)
-            if not part:
-                break
-            answer += part
+        with selectors.DefaultSelector() as selector:
+            selector.register(handle, selectors.EVENT_READ)
+            while b"c" not in answer and selector.select(_ANSWER_SECONDS):
+                part = os.read(handle, 64)
+                if not part:
+                    break
+                answer += part
     finally:
         termios.tcsetattr(handle, termios.TCSANOW, before)
     match = re.search(rb"\x1b\[\?([\d;]+)c", answer)

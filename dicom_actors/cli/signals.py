@@ -50,11 +50,18 @@ class EndSignals(contextlib.AbstractContextManager["EndSignals"]):
 
     @contextlib.contextmanager
     def awaited(self) -> Iterator[None]:
-        """Have one that comes in the block, or came since the last one, raise KeyboardInterrupt."""
+        """Have one that comes in the block, or came since the last one, raise KeyboardInterrupt.
+
+        One whose exception never got out of the block (what Python calls by itself, a finalizer,
+        say, lets none pass) is raised by the next.
+        """
         try:
             self._is_awaited = True
             self._raise_if_any()
             yield
+        except KeyboardInterrupt:
+            self._taken += 1
+            raise
         finally:
             self._is_awaited = False
 
@@ -67,6 +74,5 @@ class EndSignals(contextlib.AbstractContextManager["EndSignals"]):
 
     def _raise_if_any(self) -> None:
         if self.count > self._taken:
-            self._taken += 1
             self._is_awaited = False
             raise KeyboardInterrupt

@@ -224,6 +224,8 @@ class MetricsServer:
 
     def __init__(self, observer: Observer, listening: socket.socket) -> None:
         self._observer = observer
+        # Loaded now: when descriptors have run out, no module can be read any more.
+        self._exposition = _exposition()
         self.host, self.port = listening.getsockname()[:2]
         self._loop = _Loop(listening, self._page)
         self._system = System()
@@ -269,12 +271,10 @@ class MetricsServer:
         return _response(code, _JSON, json.dumps(body).encode() + b"\n")
 
     def _metrics(self) -> bytes:
-        try:
-            from dicom_actors.metrics.exposition import exposition  # noqa: PLC0415 - an extra
-        except ImportError:
+        if self._exposition is None:
             text = b"needs prometheus-client: pip install 'dicom-actors[metrics]'\n"
             return _response(501, _TEXT, text)
-        return _response(200, _PROMETHEUS, exposition(self._observer))
+        return _response(200, _PROMETHEUS, self._exposition(self._observer))
 
 
 def serve_metrics(observer: Observer, host: str, port: int) -> MetricsServer:
@@ -290,6 +290,14 @@ def serve_metrics(observer: Observer, host: str, port: int) -> MetricsServer:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return MetricsServer(observer, socket.create_server((host, port), family=family))
+
+
+def _exposition() -> Callable[[Observer], bytes] | None:
+    try:
+        from dicom_actors.metrics.exposition import exposition  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return exposition
 
 
 def _response(code: int, kind: str, body: bytes, more: str = "") -> bytes:

@@ -88,6 +88,22 @@ def test_signals_wait_for_their_time():
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_signal_is_not_lost_where_python_lets_no_exception_pass(monkeypatch):
+    class Finalized:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    swallowed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda hint: swallowed.append(hint.exc_type))
+    with EndSignals() as signals:
+        with signals.awaited():
+            Finalized()
+        assert swallowed == [KeyboardInterrupt]
+        with pytest.raises(KeyboardInterrupt):
+            with signals.awaited():
+                pytest.fail("it came before")
+
+
 CANARY = "Canary"
 
 

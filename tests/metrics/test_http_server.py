@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
@@ -160,10 +161,11 @@ def test_an_address_that_is_taken_is_an_error(server, looker):
         serve_metrics(looker, "127.0.0.1", server.port)
 
 
-def test_without_prometheus_there_is_health_alone(server, monkeypatch):
+def test_without_prometheus_there_is_health_alone(looker, monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     monkeypatch.delitem(sys.modules, "dicom_actors.metrics.exposition", raising=False)
-    answer = answer_to(server, b"GET /metrics HTTP/1.1\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 501")
-    assert b"pip install 'dicom-actors[metrics]'" in answer
-    assert b"200 OK" in answer_to(server, b"GET /health HTTP/1.1\r\n\r\n")
+    with contextlib.closing(serve_metrics(looker, "127.0.0.1", 0)) as server:
+        answer = answer_to(server, b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 501")
+        assert b"pip install 'dicom-actors[metrics]'" in answer
+        assert b"200 OK" in answer_to(server, b"GET /health HTTP/1.1\r\n\r\n")
