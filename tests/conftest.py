@@ -26,7 +26,8 @@ if os.environ.get("DICOM_ACTORS_PURE", "") not in {"", "0"}:
 
 # A shell ignores it in the background, and so would the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# Under nohup it is ignored, here as before; but what is handled is not ignored by programs we start.
+# Under nohup it is ignored, and is so here; but a signal that is handled is no more ignored by the
+# programs that tests start.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
