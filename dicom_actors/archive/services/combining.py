@@ -5,6 +5,7 @@ Standard: PS3.7 9.1, 10.1.
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors import DimseFailure, Status
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["Service", "combined"]
 
 
-class Service:
+class Service(abc.ABC):
     """A part of the archive that answers requests; the base of all of them."""
 
+    @abc.abstractmethod
     def handlers(self) -> Handlers:
         """Its event handlers, by the names that an endpoint has for them."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def serves(self, sop_class_uid: str) -> bool:
         """Whether requests of a SOP class are for it."""
-        raise NotImplementedError
 
 
 def combined(services: Iterable[Service]) -> dict[str, Callable[[Any], Any]]:
