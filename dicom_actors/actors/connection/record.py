@@ -35,7 +35,7 @@ from dicom_actors.supervision import announce
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from dicom_actors.actors.connection.input_buffer import BufferPool
     from dicom_actors.actors.connection.request import Outcome
@@ -77,6 +77,9 @@ class ConnectionRecord:
         is_given_up: whether its Association crashed too often.
         wanted_abort: that somebody wants it aborted; None if nobody does.
         timer: the timer for its earliest deadline.
+        pdvs_done: how many presentation data values of the next PDU are handled already.
+        partial: how far the message has come that is being received.
+        requests: the requests that are not answered yet, oldest first.
     """
 
     def __init__(
@@ -113,9 +116,9 @@ class ConnectionRecord:
         self._wake: Callable[[ConnectionRecord], object] | None = None
         self._inline = 0
         self._input = InputBuffer(pool)
-        self._pdvs_done = 0
-        self._partial: Partial | None = None
-        self._requests: tuple[Request, ...] = ()
+        self.pdvs_done = 0
+        self.partial: Partial | None = None
+        self.requests: tuple[Request, ...] = ()
         self._cancelled: frozenset[int] = frozenset()
         self._cancellation = Cancellation(_weakly(self._is_wanted))
         self._serials = count(1)
@@ -296,16 +299,6 @@ class ConnectionRecord:
         """How many bytes there are in `unread`."""
         return self._input.unread_length
 
-    @property
-    def pdvs_done(self) -> int:
-        """How many presentation data values of the next PDU are handled already."""
-        return self._pdvs_done
-
-    @property
-    def partial(self) -> Partial | None:
-        """How far the message has come that is being received."""
-        return self._partial
-
     def advance(
         self,
         epoch: int,
@@ -327,10 +320,10 @@ class ConnectionRecord:
             if epoch != self.incarnation.epoch:
                 self._check(epoch)
             self._input.consume(consumed)
-            self._pdvs_done = pdvs_done
-            self._partial = partial
+            self.pdvs_done = pdvs_done
+            self.partial = partial
             if request is not None:
-                self._requests = (*self._requests, request)
+                self.requests = (*self.requests, request)
 
     def settle_input(self, epoch: int) -> None:
         """Give the buffer back where it can be; views of it are invalid from now on."""
@@ -344,22 +337,17 @@ class ConnectionRecord:
         with self._lock:
             self._check(epoch)
             self._input.clear()
-            self._pdvs_done = 0
-            self._partial = None
+            self.pdvs_done = 0
+            self.partial = None
 
     # --- requests ------------------------------------------------------------------------------
-
-    @property
-    def requests(self) -> tuple[Request, ...]:
-        """The requests that are not answered yet, oldest first."""
-        return self._requests
 
     @property
     def handlers(self) -> tuple[SupervisedRef[Any], ...]:
         """The actors that run a handler, and nothing else."""
         return tuple(
             request.handler
-            for request in self._requests
+            for request in self.requests
             if request.stage is Stage.RUNNING
             and request.handler is not None
             and request.handler is not self.association
@@ -440,7 +428,7 @@ class ConnectionRecord:
 
     def find(self, serial: int) -> Request | None:
         """The unanswered request with that number."""
-        for request in self._requests:
+        for request in self.requests:
             if request.serial == serial:
                 return request
         return None
@@ -477,15 +465,17 @@ class ConnectionRecord:
 
     def may_commit(self, serial: int) -> bool:
         """Whether what the handler of a request does through us still counts."""
-        request = self.find(serial)
-        return not self._is_over and request is not None and request.stage is Stage.RUNNING
+        for request in self.requests:
+            if request.serial == serial:
+                return request.stage is Stage.RUNNING and not self._is_over
+        return False
 
     # --- what goes out -------------------------------------------------------------------------
 
     def send(
         self,
         epoch: int,
-        buffers: Iterable[bytes | memoryview],
+        buffers: Sequence[bytes | memoryview],
         serial: int = 0,
         consumed: int = 0,
         negotiated: Negotiated | None = None,
@@ -518,7 +508,7 @@ class ConnectionRecord:
             answered = self.find(serial) if serial else None
             if answered is not None:
                 self.answered += answered.command is not None
-                self._requests = tuple([r for r in self._requests if r is not answered])
+                self.requests = _without(self.requests, answered)
                 if self._cancelled:
                     self._cancelled -= {serial}
             return self.transport.send(buffers)
@@ -532,7 +522,7 @@ class ConnectionRecord:
                 self._output_changed.notify_all()
             return done
 
-    def send_interim(self, serial: int, buffers: Iterable[bytes | memoryview]) -> bool | None:
+    def send_interim(self, serial: int, buffers: Sequence[bytes | memoryview]) -> bool | None:
         """Send one of several responses, as the Handler of a request.
 
         Args:
@@ -618,7 +608,7 @@ class ConnectionRecord:
             self._is_parked = False
             self._inline = 0
             self._wake = None
-            leftovers, self._requests = self._requests, ()
+            leftovers, self.requests = self.requests, ()
         self._cancellation.say_all()
         if self.incarnation.receiver is not None:
             self.incarnation.receiver.abandon()
@@ -627,6 +617,13 @@ class ConnectionRecord:
             if request.received is not None and request.stage is not Stage.RUNNING:
                 request.received.abandon()
         return True
+
+
+def _without(requests: tuple[Request, ...], answered: Request) -> tuple[Request, ...]:
+    """Return the other requests."""
+    if len(requests) == 1:
+        return ()
+    return tuple(request for request in requests if request is not answered)
 
 
 def _weakly(method: Callable[[int], Any]) -> Callable[[int], Any]:

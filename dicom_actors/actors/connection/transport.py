@@ -14,7 +14,7 @@ from dicom_actors.transport.plain import SocketTransport, acknowledge_quickly
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from dicom_actors.transport.tls import TlsTransport
 
@@ -89,15 +89,20 @@ class Transport:
         """
         return 0 if self.is_closed else self._link.receive_into(room)
 
-    def send(self, buffers: Iterable[bytes | memoryview]) -> bool:
+    def send(self, buffers: Sequence[bytes | memoryview]) -> bool:
         """Send, behind what is kept; returns whether all of it went out.
 
         Raises:
             OSError: the connection is lost.
         """
-        views = [memoryview(part) for part in buffers if len(part)]
-        self.unsent += sum(map(len, views))
-        self._output.extend(views)
+        output, length, sent = self._output, sum(map(len, buffers)), 0
+        if not output and len(buffers) <= _BUFFERS_AT_A_TIME and not self.is_closed:
+            sent = self._link.send(buffers)
+            if sent == length:
+                return True
+        output.extend([memoryview(part) for part in buffers if len(part)])
+        self.unsent += length
+        self._drop(sent)
         return self.flush()
 
     def acknowledge_quickly(self) -> None:
@@ -120,12 +125,17 @@ class Transport:
             sent = self._link.send(list(islice(output, _BUFFERS_AT_A_TIME)))
             if not sent:
                 return False
-            self.unsent -= sent
-            while sent and sent >= len(output[0]):
-                sent -= len(output.popleft())
-            if sent:
-                output[0] = output[0][sent:]
+            self._drop(sent)
         return True
+
+    def _drop(self, sent: int) -> None:
+        """Forget the first bytes of what is kept: they are on their way."""
+        output = self._output
+        self.unsent -= sent
+        while sent and sent >= len(output[0]):
+            sent -= len(output.popleft())
+        if sent:
+            output[0] = output[0][sent:]
 
     def stop_sending(self) -> None:
         """Say that nothing more will be sent, so that closing does not destroy what was."""
