@@ -161,7 +161,7 @@ class RequestFlow:
         if waiting <= 1:
             return False
         limit = self._kernel.config.async_window
-        if self._record.outgoing:
+        if self._record.awaits_response:
             limit += _AHEAD_OF_RESPONSES
         return waiting > limit
 
