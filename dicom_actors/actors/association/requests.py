@@ -55,6 +55,9 @@ _WITH_DATA_SET = frozenset({"cstore", "cfind", "cget", "cmove", "nset"})
 _OF_INSTANCES = frozenset({"cstore", "nset", "nget", "ndelete", "naction", "nevent_report"})
 
 
+_BEFORE_VALUE = 12
+"""Bytes of a P-DATA-TF with one value before that (PS3.8 9.3.5)."""
+
 _AHEAD_OF_RESPONSES = 16
 """Requests beyond the window that are taken while a response of the peer may be behind them."""
 
@@ -222,11 +225,12 @@ class RequestFlow:
                 record.advance(self._epoch, done, pdvs_done, self._assembler.partial)
 
     def receive_run(self, pdvs: Sequence[Pdv], consumed: int) -> None:
-        """Take the values of several P-DATA-TF, one each, of which only the last may be a last one.
+        """Take the values of several P-DATA-TF, one each: of a message, or a part of one.
 
         Args:
-            pdvs: the values.
-            consumed: the length of all the PDUs.
+            pdvs: the values; a data set may follow the end of its command set.
+            consumed: the length of all the PDUs. Those of the data set are left alone if there is
+                no room for it now, or if none was to follow.
 
         Raises:
             RemoteProtocolError: the peer's fault.
@@ -240,6 +244,12 @@ class RequestFlow:
             if index != last:
                 if type(event) is DataReceived:
                     self._take_fragment(event)
+                elif type(event) is CommandReceived:
+                    length = sum([_BEFORE_VALUE + len(pdv.data) for pdv in pdvs[: index + 1]])
+                    self._receive_command(event, length, 0)
+                    if assembler.partial is None or not self.has_room_for(pdvs[index + 1 :]):
+                        return
+                    consumed -= length
             elif type(event) is DataReceived:
                 self._receive_data(event, consumed, 0)
             elif type(event) is CommandReceived:
@@ -371,7 +381,7 @@ class RequestFlow:
             request.stage, request.outcome = Stage.FINISHED, outcome
         record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial, request)
         self._incarnation.receiver = None  # what it received is the request's from now on
-        if self._kernel.has_subscribers:
+        if self._kernel.wants(events.RequestReceived):
             self._kernel.publish(_received_event(record.id, request))
         self.progress()
 
@@ -566,7 +576,7 @@ class RequestFlow:
         self._owner.send_message(pdus, request.serial)
 
     def _replied(self, request: Request, outcome: Outcome) -> None:
-        if request.command is not None and self._kernel.has_subscribers:
+        if request.command is not None and self._kernel.wants(events.RequestCompleted):
             now = self._kernel.clock.monotonic()
             self._kernel.publish(_completed_event(self._record.id, request, outcome, now))
 
