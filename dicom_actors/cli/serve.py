@@ -28,7 +28,7 @@ from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.dimse import Status
 from dicom_actors.errors import DicomError
 from dicom_actors.metrics import Observer, serve_metrics
-from dicom_actors.metrics.tally import is_failure, service_name
+from dicom_actors.metrics.tally import service_name
 from dicom_actors.supervision import System
 
 if TYPE_CHECKING:
@@ -71,16 +71,15 @@ class Keeper:
 
     def tell_of(self, event: StoreEvent, where: str = "") -> None:
         """Say in a line who sent what."""
-        association = event.association
-        calling = _printable(association.calling_ae_title)
+        calling, peer = _printable(event.calling_ae_title), event.peer[0]
         kind = uid_name(event.sop_class_uid) or _printable(event.sop_class_uid)
-        line = f"{calling} {association.peer[0]} {kind} {event.length} bytes{where}"
+        line = f"{calling} {peer} {kind} {event.length} bytes{where}"
         self._teller.tell(
             f"{line}\n{event.dataset}" if self._print_objects else line,
             event="object_stored",
-            association=association.id,
+            association=event.association_id,
             calling_ae_title=calling,
-            peer=association.peer[0],
+            peer=peer,
             sop_class=kind,
             bytes=event.length,
         )
@@ -117,7 +116,7 @@ class Narrator(pykka.ThreadingActor):
                 self._say(association, text, "association_opened")
             case events.AssociationClosed():
                 self._tell_end(message)
-            case events.RequestCompleted():
+            case events.RequestFailed():
                 self._tell_failure(message)
 
     def _tell_end(self, closed: events.AssociationClosed) -> None:
@@ -139,10 +138,8 @@ class Narrator(pykka.ThreadingActor):
             requests=closed.requests,
         )
 
-    def _tell_failure(self, completed: events.RequestCompleted) -> None:
+    def _tell_failure(self, completed: events.RequestFailed) -> None:
         """Tell of a request that was answered with a failure; of the same again ever less."""
-        if not is_failure(completed.status):
-            return
         service = service_name(completed.service)
         kind = (service, completed.status)
         if kind not in self._failures and len(self._failures) >= _KINDS:
@@ -395,7 +392,7 @@ def _control(endpoint: SupervisedRef[Any], port: int) -> contextlib.AbstractCont
 def _narrating(
     endpoint: SupervisedRef[Any], options: ServeOptions, teller: Teller
 ) -> Iterator[None]:
-    kinds: list[type] = [events.AssociationClosed, events.RequestCompleted]
+    kinds: list[type] = [events.AssociationClosed, events.RequestFailed]
     if options.trace:
         kinds.append(events.PduTraced)
     if options.verbose:

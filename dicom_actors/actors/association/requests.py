@@ -28,6 +28,8 @@ from dicom_actors.dimse import (
     MessageAssembler,
     ResponseEncoder,
     Status,
+    StatusCategory,
+    category_of,
     context_mismatch,
     fragment,
     operation_mismatch,
@@ -576,9 +578,35 @@ class RequestFlow:
         self._owner.send_message(pdus, request.serial)
 
     def _replied(self, request: Request, outcome: Outcome) -> None:
-        if request.command is not None and self._kernel.wants(events.RequestCompleted):
-            now = self._kernel.clock.monotonic()
-            self._kernel.publish(_completed_event(self._record.id, request, outcome, now))
+        if request.command is None:
+            return
+        kernel = self._kernel
+        if kernel.wants(events.RequestCompleted):
+            self._tell_of(events.RequestCompleted, request, outcome)
+        if (
+            outcome.status
+            and kernel.wants(events.RequestFailed)
+            and category_of(outcome.status) is StatusCategory.FAILURE
+        ):
+            self._tell_of(events.RequestFailed, request, outcome)
+
+    def _tell_of(
+        self,
+        kind: type[events.RequestCompleted | events.RequestFailed],
+        request: Request,
+        outcome: Outcome,
+    ) -> None:
+        assert request.command is not None
+        event = kind(
+            association_id=self._record.id,
+            service=request.service,
+            message_id=request.command.message_id,
+            status=outcome.status,
+            comment=outcome.comment,
+            bytes=0 if request.received is None else request.received.length,
+            seconds=self._kernel.clock.monotonic() - request.began,
+        )
+        self._kernel.publish(event)
 
 
 def _is_alive(handler: SupervisedRef[Any] | None) -> bool:
@@ -594,19 +622,4 @@ def _received_event(association_id: int, request: Request) -> events.RequestRece
         sop_class_uid=request.command.sop_class_uid,
         sop_instance_uid=request.command.sop_instance_uid,
         bytes=0 if request.received is None else request.received.length,
-    )
-
-
-def _completed_event(
-    association_id: int, request: Request, outcome: Outcome, now: float
-) -> events.RequestCompleted:
-    assert request.command is not None
-    return events.RequestCompleted(
-        association_id=association_id,
-        service=request.service,
-        message_id=request.command.message_id,
-        status=outcome.status,
-        comment=outcome.comment,
-        bytes=0 if request.received is None else request.received.length,
-        seconds=now - request.began,
     )
