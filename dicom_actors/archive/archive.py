@@ -241,6 +241,11 @@ class Archive(Holdings):
         """Its settings."""
         return self._kernel.settings
 
+    @property
+    def system(self) -> System:
+        """The surroundings of its actors."""
+        return self._kernel.system
+
     def close(self) -> None:
         """Finish what was begun, and close it; a second time does nothing.
 
