@@ -35,13 +35,13 @@ class DestinationSettings:
             ``"commitment"``: once it has confirmed, asked for storage commitment, that it keeps it
             (PS3.4 J).
         window: objects that are on their way at once, each of another study.
-        attempts: after so many attempts an object is set aside; None: it is tried for ever.
+        attempts: after so many attempts an object is set aside; none: it is tried for ever.
         refusals: the same for one that the destination refuses, or during which the association
             was lost, again and again: others go on then.
         first_pause: seconds until the second attempt; each following pause is twice as long.
         longest_pause: but no longer than this.
         jitter: up to this part of a pause is left out, by chance.
-        bytes_per_second: no more than this is sent, on average; None: as fast as can be.
+        bytes_per_second: no more than this is sent, on average; none: as fast as can be.
         hours: when it is sent, such as ``"20:00-06:00"``, in local time; none: always.
         commitment_timeout: seconds after which commitment is asked for again.
         idle_timeout: seconds that an association stays open without work.
