@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dicom_actors.cli.serve_options import ServeOptions
     from dicom_actors.cli.serve_view import LiveView
     from dicom_actors.cli.telling import Teller
+    from dicom_actors.flow import Flow
     from dicom_actors.supervision import SupervisedRef
 
 __all__ = ["Keeper", "serve", "show_policy"]
@@ -187,6 +188,8 @@ def show_policy(options: ServeOptions) -> int:
         from dicom_actors.cli.serve_archive import HANDLED
 
         handlers = dict.fromkeys(HANDLED, _ignore)
+        if options.archive.flow.routes:
+            handlers["nevent_report"] = _ignore
     print(describe_acceptance(_config(options, {}), handlers))
     return 0
 
@@ -267,7 +270,7 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
         with signals.awaited():
             # The system writes the last words of the log.
             system = stack.enter_context(contextlib.closing(System()))
-            handlers, settings, archive = stack.enter_context(_keeping(options, teller))
+            handlers, settings, archive, flow = stack.enter_context(_keeping(options, teller))
             if options.user is not None:
                 handlers["association_validator"] = UserCheck(options.user, options.passcode)
             endpoint = Endpoint.start(
@@ -283,7 +286,7 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
             port = endpoint.ask(messages.GetStatus()).port
             stack.enter_context(_narrating(endpoint, options, teller))
             stack.enter_context(_observing(endpoint, archive, options, teller, port))
-            if problem := stack.enter_context(_control(endpoint, port)):
+            if problem := stack.enter_context(_control(endpoint, port, archive, flow)):
                 teller.tell(problem, event="no_control", level="warning")
         # From here on one that came meanwhile waits, too, and then drains.
         teller.tell(
@@ -307,17 +310,18 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
 @contextlib.contextmanager
 def _keeping(
     options: ServeOptions, teller: Teller
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None]]:
-    """Give the event handlers, what the endpoint should be told, and the archive."""
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None, Flow | None]]:
+    """Give the event handlers, what the endpoint should be told, the archive, and its flow."""
     keeper = Keeper(Path(options.store), teller, print_objects=options.print_objects)
     if options.archive is None:
         # What is kept is written where it will be as it comes; the rest is a rename.
         settings = {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
-        yield {"cstore": keeper}, settings, None
+        yield {"cstore": keeper}, settings, None, None
         return
     from dicom_actors.cli.serve_archive import kept_in_archive
 
-    with kept_in_archive(options.store, options.archive, keeper.tell_of) as kept:
+    title = options.ae_title
+    with kept_in_archive(options.store, options.archive, keeper.tell_of, title) as kept:
         yield kept
 
 
@@ -380,12 +384,16 @@ def _config(options: ServeOptions, settings: dict[str, Any]) -> EndpointConfig:
     )
 
 
-def _control(endpoint: SupervisedRef[Any], port: int) -> contextlib.AbstractContextManager[str]:
+def _control(
+    endpoint: SupervisedRef[Any], port: int, archive: Archive | None, flow: Flow | None
+) -> contextlib.AbstractContextManager[str]:
     if not hasattr(socket, "AF_UNIX"):
         return contextlib.nullcontext("")  # a system without such sockets has no control
     from dicom_actors.cli.control import open_control_socket
+    from dicom_actors.cli.queue_tools import queue_messages
 
-    return open_control_socket(endpoint, port)
+    more = {} if archive is None else queue_messages(archive, flow)
+    return open_control_socket(endpoint, port, more)
 
 
 @contextlib.contextmanager
