@@ -566,7 +566,7 @@ class ConnectionRecord:
         """Let nothing more be sent but by the Association: what ends the association comes next."""
         with self._lock:
             self._check(epoch)
-            self._is_muted = True
+            self._is_muted = self.outgoing.is_closed = True
             self._output_changed.notify_all()
         self._cancellation.say_all()
 
@@ -613,6 +613,7 @@ class ConnectionRecord:
                 return False
             self.incarnation = self.incarnation.next()
             self.transport.close()
+            self.outgoing.is_closed = True
             self._output_changed.notify_all()
             self._input.clear()
             self._is_parked = False
