@@ -19,7 +19,7 @@ from dicom_actors.actors.handlers.handler import run_handler
 from dicom_actors.actors.handlers.outcomes import TOO_LATE
 from dicom_actors.actors.kernel.handler_table import ASSOCIATION_VALIDATOR, SERVICES
 from dicom_actors.actors.storing.receiver import NO_ROOM
-from dicom_actors.data.files.part10 import file_meta_header
+from dicom_actors.data.files.part10 import FileMetaHeaders
 from dicom_actors.dimse import (
     Command,
     CommandField,
@@ -107,6 +107,7 @@ class RequestFlow:
         self._contexts: dict[int, AcceptedContext] = {}
         self._responses = ResponseEncoder(0)
         self._misfits: dict[int, int | None] = {}
+        self._headers: dict[int, FileMetaHeaders] = {}
         self._window = 1
         self._doomed = False
         self._next_progress = 0
@@ -161,7 +162,7 @@ class RequestFlow:
         if waiting <= 1:
             return False
         limit = self._kernel.config.async_window
-        if self._record.outgoing:
+        if self._record.awaits_response:
             limit += _AHEAD_OF_RESPONSES
         return waiting > limit
 
@@ -171,7 +172,10 @@ class RequestFlow:
         receiver = incarnation.receiver
         if receiver is None:
             return True
-        length = sum(len(pdv.data) for pdv in pdvs if not pdv.is_command)
+        if len(pdvs) == 1:
+            length = 0 if pdvs[0].is_command else len(pdvs[0].data)
+        else:
+            length = sum([len(pdv.data) for pdv in pdvs if not pdv.is_command])
         if receiver.admit(length, self._record.poke):
             incarnation.deadlines.room = None
             return True
@@ -188,11 +192,6 @@ class RequestFlow:
         if self._incarnation.receiver is not None:
             self._incarnation.receiver.refuse(NO_ROOM)
         self._expect_progress()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no request waits for its answer."""
-        return not self._record.requests
 
     def receive(self, pdvs: Sequence[Pdv], consumed: int) -> None:
         """Take the values of one P-DATA-TF.
@@ -300,13 +299,15 @@ class RequestFlow:
         self._incarnation.received_length = 0
         self._expect_progress()
         assert self._negotiated is not None
-        self._incarnation.receiver = self._kernel.storage.receiver(
-            file_meta_header(
+        headers = self._headers.get(context_id)
+        if headers is None or headers.sop_class_uid != command.sop_class_uid:
+            headers = self._headers[context_id] = FileMetaHeaders(
                 command.sop_class_uid,
-                command.sop_instance_uid,
                 self._contexts[context_id].transfer_syntax,
-                source_ae_title=self._negotiated.calling_ae_title,
+                self._negotiated.calling_ae_title,
             )
+        self._incarnation.receiver = self._kernel.storage.receiver(
+            headers.of(command.sop_instance_uid)
         )
 
     def _receive_data(self, event: DataReceived, consumed: int, pdvs_done: int) -> None:
@@ -481,6 +482,8 @@ class RequestFlow:
 
     def send_posted(self) -> None:
         """Send what others than the handlers of this association have for the peer."""
+        if not self._record.awaits_response:
+            return
         while (pdus := self._record.outgoing.take_posted(self._epoch)) is not None:
             self._owner.send_message(pdus, serial=0)
 

@@ -1,8 +1,8 @@
 """Where received bytes stand until they are handled.
 
 Few, large reads: one `recv_into` brings many PDUs, which are handled in place. A buffer is lent
-from a pool while data streams, and is given back as soon as nothing unread is left, so that an
-idle association costs none.
+from a pool while data streams, and is given back when the connection is parked, so that an idle
+association costs none; sooner, as soon as nothing unread is left, where more than a few are lent.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ class BufferPool:
     def is_scarce(self) -> bool:
         """Whether more buffers are in use than the pool likes to lend."""
         return self._lent > self._plenty
+
+    @property
+    def is_plentiful(self) -> bool:
+        """Whether so few are in use that a connection may keep one from message to message."""
+        return self._lent <= self._plenty // 2
 
     def take(self) -> bytearray:
         """Lend a buffer."""
@@ -115,13 +120,23 @@ class InputBuffer:
             self._start += length
 
     def settle(self) -> None:
-        """Give the buffer back if nothing is left in it, or if buffers are scarce."""
+        """Give the buffer back if buffers are scarce, or nothing is left in it and others read."""
         if self._buffer is None:
             return
-        if self._start != self._end and not self._pool.is_scarce:
+        pool = self._pool
+        if self._start != self._end:
+            if not pool.is_scarce:
+                return
+        elif pool.is_plentiful:
+            self._start = self._end = 0
             return
-        self._parked = bytes(self._view[self._start : self._end])
-        self._release()
+        self.park()
+
+    def park(self) -> None:
+        """Give the buffer back: nothing comes for a while."""
+        if self._buffer is not None:
+            self._parked = bytes(self._view[self._start : self._end])
+            self._release()
 
     def clear(self) -> None:
         """Forget everything."""

@@ -38,10 +38,8 @@ class OutgoingRequests:
         check: raises unless it is called with the epoch of the present incarnation.
         may_wait: whether the Handler of a request should go on waiting.
         is_cancelled: whether it should not wait for long.
-
-    Attributes:
-        is_closed: whether the peer answers no more, as the association is being released, or over;
-            set with the lock held.
+        is_over: whether the peer answers no more, whatever the number that it is called with: the
+            association is being released, or over.
     """
 
     def __init__(
@@ -50,21 +48,27 @@ class OutgoingRequests:
         check: Callable[[int], None],
         may_wait: Callable[[int], bool],
         is_cancelled: Callable[[int], bool],
+        is_over: Callable[[int], bool],
     ) -> None:
         self._changed = changed
         self._check = check
         self._may_wait = may_wait
         self._is_cancelled = is_cancelled
+        self._is_over = is_over
         self._message_ids = cycle(range(1, 0x10000))
         self._awaited: dict[int, Command | None] = {}
         self._unwanted: set[int] = set()
         self._kinds: dict[int, int] = {}
         self._posted: deque[tuple[int, Sequence[bytes | memoryview]]] = deque()
-        self.is_closed = False
 
     def __bool__(self) -> bool:
         """Whether a response is awaited."""
         return bool(self._awaited)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the peer answers no more."""
+        return self._is_over(0)
 
     def begin(self) -> int:
         """Note that a Handler is about to send a request.
@@ -180,9 +184,3 @@ class OutgoingRequests:
                 else:
                     self._unwanted.add(message_id)
             return response
-
-    def close(self) -> None:
-        """Let nobody wait any more for what was posted."""
-        with self._changed:
-            self.is_closed = True
-            self._changed.notify_all()
