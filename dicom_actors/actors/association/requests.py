@@ -143,7 +143,8 @@ class RequestFlow:
         phase, self._incarnation.phase = self._incarnation.phase, Phase.WAITING
         self.open(negotiated)
         partial = record.partial
-        self._doomed = partial is not None and partial.command is not None
+        command = None if partial is None else partial.command
+        self._doomed = command is not None and not command.is_response
         receiver = self._incarnation.receiver
         if receiver is not None and all(r.received is not receiver.result for r in record.requests):
             self.abandon()
@@ -279,6 +280,9 @@ class RequestFlow:
         self._incarnation.deadlines.message = None
         if command.is_response:
             self._receive_response(command)
+            if command.has_data_set:
+                self._incarnation.received_length = 0
+                self._expect_progress()
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
         elif command.command_field == CommandField.C_CANCEL_RQ:
             self._cancel(command)
@@ -290,12 +294,13 @@ class RequestFlow:
             self._complete(event.context_id, command, None, consumed, pdvs_done)
 
     def _receive_response(self, command: Command) -> None:
-        """Take the answer to a sub-operation of a C-GET, the one request that we make."""
-        is_store = command.command_field == CommandField.C_STORE_RQ | RESPONSE
-        if (
-            not is_store
-            or command.has_data_set
-            or not self._record.outgoing.answer(self._epoch, command)
+        """Take the answer to a request of ours: a sub-operation of a C-GET, or an event report.
+
+        What is in the Event Reply, nobody wants to know.
+        """
+        is_report = command.command_field == CommandField.N_EVENT_REPORT_RQ | RESPONSE
+        if (command.has_data_set and not is_report) or not self._record.outgoing.answer(
+            self._epoch, command
         ):
             raise UnexpectedPduError(
                 f"a response {command.command_field:04X}H to a request that was never made"
@@ -328,6 +333,10 @@ class RequestFlow:
         partial, receiver = record.partial, self._incarnation.receiver
         assert partial is not None
         assert partial.command is not None
+        if partial.command.is_response:
+            self._incarnation.deadlines.message = None
+            record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
+            return
         if receiver is None:
             received = None
         elif not receiver.is_writing:
@@ -482,6 +491,13 @@ class RequestFlow:
         if request.due is None:
             request.due = self._due()
             self.await_handlers()
+
+    def send_posted(self) -> None:
+        """Send what others than the handlers of this association have for the peer."""
+        if not self._record.awaits_response:
+            return
+        while (pdus := self._record.outgoing.take_posted(self._epoch)) is not None:
+            self._owner.send_message(pdus, serial=0)
 
     def _due(self) -> float | None:
         timeout = self._kernel.config.handler_timeout
