@@ -18,7 +18,7 @@ from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance
 from dicom_actors.cli.object_files import object_name_of
 from dicom_actors.cli.serve_log import logging_to
 from dicom_actors.cli.service_manager import notify
-from dicom_actors.cli.signals import EndSignals
+from dicom_actors.cli.signals import EndSignals, giving_back
 from dicom_actors.cli.telling import JsonTeller, LineTeller
 from dicom_actors.cli.terminal import counted
 from dicom_actors.cli.user_check import UserCheck
@@ -220,7 +220,7 @@ def serve(options: ServeOptions) -> int:
     teller = view or (JsonTeller if options.output == "json" else LineTeller)(sys.stdout)
     with EndSignals() as signals:
         try:
-            with logging_to(teller, options.log, debug=options.debug):
+            with _stopping(view), logging_to(teller, options.log, debug=options.debug):
                 code = _run(options, root, teller, signals)
         except KeyboardInterrupt:  # while it started: there is nobody to wait for
             code = 0
@@ -256,6 +256,11 @@ def _view(options: ServeOptions, root: Path) -> LiveView | None:
             raise DicomError("output live: needs rich: dicom-actors[cli]") from error
         return None
     return LiveView(sys.stdout.fileno(), f"dicom-actors, {root}")
+
+
+def _stopping(view: LiveView | None) -> contextlib.AbstractContextManager[None]:
+    """Let Ctrl-Z give the terminal of a view back."""
+    return contextlib.nullcontext() if view is None else giving_back(view.pause, view.resume)
 
 
 def _is_terminal() -> bool:
