@@ -130,7 +130,7 @@ def test_what_was_dropped_is_counted(site):
     kernel = site.endpoint.ask(GetKernel(), timeout=LIMIT)
     kernel.event_bus, bus = None, kernel.event_bus  # it does not get to deliver anything
     for _ in range(10_007):
-        kernel.publish("event")
+        kernel.limit_reached("some", "thing")
     assert site.endpoint.ask(messages.GetStatus(), timeout=LIMIT).dropped_events == 7
     kernel.event_bus = bus
     assert site.values()["dicom_actors_events_dropped_total", ()] == 7

@@ -403,7 +403,7 @@ class Association(SupervisedActor):
         for effect in effects:
             assert isinstance(effect, Send)
             self._send(effect.buffers, serial, agreement=agreement)
-        if self._kernel.has_subscribers:
+        if self._kernel.wants(events.AssociationOpened):
             self._kernel.publish(events.AssociationOpened(association_info(self._record)))
 
     def _try_release(self) -> None:

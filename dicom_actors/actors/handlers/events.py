@@ -112,6 +112,23 @@ class RequestEvent:
         """The number of the association that it came on: `association.id`, without the rest."""
         return self._record.id
 
+    @property
+    def calling_ae_title(self) -> str:
+        """The AE title of the peer: `association.calling_ae_title`, without the rest."""
+        rq = self._record.association_rq
+        return "" if rq is None else rq.calling_ae_title
+
+    @property
+    def called_ae_title(self) -> str:
+        """The AE title that the peer called: `association.called_ae_title`, without the rest."""
+        rq = self._record.association_rq
+        return "" if rq is None else rq.called_ae_title
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """The address and port of the peer: `association.peer`, without the rest."""
+        return self._record.peer
+
     @cached_property
     def association(self) -> AssociationInfo:
         """The association that it came on, as it was when this was first asked for."""

@@ -147,7 +147,7 @@ class StorageCommitment(Service):
         if event.action_type_id != REQUEST:
             raise DimseFailure(Status.NO_SUCH_ACTION_TYPE, ActionTypeID=event.action_type_id)
         uid, instances = _read(event.dataset)
-        ae_title = event.association.calling_ae_title
+        ae_title = event.calling_ae_title
         try:
             with self._holdings.reader() as reader:
                 count, _ = reader.next_owed()

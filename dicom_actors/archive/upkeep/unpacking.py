@@ -244,7 +244,7 @@ class Unpacking:
             self._set_aside(one.location)
             return None
         row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)
-        self._rows.write([row])
+        self._rows.write([row._replace(is_adopted=True)])
         versions = self._rows.versions_of(intake.sop_instance_uid)
         return next((found for found in versions if found.location == str(one.location)), None)
 
