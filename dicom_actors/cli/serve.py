@@ -47,6 +47,8 @@ _SWITCH_SECONDS: Final = 0.001
 _SPOOL_BYTES: Final = 64 * 1024
 _PROBE_BYTES: Final = 4096
 _KINDS: Final = 1000
+_OUT_OF_RESOURCES: Final = 0xA7
+"""The first byte of the statuses that say that something of ours is not there (PS3.4 B.2.3)."""
 """Kinds of failures that are told apart; then it begins anew."""
 
 
@@ -150,9 +152,12 @@ class Narrator(pykka.ThreadingActor):
         if before and len(str(count)) == len(str(before)):
             return
         times = f"; {counted(count, 'time')} so far" if before else ""
+        # Why there is no room, or no disk, is for whoever runs this; of others it is the peer's.
+        is_ours = completed.comment and completed.status >> 8 == _OUT_OF_RESOURCES
+        why = f": {_printable(completed.comment)}" if is_ours else ""
         self._teller.tell(
             f"association {completed.association_id}: {service} was answered"
-            f" {_status_in_words(completed.status)}{times}",
+            f" {_status_in_words(completed.status)}{why}{times}",
             event="request_failed",
             level="warning",
             association=completed.association_id,
