@@ -4,8 +4,8 @@
 
     /dicom-web      DICOMweb
     /api            operations, as `routes`
-    /viewer         a ready-built viewer, if there is one
-    /               what else is in `routes`
+    /viewer         a ready-built viewer, if there is one; its files at the root, too
+    /               what else is in `routes`: the page
 
 Standard: PS3.18 8.
 """
