@@ -355,10 +355,10 @@ def test_bandwidth_is_waited_for(bench):
 def test_a_program_gets_a_path_and_is_killed_with_its_children_when_it_is_late(bench, tmp_path):
     late = tmp_path / "late"
     script = (
-        "import subprocess, sys, time\n"
-        f"p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "import signal, subprocess, sys\n"
+        f"p = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'])\n"
         f"open({str(late)!r}, 'w').write(str(p.pid))\n"
-        "time.sleep(600)"
+        "signal.pause()"
     )
     copy = tmp_path / "copy"
     archive, _flow = bench.open(
