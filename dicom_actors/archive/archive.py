@@ -26,7 +26,15 @@ from dicom_actors.archive.actors import (
 from dicom_actors.archive.actors.index_writer import WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.unpacker import Finish, Place
-from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.files import (
+    INCOMING,
+    Buckets,
+    Cache,
+    DiskFileSystem,
+    Layout,
+    Location,
+    Store,
+)
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Outcome, Result
@@ -216,7 +224,7 @@ class Archive(Holdings):
         try:
             is_synchronous = checked.durability == "disk"
             disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
-            store = Store(root.absolute(), disk, Layout(checked.layout))
+            store = _store(root.absolute(), disk, checked)
             store.make_folders()
             index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
             _create(index, store, heal=heal)
@@ -307,7 +315,9 @@ class Archive(Holdings):
 
     def _keep(self, new: NewObject, queued: tuple[Queued, ...]) -> Added:
         uid = new.intake.sop_instance_uid
-        is_small = new.intake.size <= self.settings.journal_object_bytes
+        settings = self.settings
+        is_uploaded = bool(settings.bucket) and settings.upload == "before"
+        is_small = new.intake.size <= settings.journal_object_bytes and not is_uploaded
         existing = None
         # For small ones it is enough that the index says so in the end: to ask before costs more
         # than to keep them.
@@ -359,34 +369,43 @@ class Archive(Holdings):
     def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         kernel = self._kernel
         store = kernel.store
-        kernel.look_at_disk(needed=new.intake.size)
-        if new.save is None:
-            location = store.put([new.header, new.data])
-        else:
-            name = store.incoming_name()
-            new.save(os.path.join(store.root, INCOMING), name)  # noqa: PTH118
-            location = Location(f"{INCOMING}/{name}")
-            if store.file_system.size(location.name) != new.intake.size:
-                # The folder was replaced by another one, or by a link.
-                raise FileNotFoundError(
-                    errno.ENOENT, "what was written is not there", str(location)
-                )
+        location = self._put_bytes(new)
         uid = new.intake.sop_instance_uid
         row = new.intake.row(location, kernel.now(), self._duplicates, queued)
         try:
             outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
         except ArchiveError:
             # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
-            kernel.tell("unpacker", Place(uid, str(location)))
+            if not location.is_placed:
+                kernel.tell("unpacker", Place(uid, str(location)))
             raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )
         if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
-            store.remove(location)
-        else:
+            with contextlib.suppress(OSError):  # what is left of it harms nobody
+                store.remove(location)
+        elif not location.is_placed:
             kernel.tell("unpacker", Place(uid, str(location)))
         return outcomes[0]
+
+    def _put_bytes(self, new: NewObject) -> Location:
+        """Have the bytes of an object safe, in the bucket or in a file of their own."""
+        kernel, store = self._kernel, self._kernel.store
+        if store.bucket and self.settings.upload == "before":
+            kernel.look_at_disk(needed=1)  # for the index
+            uids = new.intake.description[:3]
+            return store.upload(uids, os.urandom(6).hex(), [new.header, new.data])
+        kernel.look_at_disk(needed=new.intake.size)
+        if new.save is None:
+            return store.put([new.header, new.data])
+        name = store.incoming_name()
+        new.save(os.path.join(store.root, INCOMING), name)  # noqa: PTH118
+        location = Location(f"{INCOMING}/{name}")
+        if store.file_system.size(location.name) != new.intake.size:
+            # The folder was replaced by another one, or by a link.
+            raise FileNotFoundError(errno.ENOENT, "what was written is not there", str(location))
+        return location
 
     # --- how it is ---------------------------------------------------------------------------
 
@@ -533,6 +552,18 @@ def _info_of(child: ChildInfo, above: str = "") -> ActorInfo:
     inbox: Any = None if child.ref is None else child.ref.actor_inbox
     waiting = 0 if inbox is None else inbox.qsize()
     return ActorInfo(f"{above}{child.id}", child.state.value, child.restarts, waiting)
+
+
+def _store(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
+    """Have the files and buckets of an archive ready."""
+    buckets = Buckets(disk, settings.bucket_timeout)
+    bucket = buckets.register(settings.bucket) if settings.bucket else ""
+    cache = None
+    if settings.cache_bytes and buckets.addresses():
+        cache = Cache(disk, settings.cache_bytes)
+        cache.empty()
+    layout = Layout(settings.layout)
+    return Store(root, disk, layout, buckets=buckets, bucket=bucket, cache=cache)
 
 
 def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:
