@@ -51,6 +51,7 @@ from dicom_actors.archive.services import (
     EXTENDED_NEGOTIATION,
     CommitmentReporter,
     CommitmentReports,
+    OpenRequests,
     Peer,
     ProcedureSteps,
     QueryRetrieve,
@@ -168,13 +169,14 @@ class Archive(Holdings):
         write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
         self.procedure_steps: Final = ProcedureSteps(self.reader, write)
+        requests = OpenRequests()
         self._services: Final = (
             QueryRetrieve(self, peers),
-            StorageCommitment(self, write, peers, now, self._wake_reporter),
+            StorageCommitment(self, write, now, self._wake_reporter, requests),
             self.worklist,
             self.procedure_steps,
         )
-        reports = CommitmentReports(self, write, peers, now)
+        reports = CommitmentReports(self, write, peers, now, requests)
         start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
         children = [ChildSpec(_REPORTER, start_reporter)]
         self.is_rebuilding = kernel.store.file_system.size(MARK) is not None
@@ -201,7 +203,8 @@ class Archive(Holdings):
         Args:
             folder: the folder; made if it is not there.
             now: gives the time, in seconds since 1970.
-            peers: where C-MOVE may send to, and who may ask for storage commitment, by AE title.
+            peers: where C-MOVE may send to, and who is told of storage commitment where the
+                association of the request is over, by AE title.
             worklist_folder: a folder of worklist items, which is looked into at each query; see
                 `Worklist`.
             file_system: what to keep objects on, instead of the folder.
@@ -230,7 +233,7 @@ class Archive(Holdings):
             _create(index, store, heal=heal)
             kernel = ArchiveKernel(checked, store, index, System(clock=clock), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
-            return cls(kernel, lock, peers or {}, worklist_folder)
+            return cls(kernel, lock, {} if peers is None else peers, worklist_folder)
         except BaseException:
             lock.release()
             raise
@@ -248,6 +251,11 @@ class Archive(Holdings):
     def settings(self) -> ArchiveSettings:
         """Its settings."""
         return self._kernel.settings
+
+    @property
+    def system(self) -> System:
+        """The surroundings of its actors."""
+        return self._kernel.system
 
     def close(self) -> None:
         """Finish what was begun, and close it; a second time does nothing.

@@ -47,6 +47,11 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="what Success outlives: a power cut, or the process (default: disk)",
     )
     serve.add_argument(
+        "--bucket",
+        metavar="URL",
+        help="keep objects in s3://BUCKET/PREFIX instead of the archive's folder",
+    )
+    serve.add_argument(
         "--worklist-folder", metavar="DIR", help="worklist items, as JSON or .wl files"
     )
     config = serve.add_argument_group("configuration")

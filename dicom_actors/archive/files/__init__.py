@@ -4,6 +4,7 @@
     incoming/<name>.dcm               a large one that has no place yet
     journal/<number>.journal          small ones that have no place yet, one behind the other
     cache/                            copies of what was read of buckets
+    outgoing/<name>/                  copies that programs were given; nothing is kept there
 
 An object is safe as soon as it is in one of the two folders at the bottom and synchronized; then
 the index learns of it, and only then of the way from there to its place (`placing`). So what has
@@ -22,7 +23,7 @@ from dicom_actors.archive.files.cache import Cache
 from dicom_actors.archive.files.file_system import DiskFileSystem, FileSystem, OpenFile
 from dicom_actors.archive.files.journal import JournalWriter, Record, read_records
 from dicom_actors.archive.files.layout import DEFAULT_PATTERN, Layout
-from dicom_actors.archive.files.locations import CACHE, INCOMING, JOURNAL, Location
+from dicom_actors.archive.files.locations import CACHE, INCOMING, JOURNAL, OUTGOING, Location
 from dicom_actors.archive.files.placing import Placed, Placing, placing_in
 from dicom_actors.archive.files.store import Store
 
@@ -31,6 +32,7 @@ __all__ = [
     "DEFAULT_PATTERN",
     "INCOMING",
     "JOURNAL",
+    "OUTGOING",
     "REGISTER",
     "Buckets",
     "Cache",

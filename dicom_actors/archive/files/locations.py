@@ -12,12 +12,14 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
-__all__ = ["CACHE", "INCOMING", "JOURNAL", "Location"]
+__all__ = ["CACHE", "INCOMING", "JOURNAL", "OUTGOING", "Location"]
 
 INCOMING: Final = "incoming"
 JOURNAL: Final = "journal"
 CACHE: Final = "cache"
 """The folder of copies of what is in buckets; no location is there."""
+OUTGOING: Final = "outgoing"
+"""Copies that programs were given; nothing is kept there."""
 
 
 class Location(NamedTuple):

@@ -48,7 +48,8 @@ _UPSERT_LANE: Final = """
     DO UPDATE SET priority = max(priority, excluded.priority), first = min(first, excluded.first)
 """
 _ITEM: Final = """
-    id, study_instance_uid, series_instance_uid, sop_instance_uid, route, attempts, since, error
+    id, study_instance_uid, series_instance_uid, sop_instance_uid, route, attempts, since, error,
+    sent_as
 """
 
 
@@ -64,6 +65,7 @@ class QueuedItem(NamedTuple):
         attempts: how often it was tried in vain.
         since: when it came, in seconds since the epoch.
         error: why the last attempt failed; None: none did.
+        sent_as: the SOP Instance UID that it was sent as, where commitment is awaited.
     """
 
     id: int
@@ -74,6 +76,7 @@ class QueuedItem(NamedTuple):
     attempts: int
     since: float
     error: str | None
+    sent_as: str | None
 
 
 class QueueStatus(NamedTuple):
