@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Change",
+    "Claimed",
     "Commitment",
     "Deleted",
     "Duplicates",
@@ -132,6 +133,20 @@ class Postponed(NamedTuple):
     due: float
 
 
+class Claimed(NamedTuple):
+    """Who is to be told of a commitment is about to be, unless somebody else has begun to.
+
+    Attributes:
+        number: the commitment's.
+        due: when it was to be told, as it was read.
+        until: when others may try, if nobody has by then.
+    """
+
+    number: int
+    due: float
+    until: float
+
+
 class Settled(NamedTuple):
     """Nothing is owed any more for the commitment of that number."""
 
@@ -172,7 +187,7 @@ class Commitment(NamedTuple):
     due: float
 
 
-Change = NewInstance | Moved | Deleted | StudyTold | Owed | Postponed | Settled | Record
+Change = NewInstance | Moved | Deleted | StudyTold | Owed | Claimed | Postponed | Settled | Record
 
 
 class Result(Enum):

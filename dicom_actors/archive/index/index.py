@@ -100,6 +100,12 @@ class Index:
             raise
         return cls(database, connection, node)
 
+    def be_node(self, name: str) -> None:
+        """Write as another node from now on."""
+        with self._lock:
+            self._node = name
+            self._take(self._connection)
+
     # --- writing ---------------------------------------------------------------------------
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]:

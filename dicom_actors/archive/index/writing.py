@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dicom_actors.archive.index.attributes import LEVELS, Column, Kind, Level, columns_of
 from dicom_actors.archive.index.changes import (
     Change,
+    Claimed,
     Deleted,
     Duplicates,
     Moved,
@@ -34,6 +35,7 @@ from dicom_actors.archive.index.description import open_header
 from dicom_actors.archive.index.folding import stored_values, value_of
 from dicom_actors.archive.index.headers import difference, pack, unpack
 from dicom_actors.archive.index.reader import expand, select_instances
+from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,8 @@ __all__ = ["Writing"]
 _KNOWN_SERIES: Final = 256
 _KNOWN_UIDS: Final = 1_024
 _LONGEST_IDENTITY: Final = 512
+_WAITING_ROOMS: Final = ("incoming/", "journal/")
+"""Where objects are that have no place yet: in a folder of each node's."""
 
 
 def _insert(table: str, columns: tuple[str, ...]) -> str:
@@ -181,11 +185,28 @@ class Writing:
         Raises:
             ConflictError: see `Writing`; the transaction is to be rolled back.
         """
+        if self._node:
+            self._check_lease(changes)
         self._look_up(changes)
         outcomes = [self._apply(change) for change in changes]
         self._flush()
         self._finish()
         return outcomes
+
+    def _check_lease(self, changes: Sequence[Change]) -> None:
+        """Make sure that nobody has taken over what this node has, nor does until all is written.
+
+        Raises:
+            ArchiveError: somebody has; what is where others look for it is none of ours.
+        """
+        rows = self._execute("SELECT name FROM node WHERE keeper = ? FOR KEY SHARE", (self._node,))
+        kept = {name for (name,) in rows}
+        if self._node not in kept or any(
+            _node_of(change.location) not in kept
+            for change in changes
+            if isinstance(change, NewInstance) and change.location.startswith(_WAITING_ROOMS)
+        ):
+            raise ArchiveError("this node was taken to be gone: it has to begin anew", "absent")
 
     def _look_up(self, changes: Sequence[Change]) -> None:
         uids = {
@@ -603,7 +624,7 @@ class Writing:
         )
         return not self._has_any(
             "SELECT 1 FROM study_at_node JOIN node ON node.name = study_at_node.node"
-            " WHERE study_instance_uid = ? AND expires > clock_timestamp()",
+            " WHERE study_instance_uid = ? AND keeper = name AND expires > clock_timestamp()",
             study,
         )
 
@@ -620,7 +641,7 @@ class Writing:
             )
         return Outcome(Result.NOTED)
 
-    def _commitment(self, change: Owed | Postponed | Settled) -> Outcome:
+    def _commitment(self, change: Owed | Claimed | Postponed | Settled) -> Outcome:
         if isinstance(change, Owed):
             added = self._execute(
                 "INSERT INTO commitment (transaction_uid, ae_title, instances, due)"
@@ -628,7 +649,12 @@ class Writing:
                 (change.transaction_uid, change.ae_title, json.dumps(change.instances), change.due),
             )
             return Outcome(Result.NEW if added.rowcount else Result.SAME)
-        if isinstance(change, Postponed):
+        if isinstance(change, Claimed):
+            done = self._execute(
+                "UPDATE commitment SET due = ? WHERE id = ? AND due = ?",
+                (change.until, change.number, change.due),
+            )
+        elif isinstance(change, Postponed):
             done = self._execute(
                 "UPDATE commitment SET attempts = attempts + 1, due = ? WHERE id = ?",
                 (change.due, change.number),
@@ -645,6 +671,12 @@ def _values(level: Level, data_set: DataSet) -> tuple[Any, ...]:
         for column in _OWN_COLUMNS[level]
         for stored in stored_values(column, value_of(data_set, column.tag))
     )
+
+
+def _node_of(location: str) -> str:
+    """Whose what is in a waiting room is; empty for a folder that nobody shares."""
+    _, node, *rest = location.split("/")
+    return node if rest else ""
 
 
 def _abbreviated(location: str, study: str, series: str, instance: str) -> str:

@@ -17,7 +17,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet, DicomError, DimseFailure, Status, connect
-from dicom_actors.archive.index import Owed, Postponed, Result, Settled
+from dicom_actors.archive.index import Claimed, Owed, Postponed, Result, Settled
 from dicom_actors.archive.services.combining import Service
 from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.scu import ProposedContext
@@ -51,6 +51,8 @@ MAX_OWED: Final = 10_000
 _FIRST_PAUSE: Final = 10.0
 _LONGEST_PAUSE: Final = 3_600.0
 _AT_A_TIME: Final = 16
+_CLAIMED_FOR: Final = 300.0
+"""Seconds after which a report is another one's to make, if whoever began to is gone."""
 _MAX_UID: Final = 64
 
 Write = "Callable[[Sequence[Change]], list[Outcome]]"
@@ -176,6 +178,10 @@ class CommitmentReports:
         with self._holdings.reader() as reader:
             due = reader.owed(self._now(), _AT_A_TIME)
         for commitment in due:
+            claim = Claimed(commitment.number, commitment.due, self._now() + _CLAIMED_FOR)
+            (claimed,) = self._write([claim])
+            if claimed.result is Result.MISSING:
+                continue  # another one that shares the index reports it
             try:
                 self._send(commitment, self.report(commitment))
             except DicomError as error:

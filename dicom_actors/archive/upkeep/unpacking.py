@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
-from dicom_actors.archive.files import INCOMING, Location, Placing, read_records
+from dicom_actors.archive.files import Location, Placing, read_records
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index import Duplicates, Moved
 from dicom_actors.archive.upkeep.intake import describe_file
@@ -90,9 +90,9 @@ class Unpacking:
             OSError: it cannot be removed.
         """
         found = []
-        for name in self._disk.names(INCOMING):
+        for name in self._disk.names(self._store.incoming):
             if name.endswith(PART):
-                self._disk.remove(f"{INCOMING}/{name}")
+                self._disk.remove(f"{self._store.incoming}/{name}")
             else:
                 found.append(name)
         return tuple(found)
@@ -112,7 +112,7 @@ class Unpacking:
         """
         Removing(self._store, self._rows).finish(leftovers)
         old = set(leftovers)
-        names = [name for name in self._disk.names(INCOMING) if name.endswith(_OBJECT)]
+        names = [name for name in self._disk.names(self._store.incoming) if name.endswith(_OBJECT)]
         found = self.place(
             (uid, location)
             for name, uid, location in self._read_uids(names)
@@ -173,7 +173,7 @@ class Unpacking:
 
     def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, str, Location]]:
         for name in names:
-            location = Location(f"{INCOMING}/{name}")
+            location = Location(f"{self._store.incoming}/{name}")
             with contextlib.suppress(FileNotFoundError):  # it has its place by now
                 yield name, _uid_in(self._disk.read(location.name)), location
 
