@@ -149,7 +149,7 @@ class Subscribe(Message[None]):
     Attributes:
         ref: any actor; it gets each event as a message of its own.
         kinds: the classes of `dicom_actors.events` wanted; empty means all but `PduTraced`,
-            which costs something with each PDU.
+            which costs something with each PDU, and `RequestFailed`.
     """
 
     ref: ActorRef[Any]

@@ -15,6 +15,7 @@ from dicom_actors.cli import (
     arguments_of_file_tools,
     arguments_of_files,
     arguments_of_pixels,
+    arguments_of_queue,
     arguments_of_users,
 )
 from dicom_actors.version import __version__
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     arguments_of_endpoints.add_serve(commands)
     arguments_of_archive.add_archive(commands)
+    arguments_of_queue.add_queue(commands)
     arguments_of_users.add_commands(commands)
     arguments_of_files.add_commands(commands)
     arguments_of_file_tools.add_commands(commands)

@@ -49,7 +49,7 @@ class Transport:
         self.peer_certificate: dict[str, Any] | None = None
         self.unsent = 0
         self._link: SocketTransport | TlsTransport = SocketTransport(connection)
-        self._output: deque[memoryview] = deque()
+        self._output: deque[memoryview] | None = None  # made when the socket does not take all
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Put TLS on the connection; `handshake` does the rest.
@@ -95,12 +95,14 @@ class Transport:
         Raises:
             OSError: the connection is lost.
         """
-        output, length, sent = self._output, sum(map(len, buffers)), 0
-        if not output and len(buffers) <= _BUFFERS_AT_A_TIME and not self.is_closed:
+        length, sent = sum(map(len, buffers)), 0
+        if not self.unsent and len(buffers) <= _BUFFERS_AT_A_TIME and not self.is_closed:
             sent = self._link.send(buffers)
             if sent == length:
                 return True
-        output.extend([memoryview(part) for part in buffers if len(part)])
+        if self._output is None:
+            self._output = deque()
+        self._output.extend([memoryview(part) for part in buffers if len(part)])
         self.unsent += length
         self._drop(sent)
         return self.flush()
@@ -113,7 +115,7 @@ class Transport:
     @property
     def has_output(self) -> bool:
         """Whether bytes wait to be sent."""
-        return bool(self._output)
+        return self.unsent > 0
 
     def flush(self) -> bool:
         """Send what is kept, or a good part of it; returns and raises as `send` does."""
@@ -131,6 +133,7 @@ class Transport:
     def _drop(self, sent: int) -> None:
         """Forget the first bytes of what is kept: they are on their way."""
         output = self._output
+        assert output is not None
         self.unsent -= sent
         while sent and sent >= len(output[0]):
             sent -= len(output.popleft())
@@ -146,4 +149,4 @@ class Transport:
         """Close the socket."""
         self.is_closed = True
         self.socket.close()
-        self._output.clear()
+        self._output, self.unsent = None, 0

@@ -129,7 +129,7 @@ class Unpacker(Gathering["_Item"]):
             if any(isinstance(item, _Recover) for item in items):
                 self._recover()
             if files:
-                self._unpacking.place(files)
+                self._place(files)
             for journal in journals:
                 if self._kernel.store.file_system.size(journal) is not None:
                     self._unpacking.unpack(journal)
@@ -141,10 +141,16 @@ class Unpacker(Gathering["_Item"]):
         else:
             self._pause = _FIRST_PAUSE
 
+    def _place(self, files: list[tuple[str, Location]]) -> None:
+        names = {location.name.rpartition("/")[2] for _, location in files}
+        self._kernel.leftovers |= names  # until it is done: who crashes over it has a successor
+        self._unpacking.place(files)
+        self._kernel.leftovers -= names
+
     def _recover(self) -> None:
         kernel = self._kernel
         found = self._unpacking.recover(kernel.leftovers, kernel.closed_journals())
-        kernel.leftovers = ()
+        kernel.leftovers.clear()
         self._say(found)
 
     def _say(self, found: Recovered) -> None:
@@ -162,7 +168,7 @@ class Unpacker(Gathering["_Item"]):
         if all(map(disk.has_folder, (store.incoming, store.journal))):
             unpacking = Unpacking(store, IndexRows(kernel), kernel.now)
             # Of a folder that nobody has for himself, others may be writing what is not whole.
-            leftovers = unpacking.leftovers() if node else tuple(disk.names(store.incoming))
+            leftovers = unpacking.leftovers() if node else set(disk.names(store.incoming))
             self._say(unpacking.recover(leftovers, journal_names(disk, store.journal)))
         if node:
             for folder in (store.incoming, store.journal):

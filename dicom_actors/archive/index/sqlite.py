@@ -95,7 +95,16 @@ class SqliteDatabase:
         self.name = str(self._path)
 
     def connect(self, *, reads_only: bool) -> SqliteConnection:
-        """See `Database.connect`."""
+        """See `Database.connect`.
+
+        Raises:
+            ArchiveError: it, or one of the files beside it, is a link: what that leads to is not
+                ours.
+        """
+        for end in ("", "-wal", "-shm", "-journal"):
+            beside = self._path.with_name(self._path.name + end)
+            if beside.is_symlink():
+                raise ArchiveError(f"the index {beside} is a link, which is not followed", "absent")
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?mode={'rw' if reads_only else 'rwc'}",
             timeout=_LOCKED_FOR,

@@ -34,6 +34,7 @@ from dicom_actors.archive.index.database import ConflictError
 from dicom_actors.archive.index.description import open_header
 from dicom_actors.archive.index.folding import stored_values, value_of
 from dicom_actors.archive.index.headers import difference, pack, unpack
+from dicom_actors.archive.index.queueing import QueueWriting
 from dicom_actors.archive.index.reader import expand, select_instances
 from dicom_actors.errors import ArchiveError
 
@@ -157,6 +158,7 @@ class Writing:
         self._number = int.from_bytes(os.urandom(4))
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
         self._uids: dict[str, int] = {}
+        self._queue = QueueWriting(connection)
         self._clear_counters()
 
     def _clear_counters(self) -> None:
@@ -177,6 +179,7 @@ class Writing:
         """Forget what is remembered of rows: another connection, or a rollback, changed them."""
         self._series.clear()
         self._uids.clear()
+        self._queue.forget()
         self._clear_counters()
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
@@ -236,7 +239,9 @@ class Writing:
             return self._tell(change)
         if isinstance(change, Record):
             return self._record(change)
-        return self._commitment(change)
+        if isinstance(change, Owed | Claimed | Postponed | Settled):
+            return self._commitment(change)
+        return self._queue.apply(change)
 
     def _flush(self) -> None:
         """Write the rows of instances that were collected."""
@@ -295,6 +300,7 @@ class Writing:
                 " WHERE id = (SELECT 1 + ? % count(*) FROM total)",
                 [*(self._totals[name] for name in names), self._number],
             )
+        self._queue.finish()
         self._clear_counters()
 
     def _count_in_studies(self, table: str, column: str, counter: Counter[tuple[int, Any]]) -> None:
@@ -316,13 +322,14 @@ class Writing:
         existing = self._existing[new.description.sop_instance_uid]
         if existing is None:
             self._insert(new)
-            return Outcome(Result.NEW)
+            return Outcome(Result.NEW, queued=self._queue.arrived(new))
         if existing.checksum == new.checksum:
-            return Outcome(Result.SAME, existing)
+            return Outcome(Result.SAME, existing, queued=self._queue.came_again(new))
         if new.duplicates is Duplicates.REPLACE:
             self._remove(existing.sop_instance_uid)
             self._insert(new)
-        elif new.duplicates is Duplicates.KEEP_BOTH:
+            return Outcome(Result.DIFFERENT, existing, queued=self._queue.arrived(new))
+        if new.duplicates is Duplicates.KEEP_BOTH:
             return self._add_version(new, existing)
         return Outcome(Result.DIFFERENT, existing)
 
@@ -533,6 +540,7 @@ class Writing:
         if not self._has_any("SELECT 1 FROM study WHERE study_instance_uid = ?", study):
             self._execute("DELETE FROM watched_study WHERE study_instance_uid = ?", (study,))
             self._arrived.pop(study, None)
+            self._queue.study_removed(study)
         locations = tuple(expand(location, *existing[:3]) for location, _ in others)
         return Outcome(Result.DELETED, existing, locations)
 
@@ -540,8 +548,8 @@ class Writing:
         """Take an instance out, and what is empty without it."""
         self._flush()
         self._existing[sop_instance_uid] = None
-        series_id, sop_class, size = self._deleted(
-            "DELETE FROM instance WHERE sop_instance_uid = ? RETURNING series, sop_class, size",
+        row, series_id, sop_class, size = self._deleted(
+            "DELETE FROM instance WHERE sop_instance_uid = ? RETURNING id, series, sop_class, size",
             sop_instance_uid,
         )
         study, patient, header, modality, uid, study_uid = self._execute(
@@ -552,6 +560,7 @@ class Writing:
         ).fetchone()
         series = _Series(series_id, study, patient, b"", modality or "")
         self._count(series, sop_class, size, -1)
+        self._queue.instance_removed(study_uid, row)
         if self._has_any("SELECT 1 FROM instance WHERE series = ? LIMIT 1", series_id):
             return
         self._series.pop((uid, study_uid), None)
@@ -596,6 +605,7 @@ class Writing:
 
     def _tell(self, told: StudyTold) -> Outcome:
         study = told.study_instance_uid
+        self._flush()
         if self._node and not self._is_last_at(study, told.revision):
             return Outcome(Result.MISSING)
         row = self._execute(
@@ -608,7 +618,9 @@ class Writing:
         self._execute(
             "UPDATE watched_study SET told = revision WHERE study_instance_uid = ?", (study,)
         )
-        return Outcome(Result.UPDATED if row[0] else Result.COMPLETE)
+        result = Result.UPDATED if row[0] else Result.COMPLETE
+        queued = self._queue.complete(told.study_instance_uid)
+        return Outcome(result, queued=queued)
 
     def _is_last_at(self, study: str, revision: int) -> bool:
         """Say that nothing more of a study is awaited here; whether that holds for all nodes."""

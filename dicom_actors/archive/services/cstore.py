@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import Status
 from dicom_actors.archive.index import Result
-from dicom_actors.archive.objects import NewObject
+from dicom_actors.archive.objects import NewObject, Origin
 from dicom_actors.archive.upkeep import Intake
 from dicom_actors.errors import ArchiveError, DataError, DimseFailure, StorageError
 
@@ -93,7 +93,9 @@ class StoreHandler:
         def save(folder: str, name: str) -> None:
             event.save(folder, name, is_durable=self._is_durable)
 
-        return NewObject(intake, header, data, save)
+        sender = event.association
+        origin = Origin(sender.calling_ae_title, sender.called_ae_title, str(sender.peer[0]))
+        return NewObject(intake, header, data, save, origin, event.dataset)
 
 
 def status_of(error: ArchiveError) -> Status:
