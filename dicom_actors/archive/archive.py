@@ -25,6 +25,7 @@ from dicom_actors.archive.actors import (
 )
 from dicom_actors.archive.actors.index_writer import WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
+from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
 from dicom_actors.archive.actors.unpacker import Finish, Place
 from dicom_actors.archive.files import (
     INCOMING,
@@ -38,7 +39,9 @@ from dicom_actors.archive.files import (
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Outcome, Result
-from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
+from dicom_actors.archive.index.locating import is_shared, redacted
+from dicom_actors.archive.index.nodes import Nodes
+from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
 from dicom_actors.archive.maintenance.rebuilding import (
     MARK,
     Rebuilder,
@@ -164,6 +167,7 @@ class Archive(Holdings):
         self._kernel: Final = kernel
         self._lock = lock
         super().__init__(kernel.store, kernel.index, IndexRows(kernel))
+        kernel.on_inherited = self._wake_reporter
         self._router: Router | None = None
         self._duplicates = Duplicates(kernel.settings.duplicates)
         write, now = self.rows.write, kernel.now
@@ -196,12 +200,16 @@ class Archive(Holdings):
         file_system: FileSystem | None = None,
         clock: Clock | None = None,
         heal: bool = True,
+        index: str | None = None,
         **settings: Any,
     ) -> Self:
         """Open the archive in a folder, or make one there.
 
         Args:
             folder: the folder; made if it is not there.
+            index: ``"postgresql://..."``: the index is in that database of PostgreSQL, and any
+                number of processes may have the archive open, which all see the same folder. None:
+                it is in the folder, and one process has it open.
             now: gives the time, in seconds since 1970.
             peers: where C-MOVE may send to, and who is told of storage commitment where the
                 association of the request is over, by AE title.
@@ -218,20 +226,25 @@ class Archive(Holdings):
             ArchiveError: another process has it open, or its index cannot be used; see
                 `ArchiveError.reason`.
             ConfigurationError: a setting is out of its range.
+            MissingExtraError: an index of PostgreSQL needs the extra ``postgres``.
             OSError: the folder cannot be made or written.
         """
         checked = _settings(settings)
+        if index is not None and not is_shared(index):
+            raise ConfigurationError(f"index: expected postgresql://..., got {redacted(index)!r}")
         root = Path(folder)
         root.mkdir(parents=True, exist_ok=True)
-        lock = FolderLock(root)
+        lock = FolderLock(root, is_shared=index is not None)
         try:
             is_synchronous = checked.durability == "disk"
             disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
             store = _store(root.absolute(), disk, checked)
+            handle = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
+            if index is not None:
+                handle = _share(index, store, checked)
             store.make_folders()
-            index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
-            _create(index, store, heal=heal)
-            kernel = ArchiveKernel(checked, store, index, System(clock=clock), now)
+            _create(handle, store, heal=heal)
+            kernel = ArchiveKernel(checked, store, handle, System(clock=clock), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
             return cls(kernel, lock, {} if peers is None else peers, worklist_folder)
         except BaseException:
@@ -264,9 +277,11 @@ class Archive(Holdings):
         """
         if self._supervisor.is_alive():
             with contextlib.suppress(ArchiveError):
-                self.settle()
+                self._settle_here()
             self._supervisor.stop()
             self._kernel.system.close()
+            if self._kernel.index.is_shared:
+                _leave(self._kernel)
         self._kernel.index.close()
         self._lock.release()
 
@@ -407,9 +422,9 @@ class Archive(Holdings):
         kernel.look_at_disk(needed=new.intake.size)
         if new.save is None:
             return store.put([new.header, new.data])
-        name = store.incoming_name()
-        new.save(os.path.join(store.root, INCOMING), name)  # noqa: PTH118
-        location = Location(f"{INCOMING}/{name}")
+        name, folder = store.incoming_name(), store.incoming
+        new.save(os.path.join(store.root, folder), name)  # noqa: PTH118
+        location = Location(f"{folder}/{name}")
         if store.file_system.size(location.name) != new.intake.size:
             # The folder was replaced by another one, or by a link.
             raise FileNotFoundError(errno.ENOENT, "what was written is not there", str(location))
@@ -432,7 +447,7 @@ class Archive(Holdings):
             free_bytes=kernel.free_bytes,
             disk=kernel.disk_state,
             journal_bytes=waiting + (disk.size(kernel.current_journal or INCOMING) or 0),
-            incoming_files=len(disk.names(INCOMING)),
+            incoming_files=len(disk.names(kernel.store.incoming)),
         )
 
     def actors(self) -> tuple[ActorInfo, ...]:
@@ -468,6 +483,14 @@ class Archive(Holdings):
         Raises:
             ArchiveError: it cannot be brought there now; it is safe all the same.
         """
+        self._settle_here()
+        if self._kernel.index.is_shared:
+            before = self.waiting()
+            if before:
+                self._kernel.tell("nodes", HaveAllSettle())
+                self.await_places(before)
+
+    def _settle_here(self) -> None:
         self._kernel.ask("store", CloseJournal())
         problem = self._kernel.ask("unpacker", Finish())
         if problem:
@@ -547,13 +570,52 @@ class Archive(Holdings):
 
     # --- who listens -------------------------------------------------------------------------
 
-    def subscribe(self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...] = _EVENTS) -> None:
-        """Have an actor told of what happens, by the messages in `dicom_actors.archive.events`."""
-        self._kernel.subscribe(ref, kinds)
+    def subscribe(
+        self,
+        ref: pykka.ActorRef[Any],
+        kinds: tuple[type, ...] = _EVENTS,
+        *,
+        everywhere: bool = False,
+    ) -> None:
+        """Have an actor told of what happens, by the messages in `dicom_actors.archive.events`.
+
+        Args:
+            ref: the actor.
+            kinds: of which events.
+            everywhere: whether those of other processes that share the archive are told, too, as
+                far as they can be heard; else an event is told in one process alone.
+        """
+        self._kernel.subscribe(ref, kinds, everywhere=everywhere)
 
     def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
         """Tell an actor no more."""
         self._kernel.unsubscribe(ref)
+
+
+def _share(index: str, store: Store, settings: ArchiveSettings) -> IndexHandle:
+    """Become one of those that share an index."""
+    store.node = new_node_name()
+    handle = SharedIndexHandle(index, settings.durability, store.node)
+    handle.get()  # which makes it what it is today
+    with contextlib.closing(Nodes(index, settings.node_lease_seconds)) as nodes:
+        nodes.join(store.node)
+    return handle
+
+
+def _leave(kernel: ArchiveKernel) -> None:
+    """Be none of those any more; what is left is for others."""
+    store = kernel.store
+    disk = store.file_system
+    lease = kernel.settings.node_lease_seconds
+    with (
+        contextlib.suppress(ArchiveError, OSError),  # then they find out for themselves
+        contextlib.closing(Nodes(kernel.index.path, lease)) as nodes,
+    ):
+        left = [disk.remove_folder(folder) for folder in (store.incoming, store.journal)]
+        if all(left):
+            nodes.forget(store.node, store.node)
+        else:
+            nodes.give_up(store.node)
 
 
 def _info_of(child: ChildInfo, above: str = "") -> ActorInfo:

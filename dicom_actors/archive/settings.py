@@ -32,6 +32,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "bucket_timeout": (0.01, 86_400),
     "cache_bytes": (0, 1 << 60),
     "answer_timeout": (0.001, 86_400),
+    "node_lease_seconds": (0.1, 3_600),
     "restarts": (0, 1_000_000),
     "restart_period": (0.001, 86_400),
 }
@@ -67,6 +68,8 @@ class ArchiveSettings:
         study_quiet_seconds: a study to which nothing came for so long is complete, unless an
             association is open that has sent to it.
         answer_timeout: seconds after which a disk that does not answer is a failure.
+        node_lease_seconds: where several processes share an index of PostgreSQL, one that was not
+            heard of for so long is gone, and others go on with what it has left.
         restarts: crashes of its actors that an archive survives within ``restart_period``.
         restart_period: see ``restarts``; seconds.
 
@@ -91,6 +94,7 @@ class ArchiveSettings:
     disk_interval: float = 5.0
     study_quiet_seconds: float = 60.0
     answer_timeout: float = 120.0
+    node_lease_seconds: float = 15.0
     restarts: int = 1_000
     restart_period: float = 60.0
 

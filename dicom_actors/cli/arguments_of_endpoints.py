@@ -31,6 +31,11 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     serve.add_argument("--store", metavar="DIR", help="where to (default: dicom-archive)")
     serve.add_argument(
+        "--index",
+        metavar="ADDRESS",
+        help="postgresql://...: have the index there, for several processes",
+    )
+    serve.add_argument(
         "--receive-only",
         action="store_true",
         default=None,

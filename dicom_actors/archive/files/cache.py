@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from itertools import count
@@ -38,6 +39,7 @@ class Cache:
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._total = 0
         self._numbers = count(1)
+        self._prefix = os.urandom(6).hex()
 
     def empty(self) -> None:
         """Begin with nothing; raises OSError."""
@@ -67,7 +69,7 @@ class Cache:
         Raises:
             OSError: `chunks` does.
         """
-        part = f"{CACHE}/{next(self._numbers)}.part"
+        part = f"{CACHE}/{self._prefix}-{next(self._numbers)}.part"
         taken: list[bytes | memoryview] = []
         try:
             file = self._disk.create(part)
@@ -98,7 +100,10 @@ class Cache:
         name = _name_of(location)
         found = self._disk.read(part)  # which stays what it is, whatever becomes of its name
         with self._lock:
-            self._disk.rename(part, name)
+            try:
+                self._disk.rename(part, name)
+            except OSError:  # somebody has emptied the folder
+                return found
             self._total += size - self._sizes.pop(name, 0)
             self._sizes[name] = size
             over = []

@@ -36,9 +36,14 @@ class Store:
         root: the folder.
         file_system: the disk below it.
         layout: where objects have their places.
+        node: who keeps it, among those that share the folder: each has folders of its own for
+            what has no place yet. Empty: nobody else does.
         buckets: those that some of them are in; None: those that its folder names.
         bucket: the id of that which new ones have their places in; empty: they are files.
         cache: has copies of what was read of buckets; None: nobody has.
+
+    Attributes:
+        node: it may become another one.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Store:
         root: str | os.PathLike[str],
         file_system: FileSystem,
         layout: Layout,
+        node: str = "",
         *,
         buckets: Buckets | None = None,
         bucket: str = "",
@@ -57,13 +63,40 @@ class Store:
         self.buckets: Final = buckets or Buckets(file_system, _TIMEOUT)
         self.bucket: Final = bucket
         self._cache: Final = cache
+        self.node = node
         self._names: Final = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
 
     def make_folders(self) -> None:
         """Make what must be there before anything is put; raises OSError."""
-        for folder in (INCOMING, JOURNAL):
+        for folder in (self.incoming, self.journal):
             self.file_system.make_folder(folder)
+            if self.node:
+                self.file_system.synchronize_folder(folder.rpartition("/")[0])
         self.file_system.synchronize_folder("")
+
+    @property
+    def incoming(self) -> str:
+        """The folder of files that wait for their places."""
+        return f"{INCOMING}/{self.node}" if self.node else INCOMING
+
+    @property
+    def journal(self) -> str:
+        """The folder of journals."""
+        return f"{JOURNAL}/{self.node}" if self.node else JOURNAL
+
+    def of_node(self, node: str) -> Store:
+        """The same folder, as another one keeps it."""
+        return Store(self.root, self.file_system, self.layout, node)
+
+    def nodes(self) -> set[str]:
+        """Who has folders, or had them: the names of nodes; raises OSError."""
+        disk = self.file_system
+        return {
+            name
+            for folder in (INCOMING, JOURNAL)
+            for name in disk.names(folder)
+            if disk.has_folder(f"{folder}/{name}")
+        }
 
     def incoming_name(self) -> str:
         """A name in ``incoming/``, without the folder, that nobody else has."""
@@ -71,7 +104,7 @@ class Store:
 
     def part_name(self) -> str:
         """A location for a file that is not whole yet; one that is left is removed at a start."""
-        return f"{INCOMING}/{next(self._names)}{PART}"
+        return f"{self.incoming}/{next(self._names)}{PART}"
 
     def put(self, parts: Sequence[bytes | bytearray | memoryview]) -> Location:
         """Keep an object in a file of its own; it is safe when this returns.
@@ -82,9 +115,9 @@ class Store:
         disk, part = self.file_system, self.part_name()
         try:
             self.write(part, parts, is_synchronous=True)
-            location = Location(f"{INCOMING}/{self.incoming_name()}")
+            location = Location(f"{self.incoming}/{self.incoming_name()}")
             disk.rename(part, location.name)
-            disk.synchronize_folder(INCOMING)
+            disk.synchronize_folder(location.name.rpartition("/")[0])
         except BaseException:
             self.remove(Location(part))
             raise
@@ -190,13 +223,13 @@ class Store:
             OSError: it cannot be removed.
         """
         if location.is_in_journal or location.is_adopted:
-            return INCOMING
+            return self.incoming
         if location.is_in_bucket:
             if self._cache is not None:
                 self._cache.forget(location.name)
             bucket, key = location.bucket_and_key
             self.buckets.get(bucket).remove(key)
-            return INCOMING
+            return self.incoming
         self.file_system.remove(location.name)
         folder = os.path.dirname(location.name)  # noqa: PTH120 - of text with slashes
         while location.is_placed and folder and self.file_system.remove_folder(folder):
