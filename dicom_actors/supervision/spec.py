@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import deque
 from collections.abc import Callable  # noqa: TC003 - part of the public signature
 from dataclasses import dataclass
 from enum import Enum
@@ -100,12 +99,12 @@ class RestartWindow:
         check_seconds("period", period)
         self._intensity = intensity
         self._period = period
-        self._times: deque[float] = deque()
+        self._times: list[float] = []  # a few
 
     def add(self, now: float) -> bool:
         """Count a restart at the time `now`; returns whether it may happen."""
         while self._times and now - self._times[0] > self._period:
-            self._times.popleft()
+            del self._times[0]
         self._times.append(now)
         return len(self._times) <= self._intensity
 

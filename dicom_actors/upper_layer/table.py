@@ -23,6 +23,8 @@ class Role(Enum):
 class State(Enum):
     """The states of PS3.8 tables 9-1 to 9-5."""
 
+    __hash__ = object.__hash__  # the same, without a call: they are keys of the tables
+
     STA1 = "Sta1: idle"
     STA2 = "Sta2: TCP open, waiting for A-ASSOCIATE-RQ"
     STA3 = "Sta3: waiting for the local user to accept or reject"
@@ -43,6 +45,8 @@ class State(Enum):
 
 class Event(Enum):
     """The events of PS3.8 table 9-10, top to bottom."""
+
+    __hash__ = object.__hash__  # the same, without a call: they are keys of the tables
 
     EVT1 = "Evt1: A-ASSOCIATE request primitive"
     EVT2 = "Evt2: TCP connection opened (connect confirmed)"
@@ -70,6 +74,8 @@ class Event(Enum):
 
 class Action(Enum):
     """The actions of PS3.8 tables 9-6 to 9-9."""
+
+    __hash__ = object.__hash__  # the same, without a call: they are keys of the tables
 
     AE_1 = "AE-1"
     AE_2 = "AE-2"
@@ -103,6 +109,8 @@ class Action(Enum):
 
 class Step(Enum):
     """The single things that actions do."""
+
+    __hash__ = object.__hash__  # the same, without a call: they are keys of the tables
 
     OPEN_TRANSPORT = "open the transport connection"
     CLOSE_TRANSPORT = "close the transport connection"

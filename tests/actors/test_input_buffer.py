@@ -14,6 +14,7 @@ STEPS = st.lists(
         st.tuples(st.just("receive"), st.binary(min_size=1, max_size=40)),
         st.tuples(st.just("consume"), st.integers(1, 60)),
         st.tuples(st.just("settle"), st.none()),
+        st.tuples(st.just("park"), st.none()),
     ),
     max_size=60,
 )
@@ -42,12 +43,17 @@ def test_what_goes_in_comes_out_once_and_in_order(
             length = min(argument, len(expected))
             buffer.consume(length)
             expected = expected[length:]
-        else:
+        elif step == "settle":
             buffer.settle()
+        else:
+            buffer.park()
+            assert pool.lent == 0
         assert bytes(buffer.unread) == expected
         assert buffer.unread_length == len(expected)
     buffer.consume(len(expected))
     buffer.settle()
+    assert pool.lent <= (1 if plenty else 0)  # for the next message, if there are enough
+    buffer.park()
     assert pool.lent == 0
 
 
@@ -67,6 +73,18 @@ def test_a_plentiful_pool_lends_the_same_buffer_again() -> None:
     first = pool.take()
     pool.give_back(first)
     assert pool.take() is first
+
+
+def test_an_empty_buffer_is_kept_while_few_are_lent() -> None:
+    pool = BufferPool(64, 4, Lock())
+    buffers = [InputBuffer(pool) for _ in range(4)]
+    for buffer in buffers:
+        buffer.room()
+    lent = []
+    for buffer in buffers:
+        buffer.settle()
+        lent.append(pool.lent)
+    assert lent == [3, 2, 2, 2]
 
 
 def test_clear_forgets_and_gives_back() -> None:

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from kit.dcmtk import storescu
 from kit.endpoints import running
-from kit.peer import Peer, echo_pdus
+from kit.peer import Peer, echo_pdus, store_pdus
+from kit.waiting import until
 from pydicom.data import get_testdata_file
 
 from dicom_actors import events
+from dicom_actors.pdu import encode_pdu
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -42,15 +44,34 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[Any]:
 
 
 @pytest.mark.skipif(QUICK_ACK is None, reason="the system has no TCP_QUICKACK")
-def test_the_acknowledgement_is_asked_for_anew_after_each_read(calls: Counter[Any]) -> None:
+@pytest.mark.parametrize("cut", [1, 12, 30])
+def test_the_acknowledgement_of_a_part_is_asked_for_anew_each_time(
+    calls: Counter[Any], cut: int
+) -> None:
     with running() as endpoint, Peer.associated(endpoint.port) as peer:
         calls.clear()
         for number in range(1, 11):
-            assert peer.echo(number) == 0
-        peer.expect_released()
-        endpoint.wait_for(events.AssociationClosed)
-    # The last read is the end of the stream.
-    assert calls["setsockopt", socket.IPPROTO_TCP, QUICK_ACK, 1] >= calls["recv_into"] - 1 >= 11
+            pdu = b"".join(map(encode_pdu, echo_pdus(number)))
+            peer.send_bytes(pdu[:cut])
+            until(lambda n=number: calls["setsockopt", socket.IPPROTO_TCP, QUICK_ACK, 1] == n)
+            peer.send_bytes(pdu[cut:])
+            assert peer.status() == 0
+    # What is whole is acknowledged by its response.
+    assert calls["setsockopt", socket.IPPROTO_TCP, QUICK_ACK, 1] == 10
+
+
+@pytest.mark.skipif(QUICK_ACK is None, reason="the system has no TCP_QUICKACK")
+def test_the_acknowledgement_of_a_command_is_asked_for_before_its_data_set(
+    calls: Counter[Any],
+) -> None:
+    with running({"cstore": lambda event: None}) as endpoint:
+        with Peer.associated(endpoint.port) as peer:
+            calls.clear()
+            command, *data = store_pdus(b"")
+            peer.send(command)
+            until(lambda: calls["setsockopt", socket.IPPROTO_TCP, QUICK_ACK, 1] == 1)
+            peer.send(*data)
+            assert peer.status() == 0
 
 
 def test_small_writes_are_not_held_back(calls: Counter[Any]) -> None:

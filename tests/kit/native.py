@@ -17,6 +17,7 @@ IS_BUILT = native.index_usual is not None
 def switch(*, is_on: bool) -> None:
     """Use the compiled scan from now on, or do not."""
     elements.index_usual = identity.index_usual = native.index_usual if is_on else None
+    identity.uids_usual = native.uids_usual if is_on else None
     selection.pick_usual = native.pick_usual if is_on else None
     selection.Selection.of.cache_clear()
 

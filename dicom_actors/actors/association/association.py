@@ -215,6 +215,8 @@ class Association(SupervisedActor):
         if not self._is_over:
             if record.has_output:
                 self._send_more()
+            self._flow.send_posted()
+        if not self._is_over:
             self._flow.await_handlers()
             self._flow.progress()
             self._consume()
@@ -297,19 +299,23 @@ class Association(SupervisedActor):
 
     @property
     def _is_paused(self) -> bool:
-        held = self._release_length > 0 or self._flow.is_full or self._record.has_output
-        return held and not self._incarnation.is_ending
+        if not self._release_length and not self._record.transport.unsent:
+            return self._flow.is_full and not self._incarnation.is_ending
+        return not self._incarnation.is_ending
 
     def _await_more(self) -> None:
-        record = self._record
-        self._watch()
+        record, kernel, is_paused = self._record, self._kernel, self._is_paused
+        self._watch(read=self._is_discarding or not is_paused)
+        has_begun, is_within = record.unread_length > 0, record.partial is not None
         self._incarnation.deadlines.await_input(
-            self._kernel.clock.monotonic(),
-            self._kernel.config,
-            has_begun=record.unread_length > 0 and not self._is_paused,
-            is_idle=self._flow.is_idle and record.partial is None,
+            kernel.clock.monotonic(),
+            kernel.config,
+            has_begun=has_begun and not is_paused,
+            is_idle=not is_within and not record.requests,
         )
-        record.transport.acknowledge_quickly()
+        if has_begun or is_within:
+            # Else our response has told that all of it came.
+            record.transport.acknowledge_quickly()
 
     def _leave_core(self) -> None:
         self._incarnation.phase = Phase.WAITING
@@ -334,6 +340,7 @@ class Association(SupervisedActor):
             return
         if type(indication) is ReleaseIndication:
             self._release_length = consumed
+            self._record.expect_no_answers()  # whoever asked for the release answers nothing more
             self._try_release()
             return
         self._record.advance(self._epoch, consumed, 0, self._record.partial)
@@ -396,11 +403,11 @@ class Association(SupervisedActor):
         for effect in effects:
             assert isinstance(effect, Send)
             self._send(effect.buffers, serial, agreement=agreement)
-        if self._kernel.has_subscribers:
+        if self._kernel.wants(events.AssociationOpened):
             self._kernel.publish(events.AssociationOpened(association_info(self._record)))
 
     def _try_release(self) -> None:
-        if not self._release_length or not self._flow.is_idle or self._is_over:
+        if not self._release_length or self._record.requests or self._is_over:
             return
         self._release()
 
@@ -451,7 +458,7 @@ class Association(SupervisedActor):
     def _await_writable(self) -> None:
         now, unsent = self._kernel.clock.monotonic(), self._record.transport.unsent
         self._incarnation.deadlines.await_output(now, self._kernel.config, unsent)
-        self._watch()
+        self._watch(read=self._is_discarding or not self._is_paused)
 
     def _send_more(self) -> None:
         record = self._record
@@ -468,14 +475,13 @@ class Association(SupervisedActor):
         else:
             self._await_writable()
 
-    def _watch(self) -> None:
+    def _watch(self, *, read: bool) -> None:
         """Ask for what this association waits for: a peer that oversends is not read."""
-        record = self._record
-        read = self._is_discarding or not self._is_paused
-        wish = (read, record.has_output)
+        transport = self._record.transport
+        wish = (read, transport.unsent > 0)
         if wish != self._watched:
             self._watched = wish
-            self._sockets.modify(record.transport.socket, read=read, write=record.has_output)
+            self._sockets.modify(transport.socket, read=read, write=wish[1])
 
     def _start_artim(self) -> None:
         timeout = self._kernel.config.artim_timeout
@@ -497,6 +503,7 @@ class Association(SupervisedActor):
         """Nothing more is sent; wait for the peer to close, or for ARTIM."""
         record, incarnation = self._record, self._incarnation
         incarnation.is_ending = True
+        record.expect_no_answers()
         self._kernel.callers.leave(record)
         incarnation.deadlines.await_end()
         if self._incarnation.end_reason != "released":
@@ -504,7 +511,7 @@ class Association(SupervisedActor):
             self._flow.abandon()
             if not record.has_output:
                 record.stop_sending(self._epoch)
-        self._watch()
+        self._watch(read=self._is_discarding or not self._is_paused)
 
     def _say_goodbye(self, why: str) -> None:
         """End what cannot go on after a crash: A-ABORT, or A-ASSOCIATE-RJ before acceptance."""

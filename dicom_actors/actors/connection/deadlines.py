@@ -35,7 +35,7 @@ class Deadlines:
         handler: the running handler must have returned.
     """
 
-    __slots__ = (*_NAMES, "_unsent")
+    __slots__ = (*_NAMES, "unsent")
 
     def __init__(self) -> None:
         self.clear()
@@ -50,22 +50,40 @@ class Deadlines:
         self.room: float | None = None
         self.write: float | None = None
         self.handler: float | None = None
-        self._unsent = 0
+        self.unsent = 0
+
+    def copy(self) -> Deadlines:
+        """Return the same ones, to be changed on their own."""
+        other = Deadlines.__new__(Deadlines)
+        other.handshake = self.handshake
+        other.artim = self.artim
+        other.pdu = self.pdu
+        other.idle = self.idle
+        other.message = self.message
+        other.room = self.room
+        other.write = self.write
+        other.handler = self.handler
+        other.unsent = self.unsent
+        return other
 
     def earliest(self) -> float | None:
         """The first of them; None if nothing is awaited."""
+        # Asked after every message, when nearly all are None: a loop takes five times as long.
         found = self.idle
-        for at in (
-            self.handshake,
-            self.artim,
-            self.write,
-            self.handler,
-            self.pdu,
-            self.message,
-            self.room,
-        ):
-            if at is not None and (found is None or at < found):
-                found = at
+        if self.handshake is not None and (found is None or self.handshake < found):
+            found = self.handshake
+        if self.artim is not None and (found is None or self.artim < found):
+            found = self.artim
+        if self.write is not None and (found is None or self.write < found):
+            found = self.write
+        if self.handler is not None and (found is None or self.handler < found):
+            found = self.handler
+        if self.pdu is not None and (found is None or self.pdu < found):
+            found = self.pdu
+        if self.message is not None and (found is None or self.message < found):
+            found = self.message
+        if self.room is not None and (found is None or self.room < found):
+            found = self.room
         return found
 
     def await_input(
@@ -97,11 +115,11 @@ class Deadlines:
         """
         if not unsent:
             self.write = None
-        elif self.write is None or unsent <= self._unsent - _OUTPUT_PROGRESS:
+        elif self.write is None or unsent <= self.unsent - _OUTPUT_PROGRESS:
             self.write = now + config.write_timeout
-            self._unsent = unsent
+            self.unsent = unsent
         else:
-            self._unsent = max(self._unsent, unsent)
+            self.unsent = max(self.unsent, unsent)
 
     def await_end(self) -> None:
         """Await nothing more but that the peer reads what was said, and closes."""

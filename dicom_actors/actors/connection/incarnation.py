@@ -7,7 +7,6 @@ socket and the requests, stands in the connection record.
 
 from __future__ import annotations
 
-from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -78,10 +77,19 @@ class Incarnation:
 
     def next(self, *, is_restart: bool = False) -> Incarnation:
         """Return that of the next incarnation."""
-        successor = copy(self)
-        successor.epoch += 1
+        successor = Incarnation.__new__(Incarnation)
+        successor.epoch = self.epoch + 1
         successor.is_restart = is_restart
-        successor.deadlines = copy(self.deadlines)
+        successor.acceptance = self.acceptance
+        successor.phase = self.phase
+        successor.deadlines = self.deadlines.copy()
+        successor.association_rq = self.association_rq
+        successor.dispatching = self.dispatching
+        successor.receiver = self.receiver
+        successor.received_length = self.received_length
+        successor.is_ending = self.is_ending
+        successor.end_reason = self.end_reason
+        successor.end_detail = self.end_detail
         return successor
 
     def note_end(self, reason: str, detail: str) -> None:

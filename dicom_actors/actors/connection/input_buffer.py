@@ -1,18 +1,26 @@
 """Where received bytes stand until they are handled.
 
 Few, large reads: one `recv_into` brings many PDUs, which are handled in place. A buffer is lent
-from a pool while data streams, and is given back as soon as nothing unread is left, so that an
-idle association costs none.
+from a pool while data streams, and is given back when the connection is parked, so that an idle
+association costs none; sooner, as soon as nothing unread is left, where more than a few are lent.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import mmap as mapping
+from mmap import mmap
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from threading import Lock
 
 __all__ = ["BufferPool", "InputBuffer"]
+
+_PRIVATE: Final = (
+    {"flags": mapping.MAP_PRIVATE | mapping.MAP_ANONYMOUS}
+    if hasattr(mapping, "MAP_ANONYMOUS")
+    else {}
+)
 
 
 class BufferPool:
@@ -29,7 +37,7 @@ class BufferPool:
         self.buffer_length = buffer_length
         self._plenty = plenty
         self._lock = lock
-        self._free: list[bytearray] = []
+        self._free: list[mmap] = []
         self._lent = 0
 
     @property
@@ -42,15 +50,20 @@ class BufferPool:
         """Whether more buffers are in use than the pool likes to lend."""
         return self._lent > self._plenty
 
-    def take(self) -> bytearray:
+    @property
+    def is_plentiful(self) -> bool:
+        """Whether so few are in use that a connection may keep one from message to message."""
+        return self._lent <= self._plenty // 2
+
+    def take(self) -> mmap:
         """Lend a buffer."""
         with self._lock:
             self._lent += 1
             if self._free:
                 return self._free.pop()
-        return bytearray(self.buffer_length)
+        return _untouched(self.buffer_length)
 
-    def give_back(self, buffer: bytearray) -> None:
+    def give_back(self, buffer: mmap) -> None:
         """Take a buffer back; nothing may refer to it any more."""
         with self._lock:
             self._lent -= 1
@@ -68,7 +81,7 @@ class InputBuffer:
 
     def __init__(self, pool: BufferPool) -> None:
         self._pool = pool
-        self._buffer: bytearray | None = None
+        self._buffer: mmap | None = None
         self._view = memoryview(b"")
         self._parked = b""
         self._start = 0
@@ -115,13 +128,23 @@ class InputBuffer:
             self._start += length
 
     def settle(self) -> None:
-        """Give the buffer back if nothing is left in it, or if buffers are scarce."""
+        """Give the buffer back if buffers are scarce, or nothing is left in it and others read."""
         if self._buffer is None:
             return
-        if self._start != self._end and not self._pool.is_scarce:
+        pool = self._pool
+        if self._start != self._end:
+            if not pool.is_scarce:
+                return
+        elif pool.is_plentiful:
+            self._start = self._end = 0
             return
-        self._parked = bytes(self._view[self._start : self._end])
-        self._release()
+        self.park()
+
+    def park(self) -> None:
+        """Give the buffer back: nothing comes for a while."""
+        if self._buffer is not None:
+            self._parked = bytes(self._view[self._start : self._end])
+            self._release()
 
     def clear(self) -> None:
         """Forget everything."""
@@ -135,3 +158,11 @@ class InputBuffer:
         self._pool.give_back(self._buffer)
         self._buffer = None
         self._start = self._end = 0
+
+
+def _untouched(length: int) -> mmap:
+    """Make a buffer whose pages cost nothing before something is received into them.
+
+    Most connections say little at a time; a bytearray would be filled with zeros to its end.
+    """
+    return mmap(-1, length, **_PRIVATE)

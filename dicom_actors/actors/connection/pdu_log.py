@@ -5,7 +5,6 @@ Only headers are kept, nothing of what they carry.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import events
@@ -43,18 +42,23 @@ class PduLog:
 
     def __init__(self, record_id: int) -> None:
         self._record_id = record_id
-        self._recent: deque[tuple[bool, bytes, int]] = deque(maxlen=_KEPT)
+        self._recent: list[tuple[bool, bytes, int]] = []
 
     def received(self, pdu: memoryview, tracer: Tracer) -> None:
         """Note a PDU that came."""
-        self._recent.append((True, bytes(pdu[:_HEAD_LENGTH]), len(pdu)))
+        recent = self._recent
+        if len(recent) == _KEPT:
+            del recent[0]
+        recent.append((True, bytes(pdu[:_HEAD_LENGTH]), len(pdu)))
         if tracer.is_traced:
             self._trace(pdu, tracer, is_received=True)
 
     def sent(self, buffers: Sequence[bytes | memoryview], tracer: Tracer) -> None:
         """Note PDUs that go, in pieces."""
-        head = bytes(buffers[0][:_HEAD_LENGTH])
-        self._recent.append((False, head, sum(map(len, buffers))))
+        recent = self._recent
+        if len(recent) == _KEPT:
+            del recent[0]
+        recent.append((False, bytes(buffers[0][:_HEAD_LENGTH]), sum(map(len, buffers))))
         if tracer.is_traced:
             self._trace(b"".join(buffers), tracer, is_received=False)
 

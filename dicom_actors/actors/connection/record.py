@@ -35,7 +35,7 @@ from dicom_actors.supervision import announce
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from dicom_actors.actors.connection.input_buffer import BufferPool
     from dicom_actors.actors.connection.request import Outcome
@@ -77,7 +77,47 @@ class ConnectionRecord:
         is_given_up: whether its Association crashed too often.
         wanted_abort: that somebody wants it aborted; None if nobody does.
         timer: the timer for its earliest deadline.
+        pdvs_done: how many presentation data values of the next PDU are handled already.
+        partial: how far the message has come that is being received.
+        requests: the requests that are not answered yet, oldest first.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_cancellation",
+        "_cancelled",
+        "_inline",
+        "_input",
+        "_is_answerless",
+        "_is_handed_on",
+        "_is_muted",
+        "_is_parked",
+        "_is_poked",
+        "_lock",
+        "_outgoing",
+        "_output_changed",
+        "_serials",
+        "_wake",
+        "answered",
+        "association",
+        "id",
+        "ignored_cancels",
+        "incarnation",
+        "is_given_up",
+        "is_handed_over",
+        "negotiated",
+        "partial",
+        "pdu_log",
+        "pdvs_done",
+        "peer",
+        "requests",
+        "restart_window",
+        "restarts",
+        "since",
+        "timer",
+        "transport",
+        "wanted_abort",
+    )
 
     def __init__(
         self,
@@ -105,26 +145,21 @@ class ConnectionRecord:
         self.wanted_abort: WantedAbort | None = None
         self.timer: Timer | None = None
         self._lock = Lock()
-        self._output_changed = Condition(self._lock)
-        self._is_muted = False
+        self._output_changed: Condition | None = None
+        self._is_muted = self._is_answerless = False
         self._is_poked = False
         self._is_parked = False
         self._is_handed_on = True
         self._wake: Callable[[ConnectionRecord], object] | None = None
         self._inline = 0
         self._input = InputBuffer(pool)
-        self._pdvs_done = 0
-        self._partial: Partial | None = None
-        self._requests: tuple[Request, ...] = ()
+        self.pdvs_done = 0
+        self.partial: Partial | None = None
+        self.requests: tuple[Request, ...] = ()
         self._cancelled: frozenset[int] = frozenset()
-        self._cancellation = Cancellation(_weakly(self._is_wanted))
+        self._cancellation: Cancellation | None = None
         self._serials = count(1)
-        self.outgoing = OutgoingRequests(
-            self._output_changed,
-            _weakly(self._check),
-            _weakly(self._may_wait),
-            _weakly(self.is_cancelled),
-        )
+        self._outgoing: OutgoingRequests | None = None
 
     def __repr__(self) -> str:
         return f"connection {self.id}"
@@ -170,6 +205,7 @@ class ConnectionRecord:
             if self._is_poked:
                 return False
             self._hand_on()
+            self._input.park()
             self._is_parked = True
             self._wake = wake
             return True
@@ -296,16 +332,6 @@ class ConnectionRecord:
         """How many bytes there are in `unread`."""
         return self._input.unread_length
 
-    @property
-    def pdvs_done(self) -> int:
-        """How many presentation data values of the next PDU are handled already."""
-        return self._pdvs_done
-
-    @property
-    def partial(self) -> Partial | None:
-        """How far the message has come that is being received."""
-        return self._partial
-
     def advance(
         self,
         epoch: int,
@@ -327,10 +353,10 @@ class ConnectionRecord:
             if epoch != self.incarnation.epoch:
                 self._check(epoch)
             self._input.consume(consumed)
-            self._pdvs_done = pdvs_done
-            self._partial = partial
+            self.pdvs_done = pdvs_done
+            self.partial = partial
             if request is not None:
-                self._requests = (*self._requests, request)
+                self.requests = (*self.requests, request)
 
     def settle_input(self, epoch: int) -> None:
         """Give the buffer back where it can be; views of it are invalid from now on."""
@@ -344,22 +370,17 @@ class ConnectionRecord:
         with self._lock:
             self._check(epoch)
             self._input.clear()
-            self._pdvs_done = 0
-            self._partial = None
+            self.pdvs_done = 0
+            self.partial = None
 
     # --- requests ------------------------------------------------------------------------------
-
-    @property
-    def requests(self) -> tuple[Request, ...]:
-        """The requests that are not answered yet, oldest first."""
-        return self._requests
 
     @property
     def handlers(self) -> tuple[SupervisedRef[Any], ...]:
         """The actors that run a handler, and nothing else."""
         return tuple(
             request.handler
-            for request in self._requests
+            for request in self.requests
             if request.stage is Stage.RUNNING
             and request.handler is not None
             and request.handler is not self.association
@@ -393,7 +414,8 @@ class ConnectionRecord:
             Whether the caller is the Association still, and goes on. If not, another one was told.
         """
         with self._lock:
-            self._cancellation.forget(serial)
+            if self._cancellation is not None:
+                self._cancellation.forget(serial)
             is_owner = epoch == self.incarnation.epoch
             if is_owner:
                 self._inline = 0
@@ -412,8 +434,8 @@ class ConnectionRecord:
             if request is None or request.stage is not Stage.RUNNING:
                 return
             request.stage, request.outcome = Stage.FINISHED, outcome
-            self._output_changed.notify_all()
-        self._cancellation.say(serial)
+            self._tell_waiting()
+        self._say_unwanted(serial)
         self.poke()
 
     def warn(self, epoch: int, serial: int, due: float) -> None:
@@ -425,8 +447,8 @@ class ConnectionRecord:
             if request is not None:
                 request.is_warned = True
                 request.due = due
-            self._output_changed.notify_all()
-        self._cancellation.say(serial)
+            self._tell_waiting()
+        self._say_unwanted(serial)
 
     def settle(self, epoch: int, serial: int, outcome: Outcome) -> None:
         """Note the outcome of a request, as the Association, unless it has one already."""
@@ -435,12 +457,12 @@ class ConnectionRecord:
             request = self.find(serial)
             if request is not None and request.stage is not Stage.FINISHED:
                 request.stage, request.outcome = Stage.FINISHED, outcome
-                self._output_changed.notify_all()
-        self._cancellation.say(serial)
+                self._tell_waiting()
+        self._say_unwanted(serial)
 
     def find(self, serial: int) -> Request | None:
         """The unanswered request with that number."""
-        for request in self._requests:
+        for request in self.requests:
             if request.serial == serial:
                 return request
         return None
@@ -450,9 +472,9 @@ class ConnectionRecord:
         with self._lock:
             is_known = serial in self._cancelled
             self._cancelled |= {serial}
-            self._output_changed.notify_all()
+            self._tell_waiting()
         if not is_known:
-            self._cancellation.say(serial)
+            self._say_unwanted(serial)
 
     def on_unwanted(self, serial: int, callback: Callable[[bool], None]) -> None:
         """Have `callback` called when the handler of a request is to give up, until it has.
@@ -464,9 +486,20 @@ class ConnectionRecord:
             callback: one of several; called without the lock, in any thread, each time that one
                 of these happens or has happened; told if no outcome is taken any more.
         """
+        with self._lock:
+            if self._cancellation is None:
+                self._cancellation = Cancellation(_weakly(self._is_wanted))
         self._cancellation.add(serial, callback)
         if self.is_cancelled(serial):
             callback(not self._is_wanted(serial))
+
+    def _say_unwanted(self, serial: int) -> None:
+        if self._cancellation is not None:
+            self._cancellation.say(serial)
+
+    def _say_all_unwanted(self) -> None:
+        if self._cancellation is not None:
+            self._cancellation.say_all()
 
     def is_cancelled(self, serial: int) -> bool:
         """Whether the handler of a request need not go on: cancelled, settled, or nobody left."""
@@ -477,15 +510,55 @@ class ConnectionRecord:
 
     def may_commit(self, serial: int) -> bool:
         """Whether what the handler of a request does through us still counts."""
-        request = self.find(serial)
-        return not self._is_over and request is not None and request.stage is Stage.RUNNING
+        for request in self.requests:
+            if request.serial == serial:
+                return request.stage is Stage.RUNNING and not self._is_over
+        return False
 
     # --- what goes out -------------------------------------------------------------------------
+
+    @property
+    def outgoing(self) -> OutgoingRequests:
+        """The requests of ours to the peer."""
+        with self._lock:
+            if self._outgoing is None:
+                self._outgoing = OutgoingRequests(
+                    self._when_changed(),
+                    _weakly(self._check),
+                    _weakly(self._may_wait),
+                    _weakly(self.is_cancelled),
+                    _weakly(self._answers_no_more),
+                )
+            return self._outgoing
+
+    def expect_no_answers(self) -> None:
+        """Note that the peer answers no request of ours any more, as the association ends."""
+        with self._lock:
+            self._is_answerless = True
+            self._tell_waiting()
+
+    def _answers_no_more(self, _: int) -> bool:
+        return self._is_answerless or self._is_muted or self._is_over
+
+    @property
+    def awaits_response(self) -> bool:
+        """Whether a request of ours is not answered yet."""
+        return bool(self._outgoing)
+
+    def _when_changed(self) -> Condition:
+        """What Handlers wait with; the caller has the lock."""
+        if self._output_changed is None:
+            self._output_changed = Condition(self._lock)
+        return self._output_changed
+
+    def _tell_waiting(self) -> None:
+        if self._output_changed is not None:
+            self._output_changed.notify_all()
 
     def send(
         self,
         epoch: int,
-        buffers: Iterable[bytes | memoryview],
+        buffers: Sequence[bytes | memoryview],
         serial: int = 0,
         consumed: int = 0,
         negotiated: Negotiated | None = None,
@@ -518,7 +591,7 @@ class ConnectionRecord:
             answered = self.find(serial) if serial else None
             if answered is not None:
                 self.answered += answered.command is not None
-                self._requests = tuple([r for r in self._requests if r is not answered])
+                self.requests = _without(self.requests, answered)
                 if self._cancelled:
                     self._cancelled -= {serial}
             return self.transport.send(buffers)
@@ -529,10 +602,10 @@ class ConnectionRecord:
             self._check(epoch)
             done = self.transport.flush()
             if done:
-                self._output_changed.notify_all()
+                self._tell_waiting()
             return done
 
-    def send_interim(self, serial: int, buffers: Iterable[bytes | memoryview]) -> bool | None:
+    def send_interim(self, serial: int, buffers: Sequence[bytes | memoryview]) -> bool | None:
         """Send one of several responses, as the Handler of a request.
 
         Args:
@@ -556,8 +629,8 @@ class ConnectionRecord:
         Returns:
             Whether to go on; False if nobody wants more.
         """
-        with self._output_changed:
-            self._output_changed.wait_for(
+        with self._lock:
+            self._when_changed().wait_for(
                 lambda: not self.transport.has_output or not self._is_wanted(serial)
             )
             return self._is_wanted(serial)
@@ -567,8 +640,8 @@ class ConnectionRecord:
         with self._lock:
             self._check(epoch)
             self._is_muted = True
-            self._output_changed.notify_all()
-        self._cancellation.say_all()
+            self._tell_waiting()
+        self._say_all_unwanted()
 
     def _is_wanted(self, serial: int) -> bool:
         request = self.find(serial)
@@ -613,13 +686,13 @@ class ConnectionRecord:
                 return False
             self.incarnation = self.incarnation.next()
             self.transport.close()
-            self._output_changed.notify_all()
+            self._tell_waiting()
             self._input.clear()
             self._is_parked = False
             self._inline = 0
             self._wake = None
-            leftovers, self._requests = self._requests, ()
-        self._cancellation.say_all()
+            leftovers, self.requests = self.requests, ()
+        self._say_all_unwanted()
         if self.incarnation.receiver is not None:
             self.incarnation.receiver.abandon()
         for request in leftovers:
@@ -627,6 +700,13 @@ class ConnectionRecord:
             if request.received is not None and request.stage is not Stage.RUNNING:
                 request.received.abandon()
         return True
+
+
+def _without(requests: tuple[Request, ...], answered: Request) -> tuple[Request, ...]:
+    """Return the other requests."""
+    if len(requests) == 1:
+        return ()
+    return tuple(request for request in requests if request is not answered)
 
 
 def _weakly(method: Callable[[int], Any]) -> Callable[[int], Any]:

@@ -14,7 +14,7 @@ from dicom_actors.transport.plain import SocketTransport, acknowledge_quickly
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from dicom_actors.transport.tls import TlsTransport
 
@@ -49,7 +49,7 @@ class Transport:
         self.peer_certificate: dict[str, Any] | None = None
         self.unsent = 0
         self._link: SocketTransport | TlsTransport = SocketTransport(connection)
-        self._output: deque[memoryview] = deque()
+        self._output: deque[memoryview] | None = None  # made when the socket does not take all
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Put TLS on the connection; `handshake` does the rest.
@@ -89,15 +89,22 @@ class Transport:
         """
         return 0 if self.is_closed else self._link.receive_into(room)
 
-    def send(self, buffers: Iterable[bytes | memoryview]) -> bool:
+    def send(self, buffers: Sequence[bytes | memoryview]) -> bool:
         """Send, behind what is kept; returns whether all of it went out.
 
         Raises:
             OSError: the connection is lost.
         """
-        views = [memoryview(part) for part in buffers if len(part)]
-        self.unsent += sum(map(len, views))
-        self._output.extend(views)
+        length, sent = sum(map(len, buffers)), 0
+        if not self.unsent and len(buffers) <= _BUFFERS_AT_A_TIME and not self.is_closed:
+            sent = self._link.send(buffers)
+            if sent == length:
+                return True
+        if self._output is None:
+            self._output = deque()
+        self._output.extend([memoryview(part) for part in buffers if len(part)])
+        self.unsent += length
+        self._drop(sent)
         return self.flush()
 
     def acknowledge_quickly(self) -> None:
@@ -108,7 +115,7 @@ class Transport:
     @property
     def has_output(self) -> bool:
         """Whether bytes wait to be sent."""
-        return bool(self._output)
+        return self.unsent > 0
 
     def flush(self) -> bool:
         """Send what is kept, or a good part of it; returns and raises as `send` does."""
@@ -120,12 +127,18 @@ class Transport:
             sent = self._link.send(list(islice(output, _BUFFERS_AT_A_TIME)))
             if not sent:
                 return False
-            self.unsent -= sent
-            while sent and sent >= len(output[0]):
-                sent -= len(output.popleft())
-            if sent:
-                output[0] = output[0][sent:]
+            self._drop(sent)
         return True
+
+    def _drop(self, sent: int) -> None:
+        """Forget the first bytes of what is kept: they are on their way."""
+        output = self._output
+        assert output is not None
+        self.unsent -= sent
+        while sent and sent >= len(output[0]):
+            sent -= len(output.popleft())
+        if sent:
+            output[0] = output[0][sent:]
 
     def stop_sending(self) -> None:
         """Say that nothing more will be sent, so that closing does not destroy what was."""
@@ -136,4 +149,4 @@ class Transport:
         """Close the socket."""
         self.is_closed = True
         self.socket.close()
-        self._output.clear()
+        self._output, self.unsent = None, 0

@@ -69,7 +69,7 @@ class Handler:
         self._kernel = kernel
         self._record = record
         self._request = request
-        self._responder = None if request.command is None else Responder(kernel, record, request)
+        self._responder: Responder | None = None
 
     def run(self) -> Outcome:
         """See `run_handler`."""
@@ -101,37 +101,49 @@ class Handler:
             service,
             exc_info=fault,
         )
-        if kernel.has_subscribers:
+        if kernel.wants(events.ActorCrashed):
             name = f"handler of connection {record.id}"
             kernel.publish(events.ActorCrashed(name, str(ExitReason.error(fault))))
         return outcome_of_fault(service, fault, self._more)
 
     def _call(self) -> Outcome:
-        kernel, request, responder = self._kernel, self._request, self._responder
+        kernel, request = self._kernel, self._request
         service = request.service
         handler = kernel.handlers.get(service)
         if handler is None:
             raise DimseFailure(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
         event = self._event()
-        if responder is not None:
+        if request.command is not None:
             event.check()
         if isinstance(handler, pykka.ActorRef):
             result = self._reply_of(handler, event)
         else:
             result = handler(event)
-        if isinstance(result, pykka.Future):
-            result = result.get(timeout=kernel.config.handler_timeout)
-        elif isinstance(result, Awaitable):
-            result = LoopTask(kernel.event_loop, self._record, request).result_of(result)
-        if responder is None:
+        if result is not None:  # most often there is nothing to wait for
+            result = self._awaited(result)
+        if request.context is None:
             return validation_outcome(result)
         if service == "cfind" and is_stream(result):
-            return stream_matches(result, responder, kernel)
+            return stream_matches(result, self._make_responder(), kernel)
         if service == "cget" and is_stream(result):
-            return send_instances(result, responder)
+            return send_instances(result, self._make_responder())
         if service == "cmove" and is_move(result):
+            responder = self._make_responder()
             return move_instances(result, kernel, self._record, request, responder)
-        return outcome_of(service, result, event, responder.context)
+        return outcome_of(service, result, event, request.context)
+
+    def _awaited(self, result: Any) -> Any:
+        """Wait for what a handler has promised; anything else is given back."""
+        if isinstance(result, pykka.Future):
+            return result.get(timeout=self._kernel.config.handler_timeout)
+        if isinstance(result, Awaitable):
+            task = LoopTask(self._kernel.event_loop, self._record, self._request)
+            return task.result_of(result)
+        return result
+
+    def _make_responder(self) -> Responder:
+        self._responder = Responder(self._kernel, self._record, self._request)
+        return self._responder
 
     def _reply_of(self, actor: pykka.ActorRef[Any], event: Any) -> Any:
         """Ask an actor of the host application.

@@ -40,6 +40,7 @@ __all__ = [
 TOO_LATE: Final = "the handler did not return in time"
 """The Error Comment of a request whose handler took too long."""
 
+_SUCCESS: Final = Outcome()
 _WITH_REPLY: Final = frozenset({"ncreate", "nset", "nget", "naction", "nevent_report"})
 """Services whose response may have a data set (PS3.7 10.3)."""
 
@@ -75,12 +76,13 @@ def outcome_of(service: str, result: Any, event: Any, context: AcceptedContext) 
     """
     if isinstance(result, Outcome):
         return result
+    if service not in _WITH_REPLY:
+        return _status_outcome(service, result)
     data_set = None
-    if service in _WITH_REPLY:
-        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], DataSet):
-            result, data_set = result
-        elif isinstance(result, DataSet) and not _has_status_elements(result):
-            result, data_set = None, result
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], DataSet):
+        result, data_set = result
+    elif isinstance(result, DataSet) and not _has_status_elements(result):
+        result, data_set = None, result
     outcome = _status_outcome(service, result)
     more = dict(outcome.more or {})
     data = None
@@ -166,7 +168,7 @@ def _has_status_elements(data_set: DataSet) -> bool:
 
 def _status_outcome(service: str, result: Any) -> Outcome:
     if result is None or result is True:
-        return Outcome()
+        return _SUCCESS
     if isinstance(result, int) and not isinstance(result, bool) and 0 <= result <= 0xFFFF:
         _check_is_final(service, result)
         return Outcome(int(result))
@@ -175,7 +177,7 @@ def _status_outcome(service: str, result: Any) -> Outcome:
         _check_is_final(service, status)
         return Outcome(status, comment, more=more)
     if service == "cstore" and isinstance(result, str | os.PathLike):
-        return Outcome()  # where it is now, as `event.save` says
+        return _SUCCESS  # where it is now, as `event.save` says
     got = f"{result:04X}H" if isinstance(result, int) and result > 0 else type(result).__name__
     raise HandlerError(f"expected {_expected(service)} from the {service} handler, got {got}")
 

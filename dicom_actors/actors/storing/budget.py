@@ -136,6 +136,8 @@ class Share:
 
     def release(self) -> None:
         """Give everything back, and wait for nothing any more; a second time does nothing."""
+        if self.is_released:
+            return
         budget = self._budget
         with budget._lock:
             self.is_released = True
@@ -145,7 +147,9 @@ class Share:
                 budget._waiting = deque(left)
             budget._used -= self.held
             self.held = 0
-            settled = budget._settle() if budget._waiting else ()
+            if not budget._waiting:
+                return
+            settled = budget._settle()
         _tell(settled)
 
 

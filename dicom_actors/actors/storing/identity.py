@@ -19,7 +19,7 @@ from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDI
 from dicom_actors.data.scan.elements import end_of_undefined
 from dicom_actors.data.scan.headers import fits
 from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, ITEM, UNDEFINED, layout_of
-from dicom_actors.data.scan.native import index_usual
+from dicom_actors.data.scan.native import index_usual, uids_usual
 from dicom_actors.data.scan.scope import Reading, Scope
 from dicom_actors.errors import DecodeError
 
@@ -35,6 +35,7 @@ _SOP_INSTANCE: Final = 0x00080018
 _STUDY: Final = 0x0020000D
 _SERIES: Final = 0x0020000E
 _WANTED: Final = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
+_WANTED_TAGS: Final = pack("<4I", *_WANTED)
 _TAGS: Final = {pack("<HH", tag >> 16, tag & 0xFFFF): tag for tag in _WANTED}
 _HEAD_BYTES: Final = 64 * 1024
 _DEFLATED_STEP: Final = 4 * 1024
@@ -133,6 +134,10 @@ def _look(data: memoryview, syntax: TransferSyntax, limits: Limits) -> Identity 
     layout = layout_of(syntax)
     if layout is BIG_ENDIAN or syntax.is_deflated or not fits(data, layout, 0, end):
         return None
+    if uids_usual is not None:
+        found = uids_usual(data, end, layout is EXPLICIT, _WANTED_TAGS)
+        if found is not None:
+            return Identity(*found)
     uids = dict.fromkeys(_WANTED, "")
     try:
         if index_usual is not None:

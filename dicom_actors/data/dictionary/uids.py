@@ -168,7 +168,7 @@ def _services_table() -> dict[str, SopClassServices]:
 
 
 _MAX_LENGTH: Final = 64
-_FORM: Final = r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*"
+_FORM: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _ROOT_MAX_LENGTH: Final = 43  # leaves 20 digits, 64 bits that are never drawn twice
 
 
@@ -216,7 +216,7 @@ def is_valid_uid(text: str) -> bool:
     At most 64 characters; components of decimal digits between periods, none empty and none
     with a leading zero.
     """
-    return len(text) <= _MAX_LENGTH and re.fullmatch(_FORM, text) is not None
+    return len(text) <= _MAX_LENGTH and _FORM.fullmatch(text) is not None
 
 
 def generate_uid(root: str | None = None) -> str:

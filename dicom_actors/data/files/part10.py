@@ -769,17 +769,41 @@ def file_meta_header(
 
     Standard: PS3.10 7.1.
     """
-    group = b"".join(
-        (
-            b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01",
-            _short_text(0x0002, b"UI", sop_class_uid, b"\0"),
-            _short_text(0x0003, b"UI", sop_instance_uid, b"\0"),
-            _short_text(0x0010, b"UI", transfer_syntax_uid, b"\0"),
-            _IMPLEMENTATION,
-            b"" if source_ae_title is None else _short_text(0x0016, b"AE", source_ae_title, b" "),
+    headers = FileMetaHeaders(sop_class_uid, transfer_syntax_uid, source_ae_title)
+    return headers.of(sop_instance_uid)
+
+
+class FileMetaHeaders:
+    """Makes headers as `file_meta_header` does that differ in their instance alone.
+
+    Args:
+        sop_class_uid: see `file_meta_header`, as for the rest.
+        transfer_syntax_uid: likewise.
+        source_ae_title: likewise.
+
+    Raises:
+        EncodeError: likewise.
+    """
+
+    __slots__ = ("_after", "_before", "_rest_length", "sop_class_uid")
+
+    def __init__(
+        self, sop_class_uid: str, transfer_syntax_uid: str, source_ae_title: str | None
+    ) -> None:
+        self.sop_class_uid = sop_class_uid
+        self._before = b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01" + _short_text(
+            0x0002, b"UI", sop_class_uid, b"\0"
         )
-    )
-    return NO_PREAMBLE + PREFIX + b"\x02\0\0\0UL\x04\0" + pack("<I", len(group)) + group
+        self._after = _short_text(0x0010, b"UI", transfer_syntax_uid, b"\0") + _IMPLEMENTATION
+        if source_ae_title is not None:
+            self._after += _short_text(0x0016, b"AE", source_ae_title, b" ")
+        self._rest_length = len(self._before) + len(self._after)
+
+    def of(self, sop_instance_uid: str) -> bytes:
+        """Make the header of an instance; raises EncodeError if its UID is not ASCII text."""
+        instance = _short_text(0x0003, b"UI", sop_instance_uid, b"\0")
+        length = pack("<I", self._rest_length + len(instance))
+        return b"".join((_UNTIL_LENGTH, length, self._before, instance, self._after))
 
 
 def _short_text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
@@ -792,6 +816,7 @@ def _short_text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
     return pack("<HH2sH", 2, element, vr, len(raw)) + raw
 
 
+_UNTIL_LENGTH: Final = NO_PREAMBLE + PREFIX + b"\x02\0\0\0UL\x04\0"
 _IMPLEMENTATION: Final = _short_text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0") + _short_text(
     0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "
 )

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     PickUsual = Callable[
         [Bytes, dict[int, int], int, int, int, int, int, int, bytes], tuple[int, int, int, int]
     ]
+    UidsUsual = Callable[[Bytes, int, bool, bytes], tuple[str, ...] | None]
 
-__all__ = ["index_usual", "pick_usual"]
+__all__ = ["index_usual", "pick_usual", "uids_usual"]
 
-_REVISION: Final = 1
+_REVISION: Final = 2
 
 index_usual: IndexUsual | None = None
 pick_usual: PickUsual | None = None
+uids_usual: UidsUsual | None = None
 
 try:
     from dicom_actors.data.scan import _native  # type: ignore[attr-defined]  # may not be there
@@ -33,3 +35,4 @@ except ImportError:
 else:
     if _native.REVISION == _REVISION:
         index_usual, pick_usual = _native.index_usual, _native.pick_usual
+        uids_usual = _native.uids_usual
