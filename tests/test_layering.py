@@ -79,6 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "archive",
         "web",
         "metrics",
+        "codec_process",
         "pixels",
         "testing",
         "",

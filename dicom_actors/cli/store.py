@@ -12,6 +12,7 @@ from dicom_actors.cli.connecting import associated
 from dicom_actors.cli.progress import progress
 from dicom_actors.cli.store_report import Report
 from dicom_actors.cli.terminal import show_anything
+from dicom_actors.cli.transcoder import transcoder_of
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import AssociationError, DicomError
 from dicom_actors.scu import contexts_for
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
+    from dicom_actors.pixels import Transcoder
     from dicom_actors.scu import ProposedContext
 
 __all__ = ["store"]
@@ -97,7 +99,7 @@ def _size_of(path: str) -> int:
 
 
 def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
-    contexts = _contexts(files)
+    contexts = _contexts(files, transcoder_of(options.transcode))
     report.begin(files)
     with associated(options, contexts=contexts, window=options.window) as association:
         stored = association.store_many(
@@ -107,6 +109,7 @@ def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
             journal=options.resume,
             send_damaged=options.send_damaged,
             on_warning="ignore",
+            transcode=transcoder_of(options.transcode) or False,
         )
         length = sum(files.values())
         with (
@@ -117,7 +120,9 @@ def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
                 bar.add(length=report.add(result))
 
 
-def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
+def _contexts(
+    files: dict[str, int], transcode: Transcoder | None
+) -> tuple[ProposedContext, ...] | None:
     """What to propose for so few files that looking into them first costs nothing.
 
     For others it is found out on the way, at the cost of a second association.
@@ -125,6 +130,6 @@ def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
     if len(files) > _FEW:
         return None
     try:
-        return contexts_for(list(files)) or None
+        return contexts_for(list(files), transcode) or None
     except ValueError:
         return None  # they are too many for one association
