@@ -59,6 +59,7 @@ from dicom_actors.archive.services import (
     ProcedureSteps,
     QueryRetrieve,
     StorageCommitment,
+    Workitems,
     Worklist,
     combined,
 )
@@ -155,6 +156,7 @@ class Archive(Holdings):
     Attributes:
         worklist: what is scheduled.
         procedure_steps: what modalities have begun and done.
+        workitems: unified procedure steps.
     """
 
     def __init__(
@@ -173,6 +175,7 @@ class Archive(Holdings):
         write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
         self.procedure_steps: Final = ProcedureSteps(self.reader, write)
+        self.workitems: Final = Workitems(self.reader, write, now)
         requests = OpenRequests()
         self._services: Final = (
             QueryRetrieve(self, peers),
