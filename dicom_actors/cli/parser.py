@@ -17,6 +17,7 @@ from dicom_actors.cli import (
     arguments_of_pixels,
     arguments_of_queue,
     arguments_of_users,
+    arguments_of_web,
 )
 from dicom_actors.version import __version__
 
@@ -53,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments_of_pixels.add_commands(commands)
     arguments_of_deidentify.add_deidentify(commands)
     arguments_of_endpoints.add_control(commands)
+    arguments_of_web.add_token(commands)
     return parser
 
 

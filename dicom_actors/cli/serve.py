@@ -18,7 +18,7 @@ from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance
 from dicom_actors.cli.object_files import object_name_of
 from dicom_actors.cli.serve_log import logging_to
 from dicom_actors.cli.service_manager import notify
-from dicom_actors.cli.signals import EndSignals
+from dicom_actors.cli.signals import EndSignals, giving_back
 from dicom_actors.cli.telling import JsonTeller, LineTeller
 from dicom_actors.cli.terminal import counted
 from dicom_actors.cli.user_check import UserCheck
@@ -47,6 +47,8 @@ _SWITCH_SECONDS: Final = 0.001
 _SPOOL_BYTES: Final = 64 * 1024
 _PROBE_BYTES: Final = 4096
 _KINDS: Final = 1000
+_OUT_OF_RESOURCES: Final = 0xA7
+"""The first byte of the statuses that say that something of ours is not there (PS3.4 B.2.3)."""
 """Kinds of failures that are told apart; then it begins anew."""
 
 
@@ -150,9 +152,12 @@ class Narrator(pykka.ThreadingActor):
         if before and len(str(count)) == len(str(before)):
             return
         times = f"; {counted(count, 'time')} so far" if before else ""
+        # Why there is no room, or no disk, is for whoever runs this; of others it is the peer's.
+        is_ours = completed.comment and completed.status >> 8 == _OUT_OF_RESOURCES
+        why = f": {_printable(completed.comment)}" if is_ours else ""
         self._teller.tell(
             f"association {completed.association_id}: {service} was answered"
-            f" {_status_in_words(completed.status)}{times}",
+            f" {_status_in_words(completed.status)}{why}{times}",
             event="request_failed",
             level="warning",
             association=completed.association_id,
@@ -220,7 +225,7 @@ def serve(options: ServeOptions) -> int:
     teller = view or (JsonTeller if options.output == "json" else LineTeller)(sys.stdout)
     with EndSignals() as signals:
         try:
-            with logging_to(teller, options.log, debug=options.debug):
+            with _stopping(view), logging_to(teller, options.log, debug=options.debug):
                 code = _run(options, root, teller, signals)
         except KeyboardInterrupt:  # while it started: there is nobody to wait for
             code = 0
@@ -256,6 +261,11 @@ def _view(options: ServeOptions, root: Path) -> LiveView | None:
             raise DicomError("output live: needs rich: dicom-actors[cli]") from error
         return None
     return LiveView(sys.stdout.fileno(), f"dicom-actors, {root}")
+
+
+def _stopping(view: LiveView | None) -> contextlib.AbstractContextManager[None]:
+    """Let Ctrl-Z give the terminal of a view back."""
+    return contextlib.nullcontext() if view is None else giving_back(view.pause, view.resume)
 
 
 def _is_terminal() -> bool:

@@ -230,6 +230,8 @@ def _peers(
         problems += error.problems
         return found, names, by_name
     for name, peer in listed.items():
+        if peer.url is not None:
+            continue  # nothing is moved to it
         try:
             destination = _destination(peer)
             by_name[name] = DimsePeer(peer.called or _ANY_TITLE, destination)

@@ -37,7 +37,7 @@ def config(tmp_path):
 def options(peer: str, config: str | None = None, **given: object) -> Namespace:
     """The options of a command, as argparse gives them."""
     names = ("calling", "timeout", "tls_certificate", "tls_key", "tls_authorities", "tls_hostname")
-    values = dict.fromkeys((*names, "user", "passcode_file"))
+    values = dict.fromkeys((*names, "user", "passcode_file", "token_file"))
     values |= {"peer": peer, "config": config, "tls": False, "passcode": False}
     return Namespace(**{**values, **given})
 

@@ -64,8 +64,9 @@ def deliver_events(kernel: EndpointKernel) -> None:
                 continue
             if not ref.is_alive():
                 kernel.unsubscribe(ref)
-            elif _backlog_of(ref) < MAX_SUBSCRIBER_BACKLOG:
-                cast(ref, event)  # which never waits for room in an inbox, and drops instead
+            # To cast never waits for room in an inbox, and drops instead.
+            elif _backlog_of(ref) >= MAX_SUBSCRIBER_BACKLOG or not cast(ref, event):
+                kernel.undelivered_events += 1
 
 
 def _backlog_of(ref: pykka.ActorRef[Any]) -> int:

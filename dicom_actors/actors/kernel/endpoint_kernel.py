@@ -127,6 +127,9 @@ class EndpointKernel:
         # What the subscribers want, taken together; None: everything.
         self._wanted: frozenset[type] | None = frozenset()
         self._waiting_events: deque[Any] = deque(maxlen=_MAX_WAITING_EVENTS)
+        self.undelivered_events = 0
+        self._displaced_events = count()
+        self._displaced = 0
 
     @property
     def config(self) -> EndpointConfig:
@@ -388,10 +391,17 @@ class EndpointKernel:
     def publish(self, event: Any) -> None:
         """Queue an event for the EventBus; the oldest is lost when too many wait."""
         if self.wants(type(event)):
+            if len(self._waiting_events) == _MAX_WAITING_EVENTS:
+                self._displaced = next(self._displaced_events) + 1  # one step, for any thread
             self._waiting_events.append(event)
             if self.event_bus is not None and not self.is_delivery_due:
                 self.is_delivery_due = True
                 announce(self.event_bus, Deliver())
+
+    @property
+    def dropped_events(self) -> int:
+        """How many events some subscriber, or all, did not get, as too many waited."""
+        return self.undelivered_events + self._displaced
 
     def next_event(self) -> Any | None:
         """Take the oldest queued event; None if there is none."""

@@ -174,6 +174,10 @@ class DiskFileSystem:
             descriptor = self._open_folder(folder)
             try:
                 yield _checked(leaf, name), descriptor
+            except OSError as error:
+                if error.filename == leaf:
+                    error.filename = name  # the system knows of its folder by the descriptor alone
+                raise
             finally:
                 os.close(descriptor)
 
