@@ -20,6 +20,7 @@ __all__ = [
     "LimitReached",
     "PduTraced",
     "RequestCompleted",
+    "RequestFailed",
     "RequestReceived",
 ]
 
@@ -84,6 +85,32 @@ class RequestCompleted:
         comment: the Error Comment sent.
         bytes: length of its data set.
         seconds: from the complete request to its answer.
+    """
+
+    association_id: int
+    service: str
+    message_id: int
+    status: int
+    comment: str
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """A request was answered with a failure; only for those who subscribe to this kind by name.
+
+    For whoever wants to know of nothing else: all answers come as `RequestCompleted`, these
+    included, and cost more than an answer itself where there are many.
+
+    Attributes:
+        association_id: see `RequestCompleted`, as for the rest.
+        service: likewise.
+        message_id: likewise.
+        status: likewise.
+        comment: likewise.
+        bytes: likewise.
+        seconds: likewise.
     """
 
     association_id: int

@@ -149,7 +149,7 @@ class Subscribe(Message[None]):
     Attributes:
         ref: any actor; it gets each event as a message of its own.
         kinds: the classes of `dicom_actors.events` wanted; empty means all but `PduTraced`,
-            which costs something with each PDU.
+            which costs something with each PDU, and `RequestFailed`.
     """
 
     ref: ActorRef[Any]
@@ -177,6 +177,8 @@ class EndpointStatus:
         requests: requests answered since the start.
         disowned_handlers: threads of handlers that were given up and still run.
         ignored_cancels: C-CANCEL requests for operations that were not running.
+        dropped_events: events that a subscriber, or all of them, did not get, as too many waited.
+        dropped_log_records: records that were not logged, as too many waited.
     """
 
     host: str
@@ -188,6 +190,8 @@ class EndpointStatus:
     requests: int
     disowned_handlers: int
     ignored_cancels: int = 0
+    dropped_events: int = 0
+    dropped_log_records: int = 0
 
 
 @dataclass(frozen=True, slots=True)

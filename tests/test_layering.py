@@ -5,15 +5,14 @@ One way down::
     errors, config < data, pdu < upper_layer < dimse
     data < pixels, deidentification < archive, cli
     pixels < scu
-    dimse, transport < storage < scu < actors < archive < web, testing < cli
+    dimse, transport < storage < scu < actors < archive < flow, web, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
-and what is above it; ``archive`` and ``web`` use the public interface
-alone, supervision included, and so does ``metrics``, which stands between ``archive`` and ``cli``
-and knows the statuses of ``dimse``; the six pure layers do without
-sockets, selectors, threads, queues, clocks and pykka. Imports for type checkers and imports inside
-functions count like all others.
+and what is above it; ``archive``, ``flow`` and ``web`` use the public interface alone, supervision
+included, and so does ``metrics``, which stands between ``archive`` and ``cli`` and knows the
+statuses of ``dimse``; the six pure layers do without sockets, selectors, threads, queues, clocks
+and pykka. Imports for type checkers and imports inside functions count like all others.
 
 Within ``data`` one way down through its rooms::
 
@@ -70,6 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {*_BELOW_DIMSE, "dimse"},
     "scu": {*_BELOW_DIMSE, "pixels", "tls", "dimse", "transport", "storage"},
     "archive": {*_PUBLIC, "supervision", "scu"},
+    "flow": {*_PUBLIC, "supervision", "scu", "web_user", "archive", "pixels", "deidentification"},
+    "web_user": {"errors", "data", "storage", "web"},
     "web": {*_PUBLIC, "supervision", "archive", "pixels"},
     "metrics": {*_PUBLIC, "supervision", "dimse", "archive"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
@@ -77,7 +78,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         *_BELOW_ARCHIVE,
         "deidentification",
         "archive",
+        "flow",
         "web",
+        "web_user",
         "metrics",
         "codec_process",
         "pixels",

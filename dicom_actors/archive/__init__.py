@@ -26,8 +26,18 @@ Way down: `archive` > `services` > `query`; `archive` > `actors` > `upkeep` > `f
 from __future__ import annotations
 
 from dicom_actors.archive.archive import ActorInfo, Archive, Stats
-from dicom_actors.archive.index import Result, StoredInstance
-from dicom_actors.archive.objects import Added
+from dicom_actors.archive.index import QueueStatus, Result, StoredInstance
+from dicom_actors.archive.objects import Added, Origin
 from dicom_actors.archive.settings import ArchiveSettings
 
-__all__ = ["ActorInfo", "Added", "Archive", "ArchiveSettings", "Result", "Stats", "StoredInstance"]
+__all__ = [
+    "ActorInfo",
+    "Added",
+    "Archive",
+    "ArchiveSettings",
+    "Origin",
+    "QueueStatus",
+    "Result",
+    "Stats",
+    "StoredInstance",
+]

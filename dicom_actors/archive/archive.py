@@ -12,6 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+import pykka
+
+from dicom_actors import DataSet
 from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
     ArchiveKernel,
@@ -26,7 +29,7 @@ from dicom_actors.archive.actors.unpacker import Finish, Place
 from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
-from dicom_actors.archive.index import Deleted, Duplicates, Outcome, Result
+from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Outcome, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
 from dicom_actors.archive.maintenance.rebuilding import (
     MARK,
@@ -35,11 +38,12 @@ from dicom_actors.archive.maintenance.rebuilding import (
     has_objects,
     set_aside,
 )
-from dicom_actors.archive.objects import Added, NewObject
+from dicom_actors.archive.objects import Added, NewObject, Origin
 from dicom_actors.archive.services import (
     EXTENDED_NEGOTIATION,
     CommitmentReporter,
     CommitmentReports,
+    OpenRequests,
     Peer,
     ProcedureSteps,
     QueryRetrieve,
@@ -51,17 +55,25 @@ from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
 from dicom_actors.errors import ArchiveError, ConfigurationError
-from dicom_actors.supervision import ChildSpec, SupervisionError, System, which_children
+from dicom_actors.supervision import (
+    ChildSpec,
+    ChildType,
+    SupervisionError,
+    System,
+    delete_child,
+    start_child,
+    terminate_child,
+    which_children,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    import pykka
-
-    from dicom_actors import DataSet
     from dicom_actors.archive.files import FileSystem
-    from dicom_actors.archive.index import StoredInstance
-    from dicom_actors.supervision import Clock
+    from dicom_actors.archive.index import Queued, StoredInstance
+
+    Router = Callable[[DataSet, Origin], Iterable[Queued]]
+    from dicom_actors.supervision import ChildInfo, Clock
 
 __all__ = ["ActorInfo", "Archive", "Stats"]
 
@@ -70,6 +82,7 @@ logger = logging.getLogger(__name__)
 _EVENTS: Final = (
     events.InstanceStored,
     events.InstanceDeleted,
+    events.InstancesQueued,
     events.StudyChanged,
     events.StudyComplete,
     events.StudyUpdated,
@@ -143,17 +156,19 @@ class Archive(Holdings):
         self._kernel: Final = kernel
         self._lock = lock
         super().__init__(kernel.store, kernel.index, IndexRows(kernel))
+        self._router: Router | None = None
         self._duplicates = Duplicates(kernel.settings.duplicates)
         write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
         self.procedure_steps: Final = ProcedureSteps(self.reader, write)
+        requests = OpenRequests()
         self._services: Final = (
             QueryRetrieve(self, peers),
-            StorageCommitment(self, write, peers, now, self._wake_reporter),
+            StorageCommitment(self, write, now, self._wake_reporter, requests),
             self.worklist,
             self.procedure_steps,
         )
-        reports = CommitmentReports(self, write, peers, now)
+        reports = CommitmentReports(self, write, peers, now, requests)
         start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
         children = [ChildSpec(_REPORTER, start_reporter)]
         self.is_rebuilding = kernel.store.file_system.size(MARK) is not None
@@ -180,7 +195,8 @@ class Archive(Holdings):
         Args:
             folder: the folder; made if it is not there.
             now: gives the time, in seconds since 1970.
-            peers: where C-MOVE may send to, and who may ask for storage commitment, by AE title.
+            peers: where C-MOVE may send to, and who is told of storage commitment where the
+                association of the request is over, by AE title.
             worklist_folder: a folder of worklist items, which is looked into at each query; see
                 `Worklist`.
             file_system: what to keep objects on, instead of the folder.
@@ -209,7 +225,7 @@ class Archive(Holdings):
             _create(index, store, heal=heal)
             kernel = ArchiveKernel(checked, store, index, System(clock=clock), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
-            return cls(kernel, lock, peers or {}, worklist_folder)
+            return cls(kernel, lock, {} if peers is None else peers, worklist_folder)
         except BaseException:
             lock.release()
             raise
@@ -227,6 +243,11 @@ class Archive(Holdings):
     def settings(self) -> ArchiveSettings:
         """Its settings."""
         return self._kernel.settings
+
+    @property
+    def system(self) -> System:
+        """The surroundings of its actors."""
+        return self._kernel.system
 
     def close(self) -> None:
         """Finish what was begun, and close it; a second time does nothing.
@@ -269,6 +290,30 @@ class Archive(Holdings):
             ArchiveError: as `add` does.
             OSError: as `add` does.
         """
+        queued = self._queued(new)
+        added = self._keep(new, queued)
+        if queued and added.result is Result.SAME:
+            self._route_late(new, queued)
+        return added
+
+    def _queued(self, new: NewObject) -> tuple[Queued, ...]:
+        if self._router is None:
+            return ()
+        data_set = new.data_set
+        if data_set is None:
+            syntax = new.intake.transfer_syntax_uid
+            data_set = DataSet.from_bytes(new.data, transfer_syntax=syntax)
+        return tuple(self._router(data_set, new.origin))
+
+    def _route_late(self, new: NewObject, queued: tuple[Queued, ...]) -> None:
+        """Send on what was there, if nobody knew where it came from."""
+        uids = new.intake.description[:3]
+        with self.reader() as reader:
+            if not reader.queue.is_unrouted(new.intake.sop_instance_uid):
+                return
+        self.rows.write([LateRouted(*uids, queued, self._kernel.now())])
+
+    def _keep(self, new: NewObject, queued: tuple[Queued, ...]) -> Added:
         uid = new.intake.sop_instance_uid
         is_small = new.intake.size <= self.settings.journal_object_bytes
         existing = None
@@ -285,9 +330,9 @@ class Archive(Holdings):
                 return Added(uid, Result.SAME, is_kept=True)
         put = self._put_small if is_small else self._put_large
         if existing is None or self._duplicates is not Duplicates.REPLACE:
-            outcome = put(new)
+            outcome = put(new, queued)
         else:
-            outcome = self._replace(existing, lambda: put(new))
+            outcome = self._replace(existing, lambda: put(new, queued))
         is_kept = outcome.result is not Result.DIFFERENT or (
             self._duplicates is not Duplicates.KEEP_FIRST
         )
@@ -307,8 +352,8 @@ class Archive(Holdings):
             self.removing.around([(uid, replaced.location)], lambda: None)
         return done[0]
 
-    def _put_small(self, new: NewObject) -> Outcome:
-        keep = Keep(new.intake, new.header, new.data, self._duplicates)
+    def _put_small(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
+        keep = Keep(new.intake, new.header, new.data, self._duplicates, queued)
         try:
             outcome: Outcome = self._kernel.ask("store", keep)
         except (OSError, ArchiveError):
@@ -319,7 +364,7 @@ class Archive(Holdings):
             return Outcome(Result.SAME, existing)
         return outcome
 
-    def _put_large(self, new: NewObject) -> Outcome:
+    def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         kernel = self._kernel
         store = kernel.store
         kernel.look_at_disk(needed=new.intake.size)
@@ -335,7 +380,7 @@ class Archive(Holdings):
                     errno.ENOENT, "what was written is not there", str(location)
                 )
         uid = new.intake.sop_instance_uid
-        row = new.intake.row(location, kernel.now(), self._duplicates)
+        row = new.intake.row(location, kernel.now(), self._duplicates, queued)
         try:
             outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
         except ArchiveError:
@@ -381,15 +426,14 @@ class Archive(Holdings):
             children = which_children(self._supervisor, _TIMEOUT)
         except SupervisionError as error:
             raise ArchiveError(f"the archive's supervisor does not answer: {error}") from error
-        return tuple(
-            ActorInfo(
-                str(child.id),
-                child.state.value,
-                child.restarts,
-                0 if child.ref is None else child.ref.actor_inbox.qsize(),
-            )
-            for child in reversed(children)
-        )
+        found: list[ActorInfo] = []
+        for child in reversed(children):
+            found.append(_info_of(child))
+            if child.type is ChildType.SUPERVISOR and child.ref is not None:
+                with contextlib.suppress(SupervisionError):  # it is about to end
+                    below = which_children(child.ref, _TIMEOUT)
+                    found += (_info_of(one, f"{child.id}/") for one in reversed(below))
+        return tuple(found)
 
     def check_index(self) -> None:
         """Have the index written to, without a change.
@@ -430,6 +474,32 @@ class Archive(Holdings):
             "extended_negotiation": EXTENDED_NEGOTIATION,
         }
 
+    # --- what is sent on ---------------------------------------------------------------------
+
+    def route_with(self, router: Router | None) -> None:
+        """Have each new object queued for where it goes, in the transaction that writes its row.
+
+        Args:
+            router: is called with the object, and where it comes from, in the thread that keeps
+                it; what it raises is a failure to keep the object. None: nothing is sent on.
+        """
+        self._router = router
+
+    def supervise(self, spec: ChildSpec) -> pykka.ActorRef[Any]:
+        """Start an actor of somebody else's with those of the archive; it ends before them.
+
+        Raises:
+            SupervisionError: there is one of that name, or it did not start.
+        """
+        ref: pykka.ActorRef[Any] = start_child(self._supervisor, spec)
+        return ref
+
+    def supervise_not(self, name: str) -> None:
+        """End an actor of somebody else's; nothing if there is none."""
+        with contextlib.suppress(SupervisionError, pykka.ActorDeadError):
+            terminate_child(self._supervisor, name)
+            delete_child(self._supervisor, name)
+
     # --- studies -----------------------------------------------------------------------------
 
     def attach(self, endpoint: pykka.ActorRef[Any]) -> None:
@@ -465,6 +535,12 @@ class Archive(Holdings):
     def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
         """Tell an actor no more."""
         self._kernel.unsubscribe(ref)
+
+
+def _info_of(child: ChildInfo, above: str = "") -> ActorInfo:
+    inbox: Any = None if child.ref is None else child.ref.actor_inbox
+    waiting = 0 if inbox is None else inbox.qsize()
+    return ActorInfo(f"{above}{child.id}", child.state.value, child.restarts, waiting)
 
 
 def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:

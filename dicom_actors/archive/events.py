@@ -11,6 +11,7 @@ __all__ = [
     "DiskSpace",
     "InstanceDeleted",
     "InstanceStored",
+    "InstancesQueued",
     "StudyChanged",
     "StudyComplete",
     "StudyUpdated",
@@ -41,6 +42,17 @@ class InstanceDeleted:
     study_instance_uid: str
     series_instance_uid: str
     sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstancesQueued:
+    """There is something to send on, or somebody wants something of queues.
+
+    Attributes:
+        destinations: the names of those that have something to do.
+    """
+
+    destinations: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

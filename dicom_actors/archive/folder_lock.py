@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +37,12 @@ class FolderLock:
         path = folder / _NAME
         # What a link leads to is not ours to empty.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        self._descriptor = os.open(path, flags, 0o666)
+        try:
+            self._descriptor = os.open(path, flags, 0o666)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise ArchiveError(f"{path} is a link, which is not followed") from error
+            raise
         if fcntl is None:
             return
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dicom_actors import DataSet, read_file
 from dicom_actors.archive.files import JOURNAL, Location
-from dicom_actors.archive.index import Deleted, Result
+from dicom_actors.archive.index import Deleted, QueueCommand, Result
 from dicom_actors.archive.query import Model, Settings, find
 from dicom_actors.archive.upkeep import FrameRanges, Removing
 from dicom_actors.errors import ArchiveError, DecodeError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_actors.archive.files import Store
-    from dicom_actors.archive.index import Counts, IndexReader, Outcome, StoredInstance
+    from dicom_actors.archive.index import Counts, IndexReader, Outcome, QueueStatus, StoredInstance
     from dicom_actors.archive.index_handle import IndexHandle
     from dicom_actors.archive.upkeep import Rows
 
@@ -29,6 +29,7 @@ __all__ = ["Holdings"]
 _ATTEMPTS: Final = 5
 """How often a location is looked up again whose file was just brought to its place."""
 _DELETED_AT_ONCE: Final = 256
+_QUEUE_ACTIONS: Final = ("pause", "resume", "retry", "drop")
 
 
 class Holdings(abc.ABC):
@@ -268,6 +269,35 @@ class Holdings(abc.ABC):
             ArchiveError: the index cannot be read.
         """
         return self._handle.get().counts()
+
+    def queues(self) -> list[QueueStatus]:
+        """How the queues of what is to be sent on are, by the names of the destinations.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        with self.reader() as reader:
+            return list(reader.queue.statuses())
+
+    def change_queues(self, action: str, destination: str | None = None) -> int | None:
+        """Do something with the queue of a destination, or with all of them.
+
+        Args:
+            action: ``"pause"``, ``"resume"``, ``"retry"`` (what was set aside, and what waits for
+                its time) or ``"drop"`` (what was set aside).
+            destination: of which; None: all.
+
+        Returns:
+            With how many rows that was done; None: there is no such destination.
+
+        Raises:
+            ValueError: it is no such action.
+            ArchiveError: the index cannot be written.
+        """
+        if action not in _QUEUE_ACTIONS:
+            raise ValueError(f"expected one of {', '.join(_QUEUE_ACTIONS)}, got {action!r}")
+        (outcome,) = self.rows.write([QueueCommand(action, destination)])
+        return None if outcome.result is Result.MISSING else outcome.rows
 
     def copy_index(self, path: Path) -> None:
         """Copy the index, as it is at one moment.

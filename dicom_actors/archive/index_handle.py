@@ -93,7 +93,8 @@ class IndexHandle:
         """Remember for the next start if an error says that the index is damaged."""
         if error.reason == "damaged":
             with contextlib.suppress(OSError):  # what is damaged is so at the next start, too
-                self._note.touch()
+                flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+                os.close(os.open(self._note, flags, 0o666))
 
     def close(self) -> None:
         """Close it."""
@@ -104,7 +105,7 @@ class IndexHandle:
 
 def _identity_of(path: str) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)  # noqa: PTH116 - for each group of rows
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_ino, status.st_dev

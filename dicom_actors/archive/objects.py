@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.archive.index import Result
 
-__all__ = ["Added", "NewObject"]
+__all__ = ["Added", "NewObject", "Origin"]
 
 
 class Added(NamedTuple):
@@ -34,6 +34,20 @@ class Added(NamedTuple):
     is_kept: bool
 
 
+class Origin(NamedTuple):
+    """Where an object comes from; empty: nobody knows, or it did not come by DIMSE.
+
+    Attributes:
+        calling_ae_title: who has sent it.
+        called_ae_title: as what it has called us.
+        address: from where.
+    """
+
+    calling_ae_title: str = ""
+    called_ae_title: str = ""
+    address: str = ""
+
+
 class NewObject(NamedTuple):
     """An object that is to be kept.
 
@@ -43,12 +57,16 @@ class NewObject(NamedTuple):
         data: its data set.
         save: writes it as a file of a name in a folder, and makes it safe; None: it is written
             like any bytes.
+        origin: where it comes from.
+        data_set: it, if somebody has it; None: it is read when it is needed.
     """
 
     intake: Intake
     header: bytes | memoryview
     data: bytes | memoryview
     save: Callable[[str, str], object] | None = None
+    origin: Origin = Origin()
+    data_set: DataSet | None = None
 
     @classmethod
     def of(cls, source: str | os.PathLike[str] | DataSet | bytes | bytearray | memoryview) -> Any:

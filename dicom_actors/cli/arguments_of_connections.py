@@ -11,7 +11,8 @@ __all__ = ["add_certificates", "connection_arguments"]
 
 _PEER: Final = (
     "whom to ask: AE@host:port (host:port if any AE title will do; an IPv6 address in brackets), "
-    "or a name in the configuration file"
+    "for store, find and get also http(s)://host:port/path (DICOMweb), or a name in the "
+    "configuration file"
 )
 
 
@@ -46,6 +47,11 @@ def connection_arguments() -> argparse.ArgumentParser:
         "--tls-hostname",
         metavar="NAME",
         help="what the peer's certificate must name (default: anything, if it is trusted)",
+    )
+    shared.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="the first line of this file is the token for a peer that is asked by HTTP",
     )
     user = shared.add_argument_group("user identity")
     user.add_argument("--user", metavar="NAME", help="who the user is")

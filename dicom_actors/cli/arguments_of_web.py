@@ -1,13 +1,10 @@
-"""The arguments of ``serve`` for its web side."""
+"""The arguments of ``serve`` for its web side, and of ``token``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
-if TYPE_CHECKING:
-    import argparse
-
-__all__ = ["add_web"]
+__all__ = ["add_token", "add_web"]
 
 
 def add_web(serve: argparse.ArgumentParser) -> None:
@@ -73,3 +70,34 @@ def add_web(serve: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="serve a ready-built viewer below /viewer/",
     )
+
+
+def add_token(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``token``."""
+    token = commands.add_parser(
+        "token",
+        help="make a token for the web server",
+        description="Make a token that lets somebody ask the web server of `serve --tokens FILE`,\n"
+        "print it once, and add its SHA-256 to that file. A running server sees it at once; to\n"
+        "take the token back, remove its line.",
+        epilog="""examples:
+  dicom-actors token workstation --file tokens.txt
+  dicom-actors token scanner --for write --file tokens.txt > scanner.token""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    token.add_argument("name", metavar="NAME", help="whose it is")
+    token.add_argument(
+        "--for",
+        dest="right",
+        choices=("read", "write", "admin"),
+        default="read",
+        help="what it is for; write reads, too, and admin does everything (default: read)",
+    )
+    token.add_argument("--file", metavar="FILE", help="the file; made if it is not there")
+    token.set_defaults(run=_token)
+
+
+def _token(options: argparse.Namespace) -> int:
+    from dicom_actors.cli.token import make_token
+
+    return make_token(options)

@@ -19,9 +19,28 @@ from dicom_actors.cli.usage import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["ConfigFile", "check_keys", "near", "problems_of_keys", "read_config", "type_in_words"]
+__all__ = [
+    "TABLE_LIST",
+    "ConfigFile",
+    "check_keys",
+    "near",
+    "problems_of_keys",
+    "read_config",
+    "type_in_words",
+]
 
-TABLES: Final = ("peers", "serve", "archive", "endpoint", "web")
+TABLE_LIST: Final = list[dict[str, Any]]
+"""The type of what is written as tables in double brackets, or as a list of tables."""
+
+TABLES: Final[dict[str, Any]] = {
+    "peers": dict,
+    "serve": dict,
+    "archive": dict,
+    "endpoint": dict,
+    "web": dict,
+    "route": TABLE_LIST,
+    "destinations": dict,
+}
 """What a file may have."""
 
 _NAME: Final = "dicom-actors.toml"
@@ -35,6 +54,7 @@ _WORDS: Final[dict[Any, str]] = {
     int | float: "a number",
     bool | dict: "true, false or a table",
     list: "a list of texts",
+    TABLE_LIST: "a list of tables",
     int | str: 'a whole number, or "none"',
     int | float | str: 'a number, or "none"',
     list | str: 'a list of texts, or "all"',
@@ -43,6 +63,7 @@ _WORDS: Final[dict[Any, str]] = {
 _KEY: Final = r"""(?:[A-Za-z0-9_-]+|"[^"\\]*"|'[^']*')"""
 _KEYS: Final = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
 _HEAD: Final = re.compile(rf"[ \t]*\[[ \t]*({_KEYS})[ \t]*\]")
+_HEAD_OF_LIST: Final = re.compile(rf"[ \t]*\[\[[ \t]*({_KEYS})[ \t]*\]\]")
 _SETTING: Final = re.compile(rf"[ \t]*({_KEYS})[ \t]*=")
 
 
@@ -53,7 +74,8 @@ class ConfigFile:
     Attributes:
         path: the file, whether it is there or not.
         content: its tables.
-        lines: the line of each key, and of each table, by their names from the top.
+        lines: the line of each key, and of each table, by their names from the top; tables of a
+            list have numbers behind its name, from 0.
     """
 
     path: Path
@@ -104,7 +126,7 @@ def read_config(config: str | None = None) -> ConfigFile:
     except RecursionError:
         raise UsageError(f"{path}: expected TOML: nested too deeply") from None
     file_read = ConfigFile(path, content, _lines_of(text))
-    problems = problems_of_keys(file_read, (), content, dict.fromkeys(TABLES, dict))
+    problems = problems_of_keys(file_read, (), content, TABLES)
     if problems:
         raise UsageError(*problems)
     return file_read
@@ -158,6 +180,8 @@ def type_in_words(kind: Any) -> str:
 def _is(value: Any, kind: Any) -> bool:
     if isinstance(value, bool):  # which Python takes for a number
         return kind in {bool, bool | dict}
+    if kind == TABLE_LIST:
+        return isinstance(value, list) and all(isinstance(item, dict) for item in value)
     if isinstance(value, list):
         return kind in {list, list | str} and all(isinstance(item, str) for item in value)
     return isinstance(value, kind)
@@ -180,13 +204,20 @@ def _lines_of(text: str) -> dict[tuple[str, ...], int]:
     """Find the lines of keys and tables in a text that is TOML; tomllib does not tell."""
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
+    counts: dict[tuple[str, ...], int] = {}
     quote = ""  # of a text of several lines that has begun
     for number, line in enumerate(text.splitlines(), start=1):
         if quote:
             if quote in line:
                 quote = ""
             continue
-        if (head := _HEAD.match(line)) is not None:
+        if (head := _HEAD_OF_LIST.match(line)) is not None:
+            names = _names_in(head[1])
+            counts[names] = counts.get(names, -1) + 1
+            table = (*names, str(counts[names]))
+            found.setdefault(names, number)
+            found.setdefault(table, number)
+        elif (head := _HEAD.match(line)) is not None:
             table = _names_in(head[1])
             found.setdefault(table, number)
         elif (setting := _SETTING.match(line)) is not None:

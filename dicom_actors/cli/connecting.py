@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from dicom_actors.scu import Association
     from dicom_actors.scu.settings import Credentials, PduTap
     from dicom_actors.storage.contexts import ContextLike
+    from dicom_actors.web_user import WebClient
 
-__all__ = ["associated", "peer_of", "tls_context", "user_identity"]
+__all__ = ["associated", "peer_of", "tls_context", "user_identity", "web_client"]
 
 _TIMEOUT: Final = 30.0
 _CALLING: Final = "DICOM_ACTORS"
@@ -46,6 +47,9 @@ def peer_of(options: Namespace) -> Peer:
     if tls is not None and tls.key is not None and tls.certificate is None:
         raise UsageError("TLS: a key is of no use without a certificate")
     user = peer.user if options.user is None else options.user
+    token_file = options.token_file or peer.token_file
+    if token_file is not None and peer.url is None:
+        raise UsageError("a token is of no use but for a peer at http:// or https://")
     if user is None and (options.passcode or options.passcode_file is not None):
         raise UsageError("a passcode is of no use without --user NAME")
     if options.passcode and options.passcode_file is not None:
@@ -57,6 +61,7 @@ def peer_of(options: Namespace) -> Peer:
         calling=options.calling or peer.calling,
         timeout=options.timeout or peer.timeout,
         tls=tls,
+        token_file=token_file,
         user=user,
         passcode_file=None if options.passcode else options.passcode_file or passcode_file,
     )
@@ -79,6 +84,10 @@ def associated(
         ConfigurationError: a certificate or the passcode cannot be read.
     """
     peer = peer_of(options)
+    if peer.url is not None:
+        raise UsageError(
+            f"expected AE@host:port, got {peer.address}: by HTTP there are store, find and get"
+        )
     identity = user_identity(peer, prompt=options.passcode)
     if options.verbose:
         secured = "" if peer.tls is None else " with TLS"
@@ -97,6 +106,33 @@ def associated(
         on_pdu=_log(options),
     ) as association:
         yield association
+
+
+@contextlib.contextmanager
+def web_client(options: Namespace, peer: Peer) -> Iterator[WebClient]:
+    """Give the client for a peer that is asked by HTTP, for the length of the block.
+
+    Raises:
+        ConfigurationError: a certificate or the token cannot be read.
+    """
+    from dicom_actors.web_user import WebClient
+
+    assert peer.url is not None
+    token = None if peer.token_file is None else read_passcode(peer.token_file)
+    if token is not None and peer.tls is None and not _is_here(peer.host):
+        print("dicom-actors: warning: without TLS anybody can read the token", file=sys.stderr)
+    tls = None
+    if peer.tls is not None and peer.tls != TlsFiles():
+        tls = tls_context(peer.tls)
+        tls.check_hostname = True
+    if options.verbose:
+        print(f"asking {peer.url}", file=sys.stderr)
+    with WebClient(peer.url, token=token, tls=tls, timeout=peer.timeout or _TIMEOUT) as client:
+        yield client
+
+
+def _is_here(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _log(options: Namespace) -> PduTap | None:

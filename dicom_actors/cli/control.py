@@ -28,7 +28,7 @@ from dicom_actors import messages
 from dicom_actors.errors import DicomError, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pykka
 
@@ -61,8 +61,15 @@ def control_paths(port: int) -> list[Path]:
 
 
 @contextlib.contextmanager
-def open_control_socket(endpoint: pykka.ActorRef[Any], port: int) -> Iterator[str]:
+def open_control_socket(
+    endpoint: pykka.ActorRef[Any], port: int, more: Mapping[str, Callable[..., Any]] | None = None
+) -> Iterator[str]:
     """Answer on the control socket of `port` for the length of the block.
+
+    Args:
+        endpoint: is asked.
+        port: its port.
+        more: further messages, and what answers them; called with their fields.
 
     Yields:
         Why there is none; empty if there is one. An endpoint does its work without, too.
@@ -75,6 +82,7 @@ def open_control_socket(endpoint: pykka.ActorRef[Any], port: int) -> Iterator[st
             problems.append(f"{path}: {error.strerror or error}")
             continue
         server.endpoint = endpoint
+        server.more = more or {}
         thread = threading.Thread(target=server.serve_forever, name="control", daemon=True)
         thread.start()
         try:
@@ -141,6 +149,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
     endpoint: pykka.ActorRef[Any]
+    more: Mapping[str, Callable[..., Any]]
 
 
 class _Conversation(socketserver.StreamRequestHandler):
@@ -155,20 +164,27 @@ class _Conversation(socketserver.StreamRequestHandler):
                 answer = (
                     {"error": f"expected lines of less than {_MAX_LINE} bytes"}
                     if is_too_long
-                    else _answer(server.endpoint, line)
+                    else _answer(server.endpoint, server.more, line)
                 )
                 self.wfile.write(json.dumps(answer).encode() + b"\n")
                 if is_too_long:
                     return  # where the next one begins nobody knows
 
 
-def _answer(endpoint: pykka.ActorRef[Any], line: bytes) -> dict[str, Any]:
+def _answer(
+    endpoint: pykka.ActorRef[Any], more: Mapping[str, Callable[..., Any]], line: bytes
+) -> dict[str, Any]:
     try:
         request = json.loads(line)
+        if (other := more.get(request["message"])) is not None:
+            del request["message"]
+            return {"result": _plain(other(**request))}
         message = _MESSAGES[request.pop("message")](**request)
         deadline = _checked(message)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return {"error": f"expected a message of {', '.join(_MESSAGES)} with its fields: {error}"}
+    except DicomError as error:
+        return {"error": str(error)}
     try:
         return {"result": _plain(endpoint.ask(message, timeout=_TIMEOUT + deadline))}
     except Exception as error:  # noqa: BLE001 - whatever it is, the client is to know of it

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dicom_actors.cli.connecting import associated, peer_of
+from dicom_actors.cli.connecting import associated, peer_of, web_client
 from dicom_actors.cli.keys import query_for
 from dicom_actors.cli.last_result import add_unique_keys, keep_result
 from dicom_actors.cli.match_table import TableColumn, show_table
@@ -55,7 +55,13 @@ def find(options: Namespace) -> int:
     query = query_for(options.keys, options.level, options.model, options.columns or ())
     if not (options.json or options.csv):
         add_unique_keys(query.identifier)
-    sop_class = sop_class_of(options.model, "C-FIND", query.identifier)
+    peer = peer_of(options)
+    level = str(query.identifier.get("QueryRetrieveLevel") or "")
+    if peer.url is not None and level not in {"STUDY", "SERIES", "IMAGE"}:
+        raise UsageError(f"by HTTP: expected the level STUDY, SERIES or IMAGE, got {level or None}")
+    sop_class = (
+        "" if peer.url is not None else sop_class_of(options.model, "C-FIND", query.identifier)
+    )
     show_anything()
     if not (options.json or options.csv):
         return _print_table(options, query, sop_class)
@@ -65,6 +71,12 @@ def find(options: Namespace) -> int:
 
 @contextlib.contextmanager
 def _asked(options: Namespace, query: Query, sop_class: str) -> Iterator[Iterator[DataSet]]:
+    peer = peer_of(options)
+    if peer.url is not None:
+        level = str(query.identifier.get("QueryRetrieveLevel"))
+        with web_client(options, peer) as client:
+            yield client.find(level, query.identifier, limit=options.limit)
+        return
     with (
         associated(options, contexts=(sop_class,)) as association,
         contextlib.closing(association.find(query.identifier, model=sop_class)) as found,

@@ -15,7 +15,9 @@ from dicom_actors.cli import (
     arguments_of_file_tools,
     arguments_of_files,
     arguments_of_pixels,
+    arguments_of_queue,
     arguments_of_users,
+    arguments_of_web,
 )
 from dicom_actors.version import __version__
 
@@ -45,12 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     arguments_of_endpoints.add_serve(commands)
     arguments_of_archive.add_archive(commands)
+    arguments_of_queue.add_queue(commands)
     arguments_of_users.add_commands(commands)
     arguments_of_files.add_commands(commands)
     arguments_of_file_tools.add_commands(commands)
     arguments_of_pixels.add_commands(commands)
     arguments_of_deidentify.add_deidentify(commands)
     arguments_of_endpoints.add_control(commands)
+    arguments_of_web.add_token(commands)
     return parser
 
 

@@ -1,4 +1,6 @@
-"""Peers as users name them: ``AE@host:port``, ``host:port``, or a name in a TOML file.
+"""Peers as users name them: ``AE@host:port``, ``host:port``, an ``http(s)://`` address, or a name.
+
+Names are those of a TOML file.
 
 The file is given with ``--config``, or is ``dicom-actors.toml`` in the folder for configuration
 files (``$XDG_CONFIG_HOME``, else ``~/.config``)::
@@ -10,6 +12,10 @@ files (``$XDG_CONFIG_HOME``, else ``~/.config``)::
     user = "jane"
     passcode_file = "pacs.passcode"     # relative to the folder of this file
     tls = {authorities = "hospital.pem", certificate = "me.pem", key = "me.key"}   # or true
+
+    [peers.cloud]
+    address = "https://pacs.example.org/dicom-web"
+    token_file = "cloud.token"
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from dicom_actors.cli.config_file import check_keys, read_config
 from dicom_actors.cli.usage import UsageError
@@ -35,7 +42,10 @@ __all__ = [
     "peers_in",
 ]
 
-_FORM: Final = "AE@host:port, host:port, or the name of a peer"
+_FORM: Final = "AE@host:port, host:port, http(s)://host/path, or the name of a peer"
+_WEB: Final = ("http://", "https://")
+_ROOT: Final = "/dicom-web"
+"""Where DICOMweb is at an address without a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,8 @@ class Peer:
         tls: None: plain TCP.
         user: the name of the user.
         passcode_file: the file whose first line is the user's passcode.
+        url: the root of its DICOMweb, for one that is asked by HTTP; None: it is asked by DIMSE.
+        token_file: the file whose first line is the token for it.
     """
 
     host: str
@@ -78,10 +90,14 @@ class Peer:
     tls: TlsFiles | None = None
     user: str | None = None
     passcode_file: str | None = None
+    url: str | None = None
+    token_file: str | None = None
 
     @property
     def address(self) -> str:
         """As it is written."""
+        if self.url is not None:
+            return self.url
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.called}@{host}:{self.port}" if self.called else f"{host}:{self.port}"
 
@@ -111,6 +127,8 @@ def parse_address(text: str) -> Peer:
     Raises:
         UsageError: it is none.
     """
+    if text.startswith(_WEB):
+        return _parse_url(text)
     title, at, rest = text.rpartition("@")
     host, colon, port = rest.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
@@ -122,6 +140,19 @@ def parse_address(text: str) -> Peer:
     if at:
         _check_title(title, "peer: the AE title before the @")
     return Peer(host=host, port=int(port), called=title if at else None)
+
+
+def _parse_url(text: str) -> Peer:
+    try:
+        parts = urlsplit(text)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise UsageError(f"peer: {error}; got {text!r}") from error
+    if not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise UsageError(f"peer: expected http://host:port/path, or with https; got {text!r}")
+    tls = TlsFiles() if parts.scheme == "https" else None
+    url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or _ROOT}"
+    return Peer(host=parts.hostname, port=port, url=url, tls=tls)
 
 
 def load_peers(config: str | None = None) -> dict[str, Peer]:
@@ -163,6 +194,7 @@ _PEER_KEYS: Final[dict[str, Any]] = {
     "timeout": int | float,
     "user": str,
     "passcode_file": str,
+    "token_file": str,
     "tls": bool | dict,
 }
 _TLS_KEYS: Final[dict[str, Any]] = {
@@ -193,7 +225,8 @@ def _peer(name: str, table: Any, file: ConfigFile) -> Peer:
         peer,
         calling=table.get("calling"),
         timeout=timeout,
-        tls=_tls(table.get("tls", False), file, name),
+        token_file=_beside(table.get("token_file"), path),
+        tls=_tls(table.get("tls", peer.tls is not None), file, name),
         user=table.get("user"),
         passcode_file=_beside(table.get("passcode_file"), path),
     )

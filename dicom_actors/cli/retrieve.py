@@ -9,7 +9,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.connecting import associated, peer_of
+from dicom_actors.cli.connecting import associated, peer_of, web_client
 from dicom_actors.cli.keys import retrieval_for
 from dicom_actors.cli.last_result import are_numbers, identifier_of_rows
 from dicom_actors.cli.models import (
@@ -24,11 +24,13 @@ from dicom_actors.cli.terminal import (
     counted,
     show_anything,
 )
+from dicom_actors.cli.usage import UsageError
 from dicom_actors.dimse import describe_status
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from dicom_actors.cli.peers import Peer
     from dicom_actors.cli.terminal import Progress
     from dicom_actors.data import DataSet
     from dicom_actors.scu import MoveProgress, Operation
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
 __all__ = ["get", "move"]
 
 _SERVICE: Final = "Query/Retrieve C-MOVE"
+_UIDS: Final = {
+    "STUDY": ("StudyInstanceUID",),
+    "SERIES": ("StudyInstanceUID", "SeriesInstanceUID"),
+    "IMAGE": ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"),
+}
 _HINT: Final = (
     "; an object comes only in a transfer syntax that was proposed for its SOP class: name it"
     " with --transfer-syntax (`--verbose` shows what was negotiated)"
@@ -55,10 +62,14 @@ def get(options: Namespace) -> int:
         OSError: a file cannot be written.
     """
     identifier = _identifier(options)
-    sop_class_of(options.model, "C-GET", identifier)
-    transfer_syntaxes_of(options.transfer_syntax)
+    peer = peer_of(options)
+    if peer.url is None:
+        sop_class_of(options.model, "C-GET", identifier)
+    syntaxes = transfer_syntaxes_of(options.transfer_syntax)
     show_anything()
     folder = ObjectFolder(options)
+    if peer.url is not None:
+        return _get_by_web(options, peer, identifier, folder, syntaxes)
     try:
         operation = _fetch(options, identifier, folder)
     except BaseException:
@@ -86,6 +97,29 @@ def _fetch(
                 length = folder.keep(instance)
                 _show(bar, operation, folder.count, length)
     return operation
+
+
+def _get_by_web(
+    options: Namespace, peer: Peer, identifier: DataSet, folder: ObjectFolder, syntaxes: Any
+) -> int:
+    """Find what there is, since DICOMweb retrieves by UIDs alone, and retrieve it (WADO-RS)."""
+    level = str(identifier.get("QueryRetrieveLevel") or "STUDY")
+    if level not in _UIDS:
+        raise UsageError(f"by HTTP: expected the level STUDY, SERIES or IMAGE, got {level}")
+    wanted = syntaxes[0] if syntaxes else "*"
+    try:
+        with web_client(options, peer) as client, progress(options) as bar:
+            asked = identifier.copy()
+            for keyword in _UIDS[level]:
+                if keyword not in asked:
+                    asked[keyword] = None
+            for found in list(client.find(level, asked)):
+                uids = [str(found.get(keyword) or "") for keyword in _UIDS[level]]
+                for instance in client.retrieve(*uids, transfer_syntax=wanted):
+                    bar.add(length=folder.keep(instance))
+    finally:
+        folder.print_summary()
+    return 0
 
 
 def _show(bar: Progress, operation: Operation[DataSet], count: int, length: int) -> None:

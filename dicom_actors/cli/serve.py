@@ -18,7 +18,7 @@ from dicom_actors.actors import Endpoint, StoreEvent, describe_acceptance
 from dicom_actors.cli.object_files import object_name_of
 from dicom_actors.cli.serve_log import logging_to
 from dicom_actors.cli.service_manager import notify
-from dicom_actors.cli.signals import EndSignals
+from dicom_actors.cli.signals import EndSignals, giving_back
 from dicom_actors.cli.telling import JsonTeller, LineTeller
 from dicom_actors.cli.terminal import counted
 from dicom_actors.cli.transcoder import transcoder_of
@@ -29,7 +29,7 @@ from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.dimse import Status
 from dicom_actors.errors import DicomError
 from dicom_actors.metrics import Observer, serve_metrics
-from dicom_actors.metrics.tally import is_failure, service_name
+from dicom_actors.metrics.tally import service_name
 from dicom_actors.supervision import System
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dicom_actors.cli.serve_options import ServeOptions
     from dicom_actors.cli.serve_view import LiveView
     from dicom_actors.cli.telling import Teller
+    from dicom_actors.flow import Flow
     from dicom_actors.supervision import SupervisedRef
 
 __all__ = ["Keeper", "serve", "show_policy"]
@@ -47,6 +48,8 @@ _SWITCH_SECONDS: Final = 0.001
 _SPOOL_BYTES: Final = 64 * 1024
 _PROBE_BYTES: Final = 4096
 _KINDS: Final = 1000
+_OUT_OF_RESOURCES: Final = 0xA7
+"""The first byte of the statuses that say that something of ours is not there (PS3.4 B.2.3)."""
 """Kinds of failures that are told apart; then it begins anew."""
 
 
@@ -72,16 +75,15 @@ class Keeper:
 
     def tell_of(self, event: StoreEvent, where: str = "") -> None:
         """Say in a line who sent what."""
-        association = event.association
-        calling = _printable(association.calling_ae_title)
+        calling, peer = _printable(event.calling_ae_title), event.peer[0]
         kind = uid_name(event.sop_class_uid) or _printable(event.sop_class_uid)
-        line = f"{calling} {association.peer[0]} {kind} {event.length} bytes{where}"
+        line = f"{calling} {peer} {kind} {event.length} bytes{where}"
         self._teller.tell(
             f"{line}\n{event.dataset}" if self._print_objects else line,
             event="object_stored",
-            association=association.id,
+            association=event.association_id,
             calling_ae_title=calling,
-            peer=association.peer[0],
+            peer=peer,
             sop_class=kind,
             bytes=event.length,
         )
@@ -118,7 +120,7 @@ class Narrator(pykka.ThreadingActor):
                 self._say(association, text, "association_opened")
             case events.AssociationClosed():
                 self._tell_end(message)
-            case events.RequestCompleted():
+            case events.RequestFailed():
                 self._tell_failure(message)
 
     def _tell_end(self, closed: events.AssociationClosed) -> None:
@@ -140,10 +142,8 @@ class Narrator(pykka.ThreadingActor):
             requests=closed.requests,
         )
 
-    def _tell_failure(self, completed: events.RequestCompleted) -> None:
+    def _tell_failure(self, completed: events.RequestFailed) -> None:
         """Tell of a request that was answered with a failure; of the same again ever less."""
-        if not is_failure(completed.status):
-            return
         service = service_name(completed.service)
         kind = (service, completed.status)
         if kind not in self._failures and len(self._failures) >= _KINDS:
@@ -153,9 +153,12 @@ class Narrator(pykka.ThreadingActor):
         if before and len(str(count)) == len(str(before)):
             return
         times = f"; {counted(count, 'time')} so far" if before else ""
+        # Why there is no room, or no disk, is for whoever runs this; of others it is the peer's.
+        is_ours = completed.comment and completed.status >> 8 == _OUT_OF_RESOURCES
+        why = f": {_printable(completed.comment)}" if is_ours else ""
         self._teller.tell(
             f"association {completed.association_id}: {service} was answered"
-            f" {_status_in_words(completed.status)}{times}",
+            f" {_status_in_words(completed.status)}{why}{times}",
             event="request_failed",
             level="warning",
             association=completed.association_id,
@@ -191,6 +194,8 @@ def show_policy(options: ServeOptions) -> int:
         from dicom_actors.cli.serve_archive import HANDLED
 
         handlers = dict.fromkeys(HANDLED, _ignore)
+        if options.archive.flow.routes:
+            handlers["nevent_report"] = _ignore
     print(describe_acceptance(_config(options, {}), handlers))
     return 0
 
@@ -221,7 +226,7 @@ def serve(options: ServeOptions) -> int:
     teller = view or (JsonTeller if options.output == "json" else LineTeller)(sys.stdout)
     with EndSignals() as signals:
         try:
-            with logging_to(teller, options.log, debug=options.debug):
+            with _stopping(view), logging_to(teller, options.log, debug=options.debug):
                 code = _run(options, root, teller, signals)
         except KeyboardInterrupt:  # while it started: there is nobody to wait for
             code = 0
@@ -259,6 +264,11 @@ def _view(options: ServeOptions, root: Path) -> LiveView | None:
     return LiveView(sys.stdout.fileno(), f"dicom-actors, {root}")
 
 
+def _stopping(view: LiveView | None) -> contextlib.AbstractContextManager[None]:
+    """Let Ctrl-Z give the terminal of a view back."""
+    return contextlib.nullcontext() if view is None else giving_back(view.pause, view.resume)
+
+
 def _is_terminal() -> bool:
     try:
         return os.isatty(sys.stdout.fileno()) and os.environ.get("TERM", "") not in {"", "dumb"}
@@ -271,7 +281,7 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
         with signals.awaited():
             # The system writes the last words of the log.
             system = stack.enter_context(contextlib.closing(System()))
-            handlers, settings, archive = stack.enter_context(_keeping(options, teller))
+            handlers, settings, archive, flow = stack.enter_context(_keeping(options, teller))
             settings |= stack.enter_context(_transcoding(options))
             if options.user is not None:
                 handlers["association_validator"] = UserCheck(options.user, options.passcode)
@@ -288,7 +298,7 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
             port = endpoint.ask(messages.GetStatus()).port
             stack.enter_context(_narrating(endpoint, options, teller))
             stack.enter_context(_observing(endpoint, archive, options, teller, port))
-            if problem := stack.enter_context(_control(endpoint, port)):
+            if problem := stack.enter_context(_control(endpoint, port, archive, flow)):
                 teller.tell(problem, event="no_control", level="warning")
         # From here on one that came meanwhile waits, too, and then drains.
         teller.tell(
@@ -312,17 +322,18 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
 @contextlib.contextmanager
 def _keeping(
     options: ServeOptions, teller: Teller
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None]]:
-    """Give the event handlers, what the endpoint should be told, and the archive."""
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None, Flow | None]]:
+    """Give the event handlers, what the endpoint should be told, the archive, and its flow."""
     keeper = Keeper(Path(options.store), teller, print_objects=options.print_objects)
     if options.archive is None:
         # What is kept is written where it will be as it comes; the rest is a rename.
         settings = {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
-        yield {"cstore": keeper}, settings, None
+        yield {"cstore": keeper}, settings, None, None
         return
     from dicom_actors.cli.serve_archive import kept_in_archive
 
-    with kept_in_archive(options.store, options.archive, keeper.tell_of) as kept:
+    title = options.ae_title
+    with kept_in_archive(options.store, options.archive, keeper.tell_of, title) as kept:
         yield kept
 
 
@@ -397,19 +408,23 @@ def _config(options: ServeOptions, settings: dict[str, Any]) -> EndpointConfig:
     )
 
 
-def _control(endpoint: SupervisedRef[Any], port: int) -> contextlib.AbstractContextManager[str]:
+def _control(
+    endpoint: SupervisedRef[Any], port: int, archive: Archive | None, flow: Flow | None
+) -> contextlib.AbstractContextManager[str]:
     if not hasattr(socket, "AF_UNIX"):
         return contextlib.nullcontext("")  # a system without such sockets has no control
     from dicom_actors.cli.control import open_control_socket
+    from dicom_actors.cli.queue_tools import queue_messages
 
-    return open_control_socket(endpoint, port)
+    more = {} if archive is None else queue_messages(archive, flow)
+    return open_control_socket(endpoint, port, more)
 
 
 @contextlib.contextmanager
 def _narrating(
     endpoint: SupervisedRef[Any], options: ServeOptions, teller: Teller
 ) -> Iterator[None]:
-    kinds: list[type] = [events.AssociationClosed, events.RequestCompleted]
+    kinds: list[type] = [events.AssociationClosed, events.RequestFailed]
     if options.trace:
         kinds.append(events.PduTraced)
     if options.verbose:

@@ -6,11 +6,13 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.archive import Archive
+from dicom_actors.flow import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dicom_actors.cli.serve_options import ArchiveOptions
+    from dicom_actors.cli.serve_routes import FlowOptions
 
 __all__ = ["HANDLED", "kept_in_archive"]
 
@@ -23,16 +25,19 @@ def kept_in_archive(
     folder: str,
     options: ArchiveOptions,
     tell_object: Callable[[Any], None],
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive]]:
+    ae_title: str | None = None,
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive, Flow | None]]:
     """Have an archive open for the length of the block.
 
     Args:
         folder: where it is.
         options: how.
         tell_object: says of an object that it was kept.
+        ae_title: ours, for peers that have none for us; None: the usual one.
 
     Yields:
-        The event handlers, what the endpoint should be told, and the archive.
+        The event handlers, what the endpoint should be told, the archive, and its flow, if it has
+        routes.
 
     Raises:
         ArchiveError: it cannot be opened.
@@ -49,4 +54,17 @@ def kept_in_archive(
             store(event)
             tell_object(event)
 
-        yield {**handlers, "cstore": store_and_tell}, archive.endpoint_settings(), archive
+        with contextlib.ExitStack() as stack:
+            flow = None
+            if options.flow.routes:
+                flow = stack.enter_context(_flow(archive, options.flow, ae_title))
+                handlers |= flow.event_handlers()
+            handlers["cstore"] = store_and_tell
+            yield handlers, archive.endpoint_settings(), archive, flow
+
+
+def _flow(archive: Archive, options: FlowOptions, ae_title: str | None) -> Flow:
+    named: dict[str, Any] = {} if ae_title is None else {"calling": ae_title}
+    return Flow.start(
+        archive, options.routes, peers=options.peers, destinations=options.destinations, **named
+    )

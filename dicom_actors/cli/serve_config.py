@@ -1,6 +1,6 @@
 """The configuration of ``serve``: its options, else the configuration file, else defaults.
 
-The file is that of the peers (see `peers`), with four more tables (see `serve_settings`)::
+The file is that of the peers (see `peers`), with more tables (see `serve_settings`)::
 
     [serve]
     port = 11112
@@ -15,6 +15,9 @@ The file is that of the peers (see `peers`), with four more tables (see `serve_s
 
     [web]
     port = 8042
+
+    [[route]]                           # see `serve_routes`
+    actions = [{ send = "pacs" }]
 
 Peers that have an AE title are where C-MOVE may send to.
 """
@@ -33,9 +36,11 @@ from dicom_actors.archive.services import Peer
 from dicom_actors.cli.config_file import ConfigFile, near, problems_of_keys, read_config
 from dicom_actors.cli.connecting import tls_context, user_identity
 from dicom_actors.cli.peers import peers_in
+from dicom_actors.cli.serve_routes import DESTINATION_SETTINGS, FlowOptions, flow_options_of
 from dicom_actors.cli.serve_settings import ALL, NONE, SETTINGS, Setting, checked, given
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import ConfigurationError
+from dicom_actors.flow import DestinationSettings, DimsePeer
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["ServeConfig", "load_config", "show_config"]
 
 _DEFAULT: Final = "default"
+_ANY_TITLE: Final = "ANY-SCP"
 _FILES_OF_PEERS: Final = {"passcode_file", "certificate", "key", "authorities"}
 
 
@@ -58,6 +64,7 @@ class ServeConfig:
         sources: where each comes from, in words.
         peers: where C-MOVE may send to, by AE title.
         names: the names of these peers in the file, by AE title.
+        flow: what is sent on.
     """
 
     file: ConfigFile
@@ -65,6 +72,7 @@ class ServeConfig:
     sources: dict[tuple[str, str], str] = field(repr=False)
     peers: dict[str, Peer]
     names: dict[str, str]
+    flow: FlowOptions
 
     @property
     def archive(self) -> ArchiveSettings:
@@ -123,10 +131,15 @@ def load_config(options: Namespace) -> ServeConfig:
             values[table][name] = _meant(table, name, value, file.path.parent)
             sources[table, name] = file.place(table, name)
     problems += _take_options(options, values, sources)
-    peers, names = _peers(file, problems)
+    peers, names, by_name = _peers(file, problems)
+    flow = FlowOptions()
+    try:
+        flow = flow_options_of(file, by_name)
+    except UsageError as error:
+        problems += error.problems
     if problems:
         raise UsageError(*problems)
-    return ServeConfig(file, values, sources, peers, names)
+    return ServeConfig(file, values, sources, peers, names, flow)
 
 
 def _kinds(table: str) -> dict[str, Any]:
@@ -200,24 +213,33 @@ def _written(text: str) -> Any:
         return text.strip()
 
 
-def _peers(file: ConfigFile, problems: list[str]) -> tuple[dict[str, Peer], dict[str, str]]:
-    """Give where C-MOVE may send to, and the names of these peers; the first of a title counts."""
+def _peers(
+    file: ConfigFile, problems: list[str]
+) -> tuple[dict[str, Peer], dict[str, str], dict[str, DimsePeer]]:
+    """Give where C-MOVE may send to, the names of these peers, and all by their names.
+
+    The first of an AE title counts.
+    """
     found: dict[str, Peer] = {}
     names: dict[str, str] = {}
+    by_name: dict[str, DimsePeer] = {}
     try:
         listed = peers_in(file)
     except UsageError as error:
         problems += error.problems
-        return found, names
+        return found, names, by_name
     for name, peer in listed.items():
-        if peer.called is None or peer.called in found:
-            continue
+        if peer.url is not None:
+            continue  # nothing is moved to it
         try:
-            found[peer.called] = _destination(peer)
-            names[peer.called] = name
+            destination = _destination(peer)
+            by_name[name] = DimsePeer(peer.called or _ANY_TITLE, destination)
+            if peer.called is not None and peer.called not in found:
+                found[peer.called] = destination
+                names[peer.called] = name
         except (ConfigurationError, UsageError) as error:
             problems.append(f"{file.where('peers', name)}: {error}")
-    return found, names
+    return found, names, by_name
 
 
 def _destination(peer: peers.Peer) -> Peer:
@@ -250,7 +272,27 @@ def show_config(config: ServeConfig) -> str:
                 lines.append(f"# C-MOVE may send to {title}, {to.host}:{to.port}")
         folder = config.file.path.absolute().parent
         lines += [f"{_toml_key(key)} = {_toml(_placed(key, peer[key], folder))}" for key in peer]
+    lines += _show_flow(config)
     return "\n".join(lines[1:])
+
+
+def _show_flow(config: ServeConfig) -> list[str]:
+    """The routes as they are written, and the destinations as they are."""
+    lines: list[str] = []
+    file = config.file
+    for number, table in enumerate(file.content.get("route", ())):
+        lines += ["", f"[[route]]  # {file.place('route', str(number))}"]
+        lines += [f"{_toml_key(key)} = {_toml(value)}" for key, value in table.items()]
+    ends = dict.fromkeys(end.destination for route in config.flow.routes for end in route.ends)
+    for name in ends:
+        settings = config.flow.destinations.get(name, DestinationSettings())
+        written = file.content.get("destinations", {}).get(name, {})
+        lines += ["", f"[destinations.{_toml(name)}]"]
+        for key, setting in DESTINATION_SETTINGS.items():
+            lines += textwrap.wrap(setting.meaning, 96, initial_indent="# ", subsequent_indent="# ")
+            source = file.place("destinations", name, key) if key in written else _DEFAULT
+            lines.append(f"{_assignment(key, getattr(settings, key), setting)}  # {source}")
+    return lines
 
 
 def _assignment(name: str, value: Any, setting: Setting) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.cli.passcodes import read_passcode
+from dicom_actors.cli.serve_routes import FlowOptions
 from dicom_actors.cli.serve_settings import SETTINGS, parse_listen_address
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.cli.web_options import WebOptions, web_options_of
@@ -29,11 +30,13 @@ class ArchiveOptions:
         settings: the archive's.
         peers: where C-MOVE may send to, by AE title.
         worklist_folder: a folder of worklist items; None: there is none.
+        flow: what is sent on.
     """
 
     settings: ArchiveSettings
     peers: dict[str, Peer]
     worklist_folder: str | None
+    flow: FlowOptions = field(default_factory=FlowOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,9 @@ def options_of(config: ServeConfig) -> ServeOptions:
     Raises:
         UsageError: settings do not go together, or a file that they name is not right.
     """
-    archive = ArchiveOptions(config.archive, config.peers, config["worklist_folder"])
+    archive = ArchiveOptions(config.archive, config.peers, config["worklist_folder"], config.flow)
+    if config["receive_only"] and config.flow.routes:
+        raise UsageError("receive_only: routes send on what an archive keeps")
     if config["print"] and config["output"] in {"json", "live"}:
         raise UsageError(f"print: of no use with output {config['output']!r}")
     return ServeOptions(
@@ -132,9 +137,10 @@ def check_options(config: ServeConfig, options: ServeOptions) -> str:
         raise UsageError(f"{config.file.path}: {error}") from error
     chosen = sum(source != "default" for source in config.sources.values())
     of_all = sum(map(len, SETTINGS.values()))
+    routes = f", {len(config.flow.routes)} routes" if config.flow.routes else ""
     return (
         f"{config.file.path}: all is right: {chosen} of {of_all} settings are not left at their"
-        f" defaults, {len(config.peers)} destinations for C-MOVE"
+        f" defaults, {len(config.peers)} destinations for C-MOVE{routes}"
     )
 
 

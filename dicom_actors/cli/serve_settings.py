@@ -30,6 +30,7 @@ __all__ = [
     "Setting",
     "checked",
     "given",
+    "meanings_of",
     "parse_listen_address",
 ]
 
@@ -216,7 +217,7 @@ _KINDS: Final[dict[str, Any]] = {
 
 
 def _of_dataclass(kind: type, without: set[str]) -> dict[str, Setting]:
-    meanings = _meanings(kind)
+    meanings = meanings_of(kind)
     found = {}
     for one in fields(kind):
         if one.name not in without:
@@ -226,7 +227,7 @@ def _of_dataclass(kind: type, without: set[str]) -> dict[str, Setting]:
     return found
 
 
-def _meanings(kind: type) -> dict[str, str]:
+def meanings_of(kind: type) -> dict[str, str]:
     """What is said of each setting where it is defined."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
     text = text.partition("\n\n")[0]

@@ -93,7 +93,8 @@ class LiveView(Teller):
         self._faults: deque[str] = deque(maxlen=_FAULTS_SHOWN_IN_THE_END)
         self._samples: deque[tuple[float, int, int]] = deque(maxlen=_WINDOW + 1)
         self._observer: Observer | None = None
-        self._is_over = threading.Event()
+        self._is_over = self._is_paused = self._is_shown = False
+        self._has_news, self._is_left = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
         self._thread.start()
 
@@ -119,8 +120,21 @@ class LiveView(Teller):
 
     def close(self) -> None:
         """Give the terminal back, as far as it is read."""
-        self._is_over.set()
+        self._is_over = True
+        self._has_news.set()
         self._thread.join(_PATIENCE)
+
+    def pause(self) -> None:
+        """Give the terminal back for a while, as far as it is read."""
+        self._is_left.clear()
+        self._is_paused = True
+        self._has_news.set()
+        self._is_left.wait(_PATIENCE)
+
+    def resume(self) -> None:
+        """Take the terminal again, whatever others have done with it meanwhile."""
+        self._is_paused = self._is_shown = False
+        self._has_news.set()
 
     @property
     def dropped(self) -> int:
@@ -136,11 +150,35 @@ class LiveView(Teller):
 
     def _run(self) -> None:
         with contextlib.suppress(OSError):  # the terminal is gone
-            self._put(_ENTER)
-            while not self._is_over.is_set():
-                self._draw()
-                self._is_over.wait(_INTERVAL)
+            while not self._is_over:
+                self._has_news.clear()
+                self._show()
+                self._has_news.wait(_INTERVAL)
+            self._leave()
+
+    def _show(self) -> None:
+        if self._is_paused:
+            self._leave()
+        elif self._is_in_front():
+            if not self._is_shown:
+                self._is_shown = True
+                self._put(_ENTER)
+            self._draw()
+        else:
+            self._is_shown = False  # what others show there is not ours to draw over
+
+    def _leave(self) -> None:
+        was_shown, self._is_shown = self._is_shown, False
+        if was_shown:
             self._put(_LEAVE)
+        self._is_left.set()
+
+    def _is_in_front(self) -> bool:
+        """Whether the terminal is for us, and we are no job in the background."""
+        try:
+            return os.tcgetpgrp(self._descriptor) == os.getpgrp()
+        except (OSError, AttributeError):  # a terminal that has no jobs, or a system
+            return True
 
     def _draw(self) -> None:
         width, height = self._size()

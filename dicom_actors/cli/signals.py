@@ -2,19 +2,22 @@
 
 Each raises KeyboardInterrupt in the main thread, but only where that is expected: who cleans up is
 not interrupted halfway. A SIGHUP or SIGINT that is ignored, as under nohup, stays so.
+
+And how one is asked to stop for a while and to go on: SIGTSTP (Ctrl-Z) and SIGCONT.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["EndSignals"]
+__all__ = ["EndSignals", "giving_back"]
 
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENOUGH: Final = 2
@@ -76,3 +79,34 @@ class EndSignals(contextlib.AbstractContextManager["EndSignals"]):
         if self.count > self._taken:
             self._is_awaited = False
             raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def giving_back(pause: Callable[[], object], resume: Callable[[], object]) -> Iterator[None]:
+    """Give something back, a terminal say, while the process is stopped; for the main thread.
+
+    Args:
+        pause: gives it back; called before the process stops.
+        resume: takes it again; called when it goes on, also after a stop that nobody can see
+            coming (SIGSTOP).
+    """
+    stop, go_on = getattr(signal, "SIGTSTP", None), getattr(signal, "SIGCONT", None)
+    if stop is None or go_on is None or signal.getsignal(stop) is signal.SIG_IGN:
+        yield
+        return
+
+    def stop_for_a_while(*_: object) -> None:
+        pause()
+        signal.signal(stop, signal.SIG_DFL)
+        os.kill(os.getpid(), stop)
+        # Here it goes on; at once, if nobody is there who could make it.
+        signal.signal(stop, stop_for_a_while)
+        resume()
+
+    previous = signal.signal(stop, stop_for_a_while)
+    before = signal.signal(go_on, lambda *_: resume())
+    try:
+        yield
+    finally:
+        signal.signal(stop, previous)
+        signal.signal(go_on, before)

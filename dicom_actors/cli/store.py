@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dicom_actors.cli.connecting import associated
+from dicom_actors.cli.connecting import associated, peer_of, web_client
 from dicom_actors.cli.progress import progress
 from dicom_actors.cli.store_report import Report
 from dicom_actors.cli.terminal import show_anything
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
+    from dicom_actors.cli.peers import Peer
     from dicom_actors.pixels import Transcoder
     from dicom_actors.scu import ProposedContext
 
@@ -42,13 +43,16 @@ def store(options: Namespace) -> int:
     """
     show_anything()
     report = Report(as_json=options.json, verbose=options.verbose)
+    peer = peer_of(options)
     if options.watch:
         return _watch(options, report)
     files = _files(options.paths, report)
     if not files and not report.failures:
         raise DicomError(f"there are no files in {', '.join(options.paths)}")
     try:
-        if files:
+        if files and peer.url is not None:
+            _send_by_web(options, peer, files, report)
+        elif files:
             _send(options, files, report)
     except AssociationError as error:
         report.end = str(error)
@@ -118,6 +122,17 @@ def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
         ):
             for result in results:
                 bar.add(length=report.add(result))
+
+
+def _send_by_web(options: Namespace, peer: Peer, files: dict[str, int], report: Report) -> None:
+    report.begin(files)
+    length = sum(files.values())
+    with (
+        web_client(options, peer) as client,
+        progress(options, objects=len(files), length=length) as bar,
+    ):
+        for result in client.store(files):
+            bar.add(length=report.add(result))
 
 
 def _contexts(

@@ -124,6 +124,8 @@ def serving_web(
         return
     try:
         url = options.settings.public_url or server.url
+        url = f"{url.rstrip('/')}/"
+        teller.tell(f"web page on {url}", event="page", url=url)
         teller.tell(f"DICOMweb on {url}dicom-web", event="web", url=f"{url}dicom-web")
         yield
     finally:

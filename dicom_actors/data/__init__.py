@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.files.directory import (
         Directory,
         DirectoryRecord,
+        NewDirectory,
         WrittenDirectory,
         read_directory,
         write_directory,
@@ -50,6 +51,7 @@ __all__ = [
     "DirectoryRecord",
     "EncapsulatedPixelData",
     "Limits",
+    "NewDirectory",
     "Path",
     "PersonName",
     "Query",
@@ -70,6 +72,7 @@ _HOMES: Final = {
     "Departure": "dicom_actors.data.dataset.checks",
     "Directory": "dicom_actors.data.files.directory",
     "DirectoryRecord": "dicom_actors.data.files.directory",
+    "NewDirectory": "dicom_actors.data.files.directory",
     "Query": "dicom_actors.data.query.matching",
     "WrittenDirectory": "dicom_actors.data.files.directory",
     "read_directory": "dicom_actors.data.files.directory",

@@ -130,6 +130,16 @@ def _of_condition(condition: Condition) -> Iterator[Metric]:
         yield _counter(
             "connections_opened", "Connections since the start", status.associations_opened
         )
+        yield _counter(
+            "events_dropped",
+            "Events that a subscriber, or all, did not get as too many waited",
+            status.dropped_events,
+        )
+        yield _counter(
+            "log_records_dropped",
+            "Records of the log that were dropped as too many waited",
+            status.dropped_log_records,
+        )
         yield _gauge(
             "handlers_disowned",
             "Handlers that were given up and still run",

@@ -81,7 +81,8 @@ class LogService:
         self._waiting: deque[_Entry] = deque()
         self._came = 0
         self._gone = 0
-        self._dropped = 0
+        self._dropped = 0  # of which nobody was told yet
+        self._dropped_before = 0
         self._repeats: dict[_Kind, _Repeats] = {}
         self._thread: threading.Thread | None = None
         self._writes_until: float | None = None  # None: the service is open
@@ -121,6 +122,12 @@ class LogService:
             with self._changed:
                 self._dropped += 1
 
+    @property
+    def dropped(self) -> int:
+        """How many records were dropped so far, as too many waited or as the end had come."""
+        with self._changed:
+            return self._dropped_before + self._dropped
+
     def flush(self, timeout: float) -> bool:
         """Wait until all that has come is written; returns False if the time was not enough."""
         if threading.current_thread() is self._thread:
@@ -147,7 +154,7 @@ class LogService:
         self._changed = threading.Condition(threading.Lock())
         self._waiting.clear()
         self._repeats.clear()
-        self._came = self._gone = self._dropped = 0
+        self._came = self._gone = self._dropped = self._dropped_before = 0
         self._thread = None
 
     # --- in the thread of whoever has something to say ---------------------------------------
@@ -225,6 +232,7 @@ class LogService:
                     self._waiting.clear()
                 if self._dropped and len(self._waiting) <= self._limit // 2:
                     dropped, self._dropped = self._dropped, 0
+                    self._dropped_before += dropped
                     self._came += 1
                     text = "%d log records were dropped: the log does not keep up"
                     return _entry(logger, logging.WARNING, text, (dropped,))

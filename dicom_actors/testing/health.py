@@ -122,8 +122,10 @@ def _faults_of_connections(
 
 
 def _held(kernel: EndpointKernel, status: EndpointStatus) -> Iterator[str]:
-    if kernel.buffers.lent:
-        yield f"input buffers are lent: {kernel.buffers.lent}"
+    # An association keeps its buffer until it is parked.
+    served = sum(not record.is_parked for record in kernel.connections)
+    if kernel.buffers.lent > served:
+        yield f"input buffers are lent: {kernel.buffers.lent} to {served} associations"
     if status.disowned_handlers:
         yield f"threads are disowned: {status.disowned_handlers}"
 

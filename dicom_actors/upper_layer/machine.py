@@ -223,9 +223,9 @@ class UpperLayer:
     def receive_values(self, view: memoryview) -> tuple[int, list[Pdv]]:
         """Take the P-DATA-TF at the start of what came and was not consumed yet, at one go.
 
-        This is the short way for the PDUs of one value each that large messages consist of. It
-        ends with the last fragment of a command set or of a data set, so that whoever wants no
-        further message for now is not given one.
+        This is the short way for the PDUs of one value each that most messages consist of. It ends
+        with the last fragment of a data set, or before the second command set, so that whoever
+        wants no further message for now is not given one.
 
         Args:
             view: as for `receive_data`.
@@ -239,7 +239,7 @@ class UpperLayer:
         if self.state is not _STA6:
             return 0, pdvs
         unpack, context_ids, longest = _ONE_PDV.unpack_from, self._context_ids, self._max_pdu_length
-        at, size = 0, len(view)
+        at, size, is_behind_command = 0, len(view), False
         while size - at >= _ONE_PDV_LENGTH:
             kind, length, pdv_length, context_id, control = unpack(view, at)
             end = at + length + HEADER_LENGTH
@@ -249,6 +249,7 @@ class UpperLayer:
                 or length != pdv_length + 4
                 or not 6 < length <= longest
                 or context_id not in context_ids
+                or (is_behind_command and control & 1)
             ):
                 break
             # What `Pdv(...)` does, in half the time.
@@ -256,7 +257,9 @@ class UpperLayer:
             pdvs.append(_new_tuple(Pdv, (context_id, (control & 1) == 1, (control & 2) == 2, data)))
             at = end
             if control & 2:
-                break
+                if not control & 1:
+                    break
+                is_behind_command = True
         if at:
             self._empty_pdus = 0
         return at, pdvs

@@ -23,6 +23,11 @@ served; who may ask is `gate` and `tokens`) > `asgi` (threads, time limits, back
 a client is given), `multipart` (bodies as streams) and `holdings` (the archive). Pixels are decoded
 behind `pictures`.
 
+The page at ``/`` is in ``page/``: one HTML file, one module, one style sheet. `page_site` puts
+together what it needs: `page_routes` (its files), `live_stream` (``/api/events``: what a
+`live_feed` actor hears and sees through `live_view`, told to all in a `live_hub`), `controls`
+(operations that change something) and `media` (studies as file sets).
+
 Standard: PS3.18.
 """
 

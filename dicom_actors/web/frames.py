@@ -232,7 +232,7 @@ def _frames_of(data_set: DataSet, status: int = 404) -> Any:
 
 
 def _rendering(request: Request, kind: str, most: int | None) -> Rendering:
-    """Read the parameters of a picture (PS3.18 8.3.5).
+    """Read the parameters of a picture (PS3.18 8.3.5), and ``overlays``, which is our own.
 
     Raises:
         HttpError: 400, one of them is none.
@@ -262,7 +262,10 @@ def _rendering(request: Request, kind: str, most: int | None) -> Rendering:
     quality = request.value("quality") or "85"
     if not quality.isascii() or not quality.isdecimal() or not 1 <= int(quality[:4]) <= 100:
         raise HttpError(400, "quality: expected 1 to 100")
-    return Rendering(kind, size, region, window, int(quality))
+    overlays = (request.value("overlays") or "true").lower()
+    if overlays not in {"true", "false"}:
+        raise HttpError(400, "overlays: expected true or false")
+    return Rendering(kind, size, region, window, int(quality), overlays == "true")
 
 
 def _real(text: str, name: str) -> float:

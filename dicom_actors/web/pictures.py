@@ -23,6 +23,7 @@ class Rendering(NamedTuple):
         region: left, top, width, height of what is shown; None: all.
         window: center, width and function; None: that of the object.
         quality: 1 to 100, where the kind has one.
+        overlays: whether overlays are drawn.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Rendering(NamedTuple):
     region: tuple[float, float, float, float] | None = None
     window: tuple[float, float, str] | None = None
     quality: int = 85
+    overlays: bool = True
 
 
 class Pictures(Protocol):

@@ -54,9 +54,11 @@ class PixelPictures:
             center, width, function = rendering.window
             window = (center, width, _FUNCTIONS[function])
         if rendering.region is None:
-            return render(reader, number, window=window, size=rendering.size)
+            return render(
+                reader, number, window=window, size=rendering.size, overlays=rendering.overlays
+            )
         left, top, width, height = rendering.region
-        picture = render(reader, number, window=window)
+        picture = render(reader, number, window=window, overlays=rendering.overlays)
         right, bottom = left + (abs(width) or picture.width), top + (abs(height) or picture.height)
         box = (max(0, left), max(0, top), min(picture.width, right), min(picture.height, bottom))
         if box[0] >= box[2] or box[1] >= box[3]:

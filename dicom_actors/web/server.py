@@ -29,12 +29,14 @@ from dicom_actors.supervision import (
     close_in_child,
     which_children,
 )
+from dicom_actors.web.live_feed import LiveFeed
 
 if TYPE_CHECKING:
     import ssl
 
     from dicom_actors.supervision import ExitReason, SupervisedRef
     from dicom_actors.web.asgi import AsgiAdapter, RequestInfo
+    from dicom_actors.web.live_feed import Live
     from dicom_actors.web.settings import WebSettings
 
 __all__ = ["GetServerStatus", "HttpServer", "Listener", "ServerStatus", "WebSupervisor", "listen"]
@@ -294,10 +296,16 @@ class WebSupervisor(Supervisor):
         site: what it serves.
         adapter: knows the requests that are under way; closed at the end.
         settings: the limits.
+        live: tells those who listen; it ends before the server, which would wait for them.
     """
 
     def __init__(
-        self, listener: Listener, site: Any, adapter: AsgiAdapter, settings: WebSettings
+        self,
+        listener: Listener,
+        site: Any,
+        adapter: AsgiAdapter,
+        settings: WebSettings,
+        live: Live,
     ) -> None:
         shutdown = settings.drain_timeout + 3 * _CUT_TIMEOUT
         super().__init__(
@@ -306,7 +314,11 @@ class WebSupervisor(Supervisor):
                     "http-server",
                     lambda: HttpServer.start(listener, site, adapter, settings, name="http-server"),
                     shutdown=shutdown,
-                )
+                ),
+                ChildSpec(
+                    "live-feed",
+                    lambda: LiveFeed.start(*live, self.actor_ref, name="live-feed"),
+                ),
             ],
             intensity=settings.restarts,
             period=settings.restart_period,
@@ -323,4 +335,5 @@ class WebSupervisor(Supervisor):
 
 def server_of(supervisor: SupervisedRef[Any]) -> SupervisedRef[HttpServer] | None:
     """The HttpServer under a WebSupervisor; None while it is started again."""
-    return which_children(supervisor)[0].ref
+    children = which_children(supervisor)
+    return next((child.ref for child in children if child.id == "http-server"), None)

@@ -12,7 +12,10 @@ from dicom_actors.errors import ConfigurationError
 from dicom_actors.supervision import System, call
 from dicom_actors.web.application import DicomWeb
 from dicom_actors.web.asgi import AsgiAdapter
+from dicom_actors.web.live_feed import Live, LiveSources
+from dicom_actors.web.live_hub import LiveHub
 from dicom_actors.web.operations import operations
+from dicom_actors.web.page_site import page_of
 from dicom_actors.web.server import (
     GetServerStatus,
     ServerStatus,
@@ -21,7 +24,7 @@ from dicom_actors.web.server import (
     server_of,
 )
 from dicom_actors.web.settings import WebSettings
-from dicom_actors.web.site import make_site
+from dicom_actors.web.site import VIEWER, make_site
 
 if TYPE_CHECKING:
     import ssl
@@ -107,16 +110,26 @@ class WebServer:
                 hosts = {listener.address[0], host.lower()}
                 if chosen.public_url:
                     hosts.add((urlsplit(chosen.public_url).hostname or "").lower())
+            live = Live(LiveHub(), LiveSources(archive, adapter, endpoint))
+            page = page_of(
+                application,
+                live,
+                has_tokens=tokens is not None,
+                is_private=hosts is not None,
+                viewer="" if viewer is None else VIEWER,
+            )
             site = make_site(
                 adapter,
                 chosen,
                 tokens=tokens,
                 hosts=hosts,
                 viewer=viewer,
-                routes=[*routes, *operations(archive, adapter, endpoint)],
+                routes=[*routes, *page, *operations(archive, adapter, endpoint)],
             )
             own = System() if system is None else None
-            supervisor = WebSupervisor.start(listener, site, adapter, chosen, system=system or own)
+            supervisor = WebSupervisor.start(
+                listener, site, adapter, chosen, live, system=system or own
+            )
         except BaseException:
             listener.socket.close()
             raise

@@ -36,9 +36,14 @@ class Connection:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.is_wanted = True
+        self.is_over = False
         self.is_cancelled = False
         self.outgoing = OutgoingRequests(
-            self.changed, self._check, lambda _: self.is_wanted, lambda _: self.is_cancelled
+            self.changed,
+            self._check,
+            lambda _: self.is_wanted,
+            lambda _: self.is_cancelled,
+            lambda _: self.is_over,
         )
 
     def _check(self, epoch: int) -> None:

@@ -20,7 +20,7 @@ from dicom_actors.archive.actors.index_writer import IndexWriter
 from dicom_actors.archive.actors.journal_store import JournalStore
 from dicom_actors.archive.actors.kernel import ArchiveKernel
 from dicom_actors.archive.actors.unpacker import Unpacker
-from dicom_actors.archive.files import JournalWriter, Placing, Store
+from dicom_actors.archive.files import DiskFileSystem, JournalWriter, Placing, Store
 from dicom_actors.archive.index import Index
 from dicom_actors.archive.maintenance import verify
 from dicom_actors.archive.upkeep import Unpacking
@@ -133,13 +133,27 @@ def send(port: int, sender: int) -> dict[int, int]:
     return statuses
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_no_sender_sees_more_than_a_failure_for_an_object(tmp_path, step, crash_at, caplog):
+class WithoutLinks(DiskFileSystem):
+    """A file system where a file has one name."""
+
+    def link(self, name: str, new_name: str) -> bool:
+        return False
+
+    def links(self, name: str) -> int:
+        return 0 if self.size(name) is None else 1
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [(step, DiskFileSystem) for step in STEPS]
+    + [(step, WithoutLinks) for step in STEPS if STEPS[step][0] == "unpacker"],
+)
+def test_no_sender_sees_more_than_a_failure_for_an_object(tmp_path, step, kind, crash_at, caplog):
     caplog.set_level(logging.CRITICAL)
     actor, owner, method, is_behind = STEPS[step]
     every = 1 if step in RARE else 3
     crashes = crash_at(actor, owner, method, is_behind=is_behind, every=every)
-    with Archive.open(tmp_path, **SETTINGS) as archive:
+    with Archive.open(tmp_path, file_system=kind(tmp_path), **SETTINGS) as archive:
         with (
             running(archive.event_handlers(), **archive.endpoint_settings()) as endpoint,
             ThreadPoolExecutor(SENDERS) as pool,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from kit.archive_objects import make_file, uid_of
 from kit.endpoints import running
+from kit.waiting import until
 
 from dicom_actors import DataSet, connect, read_file
 from dicom_actors.archive import Archive
 from dicom_actors.archive.files import DiskFileSystem
 from dicom_actors.archive.files.file_system import HAS_DESCRIPTORS
 from dicom_actors.archive.maintenance import backup, reindex, verify
-from dicom_actors.errors import RetrievalIncomplete
+from dicom_actors.errors import ArchiveError, RetrievalIncomplete
 
 pytestmark = [
     pytest.mark.usefixtures("nothing_left"),
@@ -139,7 +142,7 @@ def test_a_backup_is_not_written_through_a_link(tmp_path, outside):
         (tmp_path / "copy").mkdir()
         (tmp_path / "copy/1.2.1").symlink_to(outside)
         (tmp_path / "copy/archive.lock").symlink_to(outside / "precious.dcm")
-        with pytest.raises(OSError, match=r"archive\.lock"):
+        with pytest.raises(ArchiveError, match=r"archive\.lock"):
             backup(archive, tmp_path / "copy", print)
         (tmp_path / "copy/archive.lock").unlink()
         made = backup(archive, tmp_path / "copy", lambda _: None)
@@ -225,3 +228,78 @@ class TestDiskFileSystem:
         os.mkfifo(Path(disk.root) / "pipe")
         with pytest.raises(OSError, match="pipe"):
             disk.read("pipe")
+
+
+# --- the index itself ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"])
+@pytest.mark.parametrize("is_dangling", [False, True])
+def test_an_index_that_is_a_link_is_not_opened(tmp_path, name, is_dangling):
+    folder, elsewhere = tmp_path / "archive", tmp_path / "elsewhere"
+    with Archive.open(folder, **SETTINGS) as archive:
+        archive.add(make_file(1))
+    link = folder / name
+    if link.exists():
+        link.rename(elsewhere)
+    else:
+        elsewhere.write_bytes(b"")
+    before = elsewhere.read_bytes()
+    if is_dangling:
+        elsewhere.unlink()
+    link.symlink_to(elsewhere)
+    with pytest.raises(ArchiveError, match=f"{name} is a link, which is not followed") as caught:
+        Archive.open(folder, **SETTINGS)
+    assert caught.value.reason == "absent"
+    assert elsewhere.exists() is not is_dangling
+    if not is_dangling:
+        assert elsewhere.read_bytes() == before
+    link.unlink()
+    if name == "index.sqlite" and not is_dangling:
+        elsewhere.rename(link)
+    with Archive.open(folder, **SETTINGS) as archive:
+        until(lambda: archive.counts().instances == 1)  # made anew if it is gone
+
+
+def test_an_index_that_becomes_a_link_is_not_written_to(tmp_path):
+    folder, elsewhere = tmp_path / "archive", tmp_path / "elsewhere"
+    with Archive.open(folder, **SETTINGS) as archive:
+        archive.add(make_file(1))
+        index = folder / "index.sqlite"
+        index.rename(elsewhere)
+        index.symlink_to(elsewhere)
+        with pytest.raises(ArchiveError, match="is a link"):
+            archive.add(make_file(2))
+        index.unlink()
+        elsewhere.rename(index)
+        assert archive.add(make_file(2)).is_kept
+        assert archive.counts().instances == 2
+
+
+def test_a_lock_that_is_a_link_is_not_opened(tmp_path, outside):
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    (folder / "archive.lock").symlink_to(outside / "precious.dcm")
+    with pytest.raises(ArchiveError, match=r"archive\.lock is a link"):
+        Archive.open(folder, **SETTINGS)
+
+
+# --- files that somebody else cuts off -------------------------------------------------------
+
+CUT = """
+import os, sys
+from dicom_actors.archive.files import DiskFileSystem
+folder, size = sys.argv[1], int(sys.argv[2])
+data = DiskFileSystem(folder).read("object")
+os.truncate(os.path.join(folder, "object"), 0)
+assert bytes(data) == bytes(size)
+"""
+
+
+def test_who_reads_a_file_survives_that_it_is_cut_off(tmp_path):
+    size = 8 << 20
+    (tmp_path / "object").write_bytes(bytes(size))
+    run = subprocess.run(
+        [sys.executable, "-c", CUT, str(tmp_path), str(size)], check=False, timeout=60
+    )
+    assert run.returncode == 0

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from pathlib import Path
 
 import pytest
 from kit.dcmtk import run, storescu
+from kit.file_systems import read_only
+from kit.other_user import BECOME, as_nobody
 from kit.serving import serving
+from kit.waiting import until
 from pydicom.data import get_testdata_file
 
 from dicom_actors import read_file
@@ -14,7 +19,8 @@ from dicom_actors.cli.main import main
 
 pytestmark = pytest.mark.interop
 
-CT = Path(str(get_testdata_file("CT_small.dcm")))
+CT, MR = (Path(str(get_testdata_file(name))) for name in ("CT_small.dcm", "MR_small.dcm"))
+SOON = ("--set", "archive.journal_seconds=0.05")
 
 
 def test_five_lines_from_nothing_to_files(tmp_path, capsys):
@@ -79,3 +85,87 @@ def test_settings_come_from_a_file_and_are_shown(tmp_path, capsys):
         config.write_text(text)
         assert main(["serve", "--config", str(config), "--check-config"]) == 2
         assert message in capsys.readouterr().err
+
+
+# --- a disk, a folder and rights that come and go while it runs ---------------------------------
+
+
+def sent(server, path):
+    """The line that DCMTK prints of the response."""
+    output = storescu(server.port, path, options=("-v",)).stderr
+    return re.search(r"Received Store Response \((.*)\)", output)[1]
+
+
+def test_a_folder_that_is_read_only_for_a_while(tmp_path):
+    store = tmp_path / "archive"
+    with serving("--store", str(store), *SOON) as server:
+        assert sent(server, CT) == "Success"
+        until(lambda: list(store.glob("*/*/*.dcm")) and not list((store / "journal").iterdir()))
+        with read_only(store), read_only(store / "journal"):
+            assert sent(server, MR) == "Refused: OutOfResources"
+            assert sent(server, CT) == "Success"  # it is there
+            server.wait_for("C-STORE was answered A700H (out of resources): ")
+            assert re.search("an object is refused: .*(Read-only|denied)", server.output)
+        assert sent(server, MR) == "Success"
+        assert server.stop() == 0
+    assert len(list(store.glob("*/*/*.dcm"))) == 2
+
+
+def test_a_folder_that_is_gone_for_a_while(tmp_path):
+    store, away = tmp_path / "archive", tmp_path / "away"
+    with serving("--store", str(store), *SOON) as server:
+        assert sent(server, CT) == "Success"
+        store.rename(away)
+        assert sent(server, MR) == "Refused: OutOfResources"
+        server.wait_for("C-STORE was answered A700H (out of resources): ")
+        assert re.search("an object is refused: .*(No such file|is gone|reached)", server.output)
+        assert not store.exists()
+        away.rename(store)
+        assert sent(server, MR) == "Success"
+        assert server.stop() == 0
+    assert len(list(store.glob("*/*/*.dcm"))) == 2
+
+
+def test_what_another_user_may_not_is_said():
+    # Below the system's folder: that of the test is for its owner alone.
+    with tempfile.TemporaryDirectory() as name:
+        above, store = Path(name), Path(name, "archive")
+        above.chmod(0o555)
+        assert refusal(store) == f"objects cannot be kept in {store}: Permission denied"
+        above.chmod(0o755)
+        with serving("--store", str(store)) as server:
+            assert sent(server, CT) == "Success"
+            assert server.stop() == 0
+        store.chmod(0o555)
+        assert refusal(store) == f"objects cannot be kept in {store}: Permission denied"
+        for folder in (store, store / "incoming", store / "journal"):
+            folder.chmod(0o777)
+        (store / "archive.lock").chmod(0o444)
+        assert refusal(store) == f"{store}/archive.lock: Permission denied"
+        (store / "archive.lock").chmod(0o666)
+        (store / "index.sqlite").chmod(0o444)
+        assert "index.sqlite: it cannot be written, by this user" in refusal(store)
+        stats = as_nobody("archive", "stats", "--store", str(store))
+        assert stats.returncode == 1
+        assert "index.sqlite: it cannot be written" in stats.stderr
+        (store / "index.sqlite").chmod(0o666)
+        (store / "journal").chmod(0o555)
+        with serving("--store", str(store), before=BECOME) as server:
+            assert sent(server, CT) == "Success"
+            assert sent(server, MR) == "Refused: OutOfResources"
+            server.wait_for("C-STORE was answered A700H (out of resources): Permission denied")
+            assert re.search(r"refused: .*Permission denied: 'journal/\d+\.journal'", server.output)
+            (store / "journal").chmod(0o777)
+            assert sent(server, MR) == "Success"
+            assert server.stop() == 0
+        assert len(list(store.glob("*/*/*.dcm"))) == 2
+
+
+def refusal(store):
+    """What ``serve`` says when it does not start."""
+    refused = as_nobody(
+        "serve", "--host", "127.0.0.1", "--port", "0", "--no-web", "--store", str(store)
+    )
+    assert refused.returncode == 1, refused
+    (line,) = refused.stderr.splitlines()
+    return line.removeprefix("dicom-actors: ")

@@ -37,7 +37,7 @@ def config(tmp_path):
 def options(peer: str, config: str | None = None, **given: object) -> Namespace:
     """The options of a command, as argparse gives them."""
     names = ("calling", "timeout", "tls_certificate", "tls_key", "tls_authorities", "tls_hostname")
-    values = dict.fromkeys((*names, "user", "passcode_file"))
+    values = dict.fromkeys((*names, "user", "passcode_file", "token_file"))
     values |= {"peer": peer, "config": config, "tls": False, "passcode": False}
     return Namespace(**{**values, **given})
 
@@ -108,7 +108,7 @@ def test_an_unknown_name_is_told_with_the_known_ones(config, tmp_path) -> None:
     ("text", "said"),
     [
         ("peers = =", "expected TOML: .*line 1"),
-        ("peer = 1", "expected peers, serve, archive, endpoint, web; got peer .*mean peers"),
+        ("peer = 1", "expected peers, .*, web, route, destinations; got peer .*mean peers"),
         ("peers = 1", "peers: expected a table, got 1"),
         ("peers.a = 1", r"peers\.a: expected a table with an address"),
         ("[peers.a]", r'peers\.a: expected address = "AE@host:port"'),

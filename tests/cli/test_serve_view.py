@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -19,6 +20,7 @@ from typing import Self
 import pyte
 import pytest
 from kit.peer import Peer, smallest_data_set
+from kit.terminal import Terminal
 from kit.waiting import until
 
 from dicom_actors.cli.serve_view import Pace, picture
@@ -26,6 +28,7 @@ from dicom_actors.messages import AssociationInfo, EndpointStatus
 from dicom_actors.metrics import Condition, ServiceCount, Totals
 
 LIMIT = 60.0
+ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
 class Screen:
@@ -134,6 +137,35 @@ def _hangs_in_write(task):
             return file.read().split()[0] in {"1", "64"}  # write, on x86-64 and on arm64
     except OSError:
         return True  # nobody may look
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(tmp_path):
+    serve = f"{shlex.quote(sys.executable)} -m dicom_actors serve --host 127.0.0.1 --port 0"
+    command = f"{serve} --receive-only --store {shlex.quote(str(tmp_path))}"
+    # A shell: only where somebody can make it go on does a process stop.
+    shell = ("bash", "--norc", "--noprofile", "-i")
+    with Terminal(program=shell, width=100, environment={"PS1": "ready> "}) as terminal:
+        terminal.wait_for("ready> ")
+        terminal.press(f"{command}\n")
+        terminal.wait_for("Received 0 objects")
+        terminal.press("\x1a")
+        terminal.wait_for("Stopped")
+        stopped = terminal.raw
+        assert stopped.count(ENTER) == stopped.count(LEAVE) == 1
+        assert stopped.rindex(LEAVE) < stopped.rindex(b"Stopped")
+        # In the background it goes on, and draws over nothing.
+        terminal.press("bg\n")
+        terminal.wait_for("&")
+        terminal.press("fg\n")
+        terminal.wait_for_raw(ENTER, 2)
+        background = terminal.raw[len(stopped) : terminal.raw.rindex(ENTER)]
+        assert b"Received" not in background
+        terminal.wait_for_raw(b"Received 0 objects", stopped.count(b"Received 0 objects") + 1)
+        terminal.press("\x03")
+        terminal.wait_for("  stopped")
+        assert terminal.raw.count(LEAVE) == 2
+        terminal.press("exit\n")
+        assert terminal.finish() == 0
 
 
 def test_a_terminal_that_closes_ends_it_in_good_order(tmp_path):

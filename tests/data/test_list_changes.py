@@ -113,7 +113,7 @@ def test_the_data_set_equals_what_it_is_read_as(vr, count, changes, is_read):
     check(ds)
 
 
-@pytest.mark.parametrize("junk", JUNK, ids=repr)
+@pytest.mark.parametrize("junk", JUNK, ids=lambda value: repr(value).partition(" at 0x")[0])
 @pytest.mark.parametrize("vr", GOOD)
 def test_each_kind_of_junk(vr, junk):
     for many in (GOOD[vr], GOOD[vr] * 10):

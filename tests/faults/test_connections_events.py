@@ -13,6 +13,7 @@ from kit.endpoints import LIMIT, running
 from kit.gate import Gate
 from kit.peer import Peer
 from kit.siege import Siege, besieged
+from kit.waiting import until
 
 from dicom_actors import events, messages
 from dicom_actors.actors.endpoint.event_bus import MAX_SUBSCRIBER_BACKLOG
@@ -172,6 +173,8 @@ def test_p54_a_subscriber_that_is_slow_costs_nothing_and_misses_events() -> None
                         assert peer.status() == 0
                     endpoint.wait_for(events.RequestCompleted, step)
                 assert slow.actor_inbox.qsize() == MAX_SUBSCRIBER_BACKLOG
+                missed = asked - MAX_SUBSCRIBER_BACKLOG  # one is in its hands
+                until(lambda: endpoint.status().dropped_events == missed)
                 peer.expect_released()
             assert_healthy(endpoint.ref, associations=0)
     finally:

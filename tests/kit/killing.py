@@ -143,8 +143,12 @@ def _problems_with(
         uids = {number: uid_of(number, 1 + sender // 2, 1 + sender) for number in mine}
         problems += [f"{uid} is not found" for uid in uids.values() if uid not in found]
         for number in chance.sample(mine, min(len(mine), 1)):
-            (got,) = peer.get({**keys, "SOPInstanceUID": uids[number]})
-            if got != read_file(senders.data(sender, number)):
+            try:
+                got = list(peer.get({**keys, "SOPInstanceUID": uids[number]}))
+            except DicomError as error:
+                problems.append(f"{uids[number]} is not given back: {error}")
+                continue
+            if got != [read_file(senders.data(sender, number))]:
                 problems.append(f"{uids[number]} is not what was sent")
     return problems
 
@@ -166,7 +170,8 @@ def check_files(folder: Path, senders: Senders, looked_at: set[tuple[int, int]])
             found.add((sender, number))
             if (sender, number) in senders.acknowledged - looked_at:
                 continue
-            data = (folder / name).read_bytes()
+            path = folder / name
+            data = path.read_bytes() if path.exists() else b""
             sent = read_file(senders.data(sender, number))
             if data[row.header_length :] != sent.to_bytes(row.transfer_syntax_uid):
                 problems.append(f"{name} has not the bytes that were sent")

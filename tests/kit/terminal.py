@@ -78,6 +78,11 @@ class Terminal:
         text = text.replace(" \b", "")  # how less goes on in the next line
         return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>]|\][^\x07]*\x07)", "", text)
 
+    @property
+    def raw(self) -> bytes:
+        """All bytes that came so far."""
+        return self._raw
+
     def press(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
@@ -86,6 +91,12 @@ class Terminal:
         end = time.monotonic() + LIMIT
         while text not in self.shown:
             assert self._read(end), f"{text!r} was not shown, but {self.shown!r}"
+
+    def wait_for_raw(self, data: bytes, count: int) -> None:
+        """Wait until some bytes have come so often."""
+        end = time.monotonic() + LIMIT
+        while self._raw.count(data) < count:
+            assert self._read(end), f"{data!r} did not come {count} times, but {self._raw!r}"
 
     def finish(self) -> int:
         """Wait for the end; returns the exit code."""

@@ -14,6 +14,7 @@ from kit.waiting import until
 from prometheus_client.parser import text_string_to_metric_families
 
 from dicom_actors import DataSet, Endpoint, Status, connect, messages
+from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.archive import Archive
 from dicom_actors.metrics import Observer, serve_metrics
 from dicom_actors.supervision import kill, which_children
@@ -120,8 +121,19 @@ def test_what_was_stored_is_counted_and_parsed_by_prometheus(site):
     assert value("disk_free_bytes") > 0
     assert value("queue_length", actor="index") == 0
     assert value("actor_restarts_total", tree="archive") == 0
-    assert value("log_lines_dropped_total") == 0
+    assert value("log_lines_dropped_total") == value("log_records_dropped_total") == 0
+    assert value("events_dropped_total") == 0
     assert ("process_resident_memory_bytes", ()) in values
+
+
+def test_what_was_dropped_is_counted(site):
+    kernel = site.endpoint.ask(GetKernel(), timeout=LIMIT)
+    kernel.event_bus, bus = None, kernel.event_bus  # it does not get to deliver anything
+    for _ in range(10_007):
+        kernel.limit_reached("some", "thing")
+    assert site.endpoint.ask(messages.GetStatus(), timeout=LIMIT).dropped_events == 7
+    kernel.event_bus = bus
+    assert site.values()["dicom_actors_events_dropped_total", ()] == 7
 
 
 def test_every_metric_has_a_meaning_and_names_no_patient(site):

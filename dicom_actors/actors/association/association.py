@@ -215,6 +215,8 @@ class Association(SupervisedActor):
         if not self._is_over:
             if record.has_output:
                 self._send_more()
+            self._flow.send_posted()
+        if not self._is_over:
             self._flow.await_handlers()
             self._flow.progress()
             self._consume()
@@ -338,6 +340,7 @@ class Association(SupervisedActor):
             return
         if type(indication) is ReleaseIndication:
             self._release_length = consumed
+            self._record.expect_no_answers()  # whoever asked for the release answers nothing more
             self._try_release()
             return
         self._record.advance(self._epoch, consumed, 0, self._record.partial)
@@ -400,7 +403,7 @@ class Association(SupervisedActor):
         for effect in effects:
             assert isinstance(effect, Send)
             self._send(effect.buffers, serial, agreement=agreement)
-        if self._kernel.has_subscribers:
+        if self._kernel.wants(events.AssociationOpened):
             self._kernel.publish(events.AssociationOpened(association_info(self._record)))
 
     def _try_release(self) -> None:
@@ -500,6 +503,7 @@ class Association(SupervisedActor):
         """Nothing more is sent; wait for the peer to close, or for ARTIM."""
         record, incarnation = self._record, self._incarnation
         incarnation.is_ending = True
+        record.expect_no_answers()
         self._kernel.callers.leave(record)
         incarnation.deadlines.await_end()
         if self._incarnation.end_reason != "released":

@@ -28,6 +28,8 @@ from dicom_actors.dimse import (
     MessageAssembler,
     ResponseEncoder,
     Status,
+    StatusCategory,
+    category_of,
     context_mismatch,
     fragment,
     operation_mismatch,
@@ -54,6 +56,9 @@ __all__ = ["RequestFlow"]
 _WITH_DATA_SET = frozenset({"cstore", "cfind", "cget", "cmove", "nset"})
 _OF_INSTANCES = frozenset({"cstore", "nset", "nget", "ndelete", "naction", "nevent_report"})
 
+
+_BEFORE_VALUE = 12
+"""Bytes of a P-DATA-TF with one value before that (PS3.8 9.3.5)."""
 
 _AHEAD_OF_RESPONSES = 16
 """Requests beyond the window that are taken while a response of the peer may be behind them."""
@@ -138,7 +143,8 @@ class RequestFlow:
         phase, self._incarnation.phase = self._incarnation.phase, Phase.WAITING
         self.open(negotiated)
         partial = record.partial
-        self._doomed = partial is not None and partial.command is not None
+        command = None if partial is None else partial.command
+        self._doomed = command is not None and not command.is_response
         receiver = self._incarnation.receiver
         if receiver is not None and all(r.received is not receiver.result for r in record.requests):
             self.abandon()
@@ -222,11 +228,12 @@ class RequestFlow:
                 record.advance(self._epoch, done, pdvs_done, self._assembler.partial)
 
     def receive_run(self, pdvs: Sequence[Pdv], consumed: int) -> None:
-        """Take the values of several P-DATA-TF, one each, of which only the last may be a last one.
+        """Take the values of several P-DATA-TF, one each: of a message, or a part of one.
 
         Args:
-            pdvs: the values.
-            consumed: the length of all the PDUs.
+            pdvs: the values; a data set may follow the end of its command set.
+            consumed: the length of all the PDUs. Those of the data set are left alone if there is
+                no room for it now, or if none was to follow.
 
         Raises:
             RemoteProtocolError: the peer's fault.
@@ -240,6 +247,12 @@ class RequestFlow:
             if index != last:
                 if type(event) is DataReceived:
                     self._take_fragment(event)
+                elif type(event) is CommandReceived:
+                    length = sum([_BEFORE_VALUE + len(pdv.data) for pdv in pdvs[: index + 1]])
+                    self._receive_command(event, length, 0)
+                    if assembler.partial is None or not self.has_room_for(pdvs[index + 1 :]):
+                        return
+                    consumed -= length
             elif type(event) is DataReceived:
                 self._receive_data(event, consumed, 0)
             elif type(event) is CommandReceived:
@@ -267,6 +280,9 @@ class RequestFlow:
         self._incarnation.deadlines.message = None
         if command.is_response:
             self._receive_response(command)
+            if command.has_data_set:
+                self._incarnation.received_length = 0
+                self._expect_progress()
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
         elif command.command_field == CommandField.C_CANCEL_RQ:
             self._cancel(command)
@@ -278,12 +294,13 @@ class RequestFlow:
             self._complete(event.context_id, command, None, consumed, pdvs_done)
 
     def _receive_response(self, command: Command) -> None:
-        """Take the answer to a sub-operation of a C-GET, the one request that we make."""
-        is_store = command.command_field == CommandField.C_STORE_RQ | RESPONSE
-        if (
-            not is_store
-            or command.has_data_set
-            or not self._record.outgoing.answer(self._epoch, command)
+        """Take the answer to a request of ours: a sub-operation of a C-GET, or an event report.
+
+        What is in the Event Reply, nobody wants to know.
+        """
+        is_report = command.command_field == CommandField.N_EVENT_REPORT_RQ | RESPONSE
+        if (command.has_data_set and not is_report) or not self._record.outgoing.answer(
+            self._epoch, command
         ):
             raise UnexpectedPduError(
                 f"a response {command.command_field:04X}H to a request that was never made"
@@ -316,6 +333,10 @@ class RequestFlow:
         partial, receiver = record.partial, self._incarnation.receiver
         assert partial is not None
         assert partial.command is not None
+        if partial.command.is_response:
+            self._incarnation.deadlines.message = None
+            record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
+            return
         if receiver is None:
             received = None
         elif not receiver.is_writing:
@@ -371,7 +392,7 @@ class RequestFlow:
             request.stage, request.outcome = Stage.FINISHED, outcome
         record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial, request)
         self._incarnation.receiver = None  # what it received is the request's from now on
-        if self._kernel.has_subscribers:
+        if self._kernel.wants(events.RequestReceived):
             self._kernel.publish(_received_event(record.id, request))
         self.progress()
 
@@ -471,6 +492,13 @@ class RequestFlow:
             request.due = self._due()
             self.await_handlers()
 
+    def send_posted(self) -> None:
+        """Send what others than the handlers of this association have for the peer."""
+        if not self._record.awaits_response:
+            return
+        while (pdus := self._record.outgoing.take_posted(self._epoch)) is not None:
+            self._owner.send_message(pdus, serial=0)
+
     def _due(self) -> float | None:
         timeout = self._kernel.config.handler_timeout
         return None if timeout is None else self._kernel.clock.monotonic() + timeout
@@ -566,9 +594,35 @@ class RequestFlow:
         self._owner.send_message(pdus, request.serial)
 
     def _replied(self, request: Request, outcome: Outcome) -> None:
-        if request.command is not None and self._kernel.has_subscribers:
-            now = self._kernel.clock.monotonic()
-            self._kernel.publish(_completed_event(self._record.id, request, outcome, now))
+        if request.command is None:
+            return
+        kernel = self._kernel
+        if kernel.wants(events.RequestCompleted):
+            self._tell_of(events.RequestCompleted, request, outcome)
+        if (
+            outcome.status
+            and kernel.wants(events.RequestFailed)
+            and category_of(outcome.status) is StatusCategory.FAILURE
+        ):
+            self._tell_of(events.RequestFailed, request, outcome)
+
+    def _tell_of(
+        self,
+        kind: type[events.RequestCompleted | events.RequestFailed],
+        request: Request,
+        outcome: Outcome,
+    ) -> None:
+        assert request.command is not None
+        event = kind(
+            association_id=self._record.id,
+            service=request.service,
+            message_id=request.command.message_id,
+            status=outcome.status,
+            comment=outcome.comment,
+            bytes=0 if request.received is None else request.received.length,
+            seconds=self._kernel.clock.monotonic() - request.began,
+        )
+        self._kernel.publish(event)
 
 
 def _is_alive(handler: SupervisedRef[Any] | None) -> bool:
@@ -584,19 +638,4 @@ def _received_event(association_id: int, request: Request) -> events.RequestRece
         sop_class_uid=request.command.sop_class_uid,
         sop_instance_uid=request.command.sop_instance_uid,
         bytes=0 if request.received is None else request.received.length,
-    )
-
-
-def _completed_event(
-    association_id: int, request: Request, outcome: Outcome, now: float
-) -> events.RequestCompleted:
-    assert request.command is not None
-    return events.RequestCompleted(
-        association_id=association_id,
-        service=request.service,
-        message_id=request.command.message_id,
-        status=outcome.status,
-        comment=outcome.comment,
-        bytes=0 if request.received is None else request.received.length,
-        seconds=now - request.began,
     )

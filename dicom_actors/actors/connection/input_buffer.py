@@ -7,12 +7,20 @@ association costs none; sooner, as soon as nothing unread is left, where more th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import mmap as mapping
+from mmap import mmap
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from threading import Lock
 
 __all__ = ["BufferPool", "InputBuffer"]
+
+_PRIVATE: Final = (
+    {"flags": mapping.MAP_PRIVATE | mapping.MAP_ANONYMOUS}
+    if hasattr(mapping, "MAP_ANONYMOUS")
+    else {}
+)
 
 
 class BufferPool:
@@ -29,7 +37,7 @@ class BufferPool:
         self.buffer_length = buffer_length
         self._plenty = plenty
         self._lock = lock
-        self._free: list[bytearray] = []
+        self._free: list[mmap] = []
         self._lent = 0
 
     @property
@@ -47,15 +55,15 @@ class BufferPool:
         """Whether so few are in use that a connection may keep one from message to message."""
         return self._lent <= self._plenty // 2
 
-    def take(self) -> bytearray:
+    def take(self) -> mmap:
         """Lend a buffer."""
         with self._lock:
             self._lent += 1
             if self._free:
                 return self._free.pop()
-        return bytearray(self.buffer_length)
+        return _untouched(self.buffer_length)
 
-    def give_back(self, buffer: bytearray) -> None:
+    def give_back(self, buffer: mmap) -> None:
         """Take a buffer back; nothing may refer to it any more."""
         with self._lock:
             self._lent -= 1
@@ -73,7 +81,7 @@ class InputBuffer:
 
     def __init__(self, pool: BufferPool) -> None:
         self._pool = pool
-        self._buffer: bytearray | None = None
+        self._buffer: mmap | None = None
         self._view = memoryview(b"")
         self._parked = b""
         self._start = 0
@@ -150,3 +158,11 @@ class InputBuffer:
         self._pool.give_back(self._buffer)
         self._buffer = None
         self._start = self._end = 0
+
+
+def _untouched(length: int) -> mmap:
+    """Make a buffer whose pages cost nothing before something is received into them.
+
+    Most connections say little at a time; a bytearray would be filled with zeros to its end.
+    """
+    return mmap(-1, length, **_PRIVATE)

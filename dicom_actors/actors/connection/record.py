@@ -88,6 +88,7 @@ class ConnectionRecord:
         "_cancelled",
         "_inline",
         "_input",
+        "_is_answerless",
         "_is_handed_on",
         "_is_muted",
         "_is_parked",
@@ -145,7 +146,7 @@ class ConnectionRecord:
         self.timer: Timer | None = None
         self._lock = Lock()
         self._output_changed: Condition | None = None
-        self._is_muted = False
+        self._is_muted = self._is_answerless = False
         self._is_poked = False
         self._is_parked = False
         self._is_handed_on = True
@@ -526,8 +527,18 @@ class ConnectionRecord:
                     _weakly(self._check),
                     _weakly(self._may_wait),
                     _weakly(self.is_cancelled),
+                    _weakly(self._answers_no_more),
                 )
             return self._outgoing
+
+    def expect_no_answers(self) -> None:
+        """Note that the peer answers no request of ours any more, as the association ends."""
+        with self._lock:
+            self._is_answerless = True
+            self._tell_waiting()
+
+    def _answers_no_more(self, _: int) -> bool:
+        return self._is_answerless or self._is_muted or self._is_over
 
     @property
     def awaits_response(self) -> bool:

@@ -176,6 +176,8 @@ class Endpoint(SupervisedActor):
             ignored_cancels=kernel.ignored_cancels
             + sum(record.ignored_cancels for record in connections),
             disowned_handlers=self.system.disowned,
+            dropped_events=kernel.dropped_events,
+            dropped_log_records=self.system.log.dropped,
         )
 
     def handle_cast(self, message: Any) -> Any:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.actors.connection.signals import Deliver
-from dicom_actors.events import PduTraced
+from dicom_actors.events import PduTraced, RequestFailed
 from dicom_actors.supervision import SupervisedActor, cast
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ __all__ = ["EventBus"]
 
 MAX_SUBSCRIBER_BACKLOG = 10_000
 """Messages in a subscriber's inbox beyond which it is sent no more events."""
+
+_BY_NAME: Final = frozenset({PduTraced, RequestFailed})
+"""Events that nobody gets who does not ask for them."""
 
 _GATHERING: Final = 0.005
 """Seconds for which events are gathered before they are delivered together."""
@@ -57,12 +60,13 @@ def deliver_events(kernel: EndpointKernel) -> None:
     """Hand the queued events of `kernel` to those who want them."""
     while (event := kernel.next_event()) is not None:
         for ref, kinds in kernel.subscribers:
-            if type(event) not in kinds and (kinds or type(event) is PduTraced):
+            if type(event) not in kinds and (kinds or type(event) in _BY_NAME):
                 continue
             if not ref.is_alive():
                 kernel.unsubscribe(ref)
-            elif _backlog_of(ref) < MAX_SUBSCRIBER_BACKLOG:
-                cast(ref, event)  # which never waits for room in an inbox, and drops instead
+            # To cast never waits for room in an inbox, and drops instead.
+            elif _backlog_of(ref) >= MAX_SUBSCRIBER_BACKLOG or not cast(ref, event):
+                kernel.undelivered_events += 1
 
 
 def _backlog_of(ref: pykka.ActorRef[Any]) -> int:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.actors.connection.info import association_info
+from dicom_actors.actors.responding.event_reporter import EventReporter
 from dicom_actors.actors.storing.identity import identify
 from dicom_actors.actors.storing.storage import file_name_for
 from dicom_actors.data import DataSet, TransferSyntax
@@ -111,6 +112,23 @@ class RequestEvent:
         """The number of the association that it came on: `association.id`, without the rest."""
         return self._record.id
 
+    @property
+    def calling_ae_title(self) -> str:
+        """The AE title of the peer: `association.calling_ae_title`, without the rest."""
+        rq = self._record.association_rq
+        return "" if rq is None else rq.calling_ae_title
+
+    @property
+    def called_ae_title(self) -> str:
+        """The AE title that the peer called: `association.called_ae_title`, without the rest."""
+        rq = self._record.association_rq
+        return "" if rq is None else rq.called_ae_title
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """The address and port of the peer: `association.peer`, without the rest."""
+        return self._record.peer
+
     @cached_property
     def association(self) -> AssociationInfo:
         """The association that it came on, as it was when this was first asked for."""
@@ -154,6 +172,21 @@ class RequestEvent:
         if not 0 <= seconds <= _MOST_WAITED:
             raise ValueError(f"seconds: expected 0 to {_MOST_WAITED}, got {seconds}")
         self._kernel.watch.extend(self._record, self._record.incarnation.epoch, seconds)
+
+    def event_reporter(self) -> EventReporter:
+        """Give what reports events to the peer on this association, for as long as it is open.
+
+        It may be kept and used when the request is long answered, in any thread, and keeps
+        nothing of the request.
+        """
+        assert self._request.context is not None
+        return EventReporter(
+            self._kernel,
+            self._record,
+            self._request.context,
+            self.sop_class_uid,
+            self.sop_instance_uid,
+        )
 
     def check(self) -> None:
         """Look into what came, before the handler is called.

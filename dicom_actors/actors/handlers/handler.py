@@ -101,7 +101,7 @@ class Handler:
             service,
             exc_info=fault,
         )
-        if kernel.has_subscribers:
+        if kernel.wants(events.ActorCrashed):
             name = f"handler of connection {record.id}"
             kernel.publish(events.ActorCrashed(name, str(ExitReason.error(fault))))
         return outcome_of_fault(service, fault, self._more)

@@ -124,7 +124,12 @@ class EndpointKernel:
         self._is_someone_waiting = False
         self.is_traced = False
         self._subscribers: dict[str, tuple[ActorRef[Any], frozenset[type]]] = {}
+        # What the subscribers want, taken together; None: everything.
+        self._wanted: frozenset[type] | None = frozenset()
         self._waiting_events: deque[Any] = deque(maxlen=_MAX_WAITING_EVENTS)
+        self.undelivered_events = 0
+        self._displaced_events = count()
+        self._displaced = 0
 
     @property
     def config(self) -> EndpointConfig:
@@ -370,25 +375,33 @@ class EndpointKernel:
         return known
 
     def _note_tracing(self) -> None:
-        self.is_traced = any(events.PduTraced in kinds for _, kinds in self._subscribers.values())
+        asked = [kinds for _, kinds in self._subscribers.values()]
+        self.is_traced = any(events.PduTraced in kinds for kinds in asked)
+        self._wanted = None if not all(asked) else frozenset().union(*asked)
 
     @property
     def subscribers(self) -> tuple[tuple[ActorRef[Any], frozenset[type]], ...]:
         """The subscribers and what they want; empty means all."""
         return tuple(self._subscribers.values())
 
-    @property
-    def has_subscribers(self) -> bool:
-        """Whether making an event is worth it."""
-        return bool(self._subscribers)
+    def wants(self, kind: type) -> bool:
+        """Whether anybody wants events of a kind: whether making one is worth it."""
+        return self._wanted is None or kind in self._wanted
 
     def publish(self, event: Any) -> None:
         """Queue an event for the EventBus; the oldest is lost when too many wait."""
-        if self._subscribers:
+        if self.wants(type(event)):
+            if len(self._waiting_events) == _MAX_WAITING_EVENTS:
+                self._displaced = next(self._displaced_events) + 1  # one step, for any thread
             self._waiting_events.append(event)
             if self.event_bus is not None and not self.is_delivery_due:
                 self.is_delivery_due = True
                 announce(self.event_bus, Deliver())
+
+    @property
+    def dropped_events(self) -> int:
+        """How many events some subscriber, or all, did not get, as too many waited."""
+        return self.undelivered_events + self._displaced
 
     def next_event(self) -> Any | None:
         """Take the oldest queued event; None if there is none."""

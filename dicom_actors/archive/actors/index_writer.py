@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dicom_actors.archive.actors.gathering import Gathering
 from dicom_actors.archive.events import (
     InstanceDeleted,
+    InstancesQueued,
     InstanceStored,
     StudyChanged,
     StudyComplete,
@@ -180,3 +181,5 @@ def _events_of(changes: Sequence[Change], outcomes: Sequence[Outcome]) -> Iterat
             yield InstanceDeleted(*outcome.existing[:3])
     for study in studies:
         yield StudyChanged(study)
+    if queued := frozenset(name for outcome in outcomes for name in outcome.queued):
+        yield InstancesQueued(queued)

@@ -18,7 +18,7 @@ from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     from dicom_actors.archive.actors.kernel import ArchiveKernel
-    from dicom_actors.archive.index import Duplicates, NewInstance
+    from dicom_actors.archive.index import Duplicates, NewInstance, Queued
     from dicom_actors.archive.upkeep import Intake
     from dicom_actors.supervision import Reply
 
@@ -37,12 +37,14 @@ class Keep(NamedTuple):
         header: what stands before the data set.
         data: the data set; it must stay as it is until there is an answer.
         duplicates: see `NewInstance`.
+        queued: likewise.
     """
 
     intake: Intake
     header: bytes | memoryview
     data: bytes | memoryview
     duplicates: Duplicates
+    queued: tuple[Queued, ...] = ()
 
 
 class CloseJournal(NamedTuple):
@@ -133,7 +135,8 @@ class JournalStore(Gathering[tuple[Keep, "Reply"]]):
             except OSError as error:
                 reply.fail(error)
             else:
-                rows.append((intake.row(location, received, keep.duplicates), reply))
+                row = intake.row(location, received, keep.duplicates, keep.queued)
+                rows.append((row, reply))
         return rows
 
     def _hand_on(self, rows: list[tuple[NewInstance, Reply]]) -> None:

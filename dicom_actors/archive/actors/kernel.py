@@ -38,7 +38,8 @@ class ArchiveKernel:
         current_journal: the journal that is being written; empty: none. It is set before the
             journal is there, and after all that was written to the one before is handed on.
         last_number: of the latest journal.
-        leftovers: what was in ``incoming/`` at the start, and is not seen to yet.
+        leftovers: what is in ``incoming/`` that was there at the start, or is being brought to its
+            place, and is not seen to yet; the Unpacker's alone.
         disk_state: see `DiskSpace.state`; how the disk was when it was last looked at.
         free_bytes: how much room there was then.
         senders: which associations have sent to which studies.
@@ -59,7 +60,7 @@ class ArchiveKernel:
         self.now: Final = now
         self.current_journal = ""
         self.last_number = 0
-        self.leftovers: tuple[str, ...] = ()
+        self.leftovers: set[str] = set()
         self.disk_state = "enough"
         self.free_bytes = 0
         self.senders: Final = Senders()

@@ -113,7 +113,7 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
             if len(files) + len(journals) < len(items):
                 self._recover()
             if files:
-                self._unpacking.place(files)
+                self._place(files)
             for journal in journals:
                 if self._kernel.store.file_system.size(journal) is not None:
                     self._unpacking.unpack(journal)
@@ -122,10 +122,16 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
         else:
             self._pause = _FIRST_PAUSE
 
+    def _place(self, files: list[tuple[str, Location]]) -> None:
+        names = {location.name.rpartition("/")[2] for _, location in files}
+        self._kernel.leftovers |= names  # until it is done: who crashes over it has a successor
+        self._unpacking.place(files)
+        self._kernel.leftovers -= names
+
     def _recover(self) -> None:
         kernel = self._kernel
         found = self._unpacking.recover(kernel.leftovers, kernel.closed_journals())
-        kernel.leftovers = ()
+        kernel.leftovers.clear()
         if found.adopted or found.damaged:
             logger.warning(
                 "%d objects that had no row were taken in, %d are damaged",

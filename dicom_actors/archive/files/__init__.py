@@ -3,6 +3,7 @@
     <study>/<series>/<instance>.dcm   where an object is in the end (`layout`)
     incoming/<name>.dcm               a large one that has no place yet
     journal/<number>.journal          small ones that have no place yet, one behind the other
+    outgoing/<name>/                  copies that programs were given; nothing is kept there
 
 An object is safe as soon as it is in one of the two folders at the bottom and synchronized; then
 the index learns of it, and only then of the way from there to its place (`placing`). So what has
@@ -18,7 +19,7 @@ from __future__ import annotations
 from dicom_actors.archive.files.file_system import DiskFileSystem, FileSystem, OpenFile
 from dicom_actors.archive.files.journal import JournalWriter, Record, read_records
 from dicom_actors.archive.files.layout import DEFAULT_PATTERN, Layout
-from dicom_actors.archive.files.locations import INCOMING, JOURNAL, Location
+from dicom_actors.archive.files.locations import INCOMING, JOURNAL, OUTGOING, Location
 from dicom_actors.archive.files.placing import Placed, Placing
 from dicom_actors.archive.files.store import Store
 
@@ -26,6 +27,7 @@ __all__ = [
     "DEFAULT_PATTERN",
     "INCOMING",
     "JOURNAL",
+    "OUTGOING",
     "DiskFileSystem",
     "FileSystem",
     "JournalWriter",

@@ -34,8 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = ["DiskFileSystem", "FileSystem", "OpenFile"]
 
-_MAPPED: Final = 64 * 1024
-"""From so many bytes on, what is read is mapped instead of copied."""
+_MAPPED: Final = 32 * 1024 * 1024
+"""From so many bytes on, what is read is mapped instead of copied.
+
+A file that somebody else cuts off ends a process that has mapped it (SIGBUS). To copy takes as long
+for half a megabyte, and for five a millisecond more; of larger ones a few copies would take more
+memory than there may be.
+"""
 _MOST_AT_ONCE: Final = 512
 """Parts for one `writev`; below any system's IOV_MAX."""
 _NO_LINKS_HERE: Final = frozenset(
@@ -169,6 +174,10 @@ class DiskFileSystem:
             descriptor = self._open_folder(folder)
             try:
                 yield _checked(leaf, name), descriptor
+            except OSError as error:
+                if error.filename == leaf:
+                    error.filename = name  # the system knows of its folder by the descriptor alone
+                raise
             finally:
                 os.close(descriptor)
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
-__all__ = ["INCOMING", "JOURNAL", "Location"]
+__all__ = ["INCOMING", "JOURNAL", "OUTGOING", "Location"]
 
 INCOMING: Final = "incoming"
 JOURNAL: Final = "journal"
+OUTGOING: Final = "outgoing"
+"""Copies that programs were given; nothing is kept there."""
 
 
 class Location(NamedTuple):

@@ -11,14 +11,23 @@ if TYPE_CHECKING:
 __all__ = [
     "Change",
     "Commitment",
+    "CommitmentAsked",
+    "CommitmentReported",
     "Deleted",
+    "Delivered",
     "Duplicates",
+    "LateRouted",
+    "Level",
     "Moved",
     "NewInstance",
     "Outcome",
     "Owed",
     "Postponed",
+    "QueueChange",
+    "QueueCommand",
+    "Queued",
     "Record",
+    "Refused",
     "Result",
     "Settled",
     "StoredInstance",
@@ -37,6 +46,35 @@ class Duplicates(StrEnum):
     """The instance stays what it was; the new bytes are noted as another version of it."""
 
 
+class Level(StrEnum):
+    """Of what something is sent on."""
+
+    INSTANCE = "instance"
+    """Of each instance, as soon as it is there."""
+    SERIES = "series"
+    """Of a series, once its study is complete."""
+    STUDY = "study"
+    """Of a study, once it is complete."""
+
+
+class Queued(NamedTuple):
+    """An instance, or its series or study, is to be sent on.
+
+    Attributes:
+        route: the name of the route that says so.
+        destination: the name of where to.
+        level: when, and of what.
+        priority: higher ones are sent first; those of one study keep their order all the same.
+        is_whole: of a series or study: all of it at once, instead of each of its instances.
+    """
+
+    route: str
+    destination: str
+    level: Level = Level.INSTANCE
+    priority: int = 0
+    is_whole: bool = False
+
+
 class NewInstance(NamedTuple):
     """An instance was received, and its bytes are where they can stay.
 
@@ -52,6 +90,8 @@ class NewInstance(NamedTuple):
         duplicates: what to do if there are other bytes of that UID.
         is_arrival: whether it has come just now, so that its study changes by it; else it was
             there before, and its row was lost.
+        queued: where it is to be sent on to.
+        is_adopted: whether it is what a crash left: where it goes is known when it comes again.
     """
 
     description: Description
@@ -64,6 +104,8 @@ class NewInstance(NamedTuple):
     pixel_data: bytes | None = None
     duplicates: Duplicates = Duplicates.KEEP_FIRST
     is_arrival: bool = True
+    queued: tuple[Queued, ...] = ()
+    is_adopted: bool = False
 
 
 class Moved(NamedTuple):
@@ -152,6 +194,92 @@ class Record(NamedTuple):
     data: bytes | None
 
 
+class Delivered(NamedTuple):
+    """A row of the queue is done."""
+
+    id: int
+
+
+class Refused(NamedTuple):
+    """A row of the queue could not be sent.
+
+    Attributes:
+        id: which.
+        error: why, in words.
+        due: when it is tried again, in seconds since the epoch, and what came after it of its
+            study; None: it is set aside, and the rest goes on.
+        attempts: how many attempts that was.
+    """
+
+    id: int
+    error: str
+    due: float | None
+    attempts: int = 1
+
+
+class CommitmentAsked(NamedTuple):
+    """Rows of the queue are sent, and storage commitment is asked for.
+
+    Attributes:
+        rows: pairs of a row, and the SOP Instance UID that it was sent as.
+        transaction_uid: of the request.
+        due: when to ask again, in seconds since the epoch.
+    """
+
+    rows: tuple[tuple[int, str], ...]
+    transaction_uid: str
+    due: float
+
+
+class CommitmentReported(NamedTuple):
+    """A destination has said what it keeps.
+
+    Attributes:
+        transaction_uid: of the request.
+        kept: the SOP Instance UIDs that it keeps.
+        failed: those that it does not, with the reasons in words.
+        due: when these are sent again, in seconds since the epoch.
+        most_attempts: after so many attempts one is set aside; None: never.
+    """
+
+    transaction_uid: str
+    kept: frozenset[str]
+    failed: tuple[tuple[str, str], ...] = ()
+    due: float = 0.0
+    most_attempts: int | None = None
+
+
+class LateRouted(NamedTuple):
+    """An instance that a crash had left came again; nothing if it was not left by one.
+
+    Attributes:
+        study_instance_uid: of its study.
+        series_instance_uid: of its series.
+        sop_instance_uid: its own.
+        queued: where it is to be sent on to.
+        received: seconds since the epoch.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    queued: tuple[Queued, ...]
+    received: float
+
+
+class QueueCommand(NamedTuple):
+    """Somebody wants something of queues; `Outcome.rows` says of how many rows.
+
+    Attributes:
+        action: ``"pause"``, ``"resume"``, ``"retry"`` (what was set aside, and what waits for its
+            time) or ``"drop"`` (what was set aside).
+        destination: of which one; None: all.
+    """
+
+    action: str
+    destination: str | None = None
+
+
 class Commitment(NamedTuple):
     """Storage commitment that is owed.
 
@@ -172,7 +300,10 @@ class Commitment(NamedTuple):
     due: float
 
 
-Change = NewInstance | Moved | Deleted | StudyTold | Owed | Postponed | Settled | Record
+QueueChange = Delivered | Refused | CommitmentAsked | CommitmentReported | LateRouted | QueueCommand
+Change = (
+    NewInstance | Moved | Deleted | StudyTold | Owed | Postponed | Settled | Record | QueueChange
+)
 
 
 class Result(Enum):
@@ -233,8 +364,12 @@ class Outcome(NamedTuple):
         result: in a word.
         existing: the instance as it was before; None if it was not there.
         others: locations of other versions that a deletion leaves without a row.
+        queued: destinations that have something to do.
+        rows: of how many rows something was wanted.
     """
 
     result: Result
     existing: StoredInstance | None = None
     others: tuple[str, ...] = ()
+    queued: tuple[str, ...] = ()
+    rows: int = 0

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from dicom_actors import DataSet
-from dicom_actors.archive.index.attributes import COLUMNS, Level, level_of
+from dicom_actors.archive.index.attributes import COLUMNS, Column, Kind, Level, level_of
 from dicom_actors.archive.index.folding import stored_values, value_of
 from dicom_actors.errors import ArchiveError, DataError, DecodeError, ElementNotFoundError
 
@@ -27,9 +27,10 @@ MAX_HEADER: Final = 16_384
 """Bytes of a header; where there are more, the longest goes."""
 
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
+_IMPLICIT: Final = "1.2.840.10008.1.2"
 _CODES: Final = {
     _EXPLICIT: b"E",
-    "1.2.840.10008.1.2": b"I",
+    _IMPLICIT: b"I",
     "1.2.840.10008.1.2.2": b"B",
 }
 _SYNTAXES: Final = {code: syntax for syntax, code in _CODES.items()}
@@ -48,6 +49,16 @@ _OWN: Final = [
     if column.keyword == keyword
 ]
 _NAMED: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_LOOKED_AT: Final = (
+    *(0x0020000D, 0x0020000E, 0x00080018, 0x00080016),
+    *(column.tag for column in _OWN),
+)
+_ABSENT, _UNKNOWN = -1, -2
+_NOWHERE: Final = (_UNKNOWN,) * len(_LOOKED_AT)
+_MAX_PLAIN: Final = 8 + _MAX_UID
+"""Bytes of an element with a header of eight, which what is looked at has in all encodings."""
+_PLAIN_UID: Final = re.compile(rb"([0-9]+(?:\.[0-9]+)*)\0?", re.ASCII)
+_PLAIN_NUMBER: Final = re.compile(rb"([0-9]{1,9}) *", re.ASCII)
 
 
 class Description(NamedTuple):
@@ -84,11 +95,17 @@ def describe(data_set: DataSet, as_read: Any = None) -> Description:
     Raises:
         DecodeError: one of the four UIDs is absent, empty, or no UID; it has the tag.
     """
-    study, series, instance, sop_class = (_uid(data_set, keyword) for keyword in _NAMED)
-    (number,), (container,) = (
-        stored_values(column, value_of(data_set, column.tag)) for column in _OWN
+    found = as_read or data_set.elements_as_read()
+    places = _NOWHERE if found is None else _places(found.tags)
+    study, series, instance, sop_class = [
+        _plain_text(found, place, b"UI", _PLAIN_UID) or _uid(data_set, keyword)
+        for keyword, place in zip(_NAMED, places, strict=False)
+    ]
+    number, container = (
+        _column(data_set, found, column, place)
+        for column, place in zip(_OWN, places[len(_NAMED) :], strict=True)
     )
-    headers = _headers(data_set, as_read or data_set.elements_as_read())
+    headers = _headers(data_set, found)
     return Description(study, series, instance, sop_class, number, container, *headers)
 
 
@@ -102,6 +119,36 @@ def open_header(header: bytes) -> DataSet:
         return DataSet.from_bytes(memoryview(header)[1:], _SYNTAXES[header[:1]])
     except (KeyError, DecodeError) as error:
         raise ArchiveError(f"the index is damaged: a header in it: {error}", "damaged") from error
+
+
+@lru_cache(maxsize=256)
+def _places(tags: tuple[int, ...]) -> tuple[int, ...]:
+    """Say which elements have the UIDs and the columns; those of a series have the same tags."""
+    return tuple(tags.index(tag) if tag in tags else _ABSENT for tag in _LOOKED_AT)
+
+
+def _column(data_set: DataSet, found: Any, column: Column, place: int) -> Any:
+    """What is in a column, which is most often none, or a number."""
+    if place == _ABSENT:
+        return None
+    if column.kind is Kind.INTEGER:
+        text = _plain_text(found, place, b"IS", _PLAIN_NUMBER)
+        if text:
+            return int(text)
+    (value,) = stored_values(column, value_of(data_set, column.tag))
+    return value
+
+
+def _plain_text(found: Any, place: int, vr: bytes, pattern: re.Pattern[bytes]) -> str:
+    """The value of an element without decoding it; empty where it needs to be looked at."""
+    if place < 0:
+        return ""
+    start, end = found.offsets[place : place + 2]
+    raw = bytes(found.buffer[start:end]) if end - start <= _MAX_PLAIN else b""
+    if raw[4:6] != vr and found.transfer_syntax.uid != _IMPLICIT:
+        return ""
+    matched = pattern.fullmatch(raw, 8)
+    return matched[1].decode("ascii") if matched else ""
 
 
 def _uid(data_set: DataSet, keyword: str) -> str:
@@ -124,19 +171,20 @@ def _headers(data_set: DataSet, found: Any) -> tuple[bytes, bytes]:
         assert found is not None
     code = _CODES[found.transfer_syntax.uid]
     runs = _runs(found.tags)
-    offsets = found.offsets
+    offsets, buffer = found.offsets, found.buffer
     upper: list[memoryview] = []
     own: list[memoryview] = []
     for first, end, is_upper, is_own in runs:
-        kept = [(first, end)]
-        if offsets[end] - offsets[first] > MAX_VALUE:
+        start, stop = offsets[first], offsets[end]
+        if stop - start <= MAX_VALUE:
+            parts = [buffer[start:stop]]
+        else:
             kept = _without_long_ones(data_set, found, first, end)
-        for one in kept:
-            part = found.part(*one)
-            if is_upper:
-                upper.append(part)
-            if is_own:
-                own.append(part)
+            parts = [found.part(*one) for one in kept]
+        if is_upper:
+            upper += parts
+        if is_own:
+            own += parts
     return _joined(code, upper), _joined(code, own)
 
 

@@ -67,6 +67,8 @@ class Index:
         connection = None
         try:
             is_new = not path.exists()
+            if not is_new:
+                _check_writable(path)
             connection = connect(path, durability=durability)
             migrate(connection, path)
             if is_new and durability == "disk":
@@ -208,6 +210,15 @@ class Index:
     def _check_open(self) -> None:
         if self._closed:
             raise ArchiveError(f"the index {self._path} is closed")
+
+
+def _check_writable(path: Path) -> None:
+    if not os.access(
+        path, os.W_OK
+    ):  # SQLite would be content to read it, and leave files that nobody may write
+        raise ArchiveError(
+            f"the index {path}: it cannot be written, by this user or at all", "read-only"
+        )
 
 
 def _synchronize_folder(folder: Path) -> None:

@@ -57,7 +57,14 @@ def connect(
         durability: "disk": what is committed survives a power cut; "os": a crash of the process.
         locked_for: seconds to wait for another process.
         must_exist: whether a file that is not there is an error; else it is made.
+
+    Raises:
+        ArchiveError: it, or one of the files beside it, is a link: what that leads to is not ours.
     """
+    for end in ("", "-wal", "-shm", "-journal"):
+        beside = path.with_name(path.name + end)
+        if beside.is_symlink():
+            raise ArchiveError(f"the index {beside} is a link, which is not followed", "absent")
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={'rw' if must_exist else 'rwc'}",
         timeout=locked_for,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_actors.archive.index.attributes import Level
 from dicom_actors.archive.index.changes import Commitment, StoredInstance
 from dicom_actors.archive.index.headers import restore, unpack
+from dicom_actors.archive.index.queueing import QueueReader
 
 if TYPE_CHECKING:
     import sqlite3
@@ -78,10 +79,14 @@ class IndexReader:
 
     Args:
         connection: within a transaction that only reads.
+
+    Attributes:
+        queue: what is to be sent on.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection: Final = connection
+        self.queue: Final = QueueReader(connection)
         self._headers: dict[tuple[str, int], bytes] = {}
 
     def location_of(self, sop_instance_uid: str) -> StoredInstance | None:

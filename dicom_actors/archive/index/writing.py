@@ -29,6 +29,7 @@ from dicom_actors.archive.index.changes import (
 from dicom_actors.archive.index.description import open_header
 from dicom_actors.archive.index.folding import stored_values, value_of
 from dicom_actors.archive.index.headers import difference, pack, unpack
+from dicom_actors.archive.index.queueing import QueueWriting
 from dicom_actors.archive.index.reader import SELECT_INSTANCE, expand, stored_instance
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class Writing:
         self._execute = connection.execute
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
         self._uids: dict[str, int] = {}
+        self._queue = QueueWriting(connection)
         self._clear_counters()
 
     def _clear_counters(self) -> None:
@@ -153,6 +155,7 @@ class Writing:
         """Forget what is remembered of rows: another connection, or a rollback, changed them."""
         self._series.clear()
         self._uids.clear()
+        self._queue.forget()
         self._clear_counters()
 
     def apply(self, change: Change) -> Outcome:
@@ -167,7 +170,9 @@ class Writing:
             return self._tell(change)
         if isinstance(change, Record):
             return self._record(change)
-        return self._commitment(change)
+        if isinstance(change, Owed | Postponed | Settled):
+            return self._commitment(change)
+        return self._queue.apply(change)
 
     def finish(self) -> None:
         """Write the counters; nothing may be applied after that in the same transaction."""
@@ -207,6 +212,7 @@ class Writing:
                 " series = series + ?, instances = instances + ?, bytes = bytes + ?",
                 [self._totals[name] for name in names],
             )
+        self._queue.finish()
         self._clear_counters()
 
     def _count_in_studies(self, table: str, column: str, counter: Counter[tuple[int, Any]]) -> None:
@@ -228,13 +234,14 @@ class Writing:
         existing = self._existing(new.description.sop_instance_uid)
         if existing is None:
             self._insert(new)
-            return Outcome(Result.NEW)
+            return Outcome(Result.NEW, queued=self._queue.arrived(new))
         if existing.checksum == new.checksum:
-            return Outcome(Result.SAME, existing)
+            return Outcome(Result.SAME, existing, queued=self._queue.came_again(new))
         if new.duplicates is Duplicates.REPLACE:
             self._remove(existing.sop_instance_uid)
             self._insert(new)
-        elif new.duplicates is Duplicates.KEEP_BOTH:
+            return Outcome(Result.DIFFERENT, existing, queued=self._queue.arrived(new))
+        if new.duplicates is Duplicates.KEEP_BOTH:
             return self._add_version(new, existing)
         return Outcome(Result.DIFFERENT, existing)
 
@@ -419,13 +426,14 @@ class Writing:
         if not self._has_any("SELECT 1 FROM study WHERE study_instance_uid = ?", study):
             self._execute("DELETE FROM watched_study WHERE study_instance_uid = ?", (study,))
             self._arrived.pop(study, None)
+            self._queue.study_removed(study)
         locations = tuple(expand(location, *existing[:3]) for location, _ in others)
         return Outcome(Result.DELETED, existing, locations)
 
     def _remove(self, sop_instance_uid: str) -> None:
         """Take an instance out, and what is empty without it."""
-        series_id, sop_class, size = self._execute(
-            "DELETE FROM instance WHERE sop_instance_uid = ? RETURNING series, sop_class, size",
+        row, series_id, sop_class, size = self._execute(
+            "DELETE FROM instance WHERE sop_instance_uid = ? RETURNING id, series, sop_class, size",
             (sop_instance_uid,),
         ).fetchone()
         study, patient, header, modality, uid, study_uid = self._execute(
@@ -436,6 +444,7 @@ class Writing:
         ).fetchone()
         series = _Series(series_id, study, patient, b"", modality or "")
         self._count(series, sop_class, size, -1)
+        self._queue.instance_removed(study_uid, row)
         if self._has_any("SELECT 1 FROM instance WHERE series = ? LIMIT 1", series_id):
             return
         self._series.pop((uid, study_uid), None)
@@ -487,7 +496,9 @@ class Writing:
         self._execute(
             "UPDATE watched_study SET told = revision WHERE study_instance_uid = ?", told[:1]
         )
-        return Outcome(Result.UPDATED if row[0] else Result.COMPLETE)
+        result = Result.UPDATED if row[0] else Result.COMPLETE
+        queued = self._queue.complete(told.study_instance_uid)
+        return Outcome(result, queued=queued)
 
     def _record(self, record: Record) -> Outcome:
         if record.data is None:

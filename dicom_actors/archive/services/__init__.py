@@ -15,6 +15,7 @@ from dicom_actors.archive.services.combining import combined
 from dicom_actors.archive.services.commitment import (
     CommitmentReporter,
     CommitmentReports,
+    OpenRequests,
     StorageCommitment,
 )
 from dicom_actors.archive.services.peers import Peer
@@ -26,6 +27,7 @@ __all__ = [
     "EXTENDED_NEGOTIATION",
     "CommitmentReporter",
     "CommitmentReports",
+    "OpenRequests",
     "Peer",
     "ProcedureSteps",
     "QueryRetrieve",

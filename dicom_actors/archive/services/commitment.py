@@ -1,9 +1,14 @@
 """Storage commitment, push model: the archive says what it really has, and says it once.
 
 A request is written into the index before it is answered, so that neither a crash nor a power cut
-makes it forgotten. `CommitmentReports` looks for the instances, reports by N-EVENT-REPORT on an
-association of its own, and forgets the request when the report was taken; until then it tries
-again, less and less often. Who calls it, and when, is left to `CommitmentReporter`.
+makes it forgotten. `CommitmentReports` looks for the instances, reports by N-EVENT-REPORT, and
+forgets the request when the report was taken; until then it tries again, less and less often. Who
+calls it, and when, is left to `CommitmentReporter`.
+
+The report goes on the association of the request if that is still open a moment after, else, and
+whenever nobody answers it there, on one of its own to the peer of that AE title. Where no such
+peer is configured, and none is after some hours, there is no way to tell it: that is logged, and
+what it is owed is forgotten.
 
 An instance counts as kept if it has its row, which is written after its bytes are safe, and its
 bytes are there.
@@ -14,6 +19,8 @@ Standard: PS3.4 J.
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet, DicomError, DimseFailure, Status, connect
@@ -32,7 +39,13 @@ if TYPE_CHECKING:
     from dicom_actors.archive.services.peers import Peer
     from dicom_actors.archive.services.query_retrieve import Holdings
 
-__all__ = ["CommitmentReporter", "CommitmentReports", "ReportNow", "StorageCommitment"]
+__all__ = [
+    "CommitmentReporter",
+    "CommitmentReports",
+    "OpenRequests",
+    "ReportNow",
+    "StorageCommitment",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +63,44 @@ MAX_OWED: Final = 10_000
 
 _FIRST_PAUSE: Final = 10.0
 _LONGEST_PAUSE: Final = 3_600.0
+_TRIES_FOR_NOBODY: Final = 10
+"""So often, over some hours, it is looked whether a peer is configured meanwhile."""
 _AT_A_TIME: Final = 16
+_MOST_OPEN: Final = 1_000
+"""Requests whose association is remembered; older ones are reported on a new one."""
+_BREATH: Final = 0.25
+"""Seconds from the request to its report, in which it is answered, and those who do not wait for a
+report release the association."""
+_ANSWER_TIMEOUT: Final = 10.0
+"""Seconds that a peer has to answer a report on the association of its request; one that does not
+listen there will not after any longer."""
 _MAX_UID: Final = 64
 
 Write = "Callable[[Sequence[Change]], list[Outcome]]"
+
+
+class OpenRequests:
+    """On which associations requests have come, as far as these may be open. Any thread may use it.
+
+    They are gone with the process; the requests themselves are in the index.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reporters: OrderedDict[tuple[str, str], Any] = OrderedDict()
+
+    def put(self, ae_title: str, transaction_uid: str, reporter: Any) -> None:
+        """Note what reports on the association of a request."""
+        with self._lock:
+            self._reporters[ae_title, transaction_uid] = reporter
+            while len(self._reporters) > _MOST_OPEN:
+                self._reporters.popitem(last=False)
+
+    def take(self, ae_title: str, transaction_uid: str) -> Any:
+        """Give what reports on the association of a request, once; None: it is not open."""
+        with self._lock:
+            reporter = self._reporters.pop((ae_title, transaction_uid), None)
+        return reporter if reporter is not None and reporter.is_open else None
 
 
 class StorageCommitment(Service):
@@ -62,24 +109,24 @@ class StorageCommitment(Service):
     Args:
         holdings: the archive.
         write: puts changes into its index; they are durable when it returns.
-        peers: who may ask, and is told, by AE title; looked into at each request.
         now: gives the time, in seconds since the epoch.
         wake: is called when there is something to report.
+        requests: where it is noted on which association a request came.
     """
 
     def __init__(
         self,
         holdings: Holdings,
         write: Callable[[Sequence[Change]], list[Outcome]],
-        peers: Mapping[str, Peer],
         now: Callable[[], float],
         wake: Callable[[], object],
+        requests: OpenRequests,
     ) -> None:
         self._holdings = holdings
         self._write = write
-        self._peers = peers
         self._now = now
         self._wake = wake
+        self._requests = requests
 
     def handlers(self) -> Mapping[str, Callable[[Any], Any]]:
         """The event handlers."""
@@ -100,19 +147,19 @@ class StorageCommitment(Service):
         if event.action_type_id != REQUEST:
             raise DimseFailure(Status.NO_SUCH_ACTION_TYPE, ActionTypeID=event.action_type_id)
         uid, instances = _read(event.dataset)
-        ae_title = event.association.calling_ae_title
-        if ae_title not in self._peers:
-            raise DimseFailure(Status.NOT_AUTHORIZED, "no address to report to")
+        ae_title = event.calling_ae_title
         try:
             with self._holdings.reader() as reader:
                 count, _ = reader.next_owed()
             if count >= MAX_OWED:
                 raise DimseFailure(Status.RESOURCE_LIMITATION, "too much is owed already")
-            (outcome,) = self._write([Owed(uid, ae_title, instances, self._now())])
+            due = self._now() + _BREATH
+            (outcome,) = self._write([Owed(uid, ae_title, instances, due)])
         except ArchiveError as error:
             raise DimseFailure(Status.RESOURCE_LIMITATION, f"the index: {error.reason}") from error
         if outcome.result is Result.SAME:
             raise DimseFailure(Status.DUPLICATE_TRANSACTION_UID, "it is owed already")
+        self._requests.put(ae_title, uid, event.event_reporter())
         self._wake()
 
 
@@ -143,8 +190,9 @@ class CommitmentReports:
     Args:
         holdings: the archive.
         write: as for `StorageCommitment`.
-        peers: whom to tell.
+        peers: whom to tell, by AE title; looked into at each report.
         now: gives the time.
+        requests: says on which association a request came.
         calling: our AE title, where the peer has none for us.
     """
 
@@ -154,12 +202,14 @@ class CommitmentReports:
         write: Callable[[Sequence[Change]], list[Outcome]],
         peers: Mapping[str, Peer],
         now: Callable[[], float],
+        requests: OpenRequests,
         calling: str = "DICOM_ACTORS",
     ) -> None:
         self._holdings = holdings
         self._write = write
         self._peers = peers
         self._now = now
+        self._requests = requests
         self._calling = calling
 
     def work(self) -> float | None:
@@ -176,8 +226,10 @@ class CommitmentReports:
         with self._holdings.reader() as reader:
             due = reader.owed(self._now(), _AT_A_TIME)
         for commitment in due:
+            report = self.report(commitment)
             try:
-                self._send(commitment, self.report(commitment))
+                if not (self._send_there(commitment, report) or self._is_nobody(commitment)):
+                    self._send(commitment, report)
             except DicomError as error:
                 pause = min(_FIRST_PAUSE * 2.0 ** min(commitment.attempts, 32), _LONGEST_PAUSE)
                 self._write([Postponed(commitment.number, self._now() + pause)])
@@ -231,18 +283,42 @@ class CommitmentReports:
             is_whole = False
         return None if is_whole else Status.PROCESSING_FAILURE
 
+    def _send_there(self, commitment: Commitment, report: DataSet) -> bool:
+        """Report on the association of the request; returns whether the peer has taken it."""
+        reporter = self._requests.take(commitment.ae_title, commitment.transaction_uid)
+        if reporter is None:
+            return False
+        try:
+            reporter(_event_type_of(report), report, timeout=_ANSWER_TIMEOUT)
+        except DicomError as error:
+            text = "storage commitment of %s, on the association that it was asked on: %s"
+            logger.info(text, commitment.ae_title, error)
+            return False
+        return True
+
+    def _is_nobody(self, commitment: Commitment) -> bool:
+        """Whether there is no way to tell a peer, and was none for long."""
+        if commitment.ae_title in self._peers or commitment.attempts < _TRIES_FOR_NOBODY:
+            return False
+        text = "%s is not told of its storage commitment: no peer of that AE title is configured"
+        logger.warning(text, commitment.ae_title)
+        return True
+
     def _send(self, commitment: Commitment, report: DataSet) -> None:
         peer = self._peers.get(commitment.ae_title)
         if peer is None:
             raise DimseFailure(Status.NOT_AUTHORIZED, "nobody of that AE title is configured")
-        event_type_id = SOME_NOT_KEPT if "FailedSOPSequence" in report else ALL_KEPT
         address, settings = peer.connection(commitment.ae_title, self._calling)
         # Whoever asks for this association is the provider of the SOP class (PS3.7 D.3.3.4).
         context = ProposedContext(STORAGE_COMMITMENT, scu=False, scp=True)
         with connect(*address, contexts=[context], **settings) as association:
             association.n_event_report(
-                STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE, event_type_id, report
+                STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE, _event_type_of(report), report
             )
+
+
+def _event_type_of(report: DataSet) -> int:
+    return SOME_NOT_KEPT if "FailedSOPSequence" in report else ALL_KEPT
 
 
 class ReportNow(NamedTuple):

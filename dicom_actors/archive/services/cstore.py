@@ -8,11 +8,12 @@ the sender may try again: it is not known to be kept.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import Status
 from dicom_actors.archive.index import Result
-from dicom_actors.archive.objects import NewObject
+from dicom_actors.archive.objects import NewObject, Origin
 from dicom_actors.archive.upkeep import Intake
 from dicom_actors.errors import ArchiveError, DataError, DimseFailure, StorageError
 
@@ -22,7 +23,19 @@ if TYPE_CHECKING:
 
 __all__ = ["StoreHandler", "status_of"]
 
+logger = logging.getLogger(__name__)
+
 _UNKNOWN: Final = "failed"
+_COMMENTS: Final = {
+    "full": "no room on the disk",
+    "read-only": "the archive cannot be written",
+    "absent": "the archive's folder or index cannot be reached",
+    "locked": "the index is locked by another process",
+    "busy": "the index is too busy",
+    "damaged": "the index is damaged",
+    "newer": "the index is that of a newer version",
+}
+"""What the peer is told by the reason of an error, whose text has paths in it."""
 _FLUSH_SECONDS: Final = 0.06
 """What the synchronization of a journal, and of the index after it, take on an ordinary disk."""
 
@@ -69,8 +82,11 @@ class StoreHandler:
         try:
             added = self._archive.keep(new)
         except ArchiveError as error:
-            raise DimseFailure(status_of(error), str(error)) from error
+            logger.warning("an object is refused: %s", str(error))
+            comment = _COMMENTS.get(error.reason, "a part of the archive failed")
+            raise DimseFailure(status_of(error), comment) from error
         except OSError as error:
+            logger.warning("an object is refused: %s", str(error))
             if isinstance(error, DimseFailure):
                 raise
             raise StorageError(Status.OUT_OF_RESOURCES, error) from error
@@ -93,7 +109,9 @@ class StoreHandler:
         def save(folder: str, name: str) -> None:
             event.save(folder, name, is_durable=self._is_durable)
 
-        return NewObject(intake, header, data, save)
+        sender = event.association
+        origin = Origin(sender.calling_ae_title, sender.called_ae_title, str(sender.peer[0]))
+        return NewObject(intake, header, data, save, origin, event.dataset)
 
 
 def status_of(error: ArchiveError) -> Status:

@@ -137,7 +137,7 @@ class QueryRetrieve(Service):
             combines_dates_and_times=(
                 settings.combines_dates_and_times or _is_set(agreed, _COMBINED)
             ),
-            retrieve_ae_title=settings.retrieve_ae_title or event.association.called_ae_title,
+            retrieve_ae_title=settings.retrieve_ae_title or event.called_ae_title,
         )
 
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors import read_file
-from dicom_actors.archive.index import Duplicates, NewInstance, describe
+from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
 from dicom_actors.errors import DecodeError
 
@@ -77,8 +77,14 @@ class Intake(NamedTuple):
         """What it is."""
         return self.description.sop_instance_uid
 
-    def row(self, location: Location, received: float, duplicates: Duplicates) -> NewInstance:
-        """Make what the index is told once it is at `location`."""
+    def row(
+        self,
+        location: Location,
+        received: float,
+        duplicates: Duplicates,
+        queued: tuple[Queued, ...] = (),
+    ) -> NewInstance:
+        """Make what the index is told once it is at `location`; see there."""
         return NewInstance(
             self.description,
             self.transfer_syntax_uid,
@@ -89,6 +95,7 @@ class Intake(NamedTuple):
             received=received,
             pixel_data=self.pixel_data,
             duplicates=duplicates,
+            queued=queued,
         )
 
 

@@ -80,7 +80,7 @@ class Unpacking:
         self._rows = rows
         self._now = now
 
-    def leftovers(self) -> tuple[str, ...]:
+    def leftovers(self) -> set[str]:
         """Remove what is half written, and say what else is in ``incoming/``.
 
         Only while nobody writes: it is the last moment at which what a crash left can be told from
@@ -89,39 +89,46 @@ class Unpacking:
         Raises:
             OSError: it cannot be removed.
         """
-        found = []
+        found = set()
         for name in self._disk.names(INCOMING):
             if name.endswith(PART):
                 self._disk.remove(f"{INCOMING}/{name}")
             else:
-                found.append(name)
-        return tuple(found)
+                found.add(name)
+        return found
 
-    def recover(self, leftovers: Sequence[str], journals: Sequence[str]) -> Recovered:
+    def recover(self, leftovers: set[str], journals: Sequence[str]) -> Recovered:
         """Finish all that a crash left, of the process or of the one who does this.
 
         Args:
-            leftovers: what was in ``incoming/`` before anybody wrote there, as far as it was not
-                seen to. Of what else is there, that is done which has a row, or a place: the rest
-                may be about to have one.
+            leftovers: what was in ``incoming/`` before anybody wrote there, or is on the way to
+                its place, as far as it was not seen to. Of what else is there, that is done which
+                has a row, or a place, and is noted here: the rest may be about to have one. What
+                is noted, and outlives a crash, would else be left with its place known and its
+                row moved, and come back when that is deleted.
             journals: those that nobody writes any more.
 
         Raises:
             OSError: the disk is full, for example.
             ArchiveError: the index cannot be read or written.
         """
-        Removing(self._store, self._rows).finish(leftovers)
-        old = set(leftovers)
+        Removing(self._store, self._rows).finish(sorted(leftovers))
         names = [name for name in self._disk.names(INCOMING) if name.endswith(_OBJECT)]
-        found = self.place(
-            (uid, location)
-            for name, uid, location in self._read_uids(names)
-            # What has a place has a second name.
-            if name in old or self._disk.links(location.name) > 1 or self._has_row(uid, location)
-        )
+        found = self.place(self._to_finish(names, leftovers))
         for name in journals:
             found += self.unpack(name)
         return found
+
+    def _to_finish(
+        self, names: Iterable[str], leftovers: set[str]
+    ) -> Iterator[tuple[str, Location]]:
+        for name, uid, location in self._read_uids(names):
+            # What has a place has a second name.
+            if name in leftovers or self._disk.links(location.name) > 1:
+                yield uid, location
+            elif self._has_row(uid, location):
+                leftovers.add(name)
+                yield uid, location
 
     def _has_row(self, sop_instance_uid: str, location: Location) -> bool:
         versions = self._rows.versions_of(sop_instance_uid)
@@ -237,7 +244,7 @@ class Unpacking:
             self._set_aside(one.location)
             return None
         row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)
-        self._rows.write([row])
+        self._rows.write([row._replace(is_adopted=True)])
         versions = self._rows.versions_of(intake.sop_instance_uid)
         return next((found for found in versions if found.location == str(one.location)), None)
 

@@ -31,6 +31,7 @@ __all__ = [
     "ROOT_TYPES",
     "Directory",
     "DirectoryRecord",
+    "NewDirectory",
     "WrittenDirectory",
     "read_directory",
     "record_type",
@@ -521,10 +522,8 @@ def write_directory(
         EncodeError: the name of a DICOM file cannot be a file ID, or the File-set ID is too long.
         OSError: the folder cannot be read or written.
     """
-    if len(file_set_id) > 16:
-        raise EncodeError(f"a File-set ID has at most 16 characters, got {file_set_id!r}")
+    directory = NewDirectory(file_set_id)
     root = Path(folder)
-    tree = _Tree()
     skipped = []
     for file in _files_below(root):
         try:
@@ -536,10 +535,10 @@ def write_directory(
         if reason:
             skipped.append((file, reason))
         else:
-            tree.add(instance, _file_id(file.relative_to(root), check_names=check_names))
+            directory.add(instance, file.relative_to(root), check_names=check_names)
     path = root / _FILE_NAME
-    write_file(path, tree.data_set(file_set_id), transfer_syntax=EXPLICIT_VR_LITTLE_ENDIAN)
-    return WrittenDirectory(path, tree.instances, tuple(skipped))
+    write_file(path, directory.data_set(), transfer_syntax=EXPLICIT_VR_LITTLE_ENDIAN)
+    return WrittenDirectory(path, directory.instances, tuple(skipped))
 
 
 def _files_below(root: Path) -> Iterator[Path]:
@@ -616,16 +615,46 @@ class _Node:
         return node
 
 
-class _Tree:
-    """The records of a directory that is made."""
+class NewDirectory:
+    """A DICOMDIR of files that need not be in a folder, such as those of a zip file.
 
-    def __init__(self) -> None:
-        self.root = _Node("", DataSet(), ())
+    Args:
+        file_set_id: File-set ID, at most 16 characters.
+
+    Raises:
+        EncodeError: the File-set ID is too long.
+
+    Attributes:
+        keywords: what it takes out of instances; nothing else of them has to be there.
+        instances: how many files it refers to.
+    """
+
+    keywords: Final = _INSTANCE_KEYS
+
+    def __init__(self, file_set_id: str = "") -> None:
+        if len(file_set_id) > 16:
+            raise EncodeError(f"a File-set ID has at most 16 characters, got {file_set_id!r}")
+        self._file_set_id = file_set_id
+        self._root = _Node("", DataSet(), ())
         self.instances = 0
 
-    def add(self, instance: DataSet, file_id: list[str]) -> None:
+    def add(
+        self, instance: DataSet, path: str | os.PathLike[str], *, check_names: bool = True
+    ) -> None:
+        """Refer to a file.
+
+        Args:
+            instance: what is in it, with its file meta information, its SOP class and its UID.
+                Values that go into records are taken out of it.
+            path: where it is, relative to where the directory will be.
+            check_names: see `write_directory`.
+
+        Raises:
+            EncodeError: the path cannot be a file ID.
+        """
+        file_id = _file_id(Path(path), check_names=check_names)
         kind = record_type(instance.SOPClassUID)
-        parent = self.root
+        parent = self._root
         if kind not in ROOT_TYPES:
             patient = instance.get("PatientID") or f"\0{instance.get('PatientName')}"
             for level, key in (
@@ -643,15 +672,15 @@ class _Tree:
             "ReferencedTransferSyntaxUIDInFile", "UI", instance.file_meta.TransferSyntaxUID
         )
 
-    def data_set(self, file_set_id: str) -> DataSet:
-        """Put the records in order and link them.
+    def data_set(self) -> DataSet:
+        """Put the records in order and link them; to be written in Explicit VR Little Endian.
 
         A link is where a record is in the file, which depends on the lengths alone: the file is
         made once with empty links, which tells where the records come to be.
         """
         nodes = self._in_order()
         made = DataSet.from_keywords(
-            FileSetID=file_set_id or None,
+            FileSetID=self._file_set_id or None,
             OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity=0,
             OffsetOfTheLastDirectoryRecordOfTheRootDirectoryEntity=0,
             FileSetConsistencyFlag=0,
@@ -663,13 +692,13 @@ class _Tree:
         write_file(draft, made, transfer_syntax=EXPLICIT_VR_LITTLE_ENDIAN)
         placed = read_file(draft.getvalue()).DirectoryRecordSequence or []
         offsets = {id(node): place_of(item) for node, item in zip(nodes, placed, strict=True)}
-        for node in (self.root, *nodes):
+        for node in (self._root, *nodes):
             children = list(node.children.values())
             for child, following in pairwise(children):
                 child.record.OffsetOfTheNextDirectoryRecord = offsets[id(following)]
             if children:
                 node.record.OffsetOfReferencedLowerLevelDirectoryEntity = offsets[id(children[0])]
-        roots = [offsets[id(node)] for node in self.root.children.values()]
+        roots = [offsets[id(node)] for node in self._root.children.values()]
         if roots:
             made.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity = roots[0]
             made.OffsetOfTheLastDirectoryRecordOfTheRootDirectoryEntity = roots[-1]
@@ -677,7 +706,7 @@ class _Tree:
 
     def _in_order(self) -> list[_Node]:
         nodes: list[_Node] = []
-        stack = [self.root]
+        stack = [self._root]
         while stack:
             node = stack.pop()
             nodes.append(node)

@@ -1,0 +1,287 @@
+"""Flow: what an archive receives goes on."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+import shutil
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from dicom_actors import DataSet, Status
+from dicom_actors.archive.files import OUTGOING
+from dicom_actors.archive.index import CommitmentReported
+from dicom_actors.errors import ArchiveError, DimseFailure
+from dicom_actors.flow.destination import Destination, LookAgain, Swap
+from dicom_actors.flow.kernel import FlowKernel
+from dicom_actors.flow.routes import Router, Send
+from dicom_actors.supervision import ChildSpec, ChildType, Supervisor, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from dicom_actors.archive import Archive, QueueStatus
+    from dicom_actors.flow.routes import Route
+    from dicom_actors.flow.senders import DimsePeer
+    from dicom_actors.flow.settings import DestinationSettings
+
+__all__ = ["DestinationStatus", "Flow"]
+
+logger = logging.getLogger(__name__)
+
+_COMMITMENT: Final = "1.2.840.10008.1.20.1"
+_NOT_KEPT_PAUSE: Final = 60.0
+"""Seconds after which what is not committed is sent again."""
+_MOST_SENT: Final = 5
+_SHUTDOWN: Final = 10.0
+_RESTARTS: Final = 1_000
+_PERIOD: Final = 60.0
+
+
+class DestinationStatus(NamedTuple):
+    """How a destination is.
+
+    Attributes:
+        name: its name.
+        state: what it does now, in a few words.
+        is_connected: whether there is an association with it.
+        breaker: ``"closed"``: it is worked for; ``"open"``: it could not be reached, and is left
+            alone for a while; ``"half open"``: one row is tried.
+        last_error: what is wrong now; empty: nothing.
+        queue: its queue; None: nothing ever came.
+    """
+
+    name: str
+    state: str
+    is_connected: bool
+    breaker: str
+    last_error: str
+    queue: QueueStatus | None
+
+
+class Flow:
+    """The routes of an archive, and the actors of their destinations; made by `Flow.start`.
+
+    Any thread may use it. It is also a context manager, which closes it.
+    """
+
+    def __init__(self, archive: Archive, kernel: FlowKernel) -> None:
+        self._archive = archive
+        self._kernel = kernel
+
+    @classmethod
+    def start(
+        cls,
+        archive: Archive,
+        routes: Iterable[Route],
+        *,
+        peers: Mapping[str, DimsePeer] | None = None,
+        destinations: Mapping[str, DestinationSettings] | None = None,
+        calling: str = "DICOM_ACTORS",
+        now: Callable[[], float] = time.time,
+        chance: random.Random | None = None,
+    ) -> Self:
+        """Send on what an archive receives from now on, and what waits in its queue.
+
+        Args:
+            archive: the archive; it is not closed with the flow, and ends the flow when it is.
+            routes: the routes; all that hold for an object are gone.
+            peers: who may be sent to, by name.
+            destinations: how it is sent to destinations, by their names.
+            calling: our AE title, where a peer has none for us.
+            now: gives the time, in seconds since the epoch; that of the archive.
+            chance: what pauses are made irregular by.
+
+        Raises:
+            ConfigurationError: routes, peers and destinations do not fit together.
+            ArchiveError: the archive's actors cannot be started.
+        """
+        router = Router(list(routes))
+        outgoing = archive.folder / OUTGOING
+        kernel = FlowKernel(
+            archive,
+            router,
+            peers or {},
+            destinations or {},
+            calling,
+            now,
+            chance or random.Random(),  # noqa: S311 - of pauses
+            functools.partial(_take_report, archive),
+            outgoing,
+        )
+        # What programs were given when the process was killed.
+        shutil.rmtree(outgoing, ignore_errors=True)
+        archive.route_with(router)
+        archive.supervise(
+            ChildSpec(
+                "flow",
+                functools.partial(FlowSupervisor.start, kernel, name="flow"),
+                type=ChildType.SUPERVISOR,
+            )
+        )
+        return cls(archive, kernel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Send no more, and queue no more; what is queued stays. A second time does nothing."""
+        self._archive.route_with(None)
+        for record in self._kernel.records.values():
+            if record.sender is not None:
+                record.sender.close()
+        self._archive.supervise_not("flow")
+
+    # --- how it is -------------------------------------------------------------------------
+
+    def destinations(self) -> list[DestinationStatus]:
+        """How the destinations are, and their queues.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        queues = {queue.destination: queue for queue in self._archive.queues()}
+        return [
+            DestinationStatus(
+                name,
+                record.state,
+                record.is_connected,
+                record.breaker,
+                record.last_error,
+                queues.get(name),
+            )
+            for name, record in self._kernel.records.items()
+        ]
+
+    # --- what somebody wants ---------------------------------------------------------------
+
+    def pause(self, destination: str | None = None) -> None:
+        """Send no more to a destination, or to any; that is remembered over restarts.
+
+        Raises:
+            ArchiveError: the index cannot be written.
+        """
+        self._change("pause", destination)
+
+    def resume(self, destination: str | None = None) -> None:
+        """Send again; as `pause`."""
+        self._change("resume", destination)
+
+    def retry(self, destination: str | None = None) -> int:
+        """Try again now what was set aside, and what waits for its time; as `pause`.
+
+        Returns:
+            How many rows were set aside.
+        """
+        return self._change("retry", destination)
+
+    def drop(self, destination: str | None = None) -> int:
+        """Forget what was set aside; as `pause`.
+
+        Returns:
+            How many rows that were.
+        """
+        return self._change("drop", destination)
+
+    def _change(self, action: str, destination: str | None) -> int:
+        rows = self._archive.change_queues(action, destination)
+        self.look_again(destination)
+        return rows or 0
+
+    def look_again(self, destination: str | None = None) -> None:
+        """Have destinations look at their queues, and try at once."""
+        for name in self._kernel.records if destination is None else (destination,):
+            self._tell(name, LookAgain())
+
+    def swap(self, name: str, peer: DimsePeer) -> None:
+        """Have a peer be another one, from the next object on.
+
+        Raises:
+            KeyError: there is no such peer.
+        """
+        self._kernel.swap(name, peer)
+        for destination, end in self._kernel.router.ends.items():
+            if isinstance(end, Send) and end.peer == name:
+                self._tell(destination, Swap())
+
+    def _tell(self, destination: str, message: Any) -> None:
+        ref = self._archive.system.registry.lookup(_actor_name(destination))
+        if ref is not None:  # else it looks when it starts
+            cast(ref, message)
+
+    # --- commitment ------------------------------------------------------------------------
+
+    def event_handlers(self) -> dict[str, Any]:
+        """The handlers that an endpoint needs besides those of the archive.
+
+        They take the reports of storage commitment that peers send on associations of their own.
+        """
+        return {"nevent_report": functools.partial(_answer_report, self._archive)}
+
+
+class FlowSupervisor(Supervisor):
+    """The supervisor of the destinations; a child of the archive's.
+
+    Args:
+        kernel: what outlives them.
+    """
+
+    def __init__(self, kernel: FlowKernel) -> None:
+        super().__init__(
+            [
+                ChildSpec(
+                    name,
+                    functools.partial(Destination.start, kernel, name, name=_actor_name(name)),
+                    shutdown=_SHUTDOWN,
+                )
+                for name in kernel.records
+            ],
+            intensity=_RESTARTS,
+            period=_PERIOD,
+        )
+        self._kernel = kernel
+
+    def terminate(self, reason: Any) -> None:
+        """End what is left of those that had to be killed. Runs in the supervisor's thread."""
+        del reason
+        for record in self._kernel.records.values():
+            if record.sender is not None:
+                record.sender.close()
+
+
+def _actor_name(destination: str) -> str:
+    return f"destination {destination}"
+
+
+def _answer_report(archive: Archive, event: Any) -> None:
+    """Answer N-EVENT-REPORT; runs in the thread of the association."""
+    if event.sop_class_uid != _COMMITMENT:
+        raise DimseFailure(Status.SOP_CLASS_NOT_SUPPORTED, "only storage commitment is awaited")
+    try:
+        _take_report(archive, event.dataset or DataSet())
+    except ArchiveError as error:
+        raise DimseFailure(Status.PROCESSING_FAILURE, f"the index: {error.reason}") from error
+
+
+def _take_report(archive: Archive, report: DataSet) -> None:
+    """Note what a destination keeps (PS3.4 J.3.3); raises ArchiveError."""
+    uid = str(report.get("TransactionUID") or "")
+    kept = frozenset(
+        str(item.get("ReferencedSOPInstanceUID") or "")
+        for item in report.get("ReferencedSOPSequence") or ()
+    )
+    failed = tuple(
+        (
+            str(item.get("ReferencedSOPInstanceUID") or ""),
+            f"not committed, Failure Reason {int(item.get('FailureReason') or 0):04X}H",
+        )
+        for item in report.get("FailedSOPSequence") or ()
+    )
+    if uid:
+        archive.rows.write(
+            [CommitmentReported(uid, kept, failed, time.time() + _NOT_KEPT_PAUSE, _MOST_SENT)]
+        )
