@@ -31,12 +31,14 @@ class ArchiveOptions:
         peers: where C-MOVE may send to, by AE title.
         worklist_folder: a folder of worklist items; None: there is none.
         flow: what is sent on.
+        index: where the index is; None: in the archive's folder.
     """
 
     settings: ArchiveSettings
     peers: dict[str, Peer]
     worklist_folder: str | None
     flow: FlowOptions = field(default_factory=FlowOptions)
+    index: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,9 @@ def options_of(config: ServeConfig) -> ServeOptions:
     Raises:
         UsageError: settings do not go together, or a file that they name is not right.
     """
-    archive = ArchiveOptions(config.archive, config.peers, config["worklist_folder"], config.flow)
+    archive = ArchiveOptions(
+        config.archive, config.peers, config["worklist_folder"], config.flow, config["index"]
+    )
     if config["receive_only"] and config.flow.routes:
         raise UsageError("receive_only: routes send on what an archive keeps")
     if config["print"] and config["output"] in {"json", "live"}:

@@ -14,6 +14,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.archive import ArchiveSettings
+from dicom_actors.archive.index.locating import is_shared, redacted
 from dicom_actors.cli.transcoder import TRANSCODING
 from dicom_actors.config import EndpointConfig, check_ae_title
 from dicom_actors.errors import ConfigurationError
@@ -123,6 +124,11 @@ def _title(value: str) -> None:
         raise ConfigurationError(str(error).removeprefix(": ")) from error
 
 
+def _index(value: str) -> None:
+    if not is_shared(value):
+        raise ConfigurationError(f"expected postgresql://..., got {redacted(value)!r}")
+
+
 def _path(default: str | None, meaning: str) -> Setting:
     return Setting(str, default, meaning, _name, is_path=True)
 
@@ -134,6 +140,14 @@ _SERVE: Final[dict[str, Setting]] = {
         str, None, "our AE title, others are rejected; none: any title will do", _title
     ),
     "store": _path("dicom-archive", "the archive's folder"),
+    "index": Setting(
+        str,
+        None,
+        "postgresql://USER@HOST/DATABASE: the archive's index is there, and any number of processes"
+        " with the same folder may serve it; the password is best left to PGPASSFILE or the like;"
+        " none: it is in the folder",
+        _index,
+    ),
     "receive_only": Setting(bool, False, "keep files alone, without an index: no queries"),
     "transcode": Setting(
         str,

@@ -233,7 +233,6 @@ class DimseSender(Sender):
                 host,
                 port,
                 on_event_report=self._reported,
-                async_window=self._settings.window,
                 **settings,
             )
         except AssociationError as error:
