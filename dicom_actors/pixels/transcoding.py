@@ -172,6 +172,8 @@ class _Transcoding:
         description = self.reader.description
         return replace(
             description,
+            # Samples without a gap, of 12 bits, say, have whole bytes once they are an array.
+            bits_allocated=1 if description.bits_allocated == 1 else description.sample_bytes * 8,
             high_bit=description.bits_stored - 1,
             photometric=found.photometric,
             planar=0,
