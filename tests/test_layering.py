@@ -84,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "web",
         "web_user",
         "metrics",
+        "codec_process",
         "pixels",
         "processes",
         "testing",
