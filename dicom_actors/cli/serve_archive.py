@@ -45,7 +45,11 @@ def kept_in_archive(
     """
     settings = {name: getattr(options.settings, name) for name in options.settings.__slots__}
     with Archive.open(
-        folder, peers=options.peers, worklist_folder=options.worklist_folder, **settings
+        folder,
+        peers=options.peers,
+        worklist_folder=options.worklist_folder,
+        index=options.index,
+        **settings,
     ) as archive:
         handlers = archive.event_handlers()
         store = handlers["cstore"]

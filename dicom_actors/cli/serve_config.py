@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.archive import ArchiveSettings
+from dicom_actors.archive.index.locating import redacted
 from dicom_actors.archive.services import Peer
 from dicom_actors.cli.config_file import ConfigFile, near, problems_of_keys, read_config
 from dicom_actors.cli.connecting import tls_context, user_identity
@@ -273,6 +274,8 @@ def show_config(config: ServeConfig) -> str:
             value, source = config.values[table][name], config.sources[table, name]
             if setting.is_path and value is not None:
                 value = str(Path(value).absolute())
+            if isinstance(value, str):
+                value, source = redacted(value), redacted(source)
             lines += textwrap.wrap(setting.meaning, 96, initial_indent="# ", subsequent_indent="# ")
             lines.append(f"{_assignment(name, value, setting)}  # {_one_line(source)}")
     for name, peer in config.file.content.get("peers", {}).items():

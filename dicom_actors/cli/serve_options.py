@@ -31,12 +31,14 @@ class ArchiveOptions:
         peers: where C-MOVE may send to, by AE title.
         worklist_folder: a folder of worklist items; None: there is none.
         flow: what is sent on.
+        index: where the index is; None: in the archive's folder.
     """
 
     settings: ArchiveSettings
     peers: dict[str, Peer]
     worklist_folder: str | None
     flow: FlowOptions = field(default_factory=FlowOptions)
+    index: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class ServeOptions:
         host: address to bind to; empty for all.
         ae_title: the called AE title to insist on; None: any.
         store: the folder for what arrives.
+        transcode: how C-GET and C-MOVE transcode; one of `TRANSCODING`.
         metrics: where metrics and health are served; None: nowhere.
         output: what is shown; one of `OUTPUTS`.
         print_objects: whether to print each object.
@@ -72,6 +75,7 @@ class ServeOptions:
     host: str
     ae_title: str | None
     store: str
+    transcode: str
     metrics: tuple[str, int] | None
     output: str
     print_objects: bool
@@ -92,7 +96,9 @@ def options_of(config: ServeConfig) -> ServeOptions:
     Raises:
         UsageError: settings do not go together, or a file that they name is not right.
     """
-    archive = ArchiveOptions(config.archive, config.peers, config["worklist_folder"], config.flow)
+    archive = ArchiveOptions(
+        config.archive, config.peers, config["worklist_folder"], config.flow, config["index"]
+    )
     if config["receive_only"] and config.flow.routes:
         raise UsageError("receive_only: routes send on what an archive keeps")
     if config["print"] and config["output"] in {"json", "live"}:
@@ -105,6 +111,7 @@ def options_of(config: ServeConfig) -> ServeOptions:
         host=config["host"],
         ae_title=config["ae_title"],
         store=config["store"],
+        transcode=config["transcode"],
         metrics=None if config["metrics"] is None else parse_listen_address(config["metrics"]),
         output=config["output"],
         print_objects=config["print"],

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from typing import cast as as_type
 
 from dicom_actors import DataSet, read_file, write_file
-from dicom_actors.archive.files import INCOMING, Location
+from dicom_actors.archive.files import Location
 from dicom_actors.archive.objects import NewObject
 from dicom_actors.archive.upkeep.intake import describe_file
 from dicom_actors.errors import ArchiveError, DataError, DecodeError
@@ -172,9 +172,9 @@ class _Spool:
     def move(self, folder: str, name: str) -> None:
         """Give the file a name in ``incoming/``, and make that safe."""
         del folder  # it is the one of the archive's incoming objects
-        disk = self._archive.store.file_system
-        disk.rename(self.name, f"{INCOMING}/{name}")
-        disk.synchronize_folder(INCOMING)
+        disk, folder = self._archive.store.file_system, self._archive.store.incoming
+        disk.rename(self.name, f"{folder}/{name}")
+        disk.synchronize_folder(folder)
         self.name = ""
 
     def remove(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dicom_actors.archive.index.changes import (
     Change,
+    Claimed,
     Commitment,
     CommitmentAsked,
     CommitmentReported,
@@ -43,6 +44,7 @@ from dicom_actors.archive.index.reader import IndexReader
 
 __all__ = [
     "Change",
+    "Claimed",
     "Commitment",
     "CommitmentAsked",
     "CommitmentReported",

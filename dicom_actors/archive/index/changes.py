@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Change",
+    "Claimed",
     "Commitment",
     "CommitmentAsked",
     "CommitmentReported",
@@ -174,6 +175,20 @@ class Postponed(NamedTuple):
     due: float
 
 
+class Claimed(NamedTuple):
+    """Who is to be told of a commitment is about to be, unless somebody else has begun to.
+
+    Attributes:
+        number: the commitment's.
+        due: when it was to be told, as it was read.
+        until: when others may try, if nobody has by then.
+    """
+
+    number: int
+    due: float
+    until: float
+
+
 class Settled(NamedTuple):
     """Nothing is owed any more for the commitment of that number."""
 
@@ -301,9 +316,8 @@ class Commitment(NamedTuple):
 
 
 QueueChange = Delivered | Refused | CommitmentAsked | CommitmentReported | LateRouted | QueueCommand
-Change = (
-    NewInstance | Moved | Deleted | StudyTold | Owed | Postponed | Settled | Record | QueueChange
-)
+CommitmentChange = Owed | Claimed | Postponed | Settled
+Change = NewInstance | Moved | Deleted | StudyTold | CommitmentChange | Record | QueueChange
 
 
 class Result(Enum):
