@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import time
+from collections import Counter
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
     ArchiveKernel,
     ArchiveSupervisor,
+    Expected,
     HasEvidence,
     IndexRows,
     Keep,
@@ -27,7 +29,15 @@ from dicom_actors.archive.actors.index_writer import WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
 from dicom_actors.archive.actors.unpacker import Finish, Place
-from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.files import (
+    INCOMING,
+    Buckets,
+    Cache,
+    DiskFileSystem,
+    Layout,
+    Location,
+    Store,
+)
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Outcome, Result
@@ -51,13 +61,14 @@ from dicom_actors.archive.services import (
     ProcedureSteps,
     QueryRetrieve,
     StorageCommitment,
+    Workitems,
     Worklist,
     combined,
 )
 from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
-from dicom_actors.errors import ArchiveError, ConfigurationError
+from dicom_actors.errors import ArchiveError, ConfigurationError, DataError
 from dicom_actors.supervision import (
     ChildSpec,
     ChildType,
@@ -70,7 +81,7 @@ from dicom_actors.supervision import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dicom_actors.archive.files import FileSystem
     from dicom_actors.archive.index import Queued, StoredInstance
@@ -93,6 +104,12 @@ _EVENTS: Final = (
 )
 _REPORTER: Final = "commitment"
 _REBUILDER: Final = "rebuilder"
+_MOST_LISTED: Final = 20_000
+"""Instances of a list that is looked through."""
+_LISTS_OF_STEP: Final = (
+    "ReferencedImageSequence",
+    "ReferencedNonImageCompositeSOPInstanceSequence",
+)
 _TIMEOUT: Final = 5.0
 """Seconds for a supervisor to say which children it has."""
 
@@ -147,6 +164,7 @@ class Archive(Holdings):
     Attributes:
         worklist: what is scheduled.
         procedure_steps: what modalities have begun and done.
+        workitems: unified procedure steps.
     """
 
     def __init__(
@@ -164,11 +182,14 @@ class Archive(Holdings):
         self._duplicates = Duplicates(kernel.settings.duplicates)
         write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
-        self.procedure_steps: Final = ProcedureSteps(self.reader, write)
+        self.procedure_steps: Final = ProcedureSteps(self.reader, write, self._note_step)
+        self.workitems: Final = Workitems(self.reader, write, now)
         requests = OpenRequests()
         self._services: Final = (
             QueryRetrieve(self, peers),
-            StorageCommitment(self, write, now, self._wake_reporter, requests),
+            StorageCommitment(
+                self, write, now, self._wake_reporter, requests, self._note_commitment
+            ),
             self.worklist,
             self.procedure_steps,
         )
@@ -230,7 +251,7 @@ class Archive(Holdings):
         try:
             is_synchronous = checked.durability == "disk"
             disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
-            store = Store(root.absolute(), disk, Layout(checked.layout))
+            store = _store(root.absolute(), disk, checked)
             handle = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
             if index is not None:
                 handle = _share(index, store, checked)
@@ -330,7 +351,9 @@ class Archive(Holdings):
 
     def _keep(self, new: NewObject, queued: tuple[Queued, ...]) -> Added:
         uid = new.intake.sop_instance_uid
-        is_small = new.intake.size <= self.settings.journal_object_bytes
+        settings = self.settings
+        is_uploaded = bool(settings.bucket) and settings.upload == "before"
+        is_small = new.intake.size <= settings.journal_object_bytes and not is_uploaded
         existing = None
         # For small ones it is enough that the index says so in the end: to ask before costs more
         # than to keep them.
@@ -382,35 +405,43 @@ class Archive(Holdings):
     def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         kernel = self._kernel
         store = kernel.store
-        kernel.look_at_disk(needed=new.intake.size)
-        if new.save is None:
-            location = store.put([new.header, new.data])
-        else:
-            name = store.incoming_name()
-            folder = store.incoming
-            new.save(os.path.join(store.root, folder), name)  # noqa: PTH118
-            location = Location(f"{folder}/{name}")
-            if store.file_system.size(location.name) != new.intake.size:
-                # The folder was replaced by another one, or by a link.
-                raise FileNotFoundError(
-                    errno.ENOENT, "what was written is not there", str(location)
-                )
+        location = self._put_bytes(new)
         uid = new.intake.sop_instance_uid
         row = new.intake.row(location, kernel.now(), self._duplicates, queued)
         try:
             outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
         except ArchiveError:
             # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
-            kernel.tell("unpacker", Place(uid, str(location)))
+            if not location.is_placed:
+                kernel.tell("unpacker", Place(uid, str(location)))
             raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )
         if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
-            store.remove(location)
-        else:
+            with contextlib.suppress(OSError):  # what is left of it harms nobody
+                store.remove(location)
+        elif not location.is_placed:
             kernel.tell("unpacker", Place(uid, str(location)))
         return outcomes[0]
+
+    def _put_bytes(self, new: NewObject) -> Location:
+        """Have the bytes of an object safe, in the bucket or in a file of their own."""
+        kernel, store = self._kernel, self._kernel.store
+        if store.bucket and self.settings.upload == "before":
+            kernel.look_at_disk(needed=1)  # for the index
+            uids = new.intake.description[:3]
+            return store.upload(uids, os.urandom(6).hex(), [new.header, new.data])
+        kernel.look_at_disk(needed=new.intake.size)
+        if new.save is None:
+            return store.put([new.header, new.data])
+        name, folder = store.incoming_name(), store.incoming
+        new.save(os.path.join(store.root, folder), name)  # noqa: PTH118
+        location = Location(f"{folder}/{name}")
+        if store.file_system.size(location.name) != new.intake.size:
+            # The folder was replaced by another one, or by a link.
+            raise FileNotFoundError(errno.ENOENT, "what was written is not there", str(location))
+        return location
 
     # --- how it is ---------------------------------------------------------------------------
 
@@ -542,6 +573,39 @@ class Archive(Holdings):
         """
         self._kernel.tell("studies", HasEvidence(study_instance_uid, reason))
 
+    def _note_commitment(self, instances: Sequence[str]) -> None:
+        """Whoever asks for commitment of all that there is of a study has sent all of it."""
+        if len(instances) > _MOST_LISTED:
+            return
+        listed: Counter[str] = Counter()
+        with contextlib.suppress(ArchiveError), self.reader() as reader:
+            for uid in set(instances):
+                if (found := reader.location_of(uid)) is not None:
+                    listed[found.study_instance_uid] += 1
+            whole = [study for study in listed if reader.size_of_study(study) == listed[study]]
+            for study in whole:
+                self.has_evidence(study, "storage commitment was asked for all of it")
+
+    def _note_step(self, sop_instance_uid: str, step: DataSet) -> None:
+        """A performed procedure step that is completed lists what it has made (PS3.4 F.7.2)."""
+        del sop_instance_uid
+        with contextlib.suppress(DataError):
+            if step.get("PerformedProcedureStepStatus") != "COMPLETED":
+                return
+            uids = [
+                str(image.get("ReferencedSOPInstanceUID") or "")
+                for series in step.get("PerformedSeriesSequence") or ()
+                for keyword in _LISTS_OF_STEP
+                for image in series.get(keyword) or ()
+            ]
+            studies = {
+                str(item.get("StudyInstanceUID") or "")
+                for item in step.get("ScheduledStepAttributesSequence") or ()
+            }
+            if len(studies) == 1 and 0 < len(uids) <= _MOST_LISTED:
+                reason = "its procedure step is completed, and all that it lists is there"
+                self._kernel.tell("studies", Expected(studies.pop(), tuple(uids), reason))
+
     def sends(self, association: int, study_instance_uid: str) -> bool:
         """An association is about to send to a study; returns whether that is news."""
         return self._kernel.senders.note(association, study_instance_uid)
@@ -604,6 +668,18 @@ def _info_of(child: ChildInfo, above: str = "") -> ActorInfo:
     inbox: Any = None if child.ref is None else child.ref.actor_inbox
     waiting = 0 if inbox is None else inbox.qsize()
     return ActorInfo(f"{above}{child.id}", child.state.value, child.restarts, waiting)
+
+
+def _store(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
+    """Have the files and buckets of an archive ready."""
+    buckets = Buckets(disk, settings.bucket_timeout)
+    bucket = buckets.register(settings.bucket) if settings.bucket else ""
+    cache = None
+    if settings.cache_bytes and buckets.addresses():
+        cache = Cache(disk, settings.cache_bytes)
+        cache.empty()
+    layout = Layout(settings.layout)
+    return Store(root, disk, layout, buckets=buckets, bucket=bucket, cache=cache)
 
 
 def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:

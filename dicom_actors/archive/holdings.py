@@ -183,29 +183,36 @@ class Holdings(abc.ABC):
             if found is None:
                 return False
             location = Location.of(found.location)
-            size = self.store.file_system.size(location.name)
+            size = self.store.size(location)
             if size is not None:
                 end = location.offset + found.size
                 return size >= end if location.is_in_journal else size == end
             found = self._current(found)  # it was brought to its place since it was looked up
         return False
 
-    def read(self, instance: StoredInstance) -> memoryview:
+    def read(self, instance: StoredInstance, *, is_fresh: bool = False) -> memoryview:
         """The bytes of an instance's file, mapped if they are many.
+
+        Args:
+            instance: the instance.
+            is_fresh: whether a copy of what is in a bucket will not do.
 
         Raises:
             ArchiveError: there is no such instance any more.
             OSError: the file cannot be read.
         """
-        return self.read_part(instance, 0, instance.size)
+        return self.read_part(instance, 0, instance.size, is_fresh=is_fresh)
 
-    def read_part(self, instance: StoredInstance, offset: int, length: int) -> memoryview:
+    def read_part(
+        self, instance: StoredInstance, offset: int, length: int, *, is_fresh: bool = False
+    ) -> memoryview:
         """Some of the bytes of an instance's file, by one read.
 
         Args:
             instance: the instance.
             offset: bytes before them in the file.
             length: how many.
+            is_fresh: see `read`.
 
         Raises:
             ArchiveError: there is no such instance any more, or its file is shorter.
@@ -218,7 +225,8 @@ class Holdings(abc.ABC):
             location = Location.of(found.location)
             location = location._replace(offset=location.offset + offset)
             try:
-                data = self.store.read(location, length)
+                is_whole = offset == 0 and length == found.size
+                data = self.store.read(location, length, is_whole=is_whole, is_fresh=is_fresh)
             except FileNotFoundError:
                 # It was brought to its place since it was looked up.
                 if attempt == _ATTEMPTS - 1:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from dicom_actors.archive.files import DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.files import Buckets, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Duplicates, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
@@ -45,7 +45,9 @@ class Visit(Holdings):
         self.settings: Final = settings or ArchiveSettings()
         root = Path(folder).absolute()
         disk = DiskFileSystem(root, is_synchronous=self.settings.durability == "disk")
-        store = Store(root, disk, Layout(self.settings.layout))
+        buckets = Buckets(disk, self.settings.bucket_timeout)
+        bucket = buckets.register(self.settings.bucket) if self.settings.bucket else ""
+        store = Store(root, disk, Layout(self.settings.layout), buckets=buckets, bucket=bucket)
         self._index = IndexHandle(str(root / INDEX_NAME), self.settings.durability)
         super().__init__(store, self._index, _DirectRows(self._index))
         self._index.get()

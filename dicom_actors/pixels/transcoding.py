@@ -221,7 +221,7 @@ class _Transcoding:
         self._describe(now, encoded[0].photometric, max(made.bits_stored for made in encoded))
         if codec.is_lossy:
             mark_lossy(self.data_set, before / max(after, 1), codec.method)
-            mark_derived(self.data_set, self.target)
+            mark_derived(self.data_set, self.target, frames)
 
     def _encode(self, codec: Codec, array: NDArray[Any], now: ImageDescription) -> Encoded:
         assert codec.encode is not None

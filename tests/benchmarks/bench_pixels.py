@@ -86,7 +86,9 @@ def run(folder: Path) -> None:
     show(
         "render and write",
         {
-            "PNG": lambda: render(ours).save(io.BytesIO(), "PNG", compress_level=1),
+            "PNG": lambda: render(ours).save(
+                io.BytesIO(), "PNG", compress_level=1, compress_type=3
+            ),
             "JPEG": lambda: render(ours).save(io.BytesIO(), "JPEG"),
             "dcm2pnm (PNG)": lambda: subprocess.run(
                 ["dcm2pnm", "+Wi", "1", "--write-png", path, target], check=True

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
-from dicom_actors.archive.files import Location, Placing, read_records
+from dicom_actors.archive.files import Location, placing_in, read_records
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index import Duplicates, Moved
 from dicom_actors.archive.upkeep.intake import describe_file
@@ -193,7 +193,7 @@ class Unpacking:
             yield _Object(uid, location, data, self._now(), lambda: True)
 
     def _bring(self, objects: list[_Object]) -> Recovered:
-        placing, adopted, damaged = Placing(self._store), 0, 0
+        placing, adopted, damaged = placing_in(self._store), 0, 0
         over: list[Location] = []
         for one in objects:
             versions = self._rows.versions_of(one.sop_instance_uid)
@@ -211,13 +211,7 @@ class Unpacking:
                 if row is None:
                     continue
                 adopted += 1
-            placing.add(
-                row.study_instance_uid,
-                row.series_instance_uid,
-                row.sop_instance_uid,
-                one.location,
-                one.data,
-            )
+            placing.add(row[:3], one.location, one.data, row.received)
         placed = placing.finish()
         self._learn(placed)
         for location in (*over, *(one.old for one in placed)):
