@@ -5,25 +5,21 @@ error: if the process dies, hangs or wants too much memory, that frame is a `Dec
 next one has a new process. Nothing that comes back is trusted beyond what it has to be: sizes are
 checked, and nothing is unpickled.
 
-Run as a program (``python -m dicom_actors.codec_process``) this module is such a process.
-
 Standard: none.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import pickle
-import subprocess
-import sys
 import threading
+import time
 from dataclasses import replace
-from struct import Struct
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from dicom_actors.errors import ConfigurationError, DecodeError, DicomError, EncodeError
+from dicom_actors.processes.child import ChildProcess
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,15 +28,12 @@ if TYPE_CHECKING:
 
     from dicom_actors.pixels import ImageDescription
     from dicom_actors.pixels.codecs import Codecs, Decode, Decoded, Encode, Encoded
+    from dicom_actors.processes.channel import Channel
 
 __all__ = ["CodecProcess"]
 
-_LENGTHS: Final = Struct("<IQ")
-"""Of the head and of the body of a message."""
-
-_MOST_OF_HEAD: Final = 1 << 16
+_PROGRAM: Final = "dicom_actors.codec_process:work"
 _MOST_BEYOND: Final = 1 << 20
-_ENDS_AFTER: Final = 5.0
 _FAULTS: Final = (ArithmeticError, DicomError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
@@ -150,13 +143,13 @@ class CodecProcess:
             stored = head.get("bits_stored")
             if not isinstance(stored, int) or not 1 <= stored <= description.bits_allocated:
                 raise EncodeError(f"expected a number of bits from a codec, got {stored!r:.60}")
-            return Encoded(body, str(head.get("photometric")), stored)
+            return Encoded(bytes(body), str(head.get("photometric")), stored)
 
         return encode
 
     def _call(
         self, request: tuple[Any, ...], most: int, failure: type[DecodeError | EncodeError]
-    ) -> tuple[dict[str, Any], bytes]:
+    ) -> tuple[dict[str, Any], bytearray]:
         """Have a process do it, whose answer may have so many bytes.
 
         Raises `failure` with the reason if that does not work out.
@@ -191,7 +184,7 @@ class CodecProcess:
             worker.end()
 
 
-def _array_of(body: bytes, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+def _array_of(body: bytearray, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     import numpy as np
 
     wanted = kind.itemsize
@@ -199,94 +192,54 @@ def _array_of(body: bytes, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         wanted *= side
     if len(body) != wanted:
         raise DecodeError(f"expected {wanted} bytes from a codec, got {len(body)}")
-    return np.frombuffer(bytearray(body), kind).reshape(shape)
+    return np.frombuffer(body, kind).reshape(shape)
 
 
 class _Worker:
-    """A process, and the pipes to it."""
+    """A process that runs codecs."""
 
     def __init__(self, memory: int | None) -> None:
-        words = [sys.executable, "-m", "dicom_actors.codec_process", str(memory or 0)]
-        self._process = subprocess.Popen(  # noqa: S603 - our own module
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        self._was_late = False
+        self._process = ChildProcess(_PROGRAM, memory or 0, is_quiet=True)
 
     @property
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        return self._process.is_alive
 
     def call(
         self, request: tuple[Any, ...], most: int, deadline: float
-    ) -> tuple[dict[str, Any], bytes] | None:
+    ) -> tuple[dict[str, Any], bytearray] | None:
         """Send a request and wait for the answer; None if there is none."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        timer = threading.Timer(deadline, self._kill)
-        timer.daemon = True
-        timer.start()
+        channel, due = self._process.channel, time.monotonic() + deadline
         try:
-            _write(self._process.stdin, pickle.dumps(request), b"")
-            found = _read(self._process.stdout, most)
-            return None if found is None else (json.loads(found[0]), found[1])
+            channel.send(pickle.dumps(request), due=due)
+            found = channel.receive(most, due)
+            return None if found is None else (json.loads(found.head), found.body)
+        except TimeoutError:
+            self._process.kill(is_late=True)
         except (OSError, ValueError):
-            return None
-        finally:
-            timer.cancel()
-            timer.join()
-
-    def _kill(self) -> None:
-        self._was_late = True
-        self._process.kill()
+            pass
+        return None
 
     def end(self) -> str:
         """End it; returns why it gave no answer."""
-        process = self._process
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        try:
-            code = process.wait(_ENDS_AFTER)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
-        if self._was_late:
-            return "took too long and was killed"
-        return f"died by signal {-code}" if code < 0 else f"ended with code {code}"
-
-
-def _write(pipe: IO[bytes], head: bytes, body: bytes | memoryview) -> None:
-    pipe.write(_LENGTHS.pack(len(head), len(body)))
-    pipe.write(head)
-    pipe.write(body)
-    pipe.flush()
-
-
-def _read(pipe: IO[bytes], most: int | None = None) -> tuple[bytes, bytes] | None:
-    lengths = pipe.read(_LENGTHS.size)
-    if len(lengths) < _LENGTHS.size:
-        return None
-    of_head, of_body = _LENGTHS.unpack(lengths)
-    if most is not None and (of_head > _MOST_OF_HEAD or of_body > most):
-        return None
-    head = pipe.read(of_head)
-    body = pipe.read(of_body)
-    return (head, body) if len(head) == of_head and len(body) == of_body else None
+        return self._process.end()
 
 
 # --- in the process ----------------------------------------------------------------------------
 
 
-def _serve(source: IO[bytes], target: IO[bytes]) -> None:
-    """Answer requests until there are no more."""
+def work(channel: Channel, memory: int) -> None:
+    """Answer requests until there are no more; in the process.
+
+    Args:
+        channel: to who asks.
+        memory: bytes of address space that there may be; 0: as much as there is.
+    """
     from dicom_actors.pixels.codecs import CODECS, called
 
-    while (found := _read(source)) is not None:
-        kind, uid, data, description, option = pickle.loads(found[0])  # noqa: S301 - the parent's
+    _limit_memory(memory)
+    while (found := channel.receive()) is not None:
+        kind, uid, data, description, option = pickle.loads(found.head)  # noqa: S301 - the parent's
         head: dict[str, Any]
         body: bytes | memoryview = b""
         try:
@@ -302,7 +255,7 @@ def _serve(source: IO[bytes], target: IO[bytes]) -> None:
                 body = encoded.data
         except _FAULTS as error:
             head = {"error": f"{error!s:.500}" or type(error).__name__}
-        _write(target, json.dumps(head).encode()[:_MOST_OF_HEAD], body)
+        channel.send(json.dumps(head).encode(), body)
 
 
 def _limit_memory(length: int) -> None:
@@ -311,15 +264,3 @@ def _limit_memory(length: int) -> None:
             import resource
 
             resource.setrlimit(resource.RLIMIT_AS, (length, length))
-
-
-def _main() -> None:
-    _limit_memory(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-    # What a library prints must not come between the answers.
-    target = io.BufferedWriter(io.FileIO(sys.stdout.fileno(), "wb", closefd=False))
-    sys.stdout = sys.stderr
-    _serve(sys.stdin.buffer, target)
-
-
-if __name__ == "__main__":
-    _main()

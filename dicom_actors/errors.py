@@ -28,6 +28,7 @@
     │   │   └── RetrievalIncomplete    .progress: a C-GET or C-MOVE did not do all of it
     │   ├── StoreIncomplete            .stored, .failed: not all of many objects were stored
     │   └── HandlerError               a handler broke its contract
+    │       └── WorkerError            the process of an isolated handler ended, or was killed
     ├── ArchiveError                   an archive cannot do what it was asked: .reason
     ├── ConfigurationError             (ValueError) a setting out of its range
     └── MissingExtraError              (ImportError) what needs an extra that is not installed
@@ -69,6 +70,7 @@ __all__ = [
     "UnexpectedPduError",
     "UnrecognizedPduError",
     "UnsupportedTransferSyntaxError",
+    "WorkerError",
 ]
 
 
@@ -389,6 +391,13 @@ class StorageError(DimseFailure, OSError):
 
 class HandlerError(DimseError):
     """A handler that broke its contract: what it returned cannot be an answer."""
+
+
+class WorkerError(HandlerError):
+    """A handler in a process of its own gave no answer.
+
+    The process ended over it, or was killed as it took too long, or there is none to be had.
+    """
 
 
 def _made_again(kind: Any, message: str, fields: dict[str, Any]) -> Any:

@@ -22,6 +22,7 @@ SAMPLES = [
     errors.DimseFailure(0xA700, "full"),
     errors.DimseFailure(0x0110, ErrorID=3, OffendingElement=[Tag("PatientID")]),
     errors.HandlerError("x"),
+    errors.WorkerError("x"),
     errors.ArchiveError("x", "full"),
     errors.ConfigurationError("x"),
 ]

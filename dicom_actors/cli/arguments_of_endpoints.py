@@ -59,6 +59,14 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     serve.add_argument(
         "--worklist-folder", metavar="DIR", help="worklist items, as JSON or .wl files"
     )
+    serve.add_argument(
+        "--transcode",
+        nargs="?",
+        choices=("off", "lossless", "lossy"),
+        const="lossless",
+        help="have C-GET and C-MOVE send what they have in a transfer syntax that is accepted;"
+        " lossy: where only such a one is accepted, too, as another instance (default: off)",
+    )
     config = serve.add_argument_group("configuration")
     config.add_argument("--config", metavar="FILE", help="all settings, and the peers")
     config.add_argument(

@@ -120,9 +120,7 @@ class Worker:
             return Outcome(source, "refused", str(error))
         except DicomError as error:
             # The message may have a value of the original.
-            return Outcome(
-                source, "failed", f"it cannot be read or written ({type(error).__name__})"
-            )
+            return Outcome(source, "failed", _without_values(error))
         except OSError as error:
             return Outcome(source, "failed", error.strerror or type(error).__name__)
 

@@ -21,6 +21,7 @@ from dicom_actors.cli.service_manager import notify
 from dicom_actors.cli.signals import EndSignals, giving_back
 from dicom_actors.cli.telling import JsonTeller, LineTeller
 from dicom_actors.cli.terminal import counted
+from dicom_actors.cli.transcoder import transcoder_of
 from dicom_actors.cli.user_check import UserCheck
 from dicom_actors.cli.web_options import serving_web
 from dicom_actors.config import EndpointConfig
@@ -281,6 +282,7 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
             # The system writes the last words of the log.
             system = stack.enter_context(contextlib.closing(System()))
             handlers, settings, archive, flow = stack.enter_context(_keeping(options, teller))
+            settings |= stack.enter_context(_transcoding(options))
             if options.user is not None:
                 handlers["association_validator"] = UserCheck(options.user, options.passcode)
             endpoint = Endpoint.start(
@@ -333,6 +335,18 @@ def _keeping(
     title = options.ae_title
     with kept_in_archive(options.store, options.archive, keeper.tell_of, title) as kept:
         yield kept
+
+
+@contextlib.contextmanager
+def _transcoding(options: ServeOptions) -> Iterator[dict[str, Any]]:
+    """Give what the endpoint should be told; the codecs run beside it, as bytes are anybody's."""
+    if options.transcode == "off":
+        yield {}
+        return
+    from dicom_actors.codec_process import CodecProcess
+
+    with CodecProcess() as beside:
+        yield {"transcode": transcoder_of(options.transcode, beside.codecs)}
 
 
 @contextlib.contextmanager

@@ -53,6 +53,7 @@ class ServeOptions:
         host: address to bind to; empty for all.
         ae_title: the called AE title to insist on; None: any.
         store: the folder for what arrives.
+        transcode: how C-GET and C-MOVE transcode; one of `TRANSCODING`.
         metrics: where metrics and health are served; None: nowhere.
         output: what is shown; one of `OUTPUTS`.
         print_objects: whether to print each object.
@@ -74,6 +75,7 @@ class ServeOptions:
     host: str
     ae_title: str | None
     store: str
+    transcode: str
     metrics: tuple[str, int] | None
     output: str
     print_objects: bool
@@ -109,6 +111,7 @@ def options_of(config: ServeConfig) -> ServeOptions:
         host=config["host"],
         ae_title=config["ae_title"],
         store=config["store"],
+        transcode=config["transcode"],
         metrics=None if config["metrics"] is None else parse_listen_address(config["metrics"]),
         output=config["output"],
         print_objects=config["print"],

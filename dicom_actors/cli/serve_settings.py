@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.archive import ArchiveSettings
 from dicom_actors.archive.index.locating import is_shared, redacted
+from dicom_actors.cli.transcoder import TRANSCODING
 from dicom_actors.config import EndpointConfig, check_ae_title
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.web.settings import WebSettings
@@ -111,6 +112,11 @@ def _output(value: str) -> None:
         raise ConfigurationError(f"expected one of {', '.join(OUTPUTS)}, got {value!r}")
 
 
+def _transcoding(value: str) -> None:
+    if value not in TRANSCODING:
+        raise ConfigurationError(f"expected one of {', '.join(TRANSCODING)}, got {value!r}")
+
+
 def _title(value: str) -> None:
     try:
         check_ae_title(value, "")
@@ -143,6 +149,13 @@ _SERVE: Final[dict[str, Setting]] = {
         _index,
     ),
     "receive_only": Setting(bool, False, "keep files alone, without an index: no queries"),
+    "transcode": Setting(
+        str,
+        "off",
+        "whether C-GET and C-MOVE send an object in another transfer syntax, where its own is not"
+        " accepted: off; lossless; or lossy: where no other is accepted, as another instance, too",
+        _transcoding,
+    ),
     "worklist_folder": _path(None, "a folder of worklist items, JSON or .wl; none: no such folder"),
     "metrics": Setting(
         str,

@@ -114,7 +114,7 @@ def controls(
             raise _RefusedError(400, f"deadline: expected 0 to {_LONGEST_DRAIN:g} seconds")
         # How it ends is to be seen in the state; nobody waits for it here.
         try:
-            endpoint.tell(messages.Drain(float(deadline)))
+            endpoint.ask(messages.Drain(float(deadline)), block=False)
         except pykka.ActorDeadError as error:
             raise _RefusedError(503, "the endpoint has ended") from error
         return {"state": "draining", "deadline": deadline}

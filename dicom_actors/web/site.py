@@ -4,8 +4,8 @@
 
     /dicom-web      DICOMweb
     /api            operations, as `routes`
-    /viewer         a ready-built viewer, if there is one
-    /               what else is in `routes`
+    /viewer         a ready-built viewer, if there is one; its files at the root, too
+    /               what else is in `routes`: the page
 
 Standard: PS3.18 8.
 """
@@ -93,6 +93,9 @@ def _viewer_routes(folder: Path) -> list[BaseRoute]:
     return [
         Route(f"{VIEWER}/app-config.js", _app_config),
         Mount(VIEWER, _Viewer(directory=folder, html=True)),
+        # As it is built, its pages ask for its files at the root.
+        Route("/app-config.js", _app_config),
+        Mount("/", _Files(directory=folder)),
     ]
 
 
@@ -106,6 +109,15 @@ class _Viewer(StaticFiles):
             if error.status_code != 404 or Path(path).suffix[1:].isalpha():
                 raise
             return FileResponse(Path(str(self.directory)) / "index.html")
+
+
+class _Files(StaticFiles):
+    """The files of a viewer at the root: no pages, and no worker that would answer for others."""
+
+    async def get_response(self, path: str, scope: Any) -> Response:
+        if path.endswith((".html", "sw.js")):
+            raise HTTPException(404)
+        return await super().get_response(path, scope)
 
 
 def _app_config(request: Request) -> Response:

@@ -238,7 +238,9 @@ function confirm(title, explanation, action, field = false) {
       event.preventDefault();
       done(field ? Number($("confirm-number").value) : true);
     };
-    const close = () => done(false);
+    const close = () => {
+      if (!dialog.open) done(false); // else it is told late of the one before
+    };
     form.addEventListener("submit", submit);
     dialog.addEventListener("close", close);
     dialog.showModal();
@@ -372,6 +374,7 @@ const searchLater = later(() => {
   studies.load();
 }, 200);
 $("search").addEventListener("input", searchLater);
+$("search").addEventListener("change", searchLater);
 $("search").addEventListener("submit", (event) => event.preventDefault());
 $("search").addEventListener("reset", () => setTimeout(searchLater));
 $("page-size").addEventListener("change", searchLater);
@@ -1527,7 +1530,7 @@ const system = {
     this.showAssociations(state);
     setText($("requests-count"), state.request_count || "");
     $("requests-empty").hidden = state.request_count > 0;
-    arrange($("requests-body"), state.requests, (one) => one.id, () => line(5, 2), (row, one) => {
+    arrange($("requests-body"), state.requests, (one) => one.id, () => line(5, 2, 3, 4), (row, one) => {
       fill(row, [one.peer, `${one.method} ${one.path}`, bytes(one.received), bytes(one.sent), duration(one.seconds)]);
     });
   },
@@ -1542,7 +1545,7 @@ const system = {
     };
     trees.forEach((tree, at) => walk(tree, 0, at));
     arrange($("tree-body"), rows, (row) => row.key, () => {
-      const row = line(5, 2, 4);
+      const row = line(5, 2, 3);
       row.children[1].append(make("span", { className: "state" }));
       return row;
     }, (row, node) => {
@@ -1566,7 +1569,7 @@ const system = {
     $("associations").hidden = count === 0;
     $("associations-empty").hidden = count > 0;
     arrange($("associations-body"), state.associations, (one) => one.id, (one) => {
-      const row = line(8, 5, 7);
+      const row = line(8, 5, 6);
       if (server.may?.can_operate) {
         row.lastElementChild.append(make("button", { type: "button", className: "danger", "aria-label": `Abort association ${one.id}`, onclick: () => abort(one) }, "Abort"));
       }
@@ -1612,7 +1615,7 @@ function sumOf(trees, name) {
 }
 
 function line(count, ...numbers) {
-  return make("tr", {}, ...Array.from({ length: count }, (_, at) => make("td", { className: numbers.includes(at) || (numbers.length > 1 && at > numbers[0] && at < numbers[1]) ? "number" : "" })));
+  return make("tr", {}, ...Array.from({ length: count }, (_, at) => make("td", { className: numbers.includes(at) ? "number" : "" })));
 }
 
 function fill(row, texts) {
