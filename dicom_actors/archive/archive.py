@@ -179,6 +179,7 @@ class Archive(Holdings):
         super().__init__(kernel.store, kernel.index, IndexRows(kernel))
         kernel.on_inherited = self._wake_reporter
         self._router: Router | None = None
+        self._gate: Callable[[], str] = str
         self._duplicates = Duplicates(kernel.settings.duplicates)
         write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
@@ -326,6 +327,8 @@ class Archive(Holdings):
             ArchiveError: as `add` does.
             OSError: as `add` does.
         """
+        if why := self._gate():
+            raise ArchiveError(why, "full")
         queued = self._queued(new)
         added = self._keep(new, queued)
         if queued and added.result is Result.SAME:
@@ -539,6 +542,15 @@ class Archive(Holdings):
                 it; what it raises is a failure to keep the object. None: nothing is sent on.
         """
         self._router = router
+
+    def take_if(self, gate: Callable[[], str] | None) -> None:
+        """Have objects refused (A700H) now and then.
+
+        Args:
+            gate: is called before an object is kept; what it says is why not. Empty: it is. None:
+                all are.
+        """
+        self._gate = gate or str
 
     def supervise(self, spec: ChildSpec) -> pykka.ActorRef[Any]:
         """Start an actor of somebody else's with those of the archive; it ends before them.

@@ -25,6 +25,8 @@ from dicom_actors.archive.index.changes import (
     Level,
     Moved,
     NewInstance,
+    OutboxPublished,
+    OutboxWanted,
     Outcome,
     Owed,
     Postponed,
@@ -39,6 +41,7 @@ from dicom_actors.archive.index.changes import (
 )
 from dicom_actors.archive.index.description import Description, describe
 from dicom_actors.archive.index.index import Counts, Index
+from dicom_actors.archive.index.outbox import OutboxMessage, OutboxStatus
 from dicom_actors.archive.index.queueing import QueuedItem, QueueReader, QueueStatus
 from dicom_actors.archive.index.reader import IndexReader
 
@@ -59,6 +62,10 @@ __all__ = [
     "Level",
     "Moved",
     "NewInstance",
+    "OutboxMessage",
+    "OutboxPublished",
+    "OutboxStatus",
+    "OutboxWanted",
     "Outcome",
     "Owed",
     "Postponed",

@@ -21,6 +21,8 @@ __all__ = [
     "Level",
     "Moved",
     "NewInstance",
+    "OutboxPublished",
+    "OutboxWanted",
     "Outcome",
     "Owed",
     "Postponed",
@@ -315,9 +317,41 @@ class Commitment(NamedTuple):
     due: float
 
 
+class OutboxWanted(NamedTuple):
+    """An engine wants to be told of what is changed from now on.
+
+    Attributes:
+        most: how many messages may wait; 0: it wants no more.
+        when_full: what happens then: ``"refuse"`` objects, or ``"drop"`` the oldest messages.
+    """
+
+    most: int
+    when_full: str = "refuse"
+
+
+class OutboxPublished(NamedTuple):
+    """The engine has messages.
+
+    Attributes:
+        ids: which.
+    """
+
+    ids: tuple[int, ...]
+
+
+OutboxChange = OutboxWanted | OutboxPublished
 QueueChange = Delivered | Refused | CommitmentAsked | CommitmentReported | LateRouted | QueueCommand
 CommitmentChange = Owed | Claimed | Postponed | Settled
-Change = NewInstance | Moved | Deleted | StudyTold | CommitmentChange | Record | QueueChange
+Change = (
+    NewInstance
+    | Moved
+    | Deleted
+    | StudyTold
+    | CommitmentChange
+    | Record
+    | QueueChange
+    | OutboxChange
+)
 
 
 class Result(Enum):

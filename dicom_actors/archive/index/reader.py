@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_actors.archive.index.attributes import Level
 from dicom_actors.archive.index.changes import Commitment, StoredInstance
 from dicom_actors.archive.index.headers import restore, unpack
+from dicom_actors.archive.index.outbox import OutboxReader
 from dicom_actors.archive.index.queueing import QueueReader
 
 if TYPE_CHECKING:
@@ -97,11 +98,13 @@ class IndexReader:
 
     Attributes:
         queue: what is to be sent on.
+        outbox: what an engine is to be told.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection: Final = connection
         self.queue: Final = QueueReader(connection)
+        self.outbox: Final = OutboxReader(connection)
         self._headers: dict[tuple[str, int], bytes] = {}
 
     def location_of(self, sop_instance_uid: str) -> StoredInstance | None:

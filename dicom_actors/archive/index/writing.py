@@ -21,6 +21,8 @@ from dicom_actors.archive.index.changes import (
     Duplicates,
     Moved,
     NewInstance,
+    OutboxPublished,
+    OutboxWanted,
     Outcome,
     Owed,
     Postponed,
@@ -34,6 +36,7 @@ from dicom_actors.archive.index.database import ConflictError
 from dicom_actors.archive.index.description import open_header
 from dicom_actors.archive.index.folding import stored_values, value_of
 from dicom_actors.archive.index.headers import difference, pack, unpack
+from dicom_actors.archive.index.outbox import Outbox
 from dicom_actors.archive.index.queueing import QueueWriting
 from dicom_actors.archive.index.reader import expand, select_instances
 from dicom_actors.errors import ArchiveError
@@ -159,6 +162,7 @@ class Writing:
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
         self._uids: dict[str, int] = {}
         self._queue = QueueWriting(connection)
+        self._outbox = Outbox(connection)
         self._clear_counters()
 
     def _clear_counters(self) -> None:
@@ -194,6 +198,7 @@ class Writing:
         outcomes = [self._apply(change) for change in changes]
         self._flush()
         self._finish()
+        self._outbox.note(changes, outcomes)
         return outcomes
 
     def _check_lease(self, changes: Sequence[Change]) -> None:
@@ -241,6 +246,8 @@ class Writing:
             return self._record(change)
         if isinstance(change, Owed | Claimed | Postponed | Settled):
             return self._commitment(change)
+        if isinstance(change, OutboxWanted | OutboxPublished):
+            return self._outbox.apply(change)
         return self._queue.apply(change)
 
     def _flush(self) -> None:
