@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import time
+from collections import Counter
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
     ArchiveKernel,
     ArchiveSupervisor,
+    Expected,
     HasEvidence,
     IndexRows,
     Keep,
@@ -59,13 +61,14 @@ from dicom_actors.archive.services import (
     ProcedureSteps,
     QueryRetrieve,
     StorageCommitment,
+    Workitems,
     Worklist,
     combined,
 )
 from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
-from dicom_actors.errors import ArchiveError, ConfigurationError
+from dicom_actors.errors import ArchiveError, ConfigurationError, DataError
 from dicom_actors.supervision import (
     ChildSpec,
     ChildType,
@@ -78,7 +81,7 @@ from dicom_actors.supervision import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dicom_actors.archive.files import FileSystem
     from dicom_actors.archive.index import Queued, StoredInstance
@@ -101,6 +104,12 @@ _EVENTS: Final = (
 )
 _REPORTER: Final = "commitment"
 _REBUILDER: Final = "rebuilder"
+_MOST_LISTED: Final = 20_000
+"""Instances of a list that is looked through."""
+_LISTS_OF_STEP: Final = (
+    "ReferencedImageSequence",
+    "ReferencedNonImageCompositeSOPInstanceSequence",
+)
 _TIMEOUT: Final = 5.0
 """Seconds for a supervisor to say which children it has."""
 
@@ -155,6 +164,7 @@ class Archive(Holdings):
     Attributes:
         worklist: what is scheduled.
         procedure_steps: what modalities have begun and done.
+        workitems: unified procedure steps.
     """
 
     def __init__(
@@ -172,11 +182,14 @@ class Archive(Holdings):
         self._duplicates = Duplicates(kernel.settings.duplicates)
         write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
-        self.procedure_steps: Final = ProcedureSteps(self.reader, write)
+        self.procedure_steps: Final = ProcedureSteps(self.reader, write, self._note_step)
+        self.workitems: Final = Workitems(self.reader, write, now)
         requests = OpenRequests()
         self._services: Final = (
             QueryRetrieve(self, peers),
-            StorageCommitment(self, write, now, self._wake_reporter, requests),
+            StorageCommitment(
+                self, write, now, self._wake_reporter, requests, self._note_commitment
+            ),
             self.worklist,
             self.procedure_steps,
         )
@@ -559,6 +572,39 @@ class Archive(Holdings):
             reason: how that is known; it is in the event.
         """
         self._kernel.tell("studies", HasEvidence(study_instance_uid, reason))
+
+    def _note_commitment(self, instances: Sequence[str]) -> None:
+        """Whoever asks for commitment of all that there is of a study has sent all of it."""
+        if len(instances) > _MOST_LISTED:
+            return
+        listed: Counter[str] = Counter()
+        with contextlib.suppress(ArchiveError), self.reader() as reader:
+            for uid in set(instances):
+                if (found := reader.location_of(uid)) is not None:
+                    listed[found.study_instance_uid] += 1
+            whole = [study for study in listed if reader.size_of_study(study) == listed[study]]
+            for study in whole:
+                self.has_evidence(study, "storage commitment was asked for all of it")
+
+    def _note_step(self, sop_instance_uid: str, step: DataSet) -> None:
+        """A performed procedure step that is completed lists what it has made (PS3.4 F.7.2)."""
+        del sop_instance_uid
+        with contextlib.suppress(DataError):
+            if step.get("PerformedProcedureStepStatus") != "COMPLETED":
+                return
+            uids = [
+                str(image.get("ReferencedSOPInstanceUID") or "")
+                for series in step.get("PerformedSeriesSequence") or ()
+                for keyword in _LISTS_OF_STEP
+                for image in series.get(keyword) or ()
+            ]
+            studies = {
+                str(item.get("StudyInstanceUID") or "")
+                for item in step.get("ScheduledStepAttributesSequence") or ()
+            }
+            if len(studies) == 1 and 0 < len(uids) <= _MOST_LISTED:
+                reason = "its procedure step is completed, and all that it lists is there"
+                self._kernel.tell("studies", Expected(studies.pop(), tuple(uids), reason))
 
     def sends(self, association: int, study_instance_uid: str) -> bool:
         """An association is about to send to a study; returns whether that is news."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.archive import Archive, QueueStatus
     from dicom_actors.flow.routes import Route
-    from dicom_actors.flow.senders import DimsePeer
+    from dicom_actors.flow.senders import DimsePeer, WebPeer
     from dicom_actors.flow.settings import DestinationSettings
 
 __all__ = ["DestinationStatus", "Flow"]
@@ -76,7 +76,7 @@ class Flow:
         archive: Archive,
         routes: Iterable[Route],
         *,
-        peers: Mapping[str, DimsePeer] | None = None,
+        peers: Mapping[str, DimsePeer | WebPeer] | None = None,
         destinations: Mapping[str, DestinationSettings] | None = None,
         calling: str = "DICOM_ACTORS",
         now: Callable[[], float] = time.time,
@@ -197,7 +197,7 @@ class Flow:
         for name in self._kernel.records if destination is None else (destination,):
             self._tell(name, LookAgain())
 
-    def swap(self, name: str, peer: DimsePeer) -> None:
+    def swap(self, name: str, peer: DimsePeer | WebPeer) -> None:
         """Have a peer be another one, from the next object on.
 
         Raises:

@@ -19,6 +19,7 @@ from dicom_actors.web.retrieve import Retrieval
 from dicom_actors.web.routing import Router
 from dicom_actors.web.settings import WebSettings
 from dicom_actors.web.stow import Storing
+from dicom_actors.web.ups import UnifiedProcedureSteps
 from dicom_actors.web.wado_uri import WadoUri
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class DicomWeb:
         add("GET", "/wado", WadoUri(self._held, retrieval, frames).retrieve)
         add("GET", "/", self._capabilities)
         add("OPTIONS", "/", self._capabilities)
+        if settings.ups:
+            UnifiedProcedureSteps(self._archive, settings.max_results).add_to(self.router)
         if settings.allow_delete:
             for level in (study, series, instance):
                 add("DELETE", level, self._delete)

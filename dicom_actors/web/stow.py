@@ -304,6 +304,10 @@ class _Session:
         if not outcomes:
             raise HttpError(400, "expected at least one object")
         stored = [one for one in outcomes if not one.reason]
+        if len(stored) == len(outcomes) and (self._study or len(outcomes) > 1):
+            # One object without its study named may be one of many requests.
+            for study in {one.uids[0] for one in stored}:
+                self._archive.has_evidence(study, "a STOW-RS request ended")
         failed = [one for one in outcomes if one.reason and one.uids[3]]
         others = [one for one in outcomes if one.reason and not one.uids[3]]
         model: dict[str, Any] = {}

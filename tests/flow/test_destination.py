@@ -30,6 +30,7 @@ from dicom_actors.flow import (
     NotTaken,
     Route,
     Send,
+    WebPeer,
 )
 from dicom_actors.flow.destination import Destination
 from dicom_actors.supervision import kill
@@ -575,3 +576,21 @@ def test_what_is_not_committed_is_sent_again(bench):
         report.ReferencedSOPSequence = second.ReferencedSOPSequence
         flow.event_handlers()["nevent_report"](Event)
         assert bench.queue("peer")[2:6] == (0, 0, 0, 1)
+
+
+def test_a_peer_by_http(bench, tmp_path):
+    from dicom_actors.web import WebServer
+
+    with (
+        Archive.open(tmp_path / "remote", durability="os") as remote,
+        WebServer.start(remote, port=0) as server,
+    ):
+        archive, _ = bench.open(
+            Route("all", [Send("web")]), peers={"web": WebPeer(f"{server.url}dicom-web")}
+        )
+        for number in range(3):
+            archive.add(make_file(number))
+        bench.until_done("web", 3)
+        assert [one.sop_instance_uid for one in remote.instances()] == [
+            uid_of(number) for number in range(3)
+        ]

@@ -73,7 +73,9 @@ class Postgresql:
             timeout=LIMIT,
             check=False,
         )
-        assert done.returncode == 0, done.stdout
+        log = self.folder / "log"
+        said = log.read_text()[-2_000:] if log.exists() else ""
+        assert done.returncode == 0, (program, arguments, done.stdout, said)
 
     def start(self) -> None:
         """Start it; returns when it can be used."""
@@ -92,6 +94,9 @@ class Postgresql:
                 continue
         for one in (pid, *map(int, children.stdout.split())):
             _await_end(one)
+        # Where nobody reaps it, the next one would take it to be alive.
+        for path in (self.folder / "data" / "postmaster.pid", *self.folder.glob(".s.*.lock")):
+            path.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Stop it; what is connected is thrown out."""

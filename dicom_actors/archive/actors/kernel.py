@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dicom_actors.archive.files import Store
+    from dicom_actors.archive.index.nodes import Nodes
     from dicom_actors.archive.index_handle import IndexHandle
     from dicom_actors.archive.settings import ArchiveSettings
     from dicom_actors.supervision import Reply, System
@@ -43,6 +44,7 @@ class ArchiveKernel:
         disk_state: see `DiskSpace.state`; how the disk was when it was last looked at.
         free_bytes: how much room there was then.
         senders: which associations have sent to which studies.
+        nodes: what the NodeKeeper hears others by.
         on_inherited: is called when what was another node's is everybody's.
     """
 
@@ -65,6 +67,7 @@ class ArchiveKernel:
         self.disk_state = "enough"
         self.free_bytes = 0
         self.senders: Final = Senders()
+        self.nodes: Nodes | None = None
         self.on_inherited: Callable[[], object] = lambda: None
         self._endpoints: tuple[pykka.ActorRef[Any], ...] = ()
         self._lock = threading.Lock()

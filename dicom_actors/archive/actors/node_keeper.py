@@ -73,8 +73,6 @@ class NodeKeeper(SupervisedActor):
         self._sockets = SocketInbox()
         super().__init__()
         self._kernel = kernel
-        self._nodes: Nodes | None = None
-        self._socket: socket.socket | None = None
         self._trusted_from = 0.0
         self._is_away = False
         self._inherited: set[str] = set()
@@ -84,7 +82,10 @@ class NodeKeeper(SupervisedActor):
         return self._sockets
 
     def init(self) -> Any:
-        """See who is there. Runs in the NodeKeeper's thread."""
+        """Let go of what one before has had. Runs in the NodeKeeper's thread."""
+        before, self._kernel.nodes = self._kernel.nodes, None
+        if before is not None:
+            before.close()
         return Continue(None)
 
     def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
@@ -123,20 +124,17 @@ class NodeKeeper(SupervisedActor):
     # --- the connection ----------------------------------------------------------------------
 
     def _connected(self) -> Nodes:
-        if self._nodes is None:
-            self._nodes = nodes = Nodes(self._kernel.index.path, self._lease)
-            self._socket = socket.socket(fileno=os.dup(nodes.descriptor))
-            self._sockets.register(self._socket)
+        nodes = self._kernel.nodes
+        if nodes is None:
+            nodes = self._kernel.nodes = Nodes(self._kernel.index.path, self._lease)
+            self._sockets.register(nodes.socket)
             self._trusted_from = self.system.clock.monotonic() + self._lease
-        return self._nodes
+        return nodes
 
     def _disconnect(self) -> None:
-        sock, self._socket = self._socket, None
-        nodes, self._nodes = self._nodes, None
-        if sock is not None:
-            self._sockets.unregister(sock)
-            sock.close()
+        nodes, self._kernel.nodes = self._kernel.nodes, None
         if nodes is not None:
+            self._sockets.unregister(nodes.socket)
             nodes.close()
 
     def _be_away(self, error: Exception) -> None:
@@ -155,7 +153,7 @@ class NodeKeeper(SupervisedActor):
     def _beat(self) -> None:
         self.system.timers.send_after(self._lease / _BEATS, self.actor_ref, _Beat())
         try:
-            was_connected = self._nodes is not None
+            was_connected = self._kernel.nodes is not None
             self._look_who_is_there()
             if not was_connected:
                 # What others were told of meanwhile.
@@ -204,7 +202,7 @@ class NodeKeeper(SupervisedActor):
 
     def _hear(self) -> None:
         try:
-            messages = [] if self._nodes is None else self._nodes.told()
+            messages = [] if self._kernel.nodes is None else self._kernel.nodes.told()
         except ArchiveError as error:
             self._be_away(error)
             return

@@ -8,6 +8,8 @@ database's clock.
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.archive.index.locating import database_of
@@ -34,6 +36,9 @@ class Nodes:
 
     Raises:
         ArchiveError: the index cannot be reached.
+
+    Attributes:
+        socket: it can be read when something is told.
     """
 
     def __init__(self, address: str, lease: float) -> None:
@@ -48,13 +53,10 @@ class Nodes:
             assert isinstance(connection, PostgresqlConnection)
             self._listening: Final = connection
             connection.execute(f"LISTEN {_CHANNEL}")
+            # One of ours, as that of the connection is not known as a socket.
+            self.socket: Final = socket.socket(fileno=os.dup(connection.driver.fileno()))
         except self._database.errors as error:
             raise self._database.failure(error) from error
-
-    @property
-    def descriptor(self) -> int:
-        """Can be read when something is told; a number of the system's."""
-        return self._listening.driver.fileno()
 
     def _run(self, statement: str, *parameters: object) -> list[tuple[str, ...]]:
         connection: Connection = self._listening
@@ -161,5 +163,6 @@ class Nodes:
         return found
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; a second time does nothing."""
+        self.socket.close()
         self._listening.close()

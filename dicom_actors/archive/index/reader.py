@@ -206,6 +206,14 @@ class IndexReader:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def size_of_study(self, study_instance_uid: str) -> int:
+        """How many instances a study has; 0: there is no such study."""
+        row = self.connection.execute(
+            "SELECT number_of_study_related_instances FROM study WHERE study_instance_uid = ?",
+            (study_instance_uid,),
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
     def owed(self, until: float, limit: int) -> list[Commitment]:
         """Storage commitment that is due at a time, the longest due first."""
         rows = self.connection.execute(

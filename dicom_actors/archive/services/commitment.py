@@ -114,6 +114,7 @@ class StorageCommitment(Service):
         now: gives the time, in seconds since the epoch.
         wake: is called when there is something to report.
         requests: where it is noted on which association a request came.
+        on_request: is called with the SOP Instance UIDs of a request, once it is taken.
     """
 
     def __init__(
@@ -123,7 +124,9 @@ class StorageCommitment(Service):
         now: Callable[[], float],
         wake: Callable[[], object],
         requests: OpenRequests,
+        on_request: Callable[[Sequence[str]], object] | None = None,
     ) -> None:
+        self._on_request = on_request
         self._holdings = holdings
         self._write = write
         self._now = now
@@ -162,6 +165,8 @@ class StorageCommitment(Service):
         if outcome.result is Result.SAME:
             raise DimseFailure(Status.DUPLICATE_TRANSACTION_UID, "it is owed already")
         self._requests.put(ae_title, uid, event.event_reporter())
+        if self._on_request is not None:
+            self._on_request([instance for _, instance in instances])
         self._wake()
 
 
