@@ -45,6 +45,7 @@ class DicomWeb:
 
     Attributes:
         router: its routes, to which others may be added.
+        metadata: makes and keeps metadata.
     """
 
     def __init__(
@@ -58,6 +59,9 @@ class DicomWeb:
         self._archive = archive
         self._held = Held(archive, self.settings.max_instances)
         self._storing = Storing(archive, self.settings)
+        self.metadata: Final = Metadata(
+            self._held, self.settings.bulk_data_bytes, self.settings.cache_bytes
+        )
         self._add_routes(pictures)
 
     def _add_routes(self, pictures: Pictures | None) -> None:
@@ -75,7 +79,7 @@ class DicomWeb:
         add("POST", "/studies", self._storing.store)
         add("POST", study, self._storing.store)
         retrieval = Retrieval(self._held, pictures)
-        metadata = Metadata(self._held, settings.bulk_data_bytes, settings.cache_bytes)
+        metadata = self.metadata
         frames = Frames(self._held, pictures)
         add("GET", study, retrieval.several)
         add("GET", series, retrieval.several)

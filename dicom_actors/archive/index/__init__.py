@@ -42,7 +42,7 @@ from dicom_actors.archive.index.changes import (
 from dicom_actors.archive.index.description import Description, describe
 from dicom_actors.archive.index.index import Counts, Index
 from dicom_actors.archive.index.outbox import OutboxMessage, OutboxStatus
-from dicom_actors.archive.index.queueing import QueuedItem, QueueStatus
+from dicom_actors.archive.index.queueing import QueuedItem, QueueReader, QueueStatus
 from dicom_actors.archive.index.reader import IndexReader
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "Owed",
     "Postponed",
     "QueueCommand",
+    "QueueReader",
     "QueueStatus",
     "Queued",
     "QueuedItem",

@@ -105,10 +105,11 @@ class SqliteDatabase:
             beside = self._path.with_name(self._path.name + end)
             if beside.is_symlink():
                 raise ArchiveError(f"the index {beside} is a link, which is not followed", "absent")
+        # SQLite would be content to read it, and leave files that nobody may write.
         if not reads_only and self._path.exists() and not os.access(self._path, os.W_OK):
-            # SQLite would be content to read it, and leave files that nobody may write.
             raise ArchiveError(
-                f"the index {self.name}: it cannot be written, by this user or at all", "read-only"
+                f"the index {self._path}: it cannot be written, by this user or at all",
+                "read-only",
             )
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?mode={'rw' if reads_only else 'rwc'}",
