@@ -57,6 +57,12 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="keep objects in s3://BUCKET/PREFIX instead of the archive's folder",
     )
     serve.add_argument(
+        "--nats",
+        dest="nats_servers",
+        metavar="SERVERS",
+        help="tell NATS JetStream of events: nats://HOST:PORT, several with commas between",
+    )
+    serve.add_argument(
         "--worklist-folder", metavar="DIR", help="worklist items, as JSON or .wl files"
     )
     serve.add_argument(

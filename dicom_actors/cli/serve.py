@@ -39,8 +39,11 @@ if TYPE_CHECKING:
     from dicom_actors.cli.serve_options import ServeOptions
     from dicom_actors.cli.serve_view import LiveView
     from dicom_actors.cli.telling import Teller
+    from dicom_actors.engine import EventStream
     from dicom_actors.flow import Flow
     from dicom_actors.supervision import SupervisedRef
+
+    _Kept = tuple[dict[str, Any], dict[str, Any], Archive | None, Flow | None, EventStream | None]
 
 __all__ = ["Keeper", "serve", "show_policy"]
 
@@ -281,7 +284,9 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
         with signals.awaited():
             # The system writes the last words of the log.
             system = stack.enter_context(contextlib.closing(System()))
-            handlers, settings, archive, flow = stack.enter_context(_keeping(options, teller))
+            handlers, settings, archive, flow, stream = stack.enter_context(
+                _keeping(options, teller)
+            )
             settings |= stack.enter_context(_transcoding(options))
             if options.user is not None:
                 handlers["association_validator"] = UserCheck(options.user, options.passcode)
@@ -295,6 +300,8 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
             stack.callback(endpoint.stop)
             if archive is not None:
                 archive.attach(endpoint)
+            if stream is not None:
+                stream.attach(endpoint)
             port = endpoint.ask(messages.GetStatus()).port
             stack.enter_context(_narrating(endpoint, options, teller))
             stack.enter_context(_observing(endpoint, archive, options, teller, port))
@@ -320,15 +327,13 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
 
 
 @contextlib.contextmanager
-def _keeping(
-    options: ServeOptions, teller: Teller
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None, Flow | None]]:
-    """Give the event handlers, what the endpoint should be told, the archive, and its flow."""
+def _keeping(options: ServeOptions, teller: Teller) -> Iterator[_Kept]:
+    """Give the event handlers, what the endpoint should be told, the archive, and what is of it."""
     keeper = Keeper(Path(options.store), teller, print_objects=options.print_objects)
     if options.archive is None:
         # What is kept is written where it will be as it comes; the rest is a rename.
         settings = {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
-        yield {"cstore": keeper}, settings, None, None
+        yield {"cstore": keeper}, settings, None, None, None
         return
     from dicom_actors.cli.serve_archive import kept_in_archive
 

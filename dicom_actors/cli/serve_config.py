@@ -95,6 +95,11 @@ class ServeConfig:
         """The settings of the table ``web``."""
         return self.values["web"]
 
+    @property
+    def nats(self) -> dict[str, Any]:
+        """The settings of the table ``nats``."""
+        return self.values["nats"]
+
     def __getitem__(self, name: str) -> Any:
         """A setting of the table ``serve``."""
         return self.values["serve"][name]
@@ -195,7 +200,7 @@ def _take_options(
             sources[table, name] = "--set"
     for table, settings in SETTINGS.items():
         for name in settings:
-            own = f"web_{name}" if table == "web" else name
+            own = f"{table}_{name}" if table in {"web", "nats"} else name
             value = getattr(options, own, None) if table != "endpoint" else None
             if value is None:
                 continue

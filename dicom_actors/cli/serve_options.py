@@ -11,6 +11,7 @@ from dicom_actors.cli.serve_settings import SETTINGS, parse_listen_address
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.cli.web_options import WebOptions, web_options_of
 from dicom_actors.config import EndpointConfig
+from dicom_actors.engine import EngineSettings
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.tls import TlsConfig, server_context
 
@@ -31,6 +32,7 @@ class ArchiveOptions:
         peers: where C-MOVE may send to, by AE title.
         worklist_folder: a folder of worklist items; None: there is none.
         flow: what is sent on.
+        engine: the servers that events go to, and how; None: to none.
         index: where the index is; None: in the archive's folder.
     """
 
@@ -39,6 +41,7 @@ class ArchiveOptions:
     worklist_folder: str | None
     flow: FlowOptions = field(default_factory=FlowOptions)
     index: str | None = field(default=None, repr=False)
+    engine: tuple[list[str], EngineSettings] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +100,15 @@ def options_of(config: ServeConfig) -> ServeOptions:
         UsageError: settings do not go together, or a file that they name is not right.
     """
     archive = ArchiveOptions(
-        config.archive, config.peers, config["worklist_folder"], config.flow, config["index"]
+        config.archive,
+        config.peers,
+        config["worklist_folder"],
+        config.flow,
+        config["index"],
+        _engine(config),
     )
+    if config["receive_only"] and archive.engine:
+        raise UsageError("receive_only: an engine is told of what an archive keeps")
     if config["receive_only"] and config.flow.routes:
         raise UsageError("receive_only: routes send on what an archive keeps")
     if config["print"] and config["output"] in {"json", "live"}:
@@ -125,6 +135,12 @@ def options_of(config: ServeConfig) -> ServeOptions:
         drain=config["drain"],
         tls=_tls(config),
     )
+
+
+def _engine(config: ServeConfig) -> tuple[list[str], EngineSettings] | None:
+    settings = dict(config.nats)
+    servers = settings.pop("servers")
+    return None if servers is None else (servers.split(","), EngineSettings(**settings))
 
 
 def check_options(config: ServeConfig, options: ServeOptions) -> str:

@@ -1,8 +1,9 @@
 """The settings of ``serve`` as they may stand in the configuration file: what each is, and means.
 
-Four tables: ``serve`` (most are options of the command, too), ``archive``
-(`dicom_actors.archive.ArchiveSettings`), ``endpoint`` (`dicom_actors.config.EndpointConfig`) and
-``web`` (`dicom_actors.web.WebSettings`, and what a server needs besides).
+Five tables: ``serve`` (most are options of the command, too), ``archive``
+(`dicom_actors.archive.ArchiveSettings`), ``endpoint`` (`dicom_actors.config.EndpointConfig`),
+``web`` (`dicom_actors.web.WebSettings`, and what a server needs besides) and ``nats``
+(`dicom_actors.engine.EngineSettings`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dicom_actors.archive import ArchiveSettings
 from dicom_actors.archive.index.locating import is_shared, redacted
 from dicom_actors.cli.transcoder import TRANSCODING
 from dicom_actors.config import EndpointConfig, check_ae_title
+from dicom_actors.engine.settings import EngineSettings, check_servers
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.web.settings import WebSettings
 
@@ -253,6 +255,16 @@ SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
     "serve": _SERVE,
     "archive": _of_dataclass(ArchiveSettings, set()),
     "endpoint": _of_dataclass(EndpointConfig, _NOT_OF_ENDPOINT),
+    "nats": {
+        "servers": Setting(
+            str,
+            None,
+            "where events go: nats://HOST:PORT, several of a cluster with commas between; none:"
+            " nowhere",
+            lambda text: check_servers(text.split(",")),
+        ),
+        **_of_dataclass(EngineSettings, set()),
+    },
     "web": {**_WEB, **_of_dataclass(WebSettings, set())},
 }
 """All settings, by table and name."""
@@ -281,6 +293,8 @@ def checked(table: str, name: str, value: Any) -> str:
             ArchiveSettings(**{name: value})
         elif table == "endpoint":
             EndpointConfig(**{name: value})
+        elif table == "nats" and name != "servers":
+            EngineSettings(**{name: value})
         elif name not in _WEB and table == "web":
             own: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value}
             WebSettings(**own)

@@ -65,5 +65,5 @@ def check_servers(servers: list[str]) -> list[str]:
     if not servers or not all(
         one.startswith(("nats://", "tls://", "ws://", "wss://")) for one in servers
     ):
-        raise ConfigurationError("nats: expected nats://HOST:PORT, several with commas between")
+        raise ConfigurationError("servers: expected nats://HOST:PORT, several with commas between")
     return servers

@@ -251,7 +251,7 @@ def test_a_process_that_is_killed_at_random_loses_and_doubles_no_event(server, t
 @pytest.mark.parametrize("servers", [[], ["http://somewhere"], ["nats:secret"]])
 def test_what_is_no_server_is_refused_without_repeating_it(servers, tmp_path):
     with Archive.open(tmp_path) as archive:
-        with pytest.raises(ConfigurationError, match="nats: expected") as caught:
+        with pytest.raises(ConfigurationError, match="servers: expected") as caught:
             EventStream.start(archive, servers)
         assert "secret" not in str(caught.value)
 
