@@ -49,10 +49,16 @@ def _end_with_parent(line: int) -> None:
         fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
     else:
         threading.Thread(target=_wait_for_end, args=(line,), daemon=True).start()
-    if select.select([line], [], [], 0)[0]:  # it has ended before we looked
+    if _has_ended(line, 0):  # before we looked
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _has_ended(line: int, milliseconds: float | None) -> bool:
+    waiting = select.poll()
+    waiting.register(line, select.POLLIN)
+    return bool(waiting.poll(milliseconds))
+
+
 def _wait_for_end(line: int) -> None:
-    select.select([line], [], [])
+    _has_ended(line, None)
     os.kill(os.getpid(), signal.SIGKILL)

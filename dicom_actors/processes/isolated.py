@@ -12,6 +12,7 @@ whether anybody still waits for the object.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import pickle
@@ -112,6 +113,8 @@ class Isolated:
                 "Isolated: expected a handler of a module, or an object that can be pickled:"
                 f" {error}"
             ) from error
+        # Loaded now: when a request comes there may be no descriptor left to read a file with.
+        importlib.import_module("dicom_actors.processes.handed_over")
         self._deadline = deadline
         self._grace = grace
         self._room = threading.BoundedSemaphore(workers)

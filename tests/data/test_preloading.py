@@ -10,10 +10,13 @@ from pathlib import Path
 import dicom_actors
 
 PACKAGE = Path(dicom_actors.__file__).parent
-# Loaded by who uses coroutines, TLS, metrics, other processes or pydicom, before it begins.
+# Loaded by who uses coroutines, TLS, metrics, other processes, buckets, NATS, PostgreSQL, pixels or
+# pydicom, before it begins.
 BY_OTHERS = {
-    *("asyncio", "resource", "concurrent", "multiprocessing", "pydicom"),
+    *("asyncio", "resource", "concurrent", "multiprocessing", "pydicom", "obstore", "nats"),
     *("dicom_actors.tls", "dicom_actors.transport.tls", "dicom_actors.metrics.exposition"),
+    *("dicom_actors.archive.index.postgresql", "dicom_actors.pixels"),
+    "dicom_actors.processes.handed_over",
 }
 # What `codec_process` imports late is there as soon as one was made, or belongs to its child.
 NOT_OF_AN_ENDPOINT = {"cli", "testing", "scu", "codec_process.py"}
