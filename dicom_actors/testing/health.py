@@ -111,6 +111,8 @@ def _faults_of_connections(
     for name, record in records.items():
         if record.association is not None and name not in nodes:
             yield f"{name} has a connection and no actor"
+        if record.unread_length:
+            yield f"{name} has a part of a PDU"
         if record.requests or record.partial is not None:
             yield f"{name} has a request under way"
     handlers = {handler for record in records.values() for handler in record.handlers}

@@ -96,7 +96,7 @@ def test_half_a_message_and_half_a_pdu() -> None:
             expect_finding(endpoint, "association 1 has a request under way")
         with Peer.associated(endpoint.port) as peer:
             peer.send_bytes(b"\x04\0\0\0\0")
-            expect_finding(endpoint, "input buffers are lent: 1")
+            expect_finding(endpoint, "association 2 has a part of a PDU")
         assert_healthy(endpoint.ref, associations=0)
 
 
