@@ -113,6 +113,8 @@ class _WorkerActor(SupervisedActor):
         self._link = Link(servers, settings)
         self._consumer: Any = None
         self._pause = 0.25
+        # What was done, and could not be acknowledged: it comes again, and is not done again.
+        self._unacknowledged: set[int] = set()
 
     def init(self) -> Any:
         """Begin. Runs in the worker's thread."""
@@ -183,17 +185,18 @@ class _WorkerActor(SupervisedActor):
 
     def _work_on(self, message: Any) -> None:
         timeout, attempt = self._settings.timeout, message.metadata.num_delivered
+        number = message.metadata.sequence.stream
         beating = self._link.submit(self._prolong(message))
         try:
-            self._job.handler(message.subject, message.data)
+            if number not in self._unacknowledged:
+                self._job.handler(message.subject, message.data)
         except Exception as error:  # noqa: BLE001 - it is the user's
             beating.cancel()
             self._tally.failed += 1
             what = f"{type(error).__name__}: {error}"
             text = "message %s failed, attempt %d of %d: %s"
-            sequence = message.metadata.sequence.stream
             log = self.system.log
-            log.write(logger, logging.WARNING, text, sequence, attempt, self._job.attempts, what)
+            log.write(logger, logging.WARNING, text, number, attempt, self._job.attempts, what)
             if attempt >= self._job.attempts:
                 self._link.call(self._set_aside(message, what), timeout)
                 self._tally.set_aside += 1
@@ -202,7 +205,9 @@ class _WorkerActor(SupervisedActor):
                 self._link.call(message.nak(delay=pause), timeout)
         else:
             beating.cancel()
+            self._unacknowledged.add(number)
             self._link.call(message.ack_sync(timeout=timeout), timeout)
+            self._unacknowledged.discard(number)
             self._tally.done += 1
 
     async def _prolong(self, message: Any) -> None:

@@ -115,6 +115,7 @@ def test_a_folder_that_is_gone_for_a_while(tmp_path):
     store, away = tmp_path / "archive", tmp_path / "away"
     with serving("--store", str(store), *SOON) as server:
         assert sent(server, CT) == "Success"
+        until(lambda: list(store.glob("*/*/*.dcm")) and not list((store / "journal").iterdir()))
         store.rename(away)
         assert sent(server, MR) == "Refused: OutOfResources"
         server.wait_for("C-STORE was answered A700H (out of resources): ")
