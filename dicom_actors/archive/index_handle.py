@@ -102,8 +102,12 @@ class IndexHandle:
                 os.close(os.open(self._note, flags, 0o666))
 
     def be_node(self, name: str) -> None:
-        """Write as another node from now on; only where it is shared."""
-        raise NotImplementedError(name)
+        """Write as another node from now on.
+
+        Raises:
+            ArchiveError: it is not shared.
+        """
+        raise ArchiveError(f"the index {self.path} has one writer, which cannot become {name}")
 
     def close(self) -> None:
         """Close it."""

@@ -23,6 +23,7 @@ from dicom_actors import NewDirectory, read_file, write_file
 from dicom_actors.errors import DataError
 from dicom_actors.web.exchange import PIECE, HttpError, Response
 from dicom_actors.web.routing import check_uid
+from dicom_actors.web.zip_sink import ZipSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,7 +69,7 @@ class Media:
 
     def _zipped(self, instances: Sequence[StoredInstance]) -> Iterator[bytes]:
         """Give the zip file, piece by piece; the DICOMDIR is the last file."""
-        sink = _Sink()
+        sink = ZipSink()
         directory = NewDirectory()
         with zipfile.ZipFile(as_type("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
             for instance, path in _paths(instances):
@@ -95,29 +96,6 @@ def _paths(instances: Sequence[StoredInstance]) -> Iterator[tuple[StoredInstance
     for number, instance in enumerate(instances, 1):
         folder = series.setdefault(instance.series_instance_uid, len(series) + 1)
         yield instance, f"DICOM/S{folder:07d}/I{number:07d}"
-
-
-class _Sink:
-    """What a zip file is written to: what has come is taken away piece by piece."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._length = 0
-
-    def write(self, data: bytes | memoryview) -> int:
-        self._parts.append(bytes(data))
-        self._length += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._length
-
-    def flush(self) -> None:
-        """There is nothing to do."""
-
-    def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
 
 
 # --- tickets -------------------------------------------------------------------------------

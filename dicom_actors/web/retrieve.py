@@ -18,6 +18,7 @@ from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, Offer, choose
 from dicom_actors.web.exchange import PIECE, HttpError, Response, not_modified, ranged
 from dicom_actors.web.media_types import UNCOMPRESSED, is_uncompressed
 from dicom_actors.web.multipart import Part, write_parts
+from dicom_actors.web.zip_sink import ZipSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -143,35 +144,12 @@ def _pieces(data: memoryview) -> Iterator[bytes]:
     return (bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
 
 
-class _Sink:
-    """What a zip file is written to: what has come is taken away piece by piece."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._length = 0
-
-    def write(self, data: bytes | memoryview) -> int:
-        self._parts.append(bytes(data))
-        self._length += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._length
-
-    def flush(self) -> None:
-        """There is nothing to do."""
-
-    def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
-
-
 def zipped(held: Held, instances: Sequence[StoredInstance]) -> Iterator[bytes]:
     """Give a zip file of instances, piece by piece: ``<study>/<series>/<instance>.dcm``.
 
     Nothing is compressed: images that could be are seldom worth the time.
     """
-    sink = _Sink()
+    sink = ZipSink()
     with zipfile.ZipFile(as_type("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
         for instance in instances:
             name = (
