@@ -64,6 +64,10 @@ class EndSignals(contextlib.AbstractContextManager["EndSignals"]):
             yield
         except KeyboardInterrupt:
             self._taken += 1
+            # CPython remembers that one got out of a text given to exec, as dataclasses do when
+            # a module is imported, and at its end kills the process by SIGINT, although it was
+            # caught. The next text makes it forget.
+            exec("")  # noqa: S102
             raise
         finally:
             self._is_awaited = False

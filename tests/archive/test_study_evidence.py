@@ -10,6 +10,7 @@ from kit.archive_objects import make_file, uid_of
 
 from dicom_actors import DataSet, read_file
 from dicom_actors.archive import Archive
+from dicom_actors.archive.actors.study_watcher import StudiesChanged
 from dicom_actors.archive.events import StudyComplete, StudyUpdated
 
 LIMIT = 60.0
@@ -99,6 +100,14 @@ def test_a_step_that_is_completed_after_all_has_come(archive, told):
     for number in range(2):
         archive.add(make_file(number))
     archive._note_step("1.5", step("COMPLETED", uid_of(0), uid_of(1)))
+
+    assert told.get(timeout=LIMIT).study_instance_uid == "1.2.1"
+
+
+def test_the_last_change_may_come_after_the_index_has_shown_it(archive, told):
+    archive.add(make_file(0))
+    archive._note_step("1.5", step("COMPLETED", uid_of(0)))
+    archive._kernel.tell("studies", StudiesChanged(frozenset({"1.2.1"})))
 
     assert told.get(timeout=LIMIT).study_instance_uid == "1.2.1"
 

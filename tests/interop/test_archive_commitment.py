@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("nothing_left")]
 
 INSTANCE = "1.2.840.10008.1.20.1.1"
+N_EVENT_REPORT_RSP = bytes.fromhex("0000 0001 02000000 0081")  # Command Field 8100H
 
 
 @pytest.fixture
@@ -93,9 +94,16 @@ def test_the_report_comes_on_the_association_that_is_open(
         negotiation.append(
             build_role(StorageCommitmentPushModel, scu_role=roles[0], scp_role=roles[1])
         )
+    answered: queue.Queue[None] = queue.Queue()
+
+    def look(event: Any) -> None:
+        if N_EVENT_REPORT_RSP in event.pdu.encode():
+            answered.put(None)
+
+    listening = [*reporting(reports), (evt.EVT_PDU_SENT, look)]
     with running(archive.event_handlers()) as endpoint:
         association = ae.associate(
-            "127.0.0.1", endpoint.port, evt_handlers=reporting(reports), ext_neg=negotiation
+            "127.0.0.1", endpoint.port, evt_handlers=listening, ext_neg=negotiation
         )
         assert association.is_established
         for transaction in ("1.2.9.1", "1.2.9.2"):
@@ -106,6 +114,8 @@ def test_the_report_comes_on_the_association_that_is_open(
             (failed,) = information.FailedSOPSequence
             assert kept.ReferencedSOPInstanceUID == "1.2.1.1.1.1"
             assert (failed.ReferencedSOPInstanceUID, failed.FailureReason) == ("1.2.9", 0x0112)
+            # pynetdicom answers in a thread of its own, after a request for release, too.
+            answered.get(timeout=LIMIT)
         release(association)
         assert association.is_released
     assert reports.empty()

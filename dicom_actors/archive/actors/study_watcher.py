@@ -72,6 +72,7 @@ class StudyWatcher(SupervisedActor):
         )
         self._kernel = kernel
         self._expected: OrderedDict[str, tuple[list[str], str]] = OrderedDict()
+        self._found: set[str] = set()
         self._looks = 0
         self._next_look: float | None = None
 
@@ -97,7 +98,7 @@ class StudyWatcher(SupervisedActor):
         elif isinstance(message, Expected):
             self._expected[message.study_instance_uid] = (list(message.instances), message.reason)
             while len(self._expected) > _MOST_EXPECTED:
-                self._expected.popitem(last=False)
+                self._found.discard(self._expected.popitem(last=False)[0])
             self._look_for(message.study_instance_uid)
         else:
             return super().handle_cast(message)
@@ -116,6 +117,9 @@ class StudyWatcher(SupervisedActor):
                 self._watch.look(self._now())
             except ArchiveError as error:
                 self._say(error)
+            for study in [study for study in self._found if not self._watch.is_due(study)]:
+                self._found.discard(study)
+                self._expected.pop(study, None)
             self._look_later()
         return None
 
@@ -130,7 +134,9 @@ class StudyWatcher(SupervisedActor):
             self._say(error)
             return
         if not missing:
-            del self._expected[study]
+            # Kept until it is told of: that the last one has come may be on its way to us still,
+            # after the index has shown it, and a change makes evidence void.
+            self._found.add(study)
             self._watch.has_evidence(study, reason, self._now())
 
     def _begin(self) -> None:

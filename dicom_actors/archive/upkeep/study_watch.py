@@ -126,6 +126,10 @@ class StudyWatch:
         if study in self._due:
             self._put(study, now, reason)
 
+    def is_due(self, study: str) -> bool:
+        """Whether a study will be told of, now or later."""
+        return study in self._due
+
     def next_due(self) -> float | None:
         """When there is something to look at; None: nothing is pending."""
         return self._heap[0][0] if self._heap else None
