@@ -63,6 +63,7 @@ class ServeOptions:
         passcode: what the user has to give; None: nothing.
         drain: seconds for open associations to finish at the end.
         tls: certificates; None: plain TCP.
+        workers: how many processes there are that serve associations; 1: this one does.
     """
 
     archive: ArchiveOptions | None
@@ -84,6 +85,7 @@ class ServeOptions:
     passcode: str | None = field(repr=False)
     drain: float
     tls: TlsConfig | None
+    workers: int = 1
 
 
 def options_of(config: ServeConfig) -> ServeOptions:
@@ -117,6 +119,7 @@ def options_of(config: ServeConfig) -> ServeOptions:
         passcode=_passcode(config),
         drain=config["drain"],
         tls=_tls(config),
+        workers=_workers(config),
     )
 
 
@@ -139,6 +142,13 @@ def check_options(config: ServeConfig, options: ServeOptions) -> str:
         f"{config.file.path}: all is right: {chosen} of {of_all} settings are not left at their"
         f" defaults, {len(config.peers)} destinations for C-MOVE{routes}"
     )
+
+
+def _workers(config: ServeConfig) -> int:
+    count: int = config["workers"]
+    if count > 1 and not config["receive_only"] and config.flow.routes:
+        raise UsageError("workers: routes work in one process for now: expected 1 worker")
+    return count
 
 
 def _passcode(config: ServeConfig) -> str | None:

@@ -19,7 +19,7 @@ from dicom_actors.supervision import Continue
 if TYPE_CHECKING:
     from dicom_actors.archive.actors.kernel import ArchiveKernel
 
-__all__ = ["Finish", "Place", "Unpack", "Unpacker"]
+__all__ = ["Adopt", "Finish", "Place", "Unpack", "Unpacker"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,12 @@ class Place(NamedTuple):
 
     sop_instance_uid: str
     location: str
+
+
+class Adopt(NamedTuple):
+    """To the Unpacker, a cast: files in ``incoming/``, by their names, whose writer ended."""
+
+    names: frozenset[str]
 
 
 class Finish(NamedTuple):
@@ -81,6 +87,10 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
 
     def handle_cast(self, message: Any) -> Any:
         """Take work. Runs in the Unpacker's thread."""
+        if isinstance(message, Adopt):
+            self._kernel.leftovers |= message.names
+            self.gather(_Recover())
+            return None
         if not isinstance(message, Unpack | Place):
             return super().handle_cast(message)
         self.gather(message)

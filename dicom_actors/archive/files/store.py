@@ -32,6 +32,9 @@ class Store:
         root: the folder.
         file_system: the disk below it.
         layout: where objects have their places.
+
+    Attributes:
+        prefix: with what the names begin that this one gives.
     """
 
     def __init__(
@@ -40,7 +43,8 @@ class Store:
         self.root: Final = Path(root)
         self.file_system: Final = file_system
         self.layout: Final = layout
-        self._names: Final = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
+        self.prefix: Final = f"{os.urandom(6).hex()}-"
+        self._names: Final = map(f"{self.prefix}{{:x}}".format, count(1))
 
     def make_folders(self) -> None:
         """Make what must be there before anything is put; raises OSError."""
