@@ -106,9 +106,10 @@ class EndpointConfig:
         max_matches: how many matches one C-FIND is answered with; one more ends it with A700H
             (refused: out of resources). None: no limit.
         transcode: gives an object that C-GET or C-MOVE sends a transfer syntax that is accepted,
-            where its own is not, such as `dicom_actors.pixels.transcode_to_one_of`, or that with
-            the codecs of a `CodecProcess`: called in a Handler's thread, or a destination's, with
-            the data set and the UIDs that are accepted. None: such an object is not sent.
+            where its own is not, such as `dicom_actors.pixels.transcode_to_one_of`, or a
+            `dicom_actors.pixels.Transcoder` with the codecs of a `CodecProcess`: called in a
+            Handler's thread, or a destination's, with the data set and the UIDs that are accepted.
+            None: such an object is not sent.
         check_instances: whether a C-STORE is refused whose data set cannot be read (C000H), or is
             not of the SOP class and instance that its command names (A900H).
         destination_failures: associations in a row that a destination of C-MOVE does not come to

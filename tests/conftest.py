@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 from kit import native
+from kit.postgresql import Postgresql
 from kit.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from _pytest.terminal import TerminalReporter
 
@@ -62,6 +63,25 @@ def nothing_left() -> Iterator[None]:
             thread.join(LIMIT)
             assert not thread.is_alive()
     until(lambda: _descriptors() <= descriptors)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A server of PostgreSQL, for tests to which it does not matter what a power cut leaves."""
+    server = Postgresql()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def new_index(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    """Gives, each time, where a new index may be: in a file, and in a database of PostgreSQL."""
+    if request.param == "sqlite":
+        return lambda: str(tmp_path_factory.mktemp("index") / "index.db")
+    address: Callable[[], str] = request.getfixturevalue("postgresql").new_database
+    return address
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -5,7 +5,7 @@ One way down::
     errors, config < data, pdu < upper_layer < dimse
     data < pixels, deidentification < archive, cli
     pixels < scu
-    dimse, transport < storage < scu < actors < archive < flow, web, testing < cli
+    dimse, transport < storage < scu < actors < archive < flow, engine, web, testing < cli
 
 ``data`` and ``pdu`` do not see each other; ``supervision`` sees none of the others, and only
 ``actors`` and what is above it see ``supervision``; ``tls`` is for ``config`` and for ``actors``
@@ -73,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "archive": {*_PUBLIC, "supervision", "scu"},
     "flow": {*_PUBLIC, "supervision", "scu", "web_user", "archive", "pixels", "deidentification"},
     "web_user": {"errors", "data", "storage", "web"},
+    "engine": {*_PUBLIC, "supervision", "archive"},
     "web": {*_PUBLIC, "supervision", "archive", "pixels"},
     "metrics": {*_PUBLIC, "supervision", "dimse", "archive"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
@@ -81,9 +82,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "deidentification",
         "archive",
         "flow",
+        "engine",
         "web",
         "web_user",
         "metrics",
+        "codec_process",
         "pixels",
         "processes",
         "testing",

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import time
+from collections import Counter
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -19,18 +20,30 @@ from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
     ArchiveKernel,
     ArchiveSupervisor,
+    Expected,
     HasEvidence,
     IndexRows,
     Keep,
 )
 from dicom_actors.archive.actors.index_writer import WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
+from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
 from dicom_actors.archive.actors.unpacker import Finish, Place
-from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.files import (
+    INCOMING,
+    Buckets,
+    Cache,
+    DiskFileSystem,
+    Layout,
+    Location,
+    Store,
+)
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Outcome, Result
-from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
+from dicom_actors.archive.index.locating import is_shared, redacted
+from dicom_actors.archive.index.nodes import Nodes
+from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
 from dicom_actors.archive.maintenance.rebuilding import (
     MARK,
     Rebuilder,
@@ -48,13 +61,14 @@ from dicom_actors.archive.services import (
     ProcedureSteps,
     QueryRetrieve,
     StorageCommitment,
+    Workitems,
     Worklist,
     combined,
 )
 from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
-from dicom_actors.errors import ArchiveError, ConfigurationError
+from dicom_actors.errors import ArchiveError, ConfigurationError, DataError
 from dicom_actors.supervision import (
     ChildSpec,
     ChildType,
@@ -67,7 +81,7 @@ from dicom_actors.supervision import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dicom_actors.archive.files import FileSystem
     from dicom_actors.archive.index import Queued, StoredInstance
@@ -90,6 +104,12 @@ _EVENTS: Final = (
 )
 _REPORTER: Final = "commitment"
 _REBUILDER: Final = "rebuilder"
+_MOST_LISTED: Final = 20_000
+"""Instances of a list that is looked through."""
+_LISTS_OF_STEP: Final = (
+    "ReferencedImageSequence",
+    "ReferencedNonImageCompositeSOPInstanceSequence",
+)
 _TIMEOUT: Final = 5.0
 """Seconds for a supervisor to say which children it has."""
 
@@ -144,6 +164,7 @@ class Archive(Holdings):
     Attributes:
         worklist: what is scheduled.
         procedure_steps: what modalities have begun and done.
+        workitems: unified procedure steps.
     """
 
     is_member = False
@@ -159,15 +180,20 @@ class Archive(Holdings):
         self._kernel: Final = kernel
         self._lock = lock
         super().__init__(kernel.store, kernel.index, IndexRows(kernel))
+        kernel.on_inherited = self._wake_reporter
         self._router: Router | None = None
+        self._gate: Callable[[], str] = str
         self._duplicates = Duplicates(kernel.settings.duplicates)
         write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
-        self.procedure_steps: Final = ProcedureSteps(self.reader, write)
+        self.procedure_steps: Final = ProcedureSteps(self.reader, write, self._note_step)
+        self.workitems: Final = Workitems(self.reader, write, now)
         requests = OpenRequests()
         self._services: Final = (
             QueryRetrieve(self, peers),
-            StorageCommitment(self, write, now, self._wake_reporter, requests),
+            StorageCommitment(
+                self, write, now, self._wake_reporter, requests, self._note_commitment
+            ),
             self.worklist,
             self.procedure_steps,
         )
@@ -193,12 +219,16 @@ class Archive(Holdings):
         file_system: FileSystem | None = None,
         clock: Clock | None = None,
         heal: bool = True,
+        index: str | None = None,
         **settings: Any,
     ) -> Self:
         """Open the archive in a folder, or make one there.
 
         Args:
             folder: the folder; made if it is not there.
+            index: ``"postgresql://..."``: the index is in that database of PostgreSQL, and any
+                number of processes may have the archive open, which all see the same folder. None:
+                it is in the folder, and one process has it open.
             now: gives the time, in seconds since 1970.
             peers: where C-MOVE may send to, and who is told of storage commitment where the
                 association of the request is over, by AE title.
@@ -215,20 +245,25 @@ class Archive(Holdings):
             ArchiveError: another process has it open, or its index cannot be used; see
                 `ArchiveError.reason`.
             ConfigurationError: a setting is out of its range.
+            MissingExtraError: an index of PostgreSQL needs the extra ``postgres``.
             OSError: the folder cannot be made or written.
         """
         checked = checked_settings(settings)
+        if index is not None and not is_shared(index):
+            raise ConfigurationError(f"index: expected postgresql://..., got {redacted(index)!r}")
         root = Path(folder)
         root.mkdir(parents=True, exist_ok=True)
-        lock = FolderLock(root)
+        lock = FolderLock(root, is_shared=index is not None)
         try:
             is_synchronous = checked.durability == "disk"
             disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
-            store = Store(root.absolute(), disk, Layout(checked.layout))
+            store = _store(root.absolute(), disk, checked)
+            handle = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
+            if index is not None:
+                handle = _share(index, store, checked)
             store.make_folders()
-            index = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
-            _create(index, store, heal=heal)
-            kernel = ArchiveKernel(checked, store, index, System(clock=clock), now)
+            _create(handle, store, heal=heal)
+            kernel = ArchiveKernel(checked, store, handle, System(clock=clock), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
             return cls(kernel, lock, {} if peers is None else peers, worklist_folder)
         except BaseException:
@@ -261,9 +296,11 @@ class Archive(Holdings):
         """
         if self._supervisor.is_alive():
             with contextlib.suppress(ArchiveError):
-                self.settle()
+                self._settle_here()
             self._supervisor.stop()
             self._kernel.system.close()
+            if self._kernel.index.is_shared:
+                _leave(self._kernel)
         self._kernel.index.close()
         if self._lock is not None:
             self._lock.release()
@@ -296,6 +333,8 @@ class Archive(Holdings):
             ArchiveError: as `add` does.
             OSError: as `add` does.
         """
+        if why := self._gate():
+            raise ArchiveError(why, "full")
         queued = self._queued(new)
         added = self._keep(new, queued)
         if queued and added.result is Result.SAME:
@@ -321,7 +360,9 @@ class Archive(Holdings):
 
     def _keep(self, new: NewObject, queued: tuple[Queued, ...]) -> Added:
         uid = new.intake.sop_instance_uid
-        is_small = new.intake.size <= self.settings.journal_object_bytes
+        settings = self.settings
+        is_uploaded = bool(settings.bucket) and settings.upload == "before"
+        is_small = new.intake.size <= settings.journal_object_bytes and not is_uploaded
         existing = None
         # For small ones it is enough that the index says so in the end: to ask before costs more
         # than to keep them.
@@ -373,34 +414,43 @@ class Archive(Holdings):
     def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         kernel = self._kernel
         store = kernel.store
-        kernel.look_at_disk(needed=new.intake.size)
-        if new.save is None:
-            location = store.put([new.header, new.data])
-        else:
-            name = store.incoming_name()
-            new.save(os.path.join(store.root, INCOMING), name)  # noqa: PTH118
-            location = Location(f"{INCOMING}/{name}")
-            if store.file_system.size(location.name) != new.intake.size:
-                # The folder was replaced by another one, or by a link.
-                raise FileNotFoundError(
-                    errno.ENOENT, "what was written is not there", str(location)
-                )
+        location = self._put_bytes(new)
         uid = new.intake.sop_instance_uid
         row = new.intake.row(location, kernel.now(), self._duplicates, queued)
         try:
             outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
         except ArchiveError:
             # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
-            kernel.tell("unpacker", Place(uid, str(location)))
+            if not location.is_placed:
+                kernel.tell("unpacker", Place(uid, str(location)))
             raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )
         if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
-            store.remove(location)
-        else:
+            with contextlib.suppress(OSError):  # what is left of it harms nobody
+                store.remove(location)
+        elif not location.is_placed:
             kernel.tell("unpacker", Place(uid, str(location)))
         return outcomes[0]
+
+    def _put_bytes(self, new: NewObject) -> Location:
+        """Have the bytes of an object safe, in the bucket or in a file of their own."""
+        kernel, store = self._kernel, self._kernel.store
+        if store.bucket and self.settings.upload == "before":
+            kernel.look_at_disk(needed=1)  # for the index
+            uids = new.intake.description[:3]
+            return store.upload(uids, os.urandom(6).hex(), [new.header, new.data])
+        kernel.look_at_disk(needed=new.intake.size)
+        if new.save is None:
+            return store.put([new.header, new.data])
+        name, folder = store.incoming_name(), store.incoming
+        new.save(os.path.join(store.root, folder), name)  # noqa: PTH118
+        location = Location(f"{folder}/{name}")
+        if store.file_system.size(location.name) != new.intake.size:
+            # The folder was replaced by another one, or by a link.
+            raise FileNotFoundError(errno.ENOENT, "what was written is not there", str(location))
+        return location
 
     # --- how it is ---------------------------------------------------------------------------
 
@@ -419,7 +469,7 @@ class Archive(Holdings):
             free_bytes=kernel.free_bytes,
             disk=kernel.disk_state,
             journal_bytes=waiting + (disk.size(kernel.current_journal or INCOMING) or 0),
-            incoming_files=len(disk.names(INCOMING)),
+            incoming_files=len(disk.names(kernel.store.incoming)),
         )
 
     def actors(self) -> tuple[ActorInfo, ...]:
@@ -455,6 +505,14 @@ class Archive(Holdings):
         Raises:
             ArchiveError: it cannot be brought there now; it is safe all the same.
         """
+        self._settle_here()
+        if self._kernel.index.is_shared:
+            before = self.waiting()
+            if before:
+                self._kernel.tell("nodes", HaveAllSettle())
+                self.await_places(before)
+
+    def _settle_here(self) -> None:
         self._kernel.ask("store", CloseJournal())
         problem = self._kernel.ask("unpacker", Finish())
         if problem:
@@ -491,6 +549,15 @@ class Archive(Holdings):
         """
         self._router = router
 
+    def take_if(self, gate: Callable[[], str] | None) -> None:
+        """Have objects refused (A700H) now and then.
+
+        Args:
+            gate: is called before an object is kept; what it says is why not. Empty: it is. None:
+                all are.
+        """
+        self._gate = gate or str
+
     def supervise(self, spec: ChildSpec) -> pykka.ActorRef[Any]:
         """Start an actor of somebody else's with those of the archive; it ends before them.
 
@@ -524,6 +591,39 @@ class Archive(Holdings):
         """
         self._kernel.tell("studies", HasEvidence(study_instance_uid, reason))
 
+    def _note_commitment(self, instances: Sequence[str]) -> None:
+        """Whoever asks for commitment of all that there is of a study has sent all of it."""
+        if len(instances) > _MOST_LISTED:
+            return
+        listed: Counter[str] = Counter()
+        with contextlib.suppress(ArchiveError), self.reader() as reader:
+            for uid in set(instances):
+                if (found := reader.location_of(uid)) is not None:
+                    listed[found.study_instance_uid] += 1
+            whole = [study for study in listed if reader.size_of_study(study) == listed[study]]
+            for study in whole:
+                self.has_evidence(study, "storage commitment was asked for all of it")
+
+    def _note_step(self, sop_instance_uid: str, step: DataSet) -> None:
+        """A performed procedure step that is completed lists what it has made (PS3.4 F.7.2)."""
+        del sop_instance_uid
+        with contextlib.suppress(DataError):
+            if step.get("PerformedProcedureStepStatus") != "COMPLETED":
+                return
+            uids = [
+                str(image.get("ReferencedSOPInstanceUID") or "")
+                for series in step.get("PerformedSeriesSequence") or ()
+                for keyword in _LISTS_OF_STEP
+                for image in series.get(keyword) or ()
+            ]
+            studies = {
+                str(item.get("StudyInstanceUID") or "")
+                for item in step.get("ScheduledStepAttributesSequence") or ()
+            }
+            if len(studies) == 1 and 0 < len(uids) <= _MOST_LISTED:
+                reason = "its procedure step is completed, and all that it lists is there"
+                self._kernel.tell("studies", Expected(studies.pop(), tuple(uids), reason))
+
     def sends(self, association: int, study_instance_uid: str) -> bool:
         """An association is about to send to a study; returns whether that is news."""
         return self._kernel.senders.note(association, study_instance_uid)
@@ -534,19 +634,70 @@ class Archive(Holdings):
 
     # --- who listens -------------------------------------------------------------------------
 
-    def subscribe(self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...] = _EVENTS) -> None:
-        """Have an actor told of what happens, by the messages in `dicom_actors.archive.events`."""
-        self._kernel.subscribe(ref, kinds)
+    def subscribe(
+        self,
+        ref: pykka.ActorRef[Any],
+        kinds: tuple[type, ...] = _EVENTS,
+        *,
+        everywhere: bool = False,
+    ) -> None:
+        """Have an actor told of what happens, by the messages in `dicom_actors.archive.events`.
+
+        Args:
+            ref: the actor.
+            kinds: of which events.
+            everywhere: whether those of other processes that share the archive are told, too, as
+                far as they can be heard; else an event is told in one process alone.
+        """
+        self._kernel.subscribe(ref, kinds, everywhere=everywhere)
 
     def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
         """Tell an actor no more."""
         self._kernel.unsubscribe(ref)
 
 
+def _share(index: str, store: Store, settings: ArchiveSettings) -> IndexHandle:
+    """Become one of those that share an index."""
+    store.node = new_node_name()
+    handle = SharedIndexHandle(index, settings.durability, store.node)
+    handle.get()  # which makes it what it is today
+    with contextlib.closing(Nodes(index, settings.node_lease_seconds)) as nodes:
+        nodes.join(store.node)
+    return handle
+
+
+def _leave(kernel: ArchiveKernel) -> None:
+    """Be none of those any more; what is left is for others."""
+    store = kernel.store
+    disk = store.file_system
+    lease = kernel.settings.node_lease_seconds
+    with (
+        contextlib.suppress(ArchiveError, OSError),  # then they find out for themselves
+        contextlib.closing(Nodes(kernel.index.path, lease)) as nodes,
+    ):
+        left = [disk.remove_folder(folder) for folder in (store.incoming, store.journal)]
+        if all(left):
+            nodes.forget(store.node, store.node)
+        else:
+            nodes.give_up(store.node)
+
+
 def _info_of(child: ChildInfo, above: str = "") -> ActorInfo:
     inbox: Any = None if child.ref is None else child.ref.actor_inbox
     waiting = 0 if inbox is None else inbox.qsize()
     return ActorInfo(f"{above}{child.id}", child.state.value, child.restarts, waiting)
+
+
+def _store(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
+    """Have the files and buckets of an archive ready."""
+    buckets = Buckets(disk, settings.bucket_timeout)
+    bucket = buckets.register(settings.bucket) if settings.bucket else ""
+    cache = None
+    if settings.cache_bytes and buckets.addresses():
+        cache = Cache(disk, settings.cache_bytes)
+        cache.empty()
+    layout = Layout(settings.layout)
+    return Store(root, disk, layout, buckets=buckets, bucket=bucket, cache=cache)
 
 
 def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:

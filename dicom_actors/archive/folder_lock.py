@@ -27,13 +27,14 @@ class FolderLock:
 
     Args:
         folder: the folder.
+        is_shared: whether others may have it as well who say the same.
 
     Raises:
         ArchiveError: another process has it, or this one a second time.
         OSError: the file of the lock cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_shared: bool = False) -> None:
         path = folder / _NAME
         # What a link leads to is not ours to empty.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -46,7 +47,9 @@ class FolderLock:
         if fcntl is None:
             return
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(
+                self._descriptor, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+            )
         except BlockingIOError:
             holder = str(os.read(self._descriptor, 20), "ascii", "replace").strip()
             os.close(self._descriptor)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import abc
 import contextlib
 import functools
+import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors import DataSet, read_file
-from dicom_actors.archive.files import JOURNAL, Location
+from dicom_actors.archive.files import Location
 from dicom_actors.archive.index import Deleted, QueueCommand, Result
 from dicom_actors.archive.query import Model, Settings, find
 from dicom_actors.archive.upkeep import FrameRanges, Removing
@@ -29,6 +31,9 @@ __all__ = ["Holdings"]
 _ATTEMPTS: Final = 5
 """How often a location is looked up again whose file was just brought to its place."""
 _DELETED_AT_ONCE: Final = 256
+_PATIENCE: Final = 120.0
+"""Seconds for other processes to bring what came before to its place."""
+_PAUSE: Final = 0.1
 _QUEUE_ACTIONS: Final = ("pause", "resume", "retry", "drop")
 
 
@@ -66,6 +71,38 @@ class Holdings(abc.ABC):
         Raises:
             ArchiveError: it cannot be brought there now; it is safe all the same.
         """
+
+    def waiting(self) -> set[str]:
+        """The names of all journals and files that have no place yet, whose they may be.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        store, disk = self.store, self.store.file_system
+        everybody = [store.of_node(node) for node in ("", *store.nodes())]
+        return {
+            f"{folder}/{name}"
+            for one in everybody
+            for folder in (one.incoming, one.journal)
+            for name in disk.names(folder)
+            if name.endswith((".dcm", ".journal"))
+        }
+
+    def await_places(self, names: set[str]) -> None:
+        """Wait until other processes have brought something to its place.
+
+        Args:
+            names: what is waited for; see `waiting`.
+
+        Raises:
+            ArchiveError: they do not.
+            OSError: the folder cannot be read.
+        """
+        limit = time.monotonic() + _PATIENCE
+        while names & self.waiting():
+            if time.monotonic() > limit:
+                raise ArchiveError("the archive is too busy to bring all to its place", "busy")
+            threading.Event().wait(_PAUSE)
 
     # --- what there is -----------------------------------------------------------------------
 
@@ -146,29 +183,36 @@ class Holdings(abc.ABC):
             if found is None:
                 return False
             location = Location.of(found.location)
-            size = self.store.file_system.size(location.name)
+            size = self.store.size(location)
             if size is not None:
                 end = location.offset + found.size
                 return size >= end if location.is_in_journal else size == end
             found = self._current(found)  # it was brought to its place since it was looked up
         return False
 
-    def read(self, instance: StoredInstance) -> memoryview:
+    def read(self, instance: StoredInstance, *, is_fresh: bool = False) -> memoryview:
         """The bytes of an instance's file, mapped if they are many.
+
+        Args:
+            instance: the instance.
+            is_fresh: whether a copy of what is in a bucket will not do.
 
         Raises:
             ArchiveError: there is no such instance any more.
             OSError: the file cannot be read.
         """
-        return self.read_part(instance, 0, instance.size)
+        return self.read_part(instance, 0, instance.size, is_fresh=is_fresh)
 
-    def read_part(self, instance: StoredInstance, offset: int, length: int) -> memoryview:
+    def read_part(
+        self, instance: StoredInstance, offset: int, length: int, *, is_fresh: bool = False
+    ) -> memoryview:
         """Some of the bytes of an instance's file, by one read.
 
         Args:
             instance: the instance.
             offset: bytes before them in the file.
             length: how many.
+            is_fresh: see `read`.
 
         Raises:
             ArchiveError: there is no such instance any more, or its file is shorter.
@@ -181,7 +225,8 @@ class Holdings(abc.ABC):
             location = Location.of(found.location)
             location = location._replace(offset=location.offset + offset)
             try:
-                data = self.store.read(location, length)
+                is_whole = offset == 0 and length == found.size
+                data = self.store.read(location, length, is_whole=is_whole, is_fresh=is_fresh)
             except FileNotFoundError:
                 # It was brought to its place since it was looked up.
                 if attempt == _ATTEMPTS - 1:
@@ -340,7 +385,7 @@ class Holdings(abc.ABC):
         # What is in the journal must be a file first, or it would come back with the journal.
         self.settle()
         # Nor may the journal itself come back after a power cut.
-        self.store.file_system.synchronize_folder(JOURNAL)
+        self.store.file_system.synchronize_folder(self.store.journal)
         deleted = 0
         for at in range(0, len(uids), _DELETED_AT_ONCE):
             deleted += self._delete(uids[at : at + _DELETED_AT_ONCE])

@@ -11,7 +11,7 @@ from typing import Any, Final
 from dicom_actors.archive.index import Index
 from dicom_actors.errors import ArchiveError
 
-__all__ = ["INDEX_NAME", "IndexHandle"]
+__all__ = ["INDEX_NAME", "IndexHandle", "SharedIndexHandle"]
 
 INDEX_NAME: Final = "index.sqlite"
 _DAMAGED: Final = "index.sqlite.is-damaged"
@@ -26,7 +26,12 @@ class IndexHandle:
     Args:
         path: its file.
         durability: see `Index.open`.
+
+    Attributes:
+        is_shared: whether other processes may write it.
     """
+
+    is_shared = False
 
     def __init__(self, path: str, durability: Any) -> None:
         self.path: Final = path
@@ -96,11 +101,62 @@ class IndexHandle:
                 flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
                 os.close(os.open(self._note, flags, 0o666))
 
+    def be_node(self, name: str) -> None:
+        """Write as another node from now on; only where it is shared."""
+        raise NotImplementedError(name)
+
     def close(self) -> None:
         """Close it."""
         with self._lock:
             if self._index is not None:
                 self._index.close()
+
+
+class SharedIndexHandle(IndexHandle):
+    """The index in a database that others use, too; see `IndexHandle`.
+
+    Args:
+        address: of the database.
+        durability: see `Index.open`.
+        node: who writes.
+    """
+
+    is_shared = True
+
+    def __init__(self, address: str, durability: Any, node: str) -> None:
+        super().__init__(address, durability)
+        self._node = node
+
+    def create(self) -> Index:
+        """See `IndexHandle.create`."""
+        return self.get()
+
+    def get(self) -> Index:
+        """See `IndexHandle.get`."""
+        with self._lock:
+            if self._index is None:
+                self._index = Index.open(self.path, durability=self._durability, node=self._node)
+            return self._index
+
+    def be_node(self, name: str) -> None:
+        """See `IndexHandle.be_node`."""
+        with self._lock:
+            self._node = name
+            if self._index is not None:
+                self._index.be_node(name)
+
+    def check(self) -> None:
+        """See `IndexHandle.check`: a database that answers is there."""
+
+    def exists(self) -> bool:
+        """Whether there is anything in it."""
+        return any(self.get().counts())
+
+    def check_sound(self) -> None:
+        """See `IndexHandle.check_sound`: that is for those who keep the database."""
+
+    def note(self, error: ArchiveError) -> None:
+        """See `IndexHandle.note`."""
 
 
 def _identity_of(path: str) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-from dicom_actors.archive.files import DEFAULT_PATTERN, Layout
+from dicom_actors.archive.files import DEFAULT_PATTERN, Layout, check_bucket_url
 from dicom_actors.errors import ConfigurationError
 
 __all__ = ["ArchiveSettings"]
@@ -15,6 +15,7 @@ _MIB: Final = 1024 * _KIB
 
 _CHOICES: Final = {
     "durability": ("disk", "os"),
+    "upload": ("before", "after"),
     "duplicates": ("keep-first", "replace", "keep-both"),
 }
 # What each number may be: lowest, highest.
@@ -28,7 +29,10 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "reserve_bytes": (0, 1 << 60),
     "disk_interval": (0.01, 86_400),
     "study_quiet_seconds": (0.001, 86_400),
+    "bucket_timeout": (0.01, 86_400),
+    "cache_bytes": (0, 1 << 60),
     "answer_timeout": (0.001, 86_400),
+    "node_lease_seconds": (0.1, 3_600),
     "restarts": (0, 1_000_000),
     "restart_period": (0.001, 86_400),
 }
@@ -46,6 +50,13 @@ class ArchiveSettings:
             ``"keep-both"`` keeps them as another version, and the first is answered with (0000H).
         layout: where files are, below the folder; a pattern of ``{study}``, ``{series}``,
             ``{instance}`` and ``{hash}``. It holds for what comes from now on.
+        bucket: where objects have their places instead of the folder: ``s3://BUCKET/PREFIX``, or
+            ``gs://`` or ``az://``, with credentials from the environment; empty: in the folder. The
+            index stays there, and what was kept before stays where it is.
+        upload: ``"before"``: what was kept is in the bucket; ``"after"``: it is on the disk, and
+            in the bucket as soon as can be.
+        bucket_timeout: seconds for a request to a bucket.
+        cache_bytes: bytes of what was read of a bucket that are kept on the disk; 0: none.
         journal_object_bytes: up to this many bytes an object goes through the journal; 0: none.
         journal_bytes: a journal of so many bytes is unpacked to files.
         journal_seconds: and so is one to which nothing came for so long.
@@ -57,6 +68,8 @@ class ArchiveSettings:
         study_quiet_seconds: a study to which nothing came for so long is complete, unless an
             association is open that has sent to it.
         answer_timeout: seconds after which a disk that does not answer is a failure.
+        node_lease_seconds: where several processes share an index of PostgreSQL, one that was not
+            heard of for so long is gone, and others go on with what it has left.
         restarts: crashes of its actors that an archive survives within ``restart_period``.
         restart_period: see ``restarts``; seconds.
 
@@ -67,6 +80,10 @@ class ArchiveSettings:
     durability: str = "disk"
     duplicates: str = "keep-first"
     layout: str = DEFAULT_PATTERN
+    bucket: str = ""
+    upload: str = "before"
+    bucket_timeout: float = 30.0
+    cache_bytes: int = 1024 * _MIB
     journal_object_bytes: int = 256 * _KIB
     journal_bytes: int = 64 * _MIB
     journal_seconds: float = 2.0
@@ -77,6 +94,7 @@ class ArchiveSettings:
     disk_interval: float = 5.0
     study_quiet_seconds: float = 60.0
     answer_timeout: float = 120.0
+    node_lease_seconds: float = 15.0
     restarts: int = 1_000
     restart_period: float = 60.0
 
@@ -88,6 +106,10 @@ class ArchiveSettings:
                     f" got {getattr(self, name)!r}"
                 )
         Layout(self.layout)
+        if not isinstance(self.bucket, str):
+            raise ConfigurationError(f"bucket: expected a text, got {type(self.bucket).__name__}")
+        if self.bucket:
+            check_bucket_url(self.bucket)
         for field in fields(self):
             if field.name in _RANGES:
                 self._check_number(field.name, is_whole=field.type == "int")

@@ -6,19 +6,17 @@ journal. SQLite lets one of both write at a time, and files have names that nobo
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from dicom_actors.archive.files import INCOMING, JOURNAL, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.files import Buckets, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Duplicates, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
 from dicom_actors.archive.objects import Added, NewObject
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
-from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     import os
@@ -28,10 +26,6 @@ if TYPE_CHECKING:
     from dicom_actors.archive.index import Change, Outcome, StoredInstance
 
 __all__ = ["Visit"]
-
-_PATIENCE: Final = 120.0
-"""Seconds for the other process to bring what came before to its place."""
-_PAUSE: Final = 0.1
 
 
 class Visit(Holdings):
@@ -51,7 +45,9 @@ class Visit(Holdings):
         self.settings: Final = settings or ArchiveSettings()
         root = Path(folder).absolute()
         disk = DiskFileSystem(root, is_synchronous=self.settings.durability == "disk")
-        store = Store(root, disk, Layout(self.settings.layout))
+        buckets = Buckets(disk, self.settings.bucket_timeout)
+        bucket = buckets.register(self.settings.bucket) if self.settings.bucket else ""
+        store = Store(root, disk, Layout(self.settings.layout), buckets=buckets, bucket=bucket)
         self._index = IndexHandle(str(root / INDEX_NAME), self.settings.durability)
         super().__init__(store, self._index, _DirectRows(self._index))
         self._index.get()
@@ -68,20 +64,7 @@ class Visit(Holdings):
 
     def settle(self) -> None:
         """See `Holdings.settle`; the other process does it when nothing comes for a while."""
-        before = self._waiting()
-        limit = time.monotonic() + _PATIENCE
-        while before & self._waiting():
-            if time.monotonic() > limit:
-                raise ArchiveError("the archive is too busy to bring all to its place", "busy")
-            threading.Event().wait(_PAUSE)
-
-    def _waiting(self) -> set[str]:
-        return {
-            f"{folder}/{name}"
-            for folder in (INCOMING, JOURNAL)
-            for name in self.store.file_system.names(folder)
-            if name.endswith((".dcm", ".journal"))
-        }
+        self.await_places(self.waiting())
 
     def add(
         self, source: str | os.PathLike[str] | DataSet | bytes | bytearray | memoryview

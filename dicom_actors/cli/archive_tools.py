@@ -78,9 +78,11 @@ def _do(
 def _open(options: Namespace) -> Archive | Visit:
     config = load_config(options)
     settings, folder = config.archive, Path(config["store"])
+    chosen = {name: getattr(settings, name) for name in settings.__slots__}
+    if config["index"] is not None:
+        return Archive.open(folder, heal=False, index=config["index"], **chosen)
     if not (folder / INDEX_NAME).exists() and options.action not in {"adopt", "reindex"}:
         raise UsageError(f"{folder}: expected an archive, there is no {INDEX_NAME}")
-    chosen = {name: getattr(settings, name) for name in settings.__slots__}
     try:
         return Archive.open(folder, heal=False, **chosen)
     except ArchiveError as error:

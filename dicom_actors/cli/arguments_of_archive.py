@@ -55,6 +55,9 @@ def add_archive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     }
     for name, action in actions_by_name.items():
         action.add_argument("--store", metavar="DIR", help="the archive (default: dicom-archive)")
+        action.add_argument(
+            "--index", metavar="ADDRESS", help="postgresql://...: its index is there"
+        )
         action.add_argument("--config", metavar="FILE", help="the configuration file of `serve`")
         action.add_argument("--json", action="store_true", help="print one line of JSON")
         action.set_defaults(run=_run, action=name)

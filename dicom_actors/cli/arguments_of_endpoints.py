@@ -31,6 +31,11 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     serve.add_argument("--store", metavar="DIR", help="where to (default: dicom-archive)")
     serve.add_argument(
+        "--index",
+        metavar="ADDRESS",
+        help="postgresql://...: have the index there, for several processes",
+    )
+    serve.add_argument(
         "--receive-only",
         action="store_true",
         default=None,
@@ -47,7 +52,26 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="what Success outlives: a power cut, or the process (default: disk)",
     )
     serve.add_argument(
+        "--bucket",
+        metavar="URL",
+        help="keep objects in s3://BUCKET/PREFIX instead of the archive's folder",
+    )
+    serve.add_argument(
+        "--nats",
+        dest="nats_servers",
+        metavar="SERVERS",
+        help="tell NATS JetStream of events: nats://HOST:PORT, several with commas between",
+    )
+    serve.add_argument(
         "--worklist-folder", metavar="DIR", help="worklist items, as JSON or .wl files"
+    )
+    serve.add_argument(
+        "--transcode",
+        nargs="?",
+        choices=("off", "lossless", "lossy"),
+        const="lossless",
+        help="have C-GET and C-MOVE send what they have in a transfer syntax that is accepted;"
+        " lossy: where only such a one is accepted, too, as another instance (default: off)",
     )
     config = serve.add_argument_group("configuration")
     config.add_argument("--config", metavar="FILE", help="all settings, and the peers")

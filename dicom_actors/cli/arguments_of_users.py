@@ -101,6 +101,15 @@ def _add_store(
         help="send files that are cut off or cannot be read, too, as they are",
     )
     store.add_argument(
+        "--transcode",
+        nargs="?",
+        choices=("off", "lossless", "lossy"),
+        const="lossless",
+        default="off",
+        help="send what the peer does not take as it is in a transfer syntax that it takes; lossy:"
+        " where it takes none else, too, as another instance (default: off)",
+    )
+    store.add_argument(
         "--watch",
         action="store_true",
         help="go on, and send what appears in the folders once it is whole, until Ctrl-C",

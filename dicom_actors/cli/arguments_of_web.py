@@ -64,6 +64,14 @@ def add_web(serve: argparse.ArgumentParser) -> None:
         help="let DELETE delete",
     )
     web.add_argument(
+        "--ups",
+        "--web-ups",
+        dest="web_ups",
+        action="store_true",
+        default=None,
+        help="a worklist of unified procedure steps (UPS-RS), at /dicom-web/workitems",
+    )
+    web.add_argument(
         "--viewer",
         "--web-viewer",
         dest="web_viewer",

@@ -38,6 +38,7 @@ TABLES: Final[dict[str, Any]] = {
     "archive": dict,
     "endpoint": dict,
     "web": dict,
+    "nats": dict,
     "route": TABLE_LIST,
     "destinations": dict,
 }

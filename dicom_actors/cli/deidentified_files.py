@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dicom_actors.cli.object_files import object_name_of
 from dicom_actors.data import Tag, read_file, write_file
 from dicom_actors.deidentification import Deidentifier, NotCleanError, Pseudonyms, Report, Rules
+from dicom_actors.deidentification.options import Option
 from dicom_actors.errors import DicomError, NotPart10Error
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Settings(NamedTuple):
             pseudonyms=Pseudonyms.from_csv(self.mapping) if self.mapping else None,
             allow_burned_in=self.allow_burned_in,
             allow_visual_features=self.allow_visual_features,
-            decompress=_decompress(),
+            # What decompresses takes longer to load than a hundred files to clean.
+            decompress=_decompress() if Option.CLEAN_PIXEL_DATA in self.options else None,
             keep_uids=self.keeps_uids,
         )
 
@@ -120,9 +122,7 @@ class Worker:
             return Outcome(source, "refused", str(error))
         except DicomError as error:
             # The message may have a value of the original.
-            return Outcome(
-                source, "failed", f"it cannot be read or written ({type(error).__name__})"
-            )
+            return Outcome(source, "failed", _without_values(error))
         except OSError as error:
             return Outcome(source, "failed", error.strerror or type(error).__name__)
 

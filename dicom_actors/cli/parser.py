@@ -18,6 +18,7 @@ from dicom_actors.cli import (
     arguments_of_queue,
     arguments_of_users,
     arguments_of_web,
+    arguments_of_work,
 )
 from dicom_actors.version import __version__
 
@@ -48,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments_of_endpoints.add_serve(commands)
     arguments_of_archive.add_archive(commands)
     arguments_of_queue.add_queue(commands)
+    arguments_of_work.add_work(commands)
     arguments_of_users.add_commands(commands)
     arguments_of_files.add_commands(commands)
     arguments_of_file_tools.add_commands(commands)

@@ -17,7 +17,8 @@ __all__ = ["check_format", "write_picture"]
 
 # At the usual level, most of the time of writing a PNG is spent on a tenth of its size.
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
-    "PNG": {"compress_level": 1},
+    # Runs alone (Z_RLE): half the time of matches, and of noisy pictures no larger.
+    "PNG": {"compress_level": 1, "compress_type": 3},
     "JPEG": {"quality": 90},
     "WEBP": {"lossless": True},
 }

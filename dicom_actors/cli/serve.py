@@ -21,6 +21,7 @@ from dicom_actors.cli.service_manager import notify
 from dicom_actors.cli.signals import EndSignals, giving_back
 from dicom_actors.cli.telling import JsonTeller, LineTeller
 from dicom_actors.cli.terminal import counted
+from dicom_actors.cli.transcoder import transcoder_of
 from dicom_actors.cli.user_check import UserCheck
 from dicom_actors.cli.web_options import serving_web
 from dicom_actors.config import EndpointConfig
@@ -38,10 +39,21 @@ if TYPE_CHECKING:
     from dicom_actors.cli.serve_options import ServeOptions
     from dicom_actors.cli.serve_view import LiveView
     from dicom_actors.cli.telling import Teller
+    from dicom_actors.engine import EventStream
     from dicom_actors.flow import Flow
     from dicom_actors.supervision import SupervisedRef
 
-__all__ = ["Keeper", "endpoint_config", "keeper_of", "kept_files", "serve", "show_policy"]
+    _Kept = tuple[dict[str, Any], dict[str, Any], Archive | None, Flow | None, EventStream | None]
+
+__all__ = [
+    "Keeper",
+    "endpoint_config",
+    "keeper_of",
+    "kept_files",
+    "serve",
+    "show_policy",
+    "transcoding",
+]
 
 _SWITCH_SECONDS: Final = 0.001
 _SPOOL_BYTES: Final = 64 * 1024
@@ -280,13 +292,16 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
         with signals.awaited():
             # The system writes the last words of the log.
             system = stack.enter_context(contextlib.closing(System()))
-            handlers, settings, archive, flow = stack.enter_context(_keeping(options, teller))
+            handlers, settings, archive, flow, stream = stack.enter_context(
+                _keeping(options, teller)
+            )
             endpoint: Any
             if options.workers > 1:
                 from dicom_actors.cli.serve_workers import WorkersEndpoint
 
                 endpoint = WorkersEndpoint(options, options.workers, archive, teller, system)
             else:
+                settings |= stack.enter_context(transcoding(options))
                 if options.user is not None:
                     handlers["association_validator"] = UserCheck(options.user, options.passcode)
                 endpoint = Endpoint.start(
@@ -299,6 +314,8 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
             stack.callback(endpoint.stop)
             if archive is not None:
                 archive.attach(endpoint)
+            if stream is not None:
+                stream.attach(endpoint)
             port = endpoint.ask(messages.GetStatus()).port
             stack.enter_context(_narrating(endpoint, options, teller))
             stack.enter_context(_observing(endpoint, archive, options, teller, port))
@@ -336,19 +353,29 @@ def kept_files(options: ServeOptions, keeper: Keeper) -> tuple[dict[str, Any], d
 
 
 @contextlib.contextmanager
-def _keeping(
-    options: ServeOptions, teller: Teller
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None, Flow | None]]:
-    """Give the event handlers, what the endpoint should be told, the archive, and its flow."""
+def _keeping(options: ServeOptions, teller: Teller) -> Iterator[_Kept]:
+    """Give the event handlers, what the endpoint should be told, the archive, and what is of it."""
     keeper = keeper_of(options, teller)
     if options.archive is None:
-        yield *kept_files(options, keeper), None, None
+        yield *kept_files(options, keeper), None, None, None
         return
     from dicom_actors.cli.serve_archive import kept_in_archive
 
     title = options.ae_title
     with kept_in_archive(options.store, options.archive, keeper.tell_of, title) as kept:
         yield kept
+
+
+@contextlib.contextmanager
+def transcoding(options: ServeOptions) -> Iterator[dict[str, Any]]:
+    """Give what the endpoint should be told; the codecs run beside it, as bytes are anybody's."""
+    if options.transcode == "off":
+        yield {}
+        return
+    from dicom_actors.codec_process import CodecProcess
+
+    with CodecProcess() as beside:
+        yield {"transcode": transcoder_of(options.transcode, beside.codecs)}
 
 
 @contextlib.contextmanager

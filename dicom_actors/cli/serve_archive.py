@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_actors.archive import Archive
 from dicom_actors.archive.member import Member
+from dicom_actors.engine import EventStream
 from dicom_actors.flow import Flow
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def kept_in_archive(
     options: ArchiveOptions,
     tell_object: Callable[[Any], None],
     ae_title: str | None = None,
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive, Flow | None]]:
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive, Flow | None, EventStream | None]]:
     """Have an archive open for the length of the block.
 
     Args:
@@ -37,8 +38,8 @@ def kept_in_archive(
         ae_title: ours, for peers that have none for us; None: the usual one.
 
     Yields:
-        The event handlers, what the endpoint should be told, the archive, and its flow, if it has
-        routes.
+        The event handlers, what the endpoint should be told, the archive, its flow, if it has
+        routes, and its events on their way to an engine, if there is one.
 
     Raises:
         ArchiveError: it cannot be opened.
@@ -46,17 +47,26 @@ def kept_in_archive(
     """
     settings = {name: getattr(options.settings, name) for name in options.settings.__slots__}
     with Archive.open(
-        folder, peers=options.peers, worklist_folder=options.worklist_folder, **settings
+        folder,
+        peers=options.peers,
+        worklist_folder=options.worklist_folder,
+        index=options.index,
+        **settings,
     ) as archive:
         handlers = archive.event_handlers()
         store_and_tell = _told(handlers["cstore"], tell_object)
         with contextlib.ExitStack() as stack:
-            flow = None
+            flow = stream = None
+            if options.engine is None:
+                EventStream.forget(archive)
+            else:
+                stream = EventStream.start(archive, *options.engine)
+                stack.callback(stream.stop)
             if options.flow.routes:
                 flow = stack.enter_context(_flow(archive, options.flow, ae_title))
                 handlers |= flow.event_handlers()
             handlers["cstore"] = store_and_tell
-            yield handlers, archive.endpoint_settings(), archive, flow
+            yield handlers, archive.endpoint_settings(), archive, flow, stream
 
 
 @contextlib.contextmanager

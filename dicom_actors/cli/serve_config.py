@@ -32,15 +32,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.archive import ArchiveSettings
+from dicom_actors.archive.index.locating import redacted
 from dicom_actors.archive.services import Peer
 from dicom_actors.cli.config_file import ConfigFile, near, problems_of_keys, read_config
 from dicom_actors.cli.connecting import tls_context, user_identity
-from dicom_actors.cli.peers import peers_in
+from dicom_actors.cli.passcodes import read_passcode
+from dicom_actors.cli.peers import TlsFiles, peers_in
 from dicom_actors.cli.serve_routes import DESTINATION_SETTINGS, FlowOptions, flow_options_of
 from dicom_actors.cli.serve_settings import ALL, NONE, SETTINGS, Setting, checked, given
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import ConfigurationError
-from dicom_actors.flow import DestinationSettings, DimsePeer
+from dicom_actors.flow import DestinationSettings, DimsePeer, WebPeer
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -92,6 +94,11 @@ class ServeConfig:
     def web(self) -> dict[str, Any]:
         """The settings of the table ``web``."""
         return self.values["web"]
+
+    @property
+    def nats(self) -> dict[str, Any]:
+        """The settings of the table ``nats``."""
+        return self.values["nats"]
 
     def __getitem__(self, name: str) -> Any:
         """A setting of the table ``serve``."""
@@ -193,7 +200,7 @@ def _take_options(
             sources[table, name] = "--set"
     for table, settings in SETTINGS.items():
         for name in settings:
-            own = f"web_{name}" if table == "web" else name
+            own = f"{table}_{name}" if table in {"web", "nats"} else name
             value = getattr(options, own, None) if table != "endpoint" else None
             if value is None:
                 continue
@@ -215,23 +222,24 @@ def _written(text: str) -> Any:
 
 def _peers(
     file: ConfigFile, problems: list[str]
-) -> tuple[dict[str, Peer], dict[str, str], dict[str, DimsePeer]]:
+) -> tuple[dict[str, Peer], dict[str, str], dict[str, DimsePeer | WebPeer]]:
     """Give where C-MOVE may send to, the names of these peers, and all by their names.
 
     The first of an AE title counts.
     """
     found: dict[str, Peer] = {}
     names: dict[str, str] = {}
-    by_name: dict[str, DimsePeer] = {}
+    by_name: dict[str, DimsePeer | WebPeer] = {}
     try:
         listed = peers_in(file)
     except UsageError as error:
         problems += error.problems
         return found, names, by_name
     for name, peer in listed.items():
-        if peer.url is not None:
-            continue  # nothing is moved to it
         try:
+            if peer.url is not None:  # nothing is moved to it
+                by_name[name] = _web_destination(peer.url, peer)
+                continue
             destination = _destination(peer)
             by_name[name] = DimsePeer(peer.called or _ANY_TITLE, destination)
             if peer.called is not None and peer.called not in found:
@@ -240,6 +248,15 @@ def _peers(
         except (ConfigurationError, UsageError) as error:
             problems.append(f"{file.where('peers', name)}: {error}")
     return found, names, by_name
+
+
+def _web_destination(url: str, peer: peers.Peer) -> WebPeer:
+    tls = None
+    if peer.tls is not None and peer.tls != TlsFiles():
+        tls = tls_context(peer.tls)
+        tls.check_hostname = True
+    token = None if peer.token_file is None else read_passcode(peer.token_file)
+    return WebPeer(url, token, tls, peer.timeout or 30.0)
 
 
 def _destination(peer: peers.Peer) -> Peer:
@@ -262,6 +279,8 @@ def show_config(config: ServeConfig) -> str:
             value, source = config.values[table][name], config.sources[table, name]
             if setting.is_path and value is not None:
                 value = str(Path(value).absolute())
+            if isinstance(value, str):
+                value, source = redacted(value), redacted(source)
             lines += textwrap.wrap(setting.meaning, 96, initial_indent="# ", subsequent_indent="# ")
             lines.append(f"{_assignment(name, value, setting)}  # {_one_line(source)}")
     for name, peer in config.file.content.get("peers", {}).items():

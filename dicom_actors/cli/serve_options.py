@@ -11,6 +11,7 @@ from dicom_actors.cli.serve_settings import SETTINGS, parse_listen_address
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.cli.web_options import WebOptions, web_options_of
 from dicom_actors.config import EndpointConfig
+from dicom_actors.engine import EngineSettings
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.tls import TlsConfig, server_context
 
@@ -31,12 +32,16 @@ class ArchiveOptions:
         peers: where C-MOVE may send to, by AE title.
         worklist_folder: a folder of worklist items; None: there is none.
         flow: what is sent on.
+        engine: the servers that events go to, and how; None: to none.
+        index: where the index is; None: in the archive's folder.
     """
 
     settings: ArchiveSettings
     peers: dict[str, Peer]
     worklist_folder: str | None
     flow: FlowOptions = field(default_factory=FlowOptions)
+    index: str | None = field(default=None, repr=False)
+    engine: tuple[list[str], EngineSettings] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class ServeOptions:
         host: address to bind to; empty for all.
         ae_title: the called AE title to insist on; None: any.
         store: the folder for what arrives.
+        transcode: how C-GET and C-MOVE transcode; one of `TRANSCODING`.
         metrics: where metrics and health are served; None: nowhere.
         output: what is shown; one of `OUTPUTS`.
         print_objects: whether to print each object.
@@ -73,6 +79,7 @@ class ServeOptions:
     host: str
     ae_title: str | None
     store: str
+    transcode: str
     metrics: tuple[str, int] | None
     output: str
     print_objects: bool
@@ -94,7 +101,16 @@ def options_of(config: ServeConfig) -> ServeOptions:
     Raises:
         UsageError: settings do not go together, or a file that they name is not right.
     """
-    archive = ArchiveOptions(config.archive, config.peers, config["worklist_folder"], config.flow)
+    archive = ArchiveOptions(
+        config.archive,
+        config.peers,
+        config["worklist_folder"],
+        config.flow,
+        config["index"],
+        _engine(config),
+    )
+    if config["receive_only"] and archive.engine:
+        raise UsageError("receive_only: an engine is told of what an archive keeps")
     if config["receive_only"] and config.flow.routes:
         raise UsageError("receive_only: routes send on what an archive keeps")
     if config["print"] and config["output"] in {"json", "live"}:
@@ -107,6 +123,7 @@ def options_of(config: ServeConfig) -> ServeOptions:
         host=config["host"],
         ae_title=config["ae_title"],
         store=config["store"],
+        transcode=config["transcode"],
         metrics=None if config["metrics"] is None else parse_listen_address(config["metrics"]),
         output=config["output"],
         print_objects=config["print"],
@@ -119,8 +136,14 @@ def options_of(config: ServeConfig) -> ServeOptions:
         passcode=_passcode(config),
         drain=config["drain"],
         tls=_tls(config),
-        workers=_workers(config),
+        workers=_workers(config, archive),
     )
+
+
+def _engine(config: ServeConfig) -> tuple[list[str], EngineSettings] | None:
+    settings = dict(config.nats)
+    servers = settings.pop("servers")
+    return None if servers is None else (servers.split(","), EngineSettings(**settings))
 
 
 def check_options(config: ServeConfig, options: ServeOptions) -> str:
@@ -144,10 +167,19 @@ def check_options(config: ServeConfig, options: ServeOptions) -> str:
     )
 
 
-def _workers(config: ServeConfig) -> int:
+def _workers(config: ServeConfig, archive: ArchiveOptions) -> int:
     count: int = config["workers"]
-    if count > 1 and not config["receive_only"] and config.flow.routes:
-        raise UsageError("workers: routes work in one process for now: expected 1 worker")
+    if count == 1 or config["receive_only"]:
+        return count
+    alone = {
+        "routes": config.flow.routes,
+        "an engine": archive.engine,
+        "a bucket": config.archive.bucket,
+        "an index of PostgreSQL (start several serve on it)": archive.index,
+    }
+    for name, is_there in alone.items():
+        if is_there:
+            raise UsageError(f"workers: {name} goes with 1 worker for now, got {count}")
     return count
 
 

@@ -40,6 +40,7 @@ from dicom_actors.flow import (
     Route,
     Send,
     Transcode,
+    WebPeer,
 )
 from dicom_actors.flow.routes import Router
 
@@ -105,11 +106,11 @@ class FlowOptions:
     """
 
     routes: tuple[Route, ...] = ()
-    peers: dict[str, DimsePeer] = field(default_factory=dict, repr=False)
+    peers: dict[str, DimsePeer | WebPeer] = field(default_factory=dict, repr=False)
     destinations: dict[str, DestinationSettings] = field(default_factory=dict)
 
 
-def flow_options_of(file: ConfigFile, peers: Mapping[str, DimsePeer]) -> FlowOptions:
+def flow_options_of(file: ConfigFile, peers: Mapping[str, DimsePeer | WebPeer]) -> FlowOptions:
     """Make of a configuration file what is sent on.
 
     Args:
@@ -142,9 +143,10 @@ def flow_options_of(file: ConfigFile, peers: Mapping[str, DimsePeer]) -> FlowOpt
                     f"{file.where('destinations', name)}: expected a destination that a route leads"
                     f" to ({names})"
                 )
-            elif settings.confirm == "commitment" and not isinstance(known[name], Send):
+            elif settings.confirm == "commitment" and not _is_dimse(known[name], peers):
                 problems.append(
                     f"{file.where('destinations', name)}: confirm: storage commitment is for peers"
+                    " by DIMSE"
                 )
     if problems:
         raise UsageError(*problems)
@@ -152,7 +154,7 @@ def flow_options_of(file: ConfigFile, peers: Mapping[str, DimsePeer]) -> FlowOpt
 
 
 def _route(
-    file: ConfigFile, number: int, table: dict[str, Any], peers: Mapping[str, DimsePeer]
+    file: ConfigFile, number: int, table: dict[str, Any], peers: Mapping[str, DimsePeer | WebPeer]
 ) -> Route:
     names = ("route", str(number))
     check_keys(file, names, table, _ROUTE)
@@ -165,7 +167,10 @@ def _route(
 
 
 def _action(
-    file: ConfigFile, names: tuple[str, ...], table: dict[str, Any], peers: Mapping[str, DimsePeer]
+    file: ConfigFile,
+    names: tuple[str, ...],
+    table: dict[str, Any],
+    peers: Mapping[str, DimsePeer | WebPeer],
 ) -> Any:
     kinds = [kind for kind in _ACTIONS if kind in table]
     where = file.where(*names)
@@ -235,6 +240,10 @@ def _beside(folder: Path, name: str) -> str:
         return str((folder / Path(name).expanduser()).absolute())
     except RuntimeError:  # ~ of a user who has no home
         return str((folder / name).absolute())
+
+
+def _is_dimse(end: Any, peers: Mapping[str, DimsePeer | WebPeer]) -> bool:
+    return isinstance(end, Send) and isinstance(peers.get(end.peer), DimsePeer)
 
 
 def _destinations(file: ConfigFile, problems: list[str]) -> dict[str, DestinationSettings]:

@@ -1,8 +1,9 @@
 """The settings of ``serve`` as they may stand in the configuration file: what each is, and means.
 
-Four tables: ``serve`` (most are options of the command, too), ``archive``
-(`dicom_actors.archive.ArchiveSettings`), ``endpoint`` (`dicom_actors.config.EndpointConfig`) and
-``web`` (`dicom_actors.web.WebSettings`, and what a server needs besides).
+Five tables: ``serve`` (most are options of the command, too), ``archive``
+(`dicom_actors.archive.ArchiveSettings`), ``endpoint`` (`dicom_actors.config.EndpointConfig`),
+``web`` (`dicom_actors.web.WebSettings`, and what a server needs besides) and ``nats``
+(`dicom_actors.engine.EngineSettings`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.archive import ArchiveSettings
+from dicom_actors.archive.index.locating import is_shared, redacted
+from dicom_actors.cli.transcoder import TRANSCODING
 from dicom_actors.config import EndpointConfig, check_ae_title
+from dicom_actors.engine.settings import EngineSettings, check_servers
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.web.settings import WebSettings
 
@@ -116,11 +120,21 @@ def _output(value: str) -> None:
         raise ConfigurationError(f"expected one of {', '.join(OUTPUTS)}, got {value!r}")
 
 
+def _transcoding(value: str) -> None:
+    if value not in TRANSCODING:
+        raise ConfigurationError(f"expected one of {', '.join(TRANSCODING)}, got {value!r}")
+
+
 def _title(value: str) -> None:
     try:
         check_ae_title(value, "")
     except ConfigurationError as error:
         raise ConfigurationError(str(error).removeprefix(": ")) from error
+
+
+def _index(value: str) -> None:
+    if not is_shared(value):
+        raise ConfigurationError(f"expected postgresql://..., got {redacted(value)!r}")
 
 
 def _path(default: str | None, meaning: str) -> Setting:
@@ -134,7 +148,22 @@ _SERVE: Final[dict[str, Setting]] = {
         str, None, "our AE title, others are rejected; none: any title will do", _title
     ),
     "store": _path("dicom-archive", "the archive's folder"),
+    "index": Setting(
+        str,
+        None,
+        "postgresql://USER@HOST/DATABASE: the archive's index is there, and any number of processes"
+        " with the same folder may serve it; the password is best left to PGPASSFILE or the like;"
+        " none: it is in the folder",
+        _index,
+    ),
     "receive_only": Setting(bool, False, "keep files alone, without an index: no queries"),
+    "transcode": Setting(
+        str,
+        "off",
+        "whether C-GET and C-MOVE send an object in another transfer syntax, where its own is not"
+        " accepted: off; lossless; or lossy: where no other is accepted, as another instance, too",
+        _transcoding,
+    ),
     "worklist_folder": _path(None, "a folder of worklist items, JSON or .wl; none: no such folder"),
     "metrics": Setting(
         str,
@@ -235,6 +264,16 @@ SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
     "serve": _SERVE,
     "archive": _of_dataclass(ArchiveSettings, set()),
     "endpoint": _of_dataclass(EndpointConfig, _NOT_OF_ENDPOINT),
+    "nats": {
+        "servers": Setting(
+            str,
+            None,
+            "where events go: nats://HOST:PORT, several of a cluster with commas between; none:"
+            " nowhere",
+            lambda text: check_servers(text.split(",")),
+        ),
+        **_of_dataclass(EngineSettings, set()),
+    },
     "web": {**_WEB, **_of_dataclass(WebSettings, set())},
 }
 """All settings, by table and name."""
@@ -263,6 +302,8 @@ def checked(table: str, name: str, value: Any) -> str:
             ArchiveSettings(**{name: value})
         elif table == "endpoint":
             EndpointConfig(**{name: value})
+        elif table == "nats" and name != "servers":
+            EngineSettings(**{name: value})
         elif name not in _WEB and table == "web":
             own: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value}
             WebSettings(**own)

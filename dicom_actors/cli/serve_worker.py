@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import Endpoint, messages
 from dicom_actors.actors.kernel.shared_port import Places, SharedPort
-from dicom_actors.cli.serve import endpoint_config, keeper_of, kept_files
+from dicom_actors.cli.serve import endpoint_config, keeper_of, kept_files, transcoding
 from dicom_actors.cli.telling import Teller
 from dicom_actors.cli.user_check import UserCheck
 from dicom_actors.config import EndpointConfig
@@ -147,6 +147,7 @@ class _Worker:
             stack.enter_context(_logging(self.link, options))
             system = stack.enter_context(contextlib.closing(System()))
             handlers, settings = stack.enter_context(_keeping(options, teller, self.link))
+            settings |= stack.enter_context(transcoding(options))
             if options.user is not None:
                 handlers["association_validator"] = UserCheck(options.user, options.passcode)
             self._endpoint = Endpoint.start(

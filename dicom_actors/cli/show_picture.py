@@ -110,7 +110,7 @@ def half_blocks(picture: Image, columns: int, lines: int) -> str:
 def kitty(picture: Image) -> str:
     """Return what draws a picture by kitty's graphics protocol."""
     data = BytesIO()
-    picture.save(data, "PNG", compress_level=1)
+    picture.save(data, "PNG", compress_level=1, compress_type=3)
     text = base64.standard_b64encode(data.getvalue()).decode()
     chunks = [text[at : at + _KITTY_CHUNK] for at in range(0, len(text), _KITTY_CHUNK)]
     parts = []

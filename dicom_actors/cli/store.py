@@ -12,6 +12,7 @@ from dicom_actors.cli.connecting import associated, peer_of, web_client
 from dicom_actors.cli.progress import progress
 from dicom_actors.cli.store_report import Report
 from dicom_actors.cli.terminal import show_anything
+from dicom_actors.cli.transcoder import transcoder_of
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import AssociationError, DicomError
 from dicom_actors.scu import contexts_for
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dicom_actors.cli.peers import Peer
+    from dicom_actors.pixels import Transcoder
     from dicom_actors.scu import ProposedContext
 
 __all__ = ["store"]
@@ -101,7 +103,7 @@ def _size_of(path: str) -> int:
 
 
 def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
-    contexts = _contexts(files)
+    contexts = _contexts(files, transcoder_of(options.transcode))
     report.begin(files)
     with associated(options, contexts=contexts, window=options.window) as association:
         stored = association.store_many(
@@ -111,6 +113,7 @@ def _send(options: Namespace, files: dict[str, int], report: Report) -> None:
             journal=options.resume,
             send_damaged=options.send_damaged,
             on_warning="ignore",
+            transcode=transcoder_of(options.transcode) or False,
         )
         length = sum(files.values())
         with (
@@ -132,7 +135,9 @@ def _send_by_web(options: Namespace, peer: Peer, files: dict[str, int], report: 
             bar.add(length=report.add(result))
 
 
-def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
+def _contexts(
+    files: dict[str, int], transcode: Transcoder | None
+) -> tuple[ProposedContext, ...] | None:
     """What to propose for so few files that looking into them first costs nothing.
 
     For others it is found out on the way, at the cost of a second association.
@@ -140,6 +145,6 @@ def _contexts(files: dict[str, int]) -> tuple[ProposedContext, ...] | None:
     if len(files) > _FEW:
         return None
     try:
-        return contexts_for(list(files)) or None
+        return contexts_for(list(files), transcode) or None
     except ValueError:
         return None  # they are too many for one association

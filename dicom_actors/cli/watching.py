@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors.cli.connecting import associated
 from dicom_actors.cli.terminal import complain
+from dicom_actors.cli.transcoder import transcoder_of
 from dicom_actors.errors import AssociationError
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def _send(options: Namespace, files: dict[str, int], report: Report, appearing: 
             journal=options.resume,
             send_damaged=options.send_damaged,
             on_warning="ignore",
+            transcode=transcoder_of(options.transcode) or False,
         )
         with contextlib.closing(stored) as results:
             for result in results:

@@ -45,7 +45,7 @@ from dicom_actors.flow.failures import NotTaken
 from dicom_actors.flow.flow import DestinationStatus, Flow
 from dicom_actors.flow.parcels import Delivery
 from dicom_actors.flow.routes import Call, Command, Folder, Route, Send
-from dicom_actors.flow.senders import DimsePeer
+from dicom_actors.flow.senders import DimsePeer, WebPeer
 from dicom_actors.flow.settings import DestinationSettings
 from dicom_actors.flow.steps import Deidentify, Edit, Transcode
 
@@ -65,4 +65,5 @@ __all__ = [
     "Route",
     "Send",
     "Transcode",
+    "WebPeer",
 ]

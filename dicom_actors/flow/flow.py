@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.archive import Archive, QueueStatus
     from dicom_actors.flow.routes import Route
-    from dicom_actors.flow.senders import DimsePeer
+    from dicom_actors.flow.senders import DimsePeer, WebPeer
     from dicom_actors.flow.settings import DestinationSettings
 
 __all__ = ["DestinationStatus", "Flow"]
@@ -76,7 +76,7 @@ class Flow:
         archive: Archive,
         routes: Iterable[Route],
         *,
-        peers: Mapping[str, DimsePeer] | None = None,
+        peers: Mapping[str, DimsePeer | WebPeer] | None = None,
         destinations: Mapping[str, DestinationSettings] | None = None,
         calling: str = "DICOM_ACTORS",
         now: Callable[[], float] = time.time,
@@ -107,7 +107,7 @@ class Flow:
             calling,
             now,
             chance or random.Random(),  # noqa: S311 - of pauses
-            functools.partial(_take_report, archive),
+            functools.partial(_take_report, archive, now),
             outgoing,
         )
         # What programs were given when the process was killed.
@@ -197,7 +197,7 @@ class Flow:
         for name in self._kernel.records if destination is None else (destination,):
             self._tell(name, LookAgain())
 
-    def swap(self, name: str, peer: DimsePeer) -> None:
+    def swap(self, name: str, peer: DimsePeer | WebPeer) -> None:
         """Have a peer be another one, from the next object on.
 
         Raises:
@@ -220,7 +220,7 @@ class Flow:
 
         They take the reports of storage commitment that peers send on associations of their own.
         """
-        return {"nevent_report": functools.partial(_answer_report, self._archive)}
+        return {"nevent_report": functools.partial(_answer_report, self._archive, self._kernel.now)}
 
 
 class FlowSupervisor(Supervisor):
@@ -257,17 +257,17 @@ def _actor_name(destination: str) -> str:
     return f"destination {destination}"
 
 
-def _answer_report(archive: Archive, event: Any) -> None:
+def _answer_report(archive: Archive, now: Callable[[], float], event: Any) -> None:
     """Answer N-EVENT-REPORT; runs in the thread of the association."""
     if event.sop_class_uid != _COMMITMENT:
         raise DimseFailure(Status.SOP_CLASS_NOT_SUPPORTED, "only storage commitment is awaited")
     try:
-        _take_report(archive, event.dataset or DataSet())
+        _take_report(archive, now, event.dataset or DataSet())
     except ArchiveError as error:
         raise DimseFailure(Status.PROCESSING_FAILURE, f"the index: {error.reason}") from error
 
 
-def _take_report(archive: Archive, report: DataSet) -> None:
+def _take_report(archive: Archive, now: Callable[[], float], report: DataSet) -> None:
     """Note what a destination keeps (PS3.4 J.3.3); raises ArchiveError."""
     uid = str(report.get("TransactionUID") or "")
     kept = frozenset(
@@ -283,5 +283,5 @@ def _take_report(archive: Archive, report: DataSet) -> None:
     )
     if uid:
         archive.rows.write(
-            [CommitmentReported(uid, kept, failed, time.time() + _NOT_KEPT_PAUSE, _MOST_SENT)]
+            [CommitmentReported(uid, kept, failed, now() + _NOT_KEPT_PAUSE, _MOST_SENT)]
         )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.flow.routes import Call, Command, Folder, Send
-from dicom_actors.flow.senders import CallSender, CommandSender, DimseSender, FolderSender
+from dicom_actors.flow.senders import (
+    CallSender,
+    CommandSender,
+    DimsePeer,
+    DimseSender,
+    FolderSender,
+    WebPeer,
+    WebSender,
+)
 from dicom_actors.flow.settings import DestinationSettings
 
 if TYPE_CHECKING:
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive import Archive
     from dicom_actors.archive.index import Change, QueuedItem
     from dicom_actors.flow.routes import Router
-    from dicom_actors.flow.senders import DimsePeer, Sender
+    from dicom_actors.flow.senders import Sender
 
 __all__ = ["DestinationRecord", "FlowKernel"]
 
@@ -69,7 +77,7 @@ class FlowKernel:
         self,
         archive: Archive,
         router: Router,
-        peers: Mapping[str, DimsePeer],
+        peers: Mapping[str, DimsePeer | WebPeer],
         settings: Mapping[str, DestinationSettings],
         calling: str,
         now: Callable[[], float],
@@ -92,9 +100,10 @@ class FlowKernel:
             if isinstance(end, Send) and end.peer not in self._peers:
                 known = ", ".join(self._peers) or "none"
                 raise ConfigurationError(f"send: expected a peer ({known}), got {end.peer!r}")
-            if self.settings_of(name).confirm == "commitment" and not isinstance(end, Send):
+            is_dimse = isinstance(end, Send) and isinstance(self._peers[end.peer], DimsePeer)
+            if self.settings_of(name).confirm == "commitment" and not is_dimse:
                 raise ConfigurationError(
-                    f"destination {name!r}: confirm: storage commitment is for peers"
+                    f"destination {name!r}: confirm: storage commitment is for peers by DIMSE"
                 )
         unknown = sorted(self._settings.keys() - self.records.keys())
         if unknown:
@@ -107,7 +116,7 @@ class FlowKernel:
         """How it is sent to a destination."""
         return self._settings.get(destination) or DestinationSettings()
 
-    def swap(self, name: str, peer: DimsePeer) -> None:
+    def swap(self, name: str, peer: DimsePeer | WebPeer) -> None:
         """Have a peer be another one from now on.
 
         Raises:
@@ -124,6 +133,8 @@ class FlowKernel:
         if isinstance(end, Send):
             with self._lock:
                 peer = self._peers[end.peer]
+            if isinstance(peer, WebPeer):
+                return WebSender(peer)
             settings = self.settings_of(destination)
             return DimseSender(peer, settings, self._calling, self._take_report)
         if isinstance(end, Folder):

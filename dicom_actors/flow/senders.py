@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -23,8 +23,10 @@ from dicom_actors import DataSet, Status, connect
 from dicom_actors.errors import AssociationError, DataError, DimseError
 from dicom_actors.flow.failures import NotTaken, Unreachable
 from dicom_actors.flow.parcels import Delivery, write_below
+from dicom_actors.web_user import WebClient, WebError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Sequence
 
     from dicom_actors.archive.index import QueuedItem
@@ -42,6 +44,8 @@ __all__ = [
     "FolderSender",
     "Reference",
     "Sender",
+    "WebPeer",
+    "WebSender",
 ]
 
 _COMMITMENT: Final = "1.2.840.10008.1.20.1"
@@ -49,6 +53,7 @@ _WELL_KNOWN: Final = "1.2.840.10008.1.20.1.1"
 _ASK: Final = 1
 _PATH: Final = "{path}"
 _BUSY: Final = range(0xA700, 0xA800)
+_BUSY_BY_HTTP: Final = frozenset({401, 403, 408, 429, *range(500, 600)})
 
 
 class Reference(NamedTuple):
@@ -74,6 +79,23 @@ class DimsePeer:
 
     ae_title: str
     peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class WebPeer:
+    """A peer that takes objects by DICOMweb.
+
+    Attributes:
+        url: the root of its DICOMweb.
+        token: says who we are; None: nobody.
+        tls: what https needs; None: the authorities of the system are trusted.
+        timeout: seconds for each step.
+    """
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    timeout: float = 30.0
 
 
 class Sender(abc.ABC):
@@ -233,7 +255,6 @@ class DimseSender(Sender):
                 host,
                 port,
                 on_event_report=self._reported,
-                async_window=self._settings.window,
                 **settings,
             )
         except AssociationError as error:
@@ -250,6 +271,49 @@ class DimseSender(Sender):
         association, self._association = self._association, None
         if association is not None:
             association.abort()
+
+
+class WebSender(Sender):
+    """By STOW-RS, an object a request (PS3.18 10.5).
+
+    Args:
+        peer: where to.
+    """
+
+    def __init__(self, peer: WebPeer) -> None:
+        self._client = WebClient(peer.url, token=peer.token, tls=peer.tls, timeout=peer.timeout)
+
+    def send(self, item: QueuedItem, parcels: Sequence[Parcel]) -> list[Reference]:
+        """See `Sender`."""
+        del item
+        references = []
+        for parcel in parcels:
+            outgoing, uid = parcel.outgoing(), parcel.uids()[2]
+            (result,) = self._client.store([outgoing])
+            self._check(result)
+            references.append(Reference(_class_of(parcel), uid))
+        return references
+
+    def _check(self, result: StoreResult) -> None:
+        if result.is_stored or result.status == Status.DUPLICATE_SOP_INSTANCE:
+            return
+        error = result.error
+        if isinstance(error, AssociationError):
+            was_under_way = isinstance(error.__cause__, ConnectionResetError | BrokenPipeError)
+            raise Unreachable(str(error), was_under_way=was_under_way)
+        if isinstance(error, OSError):
+            raise error
+        if isinstance(error, WebError):
+            is_busy = error.status in _BUSY_BY_HTTP
+            raise NotTaken(str(error), is_busy=is_busy)
+        if result.status is None:
+            raise NotTaken(result.comment, is_final=isinstance(error, DataError))
+        text = f"STOW-RS was answered {_in_words(result.status)}"
+        raise NotTaken(text, is_busy=result.status in _BUSY)
+
+    def rest(self) -> None:
+        """See `Sender`."""
+        self._client.close()
 
 
 class FolderSender(Sender):

@@ -13,7 +13,6 @@ __all__ = ["DestinationSettings"]
 
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 _RANGES: Final[dict[str, tuple[float, float]]] = {
-    "window": (1, 64),
     "attempts": (1, 1_000_000),
     "refusals": (1, 1_000_000),
     "first_pause": (0.001, 86_400.0),
@@ -34,7 +33,6 @@ class DestinationSettings:
         confirm: ``"store"``: an object counts as sent once the destination says Success;
             ``"commitment"``: once it has confirmed, asked for storage commitment, that it keeps it
             (PS3.4 J).
-        window: objects that are on their way at once, each of another study.
         attempts: after so many attempts an object is set aside; none: it is tried for ever.
         refusals: the same for one that the destination refuses, or during which the association
             was lost, again and again: others go on then.
@@ -54,7 +52,6 @@ class DestinationSettings:
     """
 
     confirm: str = "store"
-    window: int = 1
     attempts: int | None = None
     refusals: int = 5
     first_pause: float = 1.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import DataSet, TransferSyntax
 from dicom_actors.errors import ConfigurationError, DicomError, MissingExtraError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dicom_actors.deidentification import Deidentifier
 
 __all__ = ["Deidentify", "Edit", "Step", "Transcode"]
+
+_SOP_INSTANCE_UID: Final = 0x00080018
 
 
 class Step(Protocol):
@@ -104,23 +106,23 @@ class Edit:
     def __post_init__(self) -> None:
         try:
             probe = DataSet()
-            self._change(probe)
-            if "SOPInstanceUID" in self.set or "SOPInstanceUID" in self.remove:
+            for key in self.remove:
+                probe[key] = None
+            for key, value in self.set.items():
+                probe[key] = value
+            if _SOP_INSTANCE_UID in probe:
                 raise ValueError("all objects would have one SOP Instance UID")  # noqa: TRY301
             probe.to_bytes()
         except (DicomError, ValueError, TypeError) as error:
             raise ConfigurationError(f"edit: {error}") from error
 
-    def _change(self, data_set: DataSet) -> None:
+    def apply(self, data_set: DataSet) -> DataSet:
+        """See `Step`."""
         for key, value in self.set.items():
             data_set[key] = value
         for key in self.remove:
             if key in data_set:
                 del data_set[key]
-
-    def apply(self, data_set: DataSet) -> DataSet:
-        """See `Step`."""
-        self._change(data_set)
         return data_set
 
 

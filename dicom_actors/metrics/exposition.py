@@ -6,6 +6,7 @@ Needs prometheus-client (extra ``metrics``). Names follow the conventions of Pro
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -166,6 +167,39 @@ def _of_condition(condition: Condition) -> Iterator[Metric]:
     yield disk
     if condition.stats is not None:
         yield from _of_archive(condition.stats)
+    yield from _of_queues(condition)
+
+
+def _of_queues(condition: Condition) -> Iterator[Metric]:
+    rows = GaugeMetricFamily(
+        f"{_PREFIX}_destination_objects",
+        "What is to be sent on, by destination: waiting, committing (sent, storage commitment is"
+        " awaited) or set_aside",
+        labels=["destination", "state"],
+    )
+    oldest = GaugeMetricFamily(
+        f"{_PREFIX}_destination_oldest_seconds",
+        "How long the oldest that waits has waited, seconds",
+        labels=["destination"],
+    )
+    paused = GaugeMetricFamily(
+        f"{_PREFIX}_destination_paused", "1 if somebody has paused it", labels=["destination"]
+    )
+    delivered = CounterMetricFamily(
+        f"{_PREFIX}_destination_delivered",
+        "What was sent on, since there is the archive",
+        labels=["destination"],
+    )
+    now = time.time()
+    for queue in condition.queues:
+        name = queue.destination
+        for state in ("waiting", "committing", "set_aside"):
+            rows.add_metric([name, state], getattr(queue, state))
+        age = 0.0 if queue.oldest is None else max(now - queue.oldest, 0.0)
+        oldest.add_metric([name], age)
+        paused.add_metric([name], queue.is_paused)
+        delivered.add_metric([name], queue.delivered)
+    yield from (rows, oldest, paused, delivered)
 
 
 def _of_archive(stats: Stats) -> Iterator[Metric]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from dicom_actors.archive import ActorInfo, Archive, Stats
+    from dicom_actors.archive import ActorInfo, Archive, QueueStatus, Stats
     from dicom_actors.messages import AssociationInfo, EndpointStatus
     from dicom_actors.supervision import SupervisedRef
 
@@ -66,6 +66,7 @@ class Condition:
         free_bytes: room on the disk; None: nobody knows.
         disk: ``"enough"``, ``"low"``, ``"full"`` or ``"absent"``.
         problems: why objects cannot be stored now, each in a line; none if they can.
+        queues: what waits to be sent on, by destination.
     """
 
     status: EndpointStatus | None
@@ -75,6 +76,7 @@ class Condition:
     free_bytes: int | None
     disk: str
     problems: tuple[str, ...]
+    queues: tuple[QueueStatus, ...] = ()
 
     @property
     def is_healthy(self) -> bool:
@@ -177,13 +179,13 @@ class Observer:
         problems: list[str] = []
         status, associations = self._look_at_endpoint(problems)
         free, disk = self._look_at_disk(problems)
-        stats, actors = self._look_at_archive(problems)
+        stats, actors, queues = self._look_at_archive(problems)
         if stats is not None:
             free, disk = stats.free_bytes, stats.disk
             if disk == "full":
                 problems.append("the disk is nearly full: objects are refused")
         return Condition(
-            status, associations, stats, actors, free, disk, tuple(dict.fromkeys(problems))
+            status, associations, stats, actors, free, disk, tuple(dict.fromkeys(problems)), queues
         )
 
     def _look_at_endpoint(
@@ -215,10 +217,12 @@ class Observer:
             return free, "full"
         return free, "enough"
 
-    def _look_at_archive(self, problems: list[str]) -> tuple[Stats | None, tuple[ActorInfo, ...]]:
+    def _look_at_archive(
+        self, problems: list[str]
+    ) -> tuple[Stats | None, tuple[ActorInfo, ...], tuple[QueueStatus, ...]]:
         archive = self.archive
         if archive is None:
-            return None, ()
+            return None, (), ()
         actors = archive.actors()
         problems += [
             f"the archive's {actor.name} is {actor.state}"
@@ -227,7 +231,7 @@ class Observer:
         ]
         try:
             archive.check_index()
-            return archive.stats(), actors
+            return archive.stats(), actors, tuple(archive.queues())
         except (ArchiveError, OSError) as error:
             problems.append(f"the index cannot be used: {error}")
-            return None, actors
+            return None, actors, ()

@@ -27,7 +27,7 @@ from dicom_actors.pixels.frame_source import frame_bytes
 
 if TYPE_CHECKING:
     from dicom_actors.pixels.arrays import FrameReader, frame, frames, read_frame, volume
-    from dicom_actors.pixels.choosing import transcode_to_one_of
+    from dicom_actors.pixels.choosing import Transcoder, transcode_to_one_of
     from dicom_actors.pixels.codecs import CODECS, Codec
     from dicom_actors.pixels.overlays import overlay, overlay_groups
     from dicom_actors.pixels.rendering import render
@@ -40,6 +40,7 @@ __all__ = [
     "FrameReader",
     "ImageDescription",
     "PixelLimits",
+    "Transcoder",
     "decompress",
     "frame",
     "frame_bytes",
@@ -58,6 +59,7 @@ _HOMES: Final = {
     "CODECS": "codecs",
     "Codec": "codecs",
     "FrameReader": "arrays",
+    "Transcoder": "choosing",
     "decompress": "transcoding",
     "frame": "arrays",
     "frames": "arrays",

@@ -65,6 +65,11 @@ class FrameReader(Sequence["NDArray[Any]"]):
         self._name = ""
         if self._source.transfer_syntax:
             self._codec, self._name = codec_for(self._source.transfer_syntax, codecs)
+        self._all: NDArray[Any] | None = None
+        if self._codec is None and self.description.is_plain:  # then all together are one view
+            self._all = decode_native(
+                self._source.native, self.description, frames=self.description.frames
+            )
 
     def __len__(self) -> int:
         return self.description.frames
@@ -93,7 +98,13 @@ class FrameReader(Sequence["NDArray[Any]"]):
             IndexError: there is no such frame.
             DecodeError: it is not what the data set says.
         """
-        data, description = self._source[number], self.description
+        description = self.description
+        if self._all is not None:
+            if not -description.frames <= number < description.frames:
+                raise IndexError(f"no frame {number}, there are {description.frames}")
+            found = Decoded(clean(self._all[number], description), description.photometric)
+            return self._in_color(found, palette=palette) if self._rgb else found
+        data = self._source[number]
         if self._codec is not None:
             found = called(self._codec, self._name, data, description, self._rgb)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data import TransferSyntax
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from dicom_actors.data import DataSet
     from dicom_actors.pixels.codecs import Codecs
 
-__all__ = ["transcode_to_one_of"]
+__all__ = ["Transcoder", "transcode_to_one_of"]
 
 _PREFERRED: Final = (
     "1.2.840.10008.1.2.1",  # Explicit VR Little Endian, which everybody can read
@@ -24,7 +25,35 @@ _PREFERRED: Final = (
     "1.2.840.10008.1.2.4.80",  # JPEG-LS, which is small and quick
     "1.2.840.10008.1.2.4.70",  # JPEG Lossless
     "1.2.840.10008.1.2.4.90",  # JPEG 2000
+    "1.2.840.10008.1.2.4.50",  # JPEG, of those that lose information the best known
+    "1.2.840.10008.1.2.4.51",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoder:
+    """`transcode_to_one_of` with its settings, for ``transcode=`` of what sends objects.
+
+    Attributes:
+        is_lossy: whether, where nothing else is accepted, an object is sent in a transfer syntax
+            that loses information: as another instance (see `transcode`), always the same one.
+        codecs: see `transcode`; those of `dicom_actors.codec_process` run beside this process.
+        limits: likewise.
+    """
+
+    is_lossy: bool = False
+    codecs: Codecs = field(default_factory=lambda: CODECS, repr=False)
+    limits: PixelLimits = DEFAULT_LIMITS
+
+    def __call__(self, data_set: DataSet, transfer_syntaxes: Iterable[str]) -> DataSet:
+        """Return the data set in one of these transfer syntaxes; see `transcode_to_one_of`."""
+        return transcode_to_one_of(
+            data_set,
+            transfer_syntaxes,
+            lossy=self.is_lossy,
+            codecs=self.codecs,
+            limits=self.limits,
+        )
 
 
 def transcode_to_one_of(

@@ -6,12 +6,15 @@ C.12.4 (Common Instance Reference is left alone); PS3.16 CID 7202, 7203.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.dictionary.uids import generate_uid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dicom_actors.data import TransferSyntax
 
 __all__ = ["mark_derived", "mark_lossy"]
@@ -48,12 +51,15 @@ def mark_lossy(data_set: DataSet, ratio: float | None, method: str) -> None:
         data_set.put("LossyImageCompressionMethod", "CS", [*methods, method])
 
 
-def mark_derived(data_set: DataSet, syntax: TransferSyntax) -> None:
+def mark_derived(data_set: DataSet, syntax: TransferSyntax, frames: Iterable[bytes]) -> None:
     """Make it an instance of its own, derived from what it was.
+
+    The same frames of the same instance make the same one, so that who gets it twice has it once.
 
     Args:
         data_set: the data set, which is changed.
         syntax: what it was compressed with.
+        frames: its frames, compressed.
     """
     sop_class, instance = data_set.get("SOPClassUID"), data_set.get("SOPInstanceUID")
     if sop_class and instance:
@@ -64,7 +70,7 @@ def mark_derived(data_set: DataSet, syntax: TransferSyntax) -> None:
         )
         sources = data_set.get("SourceImageSequence")
         data_set.put("SourceImageSequence", "SQ", [source, *(sources or ())])
-    data_set.put("SOPInstanceUID", "UI", generate_uid())
+    data_set.put("SOPInstanceUID", "UI", _derived_uid(instance, syntax, frames))
     data_set.file_meta.put("MediaStorageSOPInstanceUID", "UI", data_set["SOPInstanceUID"])
     image_type = _values(data_set, "ImageType")
     data_set.put("ImageType", "CS", ["DERIVED", *(image_type[1:] or ["PRIMARY"])])
@@ -75,6 +81,19 @@ def mark_derived(data_set: DataSet, syntax: TransferSyntax) -> None:
     data_set.put("DerivationDescription", "ST", text[-_MOST_OF_DESCRIPTION:])
     codes = data_set.get("DerivationCodeSequence")
     data_set.put("DerivationCodeSequence", "SQ", [*(codes or ()), _LOSSY])
+
+
+def _derived_uid(instance: object, syntax: TransferSyntax, frames: Iterable[bytes]) -> str:
+    """Make a UID under 2.25 (PS3.5 B.2) of a UUID whose bits come from a hash (RFC 9562 5.8)."""
+    if not isinstance(instance, str) or not instance:
+        return generate_uid()
+    digest = hashlib.sha256(f"{instance}\n{syntax.uid}\n".encode())
+    for frame in frames:
+        digest.update(hashlib.sha256(frame).digest())
+    number = int.from_bytes(digest.digest()[:16], "big")
+    number = number & ~(0xF << 76) | 0x8 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    return f"2.25.{number}"
 
 
 def _values(data_set: DataSet, keyword: str) -> list[Any]:

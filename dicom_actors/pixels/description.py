@@ -142,6 +142,11 @@ class ImageDescription:
         return self.samples == 3 and self.photometric.endswith("_422")
 
     @property
+    def is_plain(self) -> bool:
+        """Whether native samples have one, two, four or eight bytes of their own each."""
+        return self.bits_allocated in {8, 16, 32, 64} and not self.is_subsampled
+
+    @property
     def frame_bits(self) -> int:
         """How many bits a native frame has; frames of single bits need not end with a byte."""
         bits = self.pixels * self.samples * self.bits_allocated

@@ -172,6 +172,8 @@ class _Transcoding:
         description = self.reader.description
         return replace(
             description,
+            # Samples without a gap, of 12 bits, say, have whole bytes once they are an array.
+            bits_allocated=1 if description.bits_allocated == 1 else description.sample_bytes * 8,
             high_bit=description.bits_stored - 1,
             photometric=found.photometric,
             planar=0,
@@ -221,7 +223,7 @@ class _Transcoding:
         self._describe(now, encoded[0].photometric, max(made.bits_stored for made in encoded))
         if codec.is_lossy:
             mark_lossy(self.data_set, before / max(after, 1), codec.method)
-            mark_derived(self.data_set, self.target)
+            mark_derived(self.data_set, self.target, frames)
 
     def _encode(self, codec: Codec, array: NDArray[Any], now: ImageDescription) -> Encoded:
         assert codec.encode is not None

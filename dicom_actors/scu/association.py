@@ -211,7 +211,8 @@ class Association(NormalizedServices):
             transcode: whether an object is sent in a transfer syntax that the peer accepts, when
                 it does not accept its own: compressed or decompressed without loss, by the extra
                 ``pixels``. Or what does that: it is called with the data set and the UIDs that
-                are accepted (see `dicom_actors.pixels.transcode_to_one_of`).
+                are accepted (see `dicom_actors.pixels.Transcoder`, which may lose information
+                where it is told so).
 
         Yields:
             A result for each object, true if it is stored; in the order of the objects, where the

@@ -18,7 +18,6 @@ from dicom_actors.dimse import (
 )
 from dicom_actors.errors import AssociationError
 from dicom_actors.scu.running import Running
-from dicom_actors.storage.outgoing import OutgoingObject
 from dicom_actors.storage.plan import prepare
 from dicom_actors.storage.results import StoreResult
 
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dicom_actors.scu.session import Session
-    from dicom_actors.storage.outgoing import Piece
-    from dicom_actors.storage.plan import Chunk
-    from dicom_actors.upper_layer import AcceptedContext
+    from dicom_actors.storage.outgoing import OutgoingObject
+    from dicom_actors.storage.plan import Chunk, Prepared
 
 __all__ = ["MoveOriginator", "StorePipeline", "not_sent", "store_all"]
 
@@ -103,13 +101,11 @@ class StorePipeline:
                 yield from self.drain()  # the results stay in the order of the objects
             yield prepared
             return
-        assert isinstance(found, OutgoingObject)
-        context, pieces = prepared
         results: list[StoreResult] = []
         try:
             while len(self._objects) >= self._window:
                 results.append(self._next())
-            self._send(found, context, pieces)
+            self._send(prepared)
         except AssociationError:
             yield from results
             raise
@@ -137,17 +133,17 @@ class StorePipeline:
         ours, theirs = self._session.settings.async_window, self._session.channel.terms.max_invoked
         return min(ours, theirs) if theirs else ours
 
-    def _send(self, found: OutgoingObject, context: AcceptedContext, pieces: list[Piece]) -> None:
+    def _send(self, prepared: Prepared) -> None:
         session = self._session
         message_id = session.next_message_id()
-        self._objects[message_id] = found
+        found = self._objects[message_id] = prepared.found
         self._running.outstanding.add(message_id)
         session.request(
-            context,
+            prepared.context,
             CommandField.C_STORE_RQ,
             found.sop_class_uid,
-            found.sop_instance_uid,
-            pieces=pieces,
+            prepared.sop_instance_uid,
+            pieces=prepared.pieces,
             more=self._more,
             message_id=message_id,
         )
@@ -165,7 +161,7 @@ class StorePipeline:
         found = self._objects.pop(command.message_id)
         self._running.outstanding.discard(command.message_id)
         status, comment = command.status, error_comment(command)
-        if command.sop_instance_uid not in {"", found.sop_instance_uid}:
+        if command.sop_instance_uid not in {"", found.sent_as or found.sop_instance_uid}:
             # Whatever became of that one, this one is not known to be stored.
             answer = f"{status:04X}H{f' ({comment})' if comment else ''}"
             comment = f"answered for another instance, {command.sop_instance_uid}: {answer}"

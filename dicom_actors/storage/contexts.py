@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOSSLESS",
+    "LOSSY",
     "MAX_CONTEXTS",
     "UNCOMPRESSED",
     "VERIFICATION",
@@ -59,6 +60,14 @@ LOSSLESS: Final = (
     "1.2.840.10008.1.2.5",  # RLE
 )
 """What is proposed for objects that can be compressed, if need be."""
+
+LOSSY: Final = (
+    "1.2.840.10008.1.2.4.50",  # JPEG Baseline, 8 bits
+    "1.2.840.10008.1.2.4.51",  # JPEG Extended, 12 bits
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS, near lossless
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+)
+"""What is proposed besides for objects that may lose information."""
 
 MAX_CONTEXTS: Final = 128
 """As many as there are odd numbers in a byte (PS3.8 9.3.2.2)."""
@@ -243,7 +252,11 @@ def default_contexts() -> tuple[ProposedContext, ...]:
 
 
 def contexts_of_object(
-    sop_class_uid: str, transfer_syntax: str, *, is_transcoded: bool = False
+    sop_class_uid: str,
+    transfer_syntax: str,
+    *,
+    is_transcoded: bool = False,
+    may_lose: bool = False,
 ) -> tuple[ProposedContext, ...]:
     """What to propose for sending an object.
 
@@ -254,6 +267,7 @@ def contexts_of_object(
         sop_class_uid: its SOP class.
         transfer_syntax: the one that it has.
         is_transcoded: whether its pixels can be compressed and decompressed, if need be.
+        may_lose: whether that may lose information.
     """
     own = ProposedContext(sop_class_uid, (transfer_syntax,))
     others = tuple(uid for uid in UNCOMPRESSED if uid != transfer_syntax)
@@ -263,6 +277,9 @@ def contexts_of_object(
     if is_transcoded:
         lossless = tuple(uid for uid in LOSSLESS if uid != transfer_syntax)
         found.append(ProposedContext(sop_class_uid, lossless))
+    if may_lose:
+        # Each for itself: which one can keep how many bits the peer does not know.
+        found += [ProposedContext(sop_class_uid, (uid,)) for uid in LOSSY if uid != transfer_syntax]
     return tuple(found)
 
 

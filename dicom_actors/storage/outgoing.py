@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Given = DataSet | str | os.PathLike[str] | bytes | bytearray | memoryview
     Storable: TypeAlias = "Given | OutgoingObject"
 
-__all__ = ["OutgoingObject", "outgoing_object"]
+__all__ = ["OutgoingObject", "Transcoded", "outgoing_object"]
 
 _FRONT: Final = 2 * 1024
 """Bytes in which the file meta information is looked for; it has 300 to 500, mostly."""
@@ -88,6 +88,20 @@ class _Meta(NamedTuple):
     end: int
 
 
+class Transcoded(NamedTuple):
+    """An object in another transfer syntax.
+
+    Attributes:
+        transfer_syntax: the UID of it.
+        pieces: the data set, to be sent piece by piece.
+        sop_instance_uid: its SOP instance; another one if information was lost.
+    """
+
+    transfer_syntax: str
+    pieces: list[Piece]
+    sop_instance_uid: str
+
+
 class OutgoingObject(NamedTuple):
     """An object that can be sent.
 
@@ -102,7 +116,10 @@ class OutgoingObject(NamedTuple):
         transfer_syntax: the UID of the one that it has.
         start: where in the file the data set begins; None: it is to be encoded.
         transcode: what gives it another transfer syntax, where the pixels have to be compressed
-            or decompressed for that; None: nothing does.
+            or decompressed for that; None: nothing does. One with a true attribute ``is_lossy``
+            may make another instance of it (see `dicom_actors.pixels.Transcoder`).
+        sent_as: the SOP instance that it is sent as, where transcoding made another one of it;
+            empty: the same.
     """
 
     source: Given | Callable[[], bytes | memoryview]
@@ -111,6 +128,12 @@ class OutgoingObject(NamedTuple):
     transfer_syntax: str
     start: int | None
     transcode: Transcode | None = None
+    sent_as: str = ""
+
+    @property
+    def may_lose(self) -> bool:
+        """Whether it may be sent in a transfer syntax that loses information."""
+        return bool(getattr(self.transcode, "is_lossy", False))
 
     def pieces(self, transfer_syntax: str, *, must_be_whole: bool = False) -> list[Piece]:
         """Return the data set, to be sent piece by piece.
@@ -134,14 +157,14 @@ class OutgoingObject(NamedTuple):
             return self._encoded(transfer_syntax)
         return [*pieces, b"\0"]  # PS3.5 A.5
 
-    def transcoded(self, transfer_syntaxes: Sequence[str]) -> tuple[str, list[Piece]] | None:
+    def transcoded(self, transfer_syntaxes: Sequence[str]) -> Transcoded | None:
         """Return the object in one of other transfer syntaxes, to be sent piece by piece.
 
         Args:
             transfer_syntaxes: the UIDs of those that will do.
 
         Returns:
-            The UID of the one that it has now, and the pieces; None: nothing transcodes it.
+            How it is now; None: nothing transcodes it.
 
         Raises:
             DicomError: it cannot be read, or not be transcoded without becoming another instance.
@@ -155,9 +178,10 @@ class OutgoingObject(NamedTuple):
         syntax = made.transfer_syntax
         if syntax is None or syntax.uid not in transfer_syntaxes:
             raise EncodeError(f"expected one of {', '.join(transfer_syntaxes)}, got {syntax}")
-        if str(made.get("SOPInstanceUID") or self.sop_instance_uid) != self.sop_instance_uid:
+        instance = str(made.get("SOPInstanceUID") or self.sop_instance_uid)
+        if instance != self.sop_instance_uid and not self.may_lose:
             raise EncodeError(f"in {syntax} it would be another instance: information is lost")
-        return syntax.uid, encode_to_send(made, syntax)
+        return Transcoded(syntax.uid, encode_to_send(made, syntax), instance)
 
     def _pieces(self, transfer_syntax: str) -> list[Piece]:
         if self.start is not None and transfer_syntax == self.transfer_syntax:

@@ -24,12 +24,31 @@ if TYPE_CHECKING:
     from dicom_actors.storage.outgoing import Piece, Storable, Transcode
     from dicom_actors.upper_layer import AcceptedContext
 
-__all__ = ["Chunk", "contexts_for", "look_into", "plan", "prepare"]
+__all__ = ["Chunk", "Prepared", "contexts_for", "look_into", "plan", "prepare"]
 
 _LOOK_AHEAD: Final = 256
 """Files that are looked into before the first of them is sent."""
 
 _MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+
+
+class Prepared(NamedTuple):
+    """An object that is ready to be sent.
+
+    Attributes:
+        context: the presentation context that it is sent in.
+        pieces: its data set, encoded.
+        found: the object.
+    """
+
+    context: AcceptedContext
+    pieces: list[Piece]
+    found: OutgoingObject
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """The SOP instance that is sent; another one if its pixels lost information."""
+        return self.found.sent_as or self.found.sop_instance_uid
 
 
 class Chunk(NamedTuple):
@@ -75,6 +94,7 @@ def plan(
                 found.sop_class_uid,
                 found.transfer_syntax,
                 is_transcoded=found.transcode is not None,
+                may_lose=found.may_lose,
             )
             if len(contexts.keys() | set(wanted)) > MAX_CONTEXTS:
                 yield Chunk(objects, contexts)
@@ -130,7 +150,7 @@ def look_into(source: Storable, transcode: Transcode | None = None) -> OutgoingO
 
 def prepare(
     found: OutgoingObject, accepted: Iterable[AcceptedContext], *, must_be_whole: bool = False
-) -> tuple[AcceptedContext, list[Piece]] | StoreResult:
+) -> Prepared | StoreResult:
     """Choose the presentation context for an object, and open its file.
 
     Args:
@@ -139,7 +159,7 @@ def prepare(
         must_be_whole: whether one that is cut off or cannot be read is not sent.
 
     Returns:
-        The context and the encoded data set, in pieces; or why it cannot be sent.
+        What is to be sent, and in which context; or why it cannot be sent.
     """
     syntax = found.transfer_syntax
     accepted = tuple(accepted)
@@ -149,11 +169,14 @@ def prepare(
     why = f"the peer accepts no {name} in transfer syntax {uid_name(syntax) or syntax}"
     try:
         if context is not None:
-            return context, found.pieces(context.transfer_syntax, must_be_whole=must_be_whole)
+            pieces = found.pieces(context.transfer_syntax, must_be_whole=must_be_whole)
+            return Prepared(context, pieces, found)
         others = {each.transfer_syntax: each for each in reversed(accepted) if each.as_scu}
         transcoded = found.transcoded(tuple(others))
         if transcoded is not None:
-            return others[transcoded[0]], transcoded[1]
+            if transcoded.sop_instance_uid != found.sop_instance_uid:
+                found = found._replace(sent_as=transcoded.sop_instance_uid)
+            return Prepared(others[transcoded.transfer_syntax], transcoded.pieces, found)
     except OSError as error:
         failure, why = error, error.strerror or str(error)
     except DicomError as error:
@@ -162,17 +185,20 @@ def prepare(
     return StoreResult(None, found.sop_instance_uid, found.source, f"not sent: {why}", failure)
 
 
-def contexts_for(items: Storable | Iterable[Storable]) -> tuple[ProposedContext, ...]:
+def contexts_for(
+    items: Storable | Iterable[Storable], transcode: Transcode | None = None
+) -> tuple[ProposedContext, ...]:
     """Return the presentation contexts for what is to be sent, to hand them to `connect`.
 
     Args:
         items: as for `Association.store_many`; all of it is looked into.
+        transcode: see `OutgoingObject`.
 
     Raises:
         ValueError: these are more than 128, the most that one association has.
     """
     contexts: dict[ProposedContext, None] = {}
-    for chunk in plan(items):
+    for chunk in plan(items, transcode=transcode):
         contexts.update(chunk.contexts)
     if len(contexts) > MAX_CONTEXTS:
         raise ValueError(

@@ -19,6 +19,7 @@ from dicom_actors.web.retrieve import Retrieval
 from dicom_actors.web.routing import Router
 from dicom_actors.web.settings import WebSettings
 from dicom_actors.web.stow import Storing
+from dicom_actors.web.ups import UnifiedProcedureSteps
 from dicom_actors.web.wado_uri import WadoUri
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class DicomWeb:
 
     Attributes:
         router: its routes, to which others may be added.
+        metadata: makes and keeps metadata.
     """
 
     def __init__(
@@ -57,6 +59,9 @@ class DicomWeb:
         self._archive = archive
         self._held = Held(archive, self.settings.max_instances)
         self._storing = Storing(archive, self.settings)
+        self.metadata: Final = Metadata(
+            self._held, self.settings.bulk_data_bytes, self.settings.cache_bytes
+        )
         self._add_routes(pictures)
 
     def _add_routes(self, pictures: Pictures | None) -> None:
@@ -74,7 +79,7 @@ class DicomWeb:
         add("POST", "/studies", self._storing.store)
         add("POST", study, self._storing.store)
         retrieval = Retrieval(self._held, pictures)
-        metadata = Metadata(self._held, settings.bulk_data_bytes, settings.cache_bytes)
+        metadata = self.metadata
         frames = Frames(self._held, pictures)
         add("GET", study, retrieval.several)
         add("GET", series, retrieval.several)
@@ -92,6 +97,8 @@ class DicomWeb:
         add("GET", "/wado", WadoUri(self._held, retrieval, frames).retrieve)
         add("GET", "/", self._capabilities)
         add("OPTIONS", "/", self._capabilities)
+        if settings.ups:
+            UnifiedProcedureSteps(self._archive, settings.max_results).add_to(self.router)
         if settings.allow_delete:
             for level in (study, series, instance):
                 add("DELETE", level, self._delete)

@@ -52,6 +52,21 @@ class Metadata:
         self._held: Final = held
         self._bulk_data_bytes: Final = bulk_data_bytes
         self._cache: Final = _Cache(cache_bytes)
+        self._base_url = ""
+
+    def made_for(self, base_url: str) -> None:
+        """Say which address those that are made before anybody asks are to have."""
+        self._base_url = base_url
+
+    def prepare(self, study_instance_uid: str) -> Iterator[None]:
+        """Make the metadata of a study's series and keep them; a step is a series.
+
+        Raises:
+            HttpError: the study is not there, or cannot be read.
+        """
+        for series in _by_series(self._held.instances({"study": study_instance_uid})):
+            self._series(self._base_url, series)
+            yield
 
     def metadata(self, request: Request, uids: Mapping[str, str]) -> Response:
         """Retrieve the metadata of a study, a series or an instance."""
@@ -62,6 +77,7 @@ class Metadata:
         if known is not None:
             return known
         headers = {"content-type": offer.kind, "etag": etag}
+        self._base_url = request.base_url  # what clients reach us by, where we listen on several
         packed = [self._series(request.base_url, series) for series in _by_series(instances)]
         if len(packed) == 1:
             return compressed(request, Response(200, headers), packed=packed[0])

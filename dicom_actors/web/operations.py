@@ -1,7 +1,8 @@
 """Operations by HTTP, below ``/api``: how the archive and the actors are, as JSON.
 
 ``GET /api/status``: counts, disk, endpoint; ``/api/tree``: the supervision trees;
-``/api/associations``: those that are open; ``/api/requests``: those of the web that are under way.
+``/api/associations``: those that are open; ``/api/requests``: those of the web that are under way;
+``/api/queues``: what waits to be sent on, by destination.
 """
 
 from __future__ import annotations
@@ -59,6 +60,13 @@ def operations(
             stats = {"error": getattr(error, "reason", "the folder cannot be reached")}
         return JSONResponse({"archive": stats, "endpoint": ask(messages.GetStatus())})
 
+    def queues(request: Request) -> Response:
+        del request
+        try:
+            return JSONResponse([one._asdict() for one in archive.queues()])
+        except ArchiveError as error:
+            return JSONResponse({"error": error.reason}, status_code=503)
+
     def asking(message: Any) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
             del request
@@ -75,6 +83,7 @@ def operations(
         Route("/api/tree", asking(messages.GetTree())),
         Route("/api/associations", asking(messages.ListAssociations())),
         Route("/api/requests", requests),
+        Route("/api/queues", queues),
     ]
 
 

@@ -79,7 +79,7 @@ def _saved(pictures: list[Any], rendering: Rendering) -> bytes:
     buffer = io.BytesIO()
     first = pictures[0]
     if rendering.kind == "image/png":
-        first.save(buffer, "PNG", compress_level=1)
+        first.save(buffer, "PNG", compress_level=1, compress_type=3)
     elif rendering.kind == "image/gif":
         first.save(
             buffer,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dicom_actors.web.exchange import Request
     from dicom_actors.web.holdings import Held
 
-__all__ = ["Searches", "identifier_of", "json_offers"]
+__all__ = ["Searches", "identifier_of", "json_offers", "number_in"]
 
 _SERIES: Final = (
     "Modality SeriesDescription SeriesInstanceUID SeriesNumber NumberOfSeriesRelatedInstances"
@@ -42,6 +42,12 @@ _INSTANCE: Final = (
     " AvailableTransferSyntaxUID InstanceAvailability"
 )
 _UIDS: Final = "StudyInstanceUID SeriesInstanceUID"
+_WORKITEM: Final = (
+    "SOPClassUID SOPInstanceUID ProcedureStepState ScheduledProcedureStepPriority"
+    " ProcedureStepLabel WorklistLabel InputReadinessState ScheduledProcedureStepStartDateTime"
+    " ScheduledProcedureStepModificationDateTime ScheduledWorkitemCodeSequence PatientName"
+    " PatientID PatientBirthDate PatientSex StudyInstanceUID"
+)
 _UNASKED: Final = {
     # By level, and by what the path says already.
     ("STUDY", 0): _STUDY,
@@ -50,6 +56,7 @@ _UNASKED: Final = {
     ("IMAGE", 0): f"{_STUDY} {_SERIES} {_INSTANCE}",
     ("IMAGE", 1): f"{_UIDS} {_SERIES} {_INSTANCE}",
     ("IMAGE", 2): f"{_UIDS} {_INSTANCE}",
+    ("WORKITEM", 0): _WORKITEM,
 }
 """What answers have unasked (PS3.18 10.6.3.3), and the description of a study."""
 _IN_PATH: Final = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID"}
@@ -92,8 +99,8 @@ class Searches:
     def _search(self, request: Request, uids: Mapping[str, str], level: str) -> Response:
         offer = choose(request, json_offers())
         identifier, has_everything = identifier_of(request, level, uids)
-        offset = _number(request, "offset") or 0
-        limit = _number(request, "limit")
+        offset = number_in(request, "offset") or 0
+        limit = number_in(request, "limit")
         newest_first = _choice(request, "sort", ("oldest", "newest")) == "newest"
         fuzzy = _choice(request, "fuzzymatching", ("false", "true")) == "true"
         words = _fuzzy_words(identifier) if fuzzy else {}
@@ -237,7 +244,8 @@ def _put(identifier: DataSet, path: tuple[int, ...], values: list[str], name: st
         raise HttpError(400, f"{name}: the value is none of its VR") from error
 
 
-def _number(request: Request, name: str) -> int | None:
+def number_in(request: Request, name: str) -> int | None:
+    """Read a number of a query; None if there is none. Raises HttpError 400, it is none."""
     text = request.value(name)
     if text is None:
         return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UIDS", "Router"]
 
-UIDS: Final = {"study": "Study", "series": "Series", "instance": "SOP"}
+UIDS: Final = {"study": "Study", "series": "Series", "instance": "SOP", "workitem": "SOP"}
 """The names of UIDs in patterns."""
 
 _UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")

@@ -30,6 +30,7 @@ from dicom_actors.supervision import (
     which_children,
 )
 from dicom_actors.web.live_feed import LiveFeed
+from dicom_actors.web.metadata_maker import MetadataMaker
 
 if TYPE_CHECKING:
     import ssl
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from dicom_actors.supervision import ExitReason, SupervisedRef
     from dicom_actors.web.asgi import AsgiAdapter, RequestInfo
     from dicom_actors.web.live_feed import Live
+    from dicom_actors.web.metadata import Metadata
     from dicom_actors.web.settings import WebSettings
 
 __all__ = ["GetServerStatus", "HttpServer", "Listener", "ServerStatus", "WebSupervisor", "listen"]
@@ -297,6 +299,7 @@ class WebSupervisor(Supervisor):
         adapter: knows the requests that are under way; closed at the end.
         settings: the limits.
         live: tells those who listen; it ends before the server, which would wait for them.
+        metadata: made when a study is quiet.
     """
 
     def __init__(
@@ -306,6 +309,7 @@ class WebSupervisor(Supervisor):
         adapter: AsgiAdapter,
         settings: WebSettings,
         live: Live,
+        metadata: Metadata,
     ) -> None:
         shutdown = settings.drain_timeout + 3 * _CUT_TIMEOUT
         super().__init__(
@@ -318,6 +322,12 @@ class WebSupervisor(Supervisor):
                 ChildSpec(
                     "live-feed",
                     lambda: LiveFeed.start(*live, self.actor_ref, name="live-feed"),
+                ),
+                ChildSpec(
+                    "metadata-maker",
+                    lambda: MetadataMaker.start(
+                        live.sources.archive, metadata, name="metadata-maker"
+                    ),
                 ),
             ],
             intensity=settings.restarts,

@@ -43,6 +43,7 @@ class WebSettings:
             ``https://pacs.example.org``; it stands before every address that is given to them.
             Empty: the one that it listens on.
         allow_delete: whether DELETE deletes.
+        ups: whether there is a worklist of unified procedure steps (UPS-RS), at ``/workitems``.
         cors_origins: pages of which origins may ask, such as ``https://viewer.example.org``;
             ``*`` for all.
         max_body_bytes: of a request.
@@ -70,6 +71,7 @@ class WebSettings:
 
     public_url: str = ""
     allow_delete: bool = False
+    ups: bool = False
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1 << 40
     max_part_bytes: int = 1 << 37

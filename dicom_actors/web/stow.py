@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from typing import cast as as_type
 
 from dicom_actors import DataSet, read_file, write_file
-from dicom_actors.archive.files import INCOMING, Location
+from dicom_actors.archive.files import Location
 from dicom_actors.archive.objects import NewObject
 from dicom_actors.archive.upkeep.intake import describe_file
 from dicom_actors.errors import ArchiveError, DataError, DecodeError
@@ -172,9 +172,9 @@ class _Spool:
     def move(self, folder: str, name: str) -> None:
         """Give the file a name in ``incoming/``, and make that safe."""
         del folder  # it is the one of the archive's incoming objects
-        disk = self._archive.store.file_system
-        disk.rename(self.name, f"{INCOMING}/{name}")
-        disk.synchronize_folder(INCOMING)
+        disk, folder = self._archive.store.file_system, self._archive.store.incoming
+        disk.rename(self.name, f"{folder}/{name}")
+        disk.synchronize_folder(folder)
         self.name = ""
 
     def remove(self) -> None:
@@ -304,6 +304,10 @@ class _Session:
         if not outcomes:
             raise HttpError(400, "expected at least one object")
         stored = [one for one in outcomes if not one.reason]
+        if len(stored) == len(outcomes) and (self._study or len(outcomes) > 1):
+            # One object without its study named may be one of many requests.
+            for study in {one.uids[0] for one in stored}:
+                self._archive.has_evidence(study, "a STOW-RS request ended")
         failed = [one for one in outcomes if one.reason and one.uids[3]]
         others = [one for one in outcomes if one.reason and not one.uids[3]]
         model: dict[str, Any] = {}

@@ -24,7 +24,7 @@ from dicom_actors.web.server import (
     server_of,
 )
 from dicom_actors.web.settings import WebSettings
-from dicom_actors.web.site import VIEWER, make_site
+from dicom_actors.web.site import DICOM_WEB, VIEWER, make_site
 
 if TYPE_CHECKING:
     import ssl
@@ -105,6 +105,8 @@ class WebServer:
                 _check_tokens(host, tokens)
             application = DicomWeb(archive, chosen, pictures or _pictures())
             adapter = AsgiAdapter(application)
+            own_url = chosen.public_url or listener.url
+            application.metadata.made_for(own_url.rstrip("/") + DICOM_WEB)
             hosts = None
             if is_loopback and tokens is None:
                 hosts = {listener.address[0], host.lower()}
@@ -128,7 +130,13 @@ class WebServer:
             )
             own = System() if system is None else None
             supervisor = WebSupervisor.start(
-                listener, site, adapter, chosen, live, system=system or own
+                listener,
+                site,
+                adapter,
+                chosen,
+                live,
+                application.metadata,
+                system=system or own,
             )
         except BaseException:
             listener.socket.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dicom_actors import DataSet, read_file, write_file
 from dicom_actors.archive import Archive
 from dicom_actors.archive.files import DiskFileSystem
-from dicom_actors.archive.upkeep import FrameRanges
+from dicom_actors.archive.upkeep import FrameRanges, pixel_data
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DataError, ElementNotFoundError
 
@@ -182,3 +182,46 @@ def test_damaged_ranges_are_noticed(data):
 
 def test_too_many_frames_are_not_kept():
     assert FrameRanges(1, 60_000, 0, ((1 << 20, 0),) * 60_000).encoded() is None
+
+
+# --- what is found without decoding is what is found by it ---------------------------------------
+
+
+@pytest.mark.parametrize("syntax", UNCOMPRESSED)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"Rows": 0},
+        {"Rows": 300},
+        {"Rows": [5, 5]},
+        {"Columns": 1},
+        {"BitsAllocated": 1},
+        {"BitsAllocated": 16},
+        {"BitsAllocated": None},
+        {"SamplesPerPixel": 3},
+        {"PhotometricInterpretation": "YBR_FULL_422", "SamplesPerPixel": 3},
+        {"PhotometricInterpretation": None},
+        {"NumberOfFrames": 2},
+    ],
+)
+@pytest.mark.parametrize("vr", ["OB", "OW", "UN"])
+def test_a_single_frame_is_found_as_by_decoding(syntax, changes, vr, monkeypatch):
+    ds = image(
+        Rows=5,
+        Columns=3,
+        BitsAllocated=8,
+        SamplesPerPixel=1,
+        PhotometricInterpretation="MONOCHROME2",
+    )
+    for keyword, value in changes.items():
+        ds.put(keyword, None, value)
+    ds.put("PixelData", vr, bytes(range(46)))
+    ds.put(0xFFFCFFFC, "OB", bytes(6))
+    read = read_file(encoded(ds, syntax))
+    found = FrameRanges.of(read)
+    monkeypatch.setattr(pixel_data, "_single_frame", lambda _: None)
+    assert found == FrameRanges.of(read)
+    if not changes and syntax != UNCOMPRESSED[2] and vr == "OB":
+        assert found is not None
+        assert found.number_of_frames == 1

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _ROW_GROUP = 256
+_EXPLICIT = "1.2.840.10008.1.2.1"
 
 
 # --- servers ------------------------------------------------------------------------------------
@@ -125,21 +126,27 @@ def print_rates(title: str, rates: dict[str, list[float]], base: str) -> None:
         )
 
 
-def elements() -> bytes:
-    """A data set as `bench_receive` sends it, with the UIDs that an archive needs."""
-    return _elements()
+def contents_of(side: int) -> Contents:
+    """An object as `bench_receive` sends it, whose image is as large as it says.
+
+    Args:
+        side: its rows and columns, of two bytes each.
+    """
+    data_set = DataSet.from_bytes(_elements(), _EXPLICIT)
+    data_set.Rows = data_set.Columns = side
+    return Contents(data_set.to_bytes(_EXPLICIT), side * side * 2)
 
 
 def large(options: argparse.Namespace) -> None:
     """C-STORE of 0.5 MB."""
-    contents = Contents(elements(), 512 * 512 * 2)
+    contents = contents_of(512)
     rates = storing(("orthanc", "save-os", "archive-os"), contents, options.objects, 4, options)
     print_rates("C-STORE 0.5 MB, 4 associations, durability os", rates, "archive-os")
 
 
 def small(options: argparse.Namespace) -> None:
     """C-STORE of 9 KB, durable."""
-    contents = Contents(elements(), 36 * 36 * 2)
+    contents = contents_of(36)
     rates = storing(("save-disk", "archive-disk"), contents, options.small, 16, options)
     print_rates("C-STORE 9 KB, 16 associations, durable", rates, "archive-disk")
 
@@ -244,7 +251,7 @@ def growth(options: argparse.Namespace) -> None:
 
 def start(folder: Path, options: argparse.Namespace) -> None:
     """How long a start takes after SIGKILL under load."""
-    contents = Contents(elements(), 36 * 36 * 2)
+    contents = contents_of(36)
     for is_second in (False, True):
         port = free_port()
         command = [sys.executable, __file__, "--serve", "archive-disk", str(port), str(folder)]

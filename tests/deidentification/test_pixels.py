@@ -10,8 +10,9 @@ from kit.patients import KEY, patient
 from pydicom.data import get_testdata_file
 
 from dicom_actors import read_file
-from dicom_actors.deidentification import Deidentifier, NotCleanError, Report
+from dicom_actors.deidentification import Deidentifier, NotCleanError, Report, Rules
 from dicom_actors.deidentification.pixels import Image, blanked
+from dicom_actors.pixels import decompress, transcode, volume
 
 REGIONS = """
 [[region]]
@@ -168,3 +169,30 @@ def test_faces_are_refused_where_the_option_asks_for_it(clean) -> None:
     knee = image(Modality="CT", BodyPartExamined="KNEE", BurnedInAnnotation="NO")
     assert clean(knee, "clean-visual-features").RecognizableVisualFeatures == "NO"
     assert clean(head).BodyPartExamined == "HEAD"
+
+
+def test_regions_of_compressed_pixels_are_blanked_by_the_codecs_that_there_are() -> None:
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(1, 200, (2, 6, 8)).astype(np.uint8)
+    plain = image(
+        NumberOfFrames=2,
+        HighBit=7,
+        PixelRepresentation=0,
+        PixelData=pixels.tobytes(),
+    )
+    rules = Rules.from_toml(REGIONS)
+    cleaner = Deidentifier(
+        options=["clean-pixel-data"], salt=KEY, rules=rules, decompress=decompress
+    )
+    for syntax in ("JPEGLSLossless", "JPEG2000Lossless", "RLELossless"):
+        made = cleaner.deidentify(transcode(plain, syntax))
+        assert not made.transfer_syntax.is_encapsulated
+        assert made.BurnedInAnnotation == "NO"
+        expected = pixels.copy()
+        expected[:, 1:3, 1:4] = 0
+        expected[:, 4:, 5:] = 0
+        assert np.array_equal(volume(made), expected)
+    with pytest.raises(NotCleanError, match="without decompressing"):
+        Deidentifier(options=["clean-pixel-data"], salt=KEY, rules=rules).deidentify(
+            transcode(plain, "JPEGLSLossless")
+        )

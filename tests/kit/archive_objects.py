@@ -45,4 +45,6 @@ def abandon(archive: Archive) -> None:
     kill(archive._supervisor)
     archive._kernel.system.close()
     archive._kernel.index.close()
+    if archive._kernel.nodes is not None:
+        archive._kernel.nodes.close()
     archive._lock.release()

@@ -10,6 +10,7 @@ file of that name. From the top of the repository::
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import shutil
 import subprocess
@@ -17,19 +18,24 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pykka
 from kit.archive_objects import make_file, uid_of
-from kit.serving import serving
+from kit.serving import Server, serving
 
 from dicom_actors import connect, read_file
 from dicom_actors.archive import Archive
+from dicom_actors.archive.events import StudyComplete
 from dicom_actors.errors import DicomError
 
 SENDERS = 4
+NODES = 3
+SENDERS_OF_NODES = 8
 SIZES = (64, 9_000, 200_000, 600_000)
 LONGEST = 0.2
 """Seconds, at the most, from when so many are acknowledged to the kill."""
@@ -56,14 +62,21 @@ class Senders:
         size = SIZES[number % len(SIZES)]
         return make_file(number, study=1 + sender // 2, series=1 + sender, size=size)
 
-    def work(self, port: int, sender: int, *, storescu: bool) -> None:
-        """Send until the process is gone."""
+    def work(
+        self,
+        port: int,
+        sender: int,
+        *,
+        storescu: bool,
+        is_over: threading.Event | None = None,
+    ) -> None:
+        """Send until the process is gone, or it is over."""
         if storescu:
             self._run_storescu(port, sender)
             return
         try:
             with connect("127.0.0.1", port) as association:
-                while True:
+                while is_over is None or not is_over.is_set():
                     number = self._next(sender)
                     data = read_file(self.data(sender, number))
                     if association.store(data).status == 0:
@@ -153,10 +166,12 @@ def _problems_with(
     return problems
 
 
-def check_files(folder: Path, senders: Senders, looked_at: set[tuple[int, int]]) -> list[str]:
+def check_files(
+    folder: Path, senders: Senders, looked_at: set[tuple[int, int]], **settings: Any
+) -> list[str]:
     """Look at files, with nobody serving: each is whole, and has a row, and each row its file."""
     problems: list[str] = []
-    with Archive.open(folder) as archive:
+    with Archive.open(folder, **settings) as archive:
         archive.settle()
         rows = {row.location: row for row in archive.instances()}
         for path in folder.rglob("*.dcm"):
@@ -195,6 +210,105 @@ def run(folder: Path, kills: int, seed: int) -> tuple[int, list[str]]:
         problems += [f"kill {number}: {text}" for text in found]
     problems += check_files(archive, senders, senders.acknowledged)
     return len(senders.acknowledged), problems
+
+
+# --- several that share an index ------------------------------------------------------------
+
+
+class Nodes:
+    """Three processes that share an index and a folder.
+
+    Attributes:
+        complete: how often each study was told to be complete, by the lines of all.
+    """
+
+    def __init__(self, folder: Path, address: str, stack: contextlib.ExitStack) -> None:
+        settings = ("node_lease_seconds=2", "study_quiet_seconds=2", "journal_seconds=0.5")
+        self._arguments = ["--store", str(folder), "--index", address]
+        self._arguments += [one for text in settings for one in ("--set", f"archive.{text}")]
+        self._stack = stack
+        self.servers: list[Server] = [self._start() for _ in range(NODES)]
+
+    def _start(self) -> Server:
+        server = self._stack.enter_context(serving(*self._arguments))
+        # It goes on without anybody who reads it.
+        self._stack.callback(threading.Thread(target=_read, args=(server,), daemon=True).start)
+        return server
+
+    def kill(self, which: int) -> None:
+        """Kill one, and start another one in its place."""
+        self.servers[which].process.kill()
+        self.servers[which].process.wait(LIMIT)
+        self.servers[which] = self._start()
+
+
+def _read(server: Server) -> None:
+    with contextlib.suppress(ValueError):
+        server.output += server.process.stdout.read()
+
+
+class Told(pykka.ThreadingActor):
+    """Counts which studies are told to be complete, by any node."""
+
+    use_daemon_thread = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: Counter[str] = Counter()
+
+    def on_receive(self, message: Any) -> Any:
+        """Count, or give the counts."""
+        if isinstance(message, StudyComplete):
+            self._told[message.study_instance_uid] += 1
+            return None
+        return Counter(self._told)
+
+
+def run_nodes(folder: Path, address: str, kills: int, seed: int) -> tuple[int, list[str]]:
+    """Kill one of three nodes so many times; what was acknowledged, and what was wrong."""
+    chance = random.Random(seed)
+    senders, is_over = Senders(folder / "to send", [0] * SENDERS_OF_NODES), threading.Event()
+    store, problems = folder / "archive", []
+    told = Told.start()
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(
+            Archive.open(store, index=address, node_lease_seconds=2.0, study_quiet_seconds=2.0)
+        )
+        listening.subscribe(told, (StudyComplete,), everywhere=True)
+        nodes = Nodes(store, address, stack)
+
+        def send(sender: int) -> None:
+            while not is_over.is_set():
+                port = nodes.servers[sender % NODES].port
+                senders.work(port, sender, storescu=False, is_over=is_over)
+
+        with ThreadPoolExecutor(SENDERS_OF_NODES) as pool:
+            for sender in range(SENDERS_OF_NODES):
+                pool.submit(send, sender)
+            for _ in range(kills):
+                wanted = len(senders.acknowledged) + 30
+                limit = time.monotonic() + LIMIT
+                while len(senders.acknowledged) < wanted and time.monotonic() < limit:
+                    threading.Event().wait(0.01)
+                threading.Event().wait(chance.uniform(0.0, LONGEST))
+                nodes.kill(chance.randrange(NODES))
+            is_over.set()
+        studies = {f"1.2.{1 + sender // 2}" for sender, _ in senders.acknowledged}
+        limit = time.monotonic() + 2 * LIMIT
+        while told.ask("told").keys() != studies and time.monotonic() < limit:
+            threading.Event().wait(0.05)
+        for server in nodes.servers:
+            server.process.terminate()
+            server.process.wait(LIMIT)
+        counts = told.ask("told")
+        problems += [f"{study} complete {n} times" for study, n in counts.items() if n != 1]
+        problems += [f"{study} never complete" for study in studies - counts.keys()]
+    told.stop()
+    # Those that were killed a moment ago are gone by then.
+    threading.Event().wait(2.5)
+    return len(senders.acknowledged), problems + check_files(
+        store, senders, senders.acknowledged, index=address, node_lease_seconds=0.5
+    )
 
 
 def main() -> int:

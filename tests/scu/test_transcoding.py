@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from kit.pixel_files import image_of
 
-from dicom_actors import Endpoint, EndpointConfig, Status, connect, messages, write_file
-from dicom_actors.pixels import frame, transcode, transcode_to_one_of
+from dicom_actors import Endpoint, EndpointConfig, MoveTo, Status, connect, messages, write_file
+from dicom_actors.codec_process import CodecProcess
+from dicom_actors.errors import RetrievalIncomplete
+from dicom_actors.pixels import Transcoder, frame, transcode, transcode_to_one_of
 
 PIXELS = np.random.default_rng(1).integers(0, 4096, (20, 30)).astype(np.uint16)
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -94,3 +96,86 @@ def test_c_get_sends_in_what_is_accepted(start, compressed, is_on):
     assert is_on
     assert np.array_equal(frame(found[0]), PIXELS)
     assert found[0].transfer_syntax.uid == EXPLICIT
+
+
+@pytest.mark.parametrize(
+    ("accepted", "how"),
+    [(EXPLICIT, transcode_to_one_of), (JPEG_LS, Transcoder()), (EXPLICIT, None)],
+)
+def test_c_move_sends_in_what_is_accepted(start, compressed, accepted, how):
+    kept = []
+    destination = start([accepted], cstore=lambda event: kept.append(event.dataset.copy()))
+
+    def move(event):
+        return MoveTo("127.0.0.1", destination, "DEST", [compressed])
+
+    port = start(cmove=move, to_send=how)
+    query = {"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": "1.2.3.4"}
+    with connect("127.0.0.1", port, called="ANY") as association:
+        if how is None:
+            with pytest.raises(RetrievalIncomplete, match="1 failed"):
+                list(association.move(query, "DEST"))
+            assert kept == []
+            return
+        *_, last = association.move(query, "DEST")
+    assert (last.completed, last.failed) == (1, 0)
+    (found,) = kept
+    assert found.transfer_syntax.uid == accepted
+    assert found.SOPInstanceUID == compressed.SOPInstanceUID
+    assert np.array_equal(frame(found), PIXELS)
+
+
+def test_lossy_on_wish_it_is_another_instance_and_always_the_same_one(start):
+    kept = []
+
+    def store(event):
+        kept.append((event.sop_instance_uid, event.dataset.copy()))
+
+    port = start([JPEG], cstore=store)
+    grey = image_of((PIXELS >> 4).astype(np.uint8))
+    for transcoder in (Transcoder(is_lossy=True), Transcoder(is_lossy=True)):
+        with connect("127.0.0.1", port, called="ANY") as association:
+            result = association.store(grey, transcode=transcoder, check=True)
+        assert result.sop_instance_uid == "1.2.3.4"  # which is what was to be stored
+    (first, one), (second, _) = kept
+    assert first == second == one.SOPInstanceUID != "1.2.3.4"
+    assert one.transfer_syntax.uid == JPEG
+    assert one.LossyImageCompression == "01"
+    assert one.SourceImageSequence[0].ReferencedSOPInstanceUID == "1.2.3.4"
+    assert np.abs(frame(one).astype(int) - (PIXELS >> 4)).max() < 64
+
+
+def test_lossy_where_no_other_is_accepted_alone(start, compressed):
+    kept = []
+    port = start([EXPLICIT, JPEG], cstore=lambda event: kept.append(event.dataset.copy()))
+    with connect("127.0.0.1", port, called="ANY") as association:
+        assert association.store(compressed, transcode=Transcoder(is_lossy=True), check=True)
+    assert kept[0].transfer_syntax.uid == EXPLICIT
+    assert kept[0].SOPInstanceUID == "1.2.3.4"
+    assert "LossyImageCompression" not in kept[0]
+
+
+@pytest.mark.parametrize("service", ["cget", "cmove"])
+def test_lossy_retrieval_on_wish(start, service):
+    grey = image_of((PIXELS >> 4).astype(np.uint8))
+    kept = []
+    destination = start([JPEG], cstore=lambda event: kept.append(event.dataset.copy()))
+    query = {"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": "1.2.3.4"}
+    with CodecProcess() as beside:
+        how = Transcoder(is_lossy=True, codecs=beside.codecs)
+        port = start(
+            cget=lambda event: [grey],
+            cmove=lambda event: MoveTo("127.0.0.1", destination, "DEST", [grey]),
+            to_send=how,
+        )
+        with connect("127.0.0.1", port, called="ANY") as association:
+            if service == "cget":
+                classes = [grey.SOPClassUID]
+                got = association.get(query, sop_classes=classes, transfer_syntaxes=[JPEG])
+                kept += got
+            else:
+                *_, last = association.move(query, "DEST")
+                assert (last.completed, last.failed) == (1, 0)
+    (found,) = kept
+    assert found.LossyImageCompression == "01"
+    assert found.SOPInstanceUID != "1.2.3.4"

@@ -21,17 +21,17 @@ from dicom_actors.actors.kernel.handler_table import HandlerTable
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.dictionary import SOP_CLASSES, TRANSFER_SYNTAXES, uid_named
 from dicom_actors.errors import ConfigurationError
-from dicom_actors.supervision import SupervisedActor
+from dicom_actors.supervision import Reply, SupervisedActor
 
 if TYPE_CHECKING:
     import ssl
     from asyncio import AbstractEventLoop
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.kernel.shared_port import SharedPort
     from dicom_actors.messages import EventHandlers
-    from dicom_actors.supervision import Reply, SupervisedRef, Timer
+    from dicom_actors.supervision import SupervisedRef, Timer
     from dicom_actors.tls import TlsConfig
 
 __all__ = ["Endpoint"]
@@ -126,12 +126,12 @@ class Endpoint(SupervisedActor):
     def handle_call(self, message: Any) -> Any:
         """Answer `dicom_actors.messages`. Runs in the Endpoint's thread."""
         try:
-            return self._answer_to(message)
+            return self._answer_to(message, self.defer_reply)
         except Exception as error:  # noqa: BLE001 - the sender's fault, not ours
             self.defer_reply().fail(error)
             return None
 
-    def _answer_to(self, message: Any) -> Any:
+    def _answer_to(self, message: Any, defer: Callable[[], Reply]) -> Any:
         kernel = self._kernel
         match message:
             case messages.GetStatus():
@@ -154,7 +154,7 @@ class Endpoint(SupervisedActor):
             case messages.Resume():
                 return self._resume()
             case messages.Drain(deadline):
-                return self._drain(_checked_seconds("deadline", deadline))
+                return self._drain(_checked_seconds("deadline", deadline), defer)
             case messages.AbortAssociation(number):
                 return self._abort(_checked_id(number))
             case GetKernel():
@@ -190,6 +190,15 @@ class Endpoint(SupervisedActor):
             if not self._kernel.connections:
                 self._end_drain(())
             return None
+        if isinstance(message, messages.Message):
+            # Told and not asked: it is done all the same, and nobody waits for the answer.
+            try:
+                self._answer_to(message, Reply)
+            except Exception as error:  # noqa: BLE001 - the sender's fault, not ours
+                text = "%s was told to the endpoint: %s: %s"
+                kind = type(message).__name__
+                self._warn(text, kind, type(error).__name__, error)
+            return None
         return super().handle_cast(message)
 
     def handle_info(self, message: Any) -> Any:
@@ -211,7 +220,7 @@ class Endpoint(SupervisedActor):
         self._end_drain(())
         self._kernel.listen_again()
 
-    def _drain(self, deadline: float) -> messages.DrainReport | None:
+    def _drain(self, deadline: float, defer: Callable[[], Reply]) -> messages.DrainReport | None:
         kernel = self._kernel
         self._end_drain(())
         self._suspend()
@@ -220,7 +229,7 @@ class Endpoint(SupervisedActor):
             kernel.is_draining = False
             return messages.DrainReport(0, ())
         timer = self.system.timers.send_after(deadline, self.actor_ref, DrainDeadline())
-        self._drain_in_progress = _Drain(self.defer_reply(), timer, len(kernel.connections))
+        self._drain_in_progress = _Drain(defer(), timer, len(kernel.connections))
         return None
 
     def _cut(self) -> None:

@@ -115,12 +115,11 @@ def _send_instance(source: Any, responder: Responder, tally: Tally) -> None:
     if isinstance(prepared, StoreResult):
         _count_unsent(prepared, responder, tally)
         return
-    context, pieces = prepared
     message_id = responder.next_message_id()
     command_set = encode_request(
-        CommandField.C_STORE_RQ, message_id, uid, found.sop_instance_uid, has_data_set=True
+        CommandField.C_STORE_RQ, message_id, uid, prepared.sop_instance_uid, has_data_set=True
     )
-    response = responder.invoke(context, command_set, message_id, pieces)
+    response = responder.invoke(prepared.context, command_set, message_id, prepared.pieces)
     tally.add(None if response is None else response.status, found.sop_instance_uid)
     responder.more.update(tally.elements(remaining=False))
     if response is None and (responder.is_late or not responder.is_cancelled):

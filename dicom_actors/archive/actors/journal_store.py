@@ -48,7 +48,10 @@ class Keep(NamedTuple):
 
 
 class CloseJournal(NamedTuple):
-    """To the JournalStore, a call: what came before is on its way to files when it is answered."""
+    """To the JournalStore, a call or a cast: what came before goes on its way to files.
+
+    When a call is answered, all of it is.
+    """
 
 
 class JournalStore(Gathering[tuple[Keep, "Reply"]]):
@@ -74,6 +77,14 @@ class JournalStore(Gathering[tuple[Keep, "Reply"]]):
             self._close()
             return True
         return super().handle_call(message)
+
+    def handle_cast(self, message: Any) -> Any:
+        """Have what came on its way to files. Runs in the JournalStore's thread."""
+        if not isinstance(message, CloseJournal):
+            return super().handle_cast(message)
+        self.finish()
+        self._close()
+        return None
 
     def quiet_time(self) -> float | None:
         """See `Gathering`."""
@@ -150,12 +161,17 @@ class JournalStore(Gathering[tuple[Keep, "Reply"]]):
                 reply.fail(ArchiveError("the archive's index writer is not there just now"))
 
     def _open(self) -> JournalWriter:
+        if self._journal is not None and not self._journal.name.startswith(
+            f"{self._kernel.store.journal}/"
+        ):
+            self._close()  # others may take it to be left behind
         if self._journal is None:
             kernel = self._kernel
             self._close()
+            folder = kernel.store.journal
             number = kernel.new_journal()
-            kernel.current_journal = name_of(number)
-            self._journal = JournalWriter(kernel.store.file_system, number)
+            kernel.current_journal = name_of(number, folder)
+            self._journal = JournalWriter(kernel.store.file_system, number, folder)
             self._begun = self.system.clock.monotonic()
         return self._journal
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dicom_actors.archive.files import Store
+    from dicom_actors.archive.index.nodes import Nodes
     from dicom_actors.archive.index_handle import IndexHandle
     from dicom_actors.archive.settings import ArchiveSettings
     from dicom_actors.supervision import Reply, System
@@ -44,6 +45,8 @@ class ArchiveKernel:
         disk_state: see `DiskSpace.state`; how the disk was when it was last looked at.
         free_bytes: how much room there was then.
         senders: which associations have sent to which studies.
+        nodes: what the NodeKeeper hears others by.
+        on_inherited: is called when what was another node's is everybody's.
     """
 
     def __init__(
@@ -66,16 +69,18 @@ class ArchiveKernel:
         self.disk_state = "enough"
         self.free_bytes = 0
         self.senders: Final = Senders()
+        self.nodes: Nodes | None = None
+        self.on_inherited: Callable[[], object] = lambda: None
         self._endpoints: tuple[pykka.ActorRef[Any], ...] = ()
         self._lock = threading.Lock()
         # Replaced as a whole, as it is read without the lock.
-        self._subscribers: tuple[tuple[pykka.ActorRef[Any], tuple[type, ...]], ...] = ()
+        self._subscribers: tuple[tuple[pykka.ActorRef[Any], tuple[type, ...], bool], ...] = ()
         self._owed: set[Reply] = set()
 
     def closed_journals(self) -> list[str]:
         """The journals that nobody writes any more, the oldest first; raises OSError."""
         # In this order: one that is there is the current one, or closed, or not made yet.
-        names = journal_names(self.store.file_system)
+        names = journal_names(self.store.file_system, self.store.journal)
         current = self.current_journal
         lent = self.lent_journals
         return [name for name in names if name != current and name not in lent]
@@ -83,7 +88,8 @@ class ArchiveKernel:
     def new_journal(self) -> int:
         """A number for a journal, which no other one has; raises OSError."""
         with self._lock:
-            latest = max(map(number_of, journal_names(self.store.file_system)), default=0)
+            names = journal_names(self.store.file_system, self.store.journal)
+            latest = max(map(number_of, names), default=0)
             self.last_number = max(latest, self.last_number) + 1
             return self.last_number
 
@@ -177,26 +183,33 @@ class ArchiveKernel:
 
     # --- who listens -------------------------------------------------------------------------
 
-    def subscribe(self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...]) -> None:
-        """Have an actor told of events of some kinds."""
+    def subscribe(
+        self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...], *, everywhere: bool
+    ) -> None:
+        """Have an actor told of events of some kinds, and of those of other nodes, too."""
         with self._lock:
-            others = tuple(pair for pair in self._subscribers if pair[0] is not ref)
-            self._subscribers = (*others, (ref, kinds))
+            others = tuple(one for one in self._subscribers if one[0] is not ref)
+            self._subscribers = (*others, (ref, kinds, everywhere))
 
     def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
         """Tell an actor no more."""
         with self._lock:
-            self._subscribers = tuple(pair for pair in self._subscribers if pair[0] is not ref)
+            self._subscribers = tuple(one for one in self._subscribers if one[0] is not ref)
 
     @property
     def has_subscribers(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self._subscribers)
+        """Whether anybody may listen."""
+        return bool(self._subscribers) or self.index.is_shared
 
-    def publish(self, events: Iterable[Any]) -> None:
+    def publish(self, events: Iterable[Any], *, is_of_others: bool = False) -> None:
         """Tell those who listen; waits for nobody."""
         subscribers = self._subscribers
+        events = tuple(events)
+        if self.index.is_shared and not is_of_others:
+            self.tell("nodes", events)
         for event in events:
-            for ref, kinds in subscribers:
+            for ref, kinds, everywhere in subscribers:
+                if is_of_others and not everywhere:
+                    continue
                 if isinstance(event, kinds) and not cast(ref, event) and not ref.is_alive():
                     self.unsubscribe(ref)

@@ -7,6 +7,7 @@ and who has sent in the kernel.
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.archive.actors.index_writer import IndexRows, StudiesChanged
@@ -24,6 +25,7 @@ __all__ = ["HasEvidence", "StudyWatcher"]
 
 logger = logging.getLogger(__name__)
 
+_MOST_EXPECTED = 1_000
 _PAUSE = 10.0
 """Seconds after which it is tried again, when the index cannot be used."""
 
@@ -32,6 +34,18 @@ class HasEvidence(NamedTuple):
     """To the StudyWatcher, a cast: somebody says that all of a study is there."""
 
     study_instance_uid: str
+    reason: str
+
+
+class Expected(NamedTuple):
+    """To the StudyWatcher, a cast: once these instances are there, all of a study is.
+
+    It is forgotten with the process, or for others when there are many; the quiet time is for
+    that.
+    """
+
+    study_instance_uid: str
+    instances: tuple[str, ...]
     reason: str
 
 
@@ -56,6 +70,8 @@ class StudyWatcher(SupervisedActor):
             kernel.open_associations,
             kernel.settings.study_quiet_seconds,
         )
+        self._kernel = kernel
+        self._expected: OrderedDict[str, tuple[list[str], str]] = OrderedDict()
         self._looks = 0
         self._next_look: float | None = None
 
@@ -74,8 +90,15 @@ class StudyWatcher(SupervisedActor):
                 self._begin()
             else:
                 self._watch.changed(message.studies, self._now())
+                for study in message.studies & self._expected.keys():
+                    self._look_for(study)
         elif isinstance(message, HasEvidence):
             self._watch.has_evidence(*message, self._now())
+        elif isinstance(message, Expected):
+            self._expected[message.study_instance_uid] = (list(message.instances), message.reason)
+            while len(self._expected) > _MOST_EXPECTED:
+                self._expected.popitem(last=False)
+            self._look_for(message.study_instance_uid)
         else:
             return super().handle_cast(message)
         self._look_later()
@@ -95,6 +118,20 @@ class StudyWatcher(SupervisedActor):
                 self._say(error)
             self._look_later()
         return None
+
+    def _look_for(self, study: str) -> None:
+        """Look whether all that is expected of a study is there."""
+        missing, reason = self._expected[study]
+        try:
+            with self._kernel.index.get().reader() as reader:
+                while missing and reader.location_of(missing[-1]) is not None:
+                    missing.pop()
+        except ArchiveError as error:
+            self._say(error)
+            return
+        if not missing:
+            del self._expected[study]
+            self._watch.has_evidence(study, reason, self._now())
 
     def _begin(self) -> None:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors.archive.actors.disk_watch import DiskWatch
 from dicom_actors.archive.actors.index_writer import IndexWriter
 from dicom_actors.archive.actors.journal_store import JournalStore
+from dicom_actors.archive.actors.node_keeper import NodeKeeper
 from dicom_actors.archive.actors.study_watcher import StudyWatcher
 from dicom_actors.archive.actors.unpacker import Unpacker
 from dicom_actors.errors import ArchiveError
@@ -48,6 +49,7 @@ class ArchiveSupervisor(Supervisor):
                     ("store", JournalStore),
                     ("studies", StudyWatcher),
                     ("disk", DiskWatch),
+                    *((("nodes", NodeKeeper),) if kernel.index.is_shared else ()),
                 )
                 if name == "store" or not is_member
             ]

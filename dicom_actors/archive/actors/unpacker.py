@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dicom_actors.archive.actors.gathering import Gathering
 from dicom_actors.archive.actors.index_writer import IndexRows
 from dicom_actors.archive.files import JOURNAL, Location
-from dicom_actors.archive.upkeep import Unpacking
+from dicom_actors.archive.files.journal import journal_names
+from dicom_actors.archive.upkeep import Recovered, Unpacking
 from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import Continue
 
 if TYPE_CHECKING:
     from dicom_actors.archive.actors.kernel import ArchiveKernel
 
-__all__ = ["Adopt", "Finish", "Place", "Unpack", "Unpacker"]
+__all__ = ["Adopt", "Finish", "Inherit", "Inherited", "Place", "Unpack", "Unpacker"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,18 @@ class Adopt(NamedTuple):
     names: frozenset[str]
 
 
+class Inherit(NamedTuple):
+    """To the Unpacker, a cast: a node is gone that shared the folder; see to what it has left."""
+
+    node: str
+
+
+class Inherited(NamedTuple):
+    """To the NodeKeeper, a cast: a node has left nothing any more."""
+
+    node: str
+
+
 class Finish(NamedTuple):
     """To the Unpacker, a call: do what there is now; answers with an error's text, or with ""."""
 
@@ -62,7 +75,10 @@ class _TryAgain(NamedTuple):
     """To itself, by a timer."""
 
 
-class Unpacker(Gathering["Unpack | Place | _Recover"]):
+_Item = Unpack | Place | Inherit | _Recover
+
+
+class Unpacker(Gathering["_Item"]):
     """See the module.
 
     Args:
@@ -73,7 +89,7 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
         super().__init__(_MOST, _LONGEST_WAIT, _LINGER)
         self._kernel = kernel
         self._unpacking = Unpacking(kernel.store, IndexRows(kernel), kernel.now)
-        self._waiting: list[Unpack | Place | _Recover] = []
+        self._waiting: list[_Item] = []
         self._pause = _FIRST_PAUSE
         self._problem = ""
 
@@ -91,7 +107,7 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
             self._kernel.leftovers |= message.names
             self.gather(_Recover())
             return None
-        if not isinstance(message, Unpack | Place):
+        if not isinstance(message, Unpack | Place | Inherit):
             return super().handle_cast(message)
         self.gather(message)
         return None
@@ -114,19 +130,22 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
             return None
         return super().handle_info(message)
 
-    def work_off(self, items: list[Unpack | Place | _Recover]) -> None:
+    def work_off(self, items: list[_Item]) -> None:
         """Do all of it, or keep what cannot be done now. Runs in the Unpacker's thread."""
         self._problem = ""
         files = [(item[0], Location.of(item[1])) for item in items if isinstance(item, Place)]
         journals = dict.fromkeys(item.journal for item in items if isinstance(item, Unpack))
         try:
-            if len(files) + len(journals) < len(items):
+            if any(isinstance(item, _Recover) for item in items):
                 self._recover()
             if files:
                 self._place(files)
             for journal in journals:
                 if self._kernel.store.file_system.size(journal) is not None:
                     self._unpacking.unpack(journal)
+            for item in items:
+                if isinstance(item, Inherit):
+                    self._inherit(item.node)
         except (OSError, ArchiveError) as error:
             self._wait(items, error)
         else:
@@ -142,6 +161,9 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
         kernel = self._kernel
         found = self._unpacking.recover(kernel.leftovers, kernel.closed_journals())
         kernel.leftovers.clear()
+        self._say(found)
+
+    def _say(self, found: Recovered) -> None:
         if found.adopted or found.damaged:
             logger.warning(
                 "%d objects that had no row were taken in, %d are damaged",
@@ -149,7 +171,21 @@ class Unpacker(Gathering["Unpack | Place | _Recover"]):
                 found.damaged,
             )
 
-    def _wait(self, items: list[Unpack | Place | _Recover], error: Exception) -> None:
+    def _inherit(self, node: str) -> None:
+        kernel = self._kernel
+        store = kernel.store.of_node(node)
+        disk = store.file_system
+        if all(map(disk.has_folder, (store.incoming, store.journal))):
+            unpacking = Unpacking(store, IndexRows(kernel), kernel.now)
+            # Of a folder that nobody has for himself, others may be writing what is not whole.
+            leftovers = unpacking.leftovers() if node else set(disk.names(store.incoming))
+            self._say(unpacking.recover(leftovers, journal_names(disk, store.journal)))
+        if node:
+            for folder in (store.incoming, store.journal):
+                disk.remove_folder(folder)  # it stays if something in it is damaged
+        kernel.tell("nodes", Inherited(node))
+
+    def _wait(self, items: list[_Item], error: Exception) -> None:
         self._problem = str(error)
         self.system.log.write(
             logger,

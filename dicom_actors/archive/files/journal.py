@@ -65,13 +65,13 @@ class JournalWriter:
         is_sound: whether it can be written on; not after an error that left it in doubt.
     """
 
-    def __init__(self, file_system: FileSystem, number: int) -> None:
+    def __init__(self, file_system: FileSystem, number: int, folder: str = JOURNAL) -> None:
         """Create it; raises OSError."""
-        self.name: Final = name_of(number)
+        self.name: Final = name_of(number, folder)
         self.is_sound = True
         self._disk = file_system
         self._file = file_system.create(self.name)
-        file_system.synchronize_folder(JOURNAL)
+        file_system.synchronize_folder(folder)
 
     @property
     def length(self) -> int:
@@ -136,19 +136,19 @@ class JournalWriter:
             self.is_sound = False
 
 
-def journal_names(file_system: FileSystem) -> list[str]:
-    """The files of all journals, the oldest first."""
-    return [f"{JOURNAL}/{name}" for name in file_system.names(JOURNAL) if name.endswith(_END)]
+def journal_names(file_system: FileSystem, folder: str = JOURNAL) -> list[str]:
+    """The files of all journals in a folder, the oldest first."""
+    return [f"{folder}/{name}" for name in file_system.names(folder) if name.endswith(_END)]
 
 
-def name_of(number: int) -> str:
+def name_of(number: int, folder: str = JOURNAL) -> str:
     """The file of a journal."""
-    return _NAME.format(JOURNAL, number)
+    return _NAME.format(folder, number)
 
 
 def number_of(name: str) -> int:
     """The number of a journal, by the name of its file; 0 for a name that has none."""
-    digits = name.removeprefix(f"{JOURNAL}/").removesuffix(_END)
+    digits = name.rpartition("/")[2].removesuffix(_END)
     return int(digits) if digits.isdecimal() and digits.isascii() else 0
 
 

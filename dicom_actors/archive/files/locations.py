@@ -3,6 +3,7 @@
 - ``<study>/<series>/<instance>.dcm``: a file of its own, by the pattern of the day;
 - ``incoming/<name>.dcm``: a file that waits for its place;
 - ``journal/<number>.journal:<offset>``: so many bytes of a journal, from there on;
+- ``@<bucket>/<key>``: an object in a bucket; which one says `buckets`;
 - an absolute path: a file that was adopted and stays where it is.
 """
 
@@ -11,10 +12,12 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
-__all__ = ["INCOMING", "JOURNAL", "OUTGOING", "Location"]
+__all__ = ["CACHE", "INCOMING", "JOURNAL", "OUTGOING", "Location"]
 
 INCOMING: Final = "incoming"
 JOURNAL: Final = "journal"
+CACHE: Final = "cache"
+"""The folder of copies of what is in buckets; no location is there."""
 OUTGOING: Final = "outgoing"
 """Copies that programs were given; nothing is kept there."""
 
@@ -41,6 +44,22 @@ class Location(NamedTuple):
             return cls(name, int(offset))
         return cls(text)
 
+    @classmethod
+    def in_bucket(cls, bucket: str, key: str) -> Location:
+        """Make the location of an object in a bucket."""
+        return cls(f"@{bucket}/{key}")
+
+    @property
+    def is_in_bucket(self) -> bool:
+        """Whether it is an object in a bucket; no file's name begins like that."""
+        return self.name.startswith("@")
+
+    @property
+    def bucket_and_key(self) -> tuple[str, str]:
+        """The id of the bucket, and the key there."""
+        bucket, _, key = self.name[1:].partition("/")
+        return bucket, key
+
     @property
     def is_in_journal(self) -> bool:
         """Whether it is a part of a journal."""
@@ -48,7 +67,7 @@ class Location(NamedTuple):
 
     @property
     def is_placed(self) -> bool:
-        """Whether it is a file in its final place."""
+        """Whether it is in its final place."""
         return not self.name.startswith((f"{JOURNAL}/", f"{INCOMING}/"))
 
     @property

@@ -3,23 +3,28 @@
 A file gets a second name, what is in a journal becomes a file: both under names that are free.
 Then all of it is synchronized at once. The index learns of the new places, and when it has, the
 old ones are removed. Whatever breaks off in between can be done once more from the start.
+
+In an archive with a bucket that is where places are; see `Uploading`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dicom_actors.archive.files.locations import Location
 
 if TYPE_CHECKING:
     from dicom_actors.archive.files.store import Store
 
-__all__ = ["Placed", "Placing"]
+__all__ = ["FilePlacing", "Placed", "Placing", "Uploading", "placing_in"]
 
 _DETOUR: Final = "elsewhere"
 """The folder below which objects are whose own folder cannot be made: something else, a link for
 example, has its name."""
+_UPLOADS_AT_ONCE: Final = 8
 _NUMBERED: Final = 4
 """So many objects with the same UIDs have numbers; further ones have names by chance, so that
 looking for a free one stays short."""
@@ -39,8 +44,84 @@ class Placed(NamedTuple):
     new: Location
 
 
-class Placing:
-    """Finds places for many objects; for one thread.
+class Placing(Protocol):
+    """Finds places for many objects; for one thread."""
+
+    def add(
+        self,
+        uids: tuple[str, str, str],
+        old: Location,
+        data: memoryview,
+        received: float,
+    ) -> None:
+        """Give an object its place.
+
+        Args:
+            uids: Study, Series and SOP Instance UID.
+            old: where it is.
+            data: its bytes.
+            received: when it came, in seconds since 1970.
+
+        Raises:
+            OSError: there is no room, for example.
+        """
+
+    def finish(self) -> list[Placed]:
+        """Make all places safe.
+
+        Returns:
+            What the index has to learn. The old places are to be removed afterwards.
+
+        Raises:
+            OSError: nobody knows what is safe; the old places are.
+        """
+
+
+def placing_in(store: Store) -> Placing:
+    """Begin to find places where those of a store are."""
+    return Uploading(store) if store.bucket else FilePlacing(store)
+
+
+class Uploading:
+    """Finds places in a bucket, under keys that nobody else has; see `Placing`.
+
+    The key is made of the old place and the time when the object came there: whoever does it once
+    more, after a crash, makes the same one of the same bytes.
+
+    Args:
+        store: where they are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[tuple[tuple[str, str, str], Location, memoryview, str]] = []
+
+    def add(
+        self,
+        uids: tuple[str, str, str],
+        old: Location,
+        data: memoryview,
+        received: float,
+    ) -> None:
+        """See `Placing.add`."""
+        name = hashlib.sha256(f"{old}\n{received!r}".encode()).hexdigest()[:12]
+        self._waiting.append((uids, old, data, name))
+
+    def finish(self) -> list[Placed]:
+        """See `Placing.finish`; several are uploaded at once."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return []
+        with ThreadPoolExecutor(_UPLOADS_AT_ONCE, "upload") as pool:
+            places = [
+                (uids[2], old, pool.submit(self._store.upload, uids, attempt, [data]))
+                for uids, old, data, attempt in waiting
+            ]
+        return [Placed(uid, old, place.result()) for uid, old, place in places]
+
+
+class FilePlacing:
+    """Finds places for files; see `Placing`.
 
     Args:
         store: where they are.
@@ -54,25 +135,14 @@ class Placing:
         self._names: set[str] = set()
         self._found: list[str] = []
 
-    def __len__(self) -> int:
-        return len(self._placed)
-
     def add(
-        self, study: str, series: str, sop_instance_uid: str, old: Location, data: memoryview
+        self,
+        uids: tuple[str, str, str],
+        old: Location,
+        data: memoryview,
+        received: float = 0.0,  # noqa: ARG002 - files are told apart by their bytes
     ) -> None:
-        """Give an object its place.
-
-        Args:
-            study: Study Instance UID.
-            series: Series Instance UID.
-            sop_instance_uid: SOP Instance UID.
-            old: where it is.
-            data: its bytes.
-
-        Raises:
-            OSError: there is no room, for example.
-        """
-        uids = (study, series, sop_instance_uid)
+        """See `Placing.add`."""
         name, is_there = self._free_name(uids, data)
         if not is_there and not self._make_folder_of(name):
             name, is_there = self._free_name(uids, data, f"{_DETOUR}/")
@@ -85,17 +155,10 @@ class Placing:
             self._store.write(part, [data], is_synchronous=False)
             self._written.append((part, name))
         self._names.add(name)
-        self._placed.append(Placed(sop_instance_uid, old, Location(name)))
+        self._placed.append(Placed(uids[2], old, Location(name)))
 
     def finish(self) -> list[Placed]:
-        """Make all places safe.
-
-        Returns:
-            What the index has to learn. The old places are to be removed afterwards.
-
-        Raises:
-            OSError: nobody knows what is safe; the old places are.
-        """
+        """See `Placing.finish`."""
         written, self._written = self._written, []
         if written:
             self._disk.synchronize_all([part for part, _ in written], [])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dicom_actors.archive.index.changes import (
     Change,
+    Claimed,
     Commitment,
     CommitmentAsked,
     CommitmentReported,
@@ -24,6 +25,8 @@ from dicom_actors.archive.index.changes import (
     Level,
     Moved,
     NewInstance,
+    OutboxPublished,
+    OutboxWanted,
     Outcome,
     Owed,
     Postponed,
@@ -38,11 +41,13 @@ from dicom_actors.archive.index.changes import (
 )
 from dicom_actors.archive.index.description import Description, describe
 from dicom_actors.archive.index.index import Counts, Index
-from dicom_actors.archive.index.queueing import QueuedItem, QueueStatus
+from dicom_actors.archive.index.outbox import OutboxMessage, OutboxStatus
+from dicom_actors.archive.index.queueing import QueuedItem, QueueReader, QueueStatus
 from dicom_actors.archive.index.reader import IndexReader
 
 __all__ = [
     "Change",
+    "Claimed",
     "Commitment",
     "CommitmentAsked",
     "CommitmentReported",
@@ -57,10 +62,15 @@ __all__ = [
     "Level",
     "Moved",
     "NewInstance",
+    "OutboxMessage",
+    "OutboxPublished",
+    "OutboxStatus",
+    "OutboxWanted",
     "Outcome",
     "Owed",
     "Postponed",
     "QueueCommand",
+    "QueueReader",
     "QueueStatus",
     "Queued",
     "QueuedItem",

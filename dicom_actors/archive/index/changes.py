@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Change",
+    "Claimed",
     "Commitment",
     "CommitmentAsked",
     "CommitmentReported",
@@ -20,6 +21,8 @@ __all__ = [
     "Level",
     "Moved",
     "NewInstance",
+    "OutboxPublished",
+    "OutboxWanted",
     "Outcome",
     "Owed",
     "Postponed",
@@ -174,6 +177,20 @@ class Postponed(NamedTuple):
     due: float
 
 
+class Claimed(NamedTuple):
+    """Who is to be told of a commitment is about to be, unless somebody else has begun to.
+
+    Attributes:
+        number: the commitment's.
+        due: when it was to be told, as it was read.
+        until: when others may try, if nobody has by then.
+    """
+
+    number: int
+    due: float
+    until: float
+
+
 class Settled(NamedTuple):
     """Nothing is owed any more for the commitment of that number."""
 
@@ -300,9 +317,40 @@ class Commitment(NamedTuple):
     due: float
 
 
+class OutboxWanted(NamedTuple):
+    """An engine wants to be told of what is changed from now on.
+
+    Attributes:
+        most: how many messages may wait; 0: it wants no more.
+        when_full: what happens then: ``"refuse"`` objects, or ``"drop"`` the oldest messages.
+    """
+
+    most: int
+    when_full: str = "refuse"
+
+
+class OutboxPublished(NamedTuple):
+    """The engine has messages.
+
+    Attributes:
+        ids: which.
+    """
+
+    ids: tuple[int, ...]
+
+
+OutboxChange = OutboxWanted | OutboxPublished
 QueueChange = Delivered | Refused | CommitmentAsked | CommitmentReported | LateRouted | QueueCommand
+CommitmentChange = Owed | Claimed | Postponed | Settled
 Change = (
-    NewInstance | Moved | Deleted | StudyTold | Owed | Postponed | Settled | Record | QueueChange
+    NewInstance
+    | Moved
+    | Deleted
+    | StudyTold
+    | CommitmentChange
+    | Record
+    | QueueChange
+    | OutboxChange
 )
 
 

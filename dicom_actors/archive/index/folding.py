@@ -17,14 +17,17 @@ from dicom_actors.errors import DecodeError
 if TYPE_CHECKING:
     from dicom_actors import DataSet
 
-__all__ = ["SEPARATOR", "SEVERAL", "folded", "stored_values", "value_of"]
+__all__ = ["NO_CHARACTER", "SEPARATOR", "SEVERAL", "folded", "stored_values", "value_of"]
 
 SEVERAL: Final = -1
 """Stands for several numbers, dates or times, and for what no column can hold."""
 SEPARATOR: Final = "\x1f"
 """In front of each name and behind the last, where several are in one column."""
 
-_LONGEST: Final = 1_024
+_LONGEST: Final = 512
+"""Characters of a text that stands in a column as it is: more may not fit into an index."""
+NO_CHARACTER: Final = "\ufffd"
+"""Stands for NUL, which a text in a database cannot have."""
 _LARGEST: Final = (1 << 63) - 1
 _GROUPS: Final = 3
 _NONE: Final = (None,) * _GROUPS
@@ -32,7 +35,7 @@ _NONE: Final = (None,) * _GROUPS
 
 def folded(text: str) -> str:
     """Fold one group of a person's name, or a part of it."""
-    text = text.strip(" ")
+    text = text.replace("\0", NO_CHARACTER).strip(" ")
     if "^" in text:
         text = "^".join(part.strip(" ") for part in text.split("^")).rstrip("^")
     return text.lower() if text.isascii() else "".join(map(_folded_character, text))
@@ -68,8 +71,9 @@ def stored_values(column: Column, value: Any) -> tuple[Any, ...]:
         return (_names(value),)
     if column.kind in {Kind.TEXT, Kind.UID, Kind.CLASS}:
         # SQL takes a text to its end or to a NUL, so that such a one is left to others, too.
-        is_plain = not isinstance(value, list) and "\0" not in value
-        return (str(value) if is_plain else f"\\{value}"[:_LONGEST],)
+        is_plain = not isinstance(value, list) and "\0" not in value and len(value) <= _LONGEST
+        text = str(value) if is_plain else f"\\{value}".replace("\0", NO_CHARACTER)
+        return (text[:_LONGEST],)
     return (SEVERAL if isinstance(value, list) else _number(column.kind, value),)
 
 
@@ -85,6 +89,8 @@ def _name(value: Any) -> tuple[str | None, ...]:
     if isinstance(value, list):
         return ("\\", None, None)
     groups = [folded(group) or None for group in str(value).split("=", _GROUPS)[:_GROUPS]]
+    if any(group is not None and len(group) > _LONGEST for group in groups):
+        return ("\\", None, None)
     return (*groups, *[None] * (_GROUPS - len(groups)))
 
 

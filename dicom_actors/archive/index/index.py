@@ -1,28 +1,30 @@
 """The index of an archive as a whole: opening it, writing to it, and readers.
 
 One connection writes; whoever calls `write` waits for the one before. Readers have connections of
-their own, a few, which are lent.
+their own, a few, which are lent. A connection that was lost is made anew when it is needed next.
 """
 
 from __future__ import annotations
 
-import os
 import queue
-import sqlite3
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from dicom_actors.archive.index.migrating import connect, failure, migrate
+from dicom_actors.archive.index.database import ConflictError
+from dicom_actors.archive.index.locating import database_of
+from dicom_actors.archive.index.migrating import migrate
 from dicom_actors.archive.index.reader import Counts, IndexReader
 from dicom_actors.archive.index.writing import Writing
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Sequence
 
     from dicom_actors.archive.index.changes import Change, Outcome, StoredInstance
+    from dicom_actors.archive.index.database import Connection, Database
 
 __all__ = ["Counts", "Index"]
 
@@ -30,58 +32,79 @@ Durability = Literal["disk", "os"]
 READERS: Final = 8
 """Connections that read at once; who comes then waits."""
 WAIT_FOR_READER: Final = 30.0
+_ATTEMPTS: Final = 50
+"""How often a transaction is begun that others get in the way of."""
 
 
 class Index:
     """What an archive has.
 
     Made by `Index.open`. Methods may be called from any thread.
+
+    Args:
+        database: where it is.
+        connection: the one that writes.
+        node: who writes, among those that share the index; empty: nobody else does.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
+    def __init__(self, database: Database, connection: Connection, node: str = "") -> None:
+        self._database: Final = database
+        self._node = node
         self._lock = threading.Lock()
-        self._writing = Writing(connection)
-        self._data_version = -1
+        self._take(connection)
         self._closed = False
-        # None stands for a connection that was not needed yet.
-        self._readers: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
+        # None stands for a connection that was not needed yet, or was lost.
+        self._readers: queue.LifoQueue[Connection | None] = queue.LifoQueue()
         for _ in range(READERS):
             self._readers.put(None)
 
+    def _take(self, connection: Connection) -> None:
+        self._connection = connection
+        self._writing = Writing(connection, self._node)
+
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, durability: Durability = "disk") -> Self:
-        """Open the file of an index, or make it, and bring it up to what this version knows.
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        durability: Durability = "disk",
+        node: str = "",
+    ) -> Self:
+        """Open an index, or make it, and bring it up to what this version knows.
 
         Args:
             path: the file; its folder must be there. Two more files are beside it while it is
-                in use, with ``-wal`` and ``-shm`` behind the name.
+                in use, with ``-wal`` and ``-shm`` behind the name. Or what begins with
+                ``postgresql://``: a database of PostgreSQL, with nothing else in its schema.
             durability: ``"disk"``: what was written survives a power cut; ``"os"``: it survives
                 the end of the process in any way.
+            node: see `Index`.
 
         Raises:
             ArchiveError: it cannot be opened; `reason` says why.
+            MissingExtraError: it is one of PostgreSQL, and the extra is not installed.
         """
-        path = Path(path)
+        database = database_of(path, durability)
         connection = None
         try:
-            is_new = not path.exists()
-            if not is_new:
-                _check_writable(path)
-            connection = connect(path, durability=durability)
-            migrate(connection, path)
-            if is_new and durability == "disk":
-                _synchronize_folder(path.parent)
+            connection = database.connect(reads_only=False)
+            if migrate(database, connection):
+                database.was_made()
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            if isinstance(error, sqlite3.Error):
-                raise failure(path, error) from error
+            if isinstance(error, database.errors):
+                raise database.failure(error) from error
             if isinstance(error, OSError):
-                raise ArchiveError(f"the index {path}: {error}", "absent") from error
+                raise ArchiveError(f"the index {database.name}: {error}", "absent") from error
             raise
-        return cls(path, connection)
+        return cls(database, connection, node)
+
+    def be_node(self, name: str) -> None:
+        """Write as another node from now on."""
+        with self._lock:
+            self._node = name
+            self._take(self._connection)
 
     # --- writing ---------------------------------------------------------------------------
 
@@ -92,30 +115,38 @@ class Index:
             What came of each; what it says is durable.
 
         Raises:
-            ArchiveError: nothing was written; `reason` says why.
+            ArchiveError: nothing was written, as far as is known; `reason` says why.
         """
         with self._lock:
             self._check_open()
             try:
-                return self._write(changes)
-            except sqlite3.Error as error:
-                raise failure(self._path, error) from error
+                for _ in range(_ATTEMPTS):
+                    try:
+                        return self._write(changes)
+                    except ConflictError:
+                        continue
+            except self._database.errors as error:
+                raise self._database.failure(error) from error
+        raise ArchiveError(f"the index {self._database.name}: others write the same", "busy")
 
     def _write(self, changes: Sequence[Change]) -> list[Outcome]:
-        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.begin(writes=True)
+        except self._database.errors:
+            if not self._database.is_lost(self._connection):
+                raise
+            self._connection.close()
+            self._take(self._database.connect(reads_only=False))
+            self._connection.begin(writes=True)
         try:
             # Another process, as one that deletes, may have written.
-            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-            if version != self._data_version:
+            if self._connection.was_written():
                 self._writing.forget()
-                self._data_version = version
-            outcomes = [self._writing.apply(change) for change in changes]
-            self._writing.finish()
-            self._connection.execute("COMMIT")
+            outcomes = self._writing.write(changes)
+            self._connection.commit()
         except BaseException:
             self._writing.forget()
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._connection.rollback()
             raise
         return outcomes
 
@@ -133,26 +164,42 @@ class Index:
             connection = self._readers.get(timeout=WAIT_FOR_READER)
         except queue.Empty:
             raise ArchiveError(
-                f"the index {self._path}: {READERS} readers are in use", "busy"
+                f"the index {self._database.name}: {READERS} readers are in use", "busy"
             ) from None
         try:
             self._check_open()
             try:
-                if connection is None:
-                    connection = connect(self._path, must_exist=True)
-                    connection.execute("PRAGMA query_only = ON")
-                connection.execute("BEGIN")
+                connection = self._reading(connection)
                 yield IndexReader(connection)
-            except sqlite3.Error as error:
-                raise failure(self._path, error) from error
+            except self._database.errors as error:
+                raise self._database.failure(error) from error
             finally:
-                if connection is not None and connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                if connection is not None:
+                    connection.rollback()
         finally:
-            if connection is not None and self._closed:
+            if connection is not None and (self._closed or self._database.is_lost(connection)):
                 connection.close()
                 connection = None
             self._readers.put(connection)
+
+    def _reading(self, connection: Connection | None) -> Connection:
+        """Begin to read, on a new connection if this one was lost meanwhile."""
+        if connection is not None:
+            try:
+                connection.begin(writes=False)
+            except self._database.errors:
+                if not self._database.is_lost(connection):
+                    raise
+                connection.close()
+            else:
+                return connection
+        connection = self._database.connect(reads_only=True)
+        try:
+            connection.begin(writes=False)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def location_of(self, sop_instance_uid: str) -> StoredInstance | None:
         """Find an instance; None if there is none.
@@ -173,20 +220,13 @@ class Index:
             return reader.counts()
 
     def copy_to(self, path: str | os.PathLike[str]) -> None:
-        """Copy it, as it is at one moment, into a new file, while others read and write.
+        """Copy it, as it is at one moment, into a new file of SQLite, while others read and write.
 
         Raises:
             ArchiveError: it cannot be read, or the copy not be written.
         """
         with self.reader() as reader:
-            try:
-                copy = sqlite3.connect(path)
-                try:
-                    reader.connection.backup(copy)
-                finally:
-                    copy.close()
-            except sqlite3.Error as error:
-                raise failure(Path(path), error) from error
+            self._database.copy_to(reader.connection, Path(path))
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -209,24 +249,4 @@ class Index:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ArchiveError(f"the index {self._path} is closed")
-
-
-def _check_writable(path: Path) -> None:
-    if not os.access(
-        path, os.W_OK
-    ):  # SQLite would be content to read it, and leave files that nobody may write
-        raise ArchiveError(
-            f"the index {path}: it cannot be written, by this user or at all", "read-only"
-        )
-
-
-def _synchronize_folder(folder: Path) -> None:
-    """Make a new file in a folder survive a power cut."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            raise ArchiveError(f"the index {self._database.name} is closed")

@@ -23,10 +23,10 @@ from dicom_actors.archive.index.changes import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Iterator
 
     from dicom_actors.archive.index.changes import NewInstance, QueueChange, Queued
+    from dicom_actors.archive.index.database import Connection
 
 __all__ = ["QueueReader", "QueueStatus", "QueueWriting", "QueuedItem"]
 
@@ -40,12 +40,13 @@ _LONGEST_ERROR: Final = 400
 _INSERT: Final = """
     INSERT INTO queued
     (destination, study_instance_uid, series_instance_uid, sop_instance_uid, route, priority,
-    since) VALUES (?, ?, ?, ?, ?, ?, ?)
+    since) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 _UPSERT_LANE: Final = """
     INSERT INTO lane (destination, study_instance_uid, priority, first) VALUES (?, ?, ?, ?)
     ON CONFLICT (destination, study_instance_uid)
-    DO UPDATE SET priority = max(priority, excluded.priority), first = min(first, excluded.first)
+    DO UPDATE SET priority = max(lane.priority, excluded.priority),
+        first = min(lane.first, excluded.first)
 """
 _ITEM: Final = """
     id, study_instance_uid, series_instance_uid, sop_instance_uid, route, attempts, since, error,
@@ -110,7 +111,7 @@ class QueueWriting:
         connection: the one that writes.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._execute = connection.execute
         self._many = connection.executemany
         self._numbers: dict[str, int] = {}
@@ -203,7 +204,7 @@ class QueueWriting:
                     one.route,
                     one.destination,
                     one.priority,
-                    one.is_whole,
+                    int(one.is_whole),
                 ),
             )
         return tuple(destinations)
@@ -219,7 +220,7 @@ class QueueWriting:
         since: float,
     ) -> None:
         values = (destination, study, series, instance, route, priority, since)
-        row = self._execute(_INSERT, values).lastrowid
+        (row,) = self._execute(_INSERT, values).fetchone()
         self._execute(_UPSERT_LANE, (destination, study, priority, row))
         self._counts[destination, "waiting"] += 1
 
@@ -244,15 +245,15 @@ class QueueWriting:
             (study,),
         ).fetchall()
         for series, route, destination, priority, is_whole, last in marks:
+            in_series = " AND series.series_instance_uid = ?" if series else ""
             found = self._execute(
-                "SELECT instance.id, series.series_instance_uid, instance.sop_instance_uid,"
+                "SELECT instance.id, series.series_instance_uid, instance.sop_instance_uid,"  # noqa: S608
                 " instance.received"
                 " FROM study JOIN series ON series.study = study.id"
                 " JOIN instance ON instance.series = series.id"
-                " WHERE study.study_instance_uid = ?1"
-                " AND (?2 = '' OR series.series_instance_uid = ?2) AND instance.id > ?3"
-                " ORDER BY instance.id",
-                (study, series, last),
+                " WHERE study.study_instance_uid = ? AND instance.id > ?"
+                f"{in_series} ORDER BY instance.id",
+                (study, last, *([series] if series else ())),
             ).fetchall()
             if not found:
                 continue
@@ -397,9 +398,10 @@ class QueueWriting:
     # --- what somebody wants ---------------------------------------------------------------
 
     def _command(self, command: QueueCommand) -> Outcome:
+        everywhere = command.destination is None
         rows = self._execute(
-            "SELECT id, name FROM destination WHERE ?1 IS NULL OR name = ?1",
-            (command.destination,),
+            f"SELECT id, name FROM destination{'' if everywhere else ' WHERE name = ?'}",  # noqa: S608
+            () if everywhere else (command.destination,),
         ).fetchall()
         if not rows:
             return Outcome(Result.MISSING)
@@ -451,7 +453,7 @@ class QueueReader:
         connection: within a transaction that only reads.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._execute = connection.execute
 
     def number_of(self, destination: str) -> tuple[int, bool] | None:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_actors.archive.index.attributes import Level
 from dicom_actors.archive.index.changes import Commitment, StoredInstance
 from dicom_actors.archive.index.headers import restore, unpack
+from dicom_actors.archive.index.outbox import OutboxReader
 from dicom_actors.archive.index.queueing import QueueReader
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Counts", "IndexReader", "expand", "stored_instance"]
+    from dicom_actors.archive.index.database import Connection
+
+__all__ = ["Counts", "IndexReader", "expand", "select_instances"]
 
 _COLUMNS: Final = """
     study.study_instance_uid, series.series_instance_uid, instance.sop_instance_uid,
@@ -32,13 +34,15 @@ _TABLES: Final = """
     JOIN common_uid AS class ON class.id = instance.sop_class
     JOIN common_uid AS syntax ON syntax.id = instance.transfer_syntax
 """
-SELECT_INSTANCE: Final = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE instance.sop_instance_uid = ?"  # noqa: S608
+_SELECT_INSTANCES: Final = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE instance.sop_instance_uid"  # noqa: S608
 _UNIQUE: Final = {
     Level.PATIENT: "study.patient_id",
     Level.STUDY: "study.study_instance_uid",
     Level.SERIES: "series.series_instance_uid",
     Level.IMAGE: "instance.sop_instance_uid",
 }
+# There may be several rows, so that who writes at once does so in different ones.
+_SUM: Final = "CAST(sum({}) AS BIGINT)"
 _PAGE: Final = 256
 _KNOWN_HEADERS: Final = 64
 
@@ -74,6 +78,18 @@ def stored_instance(
     return found._replace(location=expand(found.location, *row[:3]))
 
 
+def select_instances(connection: Connection, uids: Sequence[str]) -> Iterator[StoredInstance]:
+    """Find the instances of some SOP Instance UIDs, in any order."""
+    if len(uids) == 1:
+        rows = connection.execute(f"{_SELECT_INSTANCES} = ?", (uids[0],))
+    else:
+        rows = connection.execute(
+            f"{_SELECT_INSTANCES} IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (json.dumps(uids),),
+        )
+    return map(stored_instance, rows)
+
+
 class IndexReader:
     """A snapshot of the index; for one thread at a time.
 
@@ -82,17 +98,18 @@ class IndexReader:
 
     Attributes:
         queue: what is to be sent on.
+        outbox: what an engine is to be told.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection: Final = connection
         self.queue: Final = QueueReader(connection)
+        self.outbox: Final = OutboxReader(connection)
         self._headers: dict[tuple[str, int], bytes] = {}
 
     def location_of(self, sop_instance_uid: str) -> StoredInstance | None:
         """Find an instance; None if there is none."""
-        row = self.connection.execute(SELECT_INSTANCE, (sop_instance_uid,)).fetchone()
-        return None if row is None else stored_instance(row)
+        return next(iter(select_instances(self.connection, (sop_instance_uid,))), None)
 
     def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
         """Find an instance and the other versions of it that were kept, the instance first."""
@@ -130,32 +147,20 @@ class IndexReader:
         series_instance_uid: str | None = None,
     ) -> Iterator[StoredInstance]:
         """Give the instances of a patient, a study or a series, or all, in the order they came."""
-        after, keys = (
-            0,
-            {
-                "patient": patient_id,
-                "study": study_instance_uid,
-                "series": series_instance_uid,
-            },
-        )
-        conditions = [
-            f"{column} = :{key}"
-            for key, column in (
-                ("patient", "study.patient_id"),
-                ("study", "study.study_instance_uid"),
-                ("series", "series.series_instance_uid"),
-            )
-            if keys[key] is not None
-        ]
-        where = " AND ".join([*conditions, "instance.id > :after"])
+        keys = {
+            Level.PATIENT: patient_id,
+            Level.STUDY: study_instance_uid,
+            Level.SERIES: series_instance_uid,
+        }
+        given = {_UNIQUE[level]: key for level, key in keys.items() if key is not None}
+        where = " AND ".join([*(f"{column} = ?" for column in given), "instance.id > ?"])
         statement = (
             f"SELECT {_COLUMNS}, instance.id FROM {_TABLES} WHERE {where}"  # noqa: S608
-            " ORDER BY instance.id LIMIT :page"
+            " ORDER BY instance.id LIMIT ?"
         )
+        after = 0
         while True:
-            rows = self.connection.execute(
-                statement, {**keys, "after": after, "page": _PAGE}
-            ).fetchall()
+            rows = self.connection.execute(statement, (*given.values(), after, _PAGE)).fetchall()
             for row in rows:
                 yield stored_instance(row[:-1])
             if len(rows) < _PAGE:
@@ -172,10 +177,11 @@ class IndexReader:
         conditions, parameters = [], []
         for level, values in keys.items():
             conditions.append(f"{_UNIQUE[level]} IN (SELECT value FROM json_each(?))")  # noqa: S608
-            parameters.append(json.dumps(values))
+            # What no text can have is in no row.
+            parameters.append(json.dumps([value for value in values if value.isprintable()]))
         rows = self.connection.execute(
             f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {' AND '.join(conditions)}"  # noqa: S608
-            " ORDER BY instance.series, instance.instance_number, instance.id LIMIT ?",
+            " ORDER BY instance.series, instance.instance_number NULLS FIRST, instance.id LIMIT ?",
             (*parameters, limit),
         )
         yield from map(stored_instance, rows)
@@ -183,14 +189,16 @@ class IndexReader:
     def counts(self) -> Counts:
         """How much there is."""
         row = self.connection.execute(
-            "SELECT patients, studies, series, instances, bytes FROM total"
+            f"SELECT {', '.join(map(_SUM.format, Counts._fields))} FROM total"  # noqa: S608
         ).fetchone()
         return Counts(*row)
 
     def pending_studies(self) -> Iterator[tuple[str, int]]:
         """The studies that have changed since they were told of, each with its revision."""
-        return self.connection.execute(
-            "SELECT study_instance_uid, revision FROM watched_study WHERE revision > told"
+        return iter(
+            self.connection.execute(
+                "SELECT study_instance_uid, revision FROM watched_study WHERE revision > told"
+            )
         )
 
     def pending_revision(self, study_instance_uid: str) -> int | None:
@@ -200,6 +208,14 @@ class IndexReader:
             (study_instance_uid,),
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def size_of_study(self, study_instance_uid: str) -> int:
+        """How many instances a study has; 0: there is no such study."""
+        row = self.connection.execute(
+            "SELECT number_of_study_related_instances FROM study WHERE study_instance_uid = ?",
+            (study_instance_uid,),
+        ).fetchone()
+        return 0 if row is None else int(row[0])
 
     def owed(self, until: float, limit: int) -> list[Commitment]:
         """Storage commitment that is due at a time, the longest due first."""
@@ -227,8 +243,10 @@ class IndexReader:
 
     def records(self, kind: str) -> Iterator[tuple[str, bytes]]:
         """The names and data sets of a kind, in the order of their names."""
-        return self.connection.execute(
-            "SELECT name, data FROM record WHERE kind = ? ORDER BY name", (kind,)
+        return iter(
+            self.connection.execute(
+                "SELECT name, data FROM record WHERE kind = ? ORDER BY name", (kind,)
+            )
         )
 
     def upper_header(self, header_id: int) -> bytes:

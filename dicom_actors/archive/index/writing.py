@@ -1,22 +1,28 @@
 """Changes to an index, one after the other within a transaction that the caller holds.
 
-Counters, modalities and SOP classes of studies are collected meanwhile, and written once for
-each row at the end.
+What is there of the instances is read first, all at once; rows of instances, counters, modalities
+and SOP classes of studies are collected, and written together. Rows that others write, too, are
+written at the end, and in an order that all have in common.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, OrderedDict
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.archive.index.attributes import LEVELS, Column, Kind, Level, columns_of
 from dicom_actors.archive.index.changes import (
     Change,
+    Claimed,
     Deleted,
     Duplicates,
     Moved,
     NewInstance,
+    OutboxPublished,
+    OutboxWanted,
     Outcome,
     Owed,
     Postponed,
@@ -26,26 +32,34 @@ from dicom_actors.archive.index.changes import (
     StoredInstance,
     StudyTold,
 )
+from dicom_actors.archive.index.database import ConflictError
 from dicom_actors.archive.index.description import open_header
 from dicom_actors.archive.index.folding import stored_values, value_of
 from dicom_actors.archive.index.headers import difference, pack, unpack
+from dicom_actors.archive.index.outbox import Outbox
 from dicom_actors.archive.index.queueing import QueueWriting
-from dicom_actors.archive.index.reader import SELECT_INSTANCE, expand, stored_instance
+from dicom_actors.archive.index.reader import expand, select_instances
+from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Sequence
 
     from dicom_actors import DataSet
+    from dicom_actors.archive.index.database import Connection
 
 __all__ = ["Writing"]
 
 _KNOWN_SERIES: Final = 256
 _KNOWN_UIDS: Final = 1_024
+_LONGEST_IDENTITY: Final = 512
+_WAITING_ROOMS: Final = ("incoming/", "journal/")
+"""Where objects are that have no place yet: in a folder of each node's."""
 
 
 def _insert(table: str, columns: tuple[str, ...]) -> str:
     marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+    # What another connection has inserted a moment ago is found out by what was not.
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 def _filled(level: Level) -> tuple[Column, ...]:
@@ -101,10 +115,14 @@ _SELECT_SERIES: Final = """
     WHERE series.series_instance_uid = ? AND study.study_instance_uid = ?
 """
 _DELETE_HEADER: Final = """
-    DELETE FROM header WHERE id = ?1
-    AND NOT EXISTS (SELECT 1 FROM series WHERE header = ?1)
-    AND NOT EXISTS (SELECT 1 FROM study WHERE header = ?1)
-    AND NOT EXISTS (SELECT 1 FROM patient WHERE header = ?1)
+    DELETE FROM header WHERE id = ?
+    AND NOT EXISTS (SELECT 1 FROM series WHERE series.header = header.id)
+    AND NOT EXISTS (SELECT 1 FROM study WHERE study.header = header.id)
+    AND NOT EXISTS (SELECT 1 FROM patient WHERE patient.header = header.id)
+"""
+_MOVE: Final = """
+    UPDATE instance SET location = ?, size = ?, header_length = ?
+    WHERE sop_instance_uid = ? AND location = ?
 """
 
 
@@ -130,15 +148,21 @@ class Writing:
     """What writes changes, and remembers the series that it met.
 
     Args:
-        connection: the only one that writes, or `forget` is called when another did.
+        connection: the only one that writes, or `forget` is called when another did; or another
+            one's changes make a `ConflictError` of it.
+        node: who writes, among those that share the index; empty: nobody else does.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection, node: str = "") -> None:
         self._connection = connection
         self._execute = connection.execute
+        self._node = node
+        # By which one of the rows of `total` is chosen.
+        self._number = int.from_bytes(os.urandom(4))
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
         self._uids: dict[str, int] = {}
         self._queue = QueueWriting(connection)
+        self._outbox = Outbox(connection)
         self._clear_counters()
 
     def _clear_counters(self) -> None:
@@ -150,6 +174,10 @@ class Writing:
         self._classes: Counter[tuple[int, int]] = Counter()
         self._touched: dict[int, float] = {}
         self._arrived: dict[str, bool] = {}
+        # Of the instances that the changes are about: what is there, and is to be written.
+        self._existing: dict[str, StoredInstance | None] = {}
+        self._inserts: list[tuple[Any, ...]] = []
+        self._moves: list[tuple[Any, ...]] = []
 
     def forget(self) -> None:
         """Forget what is remembered of rows: another connection, or a rollback, changed them."""
@@ -158,8 +186,54 @@ class Writing:
         self._queue.forget()
         self._clear_counters()
 
-    def apply(self, change: Change) -> Outcome:
-        """Do one change."""
+    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Do changes, one after the other; nothing may be written after that in the transaction.
+
+        Raises:
+            ConflictError: see `Writing`; the transaction is to be rolled back.
+        """
+        if self._node:
+            self._check_lease(changes)
+        self._look_up(changes)
+        outcomes = [self._apply(change) for change in changes]
+        self._flush()
+        self._finish()
+        self._outbox.note(changes, outcomes)
+        return outcomes
+
+    def _check_lease(self, changes: Sequence[Change]) -> None:
+        """Make sure that nobody has taken over what this node has, nor does until all is written.
+
+        Raises:
+            ArchiveError: somebody has; what is where others look for it is none of ours.
+        """
+        rows = self._execute("SELECT name FROM node WHERE keeper = ? FOR KEY SHARE", (self._node,))
+        kept = {name for (name,) in rows}
+        if self._node not in kept or any(
+            _node_of(change.location) not in kept
+            for change in changes
+            if isinstance(change, NewInstance) and change.location.startswith(_WAITING_ROOMS)
+        ):
+            raise ArchiveError("this node was taken to be gone: it has to begin anew", "absent")
+
+    def _look_up(self, changes: Sequence[Change]) -> None:
+        uids = {
+            uid: None
+            for change in changes
+            if (
+                uid := change.description.sop_instance_uid
+                if isinstance(change, NewInstance)
+                else change.sop_instance_uid
+                if isinstance(change, Moved | Deleted)
+                else ""
+            )
+        }
+        self._existing.update(uids)
+        if uids:
+            for found in select_instances(self._connection, list(uids)):
+                self._existing[found.sop_instance_uid] = found
+
+    def _apply(self, change: Change) -> Outcome:
         if isinstance(change, NewInstance):
             return self._add(change)
         if isinstance(change, Moved):
@@ -170,57 +244,78 @@ class Writing:
             return self._tell(change)
         if isinstance(change, Record):
             return self._record(change)
-        if isinstance(change, Owed | Postponed | Settled):
+        if isinstance(change, Owed | Claimed | Postponed | Settled):
             return self._commitment(change)
+        if isinstance(change, OutboxWanted | OutboxPublished):
+            return self._outbox.apply(change)
         return self._queue.apply(change)
 
-    def finish(self) -> None:
-        """Write the counters; nothing may be applied after that in the same transaction."""
+    def _flush(self) -> None:
+        """Write the rows of instances that were collected."""
+        inserts, self._inserts = self._inserts, []
+        moves, self._moves = self._moves, []
+        for statement, rows in ((_INSERT_INSTANCE, inserts), (_MOVE, moves)):
+            if rows and self._connection.executemany(statement, rows).rowcount != len(rows):
+                raise ConflictError
+
+    def _finish(self) -> None:
+        """Write the counters."""
         many = self._connection.executemany
         many(
             "UPDATE series SET number_of_series_related_instances ="
             " number_of_series_related_instances + ? WHERE id = ?",
-            [(count, row) for row, count in self._of_series.items() if count],
+            sorted(
+                ((count, row) for row, count in self._of_series.items() if count),
+                key=lambda pair: pair[1],
+            ),
         )
         for kind in ("series", "instances"):
             many(
                 f"UPDATE study SET number_of_study_related_{kind} ="  # noqa: S608
                 f" number_of_study_related_{kind} + ? WHERE id = ?",
-                [(n, row) for (row, of), n in self._of_study.items() if n and of == kind],
+                [(n, row) for (row, of), n in sorted(self._of_study.items()) if n and of == kind],
             )
         for kind in ("studies", "series", "instances"):
             many(
                 f"UPDATE patient SET number_of_patient_related_{kind} ="  # noqa: S608
                 f" number_of_patient_related_{kind} + ? WHERE id = ?",
-                [(n, row) for (row, of), n in self._of_patient.items() if n and of == kind],
+                [(n, row) for (row, of), n in sorted(self._of_patient.items()) if n and of == kind],
             )
         many(
-            "UPDATE study SET changed = max(changed, ?) WHERE id = ?",
-            [(when, row) for row, when in self._touched.items()],
+            "UPDATE study SET changed = ? WHERE id = ? AND changed < ?",
+            [(when, row, when) for row, when in sorted(self._touched.items())],
         )
         many(
-            "INSERT INTO watched_study (study_instance_uid, revision, told) VALUES (?1, 1, 1 - ?2)"
-            " ON CONFLICT (study_instance_uid) DO UPDATE SET revision = revision + ?2",
-            list(self._arrived.items()),
+            "INSERT INTO watched_study (study_instance_uid, revision, told) VALUES (?, 1, ?)"
+            " ON CONFLICT (study_instance_uid)"
+            " DO UPDATE SET revision = watched_study.revision + 1 - excluded.told",
+            [(study, int(not came)) for study, came in sorted(self._arrived.items())],
         )
+        if self._node:
+            many(
+                "INSERT INTO study_at_node (study_instance_uid, node) VALUES (?, ?)"
+                " ON CONFLICT DO NOTHING",
+                [(study, self._node) for study, came in sorted(self._arrived.items()) if came],
+            )
         self._count_in_studies("modality_in_study", "modality", self._modalities)
         self._count_in_studies("sop_class_in_study", "sop_class", self._classes)
         names = ("patients", "studies", "series", "instances", "bytes")
         if any(self._totals.values()):
             self._execute(
                 "UPDATE total SET patients = patients + ?, studies = studies + ?,"
-                " series = series + ?, instances = instances + ?, bytes = bytes + ?",
-                [self._totals[name] for name in names],
+                " series = series + ?, instances = instances + ?, bytes = bytes + ?"
+                " WHERE id = (SELECT 1 + ? % count(*) FROM total)",
+                [*(self._totals[name] for name in names), self._number],
             )
         self._queue.finish()
         self._clear_counters()
 
     def _count_in_studies(self, table: str, column: str, counter: Counter[tuple[int, Any]]) -> None:
-        changed = [(study, of, count) for (study, of), count in counter.items() if count]
+        changed = [(*key, count) for key, count in sorted(counter.items()) if count]
         self._connection.executemany(
             f"INSERT INTO {table} (study, {column}, instances) VALUES (?, ?, ?)"  # noqa: S608
             f" ON CONFLICT (study, {column})"
-            " DO UPDATE SET instances = instances + excluded.instances",
+            f" DO UPDATE SET instances = {table}.instances + excluded.instances",
             changed,
         )
         self._connection.executemany(
@@ -231,7 +326,7 @@ class Writing:
     # --- new instances ---------------------------------------------------------------------
 
     def _add(self, new: NewInstance) -> Outcome:
-        existing = self._existing(new.description.sop_instance_uid)
+        existing = self._existing[new.description.sop_instance_uid]
         if existing is None:
             self._insert(new)
             return Outcome(Result.NEW, queued=self._queue.arrived(new))
@@ -245,16 +340,11 @@ class Writing:
             return self._add_version(new, existing)
         return Outcome(Result.DIFFERENT, existing)
 
-    def _existing(self, sop_instance_uid: str) -> StoredInstance | None:
-        row = self._execute(SELECT_INSTANCE, (sop_instance_uid,)).fetchone()
-        return None if row is None else stored_instance(row)
-
     def _insert(self, new: NewInstance) -> None:
         described = new.description
         series = self._series_of(new)
         sop_class = self._uid(described.sop_class_uid)
-        self._execute(
-            _INSERT_INSTANCE,
+        self._inserts.append(
             (
                 series.id,
                 described.sop_instance_uid,
@@ -270,6 +360,16 @@ class Writing:
                 new.pixel_data,
                 difference(described.own, series.own),
             ),
+        )
+        self._existing[described.sop_instance_uid] = StoredInstance(
+            *described[:4],
+            new.transfer_syntax_uid,
+            new.location,
+            new.size,
+            new.checksum,
+            new.header_length,
+            new.received,
+            new.pixel_data,
         )
         self._count(series, sop_class, new.size, 1)
         self._touched[series.study] = new.received
@@ -317,12 +417,15 @@ class Writing:
             self._uids.clear()
         row = self._execute("SELECT id FROM common_uid WHERE uid = ?", (uid,)).fetchone()
         number = self._uids[uid] = int(
-            row[0] if row else self._row("INSERT INTO common_uid (uid) VALUES (?)", (uid,))
+            row[0] if row else self._row(_insert("common_uid", ("uid",)), (uid,))
         )
         return number
 
     def _row(self, statement: str, values: tuple[Any, ...]) -> int:
-        return int(self._execute(statement, values).lastrowid or 0)
+        row = self._execute(f"{statement} RETURNING id", values).fetchone()
+        if row is None:
+            raise ConflictError
+        return int(row[0])
 
     # --- what is above a new instance ------------------------------------------------------
 
@@ -347,7 +450,7 @@ class Writing:
     def _new_series(self, new: NewInstance) -> _Series:
         described = new.description
         header = self._row(
-            "INSERT INTO header (upper, own) VALUES (?, ?)",
+            _insert("header", ("upper", "own")),
             (pack(described.upper), pack(described.own)),
         )
         data_set = open_header(described.upper)
@@ -376,6 +479,8 @@ class Writing:
         identity = named["patient_id"] or f"\\study\\{study_uid}"
         if named["patient_id"] and named["issuer_of_patient_id"]:
             identity = f"{identity}\\{named['issuer_of_patient_id']}"
+        if len(identity) > _LONGEST_IDENTITY:  # more than fits into an index
+            identity = f"\\long\\{sha256(identity.encode()).hexdigest()}"
         found = self._execute("SELECT id FROM patient WHERE identity = ?", (identity,)).fetchone()
         if found:
             return int(found[0])
@@ -385,21 +490,25 @@ class Writing:
     # --- what changes of instances that are there ------------------------------------------
 
     def _move(self, moved: Moved) -> Outcome:
-        existing = self._existing(moved.sop_instance_uid)
+        existing = self._existing.get(moved.sop_instance_uid)
         if existing is None:
             return Outcome(Result.MISSING)
+        if existing.location == moved.old:
+            self._move_first(moved, existing)
+            return Outcome(Result.MOVED, existing)
+        self._flush()
         uids = existing[:3]
-        for table in ("instance", "other_version"):
-            found = self._execute(
-                f"SELECT id, location, size, header_length FROM {table} WHERE sop_instance_uid = ?",  # noqa: S608
-                (moved.sop_instance_uid,),
-            ).fetchall()
-            for row, location, size, header_length in found:
-                if expand(location, *uids) != moved.old:
-                    continue
+        found = self._execute(
+            "SELECT id, location, size, header_length FROM other_version"
+            " WHERE sop_instance_uid = ?",
+            (moved.sop_instance_uid,),
+        ).fetchall()
+        for row, location, size, header_length in found:
+            if expand(location, *uids) == moved.old:
                 new_size = size if moved.size is None else moved.size
                 self._execute(
-                    f"UPDATE {table} SET location = ?, size = ?, header_length = ? WHERE id = ?",  # noqa: S608
+                    "UPDATE other_version SET location = ?, size = ?, header_length = ?"
+                    " WHERE id = ?",
                     (
                         _abbreviated(moved.new, *uids),
                         new_size,
@@ -411,8 +520,20 @@ class Writing:
                 return Outcome(Result.MOVED, existing)
         return Outcome(Result.MISSING, existing)
 
+    def _move_first(self, moved: Moved, existing: StoredInstance) -> None:
+        there = existing._replace(location=moved.new)
+        if moved.size is not None:
+            there = there._replace(size=moved.size)
+        if moved.header_length is not None:
+            there = there._replace(header_length=moved.header_length)
+        uids = existing[:3]
+        new, old = _abbreviated(moved.new, *uids), _abbreviated(moved.old, *uids)
+        self._moves.append((new, there.size, there.header_length, existing.sop_instance_uid, old))
+        self._totals["bytes"] += there.size - existing.size
+        self._existing[existing.sop_instance_uid] = there
+
     def _delete(self, sop_instance_uid: str) -> Outcome:
-        existing = self._existing(sop_instance_uid)
+        existing = self._existing.get(sop_instance_uid)
         if existing is None:
             return Outcome(Result.MISSING)
         study = existing.study_instance_uid
@@ -432,10 +553,12 @@ class Writing:
 
     def _remove(self, sop_instance_uid: str) -> None:
         """Take an instance out, and what is empty without it."""
-        row, series_id, sop_class, size = self._execute(
+        self._flush()
+        self._existing[sop_instance_uid] = None
+        row, series_id, sop_class, size = self._deleted(
             "DELETE FROM instance WHERE sop_instance_uid = ? RETURNING id, series, sop_class, size",
-            (sop_instance_uid,),
-        ).fetchone()
+            sop_instance_uid,
+        )
         study, patient, header, modality, uid, study_uid = self._execute(
             "SELECT series.study, study.patient, series.header, series.modality,"
             " series.series_instance_uid, study.study_instance_uid"
@@ -466,39 +589,63 @@ class Writing:
             for key in [key for key in counter if key[0] == study]:
                 del counter[key]
         self._touched.pop(study, None)
-        (header,) = self._execute(
-            "DELETE FROM study WHERE id = ? RETURNING header", (study,)
-        ).fetchone()
+        (header,) = self._deleted("DELETE FROM study WHERE id = ? RETURNING header", study)
         headers = {header}
         self._totals["studies"] -= 1
         self._of_patient[patient, "studies"] -= 1
         if not self._has_any("SELECT 1 FROM study WHERE patient = ? LIMIT 1", patient):
-            (header,) = self._execute(
-                "DELETE FROM patient WHERE id = ? RETURNING header", (patient,)
-            ).fetchone()
+            (header,) = self._deleted("DELETE FROM patient WHERE id = ? RETURNING header", patient)
             headers.add(header)
             self._totals["patients"] -= 1
             for kind in ("studies", "series", "instances"):
                 self._of_patient.pop((patient, kind), None)
         return headers
 
+    def _deleted(self, statement: str, row: int | str) -> Any:
+        found = self._execute(statement, (row,)).fetchone()
+        if found is None:  # somebody else has done it
+            raise ConflictError
+        return found
+
     def _has_any(self, statement: str, row: int | str) -> bool:
         return self._execute(statement, (row,)).fetchone() is not None
 
     def _tell(self, told: StudyTold) -> Outcome:
+        study = told.study_instance_uid
+        self._flush()
+        if self._node and not self._is_last_at(study, told.revision):
+            return Outcome(Result.MISSING)
         row = self._execute(
             "SELECT told FROM watched_study"
-            " WHERE study_instance_uid = ?1 AND revision = ?2 AND told < ?2",
-            told[:2],
+            " WHERE study_instance_uid = ? AND revision = ? AND told < revision",
+            (study, told.revision),
         ).fetchone()
         if row is None:
             return Outcome(Result.MISSING)
         self._execute(
-            "UPDATE watched_study SET told = revision WHERE study_instance_uid = ?", told[:1]
+            "UPDATE watched_study SET told = revision WHERE study_instance_uid = ?", (study,)
         )
         result = Result.UPDATED if row[0] else Result.COMPLETE
         queued = self._queue.complete(told.study_instance_uid)
         return Outcome(result, queued=queued)
+
+    def _is_last_at(self, study: str, revision: int) -> bool:
+        """Say that nothing more of a study is awaited here; whether that holds for all nodes."""
+        # So that others who say so come before or after.
+        row = self._execute(
+            "SELECT revision FROM watched_study WHERE study_instance_uid = ? FOR UPDATE", (study,)
+        ).fetchone()
+        if row is None or row[0] != revision:
+            return False
+        self._execute(
+            "DELETE FROM study_at_node WHERE study_instance_uid = ? AND node = ?",
+            (study, self._node),
+        )
+        return not self._has_any(
+            "SELECT 1 FROM study_at_node JOIN node ON node.name = study_at_node.node"
+            " WHERE study_instance_uid = ? AND keeper = name AND expires > clock_timestamp()",
+            study,
+        )
 
     def _record(self, record: Record) -> Outcome:
         if record.data is None:
@@ -513,7 +660,7 @@ class Writing:
             )
         return Outcome(Result.NOTED)
 
-    def _commitment(self, change: Owed | Postponed | Settled) -> Outcome:
+    def _commitment(self, change: Owed | Claimed | Postponed | Settled) -> Outcome:
         if isinstance(change, Owed):
             added = self._execute(
                 "INSERT INTO commitment (transaction_uid, ae_title, instances, due)"
@@ -521,7 +668,12 @@ class Writing:
                 (change.transaction_uid, change.ae_title, json.dumps(change.instances), change.due),
             )
             return Outcome(Result.NEW if added.rowcount else Result.SAME)
-        if isinstance(change, Postponed):
+        if isinstance(change, Claimed):
+            done = self._execute(
+                "UPDATE commitment SET due = ? WHERE id = ? AND due = ?",
+                (change.until, change.number, change.due),
+            )
+        elif isinstance(change, Postponed):
             done = self._execute(
                 "UPDATE commitment SET attempts = attempts + 1, due = ? WHERE id = ?",
                 (change.due, change.number),
@@ -538,6 +690,12 @@ def _values(level: Level, data_set: DataSet) -> tuple[Any, ...]:
         for column in _OWN_COLUMNS[level]
         for stored in stored_values(column, value_of(data_set, column.tag))
     )
+
+
+def _node_of(location: str) -> str:
+    """Whose what is in a waiting room is; empty for a folder that nobody shares."""
+    _, node, *rest = location.split("/")
+    return node if rest else ""
 
 
 def _abbreviated(location: str, study: str, series: str, instance: str) -> str:

@@ -172,7 +172,7 @@ class _Backup:
         """Copy the bytes of an instance; returns their name, and whether they were not there."""
         location, disk = Location.of(instance.location), self._store.file_system
         name = location.name
-        if not location.is_placed or location.is_adopted:
+        if not location.is_placed or location.is_adopted or location.is_in_bucket:
             name = self._store.layout.name_for(*instance[:3], instance.checksum.hex()[:12])
         if disk.size(name) == instance.size:
             return name, False

@@ -47,9 +47,20 @@ def ask_for_rebuild(store: Store) -> None:
 
 
 def has_objects(store: Store) -> bool:
-    """Whether there is anything of which an index could be made; raises OSError."""
+    """Whether there is anything of which an index could be made.
+
+    Raises:
+        OSError: the folder cannot be looked into.
+        ArchiveError: which buckets there are is not known.
+    """
     disk = store.file_system
-    return any(name not in NO_PLACES and disk.has_folder(name) for name in disk.names(""))
+    if any(name not in NO_PLACES and disk.has_folder(name) for name in disk.names("")):
+        return True
+    try:
+        buckets = [store.buckets.get(name) for name in store.buckets.addresses()]
+        return any(next(iter(bucket.keys()), None) is not None for bucket in buckets)
+    except OSError:
+        return True  # that is found out when there is an answer
 
 
 def set_aside(store: Store) -> str:

@@ -113,7 +113,7 @@ def _changes_for(holdings: Holdings, name: str, intake: Intake) -> list[NewInsta
         return []
     for one in versions:
         if one.checksum == intake.checksum:
-            if holdings.store.file_system.size(Location.of(one.location).name) is not None:
+            if holdings.store.size(Location.of(one.location)) is not None:
                 return []  # a copy
             return [Moved(uid, one.location, name, intake.header_length, intake.size)]
     row = intake.row(Location(name), time.time(), Duplicates.KEEP_BOTH)

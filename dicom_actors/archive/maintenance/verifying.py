@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
 from dicom_actors.archive.files import Location
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dicom_actors.archive.index import StoredInstance
 
 __all__ = ["Problem", "Verified", "verify"]
+
+_BEGINNING: Final = 64 * 1024
 
 
 class Problem(NamedTuple):
@@ -84,7 +86,7 @@ def verify(
 
 def _what_is_wrong(holdings: Holdings, instance: StoredInstance) -> str:
     try:
-        data = holdings.read(instance)
+        data = holdings.read(instance, is_fresh=True)
     except FileNotFoundError:
         return "the file is missing"
     except ArchiveError as error:
@@ -98,8 +100,11 @@ def _what_is_wrong(holdings: Holdings, instance: StoredInstance) -> str:
 
 
 def _uid_in(holdings: Holdings, name: str) -> str:
-    try:
-        data = holdings.store.read(Location(name))
-        return str(read_file(data, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
-    except (DicomError, OSError):
-        return ""
+    # Of an object in a bucket the beginning will do, nearly always.
+    for size in (_BEGINNING, None) if Location(name).is_in_bucket else (None,):
+        try:
+            data = holdings.store.read(Location(name), size)
+            return str(read_file(data, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
+        except (DicomError, OSError):
+            continue
+    return ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors import DataSet
-from dicom_actors.archive.files import INCOMING, JOURNAL, OUTGOING
+from dicom_actors.archive.files import CACHE, INCOMING, JOURNAL, OUTGOING, Location
 from dicom_actors.archive.query import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["NEW_INDEX", "NO_PLACES", "files_in_place", "files_of", "instances_wi
 _ALL: Final = Settings(max_matches=1 << 60, max_candidates=1 << 60)
 NEW_INDEX: Final = "index.new"
 """The folder with the index of a backup that is being made."""
-NO_PLACES: Final = frozenset({INCOMING, JOURNAL, OUTGOING, NEW_INDEX})
+NO_PLACES: Final = frozenset({CACHE, INCOMING, JOURNAL, OUTGOING, NEW_INDEX})
 """Folders of an archive in which nothing has its place."""
 
 
@@ -35,12 +35,21 @@ def instances_with_versions(holdings: Holdings) -> Iterator[StoredInstance]:
 
 
 def files_in_place(holdings: Holdings) -> Iterator[str]:
-    """Give the names of all files that are where objects have their places."""
+    """Give the names of all files that are where objects have their places, buckets included.
+
+    Raises:
+        OSError: a bucket cannot be looked into.
+        ArchiveError: which there are is not known.
+    """
     root = holdings.folder
     for name in sorted(os.listdir(root)):  # noqa: PTH208 - names alone
         if name not in NO_PLACES and (root / name).is_dir() and not (root / name).is_symlink():
             for path in files_of(root / name):
                 yield path.relative_to(root).as_posix()
+    buckets = holdings.store.buckets
+    for name in buckets.addresses():
+        for key in buckets.get(name).keys():  # noqa: SIM118 - it is no mapping
+            yield Location.in_bucket(name, key).name
 
 
 def files_of(folder: Path) -> Iterator[Path]:

@@ -18,10 +18,10 @@ from dicom_actors.archive.query.plan import INSTANCE_AVAILABILITY, RETRIEVE_AE_T
 from dicom_actors.errors import DataError, EncodeError
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
 
     from dicom_actors.archive.index import IndexReader
+    from dicom_actors.archive.index.database import Connection
     from dicom_actors.archive.query.plan import Plan
 
 __all__ = ["Answers", "everything_of"]
@@ -255,13 +255,13 @@ def _take(entity: DataSet, element: DataElement, tag: int) -> None:
 
 # --- what is counted or put together -------------------------------------------------------
 
-_Compute = "Callable[[sqlite3.Connection, IndexReader, _Row], Any]"
+_Compute = "Callable[[Connection, IndexReader, _Row], Any]"
 
 
 def _count(table: str, column: str, level: Level) -> Any:
     statement = f"SELECT {column} FROM {table} WHERE id = ?"  # noqa: S608
 
-    def compute(connection: sqlite3.Connection, _: IndexReader, row: _Row) -> Any:
+    def compute(connection: Connection, _: IndexReader, row: _Row) -> Any:
         number = row[LEVELS.index(level)]
         found = connection.execute(statement, (number,)).fetchone() if number else None
         return found and found[0]
@@ -269,7 +269,7 @@ def _count(table: str, column: str, level: Level) -> Any:
     return compute
 
 
-def _modalities(connection: sqlite3.Connection, _: IndexReader, row: _Row) -> Any:
+def _modalities(connection: Connection, _: IndexReader, row: _Row) -> Any:
     return _listed(
         connection,
         "SELECT modality FROM modality_in_study WHERE study = ? ORDER BY modality",
@@ -277,7 +277,7 @@ def _modalities(connection: sqlite3.Connection, _: IndexReader, row: _Row) -> An
     )
 
 
-def _sop_classes(connection: sqlite3.Connection, _: IndexReader, row: _Row) -> Any:
+def _sop_classes(connection: Connection, _: IndexReader, row: _Row) -> Any:
     return _listed(
         connection,
         "SELECT uid FROM sop_class_in_study JOIN common_uid ON common_uid.id = sop_class"
@@ -286,7 +286,7 @@ def _sop_classes(connection: sqlite3.Connection, _: IndexReader, row: _Row) -> A
     )
 
 
-def _transfer_syntaxes(connection: sqlite3.Connection, _: IndexReader, row: _Row) -> Any:
+def _transfer_syntaxes(connection: Connection, _: IndexReader, row: _Row) -> Any:
     return _listed(
         connection,
         "SELECT uid FROM instance JOIN common_uid ON common_uid.id = transfer_syntax"
@@ -295,13 +295,13 @@ def _transfer_syntaxes(connection: sqlite3.Connection, _: IndexReader, row: _Row
     )
 
 
-def _listed(connection: sqlite3.Connection, statement: str, number: int | None) -> Any:
+def _listed(connection: Connection, statement: str, number: int | None) -> Any:
     if number is None:
         return None
     return [value for (value,) in connection.execute(statement, (number,))] or None
 
 
-def _regions(connection: sqlite3.Connection, reader: IndexReader, row: _Row) -> Any:
+def _regions(connection: Connection, reader: IndexReader, row: _Row) -> Any:
     """The anatomic regions of a study's series, each once (PS3.3 10.5)."""
     if row.study is None:
         return None

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.archive.index.attributes import Kind
-from dicom_actors.archive.index.folding import SEPARATOR, SEVERAL, folded
+from dicom_actors.archive.index.folding import NO_CHARACTER, SEPARATOR, SEVERAL, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,7 +68,12 @@ def condition_of(
         return None
     if any(isinstance(value, str) and not value.strip("*") for value in values):
         return None
-    wanted = [value for value in values if value != _EMPTY_VALUE]
+    # No column has a NUL in it: whoever has one matches every key.
+    wanted = [
+        value.replace("\0", NO_CHARACTER) if isinstance(value, str) and "\0" in value else value
+        for value in values
+        if value != _EMPTY_VALUE
+    ]
     names = [qualified(name) for name in column.names]
     alternatives = [] if not wanted else _MAKERS[column.kind](names, wanted)
     if None in alternatives:
@@ -85,7 +90,7 @@ def condition_of(
 
 def text_condition(name: str, values: list[str]) -> Condition | None:
     """Make the condition that a column is one of some texts, which may have wild cards."""
-    found = _texts([name], values)
+    found = _texts([name], [value.replace("\0", NO_CHARACTER) for value in values])
     return None if None in found else _any_of([one for one in found if one is not None])
 
 
@@ -101,7 +106,8 @@ def _among(name: str, values: Iterable[Any]) -> Condition:
     values = list(values)
     if len(values) == 1:
         return Condition(f"{name} = ?", (values[0],))
-    return Condition(f"{name} IN (SELECT value FROM json_each(?))", (json.dumps(values),))  # noqa: S608
+    value = "value" if isinstance(values[0], str) else "CAST(value AS NUMERIC)"
+    return Condition(f"{name} IN (SELECT {value} FROM json_each(?))", (json.dumps(values),))  # noqa: S608
 
 
 # --- texts ---------------------------------------------------------------------------------

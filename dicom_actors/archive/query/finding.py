@@ -102,7 +102,7 @@ def _answers(
 ) -> Iterator[DataSet]:
     ids = array("q")
     with index.reader() as reader:
-        for (number,) in reader.connection.execute(plan.statement, plan.parameters):
+        for (number,) in reader.connection.rows(plan.statement, plan.parameters):
             ids.append(number)
             if len(ids) > settings.max_candidates:
                 raise DimseFailure(Status.OUT_OF_RESOURCES, "too much to look at")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["find_page"]
 
 _BATCH: Final = 64
+_ALL: Final = (1 << 63) - 1
 _DEFAULTS: Final = Settings()
 
 
@@ -67,7 +68,7 @@ def find_page(
     if _matches_everything(identifier):
         # Then rows are answers, and need not be looked at to be counted.
         statement += " LIMIT ? OFFSET ?"
-        parameters = (*parameters, -1 if limit is None else limit, offset)
+        parameters = (*parameters, _ALL if limit is None else limit, offset)
         offset = 0
 
     def answers_of(reader: IndexReader, ids: Iterable[int]) -> Iterator[DataSet]:
@@ -83,7 +84,7 @@ def find_page(
     if limit is not None:
         found: list[DataSet] = []
         with index.reader() as reader:
-            rows = (number for (number,) in reader.connection.execute(statement, parameters))
+            rows = (number for (number,) in reader.connection.rows(statement, parameters))
             skipped = 0
             while len(found) < limit and (ids := list(islice(rows, _BATCH))):
                 for answer in answers_of(reader, ids):
@@ -94,7 +95,7 @@ def find_page(
         return iter(found)
     numbers = array("q")
     with index.reader() as reader:
-        for (number,) in reader.connection.execute(statement, parameters):
+        for (number,) in reader.connection.rows(statement, parameters):
             numbers.append(number)
             if len(numbers) > settings.max_candidates:
                 raise DimseFailure(Status.OUT_OF_RESOURCES, "too much to look at")

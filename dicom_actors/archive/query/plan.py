@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from dicom_actors import DataElement, DataSet, Query, Status
 from dicom_actors.archive.index.attributes import COLUMNS, LEVELS, Column, Kind, Level, level_of
+from dicom_actors.archive.index.folding import NO_CHARACTER
 from dicom_actors.archive.query.conditions import Condition, condition_of, text_condition
 from dicom_actors.errors import DecodeError, DimseFailure
 
@@ -103,7 +104,7 @@ def make_plan(
     except DecodeError as error:
         tag = {} if error.tag is None else {"OffendingElement": [error.tag]}
         raise DimseFailure(Status.UNABLE_TO_PROCESS, str(error)[:64], **tag) from error
-    where = " AND ".join(one.sql for one in conditions) or "1"
+    where = " AND ".join(one.sql for one in conditions) or "TRUE"
     name = _NAMES[level]
     return Plan(
         level,
@@ -197,8 +198,9 @@ def _condition(tag: int, vr: str, values: list[Any], level: Level) -> Condition 
 def _of_uids(sql: str, uids: list[str]) -> Condition:
     marks = ", ".join("?" * len(uids[:_MOST_MARKS]))
     if len(uids) > _MOST_MARKS:
-        return Condition("1")
-    return Condition(sql.format(f"SELECT id FROM common_uid WHERE uid IN ({marks})"), tuple(uids))  # noqa: S608
+        return Condition("TRUE")
+    inner = f"SELECT id FROM common_uid WHERE uid IN ({marks})"  # noqa: S608 - marks alone
+    return Condition(sql.format(inner), tuple(uid.replace("\0", NO_CHARACTER) for uid in uids))
 
 
 _MOST_MARKS: Final = 500

@@ -2,11 +2,11 @@
 
 Each service is a class that is made of what it needs of the archive and gives its handlers:
 `query_retrieve` answers C-FIND, C-GET and C-MOVE; `commitment` takes on storage commitment;
-`worklist` and `procedure_steps` are for modalities. `combined` makes one table of handlers of
-theirs, where several answer the same service for different SOP classes. How objects are kept and
-what queries mean is left to the other rooms.
+`worklist` and `procedure_steps` are for modalities, `workitems` for whoever works by UPS-RS.
+`combined` makes one table of handlers of theirs, where several answer the same service for
+different SOP classes. How objects are kept and what queries mean is left to the other rooms.
 
-Standard: PS3.4 B, C, F, J, K.
+Standard: PS3.4 B, C, F, J, K, CC.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dicom_actors.archive.services.commitment import (
 from dicom_actors.archive.services.peers import Peer
 from dicom_actors.archive.services.procedure_steps import ProcedureSteps
 from dicom_actors.archive.services.query_retrieve import EXTENDED_NEGOTIATION, QueryRetrieve
+from dicom_actors.archive.services.workitems import Workitems
 from dicom_actors.archive.services.worklist import Worklist
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ProcedureSteps",
     "QueryRetrieve",
     "StorageCommitment",
+    "Workitems",
     "Worklist",
     "combined",
 ]

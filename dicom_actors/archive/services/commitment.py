@@ -24,7 +24,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet, DicomError, DimseFailure, Status, connect
-from dicom_actors.archive.index import Owed, Postponed, Result, Settled
+from dicom_actors.archive.index import Claimed, Owed, Postponed, Result, Settled
 from dicom_actors.archive.services.combining import Service
 from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.scu import ProposedContext
@@ -66,6 +66,8 @@ _LONGEST_PAUSE: Final = 3_600.0
 _TRIES_FOR_NOBODY: Final = 10
 """So often, over some hours, it is looked whether a peer is configured meanwhile."""
 _AT_A_TIME: Final = 16
+_CLAIMED_FOR: Final = 300.0
+"""Seconds after which a report is another one's to make, if whoever began to is gone."""
 _MOST_OPEN: Final = 1_000
 """Requests whose association is remembered; older ones are reported on a new one."""
 _BREATH: Final = 0.25
@@ -112,6 +114,7 @@ class StorageCommitment(Service):
         now: gives the time, in seconds since the epoch.
         wake: is called when there is something to report.
         requests: where it is noted on which association a request came.
+        on_request: is called with the SOP Instance UIDs of a request, once it is taken.
     """
 
     def __init__(
@@ -121,7 +124,9 @@ class StorageCommitment(Service):
         now: Callable[[], float],
         wake: Callable[[], object],
         requests: OpenRequests,
+        on_request: Callable[[Sequence[str]], object] | None = None,
     ) -> None:
+        self._on_request = on_request
         self._holdings = holdings
         self._write = write
         self._now = now
@@ -160,6 +165,8 @@ class StorageCommitment(Service):
         if outcome.result is Result.SAME:
             raise DimseFailure(Status.DUPLICATE_TRANSACTION_UID, "it is owed already")
         self._requests.put(ae_title, uid, event.event_reporter())
+        if self._on_request is not None:
+            self._on_request([instance for _, instance in instances])
         self._wake()
 
 
@@ -226,6 +233,10 @@ class CommitmentReports:
         with self._holdings.reader() as reader:
             due = reader.owed(self._now(), _AT_A_TIME)
         for commitment in due:
+            claim = Claimed(commitment.number, commitment.due, self._now() + _CLAIMED_FOR)
+            (claimed,) = self._write([claim])
+            if claimed.result is Result.MISSING:
+                continue  # another one that shares the index reports it
             report = self.report(commitment)
             try:
                 if not (self._send_there(commitment, report) or self._is_nobody(commitment)):

@@ -109,8 +109,7 @@ class StoreHandler:
         def save(folder: str, name: str) -> None:
             event.save(folder, name, is_durable=self._is_durable)
 
-        sender = event.association
-        origin = Origin(sender.calling_ae_title, sender.called_ae_title, str(sender.peer[0]))
+        origin = Origin(event.calling_ae_title, event.called_ae_title, str(event.peer[0]))
         return NewObject(intake, header, data, save, origin, event.dataset)
 
 

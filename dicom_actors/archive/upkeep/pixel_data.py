@@ -9,6 +9,7 @@ Standard: PS3.5 8.1 and A.4; PS3.3 C.7.6.3.1.8 (Extended Offset Table).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from struct import Struct, unpack_from
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -29,6 +30,14 @@ _ITEM_TAG: Final = (0xFFFE, 0xE000)
 _MOST_BYTES: Final = 64 * 1024
 """Of what is kept: some 20,000 compressed frames. Of more, the file is asked."""
 _PLAIN, _COMPRESSED, _CUT = b"P", b"C", b"X"
+_US: Final = Struct("<H").unpack_from
+_UL: Final = Struct("<I").unpack_from
+_UNDEFINED: Final = 0xFFFFFFFF
+_EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+# Rows, Columns, Bits Allocated, Samples per Pixel, Photometric Interpretation, Pixel Data.
+_OF_AN_IMAGE: Final = (0x00280010, 0x00280011, 0x00280100, 0x00280002, 0x00280004, 0x7FE00010)
+_OF_OTHERS: Final = frozenset({0x00280008, 0x7FE00008, 0x7FE00009})
+"""Number of Frames, and pixel data that is no integers."""
 
 
 class FrameRange(NamedTuple):
@@ -91,8 +100,11 @@ class FrameRanges(NamedTuple):
         syntax = data_set.transfer_syntax
         if syntax is None or syntax.is_deflated:
             return None
-        tag = next((tag for tag in _PIXEL_DATA if tag in data_set), None)
         found = as_read or data_set.elements_as_read()
+        single = None if found is None else _single_frame(found)
+        if single is not None:
+            return cls(single[0], 1, single[1])
+        tag = next((tag for tag in _PIXEL_DATA if tag in data_set), None)
         if tag is None or found is None:
             return None
         number = found.tags.index(tag)
@@ -214,3 +226,52 @@ def _unpacked(data: bytes) -> list[int]:
         sum((byte & 0x7F) << 7 * at for at, byte in enumerate(data[begin + 1 : end + 1]))
         for begin, end in pairwise(ends)
     ]
+
+
+# --- images that are as most are -------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _places(tags: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Say where an image says how large it is; those of a series have the same tags."""
+    if not _OF_OTHERS.isdisjoint(tags) or not set(tags).issuperset(_OF_AN_IMAGE):
+        return None
+    return tuple(tags.index(tag) for tag in _OF_AN_IMAGE)
+
+
+def _single_frame(found: Any) -> tuple[int, int] | None:
+    """Find the one frame of an uncompressed image without decoding anything.
+
+    Returns:
+        The bytes before it and its own; None if there may be anything unusual about it.
+    """
+    places, syntax = _places(found.tags), found.transfer_syntax.uid
+    if places is None or syntax not in {_EXPLICIT, _IMPLICIT}:
+        return None
+    buffer, offsets, is_explicit = found.buffer, found.offsets, syntax == _EXPLICIT
+    total = 1
+    for place in places[:4]:
+        start = offsets[place]
+        if offsets[place + 1] - start != 10 or (
+            is_explicit and buffer[start + 4 : start + 6] != b"US"
+        ):
+            return None
+        (number,) = _US(buffer, start + 8)
+        total *= number
+    colors, pixels = places[4:]
+    start, end = offsets[pixels : pixels + 2]
+    is_shared = (
+        bytes(buffer[offsets[colors] : offsets[colors + 1]]).rstrip(b" \0").endswith(b"_422")
+    )
+    header = 12 if is_explicit else 8
+    if (
+        is_shared
+        or end - start < header
+        or (is_explicit and bytes(buffer[start + 4 : start + 6]) not in {b"OB", b"OW"})
+    ):
+        return None
+    (length,) = _UL(buffer, start + header - 4)
+    frame = (total + 7) // 8
+    if not 0 < frame <= length or length == _UNDEFINED or length != end - start - header:
+        return None
+    return start + header - offsets[0], frame

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dicom_actors.archive.files import INCOMING, Location
+from dicom_actors.archive.files import Location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +56,7 @@ class Removing:
         try:
             self._store.write(part, [text.encode("utf-8")], is_synchronous=True)
             self._disk.rename(part, name)
-            self._disk.synchronize_folder(INCOMING)
+            self._disk.synchronize_folder(self._store.incoming)
         except BaseException:
             self._store.remove(Location(part))
             raise
@@ -73,12 +73,12 @@ class Removing:
             OSError: files cannot be removed.
             ArchiveError: the index cannot be read.
         """
-        for name in names:
-            if not name.endswith(LIST) or self._disk.size(f"{INCOMING}/{name}") is None:
+        for name in (f"{self._store.incoming}/{one}" for one in names):
+            if not name.endswith(LIST) or self._disk.size(name) is None:
                 continue
-            text = str(self._disk.read(f"{INCOMING}/{name}"), "utf-8")
+            text = str(self._disk.read(name), "utf-8")
             pairs = (line.partition("\t") for line in text.splitlines())
-            self._carry_out(f"{INCOMING}/{name}", [(uid, location) for uid, _, location in pairs])
+            self._carry_out(name, [(uid, location) for uid, _, location in pairs])
 
     def _carry_out(self, name: str, locations: Iterable[tuple[str, str]]) -> None:
         folders = {

@@ -15,7 +15,7 @@ import heapq
 import threading
 from typing import TYPE_CHECKING, Final
 
-from dicom_actors.archive.index import StudyTold
+from dicom_actors.archive.index import Result, StudyTold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -142,12 +142,24 @@ class StudyWatch:
         try:
             told = self._told(due, now)
             if told:
-                # Of what has changed a moment ago nothing is told: that change is on its way to us.
-                self._pending.write(told)
+                self._tell(told, now)
         except BaseException:
             for study, reason in due:
                 self._put(study, now + _RECHECK, reason)
             raise
+
+    def _tell(self, told: list[StudyTold], now: float) -> None:
+        outcomes = self._pending.write(told)
+        for one, outcome in zip(told, outcomes, strict=True):
+            study = one.study_instance_uid
+            # Of what has changed a moment ago nothing is told: that change is on its way to us.
+            # Or it has come to another node, or an association is open there.
+            if (
+                outcome.result is Result.MISSING
+                and study not in self._due
+                and self._pending.pending_revision(study) is not None
+            ):
+                self._put(study, now + min(_RECHECK, self._quiet), one.reason)
 
     def _take_due(self, now: float) -> list[tuple[str, str]]:
         due: list[tuple[str, str]] = []

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
-from dicom_actors.archive.files import INCOMING, Location, Placing, read_records
+from dicom_actors.archive.files import Location, placing_in, read_records
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index import Duplicates, Moved
 from dicom_actors.archive.upkeep.intake import describe_file
@@ -90,9 +90,9 @@ class Unpacking:
             OSError: it cannot be removed.
         """
         found = set()
-        for name in self._disk.names(INCOMING):
+        for name in self._disk.names(self._store.incoming):
             if name.endswith(PART):
-                self._disk.remove(f"{INCOMING}/{name}")
+                self._disk.remove(f"{self._store.incoming}/{name}")
             else:
                 found.add(name)
         return found
@@ -113,7 +113,7 @@ class Unpacking:
             ArchiveError: the index cannot be read or written.
         """
         Removing(self._store, self._rows).finish(sorted(leftovers))
-        names = [name for name in self._disk.names(INCOMING) if name.endswith(_OBJECT)]
+        names = [name for name in self._disk.names(self._store.incoming) if name.endswith(_OBJECT)]
         found = self.place(self._to_finish(names, leftovers))
         for name in journals:
             found += self.unpack(name)
@@ -180,7 +180,7 @@ class Unpacking:
 
     def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, str, Location]]:
         for name in names:
-            location = Location(f"{INCOMING}/{name}")
+            location = Location(f"{self._store.incoming}/{name}")
             with contextlib.suppress(FileNotFoundError):  # it has its place by now
                 yield name, _uid_in(self._disk.read(location.name)), location
 
@@ -193,7 +193,7 @@ class Unpacking:
             yield _Object(uid, location, data, self._now(), lambda: True)
 
     def _bring(self, objects: list[_Object]) -> Recovered:
-        placing, adopted, damaged = Placing(self._store), 0, 0
+        placing, adopted, damaged = placing_in(self._store), 0, 0
         over: list[Location] = []
         for one in objects:
             versions = self._rows.versions_of(one.sop_instance_uid)
@@ -211,13 +211,7 @@ class Unpacking:
                 if row is None:
                     continue
                 adopted += 1
-            placing.add(
-                row.study_instance_uid,
-                row.series_instance_uid,
-                row.sop_instance_uid,
-                one.location,
-                one.data,
-            )
+            placing.add(row[:3], one.location, one.data, row.received)
         placed = placing.finish()
         self._learn(placed)
         for location in (*over, *(one.old for one in placed)):

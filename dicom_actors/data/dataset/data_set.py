@@ -763,12 +763,20 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         Raises:
             UnknownKeywordError: the key is a text that is no keyword; it names those close to it.
         """
-        try:
-            value = self[key]
-        except UnknownKeywordError:
-            raise
-        except KeyError:
-            return default
+        if isinstance(key, tuple) and _is_path(key):
+            try:
+                value = self[key]
+            except UnknownKeywordError:
+                raise
+            except KeyError:
+                return default
+        else:
+            tag = KEYWORD_TABLE.get(key) if isinstance(key, str) else None
+            if tag is None:
+                tag = to_tag(key)
+            if tag not in self._content.index:  # an error that says what is absent is dear
+                return default
+            value = self[tag]
         return default if value is None else value
 
     def __contains__(self, key: object) -> bool:

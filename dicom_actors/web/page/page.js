@@ -1486,6 +1486,7 @@ const MOST_LINES = 200;
 const system = {
   samples: [], // objects and bytes in a second, by the server's clock
   last: null,
+  queuesDue: 0,
 
   take(state) {
     const { last } = this;
@@ -1593,6 +1594,8 @@ const system = {
 
   async queues() {
     if (!server.may?.has_queues || $("system-view").hidden) return;
+    if (performance.now() < this.queuesDue) return;
+    this.queuesDue = performance.now() + 3000;
     try {
       const answer = await server.json("api/queues");
       const rows = Array.isArray(answer) ? answer : answer?.queues ?? answer?.destinations ?? [];

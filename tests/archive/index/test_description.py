@@ -4,7 +4,7 @@ import pytest
 from kit.stored_instances import CT, EXPLICIT, data_set
 
 from dicom_actors import DataSet
-from dicom_actors.archive.index import describe
+from dicom_actors.archive.index import describe, description
 from dicom_actors.archive.index.description import MAX_HEADER, MAX_ITEMS, MAX_VALUE, open_header
 from dicom_actors.archive.index.headers import difference, pack, restore, unpack
 from dicom_actors.errors import ArchiveError, DecodeError
@@ -25,6 +25,40 @@ def test_uids_and_number():
     described = describe(data_set(instance=7))
 
     assert described[:6] == ("1.2.1.1", "1.2.1.1.1", "1.2.1.1.1.7", CT, 7, None)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"])
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [
+        ("SOPInstanceUID", "UI", "1.2.34"),
+        ("SOPInstanceUID", "UI", "1.2.345"),
+        ("SOPInstanceUID", "UI", "1." + "2" * 62),
+        ("SOPInstanceUID", "UI", "1." + "2" * 61),
+        ("SOPInstanceUID", "LO", "1.2.345 "),
+        ("StudyInstanceUID", "UN", b"1.2.3\0"),
+        ("InstanceNumber", "IS", "7"),
+        ("InstanceNumber", "IS", "007"),
+        ("InstanceNumber", "IS", " 7 "),
+        ("InstanceNumber", "IS", "-7"),
+        ("InstanceNumber", "IS", "+7"),
+        ("InstanceNumber", "IS", "123456789"),
+        ("InstanceNumber", "IS", "2147483647"),
+        ("InstanceNumber", "IS", ""),
+        ("InstanceNumber", "IS", ["7", "8"]),
+        ("InstanceNumber", "LO", "7"),
+        ("InstanceNumber", "LO", "seven"),
+        ("InstanceNumber", "US", 7),
+        ("ContainerIdentifier", "LO", "A"),
+    ],
+)
+def test_what_is_plain_is_described_as_by_decoding(monkeypatch, syntax, keyword, vr, value):
+    made = data_set()
+    made.put(keyword, vr, value)
+    read = DataSet.from_bytes(made.to_bytes(syntax), syntax)
+    found = describe(read)
+    monkeypatch.setattr(description, "_plain_text", lambda *_: "")
+    assert found == describe(read)
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ PACS = Queued("all", "pacs")
 
 
 @pytest.fixture
-def index(tmp_path):
-    opened = Index.open(tmp_path / "index.sqlite", durability="os")
+def index(new_index):
+    opened = Index.open(new_index(), durability="os")
     yield opened
     opened.close()
 

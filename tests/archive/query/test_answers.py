@@ -17,8 +17,8 @@ LOOSE = Settings(is_relational=True)
 
 
 @pytest.fixture
-def index(tmp_path):
-    index = Index.open(tmp_path / "index.db", durability="os")
+def index(new_index):
+    index = Index.open(new_index(), durability="os")
     yield index
     index.close()
 

@@ -15,8 +15,8 @@ LOOSE = Settings(is_relational=True)
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    index = Index.open(tmp_path_factory.mktemp("index") / "index.db", durability="os")
+def index(new_index):
+    index = Index.open(new_index(), durability="os")
     index.write(
         [
             new_instance(data_set(n, PatientComments="a" * 1_000, PatientName="a" * 60))

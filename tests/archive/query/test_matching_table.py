@@ -12,8 +12,8 @@ LOOSE = Settings(is_relational=True)
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    index = Index.open(tmp_path_factory.mktemp("index") / "index.db", durability="os")
+def index(new_index):
+    index = Index.open(new_index(), durability="os")
     index.write([new_instance(made) for made in entities()])
     yield index
     index.close()

@@ -33,8 +33,8 @@ def event(data_set, uid="1.2.3"):
 
 
 @pytest.fixture
-def index(tmp_path):
-    index = Index.open(tmp_path / "index.db", durability="os")
+def index(new_index):
+    index = Index.open(new_index(), durability="os")
     yield index
     index.close()
 

@@ -25,8 +25,8 @@ def item(step_id, name="Doe^Jane", modality="CT"):
 
 
 @pytest.fixture
-def index(tmp_path):
-    index = Index.open(tmp_path / "index.db", durability="os")
+def index(new_index):
+    index = Index.open(new_index(), durability="os")
     yield index
     index.close()
 

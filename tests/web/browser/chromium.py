@@ -26,9 +26,6 @@ _SWITCHES = (
     "--headless=new",
     "--no-sandbox",  # root may have none
     "--disable-dev-shm-usage",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
     "--window-size=1400,1000",
     "--lang=en-US",
     "--no-first-run",
@@ -37,23 +34,40 @@ _SWITCHES = (
     "--no-proxy-server",
 )
 _READBACK = "Canvas2D: Multiple readback"  # which is what tests do
+_GRAPHICS = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+"""WebGL by the processor."""
 
 
-def start() -> webdriver.Chrome:
+def start(*, has_webgl: bool = False) -> webdriver.Chrome:
     """Start it; fails where there is none."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         pytest.fail("no browser: the packages chromium and chromium-driver have to be installed")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for switch in _SWITCHES:
+    for switch in (*_SWITCHES, *(_GRAPHICS if has_webgl else ("--disable-gpu",))):
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     return webdriver.Chrome(options, webdriver.ChromeService(driver))
 
 
-def npm_package(name: str, version: str, folder: Path) -> Path:
-    """Fetch a package from npm, and unpack it; fails where the registry has none."""
+def stop(browser: webdriver.Chrome) -> None:
+    """End it."""
+    # To be told to end leaves a socket open; the process is ended all the same.
+    browser.service.send_remote_shutdown_command = lambda: None
+    browser.quit()
+    browser.command_executor.close()
+
+
+def npm_package(name: str, version: str, folder: Path, without: str = " ") -> Path:
+    """Fetch a package from npm, and unpack it; fails where the registry has none.
+
+    Args:
+        name: of the package.
+        version: which.
+        folder: where to.
+        without: what is left out: files whose paths have this in them.
+    """
     beside = Path(sys.executable).parent / "npm"
     npm = shutil.which("npm") or (str(beside) if beside.exists() else None)
     if npm is None:
@@ -72,7 +86,8 @@ def npm_package(name: str, version: str, folder: Path) -> Path:
         pytest.fail(f"npm has no {name}@{version}: {done.stderr[-2000:]}")
     (packed,) = folder.glob("*.tgz")
     with tarfile.open(packed) as archive:
-        archive.extractall(folder, filter="data")
+        wanted = [one for one in archive if without not in one.name]
+        archive.extractall(folder, wanted, filter="data")
     packed.unlink()
     return folder / "package"
 
@@ -86,8 +101,9 @@ def _with_path(npm: str) -> dict[str, str]:
 class Page:
     """The page in a browser."""
 
-    def __init__(self, browser: webdriver.Chrome, url: str) -> None:
+    def __init__(self, browser: webdriver.Chrome, url: str, limit: float = LIMIT) -> None:
         self.browser = browser
+        self.limit = limit
         self.url = url
         self.expected: list[str] = [_READBACK]
         """Parts of what the console may say."""
@@ -106,7 +122,7 @@ class Page:
         return self.browser.execute_script(script, *arguments)
 
     def until(self, is_true: Callable[[], Any], why: str = "") -> Any:
-        wait = WebDriverWait(self.browser, LIMIT, _POLL)
+        wait = WebDriverWait(self.browser, self.limit, _POLL)
         return wait.until(lambda _: is_true(), why)
 
     def find(self, selector: str) -> Any:

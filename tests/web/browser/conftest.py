@@ -23,10 +23,7 @@ def browser() -> Iterator[webdriver.Chrome]:
     try:
         yield started
     finally:
-        # It leaves a socket open; the process is told to end all the same.
-        started.service.send_remote_shutdown_command = lambda: None
-        started.quit()
-        started.command_executor.close()
+        chromium.stop(started)
 
 
 @pytest.fixture(scope="session")

@@ -564,7 +564,9 @@ def test_nothing_bars_anybody(page, axe, dark):
         page.go("#/system")
         page.shows("#associations-body", "TESTER")
         assert barriers(page, axe) == []
-    page.emulate(dark=dark, width=390)
+    if dark:
+        return  # what a narrow page has is the same
+    page.emulate(width=390)
     for where in ("#/studies", "#/study/1.2.3", "#/system"):
         page.go(where)
         page.until(lambda: page.run("return document.body.checkVisibility()"))

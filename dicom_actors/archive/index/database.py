@@ -1,0 +1,114 @@
+"""What an index asks of its database, whichever that is: `sqlite` or `postgresql`.
+
+All SQL of the archive is written once, with question marks for parameters, as both understand it.
+Where they differ it is written as SQLite has it, and `postgresql` translates that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from dicom_actors.errors import ArchiveError
+
+__all__ = ["ConflictError", "Connection", "Cursor", "Database"]
+
+
+class ConflictError(Exception):
+    """Another connection has changed what a transaction rests on; it is begun once more."""
+
+
+class Cursor(Protocol):
+    """What a statement gives."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+
+    def fetchone(self) -> Any:
+        """The next row; None if there is none."""
+
+    def fetchall(self) -> list[Any]:
+        """All other rows."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The rows."""
+
+
+class Connection(Protocol):
+    """A connection to a database; for one thread at a time."""
+
+    def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Cursor:
+        """Execute a statement."""
+
+    def executemany(self, statement: str, parameters: Iterable[Sequence[Any]], /) -> Cursor:
+        """Execute a statement for each of some rows of parameters; `rowcount` is of them all."""
+
+    def rows(self, statement: str, parameters: Sequence[Any]) -> Iterator[Any]:
+        """Execute a query that may give very many rows, of which few are held at a time."""
+
+    def begin(self, *, writes: bool) -> None:
+        """Begin a transaction; one that does not write is of one moment throughout."""
+
+    def commit(self) -> None:
+        """End it."""
+
+    def rollback(self) -> None:
+        """End it as if it had not been; nothing if there is none."""
+
+    def was_written(self) -> bool:
+        """Whether another connection may have written since this was asked last.
+
+        Where it cannot be known, whoever rests on what was is told by a `ConflictError`.
+        """
+
+    def version(self) -> int:
+        """The number of the latest step of the schema that was done."""
+
+    def step(self, number: int, script: str) -> None:
+        """Do a step of the schema, in a transaction of its own, if nobody has.
+
+        Raises:
+            ArchiveError: the database is another program's.
+        """
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Database(Protocol):
+    """A database that has an index, or will.
+
+    Attributes:
+        name: what it is called in messages; there is no secret in it.
+        errors: the exceptions that its connections raise.
+    """
+
+    name: str
+    errors: tuple[type[Exception], ...]
+
+    def connect(self, *, reads_only: bool) -> Connection:
+        """Open a connection that begins and ends transactions when told so."""
+
+    def failure(self, error: Exception) -> ArchiveError:
+        """Say what one of `errors` means.
+
+        Raises:
+            ValueError: that a value cannot be kept.
+        """
+
+    def is_lost(self, connection: Connection) -> bool:
+        """Whether a connection is of no more use."""
+
+    def was_made(self) -> None:
+        """The index was made a moment ago."""
+
+    def copy_to(self, connection: Connection, path: Path) -> None:
+        """Copy what a connection sees into a new file of SQLite.
+
+        Raises:
+            ArchiveError: the copy cannot be written.
+        """

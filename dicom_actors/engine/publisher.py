@@ -1,0 +1,238 @@
+"""The Publisher: takes messages out of an archive's outbox, and removes those that the stream has.
+
+While the engine is away they wait there, and it is tried less and less often. What was sent when a
+process, a connection or a server of the engine ended is sent again, under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from dicom_actors.archive.events import StudyChanged, StudyComplete, StudyUpdated
+from dicom_actors.archive.index import OutboxPublished, OutboxStatus, OutboxWanted
+from dicom_actors.engine.link import Link
+from dicom_actors.engine.messages import letter_of, letter_of_association
+from dicom_actors.engine.settings import EngineSettings
+from dicom_actors.errors import ArchiveError, TransportError
+from dicom_actors.events import AssociationClosed
+from dicom_actors.messages import Subscribe
+from dicom_actors.supervision import ChildSpec, Continue, SupervisedActor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pykka
+
+    from dicom_actors.archive import Archive
+    from dicom_actors.engine.messages import Letter
+
+__all__ = ["EventStream", "StreamStatus"]
+
+logger = logging.getLogger(__name__)
+
+_NAME: Final = "events"
+_BATCH: Final = 128
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 30.0
+_KINDS: Final = (StudyChanged, StudyComplete, StudyUpdated)
+"""What is told of in the same moment as all that goes into the outbox."""
+
+
+class StreamStatus(NamedTuple):
+    """How events go into the engine.
+
+    Attributes:
+        waiting: how many wait.
+        dropped: how many were, since there was no room (``when_full="drop"``).
+        most: how many may wait.
+    """
+
+    waiting: int
+    dropped: int
+    most: int
+
+
+class _Look(NamedTuple):
+    """To itself: there may be something."""
+
+
+class Publisher(SupervisedActor):
+    """See the module.
+
+    Args:
+        archive: whose outbox.
+        servers: of the engine.
+        settings: how.
+    """
+
+    def __init__(self, archive: Archive, servers: Sequence[str], settings: EngineSettings) -> None:
+        super().__init__()
+        self._archive = archive
+        self._settings = settings
+        self._link = Link(servers, settings)
+        self._pause = _FIRST_PAUSE
+        self._is_waiting = False
+
+    def init(self) -> Any:
+        """Begin with what waits. Runs in the Publisher's thread."""
+        self._archive.subscribe(self.actor_ref, _KINDS)
+        return Continue(None)
+
+    def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
+        """Begin with what waits. Runs in the Publisher's thread."""
+        self._publish()
+
+    def handle_cast(self, message: Any) -> Any:
+        """Something is committed. Runs in the Publisher's thread."""
+        if isinstance(message, AssociationClosed):
+            self._tell_of_association(message)
+        elif isinstance(message, _KINDS):
+            # All of those that came meanwhile are in the outbox, and taken with this one.
+            if not self._is_waiting:
+                self._publish()
+        else:
+            return super().handle_cast(message)
+        return None
+
+    def handle_info(self, message: Any) -> Any:
+        """Try again. Runs in the Publisher's thread."""
+        if not isinstance(message, _Look):
+            return super().handle_info(message)
+        self._is_waiting = False
+        self._publish()
+        return None
+
+    def terminate(self, reason: Any) -> None:  # noqa: ARG002 - any
+        """Leave the rest to the next one. Runs in the Publisher's thread."""
+        self._archive.unsubscribe(self.actor_ref)
+        self._link.close()
+
+    def _publish(self) -> None:
+        try:
+            while True:
+                with self._archive.reader() as reader:
+                    waiting = reader.outbox.messages(_BATCH)
+                if not waiting:
+                    break
+                letters = [letter_of(message) for message in waiting]
+                sent = self._link.call(self._send(letters), self._settings.timeout)
+                done = tuple(message.id for message, was in zip(waiting, sent, strict=True) if was)
+                if done:
+                    self._archive.rows.write([OutboxPublished(done)])
+                if len(done) < len(waiting):
+                    raise TransportError("the engine did not take all")  # noqa: TRY301
+        except (TransportError, ArchiveError) as error:
+            self._link.drop()
+            text = "events wait, %s; the next attempt is in %.2f s"
+            self.system.log.write(logger, logging.WARNING, text, error, self._pause)
+            self._is_waiting = True
+            self.system.timers.send_after(self._pause, self.actor_ref, _Look())
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        else:
+            self._pause = _FIRST_PAUSE
+
+    async def _send(self, letters: Sequence[Letter]) -> list[bool]:
+        """Send all; returns which the stream has. On the link's loop."""
+        context = await self._link.stream()
+        stream = self._settings.stream
+        answers = await asyncio.gather(
+            *(
+                context.publish(
+                    f"{stream}.{letter.kind}",
+                    letter.body,
+                    headers={"Nats-Msg-Id": letter.id} if letter.id else None,
+                )
+                for letter in letters
+            ),
+            return_exceptions=True,
+        )
+        return [not isinstance(answer, BaseException) for answer in answers]
+
+    def _tell_of_association(self, closed: AssociationClosed) -> None:
+        """Tell of what no row tells of; nobody waits for an engine that is away."""
+        if self._is_waiting:
+            return
+        try:
+            letter = letter_of_association(closed)
+            self._link.call(self._send([letter]), self._settings.timeout)
+        except TransportError:
+            self._link.drop()
+
+
+class EventStream:
+    """The events of an archive on their way into an engine; made by `EventStream.start`."""
+
+    def __init__(self, archive: Archive, settings: EngineSettings) -> None:
+        self._archive = archive
+        self._settings = settings
+        self._ref: pykka.ActorRef[Any] | None = None
+
+    @classmethod
+    def start(
+        cls, archive: Archive, servers: Sequence[str], settings: EngineSettings | None = None
+    ) -> Self:
+        """Have each event of an archive go into an engine from now on.
+
+        Events: `InstanceStored`, `InstanceDeleted`, `StudyChanged`, `StudyComplete`,
+        `StudyUpdated`; the engine need not be there.
+
+        Args:
+            archive: the archive; the actor is one of its tree.
+            servers: addresses (``nats://HOST:PORT``) of the servers of a cluster.
+            settings: how.
+
+        Raises:
+            ConfigurationError: an address is none, or nats-py is not installed.
+            ArchiveError: the index cannot be written.
+        """
+        settings = settings or EngineSettings()
+        Link(servers, settings).close()  # which says what is wrong here, and not in an actor
+        self = cls(archive, settings)
+        archive.rows.write([OutboxWanted(settings.most_waiting, settings.when_full)])
+        start = partial(Publisher.start, archive, tuple(servers), settings)
+        archive.take_if(self._why_full)
+        self._ref = archive.supervise(ChildSpec(_NAME, start))
+        return self
+
+    @staticmethod
+    def forget(archive: Archive) -> None:
+        """Have events written nowhere any more; those that wait stay until they are wanted again.
+
+        Raises:
+            ArchiveError: the index cannot be written.
+        """
+        with archive.reader() as reader:
+            status: OutboxStatus = reader.outbox.status()
+        if status.most:
+            archive.rows.write([OutboxWanted(0)])
+
+    def _why_full(self) -> str:
+        with self._archive.reader() as reader:
+            is_full = reader.outbox.is_full()
+        return "as many events wait for the engine as may" if is_full else ""
+
+    def attach(self, endpoint: pykka.ActorRef[Any]) -> None:
+        """Tell the engine of the associations of an endpoint as well (`AssociationClosed`).
+
+        Of these no row tells: what happens while the engine, or the actor, is away is told nobody.
+        """
+        if self._ref is not None:
+            endpoint.ask(Subscribe(self._ref, kinds=(AssociationClosed,)))
+
+    def status(self) -> StreamStatus:
+        """How it is.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        with self._archive.reader() as reader:
+            status = reader.outbox.status()
+        return StreamStatus(status.waiting, status.dropped, status.most)
+
+    def stop(self) -> None:
+        """Send no more; events are written down still, and go on at the next start."""
+        self._archive.take_if(None)
+        self._archive.supervise_not(_NAME)
