@@ -7,6 +7,7 @@ from kit.endpoints import running
 from kit.waiting import until
 
 from dicom_actors import Status, connect, messages
+from dicom_actors.errors import AssociationError
 from dicom_actors.testing import assert_healthy
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -29,8 +30,9 @@ def test_each_is_done():
             assert state() == "draining"
             (open_one,) = ref.ask(messages.ListAssociations())
             ref.tell(messages.AbortAssociation(open_one.id))
-            until(lambda: state() == "suspended")
-            association.abort()
+            with pytest.raises(AssociationError):
+                association.echo()
+        until(lambda: state() == "suspended")
         ref.tell(messages.Resume())
         ref.tell(messages.GetStatus())  # of no use, and no harm
         assert_healthy(ref)

@@ -20,7 +20,8 @@ from dicom_actors.archive.actors.index_writer import IndexWriter
 from dicom_actors.archive.actors.journal_store import JournalStore
 from dicom_actors.archive.actors.kernel import ArchiveKernel
 from dicom_actors.archive.actors.unpacker import Unpacker
-from dicom_actors.archive.files import DiskFileSystem, JournalWriter, Placing, Store
+from dicom_actors.archive.files import DiskFileSystem, JournalWriter, Store
+from dicom_actors.archive.files.placing import FilePlacing
 from dicom_actors.archive.index import Index
 from dicom_actors.archive.maintenance import verify
 from dicom_actors.archive.upkeep import Unpacking
@@ -70,9 +71,9 @@ STEPS: dict[str, tuple[str, type, str, bool]] = {
     "unpacker begins": ("unpacker", Unpacker, "work_off", False),
     "unpacker looks for what is left": ("unpacker", Unpacking, "recover", True),
     "unpacker has unpacked": ("unpacker", Unpacking, "unpack", True),
-    "unpacker finds a place": ("unpacker", Placing, "add", True),
-    "unpacker makes places safe": ("unpacker", Placing, "finish", False),
-    "unpacker has made places safe": ("unpacker", Placing, "finish", True),
+    "unpacker finds a place": ("unpacker", FilePlacing, "add", True),
+    "unpacker makes places safe": ("unpacker", FilePlacing, "finish", False),
+    "unpacker has made places safe": ("unpacker", FilePlacing, "finish", True),
     "unpacker tells the index": ("unpacker", Unpacking, "_learn", False),
     "unpacker has told the index": ("unpacker", Unpacking, "_learn", True),
     "unpacker removes": ("unpacker", Store, "remove", True),

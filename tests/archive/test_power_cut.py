@@ -194,18 +194,18 @@ def test_nothing_acknowledged_is_lost_wherever_the_power_is_cut(campaign):
 
 SYNCHRONIZATIONS = [
     "synchronize a journal in JournalStore.work_off",
-    "synchronize a placed file in Placing.finish",
-    "synchronize an incoming part in Placing.finish",
+    "synchronize a placed file in FilePlacing.finish",
+    "synchronize an incoming part in FilePlacing.finish",
     "synchronize an incoming part in Removing.around",
     "synchronize an incoming part in Store.put",
     "synchronize the folder incoming in Removing.around",
     "synchronize the folder incoming in Store.put",
     "synchronize the folder journal in Holdings.delete",
     "synchronize the folder journal in JournalWriter.__init__",
-    "synchronize the folder of a series in Placing.finish",
+    "synchronize the folder of a series in FilePlacing.finish",
     "synchronize the folder of a series in Removing._carry_out",
-    "synchronize the folder of a study in Placing.finish",
-    "synchronize the folder of the archive in Placing.finish",
+    "synchronize the folder of a study in FilePlacing.finish",
+    "synchronize the folder of the archive in FilePlacing.finish",
     "synchronize the folder of the archive in Removing._carry_out",
     "synchronize the folder of the archive in Store.make_folders",
 ]
