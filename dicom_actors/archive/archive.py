@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     Router = Callable[[DataSet, Origin], Iterable[Queued]]
     from dicom_actors.supervision import ChildInfo, Clock
 
-__all__ = ["ActorInfo", "Archive", "Stats"]
+__all__ = ["ActorInfo", "Archive", "Stats", "checked_settings"]
 
 logger = logging.getLogger(__name__)
 
@@ -167,10 +167,13 @@ class Archive(Holdings):
         workitems: unified procedure steps.
     """
 
+    is_member = False
+    """Whether another process has the index; see `dicom_actors.archive.member`."""
+
     def __init__(
         self,
         kernel: ArchiveKernel,
-        lock: FolderLock,
+        lock: FolderLock | None,
         peers: Mapping[str, Peer],
         worklist_folder: str | os.PathLike[str] | None,
     ) -> None:
@@ -196,12 +199,14 @@ class Archive(Holdings):
         )
         reports = CommitmentReports(self, write, peers, now, requests)
         start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
-        children = [ChildSpec(_REPORTER, start_reporter)]
+        children = [] if self.is_member else [ChildSpec(_REPORTER, start_reporter)]
         self.is_rebuilding = kernel.store.file_system.size(MARK) is not None
-        if self.is_rebuilding:
+        if self.is_rebuilding and not self.is_member:
             start_rebuilder = partial(Rebuilder.start, self, name=_REBUILDER)
             children.append(ChildSpec(_REBUILDER, start_rebuilder))
-        self._supervisor: Final = ArchiveSupervisor.start(kernel, children, system=kernel.system)
+        self._supervisor: Final = ArchiveSupervisor.start(
+            kernel, children, is_member=self.is_member, system=kernel.system
+        )
 
     @classmethod
     def open(
@@ -243,7 +248,7 @@ class Archive(Holdings):
             MissingExtraError: an index of PostgreSQL needs the extra ``postgres``.
             OSError: the folder cannot be made or written.
         """
-        checked = _settings(settings)
+        checked = checked_settings(settings)
         if index is not None and not is_shared(index):
             raise ConfigurationError(f"index: expected postgresql://..., got {redacted(index)!r}")
         root = Path(folder)
@@ -297,7 +302,8 @@ class Archive(Holdings):
             if self._kernel.index.is_shared:
                 _leave(self._kernel)
         self._kernel.index.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     # --- objects -----------------------------------------------------------------------------
 
@@ -712,7 +718,8 @@ def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:
         index.create()
 
 
-def _settings(settings: dict[str, Any]) -> ArchiveSettings:
+def checked_settings(settings: dict[str, Any]) -> ArchiveSettings:
+    """Make settings of keyword arguments; raises ConfigurationError."""
     names = {field.name for field in fields(ArchiveSettings)}
     unknown = sorted(settings.keys() - names)
     if unknown:

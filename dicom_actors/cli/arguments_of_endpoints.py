@@ -102,6 +102,12 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="end an association on which nothing comes for so long (default: 600)",
     )
     serve.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that serve associations, watched by this one (default: 1, no other)",
+    )
+    serve.add_argument(
         "--show-policy", action="store_true", help="print what would be accepted, and end"
     )
     output = serve.add_argument_group("what is shown")

@@ -45,7 +45,15 @@ if TYPE_CHECKING:
 
     _Kept = tuple[dict[str, Any], dict[str, Any], Archive | None, Flow | None, EventStream | None]
 
-__all__ = ["Keeper", "serve", "show_policy"]
+__all__ = [
+    "Keeper",
+    "endpoint_config",
+    "keeper_of",
+    "kept_files",
+    "serve",
+    "show_policy",
+    "transcoding",
+]
 
 _SWITCH_SECONDS: Final = 0.001
 _SPOOL_BYTES: Final = 64 * 1024
@@ -199,7 +207,7 @@ def show_policy(options: ServeOptions) -> int:
         handlers = dict.fromkeys(HANDLED, _ignore)
         if options.archive.flow.routes:
             handlers["nevent_report"] = _ignore
-    print(describe_acceptance(_config(options, {}), handlers))
+    print(describe_acceptance(endpoint_config(options, {}), handlers))
     return 0
 
 
@@ -287,16 +295,22 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
             handlers, settings, archive, flow, stream = stack.enter_context(
                 _keeping(options, teller)
             )
-            settings |= stack.enter_context(_transcoding(options))
-            if options.user is not None:
-                handlers["association_validator"] = UserCheck(options.user, options.passcode)
-            endpoint = Endpoint.start(
-                options.port,
-                host=options.host,
-                event_handlers=handlers,
-                config=_config(options, settings),
-                system=system,
-            )
+            endpoint: Any
+            if options.workers > 1:
+                from dicom_actors.cli.serve_workers import WorkersEndpoint
+
+                endpoint = WorkersEndpoint(options, options.workers, archive, teller, system)
+            else:
+                settings |= stack.enter_context(transcoding(options))
+                if options.user is not None:
+                    handlers["association_validator"] = UserCheck(options.user, options.passcode)
+                endpoint = Endpoint.start(
+                    options.port,
+                    host=options.host,
+                    event_handlers=handlers,
+                    config=endpoint_config(options, settings),
+                    system=system,
+                )
             stack.callback(endpoint.stop)
             if archive is not None:
                 archive.attach(endpoint)
@@ -326,14 +340,24 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
     return 1
 
 
+def keeper_of(options: ServeOptions, teller: Teller) -> Keeper:
+    """The handler that keeps files, and says who sent what."""
+    return Keeper(Path(options.store), teller, print_objects=options.print_objects)
+
+
+def kept_files(options: ServeOptions, keeper: Keeper) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The event handlers, and what the endpoint should be told, where files are kept alone."""
+    # What is kept is written where it will be as it comes; the rest is a rename.
+    settings = {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
+    return {"cstore": keeper}, settings
+
+
 @contextlib.contextmanager
 def _keeping(options: ServeOptions, teller: Teller) -> Iterator[_Kept]:
     """Give the event handlers, what the endpoint should be told, the archive, and what is of it."""
-    keeper = Keeper(Path(options.store), teller, print_objects=options.print_objects)
+    keeper = keeper_of(options, teller)
     if options.archive is None:
-        # What is kept is written where it will be as it comes; the rest is a rename.
-        settings = {"spool_directory": options.store, "spool_bytes": _SPOOL_BYTES}
-        yield {"cstore": keeper}, settings, None, None, None
+        yield *kept_files(options, keeper), None, None, None
         return
     from dicom_actors.cli.serve_archive import kept_in_archive
 
@@ -343,7 +367,7 @@ def _keeping(options: ServeOptions, teller: Teller) -> Iterator[_Kept]:
 
 
 @contextlib.contextmanager
-def _transcoding(options: ServeOptions) -> Iterator[dict[str, Any]]:
+def transcoding(options: ServeOptions) -> Iterator[dict[str, Any]]:
     """Give what the endpoint should be told; the codecs run beside it, as bytes are anybody's."""
     if options.transcode == "off":
         yield {}
@@ -406,7 +430,8 @@ def _check_folder(root: Path) -> None:
         raise DicomError(f"objects cannot be kept in {root}: {error.strerror or error}") from error
 
 
-def _config(options: ServeOptions, settings: dict[str, Any]) -> EndpointConfig:
+def endpoint_config(options: ServeOptions, settings: dict[str, Any]) -> EndpointConfig:
+    """The configuration of an endpoint: what was asked for, and what its handlers want."""
     timeout: dict[str, Any] = {} if options.timeout is None else {"idle_timeout": options.timeout}
     return EndpointConfig(
         ae_title=options.ae_title, tls=options.tls, **timeout, **options.endpoint, **settings

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.archive import Archive
+from dicom_actors.archive.member import Member
 from dicom_actors.engine import EventStream
 from dicom_actors.flow import Flow
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from dicom_actors.cli.serve_options import ArchiveOptions
     from dicom_actors.cli.serve_routes import FlowOptions
 
-__all__ = ["HANDLED", "kept_in_archive"]
+__all__ = ["HANDLED", "kept_by_member", "kept_in_archive"]
 
 HANDLED = ("cstore", "cfind", "cget", "cmove", "naction", "ncreate", "nset", "nget")
 """The services that an archive has handlers for."""
@@ -53,12 +54,7 @@ def kept_in_archive(
         **settings,
     ) as archive:
         handlers = archive.event_handlers()
-        store = handlers["cstore"]
-
-        def store_and_tell(event: Any) -> None:
-            store(event)
-            tell_object(event)
-
+        store_and_tell = _told(handlers["cstore"], tell_object)
         with contextlib.ExitStack() as stack:
             flow = stream = None
             if options.engine is None:
@@ -71,6 +67,41 @@ def kept_in_archive(
                 handlers |= flow.event_handlers()
             handlers["cstore"] = store_and_tell
             yield handlers, archive.endpoint_settings(), archive, flow, stream
+
+
+@contextlib.contextmanager
+def kept_by_member(
+    folder: str, options: ArchiveOptions, tell_object: Callable[[Any], None], link: Any
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Be a member of an archive that another process has open, for the length of the block.
+
+    Args:
+        folder: where it is.
+        options: how.
+        tell_object: says of an object that it was kept.
+        link: to that process.
+
+    Yields:
+        The event handlers, and what the endpoint should be told.
+
+    Raises:
+        ArchiveError: its index cannot be used.
+    """
+    settings = {name: getattr(options.settings, name) for name in options.settings.__slots__}
+    with Member.join(
+        folder, link, peers=options.peers, worklist_folder=options.worklist_folder, **settings
+    ) as archive:
+        handlers = archive.event_handlers()
+        handlers["cstore"] = _told(handlers["cstore"], tell_object)
+        yield handlers, archive.endpoint_settings()
+
+
+def _told(store: Callable[[Any], Any], tell_object: Callable[[Any], None]) -> Callable[[Any], None]:
+    def store_and_tell(event: Any) -> None:
+        store(event)
+        tell_object(event)
+
+    return store_and_tell
 
 
 def _flow(archive: Archive, options: FlowOptions, ae_title: str | None) -> Flow:

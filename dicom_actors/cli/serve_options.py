@@ -69,6 +69,7 @@ class ServeOptions:
         passcode: what the user has to give; None: nothing.
         drain: seconds for open associations to finish at the end.
         tls: certificates; None: plain TCP.
+        workers: how many processes there are that serve associations; 1: this one does.
     """
 
     archive: ArchiveOptions | None
@@ -91,6 +92,7 @@ class ServeOptions:
     passcode: str | None = field(repr=False)
     drain: float
     tls: TlsConfig | None
+    workers: int = 1
 
 
 def options_of(config: ServeConfig) -> ServeOptions:
@@ -134,6 +136,7 @@ def options_of(config: ServeConfig) -> ServeOptions:
         passcode=_passcode(config),
         drain=config["drain"],
         tls=_tls(config),
+        workers=_workers(config, archive),
     )
 
 
@@ -162,6 +165,22 @@ def check_options(config: ServeConfig, options: ServeOptions) -> str:
         f"{config.file.path}: all is right: {chosen} of {of_all} settings are not left at their"
         f" defaults, {len(config.peers)} destinations for C-MOVE{routes}"
     )
+
+
+def _workers(config: ServeConfig, archive: ArchiveOptions) -> int:
+    count: int = config["workers"]
+    if count == 1 or config["receive_only"]:
+        return count
+    alone = {
+        "routes": config.flow.routes,
+        "an engine": archive.engine,
+        "a bucket": config.archive.bucket,
+        "an index of PostgreSQL (start several serve on it)": archive.index,
+    }
+    for name, is_there in alone.items():
+        if is_there:
+            raise UsageError(f"workers: {name} goes with 1 worker for now, got {count}")
+    return count
 
 
 def _passcode(config: ServeConfig) -> str | None:

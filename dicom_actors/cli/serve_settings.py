@@ -45,6 +45,7 @@ ALL: Final = "all"
 
 _HIGHEST_PORT: Final = 0xFFFF
 _LONGEST: Final = 30 * 86_400
+_MOST_WORKERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ def parse_listen_address(text: str) -> tuple[str, int]:
 def _port(value: int) -> None:
     if not 0 <= value <= _HIGHEST_PORT:
         raise ConfigurationError(f"expected 0 to {_HIGHEST_PORT}, got {value}")
+
+
+def _workers(value: int) -> None:
+    if not 1 <= value <= _MOST_WORKERS:
+        raise ConfigurationError(f"expected 1 to {_MOST_WORKERS} processes, got {value}")
 
 
 def _text(value: str) -> None:
@@ -185,6 +191,9 @@ _SERVE: Final[dict[str, Setting]] = {
     ),
     "drain": Setting(
         int | float, 10.0, "seconds for open associations to finish at the end", _seconds
+    ),
+    "workers": Setting(
+        int, 1, "processes that serve associations; with 1 there is no other process", _workers
     ),
     "user": Setting(str, None, "the one user whose associations are taken; none: anybody's", _name),
     "passcode_file": _path(None, "the first line of it is what this user has to give"),

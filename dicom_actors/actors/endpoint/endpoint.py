@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
+    from dicom_actors.actors.kernel.shared_port import SharedPort
     from dicom_actors.messages import EventHandlers
     from dicom_actors.supervision import SupervisedRef, Timer
     from dicom_actors.tls import TlsConfig
@@ -65,6 +66,7 @@ class Endpoint(SupervisedActor):
         event_handlers: EventHandlers = (),
         config: EndpointConfig | None = None,
         event_loop: AbstractEventLoop | None = None,
+        shared: SharedPort | None = None,
         **supervision: Any,
     ) -> SupervisedRef[Any]:
         """Start an endpoint, and wait until it listens.
@@ -77,6 +79,7 @@ class Endpoint(SupervisedActor):
             config: limits and time-outs.
             event_loop: a running event loop of the host application, for handlers that are
                 coroutine functions or async generators; None: a loop of the endpoint's own.
+            shared: a port that other processes have, too, in place of `host` and `port`.
             **supervision: what `SupervisedActor.start` takes, as ``system``.
 
         Returns:
@@ -106,6 +109,7 @@ class Endpoint(SupervisedActor):
             config,
             None if config.tls is None else _server_context(config.tls),
             event_loop,
+            shared,
             **supervision,
         )
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_actors.actors.kernel.handler_table import HandlerTable
+    from dicom_actors.actors.kernel.shared_port import SharedPort
     from dicom_actors.config import EndpointConfig
     from dicom_actors.supervision import ExitReason
 
@@ -99,6 +100,7 @@ class EndpointSupervisor(Supervisor):
         config: limits and time-outs.
         tls: for the connections; None: plain TCP.
         event_loop: a running event loop of the host application, or None.
+        shared: a port that other processes have, too, in place of one of its own; or None.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class EndpointSupervisor(Supervisor):
         config: EndpointConfig,
         tls: ssl.SSLContext | None,
         event_loop: AbstractEventLoop | None,
+        shared: SharedPort | None = None,
     ) -> None:
         super().__init__(strategy=Strategy.REST_FOR_ONE, intensity=10, period=10.0)
         self._front_door = front_door
@@ -117,6 +120,7 @@ class EndpointSupervisor(Supervisor):
         self._handlers, self._config = handlers, config
         self._tls = tls
         self._event_loop = event_loop
+        self._shared = shared
         self._kernel: EndpointKernel
         self._remove_sink: Callable[[], None]
 
@@ -131,7 +135,8 @@ class EndpointSupervisor(Supervisor):
             TransportError: the port cannot be bound.
         """
         preload()  # without descriptors, nothing could be read any more
-        listening_socket = listen(self._host, self._port)
+        shared = self._shared
+        listening_socket = listen(self._host, self._port) if shared is None else shared.socket
         self._kernel = kernel = EndpointKernel(
             self._config,
             self._handlers,
@@ -139,6 +144,7 @@ class EndpointSupervisor(Supervisor):
             self.system,
             self._event_loop,
             max_connections=provide_descriptors(self._config.max_associations),
+            shared=shared,
         )
         kernel.host = self._host
         kernel.tls = self._tls

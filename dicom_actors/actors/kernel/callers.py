@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dicom_actors.actors.connection.record import ConnectionRecord
+    from dicom_actors.actors.kernel.shared_port import Places
 
 __all__ = ["Callers"]
 
 
 class Callers:
-    """Counts associations by their calling AE title; safe from any thread."""
+    """Counts associations by their calling AE title; safe from any thread.
 
-    def __init__(self) -> None:
+    Args:
+        places: where other processes count theirs; None: there are none.
+    """
+
+    def __init__(self, places: Places | None = None) -> None:
+        self._places = places
         self._lock = Lock()
         self._titles: dict[ConnectionRecord, str] = {}
         self._counts: Counter[str] = Counter()
@@ -30,6 +36,9 @@ class Callers:
             if record not in self._titles:
                 self._titles[record] = calling_ae_title
                 self._counts[calling_ae_title] += 1
+            if self._places is not None:
+                associations, same = self._places.note(self._counts, calling_ae_title)
+                return associations - 1, same - 1
             return len(self._titles) - 1, self._counts[calling_ae_title] - 1
 
     def leave(self, record: ConnectionRecord) -> None:
@@ -40,3 +49,5 @@ class Callers:
                 self._counts[title] -= 1
                 if not self._counts[title]:
                     del self._counts[title]
+                if self._places is not None:
+                    self._places.note(self._counts, title)

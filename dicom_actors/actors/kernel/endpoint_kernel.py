@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.actors.connection.request import Request
     from dicom_actors.actors.kernel.handler_table import HandlerTable
+    from dicom_actors.actors.kernel.shared_port import SharedPort
     from dicom_actors.config import EndpointConfig
     from dicom_actors.supervision import SupervisedRef, System
     from dicom_actors.upper_layer import NegotiationPolicy
@@ -53,6 +54,7 @@ _READ_LENGTH = 1 << 20
 _PLENTY_OF_BUFFERS = 16
 _MAX_WAITING_EVENTS = 10_000
 _MAX_REJECTED_AT_ONCE = 64
+_LOOK_AGAIN_SECONDS = 0.1
 _PATIENCE_WHEN_FULL = 1.0
 """Seconds for which a peer may say nothing while others wait for its place."""
 
@@ -67,6 +69,7 @@ class EndpointKernel:
         system: the clock and the timers of the tree.
         host_loop: where coroutines run; None: on a loop of the endpoint's own.
         max_connections: how many connections there are descriptors for; None: no limit is known.
+        shared: the port that `listening_socket` is of, if other processes have it, too.
     """
 
     def __init__(
@@ -77,7 +80,9 @@ class EndpointKernel:
         system: System,
         host_loop: AbstractEventLoop | None = None,
         max_connections: int | None = None,
+        shared: SharedPort | None = None,
     ) -> None:
+        self._shared = shared
         self._config = config
         self._handlers = handlers
         self.policy: NegotiationPolicy | None = None
@@ -104,7 +109,7 @@ class EndpointKernel:
         self.is_asked_to_stop = False
         self.watch = Watch()
         self.attendance = Attendance(self)
-        self.callers = Callers()
+        self.callers = Callers(None if shared is None else shared.places)
         self.handler_slots = HandlerSlots(config.max_handlers)
         self.buffers = BufferPool(
             max(_READ_LENGTH, config.max_pdu_length) + 64 * 1024, _PLENTY_OF_BUFFERS, Lock()
@@ -122,6 +127,7 @@ class EndpointKernel:
         self._records: dict[int, ConnectionRecord] = {}
         self._opened = 0
         self._is_someone_waiting = False
+        self._is_looking_again = False
         self.is_traced = False
         self._subscribers: dict[str, tuple[ActorRef[Any], frozenset[type]]] = {}
         # What the subscribers want, taken together; None: everything.
@@ -169,7 +175,7 @@ class EndpointKernel:
         """Refuse connections from now on; returns whether they were accepted."""
         with self._accepting:
             listening_socket, self.listening_socket = self.listening_socket, None
-            if listening_socket is not None:
+            if listening_socket is not None and self._shared is None:
                 # Or it would go on to listen for as long as the Listener's thread waits for it.
                 with contextlib.suppress(OSError):
                     listening_socket.shutdown(socket.SHUT_RDWR)
@@ -184,7 +190,9 @@ class EndpointKernel:
             TransportError: the port cannot be bound; then nothing has changed.
         """
         with self._accepting:
-            if self.listening_socket is None:
+            if self.listening_socket is None and self._shared is not None:
+                self.listening_socket = self._shared.socket
+            elif self.listening_socket is None:
                 self.listening_socket = listen(self.host, self.address[1])
                 close_in_child(self.listening_socket)
         self.tell_listener()
@@ -211,7 +219,15 @@ class EndpointKernel:
         with self._accepting:
             if self.listener is not listener or self.listening_socket is None:
                 return None
-            connection, address = self.listening_socket.accept()
+            if self._shared is not None and not self._shared.places.take(self._most()):
+                return None  # another process was faster; the next look finds it full
+            try:
+                connection, address = self.listening_socket.accept()
+            except BaseException:
+                if self._shared is not None:
+                    self._shared.places.give_back()
+                raise
+            number = None if self._shared is None else self._shared.places.next_number()
             close_in_child(connection)
             connection.setblocking(False)
             # Two small writes under Nagle's algorithm are a stall of 40 ms for every message.
@@ -221,7 +237,7 @@ class EndpointKernel:
             with self._lock:
                 config = self._config
                 record = ConnectionRecord(
-                    next(self._ids),
+                    number or next(self._ids),
                     connection,
                     _peer_of(address),
                     now,
@@ -280,6 +296,8 @@ class EndpointKernel:
             return
         with self._lock:
             known = self._records.pop(record.id, None)
+            if known is not None and self._shared is not None:
+                self._shared.places.give_back()
             self.requests += record.answered if known else 0
             self.ignored_cancels += record.ignored_cancels if known else 0
             self.restarts += record.restarts if known else 0
@@ -320,19 +338,35 @@ class EndpointKernel:
 
     def may_not_accept(self) -> bool:
         """Whether as many connections are open as may be; then a free place is told later."""
-        limit = self.config.max_associations
-        if limit is not None and self.config.when_full == "reject":
-            limit += _MAX_REJECTED_AT_ONCE
-        if self.max_connections is not None:
-            limit = self.max_connections if limit is None else min(limit, self.max_connections)
+        limit = self._most()
         if limit is None:
             return False
+        if self._shared is not None and self._shared.places.is_full(limit):
+            # One that ends elsewhere is told to nobody here.
+            if not self._is_looking_again:
+                self._is_looking_again = True
+                self.timers.send_after(_LOOK_AGAIN_SECONDS, self._look_again, None)
+            self._hurry()
+            return True
         with self._lock:
             self._is_someone_waiting = len(self._records) >= limit
             is_full = self._is_someone_waiting
         if is_full:
             self._hurry()
         return is_full
+
+    def _look_again(self, _: Any) -> None:
+        self._is_looking_again = False
+        self.tell_listener()
+
+    def _most(self) -> int | None:
+        """How many connections may be open; None: no limit is known."""
+        limit = self.config.max_associations
+        if limit is not None and self.config.when_full == "reject":
+            limit += _MAX_REJECTED_AT_ONCE
+        if self.max_connections is not None:
+            limit = self.max_connections if limit is None else min(limit, self.max_connections)
+        return limit
 
     def _hurry(self) -> None:
         """Have less patience, while others wait, with those that have said nothing yet."""

@@ -13,7 +13,7 @@ from dicom_actors.archive.actors.gathering import Gathering
 from dicom_actors.archive.actors.index_writer import WriteRows
 from dicom_actors.archive.actors.unpacker import Unpack
 from dicom_actors.archive.files import JournalWriter
-from dicom_actors.archive.files.journal import journal_names, name_of, number_of
+from dicom_actors.archive.files.journal import name_of
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -167,12 +167,9 @@ class JournalStore(Gathering[tuple[Keep, "Reply"]]):
             self._close()  # others may take it to be left behind
         if self._journal is None:
             kernel = self._kernel
-            folder = kernel.store.journal
-            names = journal_names(kernel.store.file_system, folder)
-            latest = max(map(number_of, names), default=0)
-            number = max(latest, kernel.last_number) + 1
             self._close()
-            kernel.last_number = number
+            folder = kernel.store.journal
+            number = kernel.new_journal()
             kernel.current_journal = name_of(number, folder)
             self._journal = JournalWriter(kernel.store.file_system, number, folder)
             self._begun = self.system.clock.monotonic()

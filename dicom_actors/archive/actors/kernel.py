@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pykka
 
-from dicom_actors.archive.files.journal import journal_names
+from dicom_actors.archive.files.journal import journal_names, number_of
 from dicom_actors.archive.upkeep import Senders
 from dicom_actors.errors import ArchiveError
 from dicom_actors.messages import ListAssociations
@@ -39,6 +39,7 @@ class ArchiveKernel:
         current_journal: the journal that is being written; empty: none. It is set before the
             journal is there, and after all that was written to the one before is handed on.
         last_number: of the latest journal.
+        lent_journals: those that other processes write.
         leftovers: what is in ``incoming/`` that was there at the start, or is being brought to its
             place, and is not seen to yet; the Unpacker's alone.
         disk_state: see `DiskSpace.state`; how the disk was when it was last looked at.
@@ -63,6 +64,7 @@ class ArchiveKernel:
         self.now: Final = now
         self.current_journal = ""
         self.last_number = 0
+        self.lent_journals: set[str] = set()
         self.leftovers: set[str] = set()
         self.disk_state = "enough"
         self.free_bytes = 0
@@ -80,7 +82,16 @@ class ArchiveKernel:
         # In this order: one that is there is the current one, or closed, or not made yet.
         names = journal_names(self.store.file_system, self.store.journal)
         current = self.current_journal
-        return [name for name in names if name != current]
+        lent = self.lent_journals
+        return [name for name in names if name != current and name not in lent]
+
+    def new_journal(self) -> int:
+        """A number for a journal, which no other one has; raises OSError."""
+        with self._lock:
+            names = journal_names(self.store.file_system, self.store.journal)
+            latest = max(map(number_of, names), default=0)
+            self.last_number = max(latest, self.last_number) + 1
+            return self.last_number
 
     def look_at_disk(self, needed: int = 0) -> None:
         """Look how much room there is.

@@ -31,9 +31,12 @@ class ArchiveSupervisor(Supervisor):
     Args:
         kernel: what outlives the actors.
         others: more children, which are started last.
+        is_member: whether another process has the index, and all that goes with it.
     """
 
-    def __init__(self, kernel: ArchiveKernel, others: Sequence[ChildSpec] = ()) -> None:
+    def __init__(
+        self, kernel: ArchiveKernel, others: Sequence[ChildSpec] = (), *, is_member: bool = False
+    ) -> None:
         settings = kernel.settings
         super().__init__(
             [
@@ -48,6 +51,7 @@ class ArchiveSupervisor(Supervisor):
                     ("disk", DiskWatch),
                     *((("nodes", NodeKeeper),) if kernel.index.is_shared else ()),
                 )
+                if name == "store" or not is_member
             ]
             + list(others),
             intensity=settings.restarts,

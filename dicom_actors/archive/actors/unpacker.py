@@ -20,7 +20,7 @@ from dicom_actors.supervision import Continue
 if TYPE_CHECKING:
     from dicom_actors.archive.actors.kernel import ArchiveKernel
 
-__all__ = ["Finish", "Inherit", "Inherited", "Place", "Unpack", "Unpacker"]
+__all__ = ["Adopt", "Finish", "Inherit", "Inherited", "Place", "Unpack", "Unpacker"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,12 @@ class Place(NamedTuple):
 
     sop_instance_uid: str
     location: str
+
+
+class Adopt(NamedTuple):
+    """To the Unpacker, a cast: files in ``incoming/``, by their names, whose writer ended."""
+
+    names: frozenset[str]
 
 
 class Inherit(NamedTuple):
@@ -97,6 +103,10 @@ class Unpacker(Gathering["_Item"]):
 
     def handle_cast(self, message: Any) -> Any:
         """Take work. Runs in the Unpacker's thread."""
+        if isinstance(message, Adopt):
+            self._kernel.leftovers |= message.names
+            self.gather(_Recover())
+            return None
         if not isinstance(message, Unpack | Place | Inherit):
             return super().handle_cast(message)
         self.gather(message)

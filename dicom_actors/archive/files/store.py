@@ -44,6 +44,7 @@ class Store:
 
     Attributes:
         node: it may become another one.
+        prefix: with what the names begin that this one gives.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class Store:
         self.bucket: Final = bucket
         self._cache: Final = cache
         self.node = node
-        self._names: Final = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
+        self.prefix: Final = f"{os.urandom(6).hex()}-"
+        self._names: Final = map(f"{self.prefix}{{:x}}".format, count(1))
 
     def make_folders(self) -> None:
         """Make what must be there before anything is put; raises OSError."""

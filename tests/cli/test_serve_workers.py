@@ -1,0 +1,156 @@
+"""``dicom-actors serve --workers``: several processes that are one endpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from kit.archive_objects import make_file, uid_of
+from kit.serving import serving
+from kit.waiting import LIMIT, until
+
+from dicom_actors import connect, read_file
+from dicom_actors.cli.control import ask
+from dicom_actors.errors import AssociationRejected, DicomError
+
+SIZES = (64, 9_000, 300_000)
+
+
+def workers_of(server):
+    """The numbers of the processes of the workers that serve."""
+    names = (node["name"] for node in ask(server.port, "GetTree")["children"])
+    return [int(name.partition("process ")[2]) for name in names if "process" in name]
+
+
+def is_gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def send(port, folder, sender, acknowledged):
+    """Send files by storescu, and note those that it saw Success for."""
+    for turn in range(6):
+        there = folder / f"{sender}-{turn}"
+        there.mkdir()
+        for number in range(10):
+            count = turn * 10 + number + 1
+            data = make_file(count, study=1, series=sender, size=SIZES[number % len(SIZES)])
+            (there / f"{count:06}.dcm").write_bytes(data)
+        command = ["storescu", "-v", "127.0.0.1", str(port), *sorted(map(str, there.iterdir()))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
+        path = None
+        for line in (done.stdout + done.stderr).splitlines():
+            if "Sending file: " in line:
+                path = Path(line.partition("Sending file: ")[2].strip())
+            elif "Received Store Response (Success)" in line and path is not None:
+                acknowledged.add((sender, int(path.stem)))
+
+
+@pytest.mark.parametrize("option", ["", "--receive-only"])
+def test_what_was_acknowledged_is_there_whoever_is_killed(tmp_path, option):
+    chance, acknowledged = random.Random(4), set()
+    store = tmp_path / "store"
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    options = ["--store", str(store), "--workers", "2", *filter(None, [option])]
+    with serving(*options) as server:
+        threads = [
+            threading.Thread(target=send, args=(server.port, sent, sender, acknowledged))
+            for sender in (1, 2, 3)
+        ]
+        for thread in threads:
+            thread.start()
+        kills = 0
+        while any(thread.is_alive() for thread in threads) and kills < 3:
+            wanted = len(acknowledged) + chance.randint(1, 10)
+            until(
+                lambda wanted=wanted: (
+                    len(acknowledged) >= wanted or not any(thread.is_alive() for thread in threads)
+                )
+            )
+            until(lambda: len(workers_of(server)) == 2)
+            victim = chance.choice(workers_of(server))
+            os.kill(victim, signal.SIGKILL)
+            until(lambda victim=victim: victim not in workers_of(server))
+            kills += 1
+        for thread in threads:
+            thread.join(LIMIT)
+        until(lambda: len(workers_of(server)) == 2)
+        assert kills
+        assert ask(server.port, "GetStatus")["restarts"] == kills
+        assert acknowledged
+        if not option:
+            with connect("127.0.0.1", server.port) as association:
+                keys = {
+                    "QueryRetrieveLevel": "IMAGE",
+                    "StudyInstanceUID": "1.2.1",
+                    "SOPInstanceUID": None,
+                }
+                for sender in {sender for sender, _ in acknowledged}:
+                    series = {**keys, "SeriesInstanceUID": f"1.2.1.{sender}"}
+                    found = {str(one.SOPInstanceUID) for one in association.find(series)}
+                    assert {
+                        uid_of(number, 1, sender) for one, number in acknowledged if one == sender
+                    } <= found
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(LIMIT) == 0
+    for sender, number in acknowledged:
+        path = store / "1.2.1" / f"1.2.1.{sender}" / f"{uid_of(number, 1, sender)}.dcm"
+        size = SIZES[(number - 1) % 10 % len(SIZES)]
+        made = make_file(number, study=1, series=sender, size=size)
+        assert read_file(path).to_bytes() == read_file(made).to_bytes()
+
+
+def test_the_whole_is_controlled_as_one(tmp_path):
+    options = ["--store", str(tmp_path / "store"), "--workers", "2", "--set"]
+    with serving(
+        *options, "endpoint.max_associations=2", "--set", "endpoint.when_full=reject"
+    ) as server:
+        with contextlib.ExitStack() as stack:
+            two = [stack.enter_context(connect("127.0.0.1", server.port)) for _ in range(2)]
+            with pytest.raises(AssociationRejected):
+                connect("127.0.0.1", server.port)
+            listed = ask(server.port, "ListAssociations")
+            assert len({one["id"] for one in listed if one["state"] == "open"}) == 2
+            last = max(one["id"] for one in listed if one["state"] == "open")
+            assert ask(server.port, "AbortAssociation", id=last)
+            with pytest.raises(DicomError):
+                for one in two:
+                    one.echo()
+            assert not ask(server.port, "AbortAssociation", id=10_000)
+        until(lambda: ask(server.port, "GetStatus")["associations"] == 0)
+        ask(server.port, "Suspend")
+        assert ask(server.port, "GetStatus")["state"] == "suspended"
+        with pytest.raises(DicomError):
+            connect("127.0.0.1", server.port, timeout=5)
+        # One that starts meanwhile accepts nothing either.
+        victim, _ = workers_of(server)
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: victim not in workers_of(server) and len(workers_of(server)) == 2)
+        with pytest.raises(DicomError):
+            connect("127.0.0.1", server.port, timeout=5)
+        ask(server.port, "Resume")
+        for _ in range(8):
+            with connect("127.0.0.1", server.port) as association:
+                association.echo()
+        with connect("127.0.0.1", server.port):
+            report = ask(server.port, "Drain", deadline=0)
+            assert len(report["cut"]) == 1
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(LIMIT) == 0
+
+
+def test_workers_end_with_their_parent(tmp_path):
+    with serving("--store", str(tmp_path / "store"), "--workers", "2") as server:
+        pids = workers_of(server)
+        os.kill(pids[0], signal.SIGSTOP)  # one that hangs, too
+        server.process.kill()
+        until(lambda: all(is_gone(pid) for pid in pids))
