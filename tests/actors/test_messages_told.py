@@ -30,6 +30,7 @@ def test_each_is_done():
             assert state() == "draining"
             (open_one,) = ref.ask(messages.ListAssociations())
             ref.tell(messages.AbortAssociation(open_one.id))
+            until(lambda: not ref.ask(messages.ListAssociations()))
             with pytest.raises(AssociationError):
                 association.echo()
         until(lambda: state() == "suspended")
