@@ -98,7 +98,12 @@ def test_references_over_a_study_hold(clean) -> None:
     assert shown.ReferencedSOPInstanceUID == one.SOPInstanceUID
 
 
-@given(st.text("0123456789.", min_size=1, max_size=64))
+def _is_standard(uid: str) -> bool:
+    return uid.startswith("1.2.840.10008.")
+
+
+# Hypothesis tries constants of the package, too, and registered ones stay.
+@given(st.text("0123456789.", min_size=1, max_size=64).filter(lambda uid: not _is_standard(uid)))
 def test_new_uids_are_uuids_that_the_key_decides(uid: str) -> None:
     one, again, other = (Deidentifier(salt=salt).new_uid(uid) for salt in (b"a", b"a", b"b"))
     assert one == again != other
