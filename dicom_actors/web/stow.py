@@ -19,7 +19,7 @@ from dicom_actors.archive.files import Location
 from dicom_actors.archive.objects import NewObject
 from dicom_actors.archive.upkeep.intake import describe_file
 from dicom_actors.errors import ArchiveError, DataError, DecodeError
-from dicom_actors.web.accept import Offer, choose, parse_content_type
+from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, Offer, choose, parse_content_type
 from dicom_actors.web.exchange import DICOM_JSON, HttpError, Response, json_response
 from dicom_actors.web.media_types import MEDIA_TYPES, OCTETS, is_uncompressed
 from dicom_actors.web.multipart import (
@@ -30,7 +30,7 @@ from dicom_actors.web.multipart import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dicom_actors.archive import Archive
     from dicom_actors.web.exchange import Receiver, Request
@@ -40,7 +40,7 @@ __all__ = ["Storing"]
 
 _DICOM: Final = "application/dicom"
 _JSON: Final = frozenset({DICOM_JSON, "application/json"})
-_ZERO: Final = "0.0"
+_PIXEL_DATA: Final = "7FE00010"
 
 # Failure reasons (PS3.18 I.2.2).
 _PROCESSING_FAILURE: Final = 0x0110
@@ -223,14 +223,16 @@ class _Session:
         """Have an object kept that is whole, or note why it is not."""
         self._add(self._keepers.submit(self._keep, spool))
 
-    def keep_data_set(self, data_set: DataSet, syntax: str) -> None:
+    def keep_data_set(
+        self, data_set: DataSet, syntax: str, uids: tuple[str, str, str, str]
+    ) -> None:
         """Have a data set kept, or note why it is not."""
         spool = self.spool()
         try:
             write_file(as_type("IO[bytes]", _Writer(spool)), data_set, transfer_syntax=syntax)
         except DataError:
             spool.remove()
-            self.refuse(_CANNOT_UNDERSTAND)
+            self.refuse(_CANNOT_UNDERSTAND, uids)
             return
         self.keep(spool)
 
@@ -363,6 +365,10 @@ class _Writer:
         self._spool.write(piece)
         return len(piece)
 
+    def writelines(self, pieces: Iterable[Any]) -> None:
+        for piece in pieces:
+            self.write(piece)
+
     def flush(self) -> None:
         """There is nothing to do."""
 
@@ -427,6 +433,19 @@ class _Objects:
         self._session.close()
 
 
+class _BulkData:
+    """What came for one address: a part, or one for each frame (PS3.18 8.6.1.2.3)."""
+
+    def __init__(self, kind: str, syntax: str) -> None:
+        self.kind = kind
+        self.syntax = syntax
+        self.parts: list[_Spool] = []
+
+    def pieces(self) -> list[bytes]:
+        """What came, part by part."""
+        return [bytes(spool.finish()) if spool.length else b"" for spool in self.parts]
+
+
 class _MetadataAndBulkData:
     """The first part is metadata as JSON, the others are the bulk data in them."""
 
@@ -434,9 +453,8 @@ class _MetadataAndBulkData:
         self._reader = reader
         self._session = session
         self._json: bytearray | None = None
-        self._bulk: dict[str, tuple[_Spool, str]] = {}
+        self._bulk: dict[str, _BulkData] = {}
         self._spool: _Spool | None = None
-        self._is_first = True
 
     def feed(self, data: bytes) -> None:
         """Take a piece."""
@@ -468,9 +486,9 @@ class _MetadataAndBulkData:
         location = headers.get("content-location", "")
         if not location:
             raise HttpError(400, "multipart: expected a content-location of each bulk data")
-        syntax = parameters.get("transfer-syntax", "") or _syntax_of(kind)
         self._spool = self._session.spool()
-        self._bulk.setdefault(location, (self._spool, syntax))
+        made = _BulkData(kind, parameters.get("transfer-syntax", ""))
+        self._bulk.setdefault(location, made).parts.append(self._spool)
 
     def finish(self) -> Response:
         """Put objects together, and keep them."""
@@ -484,58 +502,88 @@ class _MetadataAndBulkData:
         return self._session.response()
 
     def _keep(self, model: Any) -> None:
-        used: list[str] = []
-
-        def read(uri: str) -> bytes:
-            spool, syntax = self._bulk[uri]
-            used.append(syntax)
-            return bytes(spool.finish()) if spool.length else b""
-
+        stated = ""
         try:
-            data_set = DataSet.from_json(model, bulk_data=read)
-            stated = str(data_set.get("AvailableTransferSyntaxUID") or "")
-        except (DataError, KeyError, TypeError, ValueError, OSError):
+            if isinstance(model, dict):
+                meta = {tag: model[tag] for tag in model if tag.startswith("0002")}
+                model = {tag: model[tag] for tag in model if tag not in meta}
+                stated = str(DataSet.from_json(meta).get("TransferSyntaxUID") or "")
+            data_set = DataSet.from_json(
+                model, bulk_data=lambda uri: b"".join(self._bulk[uri].pieces())
+            )
+            stated = str(data_set.get("AvailableTransferSyntaxUID") or "") or stated
+            uids = _uids_of(data_set)
+            pixels = self._bulk.get(model.get(_PIXEL_DATA, {}).get("BulkDataURI"))
+            frames = pixels.pieces() if pixels else []
+        except (DataError, KeyError, TypeError, ValueError, AttributeError, OSError):
             self._session.refuse(_CANNOT_UNDERSTAND)
             return
         if "AvailableTransferSyntaxUID" in data_set:
             del data_set["AvailableTransferSyntaxUID"]
-        syntax = next((one for one in used if one), "") or stated or "1.2.840.10008.1.2.1"
-        if is_uncompressed(syntax) and syntax != "1.2.840.10008.1.2.2":
-            self._session.keep_data_set(data_set, "1.2.840.10008.1.2.1")
-            return
-        value = data_set.get("PixelData")
-        if isinstance(value, bytes | memoryview) and syntax in MEDIA_TYPES:
-            data_set.put("PixelData", "OB", _encapsulated(bytes(value), syntax))
-        try:
-            self._session.keep_data_set(data_set, syntax)
-        except DataError:
-            self._session.refuse(_CANNOT_UNDERSTAND)
+        syntax = EXPLICIT_VR_LITTLE_ENDIAN  # whatever they were before: values are as it has them
+        if pixels is not None:
+            syntax = pixels.syntax or stated or _syntax_of(pixels.kind, frames) or syntax
+            if is_uncompressed(syntax):
+                syntax = EXPLICIT_VR_LITTLE_ENDIAN
+            elif syntax not in MEDIA_TYPES:
+                self._session.refuse(_NOT_SUPPORTED, uids)
+                return
+            else:
+                data_set.put("PixelData", "OB", _encapsulated(frames, syntax))
+        self._session.keep_data_set(data_set, syntax, uids)
 
     def close(self) -> None:
         """Forget the bulk data, and wait for the rest."""
         self._session.close()
-        for spool, _ in self._bulk.values():
-            spool.remove()
-        if self._spool is not None:
-            self._spool.remove()
+        for bulk_data in self._bulk.values():
+            for spool in bulk_data.parts:
+                spool.remove()
 
 
-def _syntax_of(kind: str) -> str:
-    """The transfer syntax that a media type means where none is said."""
-    default = {"image/jpeg": "1.2.840.10008.1.2.4.70", "image/jls": "1.2.840.10008.1.2.4.80"}
-    if kind in default:
-        return default[kind]
+def _uids_of(data_set: DataSet) -> tuple[str, str, str, str]:
+    """Study, series, SOP class and SOP instance, as they are said."""
+    return (
+        str(data_set.get("StudyInstanceUID") or ""),
+        str(data_set.get("SeriesInstanceUID") or ""),
+        str(data_set.get("SOPClassUID") or ""),
+        str(data_set.get("SOPInstanceUID") or ""),
+    )
+
+
+def _syntax_of(kind: str, frames: Sequence[bytes]) -> str:
+    """The transfer syntax that a media type means where none is said; empty if it means none."""
+    if kind == "image/jpeg":
+        # The standard's default is lossless; who sends pictures sends any: their frames tell.
+        return _JPEG_PROCESSES.get(_process_of(frames[0]) if frames else 0, _JPEG_LOSSLESS)
+    if kind == "image/jls":
+        return "1.2.840.10008.1.2.4.80"
     return next((syntax for syntax, kinds in MEDIA_TYPES.items() if kind in kinds), "")
 
 
-def _encapsulated(frame: bytes, syntax: str) -> Any:
-    """A frame as encapsulated pixel data of one fragment (PS3.5 A.4)."""
-    fragment = frame + bytes(len(frame) % 2)
-    encoded = (
-        b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
-        b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\x00\xe0"
-        + len(fragment).to_bytes(4, "little")
-        + fragment
-        + b"\xfe\xff\xdd\xe0\0\0\0\0"
-    )
-    return DataSet.from_bytes(encoded, transfer_syntax=syntax)["PixelData"]
+_JPEG_LOSSLESS: Final = "1.2.840.10008.1.2.4.70"
+_JPEG_PROCESSES: Final = {
+    0xC0: "1.2.840.10008.1.2.4.50",
+    0xC1: "1.2.840.10008.1.2.4.51",
+    0xC3: _JPEG_LOSSLESS,
+}
+
+
+def _process_of(frame: bytes) -> int:
+    """The marker that begins a frame of JPEG (ISO/IEC 10918-1 B.1.1.3); 0 if there is none."""
+    at = 2
+    while at + 4 <= len(frame) and frame[at] == 0xFF:
+        marker = frame[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            return marker
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    return 0
+
+
+def _encapsulated(frames: Iterable[bytes], syntax: str) -> Any:
+    """Frames as encapsulated pixel data, each of them one fragment (PS3.5 A.4)."""
+    encoded = [b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff", b"\xfe\xff\x00\xe0\0\0\0\0"]
+    for frame in frames:
+        fragment = frame + bytes(len(frame) % 2)
+        encoded += (b"\xfe\xff\x00\xe0" + len(fragment).to_bytes(4, "little"), fragment)
+    encoded.append(b"\xfe\xff\xdd\xe0\0\0\0\0")
+    return DataSet.from_bytes(b"".join(encoded), transfer_syntax=syntax)["PixelData"]
