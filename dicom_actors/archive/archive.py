@@ -31,6 +31,7 @@ from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
 from dicom_actors.archive.actors.unpacker import Finish, Place
 from dicom_actors.archive.files import (
     INCOMING,
+    REBUILD,
     Buckets,
     Cache,
     DiskFileSystem,
@@ -45,7 +46,6 @@ from dicom_actors.archive.index.locating import is_shared, redacted
 from dicom_actors.archive.index.nodes import Nodes
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
 from dicom_actors.archive.maintenance.rebuilding import (
-    MARK,
     Rebuilder,
     ask_for_rebuild,
     has_objects,
@@ -200,9 +200,9 @@ class Archive(Holdings):
         reports = CommitmentReports(self, write, peers, now, requests)
         start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
         children = [] if self.is_member else [ChildSpec(_REPORTER, start_reporter)]
-        self.is_rebuilding = kernel.store.file_system.size(MARK) is not None
+        self.is_rebuilding = kernel.store.file_system.size(REBUILD) is not None
         if self.is_rebuilding and not self.is_member:
-            start_rebuilder = partial(Rebuilder.start, self, name=_REBUILDER)
+            start_rebuilder = partial(Rebuilder.start, self, self._settle_here, name=_REBUILDER)
             children.append(ChildSpec(_REBUILDER, start_rebuilder))
         self._supervisor: Final = ArchiveSupervisor.start(
             kernel, children, is_member=self.is_member, system=kernel.system

@@ -20,11 +20,10 @@ from dicom_actors.archive.actors.index_writer import WriteRows
 from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.unpacker import Adopt, Unpack
 from dicom_actors.archive.archive import Archive, checked_settings
-from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Store
+from dicom_actors.archive.files import INCOMING, REBUILD, DiskFileSystem, Layout, Store
 from dicom_actors.archive.files.journal import name_of
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
-from dicom_actors.archive.maintenance.rebuilding import MARK
 from dicom_actors.errors import ArchiveError, DicomError
 from dicom_actors.supervision import System
 
@@ -155,7 +154,7 @@ class Member(Archive):
     @property
     def is_rebuilding(self) -> bool:
         """Whether the index is being made anew, and does not know of all there is."""
-        return self.store.file_system.size(MARK) is not None
+        return self.store.file_system.size(REBUILD) is not None
 
     @is_rebuilding.setter
     def is_rebuilding(self, value: bool) -> None:

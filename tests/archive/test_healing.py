@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 
 import pytest
 from kit.archive_objects import abandon, make_file, uid_of
+from kit.gate import Gate
 from kit.waiting import until
 
 from dicom_actors.archive import Archive
-from dicom_actors.archive.maintenance import verify
+from dicom_actors.archive.maintenance import rebuilding, verify
+from dicom_actors.archive.upkeep import Unpacking
 from dicom_actors.errors import ArchiveError
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -24,6 +27,34 @@ def folder(tmp_path):
         for data in EVERY.values():
             archive.add(data)
     return tmp_path
+
+
+@pytest.fixture
+def rebuilder(monkeypatch):
+    """A gate before the rebuilder looks at files."""
+    gate, files_in_place = Gate(), rebuilding.files_in_place
+
+    def held(holdings):
+        gate()
+        yield from files_in_place(holdings)
+
+    monkeypatch.setattr(rebuilding, "files_in_place", held)
+    yield gate
+    gate.release()
+
+
+@pytest.fixture
+def unpacker(monkeypatch):
+    """A gate before the unpacker looks for what a crash left."""
+    gate, recover = Gate(), Unpacking.recover
+
+    def held(unpacking, *arguments):
+        gate()
+        return recover(unpacking, *arguments)
+
+    monkeypatch.setattr(Unpacking, "recover", held)
+    yield gate
+    gate.release()
 
 
 def check_all_is_there(archive):
@@ -69,27 +100,91 @@ def test_an_index_is_made_anew(folder, harm):
         assert not archive.is_rebuilding
 
 
-def test_what_comes_meanwhile_is_kept(folder, monkeypatch):
+@pytest.mark.parametrize("settles_first", [True, False])
+def test_what_comes_meanwhile_is_kept(folder, rebuilder, settles_first):
     lose(folder)
     with Archive.open(folder, **ROOM) as archive:
         assert archive.add(make_file(1, study=3)).is_kept
         for data in EVERY.values():
             assert archive.add(data).is_kept
-        archive.settle()
+        if settles_first:
+            archive.settle()
+        rebuilder.release()
         until(lambda: not archive.is_rebuilding)
+        archive.settle()
         assert archive.counts()[:4] == (3, 3, 3, len(EVERY) + 1)
+        assert verify(archive, print).problems == 0
 
 
-def test_it_goes_on_after_a_crash(folder):
+def test_it_goes_on_after_a_crash(folder, monkeypatch):
     lose(folder)
-    abandon(Archive.open(folder, **ROOM))
+    halfway, files_in_place = Gate(), rebuilding.files_in_place
+    halfway.release()
+
+    def broken_off(holdings):
+        yield from itertools.islice(files_in_place(holdings), len(EVERY) // 2)
+        halfway()
+        raise OSError("it breaks off here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuilding, "files_in_place", broken_off)
+        archive = Archive.open(folder, **ROOM)
+        halfway.wait_until_entered()
+        abandon(archive)
     assert (folder / "index.rebuild").exists()
 
     with Archive.open(folder, **ROOM) as archive:
         check_all_is_there(archive)
 
 
-def test_damage_that_is_found_later_is_mended_at_the_next_start(folder):
+@pytest.mark.parametrize("is_first", ["rebuilder", "unpacker"])
+def test_what_a_journal_alone_has_is_taken_in_whoever_comes_first(
+    tmp_path, rebuilder, unpacker, is_first
+):
+    older, newer = make_file(1), make_file(1, fill=1)
+    unpacker.release()
+    rebuilder.release()
+    with Archive.open(tmp_path, duplicates="keep-both", **ROOM) as archive:
+        archive.add(older)
+    archive = Archive.open(tmp_path, duplicates="keep-both", journal_seconds=600, **ROOM)
+    assert archive.add(newer).is_kept
+    abandon(archive)
+    lose(tmp_path)
+
+    unpacker.close()
+    rebuilder.close()
+    with Archive.open(tmp_path, duplicates="keep-both", **ROOM) as archive:
+        gates = {"rebuilder": rebuilder, "unpacker": unpacker}
+        gates.pop(is_first).release()
+        until(lambda: archive.find_instance(uid_of(1)) is not None)
+        gates.popitem()[1].release()
+        until(lambda: not archive.is_rebuilding)
+        versions = archive.rows.versions_of(uid_of(1))
+        assert sorted(bytes(archive.read(one)) for one in versions) == sorted([older, newer])
+        assert verify(archive, print).problems == 0
+
+
+def test_a_file_without_a_place_is_found_once_whoever_comes_first(tmp_path, rebuilder, unpacker):
+    unpacker.release()
+    rebuilder.release()
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.add(make_file(1))
+        archive.settle()
+        (placed,) = archive.instances()
+    # As a crash leaves it between the two names of a file.
+    (tmp_path / "incoming" / "left.dcm").hardlink_to(tmp_path / placed.location)
+    lose(tmp_path)
+
+    unpacker.close()
+    with Archive.open(tmp_path, **ROOM) as archive:
+        until(lambda: archive.find_instance(uid_of(1)) is not None)
+        unpacker.release()
+        until(lambda: not archive.is_rebuilding)
+        assert list((tmp_path / "incoming").iterdir()) == []
+        assert verify(archive, print) == (1, len(make_file(1)), 0)
+
+
+def test_damage_that_is_found_later_is_mended_at_the_next_start(folder, rebuilder):
     scribble_on_rows(folder)
     with Archive.open(folder, **ROOM) as archive:
         assert not archive.is_rebuilding
@@ -98,6 +193,7 @@ def test_damage_that_is_found_later_is_mended_at_the_next_start(folder):
         assert caught.value.reason == "damaged"
     with Archive.open(folder, **ROOM) as archive:
         assert archive.is_rebuilding
+        rebuilder.release()
         until(lambda: not archive.is_rebuilding)
         for uid, data in EVERY.items():
             assert archive.read(archive.find_instance(uid)) == data

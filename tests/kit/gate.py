@@ -26,3 +26,8 @@ class Gate:
     def release(self) -> None:
         """Let everybody through from now on."""
         self._released.set()
+
+    def close(self) -> None:
+        """Hold whoever comes from now on."""
+        self._released.clear()
+        self._entered.clear()

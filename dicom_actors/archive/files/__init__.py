@@ -23,7 +23,14 @@ from dicom_actors.archive.files.cache import Cache
 from dicom_actors.archive.files.file_system import DiskFileSystem, FileSystem, OpenFile
 from dicom_actors.archive.files.journal import JournalWriter, Record, read_records
 from dicom_actors.archive.files.layout import DEFAULT_PATTERN, Layout
-from dicom_actors.archive.files.locations import CACHE, INCOMING, JOURNAL, OUTGOING, Location
+from dicom_actors.archive.files.locations import (
+    CACHE,
+    INCOMING,
+    JOURNAL,
+    OUTGOING,
+    REBUILD,
+    Location,
+)
 from dicom_actors.archive.files.placing import Placed, Placing, placing_in
 from dicom_actors.archive.files.store import Store
 
@@ -33,6 +40,7 @@ __all__ = [
     "INCOMING",
     "JOURNAL",
     "OUTGOING",
+    "REBUILD",
     "REGISTER",
     "Buckets",
     "Cache",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
-__all__ = ["CACHE", "INCOMING", "JOURNAL", "OUTGOING", "Location"]
+__all__ = ["CACHE", "INCOMING", "JOURNAL", "OUTGOING", "REBUILD", "Location"]
 
 INCOMING: Final = "incoming"
 JOURNAL: Final = "journal"
@@ -20,6 +20,8 @@ CACHE: Final = "cache"
 """The folder of copies of what is in buckets; no location is there."""
 OUTGOING: Final = "outgoing"
 """Copies that programs were given; nothing is kept there."""
+REBUILD: Final = "index.rebuild"
+"""The file that is there while the index was lost, and is not yet made anew."""
 
 
 class Location(NamedTuple):

@@ -19,7 +19,7 @@ from dicom_actors.archive.files.locations import Location
 if TYPE_CHECKING:
     from dicom_actors.archive.files.store import Store
 
-__all__ = ["FilePlacing", "Placed", "Placing", "Uploading", "placing_in"]
+__all__ = ["FilePlacing", "Placed", "Placing", "Uploading", "folders_of", "placing_in"]
 
 _DETOUR: Final = "elsewhere"
 """The folder below which objects are whose own folder cannot be made: something else, a link for
@@ -165,7 +165,7 @@ class FilePlacing:
             for part, name in written:
                 self._disk.rename(part, name)
         names, self._names = self._names, set()
-        folders = {above for name in names for above in _folders_of(name)}
+        folders = {above for name in names for above in folders_of(name)}
         # What was there before may be what a crash left of the same work, or what somebody put
         # there a moment ago.
         found, self._found = self._found, []
@@ -207,7 +207,7 @@ def _folder_of(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _folders_of(name: str) -> list[str]:
+def folders_of(name: str) -> list[str]:
     """All folders on the way to a file, the archive's own (empty) included."""
     found = []
     while name:

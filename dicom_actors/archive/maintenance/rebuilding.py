@@ -1,8 +1,10 @@
 """An index that was lost or damaged is made anew of the files, while the archive serves.
 
-A file in the archive's folder, `MARK`, says that this is to be done, until it is done: whatever
+A file in the archive's folder, `REBUILD`, says that this is to be done, until it is done: whatever
 breaks off in between is taken up at the next start. A damaged index is kept under another name.
 Until then queries find what there is of the index; nobody is told that an instance is not kept.
+It is not done before what was in a journal, or had no place, is taken in, too: until then nobody
+can tell what of that had a row.
 
 What stands in no file is lost with an index: worklist items, performed procedure steps, storage
 commitment that was owed.
@@ -15,6 +17,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from dicom_actors.archive.files import REBUILD
 from dicom_actors.archive.index_handle import INDEX_NAME
 from dicom_actors.archive.maintenance.reindexing import reindexing
 from dicom_actors.archive.maintenance.walking import NO_PLACES, files_in_place
@@ -22,18 +25,17 @@ from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import Continue, SupervisedActor, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dicom_actors.archive.files import Store
     from dicom_actors.archive.holdings import Holdings
     from dicom_actors.archive.maintenance.reindexing import Reindexed
     from dicom_actors.archive.maintenance.verifying import Problem
 
-__all__ = ["MARK", "Rebuilder", "ask_for_rebuild", "has_objects", "set_aside"]
+__all__ = ["Rebuilder", "ask_for_rebuild", "has_objects", "set_aside"]
 
 logger = logging.getLogger(__name__)
 
-MARK: Final = "index.rebuild"
 _FILES_AT_ONCE: Final = 16
 _PAUSE: Final = 10.0
 """Seconds after which it is tried again, when the disk is full for example."""
@@ -41,8 +43,8 @@ _PAUSE: Final = 10.0
 
 def ask_for_rebuild(store: Store) -> None:
     """Have the index made anew, at the next start if not now; raises OSError."""
-    if store.file_system.size(MARK) is None:
-        store.write(MARK, [b""], is_synchronous=True)
+    if store.file_system.size(REBUILD) is None:
+        store.write(REBUILD, [b""], is_synchronous=True)
         store.file_system.synchronize_folder("")
 
 
@@ -83,11 +85,13 @@ class Rebuilder(SupervisedActor):
 
     Args:
         holdings: the archive.
+        settle: brings all that has no place to its place; raises ArchiveError if it cannot.
     """
 
-    def __init__(self, holdings: Holdings) -> None:
+    def __init__(self, holdings: Holdings, settle: Callable[[], object]) -> None:
         super().__init__()
         self._holdings = holdings
+        self._settle = settle
         self._steps: Iterator[Reindexed] = iter(())
         self._found: Reindexed | None = None
 
@@ -125,8 +129,9 @@ class Rebuilder(SupervisedActor):
             cast(self.actor_ref, _GoOn())
 
     def _be_done(self) -> None:
+        self._settle()
         store = self._holdings.store
-        store.file_system.remove(MARK)
+        store.file_system.remove(REBUILD)
         store.file_system.synchronize_folder("")
         self._holdings.is_rebuilding = False
         self._log(logging.WARNING, "the index was made anew: %s", self._found)

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.archive.files import Location
+from dicom_actors.archive.files.placing import folders_of
 from dicom_actors.archive.index import Duplicates, Moved, NewInstance, Result
 from dicom_actors.archive.maintenance.verifying import Problem
 from dicom_actors.archive.maintenance.walking import files_in_place
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from dicom_actors.archive.holdings import Holdings
-    from dicom_actors.archive.index import Change
     from dicom_actors.archive.upkeep import Intake
 
 __all__ = ["Reindexed", "reindex", "reindexing"]
@@ -56,6 +56,7 @@ def reindex(
 
     Raises:
         ArchiveError: the index cannot be written.
+        OSError: the folder cannot be looked into, or not be made safe.
     """
     *_, found = reindexing(holdings, tell, files_in_place(holdings), progress=progress)
     return found
@@ -75,12 +76,19 @@ def reindexing(
 
     Raises:
         ArchiveError: the index cannot be written.
+        OSError: files cannot be made safe.
     """
     files = problems = 0
     results: Counter[Result] = Counter()
-    changes: list[Change] = []
+    changes: list[NewInstance | Moved] = []
 
     def write() -> None:
+        # A crash may have left files that are not safe yet, and with a row they are all there is.
+        places = [Location.of(_place_of(change)) for change in changes]
+        files_here = [one.name for one in places if not one.is_in_bucket]
+        if files_here:
+            folders = sorted({above for name in files_here for above in folders_of(name)})
+            holdings.store.file_system.synchronize_all(files_here, folders)
         results.update(outcome.result for outcome in holdings.rows.write(changes))
         changes.clear()
 
@@ -104,6 +112,10 @@ def reindexing(
         yield found()
     write()
     yield found()
+
+
+def _place_of(change: NewInstance | Moved) -> str:
+    return change.new if isinstance(change, Moved) else change.location
 
 
 def _changes_for(holdings: Holdings, name: str, intake: Intake) -> list[NewInstance | Moved]:

@@ -2,7 +2,8 @@
 
 The same is done while the archive serves and for what a crash left. A row says whether an object
 is needed where it is. One without any row was never acknowledged; if it is whole it is taken in
-all the same, since its row may have been lost with the index.
+all the same, since its row may have been lost with the index. As long as the index is being made
+anew, so is one whose UID has other bytes by now: they may be of a file that was older.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
-from dicom_actors.archive.files import Location, placing_in, read_records
+from dicom_actors.archive.files import REBUILD, Location, placing_in, read_records
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index import Duplicates, Moved
 from dicom_actors.archive.upkeep.intake import describe_file
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.archive.files import Placed, Store
     from dicom_actors.archive.index import StoredInstance
+    from dicom_actors.archive.upkeep.intake import Intake
     from dicom_actors.archive.upkeep.rows import Rows
 
 __all__ = ["Recovered", "Unpacking"]
@@ -199,7 +201,7 @@ class Unpacking:
             versions = self._rows.versions_of(one.sop_instance_uid)
             row = next((found for found in versions if found.location == str(one.location)), None)
             is_known = row is not None
-            if row is None and versions:
+            if row is None and versions and not self._is_index_lost():
                 over.append(one.location)  # its place is another one: it is not needed here
                 continue
             if not one.is_sound():
@@ -207,8 +209,12 @@ class Unpacking:
                 damaged += is_known
                 continue
             if row is None:
-                row = self._take_in(one)
+                intake = self._describe(one)
+                if intake is None:
+                    continue
+                row = self._take_in(one, intake)
                 if row is None:
+                    over.append(one.location)  # somebody else has found the same bytes elsewhere
                     continue
                 adopted += 1
             placing.add(row[:3], one.location, one.data, row.received)
@@ -229,14 +235,19 @@ class Unpacking:
                 if all(found.location != str(one.new) for found in versions):
                     self._store.remove(one.new)
 
-    def _take_in(self, one: _Object) -> StoredInstance | None:
-        """Give an object without a row one; None if it cannot be."""
+    def _is_index_lost(self) -> bool:
+        return self._disk.size(REBUILD) is not None
+
+    def _describe(self, one: _Object) -> Intake | None:
         try:
-            intake = describe_file(one.data)
+            return describe_file(one.data)
         except DataError as error:
             logger.warning("%s has no row and cannot be read: %s", one.location, type(error))
             self._set_aside(one.location)
             return None
+
+    def _take_in(self, one: _Object, intake: Intake) -> StoredInstance | None:
+        """Give an object without a row one; None: its bytes are known, and elsewhere."""
         row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)
         self._rows.write([row._replace(is_adopted=True)])
         versions = self._rows.versions_of(intake.sop_instance_uid)
