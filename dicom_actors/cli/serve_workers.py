@@ -309,11 +309,11 @@ class WorkersEndpoint:
         """Ask all workers, and make one answer of theirs; see `dicom_actors.messages`.
 
         Raises:
-            NotImplementedError: it is nothing that several processes can be asked.
+            TypeError: it is nothing that several processes can be asked.
             CallTimeout: one of them did not answer in time.
         """
         if not block:
-            raise NotImplementedError("an endpoint of several processes is asked with block=True")
+            raise TypeError("an endpoint of several processes is asked with block=True")
         match message:
             case messages.GetStatus():
                 return self._status(self._all(message, timeout))
@@ -341,7 +341,7 @@ class WorkersEndpoint:
                 was_there = self._tables.subscribers.pop(ref.actor_urn, None) is not None
                 self._want_events()
                 return was_there
-        raise NotImplementedError(f"several processes cannot be asked {type(message).__name__}")
+        raise TypeError(f"several processes cannot be asked {type(message).__name__}")
 
     def _all(self, message: Any, timeout: float | None) -> list[Any]:
         """Ask all at once; who ends over it has no answer."""
