@@ -29,7 +29,7 @@ from dicom_actors.upper_layer.effects import (
     StartArtim,
     StopArtim,
 )
-from dicom_actors.upper_layer.machine import UpperLayer, UpperLayerLimits
+from dicom_actors.upper_layer.machine import UpperLayer, UpperLayerLimits, Values
 from dicom_actors.upper_layer.negotiated import (
     AcceptedContext,
     Negotiated,
@@ -90,6 +90,7 @@ __all__ = [
     "StopArtim",
     "UpperLayer",
     "UpperLayerLimits",
+    "Values",
     "acceptable_contexts",
     "describe_policy",
     "find_fault",

@@ -144,10 +144,13 @@ def receiving(size: int, length: int) -> Callable[[], object]:
     def step() -> None:
         view = pull()
         while view:
-            consumed, pdvs = upper_layer.receive_values(view)
-            for pdv in pdvs:
-                assembler.receive(pdv)
-            view = view[consumed:]
+            values = upper_layer.receive_values(view)
+            assert values is not None
+            if values.command is not None:
+                assembler.receive(Pdv(values.context_id, True, True, values.command))
+            if values.data:
+                assembler.pass_data(values.context_id, is_last=values.is_last)
+            view = view[values.consumed :]
 
     return step
 
