@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from dicom_actors.dimse.command import Command
+    from dicom_actors.dimse.command_shapes import CommandShapes
     from dicom_actors.errors import RemoteProtocolError
     from dicom_actors.pdu import Pdv
 
@@ -88,6 +89,7 @@ class MessageAssembler:
         context_ids: the accepted presentation contexts.
         partial: where a predecessor had come to; None starts between messages.
         limits: what a message may be.
+        shapes: what the decoder of commands shares with others; None: nothing.
 
     Attributes:
         partial: the message that is on its way; None between messages.
@@ -100,10 +102,11 @@ class MessageAssembler:
         context_ids: Container[int],
         partial: Partial | None = None,
         limits: MessageLimits = _DEFAULT_LIMITS,
+        shapes: CommandShapes | None = None,
     ) -> None:
         self._context_ids = context_ids
         self._limits = limits
-        self._decoder = CommandDecoder()
+        self._decoder = CommandDecoder(shapes)
         self._empty_fragments = 0
         self.partial = partial
 

@@ -175,6 +175,8 @@ def integer(
         DecodeError: it is no number, or out of its range.
     """
     value = data_set.get(keyword)
+    if type(value) is int and lowest <= value <= highest:  # as nearly all are
+        return value
     if value is None or value == "":
         if default is None:
             raise ElementNotFoundError(f"no {keyword} in the data set", tag=tag_of(keyword))

@@ -29,6 +29,7 @@ from dicom_actors.upper_layer.effects import (
     StartArtim,
     StopArtim,
 )
+from dicom_actors.upper_layer.known_requests import KnownRequests
 from dicom_actors.upper_layer.machine import UpperLayer, UpperLayerLimits, Values
 from dicom_actors.upper_layer.negotiated import (
     AcceptedContext,
@@ -73,6 +74,7 @@ __all__ = [
     "Effects",
     "Indicate",
     "Indication",
+    "KnownRequests",
     "Negotiated",
     "NegotiationPolicy",
     "OpenTransport",

@@ -39,6 +39,7 @@ from dicom_actors.pdu import (
 from dicom_actors.pdu.decoder import decode_body
 from dicom_actors.pdu.header import HEADER_LENGTH, decode_header
 from dicom_actors.upper_layer.effects import DataIndication, Indicate, Send
+from dicom_actors.upper_layer.known_requests import Agreement
 from dicom_actors.upper_layer.negotiated import negotiated
 from dicom_actors.upper_layer.negotiation import refuse_request
 from dicom_actors.upper_layer.primitives import (
@@ -56,6 +57,7 @@ from dicom_actors.upper_layer.table import ACTIONS, TRANSITIONS, Action, Event, 
 if TYPE_CHECKING:
     from dicom_actors.pdu import Pdu
     from dicom_actors.upper_layer.effects import Effects
+    from dicom_actors.upper_layer.known_requests import KnownRequests
     from dicom_actors.upper_layer.negotiated import Negotiated
     from dicom_actors.upper_layer.primitives import Primitive
 
@@ -125,6 +127,7 @@ class UpperLayer:
         "_context_ids",
         "_discarding",
         "_empty_pdus",
+        "_known",
         "_max_pdu_length",
         "_rq",
         "_skip",
@@ -135,14 +138,21 @@ class UpperLayer:
         "state",
     )
 
-    def __init__(self, role: Role, limits: UpperLayerLimits | None = None) -> None:
+    def __init__(
+        self,
+        role: Role,
+        limits: UpperLayerLimits | None = None,
+        known: KnownRequests | None = None,
+    ) -> None:
         """Make a machine in Sta1.
 
         Args:
             role: whether we ask for the association or are asked.
             limits: what the peer may do; `max_pdu_length` is what we must announce.
+            known: requests that came before, with the same limits; None: nothing is kept.
         """
         self.role = role
+        self._known = known
         self.limits = UpperLayerLimits() if limits is None else limits
         self.state = State.STA1
         self.negotiated: Negotiated | None = None
@@ -174,14 +184,20 @@ class UpperLayer:
         return machine
 
     @classmethod
-    def asked(cls, rq: AssociateRq, limits: UpperLayerLimits | None = None) -> UpperLayer:
+    def asked(
+        cls,
+        rq: AssociateRq,
+        limits: UpperLayerLimits | None = None,
+        known: KnownRequests | None = None,
+    ) -> UpperLayer:
         """Return a machine for an association that was asked for and not answered yet: in Sta3.
 
         Args:
             rq: the request, which was indicated.
             limits: as for a new machine.
+            known: likewise.
         """
-        machine = cls(Role.ACCEPTOR, limits)
+        machine = cls(Role.ACCEPTOR, limits, known)
         machine._rq = rq
         machine.state = State.STA3
         return machine
@@ -381,7 +397,11 @@ class UpperLayer:
     def _receive_pdu(self, kind: PduType, event: Event, view: memoryview) -> Effects:
         """Take a whole PDU that the state allows."""
         try:
-            occurrence = self._checked(event, decode_body(kind, view, self.limits))
+            if event is Event.EVT6 and self._known is not None:
+                pdu: Pdu = self._known.decode(view)
+            else:
+                pdu = decode_body(kind, view, self.limits)
+            occurrence = self._checked(event, pdu)
         except AssociateLimitError as error:
             if event is Event.EVT6:
                 occurrence = Occurrence(event, AssociateRj.of(Reject.ACSE_NO_REASON), error)
@@ -420,7 +440,8 @@ class UpperLayer:
         match pdu:
             case AssociateRq():
                 self._rq = pdu
-                refused = refuse_request(pdu)
+                is_sound = self._known is not None and self._known.is_known(pdu)
+                refused = None if is_sound else refuse_request(pdu)
                 if refused is not None:
                     reject, message = refused
                     return Occurrence(event, AssociateRj.of(reject), InvalidPduError(message))
@@ -453,12 +474,17 @@ class UpperLayer:
         self._check_announced(ac.user_information.max_pdu_length)
         if self._rq is None:
             raise LocalProtocolError("AssociateAccept: there is no request to answer")
-        try:
-            terms = negotiated(self._rq, ac, self.role)
-        except InvalidPduError as error:
-            raise LocalProtocolError(f"AssociateAccept: {error}") from error
-        effects = self._apply(Occurrence(Event.EVT7, ac))
-        self._establish(terms)
+        agreement = None if self._known is None else self._known.agreement(self._rq, ac)
+        if agreement is None:
+            try:
+                terms = negotiated(self._rq, ac, self.role)
+            except InvalidPduError as error:
+                raise LocalProtocolError(f"AssociateAccept: {error}") from error
+            agreement = Agreement(ac, terms, encode_pdu(ac))
+            if self._known is not None:
+                self._known.note(self._rq, agreement)
+        effects = self._apply(Occurrence(Event.EVT7, ac, encoded=agreement.encoded))
+        self._establish(agreement.terms)
         return effects
 
     def _send_data(self, pdvs: tuple[Pdv, ...]) -> Effects:

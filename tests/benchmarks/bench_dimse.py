@@ -17,6 +17,7 @@ from dicom_actors.dimse import (
     CommandField,
     MessageAssembler,
     ResponseEncoder,
+    ResponseTemplates,
     decode_command,
     encode_request,
     encode_response,
@@ -112,7 +113,7 @@ def first() -> Callable[[], object]:
 
 def answering(raws: list[bytes], context_id: int, status: int) -> Callable[[], object]:
     """Answer requests in whole PDUs."""
-    upper_layer, encoder = machine(), ResponseEncoder(16384)
+    upper_layer, encoder = machine(), ResponseEncoder(16384, ResponseTemplates())
     pull = cycle([decode_command(raw) for raw in raws]).__next__
 
     def step() -> bytes | None:

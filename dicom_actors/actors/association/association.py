@@ -76,7 +76,7 @@ class Association(SupervisedActor):
         self._incarnation: Incarnation
         self._epoch = 0
         self._limits = kernel.upper_layer_limits
-        self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
+        self._machine = UpperLayer(Role.ACCEPTOR, self._limits, kernel.known_requests)
         self._flow: RequestFlow
         self._opening: Opening
         self._release_length = 0
@@ -120,7 +120,9 @@ class Association(SupervisedActor):
                 self._machine = UpperLayer.resume(record.negotiated, self._limits)
                 self._flow.resume(record.negotiated)
             elif incarnation.association_rq is not None:
-                self._machine = UpperLayer.asked(incarnation.association_rq, self._limits)
+                self._machine = UpperLayer.asked(
+                    incarnation.association_rq, self._limits, self._kernel.known_requests
+                )
             else:
                 self._machine.connected()  # ARTIM runs since the connection was accepted
             if self._is_discarding or not self._is_paused:

@@ -109,7 +109,7 @@ class RequestFlow:
         self._assembler = MessageAssembler(())
         self._negotiated: Negotiated | None = None
         self._contexts: dict[int, AcceptedContext] = {}
-        self._responses = ResponseEncoder(0)
+        self._responses = ResponseEncoder(0, kernel.response_templates)
         self._misfits: dict[int, int | None] = {}
         self._headers: dict[int, FileMetaHeaders] = {}
         self._window = 1
@@ -120,9 +120,12 @@ class RequestFlow:
         """Take messages from now on."""
         self._negotiated = negotiated
         self._contexts = {context.context_id: context for context in negotiated.contexts}
-        self._assembler = MessageAssembler(self._contexts, self._record.partial)
-        self._responses = ResponseEncoder(negotiated.peer_max_pdu_length)
-        self._window = window_of(self._record, self._kernel.config)
+        kernel = self._kernel
+        self._assembler = MessageAssembler(
+            self._contexts, self._record.partial, shapes=kernel.command_shapes
+        )
+        self._responses = ResponseEncoder(negotiated.peer_max_pdu_length, kernel.response_templates)
+        self._window = window_of(self._record, kernel.config)
 
     def resume(self, negotiated: Negotiated) -> None:
         """Go on where an incarnation was relieved, or parked."""
