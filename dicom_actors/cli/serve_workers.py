@@ -71,6 +71,7 @@ class _Tables:
         self.options = options
         self.count = count
         self.archive = archive
+        self.is_shared = options.archive is not None and options.archive.index is not None
         self.teller = teller
         self.socket: socket.socket | None = listen(options.host, options.port)
         close_in_child(self.socket)
@@ -122,7 +123,9 @@ class Worker(SupervisedActor):
         tables = self._tables
         tables.places.forget(self._number)
         self._process = process = ChildProcess(_PROGRAM)
-        member = None if tables.archive is None else HostedMember(tables.archive)
+        # On an index that all write each worker has the archive open itself.
+        archive = None if tables.is_shared else tables.archive
+        member = None if archive is None else HostedMember(archive)
         self._link = link = Link(
             process.channel,
             lambda *what: self._take(member, *what),

@@ -45,6 +45,7 @@ class DestinationRecord:
         trying: the row that is being sent.
         unsettled: what has come of rows, and is not in the index yet.
         sender: what it sends by.
+        is_ours: whether this node is the one that sends, where several share the index.
     """
 
     state: str = "starting"
@@ -54,6 +55,7 @@ class DestinationRecord:
     trying: QueuedItem | None = None
     unsettled: list[Change] = field(default_factory=list)
     sender: Sender | None = None
+    is_ours: bool = False
 
 
 class FlowKernel:

@@ -356,7 +356,7 @@ class CommandSender(Sender):
 
     def send(self, item: QueuedItem, parcels: Sequence[Parcel]) -> list[Reference]:
         """See `Sender`."""
-        self._outgoing.mkdir(mode=0o700, exist_ok=True)
+        self._outgoing.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = tempfile.mkdtemp(dir=self._outgoing)
         try:
             paths = [write_below(folder, parcel) for parcel in parcels]
