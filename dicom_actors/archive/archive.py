@@ -18,6 +18,7 @@ import pykka
 from dicom_actors import DataSet
 from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
+    Acquired,
     ArchiveKernel,
     ArchiveSupervisor,
     Expected,
@@ -338,6 +339,9 @@ class Archive(Holdings):
             raise ArchiveError(why, "full")
         queued = self._queued(new)
         added = self._keep(new, queued)
+        if new.intake.acquisition is not None and added.result is Result.NEW:
+            uids = new.intake.description[:2]
+            self._kernel.tell("studies", Acquired(*uids, new.intake.acquisition))
         if queued and added.result is Result.SAME:
             self._route_late(new, queued)
         return added
