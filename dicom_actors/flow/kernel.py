@@ -14,6 +14,7 @@ from dicom_actors.flow.senders import (
     DimsePeer,
     DimseSender,
     FolderSender,
+    IsolatedSender,
     WebPeer,
     WebSender,
 )
@@ -144,4 +145,6 @@ class FlowKernel:
         if isinstance(end, Command):
             return CommandSender(end, self._outgoing)
         assert isinstance(end, Call)
+        if end.isolate is not None:
+            return IsolatedSender(end, self._outgoing)
         return CallSender(end)
