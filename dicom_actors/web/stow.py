@@ -156,7 +156,7 @@ class _Spool:
         self._parts = []
 
     def finish(self) -> memoryview:
-        """All has come: give it, mapped where it is in a file.
+        """All has come: give it, all of it in memory.
 
         Raises:
             OSError: the file cannot be made safe or read.

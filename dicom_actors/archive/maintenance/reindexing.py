@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.archive.files import Location
 from dicom_actors.archive.files.placing import folders_of
-from dicom_actors.archive.index import Duplicates, Moved, NewInstance, Result
+from dicom_actors.archive.index import Deleted, Duplicates, Moved, NewInstance, Result
 from dicom_actors.archive.maintenance.verifying import Problem
 from dicom_actors.archive.maintenance.walking import files_in_place
 from dicom_actors.archive.upkeep import describe_file
@@ -90,6 +90,14 @@ def reindexing(
             folders = sorted({above for name in files_here for above in folders_of(name)})
             holdings.store.file_system.synchronize_all(files_here, folders)
         results.update(outcome.result for outcome in holdings.rows.write(changes))
+        # A file that was deleted since it was looked into has had no row for that, and has one now.
+        gone = [
+            Deleted(_uid_of(change), str(place))
+            for change, place in zip(changes, places, strict=True)
+            if holdings.store.size(place) is None
+        ]
+        if gone:
+            holdings.rows.write(gone)
         changes.clear()
 
     def found() -> Reindexed:
@@ -112,6 +120,14 @@ def reindexing(
         yield found()
     write()
     yield found()
+
+
+def _uid_of(change: NewInstance | Moved) -> str:
+    return (
+        change.sop_instance_uid
+        if isinstance(change, Moved)
+        else change.description.sop_instance_uid
+    )
 
 
 def _place_of(change: NewInstance | Moved) -> str:

@@ -3,7 +3,8 @@
 The same is done while the archive serves and for what a crash left. A row says whether an object
 is needed where it is. One without any row was never acknowledged; if it is whole it is taken in
 all the same, since its row may have been lost with the index. As long as the index is being made
-anew, so is one whose UID has other bytes by now: they may be of a file that was older.
+anew, so is one whose UID has other bytes by now: they may be of a file that was older. Where
+objects are replaced, it is the current version then, and that file another one.
 """
 
 from __future__ import annotations
@@ -74,10 +75,18 @@ class Unpacking:
         store: where they are.
         rows: the index.
         now: gives the time, in seconds since 1970.
+        duplicates: what becomes of other bytes under the UID of an instance that is there.
     """
 
-    def __init__(self, store: Store, rows: Rows, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        rows: Rows,
+        now: Callable[[], float],
+        duplicates: Duplicates = Duplicates.KEEP_BOTH,
+    ) -> None:
         self._store = store
+        self._replaces = duplicates is Duplicates.REPLACE
         self._disk = store.file_system
         self._rows = rows
         self._now = now
@@ -192,7 +201,8 @@ class Unpacking:
                 data = self._disk.read(location.name)
             except FileNotFoundError:
                 continue  # it has its place already
-            yield _Object(uid, location, data, self._now(), lambda: True)
+            came = self._disk.changed(location.name) or self._now()
+            yield _Object(uid, location, data, came, lambda: True)
 
     def _bring(self, objects: list[_Object]) -> Recovered:
         placing, adopted, damaged = placing_in(self._store), 0, 0
@@ -212,7 +222,7 @@ class Unpacking:
                 intake = self._describe(one)
                 if intake is None:
                     continue
-                row = self._take_in(one, intake)
+                row = self._take_in(one, intake, versions)
                 if row is None:
                     over.append(one.location)  # somebody else has found the same bytes elsewhere
                     continue
@@ -246,12 +256,36 @@ class Unpacking:
             self._set_aside(one.location)
             return None
 
-    def _take_in(self, one: _Object, intake: Intake) -> StoredInstance | None:
+    def _take_in(
+        self, one: _Object, intake: Intake, versions: Sequence[StoredInstance]
+    ) -> StoredInstance | None:
         """Give an object without a row one; None: its bytes are known, and elsewhere."""
-        row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)
-        self._rows.write([row._replace(is_adopted=True)])
+        row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)._replace(is_adopted=True)
+        changes = [row]
+        if self._replaces and versions and self._is_newer(one, intake, versions):
+            old = versions[0]
+            changes = [row._replace(duplicates=Duplicates.REPLACE)]
+            with contextlib.suppress(DataError, OSError):  # one that is damaged has no row then
+                data = self._store.read(Location.of(old.location), old.size)
+                again = describe_file(data).row(
+                    Location.of(old.location), old.received, Duplicates.KEEP_BOTH
+                )
+                changes.append(again._replace(is_arrival=False))
+        self._rows.write(changes)
         versions = self._rows.versions_of(intake.sop_instance_uid)
         return next((found for found in versions if found.location == str(one.location)), None)
+
+    def _is_newer(self, one: _Object, intake: Intake, versions: Sequence[StoredInstance]) -> bool:
+        """Whether an object came after all that is there of its UID.
+
+        A row that was made anew does not tell when its object came, but a file was made after
+        that. What has no place yet is gone through in the order in which it came.
+        """
+        if any(version.checksum == intake.checksum for version in versions):
+            return False
+        current = Location.of(versions[0].location)
+        made = None if current.is_in_bucket else self._disk.changed(current.name)
+        return made is None or current.is_in_journal or made < one.received
 
     def _set_aside(self, location: Location) -> None:
         if not location.is_in_journal:
