@@ -237,6 +237,31 @@ def test_what_replaced_another_is_the_current_one_whoever_comes_first(
         assert verify(archive, print).problems == 0
 
 
+@pytest.mark.parametrize("is_first", ["rebuilder", "unpacker"])
+def test_what_was_refused_does_not_become_the_current_one(tmp_path, rebuilder, unpacker, is_first):
+    unpacker.release()
+    rebuilder.release()
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.add(make_file(1))
+        archive.settle()
+    archive = Archive.open(tmp_path, journal_seconds=600, **ROOM)
+    assert not archive.add(make_file(1, fill=1)).is_kept
+    abandon(archive)
+    assert list((tmp_path / "journal").iterdir())
+    lose(tmp_path)
+
+    rebuilder.close()
+    unpacker.close()
+    with Archive.open(tmp_path, **ROOM) as archive:
+        gates = {"rebuilder": rebuilder, "unpacker": unpacker}
+        gates.pop(is_first).release()
+        until(lambda: archive.find_instance(uid_of(1)) is not None)
+        gates.popitem()[1].release()
+        until(lambda: not archive.is_rebuilding)
+        assert archive.read(archive.find_instance(uid_of(1))) == make_file(1)
+        assert verify(archive, print).problems == 0
+
+
 def test_an_old_journal_does_not_replace_what_came_later(tmp_path, rebuilder, unpacker):
     settings = {"duplicates": "replace", **ROOM}
     rebuilder.release()

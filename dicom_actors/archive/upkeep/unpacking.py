@@ -17,7 +17,7 @@ from dicom_actors import read_file
 from dicom_actors.archive.files import REBUILD, Location, placing_in, read_records
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index import Duplicates, Moved
-from dicom_actors.archive.upkeep.intake import describe_file
+from dicom_actors.archive.upkeep.intake import describe_file, in_front_of
 from dicom_actors.archive.upkeep.removing import Removing
 from dicom_actors.errors import DataError
 
@@ -262,30 +262,12 @@ class Unpacking:
         """Give an object without a row one; None: its bytes are known, and elsewhere."""
         row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)._replace(is_adopted=True)
         changes = [row]
-        if self._replaces and versions and self._is_newer(one, intake, versions):
-            old = versions[0]
-            changes = [row._replace(duplicates=Duplicates.REPLACE)]
-            with contextlib.suppress(DataError, OSError):  # one that is damaged has no row then
-                data = self._store.read(Location.of(old.location), old.size)
-                again = describe_file(data).row(
-                    Location.of(old.location), old.received, Duplicates.KEEP_BOTH
-                )
-                changes.append(again._replace(is_arrival=False))
+        is_known = any(version.checksum == intake.checksum for version in versions)
+        if self._replaces and versions and not is_known and versions[0].received < one.received:
+            changes = in_front_of(row, versions[0], self._store)
         self._rows.write(changes)
         versions = self._rows.versions_of(intake.sop_instance_uid)
         return next((found for found in versions if found.location == str(one.location)), None)
-
-    def _is_newer(self, one: _Object, intake: Intake, versions: Sequence[StoredInstance]) -> bool:
-        """Whether an object came after all that is there of its UID.
-
-        A row that was made anew does not tell when its object came, but a file was made after
-        that. What has no place yet is gone through in the order in which it came.
-        """
-        if any(version.checksum == intake.checksum for version in versions):
-            return False
-        current = Location.of(versions[0].location)
-        made = None if current.is_in_bucket else self._disk.changed(current.name)
-        return made is None or current.is_in_journal or made < one.received
 
     def _set_aside(self, location: Location) -> None:
         if not location.is_in_journal:
