@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shlex
 import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dicom_actors.cli.functions import function_of
 from dicom_actors.cli.signals import EndSignals
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.engine import EngineSettings, Job, Worker
@@ -59,15 +58,10 @@ def run(options: Namespace) -> int:
 
 
 def _calling(text: str) -> Callable[[str, bytes], object]:
-    module, colon, name = text.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does
     try:
-        function: Any = getattr(importlib.import_module(module), name) if colon else None
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"--handler: {text}: {error}") from error
-    if not callable(function):
-        raise UsageError(f"--handler: expected MODULE:FUNCTION, got {text!r}")
+        function = function_of(text)
+    except ValueError as error:
+        raise UsageError(f"--handler: {error}") from error
     return lambda _, body: function(json.loads(body))
 
 

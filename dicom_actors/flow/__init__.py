@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from dicom_actors.flow.conditions import Conditions
 from dicom_actors.flow.failures import NotTaken
-from dicom_actors.flow.flow import DestinationStatus, Flow
+from dicom_actors.flow.flow import DestinationStatus, Flow, queue_only
 from dicom_actors.flow.parcels import Delivery
 from dicom_actors.flow.routes import Call, Command, Folder, Route, Send
 from dicom_actors.flow.senders import DimsePeer, WebPeer
@@ -66,4 +66,5 @@ __all__ = [
     "Send",
     "Transcode",
     "WebPeer",
+    "queue_only",
 ]

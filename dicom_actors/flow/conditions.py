@@ -60,6 +60,11 @@ class Conditions:
         ]
         object.__setattr__(self, "_tests", tests)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be what was asked for, for another process, which compares by code of its own."""
+        origin = (getattr(self, name) for name in _ORIGIN)
+        return type(self), (dict(self.attributes), *origin)
+
     @classmethod
     def of(cls, when: Mapping[str, Any]) -> Conditions:
         """Make them of one table: attributes, and what is asked of the origin beside them.

@@ -14,6 +14,7 @@ from dicom_actors.flow.senders import (
     DimsePeer,
     DimseSender,
     FolderSender,
+    IsolatedSender,
     WebPeer,
     WebSender,
 )
@@ -45,6 +46,7 @@ class DestinationRecord:
         trying: the row that is being sent.
         unsettled: what has come of rows, and is not in the index yet.
         sender: what it sends by.
+        is_ours: whether this node is the one that sends, where several share the index.
     """
 
     state: str = "starting"
@@ -54,6 +56,7 @@ class DestinationRecord:
     trying: QueuedItem | None = None
     unsettled: list[Change] = field(default_factory=list)
     sender: Sender | None = None
+    is_ours: bool = False
 
 
 class FlowKernel:
@@ -142,4 +145,6 @@ class FlowKernel:
         if isinstance(end, Command):
             return CommandSender(end, self._outgoing)
         assert isinstance(end, Call)
+        if end.isolate is not None:
+            return IsolatedSender(end, self._outgoing)
         return CallSender(end)

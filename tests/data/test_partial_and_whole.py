@@ -10,8 +10,9 @@ from struct import pack
 
 import pydicom
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from kit.native import IS_BUILT, switched
 
 from dicom_actors import index_files
 from dicom_actors.data import DataSet, read_file, write_file
@@ -53,7 +54,29 @@ def by_all_means(data, **wanted):
 
 
 def hold_together(data, keys, until):
-    """Check all forms of partial reading; what whole reading refuses is not judged."""
+    """Check all forms of partial reading, with the compiled scan and without it.
+
+    What whole reading refuses is refused, or read, with both alike.
+    """
+    outcomes = []
+    for is_compiled in (False, IS_BUILT):
+        with switched(to=is_compiled):
+            parts_of_whole(data, keys, until)
+            outcomes.append([outcome(data, keywords=keys), outcome(data, until=until)])
+    assert outcomes[0] == outcomes[1]
+
+
+def outcome(data, **wanted):
+    """What reading gives and warns of, or the error."""
+    try:
+        part = read_file(data, **wanted)
+    except DicomError as error:
+        return str(error)
+    return values_of(part), [*map(str, part.warnings)]
+
+
+def parts_of_whole(data, keys, until):
+    """Check all forms of partial reading of a file that is not refused as a whole."""
     expected = whole(data)
     if expected is None:
         return
@@ -105,6 +128,8 @@ def strays(syntax):
         late,
         sequence,
         late + sequence,
+        pack(order + "HHI", 0x7FE0, 0x0010, 2) + b"12",
+        pack(order + "HH2sHH", 0xFFFF, 0xFFFF, b"US", 2, 7),
     ]
 
 
@@ -235,12 +260,19 @@ _UNTIL = st.sampled_from(["PatientID", "StudyInstanceUID", "Rows", "BeamSequence
 
 @given(
     syntax=st.sampled_from([IMPLICIT, EXPLICIT, BIG_ENDIAN]),
-    order=st.permutations(range(6)),
-    damage=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 7)), max_size=3),
+    order=st.permutations(range(6)) | st.lists(st.integers(0, 5), min_size=1, max_size=9),
+    damage=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), max_size=3),
     tail=st.sampled_from([b"", bytes(3), bytes(16), b"rubbish behind it"]),
     keys=_KEYS,
     until=_UNTIL,
 )
+# Behind a first Pixel Data, out of order, and a stray delimiter, one without VR, and more.
+@example(EXPLICIT, [1, 5, 2, 3], [(3, 2), (4, 8)], b"", ["PixelData"], "Rows")
+# Behind an element that is there twice.
+@example(EXPLICIT, [1, 5, 1, 4], [(3, 2), (4, 8), (5, 0)], b"", ["PixelData"], "PatientID")
+# Groups that are none, behind what is wanted.
+@example(EXPLICIT, range(6), [(4, 9)], b"", ["PatientID"], "StudyInstanceUID")
+@example(EXPLICIT, range(6), [(0, 9)], b"", ["PatientID"], "StudyInstanceUID")
 def test_elements_in_any_order_among_strays(syntax, order, damage, tail, keys, until):
     pieces = [pieces_of(syntax)[at] for at in order]
     for place, kind in damage:

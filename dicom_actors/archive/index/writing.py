@@ -161,7 +161,7 @@ class Writing:
         self._number = int.from_bytes(os.urandom(4))
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
         self._uids: dict[str, int] = {}
-        self._queue = QueueWriting(connection)
+        self._queue = QueueWriting(connection, node)
         self._outbox = Outbox(connection)
         self._clear_counters()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dicom_actors import read_file
 from dicom_actors.archive.files import Location
 from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe
+from dicom_actors.archive.upkeep.acquisitions import Acquisition
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
 from dicom_actors.errors import DataError, DecodeError
 
@@ -39,6 +40,7 @@ class Intake(NamedTuple):
         size: bytes of the file.
         checksum: of the data set.
         pixel_data: where its frames are; see `FrameRanges.encoded`. None: nobody knows.
+        acquisition: how many there are of its acquisition; None: it does not say.
     """
 
     description: Description
@@ -47,6 +49,7 @@ class Intake(NamedTuple):
     size: int
     checksum: bytes
     pixel_data: bytes | None = None
+    acquisition: Acquisition | None = None
 
     @classmethod
     def of(
@@ -72,6 +75,7 @@ class Intake(NamedTuple):
             header_length + len(data),
             checksum_of(data),
             None if frames is None else frames.encoded(),
+            Acquisition.of(data_set),
         )
 
     @property

@@ -131,7 +131,6 @@ def _damage(scope: Scope, part: Index, error: DecodeError, start: int, end: int)
     ordered = sorted(part.items())
     part.clear()
     part.update(ordered)
-    scope.reading.is_disordered = False
     return offset if following is None else following
 
 

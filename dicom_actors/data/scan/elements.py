@@ -358,7 +358,7 @@ def scan_all(
     Raises:
         DecodeError: an element is longer than its container, or nothing makes sense.
     """
-    pos = _scan(scope, number, index, start, end, stop)
+    pos, last, is_ordered = _scan(scope, number, index, start, end, stop, _last_in(index))
     while pos != end:
         if pos > end:
             pos = _overrun(scope, number, index, end)
@@ -367,12 +367,14 @@ def scan_all(
             group, element, _ = scope.layout.read_implicit(scope.buffer, pos)
             if group << 16 | element >= stop:
                 break
-        onward = _beyond(scope, number, index, pos, end)
+        onward = _beyond(scope, number, last, pos, end)
         if onward is None:
             break
-        pos = _scan(scope, number, index, onward, end, stop)
-    if scope.reading.is_disordered:
-        _sort(scope, index)
+        pos, last, is_ordered = _scan(
+            scope, number, index, onward, end, stop, last, is_ordered=is_ordered
+        )
+    if not is_ordered:
+        _sort(index)
     return pos
 
 
@@ -394,34 +396,55 @@ def scan(scope: Scope, number: int, index: Index, start: int, end: int, stop: in
     Raises:
         DecodeError: the header of an element, or a sequence of undefined length, makes no sense.
     """
-    pos = _scan(scope, number, index, start, end, stop)
-    if scope.reading.is_disordered:
-        _sort(scope, index)
+    pos, _, is_ordered = _scan(scope, number, index, start, end, stop, _last_in(index))
+    if not is_ordered:
+        _sort(index)
     return pos
 
 
-def _sort(scope: Scope, index: Index) -> None:
+def _sort(index: Index) -> None:
     """Put an index in tag order; once for a data set, however often its scan goes on."""
     ordered = sorted(index.items())
     index.clear()
     index.update(ordered)
-    scope.reading.is_disordered = False
 
 
-def _scan(scope: Scope, number: int, index: Index, start: int, end: int, stop: int) -> int:
-    """Do what `scan` does; the index is not sorted."""
+def _last_in(index: Index) -> int:
+    """The tag of the element that stands last in the bytes; -1 if there is none.
+
+    It need not be the last key: the index may be in tag order by now, or that element be there
+    for the second time.
+    """
+    return max(index, key=index.__getitem__) if index else -1
+
+
+def _scan(
+    scope: Scope,
+    number: int,
+    index: Index,
+    start: int,
+    end: int,
+    stop: int,
+    last: int,
+    *,
+    is_ordered: bool = True,
+) -> tuple[int, int, bool]:
+    """Do what `scan` does; the index is not sorted.
+
+    Returns:
+        Where the scan ended, the tag of the element that stands last, whether all were in order.
+    """
     before = len(index)
     walk = _scan_explicit if scope.layout.is_explicit else _scan_implicit
     try:
-        pos, is_ordered = walk(scope, number, index, start, end, stop)
+        pos, last, is_ordered = walk(scope, number, index, start, end, stop, last, is_ordered)
     except StructError as error:
         if not scope.accept_cut(end):
             raise scope.error("a header is cut short", number, offset=end) from error
         pos, is_ordered = _drop_last(index), False
-    if not is_ordered:
-        scope.reading.is_disordered = True
+        last = _last_in(index)
     _count(scope, len(index) - before, pos)
-    return pos
+    return pos, last, is_ordered
 
 
 def _count(scope: Scope, count: int, pos: int) -> None:
@@ -434,8 +457,15 @@ def _count(scope: Scope, count: int, pos: int) -> None:
 
 
 def _scan_explicit(
-    scope: Scope, number: int, index: Index, start: int, end: int, stop: int
-) -> tuple[int, bool]:
+    scope: Scope,
+    number: int,
+    index: Index,
+    start: int,
+    end: int,
+    stop: int,
+    last: int,
+    is_ordered: bool,  # noqa: FBT001 - what comes back is handed in again
+) -> tuple[int, int, bool]:
     layout = scope.layout
     buffer = scope.buffer
     read, read_length, short, long = (
@@ -445,8 +475,6 @@ def _scan_explicit(
         layout.long,
     )
     pos = start
-    last = next(reversed(index), -1)
-    is_ordered = True
     limit = end - 8
     passes = index_usual if layout is EXPLICIT else None
     while pos <= limit:
@@ -477,17 +505,22 @@ def _scan_explicit(
                 pos = end_of_undefined(scope, number, tag, vr, value, end, layout)
             else:
                 pos = value + length
-    return pos, is_ordered
+    return pos, last, is_ordered
 
 
 def _scan_implicit(
-    scope: Scope, number: int, index: Index, start: int, end: int, stop: int
-) -> tuple[int, bool]:
+    scope: Scope,
+    number: int,
+    index: Index,
+    start: int,
+    end: int,
+    stop: int,
+    last: int,
+    is_ordered: bool,  # noqa: FBT001 - what comes back is handed in again
+) -> tuple[int, int, bool]:
     layout, buffer = scope.layout, scope.buffer
     read = layout.read_implicit
     pos = start
-    last = next(reversed(index), -1)
-    is_ordered = True
     limit = end - 8
     passes = index_usual
     while pos <= limit:
@@ -507,7 +540,7 @@ def _scan_implicit(
             pos = end_of_undefined(scope, number, tag, "", pos + 8, end, layout)
         else:
             pos += length + 8
-    return pos, is_ordered
+    return pos, last, is_ordered
 
 
 def _note_disorder(scope: Scope, number: int, tag: int, pos: int) -> bool:
@@ -530,7 +563,7 @@ def is_over(scope: Scope, number: int, tag: int, last: int, pos: int, end: int) 
     return True
 
 
-def _beyond(scope: Scope, number: int, index: Index, pos: int, end: int) -> int | None:
+def _beyond(scope: Scope, number: int, last: int, pos: int, end: int) -> int | None:
     """Decide what the bytes are at which a scan stopped short of the end.
 
     Returns:
@@ -549,7 +582,7 @@ def _beyond(scope: Scope, number: int, index: Index, pos: int, end: int) -> int 
             return following
     if _is_cut_header(scope, number, pos, end):
         return None
-    if next(reversed(index), 0) >= _PIXEL_DATA_GROUP:
+    if last >= _PIXEL_DATA_GROUP:
         scope.warn(f"{end - pos} bytes after the last element ignored", number, offset=pos)
         return None
     raise scope.error(f"expected a data element, {end - pos} bytes left", number, offset=pos)

@@ -121,7 +121,6 @@ class Reading:
         ends: for each undefined length found on the way, by the offset where its content
             starts: where the content ends, and where the next thing starts.
         is_cut: whether the input was found to end within an element, and that is no error.
-        is_disordered: whether the index that is being made is not in tag order yet.
         nonzero_at: a place where something else than zero stands, as far as that was asked.
         irregular: headers that needed guessing, by offset: VR (empty if the dictionary has to
             say), start of the value, length.
@@ -131,7 +130,6 @@ class Reading:
         "ends",
         "irregular",
         "is_cut",
-        "is_disordered",
         "keeps_truncated",
         "limits",
         "nonzero_at",
@@ -146,7 +144,6 @@ class Reading:
         self.ends: dict[int, tuple[int, int]] = {}
         self.irregular: dict[int, tuple[str, int, int]] = {}
         self.is_cut = False
-        self.is_disordered = False
         self.nonzero_at = -1
         self.seen_elements = 0
 

@@ -109,6 +109,8 @@ class Selection:
                 break
             group, element, code, length = read(buffer, pos)
             tag = group << 16 | element
+            if tag >= ITEM:
+                return None
             is_wanted = tag < stop and tag in tags
             if is_wanted:
                 if tag <= last:
@@ -117,7 +119,7 @@ class Selection:
                 last = tag
             if code in short:
                 at = pos + length + 8
-            elif code in long and group < 0xFFFE and pos + 12 <= end:
+            elif code in long and pos + 12 <= end:
                 length = layout.read_length(buffer, pos + 8)[0]
                 at = pos + length + 12
                 if length == UNDEFINED:
@@ -252,7 +254,8 @@ def _others_from(tag: int) -> re.Pattern[bytes]:
     group = tag >> 16
     below = b"%b|%b(?:%b)" % (_numbers_below(group), _number(group), _numbers_below(tag & 0xFFFF))
     return re.compile(
-        b"(?:(?!%b|\\xfe\\xff)(....)(?:%b)(?:%b))*+" % (below, _short_vrs(), _usual_lengths()),
+        b"(?:(?!%b|[\\xfe\\xff]\\xff)(....)(?:%b)(?:%b))*+"
+        % (below, _short_vrs(), _usual_lengths()),
         re.DOTALL,
     )
 
@@ -276,7 +279,7 @@ def _others(wanted: Iterable[int]) -> bytes:
         b"%b(?:%b)" % (_number(number), b"|".join(map(_number, in_group)))
         for number, in_group in groupby(sorted(wanted), key=lambda tag: tag >> 16)
     )
-    return b"(?:(?!%b|\\xfe\\xff)(....)(?:%b)(?:%b))*+" % (
+    return b"(?:(?!%b|[\\xfe\\xff]\\xff)(....)(?:%b)(?:%b))*+" % (
         excluded or b"(?!)",
         _short_vrs(),
         _usual_lengths(),
