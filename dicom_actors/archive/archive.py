@@ -204,7 +204,9 @@ class Archive(Holdings):
         children = [] if self.is_member else [ChildSpec(_REPORTER, start_reporter)]
         self.is_rebuilding = kernel.store.file_system.size(REBUILD) is not None
         if self.is_rebuilding and not self.is_member:
-            start_rebuilder = partial(Rebuilder.start, self, self._settle_here, name=_REBUILDER)
+            start_rebuilder = partial(
+                Rebuilder.start, self, self._settle_here, self._duplicates, name=_REBUILDER
+            )
             children.append(ChildSpec(_REBUILDER, start_rebuilder))
         self._supervisor: Final = ArchiveSupervisor.start(
             kernel, children, is_member=self.is_member, system=kernel.system

@@ -12,9 +12,7 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors import DataSet
-from dicom_actors.data import EncapsulatedPixelData
-from dicom_actors.data.forms.json import from_json_dict
+from dicom_actors import DataSet, EncapsulatedPixelData
 from dicom_actors.errors import DataError
 from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, parse_content_type
 from dicom_actors.web.exchange import DICOM_JSON, HttpError, Response
@@ -161,7 +159,7 @@ class MetadataAndBulkData:
                 stated = str(DataSet.from_json(meta).get("TransferSyntaxUID") or "")
                 if "BulkDataURI" in model.get(_PIXEL_DATA, {}):
                     pixels = model.pop(_PIXEL_DATA)
-            data_set = from_json_dict(model, bulk_data=lambda uri: self._value(uri, joined))
+            data_set = DataSet.from_json(model, bulk_data=lambda uri: self._value(uri, joined))
             stated = str(data_set.get("AvailableTransferSyntaxUID") or "") or stated
             uids = _uids_of(data_set)
             if "AvailableTransferSyntaxUID" in data_set:
