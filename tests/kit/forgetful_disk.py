@@ -260,6 +260,9 @@ class _OpenFile:
         if self._disk._synchronizes(f"synchronize {self._kind}"):
             self._file.safe = bytes(self._file.data)
 
+    def content(self) -> memoryview:
+        return memoryview(bytes(self._file.data))
+
     def is_in_place(self) -> bool:
         return True
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import mmap
 import os
 import stat
 import sys
@@ -70,6 +71,12 @@ class OpenFile(Protocol):
 
     def synchronize(self) -> None:
         """Make the bytes safe, not the name; raises OSError."""
+
+    def content(self) -> memoryview:
+        """Give what was written, and let nobody write more; raises OSError.
+
+        Much is mapped: the file is ours alone, so nobody makes it shorter (SIGBUS).
+        """
 
     def is_in_place(self) -> bool:
         """Whether its name still means this file."""
@@ -419,6 +426,12 @@ class DiskFile:
         if self._disk.is_synchronous:
             _flush(self._descriptor)
 
+    def content(self) -> memoryview:
+        """See `OpenFile.content`."""
+        if self.length < _AS_WANTED:
+            return memoryview(_read_all(self._descriptor, 0, self.length))
+        return memoryview(mmap.mmap(self._descriptor, self.length, access=mmap.ACCESS_READ))
+
     def is_in_place(self) -> bool:
         """See `OpenFile.is_in_place`."""
         there, mine = self._disk.status(self._name), os.fstat(self._descriptor)
@@ -445,8 +458,7 @@ def _bytes_there(descriptor: int, name: str, offset: int, length: int | None) ->
 
 
 def _read_all(descriptor: int, offset: int, length: int) -> bytes:
-    if offset:
-        os.lseek(descriptor, offset, os.SEEK_SET)
+    os.lseek(descriptor, offset, os.SEEK_SET)
     pieces = []
     while length > 0 and (piece := os.read(descriptor, length)):
         pieces.append(piece)
