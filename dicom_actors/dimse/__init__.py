@@ -19,7 +19,7 @@ from dicom_actors.dimse.command import (
     decode_command,
     encode_command,
 )
-from dicom_actors.dimse.command_shapes import CommandDecoder
+from dicom_actors.dimse.command_shapes import CommandDecoder, CommandShapes
 from dicom_actors.dimse.context_check import context_mismatch, operation_mismatch
 from dicom_actors.dimse.fragmenter import fragment, fragment_message
 from dicom_actors.dimse.outcome import (
@@ -29,7 +29,7 @@ from dicom_actors.dimse.outcome import (
     sub_operations,
 )
 from dicom_actors.dimse.request import attribute_identifier_list, encode_cancel, encode_request
-from dicom_actors.dimse.response import ResponseEncoder, encode_response
+from dicom_actors.dimse.response import ResponseEncoder, ResponseTemplates, encode_response
 from dicom_actors.dimse.status import Status, StatusCategory, category_of
 from dicom_actors.dimse.status_elements import (
     StatusElements,
@@ -48,11 +48,13 @@ __all__ = [
     "CommandElement",
     "CommandField",
     "CommandReceived",
+    "CommandShapes",
     "DataReceived",
     "MessageAssembler",
     "MessageLimits",
     "Partial",
     "ResponseEncoder",
+    "ResponseTemplates",
     "Status",
     "StatusCategory",
     "StatusElements",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from dicom_actors.dimse.command import Command
+    from dicom_actors.dimse.command_shapes import CommandShapes
+    from dicom_actors.errors import RemoteProtocolError
     from dicom_actors.pdu import Pdv
 
 __all__ = [
@@ -87,6 +89,7 @@ class MessageAssembler:
         context_ids: the accepted presentation contexts.
         partial: where a predecessor had come to; None starts between messages.
         limits: what a message may be.
+        shapes: what the decoder of commands shares with others; None: nothing.
 
     Attributes:
         partial: the message that is on its way; None between messages.
@@ -99,10 +102,11 @@ class MessageAssembler:
         context_ids: Container[int],
         partial: Partial | None = None,
         limits: MessageLimits = _DEFAULT_LIMITS,
+        shapes: CommandShapes | None = None,
     ) -> None:
         self._context_ids = context_ids
         self._limits = limits
-        self._decoder = CommandDecoder()
+        self._decoder = CommandDecoder(shapes)
         self._empty_fragments = 0
         self.partial = partial
 
@@ -123,25 +127,41 @@ class MessageAssembler:
         partial = self.partial
         if partial is not None and partial.command is not None:
             context_id, is_command, is_last, data = pdv
-            if context_id != partial.context_id or is_command:
-                raise self._interleaved(pdv, partial)
-            if is_last:
-                self.partial = None
-            elif not data:
+            if is_command:
+                raise self._interleaved(partial, context_id, is_command=True)
+            self.pass_data(context_id, is_last=is_last)
+            if not (data or is_last):
                 self._count_empty()
             return DataReceived(data, is_last)
         return self._receive_command(pdv, partial)
 
+    def pass_data(self, context_id: int, *, is_last: bool) -> None:
+        """Say whether fragments of a data set may come now, for those who need nothing else.
+
+        Args:
+            context_id: the presentation context of all of them.
+            is_last: whether the last of them is the last of the data set.
+
+        Raises:
+            InvalidPduError: they are not of the message that is on its way.
+            UnexpectedPduError: a command is due.
+        """
+        partial = self.partial
+        if partial is None or partial.command is None:
+            raise self._no_command(partial, context_id)
+        if context_id != partial.context_id:
+            raise self._interleaved(partial, context_id, is_command=False)
+        if is_last:
+            self.partial = None
+
     def _receive_command(self, pdv: Pdv, partial: Partial | None) -> CommandReceived | None:
         context_id, is_command, is_last, data = pdv
+        if not is_command:
+            raise self._no_command(partial, context_id)
         if partial is not None and context_id != partial.context_id:
-            raise self._interleaved(pdv, partial)
+            raise self._interleaved(partial, context_id, is_command=True)
         if context_id not in self._context_ids:
             raise InvalidPduError(f"presentation context {context_id} was not accepted")
-        if not is_command:
-            raise UnexpectedPduError(
-                f"expected a command on context {context_id}, got a data set fragment"
-            )
         length = len(data) if partial is None else partial.length + len(data)
         if length > self._limits.max_command_length:
             raise InvalidPduError(
@@ -174,11 +194,20 @@ class MessageAssembler:
         if self._empty_fragments > limit:
             raise InvalidPduError(f"data set: expected at most {limit} empty fragments, got more")
 
+    def _no_command(self, partial: Partial | None, context_id: int) -> RemoteProtocolError:
+        if partial is not None and context_id != partial.context_id:
+            return self._interleaved(partial, context_id, is_command=False)
+        if context_id not in self._context_ids:
+            return InvalidPduError(f"presentation context {context_id} was not accepted")
+        return UnexpectedPduError(
+            f"expected a command on context {context_id}, got a data set fragment"
+        )
+
     @staticmethod
-    def _interleaved(pdv: Pdv, partial: Partial) -> InvalidPduError:
+    def _interleaved(partial: Partial, context_id: int, *, is_command: bool) -> InvalidPduError:
         awaited = "data set" if partial.command is not None else "command"
         return InvalidPduError(
             f"expected a {awaited} fragment on context {partial.context_id}, got a "
-            f"{'command' if pdv.is_command else 'data set'} fragment on context {pdv.context_id}",
+            f"{'command' if is_command else 'data set'} fragment on context {context_id}",
             abort_reason=5,
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandDecoder"]
 
-MAX_SHAPES: Final = 4
+MAX_SHAPES: Final = 8
 """Shapes that are kept; few senders have more than one kind of request and of SOP class at once."""
 
 MAX_SHAPE_LENGTH: Final = 512
@@ -83,18 +83,35 @@ class _Shape(NamedTuple):
     model: Command
 
 
+class CommandShapes:
+    """The shapes that were met last, for decoders to begin with; any thread may use it."""
+
+    __slots__ = ("recent",)
+
+    def __init__(self) -> None:
+        self.recent: tuple[_Shape, ...] = ()
+
+    def add(self, shape: _Shape) -> None:
+        """Keep one more; of two at the same time one may be lost."""
+        self.recent = (shape, *self.recent)[:MAX_SHAPES]
+
+
 class CommandDecoder:
     """Reads the command sets of one peer; gives and raises what `decode_command` does.
 
-    It keeps a few shapes, so that there is one for each association. The first command leaves
-    none behind: many an association has no second one.
+    It keeps a few shapes, so that there is one for each association.
+
+    Args:
+        shared: what others have met, and are told of. None: it learns for itself alone, and the
+            first command leaves nothing behind: many an association has no second one.
     """
 
-    __slots__ = ("_has_read", "_shapes")
+    __slots__ = ("_is_new", "_shapes", "_shared")
 
-    def __init__(self) -> None:
-        self._shapes: list[_Shape] = []
-        self._has_read = False
+    def __init__(self, shared: CommandShapes | None = None) -> None:
+        self._shared = shared
+        self._shapes = [] if shared is None else list(shared.recent)
+        self._is_new = shared is None
 
     def decode(self, raw: bytes) -> Command:
         """Read a command set.
@@ -143,9 +160,9 @@ class CommandDecoder:
                 ),
             )
         command = decode_command(raw)
-        if self._has_read:
+        if not self._is_new:
             self._learn(command)
-        self._has_read = True
+        self._is_new = False
         return command
 
     def _learn(self, command: Command) -> None:
@@ -154,6 +171,8 @@ class CommandDecoder:
             if shape is not None:
                 self._shapes.insert(0, shape)
                 del self._shapes[MAX_SHAPES:]
+                if self._shared is not None:
+                    self._shared.add(shape)
 
 
 def _shape_of(command: Command) -> _Shape | None:

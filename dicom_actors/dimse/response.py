@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - an exception, named as one
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from dicom_actors.dimse.command import (
     RESPONSE,
@@ -19,7 +19,7 @@ from dicom_actors.pdu import p_data_buffers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["ResponseEncoder", "encode_response"]
+__all__ = ["ResponseEncoder", "ResponseTemplates", "encode_response"]
 
 MAX_ERROR_COMMENT = 64
 """Error Comment is an LO of VM 1 (PS3.7 C.4): at most 64 characters."""
@@ -75,8 +75,8 @@ def encode_response(
     return encode_command(values, has_data_set=has_data_set)
 
 
-MAX_TEMPLATES: Final = 16
-"""Templates that are kept: one for each service, SOP class and length of UIDs, as a rule five."""
+MAX_TEMPLATES: Final = 128
+"""Templates that are kept: for a sender one for each service, SOP class and length of UIDs."""
 
 MAX_TEMPLATE_LENGTH: Final = 512
 """Bytes of a response of which a template is kept; the ordinary ones have 80 to 250."""
@@ -89,6 +89,9 @@ _GROUP_LENGTH: Final = 12
 _BEFORE_MESSAGE_ID: Final = 18
 _BEFORE_STATUS: Final = 18
 _UID_HEADER: Final = 8
+
+
+_Key: TypeAlias = tuple[int, int, str, int, bool, int]
 
 
 class _Template(NamedTuple):
@@ -107,22 +110,38 @@ class _Template(NamedTuple):
     after: bytes
 
 
+class ResponseTemplates:
+    """Responses that were written before, without what differs; any thread may use it."""
+
+    __slots__ = ("_templates",)
+
+    def __init__(self) -> None:
+        self._templates: dict[_Key, _Template] = {}
+
+    def get(self, key: _Key) -> _Template | None:
+        """Return one that is kept."""
+        return self._templates.get(key)
+
+    def keep(self, key: _Key, template: _Template) -> None:
+        """Keep one more; when there are too many, it begins anew."""
+        if len(self._templates) >= MAX_TEMPLATES:
+            self._templates = {}
+        self._templates[key] = template
+
+
 class ResponseEncoder:
     """Writes the responses on one association, in PDUs that are ready to be sent.
 
-    It keeps a few templates, so that there is one for each association. The first response leaves
-    none behind: many an association has no second one.
-
     Args:
         max_pdu_length: the peer's Maximum Length in bytes; 0 for no limit.
+        templates: what was written on this association and on others.
     """
 
-    __slots__ = ("_has_answered", "_max_pdu_length", "_templates")
+    __slots__ = ("_max_pdu_length", "_templates")
 
-    def __init__(self, max_pdu_length: int) -> None:
+    def __init__(self, max_pdu_length: int, templates: ResponseTemplates) -> None:
         self._max_pdu_length = max_pdu_length
-        self._templates: dict[tuple[int, int, str, int, bool], _Template] = {}
-        self._has_answered = False
+        self._templates = templates
 
     def encode(
         self,
@@ -155,7 +174,8 @@ class ResponseEncoder:
                 encode_response(request, status, comment, has_data_set=has_data_set, more=more),
             )
         _, command_field, message_id, sop_class_uid, uid, _, _ = request
-        key = (context_id, command_field, sop_class_uid, len(uid) + 1 >> 1, has_data_set)
+        longest = self._max_pdu_length
+        key = (context_id, command_field, sop_class_uid, len(uid) + 1 >> 1, has_data_set, longest)
         template = self._templates.get(key)
         if template is not None:
             pack, before, between, after = template
@@ -165,13 +185,10 @@ class ResponseEncoder:
             except StructError:
                 pass  # a number that does not fit, which is for `encode_response` to refuse
         pdus = self._framed(context_id, encode_response(request, status, has_data_set=has_data_set))
-        if self._has_answered and len(pdus) <= MAX_TEMPLATE_LENGTH:
-            if len(self._templates) >= MAX_TEMPLATES:
-                self._templates.clear()
+        if len(pdus) <= MAX_TEMPLATE_LENGTH:
             template = _template_of(pdus, request)
             if template is not None:
-                self._templates[key] = template
-        self._has_answered = True
+                self._templates.keep(key, template)
         return pdus
 
     def _framed(self, context_id: int, command_set: bytes) -> bytes:

@@ -113,11 +113,16 @@ def failure_elements(failure: DimseFailure) -> StatusElements:
     The comment is as good as it can be: it is cut to what a response can hold.
 
     Raises:
-        HandlerError: an element is none of a response, does not go with the status, or has a
-            wrong value.
+        HandlerError: the status is none; an element is none of a response, does not go with the
+            status, or has a wrong value.
     """
+    if not _is_number(failure.status):
+        got = failure.status
+        raise HandlerError(f"DimseFailure: expected a status of 0 to FFFFH, got {got!r:.40}")
+    # Often the exception that was the reason.
+    comment = "" if failure.comment is None else str(failure.comment)
     if not failure.elements:
-        return StatusElements(failure.status, failure.comment)
+        return StatusElements(failure.status, comment)
     values = {}
     for keyword, value in failure.elements.items():
         try:
@@ -127,7 +132,7 @@ def failure_elements(failure: DimseFailure) -> StatusElements:
         if tag in {CommandElement.STATUS, CommandElement.ERROR_COMMENT}:
             raise HandlerError(f"DimseFailure: {keyword} is given by its place, not by keyword")
         values[tag] = value
-    return _checked(failure.status, values)._replace(comment=failure.comment)
+    return _checked(failure.status, values)._replace(comment=comment)
 
 
 def read_failure_elements(command: Command) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import imagecodecs
 import numpy as np
@@ -109,6 +109,11 @@ _FAULTS: Final = (
 """What libraries raise on what they do not like."""
 
 
+def _uncopied(data: bytes | memoryview) -> bytes:
+    """Return the same object, of which imagecodecs takes more kinds than its types say."""
+    return cast("bytes", data)
+
+
 def called(codec: Codec, name: str, data: bytes | memoryview, *args: Any) -> Decoded:
     """Decode a frame, and see to it that the result is what was wanted.
 
@@ -161,33 +166,37 @@ def _decode_jpeg(
     """
     found = read_jpeg(data)
     check_codestream(found, description)
-    raw = bytes(data)
     if description.samples != 3:
-        return _cleaned(_jpeg_samples(raw, found), description, found)
+        return _cleaned(_jpeg_samples(data, found), description, found)
     declared = description.photometric
     if found.is_lossless:
         # Nothing converts what is to be kept as it is.
-        array = _jpeg_samples(raw, found, "RGB", "RGB")
+        array = _jpeg_samples(data, found, "RGB", "RGB")
         return _cleaned(array, description, found)
     source = found.colors or ("YBR_FULL" if _is_ybr(declared) else "RGB")
     target = "RGB" if rgb or not _is_ybr(declared) else "YBR_FULL"
-    array = _jpeg_samples(raw, found, _OF_LIBJPEG[source], _OF_LIBJPEG[target])
+    array = _jpeg_samples(data, found, _OF_LIBJPEG[source], _OF_LIBJPEG[target])
     if not _is_ybr(declared) and declared != "RGB":
         target = declared
     return _cleaned(array, description, found, target)
 
 
 def _jpeg_samples(
-    raw: bytes, found: Codestream, source: str | None = None, target: str | None = None
+    data: bytes | memoryview,
+    found: Codestream,
+    source: str | None = None,
+    target: str | None = None,
 ) -> NDArray[Any]:
     try:
         made: NDArray[Any] = imagecodecs.jpeg_decode(
-            raw, colorspace=source, outcolorspace=target, bitspersample=found.bits
+            _uncopied(data), colorspace=source, outcolorspace=target, bitspersample=found.bits
         )
     except _FAULTS:
         if not found.is_lossless:
             raise
-        made = np.ascontiguousarray(imagecodecs.jpegsof3_decode(raw))  # ones that libjpeg refuses
+        made = np.ascontiguousarray(
+            imagecodecs.jpegsof3_decode(_uncopied(data))
+        )  # ones that libjpeg refuses
     return made
 
 
@@ -204,7 +213,7 @@ def _cleaned(
     stored = min(found.bits, description.bits_stored)
     if found.bits < description.bits_stored and description.is_signed and not found.is_signed:
         stored = found.bits  # the sign is the highest bit that there is
-    array = clean(array, replace(description, bits_stored=stored), low_bit=0)
+    array = clean(array, replace(description, bits_stored=stored), low_bit=0, in_place=True)
     return Decoded(array, photometric or description.photometric)
 
 
@@ -288,6 +297,9 @@ def _jpeg_encoder(most_bits: int, name: str) -> Encode:
 
 # --- JPEG-LS ---------------------------------------------------------------------------------
 
+_END_OF_IMAGE: Final = b"\xff\xd9"
+_END_OF_SPIFF: Final = b"\xff\xe8\0\x08\0\0\0\x01\xff\xd8"
+
 
 def _decode_jpeg_ls(
     data: bytes | memoryview,
@@ -296,15 +308,32 @@ def _decode_jpeg_ls(
 ) -> Decoded:
     found = read_jpeg(data)
     check_codestream(found, description)
-    return _cleaned(imagecodecs.jpegls_decode(bytes(data)), description, found)
+    return _cleaned(imagecodecs.jpegls_decode(_ended(data)), description, found)
+
+
+def _ended(data: bytes | memoryview) -> bytes:
+    """Return a codestream with its end, without which CharLS looks for more for half a minute."""
+    end = bytes(data[-64:]).rstrip(b"\0")
+    return _uncopied(data) if end.endswith(_END_OF_IMAGE) else bytes(data) + _END_OF_IMAGE
+
+
+def _jpeg_ls_alone(data: bytes) -> bytes:
+    """Return a codestream without the SPIFF header that its encoder puts before it.
+
+    It says what the data set says, and has an SOI marker of its own, which not all readers expect.
+    """
+    directory = data.find(_END_OF_SPIFF, 0, 64)
+    if data[6:11] != b"SPIFF" or directory < 0:
+        return data
+    return data[directory + len(_END_OF_SPIFF) - 2 :]
 
 
 def _encode_jpeg_ls(
     array: NDArray[Any], description: ImageDescription, _quality: float | None
 ) -> Encoded:
     _check_fit(description, "JPEG-LS")
-    data = imagecodecs.jpegls_encode(_patterns(array, description))
-    return Encoded(bytes(data), description.photometric, description.bits_stored)
+    data = _jpeg_ls_alone(bytes(imagecodecs.jpegls_encode(_patterns(array, description))))
+    return Encoded(data, description.photometric, description.bits_stored)
 
 
 def _encode_jpeg_ls_near(
@@ -319,7 +348,7 @@ def _encode_jpeg_ls_near(
         np.ascontiguousarray(array), level=2 if quality is None else int(quality)
     )
     # What is reconstructed may be larger than what there was.
-    return Encoded(bytes(data), description.photometric, array.itemsize * 8)
+    return Encoded(_jpeg_ls_alone(bytes(data)), description.photometric, array.itemsize * 8)
 
 
 # --- JPEG 2000 and HTJ2K ---------------------------------------------------------------------
@@ -338,7 +367,7 @@ def _jpeg_2000_decoder(decode: Callable[[bytes], NDArray[Any]]) -> Decode:
             found.has_color_transform or photometric in {"YBR_RCT", "YBR_ICT"}
         ):
             photometric = "RGB"
-        return _cleaned(decode(bytes(data)), description, found, photometric)
+        return _cleaned(decode(_uncopied(data)), description, found, photometric)
 
     return decoded
 
@@ -420,7 +449,7 @@ def _decode_jpeg_xl(
     rows, columns = read_jpeg_xl(data)
     found = Codestream(rows, columns, description.samples, description.bits_stored)
     check_codestream(found, description)
-    array = imagecodecs.jpegxl_decode(bytes(data), numthreads=1)
+    array = imagecodecs.jpegxl_decode(_uncopied(data), numthreads=1)
     if array.dtype.kind != "u" or array.itemsize > description.sample_bytes:
         raise DecodeError(
             f"expected a JPEG XL codestream of {description.bits_stored} bits, got {array.dtype}"
@@ -471,7 +500,7 @@ def _decode_rle(
     out = np.zeros((description.pixels, description.samples, description.sample_bytes), np.uint8)
     for number, segment in enumerate(segments):
         sample, place = divmod(number, width)
-        raw = imagecodecs.packbits_decode(bytes(segment), out=description.pixels + len(segment))
+        raw = imagecodecs.packbits_decode(_uncopied(segment), out=description.pixels + len(segment))
         if len(raw) < description.pixels:
             raise DecodeError(
                 f"expected an RLE segment of {description.pixels} bytes, got {len(raw)}"
@@ -480,7 +509,7 @@ def _decode_rle(
         out[:, sample, width - 1 - place] = octets
     kind = dtype_of(description)
     array = out.reshape(-1).view(kind).reshape(description.shape)
-    return Decoded(clean(array, description), description.photometric)
+    return Decoded(clean(array, description, in_place=True), description.photometric)
 
 
 def _encode_rle(

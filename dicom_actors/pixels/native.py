@@ -101,7 +101,11 @@ def _full_color(flat: NDArray[Any], description: ImageDescription, frames: int) 
 
 
 def clean(
-    array: NDArray[Any], description: ImageDescription, *, low_bit: int | None = None
+    array: NDArray[Any],
+    description: ImageDescription,
+    *,
+    low_bit: int | None = None,
+    in_place: bool = False,
 ) -> NDArray[Any]:
     """Leave what Bits Stored and High Bit say of each sample, with its sign.
 
@@ -109,27 +113,33 @@ def clean(
         array: samples of any type of integers.
         description: what they are to be.
         low_bit: the lowest bit that counts; None: as High Bit says.
+        in_place: whether the array may be changed, since nobody else has it.
 
     Returns:
-        The samples in the type of `dtype_of`; the same array if nothing had to be done.
+        The samples in the type of `dtype_of`; the same memory if nothing had to be done.
     """
     kind = dtype_of(description)
     if description.is_float:
         return array.astype(kind, copy=False)
     low = description.high_bit + 1 - description.bits_stored if low_bit is None else low_bit
     if array.dtype != kind:
-        array = array.astype(kind)
+        has_its_bits = array.itemsize == kind.itemsize and array.dtype.kind in "ui"
+        if has_its_bits and array.dtype.isnative and kind.isnative:
+            array = array.view(kind)
+        else:
+            array, in_place = array.astype(kind), True
     width = kind.itemsize * 8
     above = width - low - description.bits_stored
+    out = array if in_place and array.flags.writeable else None
     if description.is_signed:
         if above or low:
-            array = np.left_shift(array, above)
+            array = np.left_shift(array, above, out=out)
             np.right_shift(array, above + low, out=array)
     elif above or low:
         if low:
-            array = np.right_shift(array, low)
+            array = out = np.right_shift(array, low, out=out)
         if above:
-            array = np.bitwise_and(array, (1 << description.bits_stored) - 1)
+            array = np.bitwise_and(array, (1 << description.bits_stored) - 1, out=out)
     return array
 
 

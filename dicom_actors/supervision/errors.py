@@ -12,7 +12,7 @@
     ├── DisownedError                   raised in the thread of an actor that was killed
     ├── InboxFull
     └── CallError                       raised in handle_call it is the answer, not a crash
-        ├── UnknownMessage
+        ├── UnknownMessage (TypeError)  nothing that the actor is asked
         ├── SpecError (ValueError)      a child spec or a supervisor's settings, names the field
         ├── ChildStartError             .child_id; the cause is chained
         ├── ChildAlreadyStarted         .ref
@@ -112,7 +112,7 @@ class CallError(SupervisionError):
     """An answer that is an error: raised in `handle_call`, it goes to the caller alone."""
 
 
-class UnknownMessage(CallError):
+class UnknownMessage(CallError, TypeError):
     """A question that the actor does not know."""
 
 

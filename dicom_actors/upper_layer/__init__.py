@@ -29,7 +29,8 @@ from dicom_actors.upper_layer.effects import (
     StartArtim,
     StopArtim,
 )
-from dicom_actors.upper_layer.machine import UpperLayer, UpperLayerLimits
+from dicom_actors.upper_layer.known_requests import KnownRequests
+from dicom_actors.upper_layer.machine import UpperLayer, UpperLayerLimits, Values
 from dicom_actors.upper_layer.negotiated import (
     AcceptedContext,
     Negotiated,
@@ -73,6 +74,7 @@ __all__ = [
     "Effects",
     "Indicate",
     "Indication",
+    "KnownRequests",
     "Negotiated",
     "NegotiationPolicy",
     "OpenTransport",
@@ -90,6 +92,7 @@ __all__ = [
     "StopArtim",
     "UpperLayer",
     "UpperLayerLimits",
+    "Values",
     "acceptable_contexts",
     "describe_policy",
     "find_fault",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.errors import (
     InvalidPduError,
@@ -39,6 +39,7 @@ from dicom_actors.pdu import (
 from dicom_actors.pdu.decoder import decode_body
 from dicom_actors.pdu.header import HEADER_LENGTH, decode_header
 from dicom_actors.upper_layer.effects import DataIndication, Indicate, Send
+from dicom_actors.upper_layer.known_requests import Agreement
 from dicom_actors.upper_layer.negotiated import negotiated
 from dicom_actors.upper_layer.negotiation import refuse_request
 from dicom_actors.upper_layer.primitives import (
@@ -56,10 +57,11 @@ from dicom_actors.upper_layer.table import ACTIONS, TRANSITIONS, Action, Event, 
 if TYPE_CHECKING:
     from dicom_actors.pdu import Pdu
     from dicom_actors.upper_layer.effects import Effects
+    from dicom_actors.upper_layer.known_requests import KnownRequests
     from dicom_actors.upper_layer.negotiated import Negotiated
     from dicom_actors.upper_layer.primitives import Primitive
 
-__all__ = ["UpperLayer", "UpperLayerLimits"]
+__all__ = ["UpperLayer", "UpperLayerLimits", "Values"]
 
 _EVENTS: Final = {
     PduType.A_ASSOCIATE_RQ: Event.EVT6,
@@ -77,7 +79,26 @@ _ONE_PDV: Final = Struct(">BxIIBB")
 _ONE_PDV_LENGTH: Final = _ONE_PDV.size
 _STA6: Final = State.STA6
 _STA8: Final = State.STA8
-_new_tuple: Final = tuple.__new__
+MAX_FRAGMENTS: Final = 256
+"""The most that `Values` have of a data set; however small they are, there is an end to them."""
+
+
+class Values(NamedTuple):
+    """A message in PDUs of one value each, or a part of one (PS3.8 9.3.5).
+
+    Attributes:
+        consumed: the length of the PDUs.
+        context_id: the presentation context.
+        command: the whole command set; None: it came before.
+        data: fragments of the data set, none of them empty.
+        is_last: whether the last fragment of the data set is the last of these.
+    """
+
+    consumed: int
+    context_id: int
+    command: memoryview | None
+    data: list[memoryview]
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +127,7 @@ class UpperLayer:
         "_context_ids",
         "_discarding",
         "_empty_pdus",
+        "_known",
         "_max_pdu_length",
         "_rq",
         "_skip",
@@ -116,14 +138,21 @@ class UpperLayer:
         "state",
     )
 
-    def __init__(self, role: Role, limits: UpperLayerLimits | None = None) -> None:
+    def __init__(
+        self,
+        role: Role,
+        limits: UpperLayerLimits | None = None,
+        known: KnownRequests | None = None,
+    ) -> None:
         """Make a machine in Sta1.
 
         Args:
             role: whether we ask for the association or are asked.
             limits: what the peer may do; `max_pdu_length` is what we must announce.
+            known: requests that came before, with the same limits; None: nothing is kept.
         """
         self.role = role
+        self._known = known
         self.limits = UpperLayerLimits() if limits is None else limits
         self.state = State.STA1
         self.negotiated: Negotiated | None = None
@@ -155,14 +184,20 @@ class UpperLayer:
         return machine
 
     @classmethod
-    def asked(cls, rq: AssociateRq, limits: UpperLayerLimits | None = None) -> UpperLayer:
+    def asked(
+        cls,
+        rq: AssociateRq,
+        limits: UpperLayerLimits | None = None,
+        known: KnownRequests | None = None,
+    ) -> UpperLayer:
         """Return a machine for an association that was asked for and not answered yet: in Sta3.
 
         Args:
             rq: the request, which was indicated.
             limits: as for a new machine.
+            known: likewise.
         """
-        machine = cls(Role.ACCEPTOR, limits)
+        machine = cls(Role.ACCEPTOR, limits, known)
         machine._rq = rq
         machine.state = State.STA3
         return machine
@@ -220,49 +255,58 @@ class UpperLayer:
                 return end, (Indicate(DataIndication((pdv,))),)
         return self._receive_any(view, size)
 
-    def receive_values(self, view: memoryview) -> tuple[int, list[Pdv]]:
+    def receive_values(self, view: memoryview) -> Values | None:
         """Take the P-DATA-TF at the start of what came and was not consumed yet, at one go.
 
-        This is the short way for the PDUs of one value each that most messages consist of. It ends
-        with the last fragment of a data set, or before the second command set, so that whoever
-        wants no further message for now is not given one.
+        This is the short way for what most messages consist of: PDUs of one value each, a command
+        set in one of them, a data set of fragments that are not empty.
 
         Args:
             view: as for `receive_data`.
 
         Returns:
-            How many bytes are done with, and the values, one for each PDU, their payloads slices
-            of `view`. 0 and none: what comes next is something else, or not complete, or broken,
-            and it is for `receive_data` to say.
+            A message, or the part of one that is there. None: what comes next is something else,
+            or not complete, or broken, and it is for `receive_data` to say.
         """
-        pdvs: list[Pdv] = []
-        if self.state is not _STA6:
-            return 0, pdvs
-        unpack, context_ids, longest = _ONE_PDV.unpack_from, self._context_ids, self._max_pdu_length
-        at, size, is_behind_command = 0, len(view), False
-        while size - at >= _ONE_PDV_LENGTH:
-            kind, length, pdv_length, context_id, control = unpack(view, at)
+        size = len(view)
+        if size < _ONE_PDV_LENGTH or self.state is not _STA6:
+            return None
+        unpack, longest = _ONE_PDV.unpack_from, self._max_pdu_length
+        kind, length, pdv_length, context_id, control = unpack(view)
+        at = length + HEADER_LENGTH
+        if (
+            kind != 4  # P-DATA-TF
+            or at > size
+            or length != pdv_length + 4
+            or not 6 < length <= longest
+            or context_id not in self._context_ids
+        ):
+            return None
+        is_last = (control & 2) == 2
+        value = view[_ONE_PDV_LENGTH:at]
+        if control & 1:
+            if not is_last:
+                return None
+            command, data, is_last = value, [], False
+        else:
+            command, data = None, [value]
+        while not is_last and size - at > _ONE_PDV_LENGTH and len(data) < MAX_FRAGMENTS:
+            kind, length, pdv_length, its_context_id, control = unpack(view, at)
             end = at + length + HEADER_LENGTH
             if (
-                end > size
-                or kind != 4  # P-DATA-TF
+                kind != 4
+                or end > size
                 or length != pdv_length + 4
                 or not 6 < length <= longest
-                or context_id not in context_ids
-                or (is_behind_command and control & 1)
+                or its_context_id != context_id
+                or control & 1
             ):
                 break
-            # What `Pdv(...)` does, in half the time.
-            data = view[at + _ONE_PDV_LENGTH : end]
-            pdvs.append(_new_tuple(Pdv, (context_id, (control & 1) == 1, (control & 2) == 2, data)))
+            data.append(view[at + _ONE_PDV_LENGTH : end])
             at = end
-            if control & 2:
-                if not control & 1:
-                    break
-                is_behind_command = True
-        if at:
-            self._empty_pdus = 0
-        return at, pdvs
+            is_last = (control & 2) == 2
+        self._empty_pdus = 0
+        return Values(at, context_id, command, data, is_last)
 
     def receive_eof(self) -> Effects:
         """The transport connection is closed, lost, or could not be opened: Evt17.
@@ -353,7 +397,11 @@ class UpperLayer:
     def _receive_pdu(self, kind: PduType, event: Event, view: memoryview) -> Effects:
         """Take a whole PDU that the state allows."""
         try:
-            occurrence = self._checked(event, decode_body(kind, view, self.limits))
+            if event is Event.EVT6 and self._known is not None:
+                pdu: Pdu = self._known.decode(view)
+            else:
+                pdu = decode_body(kind, view, self.limits)
+            occurrence = self._checked(event, pdu)
         except AssociateLimitError as error:
             if event is Event.EVT6:
                 occurrence = Occurrence(event, AssociateRj.of(Reject.ACSE_NO_REASON), error)
@@ -392,7 +440,8 @@ class UpperLayer:
         match pdu:
             case AssociateRq():
                 self._rq = pdu
-                refused = refuse_request(pdu)
+                is_sound = self._known is not None and self._known.is_known(pdu)
+                refused = None if is_sound else refuse_request(pdu)
                 if refused is not None:
                     reject, message = refused
                     return Occurrence(event, AssociateRj.of(reject), InvalidPduError(message))
@@ -425,12 +474,17 @@ class UpperLayer:
         self._check_announced(ac.user_information.max_pdu_length)
         if self._rq is None:
             raise LocalProtocolError("AssociateAccept: there is no request to answer")
-        try:
-            terms = negotiated(self._rq, ac, self.role)
-        except InvalidPduError as error:
-            raise LocalProtocolError(f"AssociateAccept: {error}") from error
-        effects = self._apply(Occurrence(Event.EVT7, ac))
-        self._establish(terms)
+        agreement = None if self._known is None else self._known.agreement(self._rq, ac)
+        if agreement is None:
+            try:
+                terms = negotiated(self._rq, ac, self.role)
+            except InvalidPduError as error:
+                raise LocalProtocolError(f"AssociateAccept: {error}") from error
+            agreement = Agreement(ac, terms, encode_pdu(ac))
+            if self._known is not None:
+                self._known.note(self._rq, agreement)
+        effects = self._apply(Occurrence(Event.EVT7, ac, encoded=agreement.encoded))
+        self._establish(agreement.terms)
         return effects
 
     def _send_data(self, pdvs: tuple[Pdv, ...]) -> Effects:
@@ -484,9 +538,19 @@ class UpperLayer:
         ):
             outcome = outcomes[1]
         effects = tuple([effect_of(step, occurrence) for step in outcome.steps])
-        self.error = self.error or occurrence.error
+        if occurrence.error is not None:
+            self.error = self.error or _without_frames(occurrence.error)
         self.state = outcome.next_state
         return effects
+
+
+def _without_frames(error: RemoteProtocolError) -> RemoteProtocolError:
+    """Give an error to be kept: its frames would keep whoever feeds the machine, in a circle."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__context__
+    return error
 
 
 def _checked_abort(source: int, reason: int) -> Abort:

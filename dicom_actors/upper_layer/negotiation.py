@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 
     from dicom_actors.pdu import AssociateRq
 
-__all__ = ["NegotiationPolicy", "RolePolicy", "negotiate", "propose_contexts", "refuse_request"]
+__all__ = [
+    "NegotiationPolicy",
+    "RolePolicy",
+    "answer_to",
+    "negotiate",
+    "propose_contexts",
+    "refuse",
+    "refuse_request",
+]
 
 # Named in the answer to a refused context, where it has no meaning but must stand.
 _IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
@@ -145,7 +153,7 @@ def negotiate(
     open_from_caller: int = 0,
     identity_response: bytes | None = None,
 ) -> AssociateAc | Reject:
-    """Answer a request.
+    """Answer a request: what `refuse` says, else `answer_to`.
 
     Args:
         rq: the request, which `refuse_request` let pass.
@@ -157,9 +165,20 @@ def negotiate(
 
     Standard: PS3.8 9.3.3, 9.3.4, PS3.7 D.3.3.
     """
-    reject = _refuse(rq, policy, open_associations, open_from_caller)
-    if reject is not None:
-        return reject
+    reject = refuse(rq, policy, open_associations, open_from_caller)
+    return reject or answer_to(rq, policy, identity_response)
+
+
+def answer_to(
+    rq: AssociateRq, policy: NegotiationPolicy, identity_response: bytes | None = None
+) -> AssociateAc:
+    """Accept a request that nothing is said against; every context gets its answer.
+
+    Args:
+        rq: see `negotiate`, as for the rest.
+        policy: likewise.
+        identity_response: likewise.
+    """
     contexts, roles = _answer_contexts(rq, policy)
     user = rq.user_information
     accepted = {
@@ -187,9 +206,17 @@ def negotiate(
     )
 
 
-def _refuse(
+def refuse(
     rq: AssociateRq, policy: NegotiationPolicy, open_associations: int, open_from_caller: int
 ) -> Reject | None:
+    """Return why the service user refuses a request; None if it does not.
+
+    Args:
+        rq: see `negotiate`, as for the rest.
+        policy: likewise.
+        open_associations: likewise.
+        open_from_caller: likewise.
+    """
     if rq.application_context_name != APPLICATION_CONTEXT:
         return Reject.APPLICATION_CONTEXT_NOT_SUPPORTED
     if not _is_listed(rq.called_ae_title, policy.called_ae_titles):

@@ -42,11 +42,13 @@ class Occurrence(NamedTuple):
         event: the event.
         pdu: what came, or what is to be sent; its type goes with the event.
         error: what the peer did wrong; None if nothing.
+        encoded: a PDU that is to be sent, if it was encoded before.
     """
 
     event: Event
     pdu: Any = None
     error: RemoteProtocolError | None = None
+    encoded: bytes = b""
 
 
 def effect_of(step: Step, occurrence: Occurrence) -> Effect:
@@ -60,7 +62,7 @@ def effect_of(step: Step, occurrence: Occurrence) -> Effect:
 
 
 def _send(occurrence: Occurrence) -> Effect:
-    return Send((encode_pdu(occurrence.pdu),))
+    return Send((occurrence.encoded or encode_pdu(occurrence.pdu),))
 
 
 def _send_p_data(occurrence: Occurrence) -> Effect:

@@ -8,7 +8,7 @@ import pytest
 
 from dicom_actors import EndpointConfig
 from dicom_actors.actors import describe_acceptance
-from dicom_actors.actors.association.admission import READABLE, admit, policy_for
+from dicom_actors.actors.association.admission import READABLE, policy_for
 from dicom_actors.actors.kernel.handler_table import SERVICES, HandlerTable
 from dicom_actors.data import TransferSyntax
 from dicom_actors.data.dictionary import sop_class_services, storage_sop_classes, uid_of
@@ -20,6 +20,7 @@ from dicom_actors.pdu import (
     RoleSelection,
     UserInformation,
 )
+from dicom_actors.upper_layer import negotiate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +72,7 @@ def answer(
         "CALLED", "CALLING", contexts, UserInformation(16384, "1.9", roles=tuple(roles))
     )
     table = HandlerTable(dict.fromkeys(names, handler))
-    ac = admit(rq, policy_for(EndpointConfig(**settings), table), (0, 0))
+    ac = negotiate(rq, policy_for(EndpointConfig(**settings), table))
     assert isinstance(ac, AssociateAc)
     return ac
 

@@ -644,6 +644,38 @@ def test_a_coroutine_that_blocks_the_loop_blocks_no_later_one() -> None:
         siege.until(lambda: siege.endpoint.status().disowned_handlers == 0)
 
 
+async def stop_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+    loop.call_soon(loop.stop)
+
+
+async def cancel_all_tasks() -> None:
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
+async def exit_in_a_task() -> None:
+    async def leave() -> None:
+        raise SystemExit
+
+    asyncio.create_task(leave())  # noqa: RUF006 - it ends at once
+
+
+@pytest.mark.parametrize("end", [stop_the_loop, cancel_all_tasks, exit_in_a_task])
+def test_a_coroutine_that_ends_the_loop_ends_no_other(end: Any) -> None:
+    async def echo(event: Any) -> Any:
+        if event.message_id % 2:
+            await end()
+        else:
+            await asyncio.sleep(0)
+        return Status.SUCCESS
+
+    with running({"cecho": echo}) as endpoint, Peer.associated(endpoint.port) as peer:
+        for message_id in range(1, 7):
+            assert peer.echo(message_id=message_id) == Status.SUCCESS
+        assert_healthy(endpoint.ref)
+
+
 def test_a_killed_handler_cancels_its_coroutine() -> None:
     store = Waiting()
     with running({"cstore": store}) as endpoint, Peer.associated(endpoint.port) as peer:

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kit.endpoints import running
+from kit.peer import CT_IMAGE
 
-from dicom_actors import DataSet, DimseFailure, Status
+from dicom_actors import DataSet, DimseFailure, Status, connect
 from dicom_actors.actors.handlers.outcomes import (
     outcome_of,
     outcome_of_failure,
@@ -19,6 +21,7 @@ from dicom_actors.errors import HandlerError
 N_SERVICES = ("ncreate", "nset", "nget", "ndelete", "naction", "nevent_report")
 SERVICES = ("cstore", "cecho", "cfind", "cget", "cmove", *N_SERVICES)
 EVENT: Any = SimpleNamespace(sop_instance_uid="1.2", action_type_id=1, event_type_id=1)
+OBJECT = DataSet.from_keywords(SOPClassUID=CT_IMAGE, SOPInstanceUID="1.2.3", PatientID="7")
 CONTEXT: Any = None  # looked at for data sets alone
 
 
@@ -88,3 +91,40 @@ def test_a_shortage_is_a_reason_to_refuse_an_object(number: int) -> None:
 @pytest.mark.parametrize("fault", [OSError(2, "no such file"), ValueError(28), OSError()])
 def test_nothing_else_is(fault: BaseException) -> None:
     assert outcome_of_shortage("cstore", fault) is None
+
+
+class Untold:
+    """Cannot be told."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "comment"),
+    [
+        (DimseFailure(-1), 0x0110, "handler failed: HandlerError"),
+        (DimseFailure(0x10000), 0x0110, "handler failed: HandlerError"),
+        (DimseFailure(0x10000, ErrorID=1), 0x0110, "handler failed: HandlerError"),
+        (DimseFailure(0xC000, b"x"), 0xC000, "b'x'"),  # type: ignore[arg-type]
+        (DimseFailure(0xC000, OSError("no")), 0xC000, "no"),  # type: ignore[arg-type]
+        (DimseFailure(0xC000, None), 0xC000, ""),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_raised_need_not_be_right(failure: DimseFailure, status: int, comment: str) -> None:
+    def store(event: Any) -> None:
+        raise failure
+
+    def untold(event: Any) -> None:
+        error = DimseFailure(0xC000)
+        error.comment = Untold()  # type: ignore[assignment]
+        raise error
+
+    with running({"cstore": store, "cecho": untold}) as endpoint:
+        peer = connect("127.0.0.1", endpoint.port, called="TEST")
+        with peer as association:
+            result = association.store(OBJECT)
+            assert (result.status, result.comment) == (status, comment)
+            with pytest.raises(DimseFailure, match="SystemExit"):
+                association.echo()
+        assert endpoint.status().restarts == 0

@@ -17,6 +17,7 @@ from dicom_actors.dimse import (
     CommandField,
     MessageAssembler,
     ResponseEncoder,
+    ResponseTemplates,
     decode_command,
     encode_request,
     encode_response,
@@ -112,7 +113,7 @@ def first() -> Callable[[], object]:
 
 def answering(raws: list[bytes], context_id: int, status: int) -> Callable[[], object]:
     """Answer requests in whole PDUs."""
-    upper_layer, encoder = machine(), ResponseEncoder(16384)
+    upper_layer, encoder = machine(), ResponseEncoder(16384, ResponseTemplates())
     pull = cycle([decode_command(raw) for raw in raws]).__next__
 
     def step() -> bytes | None:
@@ -144,10 +145,13 @@ def receiving(size: int, length: int) -> Callable[[], object]:
     def step() -> None:
         view = pull()
         while view:
-            consumed, pdvs = upper_layer.receive_values(view)
-            for pdv in pdvs:
-                assembler.receive(pdv)
-            view = view[consumed:]
+            values = upper_layer.receive_values(view)
+            assert values is not None
+            if values.command is not None:
+                assembler.receive(Pdv(values.context_id, True, True, values.command))
+            if values.data:
+                assembler.pass_data(values.context_id, is_last=values.is_last)
+            view = view[values.consumed :]
 
     return step
 

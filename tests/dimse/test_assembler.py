@@ -40,6 +40,20 @@ def cut(data: bytes, cuts: list[int], context_id: int, *, is_command: bool) -> l
     ]
 
 
+def test_data_may_be_passed_without_being_looked_at() -> None:
+    assembler = MessageAssembler({1, 3})
+    for context_id, expected in ((1, UnexpectedPduError), (5, InvalidPduError)):
+        with pytest.raises(expected):
+            assembler.pass_data(context_id, is_last=True)
+    assembler.receive(Pdv(1, True, True, command(has_data_set=True)))
+    with pytest.raises(InvalidPduError, match="context 1, got a data set fragment on context 3"):
+        assembler.pass_data(3, is_last=True)
+    assembler.pass_data(1, is_last=False)
+    assert assembler.partial is not None
+    assembler.pass_data(1, is_last=True)
+    assert assembler.partial is None
+
+
 @given(
     messages=st.lists(
         st.tuples(

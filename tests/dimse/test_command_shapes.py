@@ -9,7 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dicom_actors.dimse import Command, CommandDecoder, CommandField, command_shapes, decode_command
+from dicom_actors.dimse import (
+    Command,
+    CommandDecoder,
+    CommandField,
+    CommandShapes,
+    command_shapes,
+    decode_command,
+)
 from dicom_actors.dimse.command import RESPONSE
 from dicom_actors.dimse.command_shapes import MAX_SHAPE_LENGTH, MAX_SHAPES
 from dicom_actors.errors import InvalidPduError
@@ -216,6 +223,25 @@ def test_what_a_peer_can_make_it_keep_is_bounded() -> None:
     kept = decoder._shapes
     assert len(kept) == MAX_SHAPES
     assert all(len(shape.model.raw) <= MAX_SHAPE_LENGTH for shape in kept)
+
+
+def test_associations_share_what_was_met(monkeypatch) -> None:
+    shared = CommandShapes()
+    assert CommandDecoder(shared).decode(STORE) == decode_command(STORE)
+    other = STORE[:-6] + b"1.2.33"
+    expected = decode_command(other)
+    monkeypatch.setattr(command_shapes, "decode_command", None)
+    assert CommandDecoder(shared).decode(other) == expected
+
+
+def test_what_is_shared_is_bounded() -> None:
+    shared = CommandShapes()
+    for number in range(200):
+        comment = (0x0902, b"x" * 2 * number)
+        raw = encoded([(0x0100, b"\x01\x80"), (0x0120, b"\1\0"), (0x0800, b"\1\1"), comment])
+        CommandDecoder(shared).decode(raw)
+    assert len(shared.recent) == MAX_SHAPES
+    assert all(len(shape.model.raw) <= MAX_SHAPE_LENGTH for shape in shared.recent)
 
 
 def test_an_association_with_one_command_keeps_nothing() -> None:

@@ -11,6 +11,7 @@ from dicom_actors.dimse import (
     CommandElement,
     CommandField,
     ResponseEncoder,
+    ResponseTemplates,
     decode_command,
     encode_response,
     fragment,
@@ -57,7 +58,7 @@ def by_the_general_encoder(max_pdu_length, context_id, request, status, comment,
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 0xFFFF), statuses, texts), max_size=20),
 )
 def test_the_bytes_are_those_of_the_general_encoder(max_pdu_length, kinds, changes) -> None:
-    encoder = ResponseEncoder(max_pdu_length)
+    encoder = ResponseEncoder(max_pdu_length, ResponseTemplates())
     answered = list(kinds)
     for index, message_id, status, uid in changes:
         context_id, request, _, comment, data, more = kinds[index % len(kinds)]
@@ -78,13 +79,13 @@ def request_of(field: int, number: int) -> Command:
 @pytest.mark.parametrize("field", [f for f in CommandField if f != CommandField.C_CANCEL_RQ])
 @pytest.mark.parametrize("status", [0, 0xFF00])
 def test_the_general_encoder_is_asked_once_for_each_length(monkeypatch, field, status) -> None:
-    encoder = ResponseEncoder(16384)
+    encoder = ResponseEncoder(16384, ResponseTemplates())
     has_data_set = status == 0xFF00
     expected = [
         by_the_general_encoder(16384, 3, request_of(field, n), status, "", has_data_set, None)
         for n in range(99)
     ]
-    for number in (0, 0, 1, 2):  # the first leaves no template
+    for number in (0, 0, 1, 2):
         encoder.encode(3, request_of(field, number), status, has_data_set=has_data_set)
     monkeypatch.setattr(response, "encode_response", None)
     got = [
@@ -95,7 +96,7 @@ def test_the_general_encoder_is_asked_once_for_each_length(monkeypatch, field, s
 
 
 def test_a_response_is_one_pdu_that_reads_back() -> None:
-    encoder = ResponseEncoder(0)
+    encoder = ResponseEncoder(0, ResponseTemplates())
     for number in range(5):
         request = request_of(CommandField.C_STORE_RQ, number)
         pdu = decode_pdu(encoder.encode(7, request, 0xB000))
@@ -109,7 +110,7 @@ def test_a_response_is_one_pdu_that_reads_back() -> None:
 
 @pytest.mark.parametrize("status", [-1, 0x10000])
 def test_a_status_that_does_not_fit_is_refused_as_ever(status: int) -> None:
-    encoder = ResponseEncoder(0)
+    encoder = ResponseEncoder(0, ResponseTemplates())
     request = request_of(CommandField.C_STORE_RQ, 1)
     for _ in range(3):
         encoder.encode(1, request, 0)
@@ -120,15 +121,28 @@ def test_a_status_that_does_not_fit_is_refused_as_ever(status: int) -> None:
 
 
 def test_what_a_peer_can_make_it_keep_is_bounded() -> None:
-    encoder = ResponseEncoder(0)
+    templates = ResponseTemplates()
+    encoder = ResponseEncoder(0, templates)
     for number in range(400):
         encoder.encode(1, Command(b"", 1, 1, "1" * number, "2" * number, has_data_set=True), 0)
-        assert len(encoder._templates) <= MAX_TEMPLATES
-        for template in encoder._templates.values():
+        assert len(templates._templates) <= MAX_TEMPLATES
+        for template in templates._templates.values():
             assert len(template.before) <= MAX_TEMPLATE_LENGTH
 
 
-def test_an_association_with_one_response_keeps_nothing() -> None:
-    encoder = ResponseEncoder(0)
-    encoder.encode(1, request_of(CommandField.C_ECHO_RQ, 1), 0)
-    assert encoder._templates == {}
+def test_associations_share_what_was_written_for_peers_of_one_length(monkeypatch) -> None:
+    templates = ResponseTemplates()
+    request = request_of(CommandField.C_STORE_RQ, 1)
+    expected = {length: written(length, request) for length in (16, 16384, 0)}
+    for length in expected:
+        ResponseEncoder(length, templates).encode(5, request, 0)
+    monkeypatch.setattr(response, "encode_response", None)
+    for length in (16384, 0):
+        assert ResponseEncoder(length, templates).encode(5, request, 0) == expected[length]
+    with pytest.raises(TypeError):  # in two PDUs, of which there is no template
+        ResponseEncoder(16, templates).encode(5, request, 0)
+
+
+def written(max_pdu_length: int, request: Command) -> bytes:
+    """A response by the general encoder."""
+    return by_the_general_encoder(max_pdu_length, 5, request, 0, "", False, None)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_actors.pdu import PDataTf, Pdv, encode_pdu
-from dicom_actors.upper_layer import Role, State
+from dicom_actors.upper_layer import Role, State, Values
 from dicom_actors.upper_layer.table import TRANSITIONS, Event
 from tests.upper_layer.scenes import (
     ABORT_BYTES,
@@ -56,15 +56,13 @@ def read(machine, data: bytes, *, in_runs: bool):
     """Everything that is done with some bytes: values, other effects, what is left, the end."""
     view, found = memoryview(data), []
     while view:
-        consumed = 0
-        if in_runs:
-            consumed, pdvs = machine.receive_values(view)
-            assert bool(consumed) is bool(pdvs)
-            # A message, or a part of one: the end of a command set may stand before its data set.
-            ends = [pdv.is_command for pdv in pdvs if pdv.is_last]
-            assert ends in ([], [True], [False], [True, False])
-            found += plain_values(pdvs)
-        if not consumed:
+        values = machine.receive_values(view) if in_runs else None
+        if values is not None:
+            consumed = values.consumed
+            found += plain_values(pdvs_of(values))
+            assert 0 < len(values.data) + (values.command is not None) <= 257
+            assert b"" not in values.data
+        else:
             consumed, effects = machine.receive_data(view)
             for effect in plain(effects):
                 found += plain_values(effect[2]) if effect[1:2] == ("DataIndication",) else [effect]
@@ -72,6 +70,14 @@ def read(machine, data: bytes, *, in_runs: bool):
                 break
         view = view[consumed:]
     return found, bytes(view), machine.state, machine._empty_pdus, str(machine.error)
+
+
+def pdvs_of(values: Values) -> list[Pdv]:
+    """The values, one by one."""
+    context_id, command, data = values.context_id, values.command, values.data
+    pdvs = [] if command is None else [Pdv(context_id, True, True, command)]
+    pdvs += [Pdv(context_id, False, False, fragment) for fragment in data]
+    return [*pdvs[:-1], pdvs[-1]._replace(is_last=values.is_last)] if data else pdvs
 
 
 def plain_values(pdvs):
@@ -99,10 +105,11 @@ def test_a_run_ends_with_its_message() -> None:
 
     lengths = []
     while view:
-        consumed, pdvs = machine.receive_values(view)
+        values = machine.receive_values(view)
+        pdvs = pdvs_of(values)
         assert pdvs[-1].is_last
         lengths.append(len(pdvs))
-        view = view[consumed:]
+        view = view[values.consumed :]
 
     assert lengths == [6, 6, 1, 1]
 
@@ -111,9 +118,22 @@ def test_payloads_are_slices_of_what_came() -> None:
     buffer = bytearray(FRAGMENT + LAST)
     machine = machine_led_to(Role.REQUESTOR, State.STA6)
 
-    _, pdvs = machine.receive_values(memoryview(buffer))
+    values = machine.receive_values(memoryview(buffer))
 
-    assert [pdv.data.obj is buffer for pdv in pdvs] == [True, True]
+    assert [fragment.obj is buffer for fragment in values.data] == [True, True]
+
+
+def test_there_is_an_end_to_the_smallest_fragments() -> None:
+    data = pdu((1, False, False, b"x")) * 600
+    machine, lengths = machine_led_to(Role.ACCEPTOR, State.STA6), []
+    view = memoryview(data)
+
+    while view:
+        values = machine.receive_values(view)
+        lengths.append(len(values.data))
+        view = view[values.consumed :]
+
+    assert lengths == [256, 256, 88]
 
 
 def test_a_value_with_bytes_ends_a_row_of_empty_pdus() -> None:
@@ -121,7 +141,7 @@ def test_a_value_with_bytes_ends_a_row_of_empty_pdus() -> None:
     for _ in range(3):
         for _ in range(LIMITS.max_empty_pdus):
             assert machine.receive_data(memoryview(pdu())) == (6, ())
-        assert machine.receive_values(memoryview(LAST))[0] == len(LAST)
+        assert machine.receive_values(memoryview(LAST)).consumed == len(LAST)
 
 
 @pytest.mark.parametrize("place", ROUTES, ids=str)

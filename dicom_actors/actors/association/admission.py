@@ -15,7 +15,7 @@ from dicom_actors.data import TransferSyntax
 from dicom_actors.data.dictionary import sop_class_services, storage_sop_classes, uid_entry
 from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.pdu import AsyncWindow
-from dicom_actors.upper_layer import NegotiationPolicy, RolePolicy, describe_policy, negotiate
+from dicom_actors.upper_layer import NegotiationPolicy, RolePolicy, describe_policy
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from dicom_actors.config import EndpointConfig
     from dicom_actors.messages import EventHandlers
-    from dicom_actors.pdu import AssociateAc, AssociateRq, Reject, SopClassExtended
+    from dicom_actors.pdu import AssociateAc, AssociateRq, SopClassExtended
 
-__all__ = ["admit", "describe_acceptance", "policy_for", "with_identity_response"]
+__all__ = ["describe_acceptance", "policy_for", "with_identity_response"]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 
@@ -40,22 +40,6 @@ READABLE: Final = (*UNCOMPRESSED, "1.2.840.10008.1.2.1.99")
 """The same, and deflated, for messages whose data sets we must read or write."""
 
 _LOSSLESS_FIRST: Final = (False, None, True)
-
-
-def admit(
-    rq: AssociateRq, policy: NegotiationPolicy, others: tuple[int, int]
-) -> AssociateAc | Reject:
-    """Answer an association request.
-
-    Args:
-        rq: the request.
-        policy: what `policy_for` gave.
-        others: how many other associations are open, and how many of these from the same caller.
-
-    Returns:
-        The acceptance, with one result for each proposed context, or the rejection.
-    """
-    return negotiate(rq, policy, open_associations=others[0], open_from_caller=others[1])
 
 
 def with_identity_response(ac: AssociateAc, rq: AssociateRq, response: bytes | None) -> AssociateAc:

@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.connection.request import Outcome
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
-    from dicom_actors.pdu import AssociateRq, Pdv
-    from dicom_actors.upper_layer import Effect, Effects, Negotiated
+    from dicom_actors.pdu import AssociateRq
+    from dicom_actors.upper_layer import Effect, Effects, Negotiated, Values
 
 __all__ = ["Association"]
 
@@ -76,7 +76,7 @@ class Association(SupervisedActor):
         self._incarnation: Incarnation
         self._epoch = 0
         self._limits = kernel.upper_layer_limits
-        self._machine = UpperLayer(Role.ACCEPTOR, self._limits)
+        self._machine = UpperLayer(Role.ACCEPTOR, self._limits, kernel.known_requests)
         self._flow: RequestFlow
         self._opening: Opening
         self._release_length = 0
@@ -120,7 +120,9 @@ class Association(SupervisedActor):
                 self._machine = UpperLayer.resume(record.negotiated, self._limits)
                 self._flow.resume(record.negotiated)
             elif incarnation.association_rq is not None:
-                self._machine = UpperLayer.asked(incarnation.association_rq, self._limits)
+                self._machine = UpperLayer.asked(
+                    incarnation.association_rq, self._limits, self._kernel.known_requests
+                )
             else:
                 self._machine.connected()  # ARTIM runs since the connection was accepted
             if self._is_discarding or not self._is_paused:
@@ -276,20 +278,23 @@ class Association(SupervisedActor):
             if not view:
                 break
             incarnation.phase = Phase.CORE
-            consumed, pdvs = machine.receive_values(view)
+            values = machine.receive_values(view)
             effects: Effects = ()
-            if not consumed:
+            if values is not None:
+                consumed, length = values.consumed, sum(map(len, values.data))
+            else:
                 consumed, effects = machine.receive_data(view)
                 if not consumed:
                     incarnation.phase = Phase.WAITING
                     break
-            if not self._flow.has_room_for(pdvs or _values_of(effects)):
+                length = _data_length_of(effects)
+            if not self._flow.has_room_for(length):
                 incarnation.phase = Phase.WAITING
                 break  # and be paused until there is
             record.pdu_log.received(view[:consumed], self._kernel)
             self._leave_core()
-            if pdvs:
-                self._take_values(pdvs, consumed)
+            if values is not None:
+                self._take_values(values)
             else:
                 self._take_effects(effects, consumed)
         if not self._is_over:
@@ -321,10 +326,10 @@ class Association(SupervisedActor):
         self._incarnation.phase = Phase.WAITING
         self._incarnation.deadlines.pdu = None
 
-    def _take_values(self, pdvs: Sequence[Pdv], consumed: int) -> None:
+    def _take_values(self, values: Values) -> None:
         """Take the values of several PDUs, one each."""
         try:
-            self._flow.receive_run(pdvs, consumed)
+            self._flow.receive_values(values)
         except RemoteProtocolError as error:
             self._carry_out(self._machine.fail(error))
 
@@ -552,8 +557,10 @@ class Association(SupervisedActor):
         self._sockets.unregister(self._record.transport.socket)
 
 
-def _values_of(effects: Effects) -> Sequence[Pdv]:
-    """Return the values that a PDU has brought."""
+def _data_length_of(effects: Effects) -> int:
+    """Return how many bytes of a data set a PDU has brought."""
     first = effects[0] if effects else None
     indication = first.indication if type(first) is Indicate else None
-    return indication.pdvs if type(indication) is DataIndication else ()
+    if type(indication) is not DataIndication:
+        return 0
+    return sum([len(pdv.data) for pdv in indication.pdvs if not pdv.is_command])

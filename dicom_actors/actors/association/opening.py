@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from dicom_actors.actors.association.admission import admit, policy_for, with_identity_response
+from dicom_actors.actors.association.admission import policy_for, with_identity_response
 from dicom_actors.actors.kernel.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.pdu import Reject
 from dicom_actors.upper_layer import AssociateAccept, AssociateReject
@@ -84,7 +84,8 @@ class Opening:
         if kernel.system.disowned > kernel.config.max_disowned_handlers:
             kernel.limit_reached("max_disowned_handlers", "associations are rejected")
             return AssociateReject(Reject.LOCAL_LIMIT_EXCEEDED)
-        answer = admit(rq, self._policy(), kernel.callers.enter(record, rq.calling_ae_title))
+        others = kernel.callers.enter(record, rq.calling_ae_title)
+        answer = kernel.known_requests.negotiate(rq, self._policy(), others)
         if isinstance(answer, Reject):
             return AssociateReject(answer)
         self._incarnation.acceptance = answer

@@ -36,7 +36,7 @@ from dicom_actors.dimse import (
 )
 from dicom_actors.dimse.command import RESPONSE
 from dicom_actors.errors import UnexpectedPduError
-from dicom_actors.pdu import Reject, p_data_buffers
+from dicom_actors.pdu import Pdv, Reject, p_data_buffers
 from dicom_actors.supervision import kill
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ if TYPE_CHECKING:
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.storing.receiver import ReceivedObject
     from dicom_actors.config import EndpointConfig
-    from dicom_actors.pdu import Pdv
     from dicom_actors.supervision import SupervisedRef
-    from dicom_actors.upper_layer import AcceptedContext, Negotiated
+    from dicom_actors.upper_layer import AcceptedContext, Negotiated, Values
 
 __all__ = ["RequestFlow"]
 
@@ -110,7 +109,7 @@ class RequestFlow:
         self._assembler = MessageAssembler(())
         self._negotiated: Negotiated | None = None
         self._contexts: dict[int, AcceptedContext] = {}
-        self._responses = ResponseEncoder(0)
+        self._responses = ResponseEncoder(0, kernel.response_templates)
         self._misfits: dict[int, int | None] = {}
         self._headers: dict[int, FileMetaHeaders] = {}
         self._window = 1
@@ -121,9 +120,12 @@ class RequestFlow:
         """Take messages from now on."""
         self._negotiated = negotiated
         self._contexts = {context.context_id: context for context in negotiated.contexts}
-        self._assembler = MessageAssembler(self._contexts, self._record.partial)
-        self._responses = ResponseEncoder(negotiated.peer_max_pdu_length)
-        self._window = window_of(self._record, self._kernel.config)
+        kernel = self._kernel
+        self._assembler = MessageAssembler(
+            self._contexts, self._record.partial, shapes=kernel.command_shapes
+        )
+        self._responses = ResponseEncoder(negotiated.peer_max_pdu_length, kernel.response_templates)
+        self._window = window_of(self._record, kernel.config)
 
     def resume(self, negotiated: Negotiated) -> None:
         """Go on where an incarnation was relieved, or parked."""
@@ -171,16 +173,12 @@ class RequestFlow:
             limit += _AHEAD_OF_RESPONSES
         return waiting > limit
 
-    def has_room_for(self, pdvs: Sequence[Pdv]) -> bool:
-        """Take room for what has come of a data set; False: it waits for it, and pokes us then."""
+    def has_room_for(self, length: int) -> bool:
+        """Take room for bytes that have come of a data set; False: they wait, and we are poked."""
         incarnation = self._incarnation
         receiver = incarnation.receiver
         if receiver is None:
             return True
-        if len(pdvs) == 1:
-            length = 0 if pdvs[0].is_command else len(pdvs[0].data)
-        else:
-            length = sum([len(pdv.data) for pdv in pdvs if not pdv.is_command])
         if receiver.admit(length, self._record.poke):
             incarnation.deadlines.room = None
             return True
@@ -219,7 +217,7 @@ class RequestFlow:
             self._incarnation.phase = Phase.WAITING
             done, pdvs_done = (consumed, 0) if index == last else (0, index + 1)
             if type(event) is DataReceived:
-                self._receive_data(event, done, pdvs_done)
+                self._receive_data([event.data], done, pdvs_done, is_last=event.is_last)
             elif type(event) is CommandReceived:
                 self._receive_command(event, done, pdvs_done)
             else:
@@ -227,40 +225,32 @@ class RequestFlow:
                     self._expect_progress()
                 record.advance(self._epoch, done, pdvs_done, self._assembler.partial)
 
-    def receive_run(self, pdvs: Sequence[Pdv], consumed: int) -> None:
-        """Take the values of several P-DATA-TF, one each: of a message, or a part of one.
+    def receive_values(self, values: Values) -> None:
+        """Take a message, or a part of one, in PDUs of one value each.
 
-        Args:
-            pdvs: the values; a data set may follow the end of its command set.
-            consumed: the length of all the PDUs. Those of the data set are left alone if there is
-                no room for it now, or if none was to follow.
+        The data set is left alone if there is no room for it now, or if none was to follow.
 
         Raises:
             RemoteProtocolError: the peer's fault.
         """
-        record, incarnation, assembler = self._record, self._incarnation, self._assembler
-        last = len(pdvs) - 1
-        for index, pdv in enumerate(pdvs):
+        consumed, context_id, command, data, is_last = values
+        incarnation, assembler = self._incarnation, self._assembler
+        if command is not None:
             incarnation.phase = Phase.CORE
-            event = assembler.receive(pdv)
+            event = assembler.receive(Pdv(context_id, True, True, command))
             incarnation.phase = Phase.WAITING
-            if index != last:
-                if type(event) is DataReceived:
-                    self._take_fragment(event)
-                elif type(event) is CommandReceived:
-                    length = sum([_BEFORE_VALUE + len(pdv.data) for pdv in pdvs[: index + 1]])
-                    self._receive_command(event, length, 0)
-                    if assembler.partial is None or not self.has_room_for(pdvs[index + 1 :]):
-                        return
-                    consumed -= length
-            elif type(event) is DataReceived:
-                self._receive_data(event, consumed, 0)
-            elif type(event) is CommandReceived:
-                self._receive_command(event, consumed, 0)
-            else:
-                if incarnation.deadlines.message is None:
-                    self._expect_progress()
-                record.advance(self._epoch, consumed, 0, assembler.partial)
+            assert type(event) is CommandReceived
+            length = _BEFORE_VALUE + len(command)
+            self._receive_command(event, length, 0)
+            consumed -= length
+            if not data or assembler.partial is None:
+                return
+            if not self.has_room_for(consumed - _BEFORE_VALUE * len(data)):
+                return
+        incarnation.phase = Phase.CORE
+        assembler.pass_data(context_id, is_last=is_last)
+        incarnation.phase = Phase.WAITING
+        self._receive_data(data, consumed, 0, is_last=is_last)
 
     def abandon(self) -> None:
         """Drop what is being received; nobody is left who would be answered."""
@@ -322,19 +312,29 @@ class RequestFlow:
             headers.of(command.sop_instance_uid)
         )
 
-    def _receive_data(self, event: DataReceived, consumed: int, pdvs_done: int) -> None:
-        record = self._record
-        self._take_fragment(event)
-        if not event.is_last:
-            if self._incarnation.received_length >= self._next_progress:
+    def _receive_data(
+        self,
+        fragments: Sequence[bytes | memoryview],
+        consumed: int,
+        pdvs_done: int,
+        *,
+        is_last: bool,
+    ) -> None:
+        record, incarnation = self._record, self._incarnation
+        receiver = incarnation.receiver
+        incarnation.received_length += sum(map(len, fragments))
+        if receiver is not None:
+            receiver.write(*fragments)
+        if not is_last:
+            if incarnation.received_length >= self._next_progress:
                 self._expect_progress()
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
             return
-        partial, receiver = record.partial, self._incarnation.receiver
+        partial = record.partial
         assert partial is not None
         assert partial.command is not None
         if partial.command.is_response:
-            self._incarnation.deadlines.message = None
+            incarnation.deadlines.message = None
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
             return
         if receiver is None:
@@ -344,13 +344,8 @@ class RequestFlow:
         else:
             with self._kernel.watch.while_writing(record, self._epoch):
                 received = receiver.finish()
-        self._incarnation.deadlines.message = None
+        incarnation.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
-
-    def _take_fragment(self, event: DataReceived) -> None:
-        self._incarnation.received_length += len(event.data)
-        if self._incarnation.receiver is not None:
-            self._incarnation.receiver.write(event.data)
 
     def _set_next_progress(self) -> None:
         step = self._kernel.config.dimse_progress_bytes

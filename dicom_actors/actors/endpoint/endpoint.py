@@ -20,8 +20,8 @@ from dicom_actors.actors.endpoint.supervisor import EndpointSupervisor
 from dicom_actors.actors.kernel.handler_table import HandlerTable
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.dictionary import SOP_CLASSES, TRANSFER_SYNTAXES, uid_named
-from dicom_actors.errors import ConfigurationError
-from dicom_actors.supervision import Reply, SupervisedActor
+from dicom_actors.errors import ConfigurationError, DicomError
+from dicom_actors.supervision import Reply, SupervisedActor, SupervisionError
 
 if TYPE_CHECKING:
     import ssl
@@ -127,8 +127,8 @@ class Endpoint(SupervisedActor):
         """Answer `dicom_actors.messages`. Runs in the Endpoint's thread."""
         try:
             return self._answer_to(message, self.defer_reply)
-        except Exception as error:  # noqa: BLE001 - the sender's fault, not ours
-            self.defer_reply().fail(error)
+        except BaseException as error:  # noqa: BLE001 - the sender's fault, not ours
+            self.defer_reply().fail(_told(message, error))
             return None
 
     def _answer_to(self, message: Any, defer: Callable[[], Reply]) -> Any:
@@ -194,10 +194,10 @@ class Endpoint(SupervisedActor):
             # Told and not asked: it is done all the same, and nobody waits for the answer.
             try:
                 self._answer_to(message, Reply)
-            except Exception as error:  # noqa: BLE001 - the sender's fault, not ours
+            except BaseException as error:  # noqa: BLE001 - the sender's fault, not ours
+                told = _told(message, error)
                 text = "%s was told to the endpoint: %s: %s"
-                kind = type(message).__name__
-                self._warn(text, kind, type(error).__name__, error)
+                self._warn(text, type(message).__name__, type(told).__name__, told)
             return None
         return super().handle_cast(message)
 
@@ -276,6 +276,20 @@ class Endpoint(SupervisedActor):
         return True
 
 
+def _told(message: Any, error: BaseException) -> Exception:
+    """What the sender of a message is told of an error.
+
+    What is in a message is the sender's and may raise anything when it is looked at, SystemExit
+    too; that is junk of a type that we cannot read.
+    """
+    if isinstance(error, ValueError | TypeError | OSError | DicomError | SupervisionError):
+        return error
+    kind = type(message).__name__
+    told = TypeError(f"{kind}: what is in it raised {type(error).__name__} when it was read")
+    told.__cause__ = error
+    return told
+
+
 def _checked_ref(ref: Any) -> pykka.ActorRef[Any]:
     if not isinstance(ref, pykka.ActorRef):
         raise TypeError(f"ref: expected an ActorRef, got {type(ref).__name__}")
@@ -293,9 +307,13 @@ def _checked_kinds(kinds: Any) -> frozenset[type]:
 def _checked_seconds(name: str, seconds: Any) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{name}: expected seconds, got {type(seconds).__name__}")
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"{name}: expected seconds, 0 or more, got {seconds}")
-    return float(seconds)
+    try:
+        time = float(seconds)
+    except OverflowError:
+        time = math.inf
+    if not 0 <= time < math.inf:
+        raise ValueError(f"{name}: expected seconds, 0 or more, got {time}")
+    return time
 
 
 def _checked_id(number: Any) -> int:

@@ -79,7 +79,7 @@ class Handler:
         except DimseFailure as failure:
             try:
                 return outcome_of_failure(service, failure, self._more)
-            except HandlerError as fault:
+            except BaseException as fault:  # noqa: BLE001 - what is in it is user code's, too
                 return self._outcome_of_fault(fault)
         except GivenUp:
             return outcome_of_giving_up(service, self._more, is_late=self._request.is_warned)

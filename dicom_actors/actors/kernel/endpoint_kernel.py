@@ -32,8 +32,9 @@ from dicom_actors.actors.kernel.watch import Watch
 from dicom_actors.actors.storing.budget import ByteBudget
 from dicom_actors.actors.storing.storage import Storage
 from dicom_actors.data import Limits
+from dicom_actors.dimse import CommandShapes, ResponseTemplates
 from dicom_actors.supervision import RestartWindow, announce, close_in_child, kill
-from dicom_actors.upper_layer import UpperLayerLimits
+from dicom_actors.upper_layer import KnownRequests, UpperLayerLimits
 
 if TYPE_CHECKING:
     import ssl
@@ -87,6 +88,9 @@ class EndpointKernel:
         self._handlers = handlers
         self.policy: NegotiationPolicy | None = None
         self.upper_layer_limits = UpperLayerLimits(max_pdu_length=config.max_pdu_length)
+        self.known_requests = KnownRequests(self.upper_layer_limits)
+        self.command_shapes = CommandShapes()
+        self.response_templates = ResponseTemplates()
         self.element_limits = _element_limits(config)
         self.inflated = ByteBudget(config.max_inflated_bytes)
         self.listening_socket: socket.socket | None = listening_socket

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from dicom_actors.errors import HandlerError
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Runner
+    from asyncio import AbstractEventLoop, Event, Runner, Task
+    from collections.abc import Callable
 
     from dicom_actors.supervision import System
 
@@ -95,32 +96,60 @@ class _OwnLoop:
         from asyncio import Runner  # noqa: PLC0415 - see the module
 
         self._system = system
-        self._is_disowned = False
+        self._is_disowned = self._is_stopping = self._is_over = False
+        self._wake_up: Event | None = None
+        self._main: Task[None] | None = None
         runner = Runner()
         self.loop = runner.get_loop()
-        self._stopping = self.loop.create_future()
         self._thread = Thread(
             target=self._run, args=(runner,), name="handlers' event loop", daemon=True
         )
         self._thread.start()
 
     def _run(self, runner: Runner) -> None:
-        with runner:
-            runner.run(self._until_stopped())
+        while not self._is_over:
+            self._contain(self._run_loop)
+        self._contain(runner.close)
         if self._is_disowned:
             self._system.count_disowned(-1)
 
-    async def _until_stopped(self) -> None:
-        from asyncio import all_tasks, current_task, wait  # noqa: PLC0415 - see the module
+    def _run_loop(self) -> None:
+        if self._main is None or self._main.done():
+            self._main = self.loop.create_task(self._until_stopped())
+        self.loop.run_until_complete(self._main)
 
-        await self._stopping
-        others = all_tasks() - {current_task()}
+    def _contain(self, step: Callable[[], object]) -> None:
+        """Take a step; whatever ends it, the thread goes on.
+
+        A handler may stop the loop, cancel all of its tasks, or exit in a task of its own, which
+        asyncio lets pass.
+        """
+        try:
+            step()
+        except BaseException as fault:  # noqa: BLE001 - the boundary between us and user code
+            text = "a coroutine of a handler ended the event loop, which goes on"
+            self._system.log.write(_logger, logging.ERROR, text, exc_info=fault)
+
+    async def _until_stopped(self) -> None:
+        from asyncio import Event, all_tasks, current_task, wait  # noqa: PLC0415 - see the module
+
+        this = current_task()
+        self._wake_up = Event()
+        while not self._is_stopping:
+            await self._wake_up.wait()
+        others = all_tasks() - {this}
         if self._is_disowned and others:
             await wait(others)
+        self._is_over = True
+
+    def _stop_soon(self) -> None:
+        self._is_stopping = True
+        if self._wake_up is not None:
+            self._wake_up.set()
 
     def stop(self, seconds: float) -> bool:
         """Cancel what runs, and wait; returns whether the thread has ended."""
-        self.loop.call_soon_threadsafe(self._stopping.set_result, None)
+        self.loop.call_soon_threadsafe(self._stop_soon)
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -128,4 +157,4 @@ class _OwnLoop:
         """Let it end when what it runs has ended, and count it until then."""
         self._is_disowned = True
         self._system.count_disowned(1)
-        self.loop.call_soon_threadsafe(self._stopping.set_result, None)
+        self.loop.call_soon_threadsafe(self._stop_soon)

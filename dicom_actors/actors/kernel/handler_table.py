@@ -73,6 +73,11 @@ class HandlerTable:
 
 def _pairs_of(event_handlers: EventHandlers) -> list[tuple[str, EventHandler]]:
     pairs: list[tuple[str, EventHandler]] = []
+    if isinstance(event_handlers, str | bytes | bytearray):  # of which an empty one has no names
+        raise ConfigurationError(
+            "event_handlers: expected a mapping, or pairs, of names and handlers, "
+            f"got {type(event_handlers).__name__}"
+        )
     try:
         items = event_handlers.items() if isinstance(event_handlers, Mapping) else event_handlers
         for name, handler in items:

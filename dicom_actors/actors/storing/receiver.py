@@ -202,9 +202,9 @@ class Receiver:
         if self._file is not None:
             self._file.discard()
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Take the next fragment; it may be held as a view until `flush`."""
-        length = len(data)
+    def write(self, *fragments: bytes | memoryview) -> None:
+        """Take the next fragments, a few hundred at most; they may be held until `flush`."""
+        length = sum(map(len, fragments))
         more = length - self._admitted
         if not length or self._failure or self._is_abandoned:
             pass
@@ -215,9 +215,12 @@ class Receiver:
         else:
             self._admitted = -more if more < 0 else 0
             if self._is_spooled:
-                self._pending.append(data)
+                self._pending += fragments
+            elif self._memory:
+                for fragment in fragments:
+                    self._memory += fragment
             else:
-                self._memory += data
+                self._memory = bytearray().join(fragments)
         self._length += length
         if len(self._pending) >= _MAX_PENDING:
             self.flush()
