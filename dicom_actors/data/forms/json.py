@@ -109,19 +109,22 @@ class _Writer:
     def data_set(self, data_set: DataSet, prefix: tuple[Any, ...]) -> dict[str, Any]:
         if len(prefix) > 2 * _MAX_DEPTH:
             raise EncodeError(f"sequences nested deeper than {_MAX_DEPTH}")
-        return {
-            f"{element.tag:08X}": self._attribute(element, (*prefix, element.tag))
-            for element in data_set.elements()
+        made: dict[str, Any] = {}
+        for element in data_set.elements():
+            tag = element.tag
             # Group lengths have no place there (PS3.18 F.2.2), nor has what belongs to a file.
-            if element.tag.element != 0 and (prefix or element.tag.group != _FILE_META)
-        }
+            if tag & 0xFFFF and (prefix or tag >> 16 != _FILE_META):
+                made[f"{tag:08X}"] = self._attribute(element, (*prefix, tag))
+        return made
 
     def _attribute(self, element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
-        vr = element.vr
-        if isinstance(element.value, Sequence) or (vr == "SQ" and element.is_empty):
+        vr, held = element.vr, element.value
+        if held is None:
+            return {"vr": str(vr)}
+        if isinstance(held, Sequence) or (vr == "SQ" and element.is_empty):
             # An undefined length makes a sequence of any VR.
             attribute: dict[str, Any] = {"vr": "SQ"}
-            items = element.value or ()
+            items = held or ()
             value = [self.data_set(item, (*path, number)) for number, item in enumerate(items)]
             return {**attribute, "Value": value} if value else attribute
         attribute = {"vr": str(vr)}
