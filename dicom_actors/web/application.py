@@ -61,7 +61,10 @@ class DicomWeb:
         self._held = Held(archive, self.settings.max_instances)
         self._storing = Storing(archive, self.settings)
         self.metadata: Final = Metadata(
-            self._held, self.settings.bulk_data_bytes, self.settings.cache_bytes
+            self._held,
+            self.settings.bulk_data_bytes,
+            self.settings.cache_bytes,
+            self.settings.metadata_bytes,
         )
         self._add_routes(pictures)
 
