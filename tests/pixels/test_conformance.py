@@ -1,7 +1,7 @@
 """`dciodvfy` has no complaint about an object in another transfer syntax that it had not before.
 
-Some images of the wheels pydicom and pydicom-data, one of a kind. Lossy targets are in it, since what is marked and
-derived is judged, too.
+Some images of the wheels pydicom and pydicom-data, one of a kind. Lossy targets are in it, since
+what is marked and derived is judged, too.
 """
 
 from __future__ import annotations
