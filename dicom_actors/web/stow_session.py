@@ -74,6 +74,7 @@ class Spool:
         self._parts: list[bytes] = []
         self._pending = 0
         self._file: Any = None
+        self._content = memoryview(b"")
         self.name = ""
         self.length = 0
 
@@ -129,16 +130,16 @@ class Spool:
         """
         if self._file is not None:
             self._append()
+            self._content = self._file.content()
             self._file.close()
             self._file = None
-        if not self.name:
-            return memoryview(b"".join(self._parts))
-        return self._archive.store.read(Location(self.name), self.length)
+        return self._content if self.name else memoryview(b"".join(self._parts))
 
     def become(self, other: Spool) -> None:
         """Forget it all, and be what another one is, which is nothing then."""
         self.remove()
         self.name, other.name = other.name, ""
+        self._content = other._content
         self.length, self._parts = other.length, other._parts
 
     def move(self, folder: str, name: str) -> None:
@@ -151,7 +152,7 @@ class Spool:
 
     def remove(self) -> None:
         """Forget it all."""
-        self._parts = []
+        self._parts, self._content = [], memoryview(b"")
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -162,6 +162,7 @@ actions = [
     {{ command = ["cp", "{{path}}", "copies"], name = "copy" }},
     {{ deidentify = {{ salt_file = "salt" }} }},
     {{ folder = "trial", name = "trial" }},
+    {{ call = "user_functions:keep", isolate = "process", timeout = 60, name = "function" }},
 ]
 [[route]]
 name = "whole"
@@ -174,6 +175,9 @@ actions = [{{ command = ["cp", "-r", "{{path}}", "studies"], name = "studies" }}
 def test_what_workers_receive_goes_on_by_routes(tmp_path, index, request):
     config = tmp_path / "config.toml"
     config.write_text(ROUTES.format())
+    (tmp_path / "user_functions.py").write_text(
+        "def keep(delivery):\n    delivery.save('called')\n"
+    )
     (tmp_path / "salt").write_text("0123456789abcdef")
     (tmp_path / "salt").chmod(0o600)
     for name in ("copies", "studies"):
@@ -203,16 +207,22 @@ def test_what_workers_receive_goes_on_by_routes(tmp_path, index, request):
         def delivered():
             return {one["destination"]: one["delivered"] for one in ask(server.port, "ListQueues")}
 
-        wanted = {"kept": 24, "copy": 24, "trial": 24}
+        wanted = {"kept": 24, "copy": 24, "trial": 24, "function": 24}
         until(lambda: {name: delivered().get(name) for name in wanted} == wanted)
         until(lambda: delivered().get("studies") == 2)
+        nodes = ask(server.port, "GetTree")["children"]
+        archive = next(node for node in nodes if node["name"] == "archive")
+        flow = next(node for node in archive["children"] if node["name"] == "flow")
+        names = {node["name"] for node in flow["children"]}
+        assert names == {"kept", "copy", "trial", "function", "studies"}
         assert server.stop() == 0
     for study in (1, 2):
         for number in range(12):
             path = tmp_path / "kept" / f"1.2.{study}" / f"1.2.{study}.1"
             kept = read_file(path / f"{uid_of(number, study)}.dcm")
             assert kept.to_bytes() == read_file(make_file(number, study=study)).to_bytes()
-    assert len(list((tmp_path / "trial").rglob("*.dcm"))) == 24
+    for name in ("trial", "called"):
+        assert len(list((tmp_path / name).rglob("*.dcm"))) == 24
     whole = [path for path in (tmp_path / "studies").rglob("*") if path.is_file()]
     assert len(whole) == 24
     assert len(list((tmp_path / "copies").iterdir())) == 24

@@ -34,6 +34,7 @@ from dicom_actors.archive.files.locations import (
 )
 from dicom_actors.archive.files.placing import Placed, Placing, placing_in
 from dicom_actors.archive.files.store import Store
+from dicom_actors.scu import FileBytes
 
 __all__ = [
     "CACHE",
@@ -47,6 +48,7 @@ __all__ = [
     "Buckets",
     "Cache",
     "DiskFileSystem",
+    "FileBytes",
     "FileSystem",
     "JournalWriter",
     "Layout",

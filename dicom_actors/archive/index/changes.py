@@ -130,9 +130,16 @@ class Moved(NamedTuple):
 
 
 class Deleted(NamedTuple):
-    """An instance is no more, nor is any other version of it."""
+    """An instance is no more, nor is any other version of it.
+
+    Attributes:
+        sop_instance_uid: which instance.
+        location: that version alone of which the bytes were there; nothing is changed if they are
+            elsewhere by now, or if it is the instance itself and there are others. Empty: all.
+    """
 
     sop_instance_uid: str
+    location: str = ""
 
 
 class StudyTold(NamedTuple):
