@@ -40,7 +40,6 @@ _STUDY: Final = 0x0020000D
 _STUDY_ID: Final = 0x00200010
 _ACCESSION: Final = 0x00080050
 _SOP_CLASS: Final = 0x00080016
-_DIRECTORY_RECORDS: Final = 0x00041220
 _SCHEME: Final = 0x00080102
 _CODE_MEANING: Final = 0x00080104
 _PIXEL_GROUP: Final = 0x7FE0
@@ -74,7 +73,7 @@ _PUBLIC_SCHEMES: Final = frozenset(
 
 
 class Patient:
-    """Whom a data set, or a record of a directory, is of.
+    """Whom a data set, or an item of one, is of.
 
     Attributes:
         patient_id: the original identifier.
@@ -221,15 +220,12 @@ class Cleaner:
             if _PATIENT_ID in inner.index:
                 self._patient = self._patient_of(inner)
             new = self._elements(inner, sequence)
-            if tag != _DIRECTORY_RECORDS:
-                # The records below a patient's follow it (PS3.3 F.3).
-                self._patient = patient
+            self._patient = patient
             if new is inner:
                 made.append(data_set)
             else:
                 is_same = False
                 made.append(hold(type(data_set), new))
-        self._patient = patient
         return item if is_same else content.new_element(tag, "SQ", Sequence(made))
 
     # --- actions -----------------------------------------------------------------------------
@@ -253,11 +249,16 @@ class Cleaner:
                 return self._unjudged(content, tag, decision, "has what identifies the patient")
             return item
         form = _FORMS.get(vr)
-        if form is not None and form.fullmatch(raw) is not None:
-            return item if raw.find(0, 0, -1) < 0 else self._cut(content, tag, vr)
-        if form is not None and vr != "CS":
+        is_of_form = form is not None and form.fullmatch(raw) is not None
+        if vr == "CS" and is_of_form:
+            has_patient = self._patient.check.finds_in_code(raw)
+        elif form is None or vr == "CS":
+            has_patient = self._patient.check.finds(raw)
+        elif is_of_form:
+            has_patient = False
+        else:
             return self._unjudged(content, tag, decision, f"no value of {vr}")
-        if self._patient.check.finds(raw):
+        if has_patient:
             # Whether it may be absent or empty, nobody knows here.
             self._note(decision, "has what identifies the patient")
             self._count("replaced")
@@ -274,10 +275,9 @@ class Cleaner:
     def _unjudged(self, content: ElementIndex, tag: int, decision: Decision, why: str) -> Any:
         """Remove, empty or replace what nobody can say of what it is."""
         self._note(decision, why)
-        if decision.otherwise == "remove" or decision.action in {"keep", "words"}:
-            self._count("removed")
-            return None
-        return self._empty(content, tag, None, decision)
+        if decision.otherwise != "remove" and _right_vr(content, tag, decision) == "SQ":
+            return self._empty(content, tag, None, decision)
+        return self._otherwise(content, tag, content.index[tag], decision)
 
     def _empty(self, content: ElementIndex, tag: int, _item: Any, decision: Decision) -> Any:
         self._count("emptied")

@@ -36,7 +36,9 @@ _IDENTITY_REMOVED: Final = 0x00120062
 _METHOD: Final = 0x00120063
 _METHOD_CODES: Final = 0x00120064
 _SOP_INSTANCE: Final = 0x00080018
-_DIRECTORY_RECORDS: Final = 0x00041220
+_DIRECTORY: Final = frozenset({0x00041130, 0x00041200, 0x00041220})
+"""File-set ID, the first record's offset, the records: of a directory and nothing else."""
+
 _IDENTIFIERS: Final = (0x00100020, 0x00101000, 0x00100022, 0x00101005, 0x00101060, 0x00102154)
 _NAMES: Final = (0x00100010, 0x00101001, 0x00101005, 0x00101060)
 _OFTEN_BURNED_IN: Final = frozenset({"US", "ES", "SC", "OT", "IVUS", "XC", "DOC", "GM", "SM", "OP"})
@@ -119,20 +121,21 @@ class Deidentifier:
             report: is told what is done.
 
         Raises:
-            NotCleanError: its pixels have, or may have, what must be cleaned and cannot be.
+            NotCleanError: its pixels have, or may have, what must be cleaned and cannot be; or it
+                is a directory of files (DICOMDIR), of which a new one is made of the results.
             DecodeError: something in it cannot be read.
         """
         report = Report() if report is None else report
         replaced = dict(self._said)
         content = content_of(data_set)
-        if _DIRECTORY_RECORDS in content.index:
-            replaced.clear()  # a directory has no patient, only its records have
-        else:
-            data_set = self._clean_pixels(data_set, replaced, report)
-            content = content_of(data_set)
-            patient_id = first_text(content, 0x00100020)
-            if self._maps_patients and not self._replacing.has_patient(patient_id):
-                report.unjudged["PatientID", "not in the mapping: a keyed hash instead"] += 1
+        if not _DIRECTORY.isdisjoint(content.index):
+            # File IDs may have names in them, and offsets are right for these bytes alone.
+            raise NotCleanError("a directory of files: make one of the results (write_directory)")
+        data_set = self._clean_pixels(data_set, replaced, report)
+        content = content_of(data_set)
+        patient_id = first_text(content, 0x00100020)
+        if self._maps_patients and not self._replacing.has_patient(patient_id):
+            report.unjudged["PatientID", "not in the mapping: a keyed hash instead"] += 1
         mine = Report()
         made = Cleaner(self._plans, self._replacing, mine, self._patient_of).clean(
             data_set, replaced

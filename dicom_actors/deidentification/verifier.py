@@ -298,24 +298,27 @@ class Verifier:
     def _search_part(self, part: bytes, start: int, places: dict[int, str]) -> None:
         """Search a part of a result, as it is and without its NULs."""
         found: dict[int, str] = {}
-        self._search(part, found)
+        # Dates within UIDs are no dates. Without NULs, the digit before one may be a length's.
+        blank = _without(part, [(match.start(), match[0]) for match in _UID.finditer(part)])
+        self._search(part, blank, found)
         if b"\0" in part:
             others: dict[int, str] = {}
-            self._search(part.replace(b"\0", b""), others)
+            self._search(part.replace(b"\0", b""), blank.replace(b"\0", b""), others)
             known = set(found.values())
             for at, what in others.items():
                 if what not in known:
                     found.setdefault(_before_squeezing(part, at), what)
         places.update((start + at, what) for at, what in found.items())
 
-    def _search(self, data: bytes, places: dict[int, str]) -> None:
+    def _search(self, data: bytes, blank: bytes, places: dict[int, str]) -> None:
+        """Search bytes; for dates, the same bytes with other ones in place of UIDs."""
         uids = [(match.start(), match[0]) for match in _UID.finditer(data)]
         for at, uid in uids:
             what = self._uids.get(uid)
             if what is not None:
                 places[at] = what
         if self._dates:
-            self._search_dates(_without(data, uids), places)
+            self._search_dates(_without(blank, uids), places)
         low = data.lower()
         windows = {low[at : at + 3] for at in range(len(low) - 2)}
         for start in windows & self._by_start.keys():

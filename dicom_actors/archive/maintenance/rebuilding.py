@@ -45,7 +45,7 @@ _PAUSE: Final = 10.0
 def ask_for_rebuild(store: Store) -> None:
     """Have the index made anew, at the next start if not now; raises OSError."""
     if store.file_system.size(REBUILD) is None:
-        store.write(REBUILD, [b""], is_synchronous=True)
+        store.write(REBUILD, [b""], is_synchronous=False)  # there is nothing in it but its name
         store.file_system.synchronize_folder("")
 
 
