@@ -7,6 +7,7 @@
     │   ├── DecodeError                (ValueError) bytes that are no data set: .offset, .tag, .path
     │   ├── EncodeError                (ValueError) a value its VR cannot carry: .tag, .path
     │   ├── ElementNotFoundError       (KeyError) an absent element: .tag, .keyword
+    │   ├── FileChangedError           (OSError) a file became shorter while it was read
     │   ├── NotPart10Error             (ValueError) a file that is no DICOM file
     │   ├── NotCleanError              a data set that cannot be de-identified as was asked
     │   └── UnsupportedTransferSyntaxError (ValueError)
@@ -54,6 +55,7 @@ __all__ = [
     "DimseFailure",
     "ElementNotFoundError",
     "EncodeError",
+    "FileChangedError",
     "HandlerError",
     "InvalidPduError",
     "LocalProtocolError",
@@ -159,6 +161,10 @@ class ElementNotFoundError(DataError, KeyError):
 
     def __str__(self) -> str:  # KeyError would print the repr
         return str(self.args[0])
+
+
+class FileChangedError(DataError, OSError):
+    """A file that became shorter, or could not be read any more, while it was read or sent."""
 
 
 class NotPart10Error(DataError, ValueError):

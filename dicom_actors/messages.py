@@ -254,9 +254,10 @@ class TreeNode:
     Attributes:
         name: what it is called in the tree.
         kind: ``"supervisor"`` or ``"worker"``.
-        state: ``"running"`` or ``"restarting"``.
+        state: ``"running"`` or ``"restarting"``; ``"parked"`` is an association that idles, which
+            needs no actor until something comes for it.
         restarts: how often it was restarted.
-        ref: its current ref; None while it is restarted.
+        ref: its current ref; None while it is restarted or parked.
         queue_length: messages that wait in its inbox.
         idle_seconds: since it last took a message; None if it never did.
         last_error: why it was restarted the last time; empty if it was not.

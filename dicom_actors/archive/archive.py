@@ -18,6 +18,7 @@ import pykka
 from dicom_actors import DataSet
 from dicom_actors.archive import events
 from dicom_actors.archive.actors import (
+    Acquired,
     ArchiveKernel,
     ArchiveSupervisor,
     Expected,
@@ -69,6 +70,7 @@ from dicom_actors.archive.services.cstore import StoreHandler
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
 from dicom_actors.errors import ArchiveError, ConfigurationError, DataError
+from dicom_actors.messages import TreeNode
 from dicom_actors.supervision import (
     ChildSpec,
     ChildType,
@@ -202,7 +204,9 @@ class Archive(Holdings):
         children = [] if self.is_member else [ChildSpec(_REPORTER, start_reporter)]
         self.is_rebuilding = kernel.store.file_system.size(REBUILD) is not None
         if self.is_rebuilding and not self.is_member:
-            start_rebuilder = partial(Rebuilder.start, self, self._settle_here, name=_REBUILDER)
+            start_rebuilder = partial(
+                Rebuilder.start, self, self._settle_here, self._duplicates, name=_REBUILDER
+            )
             children.append(ChildSpec(_REBUILDER, start_rebuilder))
         self._supervisor: Final = ArchiveSupervisor.start(
             kernel, children, is_member=self.is_member, system=kernel.system
@@ -337,6 +341,9 @@ class Archive(Holdings):
             raise ArchiveError(why, "full")
         queued = self._queued(new)
         added = self._keep(new, queued)
+        if new.intake.acquisition is not None and added.result is Result.NEW:
+            uids = new.intake.description[:2]
+            self._kernel.tell("studies", Acquired(*uids, new.intake.acquisition))
         if queued and added.result is Result.SAME:
             self._route_late(new, queued)
         return added
@@ -489,6 +496,39 @@ class Archive(Holdings):
                 with contextlib.suppress(SupervisionError):  # it is about to end
                     below = which_children(child.ref, _TIMEOUT)
                     found += (_info_of(one, f"{child.id}/") for one in reversed(below))
+        return tuple(found)
+
+    def tree(self) -> TreeNode:
+        """Its actors as a tree, the destinations of its routes among them.
+
+        Raises:
+            ArchiveError: their supervisor does not answer.
+        """
+        try:
+            return TreeNode("archive", "supervisor", "running", 0, None, children=self._below())
+        except SupervisionError as error:
+            raise ArchiveError(f"the archive's supervisor does not answer: {error}") from error
+
+    def _below(self, supervisor: Any = None) -> tuple[TreeNode, ...]:
+        found = []
+        for child in reversed(which_children(supervisor or self._supervisor, _TIMEOUT)):
+            below: tuple[TreeNode, ...] = ()
+            if child.type is ChildType.SUPERVISOR and child.ref is not None:
+                with contextlib.suppress(SupervisionError):  # it is about to end
+                    below = self._below(child.ref)
+            info = _info_of(child)
+            found.append(
+                TreeNode(
+                    info.name,
+                    child.type.value,
+                    info.state,
+                    info.restarts,
+                    child.ref,
+                    info.queue_length,
+                    last_error="" if child.last_reason is None else str(child.last_reason),
+                    children=below,
+                )
+            )
         return tuple(found)
 
     def check_index(self) -> None:

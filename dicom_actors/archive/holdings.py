@@ -7,7 +7,7 @@ import contextlib
 import functools
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors import DataSet, read_file
 from dicom_actors.archive.files import Location
@@ -18,15 +18,18 @@ from dicom_actors.errors import ArchiveError, DecodeError
 from dicom_actors.scu import OutgoingObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from dicom_actors.archive.files import Store
     from dicom_actors.archive.index import Counts, IndexReader, Outcome, QueueStatus, StoredInstance
     from dicom_actors.archive.index_handle import IndexHandle
     from dicom_actors.archive.upkeep import Rows
+    from dicom_actors.scu import FileBytes
 
 __all__ = ["Holdings"]
+
+_Bytes = TypeVar("_Bytes", "memoryview", "memoryview | FileBytes")
 
 _ATTEMPTS: Final = 5
 """How often a location is looked up again whose file was just brought to its place."""
@@ -165,7 +168,7 @@ class Holdings(abc.ABC):
     def source(self, instance: StoredInstance) -> OutgoingObject:
         """An instance as a handler of C-GET or C-MOVE gives it: it is opened when it is sent."""
         return OutgoingObject(
-            functools.partial(self.read, instance),
+            functools.partial(self.open_bytes, instance),
             instance.sop_class_uid,
             instance.sop_instance_uid,
             instance.transfer_syntax_uid,
@@ -191,7 +194,7 @@ class Holdings(abc.ABC):
         return False
 
     def read(self, instance: StoredInstance, *, is_fresh: bool = False) -> memoryview:
-        """The bytes of an instance's file, mapped if they are many.
+        """The bytes of an instance's file, all of them in memory.
 
         Args:
             instance: the instance.
@@ -202,6 +205,25 @@ class Holdings(abc.ABC):
             OSError: the file cannot be read.
         """
         return self.read_part(instance, 0, instance.size, is_fresh=is_fresh)
+
+    def open_bytes(
+        self, instance: StoredInstance, *, is_fresh: bool = False
+    ) -> memoryview | FileBytes:
+        """The bytes of an instance's file; of many those of a file are read when they are wanted.
+
+        What is deleted meanwhile can be read to its end; a file that somebody makes shorter gives
+        a FileChangedError.
+
+        Args:
+            instance: the instance.
+            is_fresh: see `read`.
+
+        Raises:
+            ArchiveError: there is no such instance any more, or its file is shorter.
+            OSError: the file cannot be read.
+        """
+        give = functools.partial(self.store.open, is_fresh=is_fresh)
+        return self._found(instance, instance.size, give)
 
     def read_part(
         self, instance: StoredInstance, offset: int, length: int, *, is_fresh: bool = False
@@ -218,15 +240,24 @@ class Holdings(abc.ABC):
             ArchiveError: there is no such instance any more, or its file is shorter.
             OSError: the file cannot be read.
         """
+        is_whole = offset == 0 and length == instance.size
+
+        def read(location: Location, length: int) -> memoryview:
+            location = location._replace(offset=location.offset + offset)
+            return self.store.read(location, length, is_whole=is_whole, is_fresh=is_fresh)
+
+        return self._found(instance, length, read)
+
+    def _found(
+        self, instance: StoredInstance, length: int, give: Callable[[Location, int], _Bytes]
+    ) -> _Bytes:
+        """Give bytes of an instance, wherever it is brought meanwhile; see `read_part`."""
         found: StoredInstance | None = instance
         for attempt in range(_ATTEMPTS):
             if found is None:
                 break
-            location = Location.of(found.location)
-            location = location._replace(offset=location.offset + offset)
             try:
-                is_whole = offset == 0 and length == found.size
-                data = self.store.read(location, length, is_whole=is_whole, is_fresh=is_fresh)
+                data = give(Location.of(found.location), length)
             except FileNotFoundError:
                 # It was brought to its place since it was looked up.
                 if attempt == _ATTEMPTS - 1:

@@ -1,4 +1,4 @@
-"""An archive that another process keeps: looked at, and worked on, beside it.
+"""An archive that other processes keep: looked at, and worked on, beside them.
 
 What is written goes into the index and to the files directly: a visitor has no actors and no
 journal. SQLite lets one of both write at a time, and files have names that nobody else makes.
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final, Self
 from dicom_actors.archive.files import Buckets, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Duplicates, Result
-from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
+from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
 from dicom_actors.archive.objects import Added, NewObject
 from dicom_actors.archive.settings import ArchiveSettings
 from dicom_actors.archive.upkeep import Unpacking
+from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     import os
@@ -34,13 +35,19 @@ class Visit(Holdings):
     Args:
         folder: where it is.
         settings: how it is kept.
+        index: where its index is if that is not in the folder: ``"postgresql://..."``.
 
     Raises:
         ArchiveError: there is none, or its index cannot be used.
+        MissingExtraError: an index of PostgreSQL needs the extra ``postgres``.
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], settings: ArchiveSettings | None = None
+        self,
+        folder: str | os.PathLike[str],
+        settings: ArchiveSettings | None = None,
+        *,
+        index: str | None = None,
     ) -> None:
         self.settings: Final = settings or ArchiveSettings()
         root = Path(folder).absolute()
@@ -48,7 +55,11 @@ class Visit(Holdings):
         buckets = Buckets(disk, self.settings.bucket_timeout)
         bucket = buckets.register(self.settings.bucket) if self.settings.bucket else ""
         store = Store(root, disk, Layout(self.settings.layout), buckets=buckets, bucket=bucket)
-        self._index = IndexHandle(str(root / INDEX_NAME), self.settings.durability)
+        durability = self.settings.durability
+        if index is None:
+            self._index = IndexHandle(str(root / INDEX_NAME), durability)
+        else:
+            self._index = SharedIndexHandle(index, durability, "")
         super().__init__(store, self._index, _DirectRows(self._index))
         self._index.get()
 
@@ -73,9 +84,12 @@ class Visit(Holdings):
 
         Raises:
             DataError: it cannot be read, or has not the UIDs that it needs.
-            ArchiveError: the index cannot be written.
+            ArchiveError: the index cannot be written, or others write it, too: who adds to those
+                opens the archive.
             OSError: it cannot be kept.
         """
+        if self._index.is_shared:
+            raise ArchiveError("a visitor adds nothing to an index of PostgreSQL: open the archive")
         new = NewObject.of(source)
         intake = new.intake
         uid = intake.sop_instance_uid

@@ -44,6 +44,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", metavar="DIR", help="the archive's folder, where nothing runs on that port"
     )
+    parser.add_argument(
+        "--index", metavar="ADDRESS", help="postgresql://...: the archive's index is there"
+    )
     parser.add_argument("--config", metavar="FILE", help="the configuration file of serve")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
 

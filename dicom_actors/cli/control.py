@@ -178,7 +178,7 @@ def _answer(
         request = json.loads(line)
         if (other := more.get(request["message"])) is not None:
             del request["message"]
-            return {"result": _plain(other(**request))}
+            return _answer_of(other, request)
         message = _MESSAGES[request.pop("message")](**request)
         deadline = _checked(message)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -188,6 +188,15 @@ def _answer(
     try:
         return {"result": _plain(endpoint.ask(message, timeout=_TIMEOUT + deadline))}
     except Exception as error:  # noqa: BLE001 - whatever it is, the client is to know of it
+        return {"error": str(error) or type(error).__name__}
+
+
+def _answer_of(other: Callable[..., Any], fields: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"result": _plain(other(**fields))}
+    except (ValueError, TypeError, DicomError):
+        raise
+    except Exception as error:  # noqa: BLE001 - as for those of the endpoint
         return {"error": str(error) or type(error).__name__}
 
 

@@ -1,7 +1,7 @@
 """``dicom-actors queue``: the queues of what is to be sent on.
 
-A running ``serve`` is asked by its control socket. Where none answers, it is the index in the
-archive's folder that is looked into, and changed.
+A running ``serve`` is asked by its control socket. Where none answers, it is the index of the
+archive that is looked into, and changed, whoever else has it open.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
         DicomError: the archive cannot be used, or serve refuses.
     """
     config = load_config(options)
-    ask = _asking(config["port"], config["store"], options)
+    ask = _asking(config["port"], config["store"], config["index"], options)
     if options.action == "list":
         queues = ask("ListQueues", destination=options.destination)
         if options.json:
@@ -59,13 +59,13 @@ def run(options: Namespace) -> int:
     return 0 if is_known else 1
 
 
-def _asking(port: int, store: str, options: Namespace) -> Callable[..., Any]:
+def _asking(port: int, store: str, index: str | None, options: Namespace) -> Callable[..., Any]:
     """What asks: the running serve, or who looks into the folder."""
 
     def ask_folder(message: str, **arguments: Any) -> Any:
-        if not (Path(store) / INDEX_NAME).exists():
+        if index is None and not (Path(store) / INDEX_NAME).exists():
             raise UsageError(f"{store}: expected an archive, there is no {INDEX_NAME}")
-        with Visit(store) as archive:
+        with Visit(store, index=index) as archive:
             return queue_messages(archive, None)[message](**arguments)
 
     def ask_serve(message: str, **arguments: Any) -> Any:

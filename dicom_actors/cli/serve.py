@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +29,7 @@ from dicom_actors.cli.web_options import serving_web
 from dicom_actors.config import EndpointConfig
 from dicom_actors.data.dictionary.uids import uid_name
 from dicom_actors.dimse import Status
-from dicom_actors.errors import DicomError
+from dicom_actors.errors import ArchiveError, DicomError
 from dicom_actors.metrics import Observer, serve_metrics
 from dicom_actors.metrics.tally import service_name
 from dicom_actors.supervision import System
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 _SWITCH_SECONDS: Final = 0.001
+_TREE_WITHIN: Final = 10.0
 _SPOOL_BYTES: Final = 64 * 1024
 _PROBE_BYTES: Final = 4096
 _KINDS: Final = 1000
@@ -446,8 +449,19 @@ def _control(
     from dicom_actors.cli.control import open_control_socket
     from dicom_actors.cli.queue_tools import queue_messages
 
-    more = {} if archive is None else queue_messages(archive, flow)
+    more: dict[str, Any] = {}
+    if archive is not None:
+        more = queue_messages(archive, flow)
+        more["GetTree"] = functools.partial(_whole_tree, endpoint, archive)
     return open_control_socket(endpoint, port, more)
+
+
+def _whole_tree(endpoint: SupervisedRef[Any], archive: Archive) -> messages.TreeNode:
+    """The tree of the endpoint, with that of the archive in it."""
+    tree = endpoint.ask(messages.GetTree(), timeout=_TREE_WITHIN)
+    with contextlib.suppress(ArchiveError):  # it is about to end
+        return replace(tree, children=(*tree.children, archive.tree()))
+    return tree
 
 
 @contextlib.contextmanager

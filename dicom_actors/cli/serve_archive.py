@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_actors.archive import Archive
 from dicom_actors.archive.member import Member
 from dicom_actors.engine import EventStream
-from dicom_actors.flow import Flow
+from dicom_actors.flow import Flow, queue_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dicom_actors.cli.serve_options import ArchiveOptions
     from dicom_actors.cli.serve_routes import FlowOptions
 
-__all__ = ["HANDLED", "kept_by_member", "kept_in_archive"]
+__all__ = ["HANDLED", "kept_by_worker", "kept_in_archive"]
 
 HANDLED = ("cstore", "cfind", "cget", "cmove", "naction", "ncreate", "nset", "nget")
 """The services that an archive has handlers for."""
@@ -70,10 +70,13 @@ def kept_in_archive(
 
 
 @contextlib.contextmanager
-def kept_by_member(
+def kept_by_worker(
     folder: str, options: ArchiveOptions, tell_object: Callable[[Any], None], link: Any
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Be a member of an archive that another process has open, for the length of the block.
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive]]:
+    """Keep objects in an archive that another process has open, for the length of the block.
+
+    Its index in the folder is that process's to write; one of PostgreSQL is written from here, too.
+    What goes on by routes is sent by that process.
 
     Args:
         folder: where it is.
@@ -82,18 +85,27 @@ def kept_by_member(
         link: to that process.
 
     Yields:
-        The event handlers, and what the endpoint should be told.
+        The event handlers, what the endpoint should be told, and the archive.
 
     Raises:
         ArchiveError: its index cannot be used.
+        OSError: the folder cannot be written.
     """
-    settings = {name: getattr(options.settings, name) for name in options.settings.__slots__}
-    with Member.join(
-        folder, link, peers=options.peers, worklist_folder=options.worklist_folder, **settings
-    ) as archive:
+    settings: dict[str, Any] = {
+        name: getattr(options.settings, name) for name in options.settings.__slots__
+    }
+    settings |= {"peers": options.peers, "worklist_folder": options.worklist_folder}
+    opened: Archive
+    if options.index is None:
+        opened = Member.join(folder, link, **settings)
+    else:
+        opened = Archive.open(folder, index=options.index, **settings)
+    with opened as archive:
         handlers = archive.event_handlers()
+        if options.flow.routes:
+            handlers |= queue_only(archive, options.flow.routes)
         handlers["cstore"] = _told(handlers["cstore"], tell_object)
-        yield handlers, archive.endpoint_settings()
+        yield handlers, archive.endpoint_settings(), archive
 
 
 def _told(store: Callable[[Any], Any], tell_object: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -172,10 +172,8 @@ def _workers(config: ServeConfig, archive: ArchiveOptions) -> int:
     if count == 1 or config["receive_only"]:
         return count
     alone = {
-        "routes": config.flow.routes,
         "an engine": archive.engine,
         "a bucket": config.archive.bucket,
-        "an index of PostgreSQL (start several serve on it)": archive.index,
     }
     for name, is_there in alone.items():
         if is_there:

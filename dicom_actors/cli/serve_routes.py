@@ -25,12 +25,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.cli.config_file import TABLE_LIST, check_keys, problems_of_keys
 from dicom_actors.cli.deidentify_options import CLEANED, RETAINED
+from dicom_actors.cli.functions import function_of
 from dicom_actors.cli.passcodes import read_passcode
 from dicom_actors.cli.serve_settings import NONE, Setting, meanings_of
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.deidentification import Deidentifier
 from dicom_actors.errors import ConfigurationError, DicomError
 from dicom_actors.flow import (
+    Call,
     Command,
     Deidentify,
     DestinationSettings,
@@ -63,6 +65,7 @@ _ACTIONS: Final[dict[str, dict[str, Any]]] = {
     "send": {"send": str},
     "folder": {"folder": str, "name": str},
     "command": {"command": list, "deadline": int | float, "name": str},
+    "call": {"call": str, "timeout": int | float, "name": str, "isolate": str},
     "transcode": {"transcode": str, "quality": int | float},
     "deidentify": {"deidentify": dict},
     "edit": {"edit": dict},
@@ -195,6 +198,12 @@ def _action(
         return Command(
             tuple(value), **{key: table[key] for key in ("deadline", "name") if key in table}
         )
+    if kind == "call":
+        given = {key: table[key] for key in ("timeout", "name", "isolate") if key in table}
+        try:
+            return Call(function_of(value), **given)
+        except ValueError as error:
+            raise UsageError(f"{where}: call: {error}") from error
     if kind == "transcode":
         return Transcode(value, table.get("quality"))
     if kind == "edit":

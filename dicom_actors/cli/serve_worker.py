@@ -23,6 +23,7 @@ from dicom_actors.supervision import SupervisedActor, System
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dicom_actors.archive import Archive
     from dicom_actors.cli.serve_options import ServeOptions
     from dicom_actors.processes.channel import Channel
     from dicom_actors.processes.link import Answer
@@ -146,7 +147,7 @@ class _Worker:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_logging(self.link, options))
             system = stack.enter_context(contextlib.closing(System()))
-            handlers, settings = stack.enter_context(_keeping(options, teller, self.link))
+            handlers, settings, archive = stack.enter_context(_keeping(options, teller, self.link))
             settings |= stack.enter_context(transcoding(options))
             if options.user is not None:
                 handlers["association_validator"] = UserCheck(options.user, options.passcode)
@@ -157,6 +158,8 @@ class _Worker:
                 shared=self._port,
             )
             stack.callback(self._endpoint.stop)
+            if archive is not None and not archive.is_member:
+                archive.attach(self._endpoint)
             self._reporter = _Reporter.start(self.link, system=system)
             self._endpoint.ask(messages.Subscribe(self._reporter, kinds=kinds))
             self._answer.offer(os.getpid())
@@ -210,14 +213,14 @@ def _logging(link: Link, options: ServeOptions) -> Iterator[None]:
 @contextlib.contextmanager
 def _keeping(
     options: ServeOptions, teller: Teller, link: Link
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Archive | None]]:
     keeper = keeper_of(options, teller)
     if options.archive is None:
-        yield kept_files(options, keeper)
+        yield *kept_files(options, keeper), None
         return
-    from dicom_actors.cli.serve_archive import kept_by_member
+    from dicom_actors.cli.serve_archive import kept_by_worker
 
-    with kept_by_member(options.store, options.archive, keeper.tell_of, link) as kept:
+    with kept_by_worker(options.store, options.archive, keeper.tell_of, link) as kept:
         yield kept
 
 

@@ -31,6 +31,7 @@ from dicom_actors.supervision import (
     ChildSpec,
     ChildStartError,
     SupervisedActor,
+    SupervisionError,
     Supervisor,
     announce,
     close_in_child,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from dicom_actors.cli.serve_options import ServeOptions
     from dicom_actors.cli.telling import Teller
     from dicom_actors.processes.link import Answer
-    from dicom_actors.supervision import System
+    from dicom_actors.supervision import ChildInfo, System
 
 __all__ = ["WorkersEndpoint"]
 
@@ -54,6 +55,7 @@ _PROGRAM: Final = "dicom_actors.cli.serve_worker:work"
 _STARTS_WITHIN: Final = 60.0
 _ANSWERS_WITHIN: Final = 10.0
 _ENDS_WITHIN: Final = 30.0
+_SUPERVISOR_ANSWERS_WITHIN: Final = 1.0
 _INTENSITY: Final = 10
 _PERIOD: Final = 10.0
 
@@ -71,6 +73,7 @@ class _Tables:
         self.options = options
         self.count = count
         self.archive = archive
+        self.is_shared = options.archive is not None and options.archive.index is not None
         self.teller = teller
         self.socket: socket.socket | None = listen(options.host, options.port)
         close_in_child(self.socket)
@@ -122,7 +125,9 @@ class Worker(SupervisedActor):
         tables = self._tables
         tables.places.forget(self._number)
         self._process = process = ChildProcess(_PROGRAM)
-        member = None if tables.archive is None else HostedMember(tables.archive)
+        # On an index that all write each worker has the archive open itself.
+        archive = None if tables.is_shared else tables.archive
+        member = None if archive is None else HostedMember(archive)
         self._link = link = Link(
             process.channel,
             lambda *what: self._take(member, *what),
@@ -374,21 +379,34 @@ class WorkersEndpoint:
     def _tree(self, timeout: float | None) -> messages.TreeNode:
         with self._tables.lock:
             links = dict(self._tables.links)
+        known: dict[str, ChildInfo] = {}
+        # While a worker starts its supervisor says nothing.
+        with contextlib.suppress(SupervisionError):
+            found = which_children(self._supervisor, _SUPERVISOR_ANSWERS_WITHIN)
+            known = {str(child.id): child for child in found}
         children = []
-        for child in reversed(which_children(self._supervisor, _ANSWERS_WITHIN)):
-            number = int(str(child.id).rpartition(" ")[2]) - 1
+        for number in range(self._tables.count):
             node = None
-            name = str(child.id)
+            name = f"worker {number + 1}"
+            child = known.get(name)
+            state = "restarting"
             if number in links:
                 link, pid = links[number]
-                name = f"{child.id}, process {pid}"
+                state = "running"
+                name = f"{name}, process {pid}"
                 with contextlib.suppress(DicomError):
                     node = link.ask(("endpoint", messages.GetTree()), timeout or _ANSWERS_WITHIN)
             below = () if node is None else (node,)
-            state = child.state.value
+            if child is not None:
+                state = child.state.value
             children.append(
                 messages.TreeNode(
-                    name, "supervisor", state, child.restarts, child.ref, children=below
+                    name,
+                    "supervisor",
+                    state,
+                    0 if child is None else child.restarts,
+                    None if child is None else child.ref,
+                    children=below,
                 )
             )
         return messages.TreeNode(

@@ -44,7 +44,7 @@ def fragment(
         fragment.
     """
     limit = max_fragment_length(max_pdu_length)
-    view = memoryview(data)
+    view = memoryview(data) if isinstance(data, bytes) else data
     length = len(view)
     for start in range(0, length or 1, limit):
         yield Pdv(context_id, is_command, start + limit >= length, view[start : start + limit])

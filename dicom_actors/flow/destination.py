@@ -4,6 +4,10 @@ It takes the rows that come next from the index, sends one after the other, and 
 come of all of them in one transaction; then it looks for messages, and goes on. Rows that were
 sent and not marked as done when it crashes, or the process, are sent once more: that the receiver
 has them already is its rule for duplicates to see.
+
+Where several nodes share an index, one of them sends to a destination: whoever finds work first. It
+leaves that to the others when there is no more, or nobody can be reached from here; and when its
+own lease ends, since it is gone, another one goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import generate_uid
 from dicom_actors.archive.events import InstancesQueued
-from dicom_actors.archive.index import CommitmentAsked, Delivered, Refused
+from dicom_actors.archive.index import (
+    CommitmentAsked,
+    Delivered,
+    DestinationLeft,
+    DestinationTaken,
+    Refused,
+    Result,
+)
 from dicom_actors.errors import ArchiveError
 from dicom_actors.flow.failures import NotTaken, Unreachable
 from dicom_actors.flow.pacing import BackOff, Bandwidth, Breaker, Hours
@@ -34,6 +45,7 @@ logger = logging.getLogger(__name__)
 _LOOK: Final = 15.0
 """Seconds after which it looks by itself: another process may have changed the queue."""
 _COMMITTED_AT_ONCE: Final = 500
+_OF_ANOTHER: Final = "another node sends"
 
 
 class LookAgain(NamedTuple):
@@ -62,12 +74,19 @@ class _Moment(NamedTuple):
         items: rows to be sent.
         uncommitted: rows whose commitment is asked for again.
         due: when there is something to do that is not due yet, in seconds since the epoch.
+        sender: the node that sends, of several; empty: none does.
     """
 
     number: int
     items: list[QueuedItem]
     uncommitted: list[QueuedItem]
     due: float | None
+    sender: str
+
+    @property
+    def is_work(self) -> bool:
+        """Whether there is anything to do now."""
+        return bool(self.items or self.uncommitted)
 
 
 class Destination(SupervisedActor):
@@ -104,7 +123,7 @@ class Destination(SupervisedActor):
             item, record.trying = record.trying, None
             text = "the actor of the destination crashed over it"
             record.unsettled.append(self._refused(item, text, is_refusal=True))
-        self._kernel.archive.subscribe(self.actor_ref, (InstancesQueued,))
+        self._kernel.archive.subscribe(self.actor_ref, (InstancesQueued,), everywhere=True)
         return Continue(None)
 
     def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
@@ -116,6 +135,8 @@ class Destination(SupervisedActor):
         if isinstance(message, InstancesQueued):
             if self._destination not in message.destinations or self._is_going_on:
                 return None
+            if self._record.state == _OF_ANOTHER:
+                return None  # it looks in time
         elif isinstance(message, _GoOn):
             self._is_going_on = False
         elif isinstance(message, LookAgain):
@@ -182,6 +203,7 @@ class Destination(SupervisedActor):
         record, clock = self._record, self.system.clock.monotonic
         self._sender.listen()
         if self._breaker.state(clock()) == "open":
+            self._leave_to_others()
             record.state = "cannot be reached"
             return self._breaker.open_until - clock()
         if (wait := self._hours.wait(self._kernel.now())) > 0:
@@ -193,6 +215,9 @@ class Destination(SupervisedActor):
         moment = self._look()
         if isinstance(moment, str):
             record.state = moment
+            if moment == _OF_ANOTHER:
+                record.is_ours = False
+                return self._rest(self._kernel.archive.settings.node_lease_seconds / 2)
             return self._rest(_LOOK)
         if moment.items:
             record.state = "sending"
@@ -205,11 +230,38 @@ class Destination(SupervisedActor):
             if not self._breaker.failures:
                 record.last_error = ""
             wait = _LOOK if moment.due is None else max(moment.due - self._kernel.now(), 0.001)
-            return self._rest(wait)
+            pause = self._rest(wait)
+            if moment.due is None and not self._sender.is_connected:
+                self._leave_to_others()
+            return pause
         return 0.0
 
     def _look(self) -> _Moment | str:
-        """Look what there is to do; or why nothing is done."""
+        """Look what there is for this node to do; or why nothing is done."""
+        kernel = self._kernel
+        moment = self._moment()
+        node = kernel.archive.store.node
+        if not node or isinstance(moment, str):
+            return moment
+        self._record.is_ours = moment.sender == node
+        if not moment.is_work or moment.sender == node:
+            return moment
+        if moment.sender:
+            return _OF_ANOTHER
+        (taken,) = kernel.archive.rows.write([DestinationTaken(self._destination)])
+        if taken.result is Result.MISSING:
+            return _OF_ANOTHER
+        self._record.is_ours = True
+        return self._moment()  # what the one before has done is not done again
+
+    def _leave_to_others(self) -> None:
+        """Have another node send, if there is one that has something to do."""
+        if self._record.is_ours:
+            self._kernel.archive.rows.write([DestinationLeft(self._destination)])
+            self._record.is_ours = False
+
+    def _moment(self) -> _Moment | str:
+        """Look what there is to do, whoever does it; or why nothing is done."""
         kernel = self._kernel
         now = kernel.now()
         is_trying = self._breaker.failures > 0
@@ -226,6 +278,7 @@ class Destination(SupervisedActor):
                 reader.queue.head(number, now, limit),
                 reader.queue.uncommitted(number, now, _COMMITTED_AT_ONCE),
                 reader.queue.next_due(number),
+                reader.queue.sender_of(number) if kernel.archive.store.node else "",
             )
 
     def _rest(self, wait: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import random
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from dicom_actors import DataSet, Status
 from dicom_actors.archive.files import OUTGOING
-from dicom_actors.archive.index import CommitmentReported
+from dicom_actors.archive.index import CommitmentReported, DestinationLeft
 from dicom_actors.errors import ArchiveError, DimseFailure
 from dicom_actors.flow.destination import Destination, LookAgain, Swap
 from dicom_actors.flow.kernel import FlowKernel
@@ -20,13 +21,14 @@ from dicom_actors.supervision import ChildSpec, ChildType, Supervisor, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from dicom_actors.archive import Archive, QueueStatus
     from dicom_actors.flow.routes import Route
     from dicom_actors.flow.senders import DimsePeer, WebPeer
     from dicom_actors.flow.settings import DestinationSettings
 
-__all__ = ["DestinationStatus", "Flow"]
+__all__ = ["DestinationStatus", "Flow", "queue_only"]
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +101,8 @@ class Flow:
         """
         router = Router(list(routes))
         outgoing = archive.folder / OUTGOING
+        _clear(outgoing, archive.store.nodes())
+        outgoing /= archive.store.node
         kernel = FlowKernel(
             archive,
             router,
@@ -110,8 +114,6 @@ class Flow:
             functools.partial(_take_report, archive, now),
             outgoing,
         )
-        # What programs were given when the process was killed.
-        shutil.rmtree(outgoing, ignore_errors=True)
         archive.route_with(router)
         archive.supervise(
             ChildSpec(
@@ -248,9 +250,42 @@ class FlowSupervisor(Supervisor):
     def terminate(self, reason: Any) -> None:
         """End what is left of those that had to be killed. Runs in the supervisor's thread."""
         del reason
-        for record in self._kernel.records.values():
+        left = []
+        for name, record in self._kernel.records.items():
             if record.sender is not None:
                 record.sender.close()
+            if record.is_ours:
+                left.append(DestinationLeft(name))
+        if left:
+            with contextlib.suppress(ArchiveError):  # then it is so when the node is gone
+                self._kernel.archive.rows.write(left)
+
+
+def queue_only(
+    archive: Archive, routes: Iterable[Route], *, now: Callable[[], float] = time.time
+) -> dict[str, Any]:
+    """Have what an archive receives queued for its destinations; another process sends it.
+
+    Args:
+        archive: a member of the archive that the other process has open, or one that shares its
+            index.
+        routes: the same as there.
+        now: gives the time, in seconds since the epoch.
+
+    Returns:
+        The handlers that an endpoint needs besides those of the archive; see
+        `Flow.event_handlers`.
+    """
+    archive.route_with(Router(list(routes)))
+    return {"nevent_report": functools.partial(_answer_report, archive, now)}
+
+
+def _clear(outgoing: Path, nodes: set[str]) -> None:
+    """Remove what programs were given by processes that were killed; that of other nodes stays."""
+    with contextlib.suppress(OSError):  # then there is none
+        for path in outgoing.iterdir():
+            if path.name not in nodes:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _actor_name(destination: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dicom_actors import DataSet, read_file, write_file
 from dicom_actors.archive.files import DiskFileSystem, Layout
 from dicom_actors.errors import DicomError
 from dicom_actors.flow.failures import NotTaken
+from dicom_actors.processes.portable import Portable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from dicom_actors.flow.steps import Step
     from dicom_actors.scu import OutgoingObject
 
-__all__ = ["Delivery", "Parcel", "write_below"]
+    AnyParcel: TypeAlias = "Parcel | FileParcel"
+
+__all__ = ["Delivery", "FileParcel", "Parcel", "write_below"]
 
 _LAYOUT: Final = Layout()
 
@@ -94,7 +97,34 @@ class Parcel:
         return study, series, instance
 
 
-class Delivery:
+class FileParcel:
+    """One instance as it leaves, in a file of its own; for other processes.
+
+    Args:
+        path: the file.
+        instance: which, as it came.
+        uids: see `Parcel.uids`.
+    """
+
+    def __init__(self, path: Path, instance: StoredInstance, uids: tuple[str, str, str]) -> None:
+        self.instance: Final = instance
+        self._path = path
+        self._uids = uids
+
+    def data_set(self) -> DataSet:
+        """See `Parcel.data_set`."""
+        return read_file(self._path)
+
+    def content(self) -> bytes | memoryview:
+        """See `Parcel.content`."""
+        return self._path.read_bytes()
+
+    def uids(self) -> tuple[str, str, str]:
+        """See `Parcel.uids`."""
+        return self._uids
+
+
+class Delivery(Portable):
     """What a function or an actor of the host's gets.
 
     Attributes:
@@ -107,7 +137,7 @@ class Delivery:
         instances: the instances, as they came.
     """
 
-    def __init__(self, item: QueuedItem, destination: str, parcels: Sequence[Parcel]) -> None:
+    def __init__(self, item: QueuedItem, destination: str, parcels: Sequence[AnyParcel]) -> None:
         self.route: Final = item.route
         self.destination: Final = destination
         self.study_instance_uid: Final = item.study_instance_uid
@@ -140,7 +170,7 @@ class Delivery:
         return [write_below(folder, parcel) for parcel in self._parcels]
 
 
-def write_below(folder: str | Path, parcel: Parcel) -> Path:
+def write_below(folder: str | Path, parcel: AnyParcel) -> Path:
     """Write an instance below a folder; it is whole and on the disk when this returns.
 
     Links below the folder are not followed.

@@ -17,6 +17,7 @@ from dicom_actors.archive.index import Level, Queued
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.flow.conditions import Conditions
 from dicom_actors.flow.steps import Deidentify, Edit, Step, Transcode
+from dicom_actors.processes import Isolated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,14 +108,27 @@ class Call:
     Attributes:
         target: a function, or the reference of an actor.
         name: that of the destination; None: the function's.
-        timeout: seconds for an actor to answer.
+        timeout: seconds for an actor to answer, or for a function in a process of its own.
+        isolate: ``"process"``: the function runs in a supervised process, which is killed after
+            `timeout`, so that nothing that it does there ends or holds up this one. It is found
+            by its module and name, as `dicom_actors.processes.Isolated` says, and gets the objects
+            as files of its own. None: it runs in the thread of its destination.
     """
 
     target: Callable[[Any], object] | pykka.ActorRef[Any]
     name: str | None = None
     timeout: float = 300.0
+    isolate: str | None = None
 
     def __post_init__(self) -> None:
+        if not 0 < self.timeout <= 7 * 86_400:
+            raise ConfigurationError(f"timeout: expected seconds above 0, got {self.timeout!r}")
+        if self.isolate not in {None, "process"}:
+            raise ConfigurationError(f"isolate: expected 'process', got {self.isolate!r}")
+        if self.isolate is not None:
+            if isinstance(self.target, pykka.ActorRef):
+                raise ConfigurationError("isolate: expected a function; actors are of this process")
+            Isolated(self.target).close()  # says if it cannot be handed over
         if not callable(self.target) and not isinstance(self.target, pykka.ActorRef):
             raise ConfigurationError(f"call: expected a function or an actor, got {self.target!r}")
 

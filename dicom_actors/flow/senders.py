@@ -20,19 +20,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pykka
 
 from dicom_actors import DataSet, Status, connect
-from dicom_actors.errors import AssociationError, DataError, DimseError
+from dicom_actors.errors import AssociationError, DataError, DimseError, WorkerError
 from dicom_actors.flow.failures import NotTaken, Unreachable
-from dicom_actors.flow.parcels import Delivery, write_below
+from dicom_actors.flow.parcels import Delivery, FileParcel, write_below
+from dicom_actors.flow.routes import Command, Folder, Send
+from dicom_actors.processes import Isolated
 from dicom_actors.web_user import WebClient, WebError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dicom_actors.archive.index import QueuedItem
     from dicom_actors.archive.services import Peer
     from dicom_actors.flow.parcels import Parcel
-    from dicom_actors.flow.routes import Call, Command
+    from dicom_actors.flow.routes import Call, End
     from dicom_actors.flow.settings import DestinationSettings
     from dicom_actors.scu import Association, EventReport, StoreResult
 
@@ -42,15 +44,18 @@ __all__ = [
     "DimsePeer",
     "DimseSender",
     "FolderSender",
+    "IsolatedSender",
     "Reference",
     "Sender",
     "WebPeer",
     "WebSender",
+    "sender_of",
 ]
 
 _COMMITMENT: Final = "1.2.840.10008.1.20.1"
 _WELL_KNOWN: Final = "1.2.840.10008.1.20.1.1"
 _ASK: Final = 1
+_MOST_RESTARTS: Final = 1_000
 _PATH: Final = "{path}"
 _BUSY: Final = range(0xA700, 0xA800)
 _BUSY_BY_HTTP: Final = frozenset({401, 403, 408, 429, *range(500, 600)})
@@ -356,7 +361,7 @@ class CommandSender(Sender):
 
     def send(self, item: QueuedItem, parcels: Sequence[Parcel]) -> list[Reference]:
         """See `Sender`."""
-        self._outgoing.mkdir(mode=0o700, exist_ok=True)
+        self._outgoing.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = tempfile.mkdtemp(dir=self._outgoing)
         try:
             paths = [write_below(folder, parcel) for parcel in parcels]
@@ -435,6 +440,80 @@ class CallSender(Sender):
         except Exception as error:  # whatever it has raised
             raise NotTaken(f"{self._call.destination} raised {type(error).__name__}") from error
         return []
+
+
+class IsolatedSender(Sender):
+    """To a function in a process of its own, which gets copies of the objects as files.
+
+    What the function does to that process costs this object an attempt, and the next one has
+    another process.
+
+    Args:
+        call: which.
+        outgoing: where folders for these files are made.
+    """
+
+    def __init__(self, call: Call, outgoing: Path) -> None:
+        self._call = call
+        self._outgoing = outgoing
+        self._is_closed = False
+        assert not isinstance(call.target, pykka.ActorRef)  # `Call` has refused that
+        # How often it may be tried is the destination's to say, with its pauses.
+        self._function = Isolated(
+            call.target, deadline=call.timeout, workers=1, restarts=_MOST_RESTARTS
+        )
+
+    def send(self, item: QueuedItem, parcels: Sequence[Parcel]) -> list[Reference]:
+        """See `Sender`."""
+        self._outgoing.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(dir=self._outgoing)
+        name = self._call.destination
+        try:
+            files = [
+                FileParcel(write_below(folder, one), one.instance, one.uids()) for one in parcels
+            ]
+            self._function(Delivery(item, name, files))
+        except NotTaken:
+            raise
+        except WorkerError as error:
+            if self._is_closed:
+                raise Unreachable("the archive is being closed") from error
+            raise NotTaken(f"{name}: {error}") from error
+        except OSError:
+            raise
+        except Exception as error:  # whatever it has raised
+            raise NotTaken(f"{name} raised {type(error).__name__}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return []
+
+    def close(self) -> None:
+        """See `Sender`."""
+        self._is_closed = True
+        self._function.close()
+
+
+def sender_of(
+    end: End,
+    peers: Mapping[str, DimsePeer | WebPeer],
+    settings: DestinationSettings,
+    calling: str,
+    take_report: Callable[[DataSet], None],
+    outgoing: Path,
+) -> Sender:
+    """Make what brings things to an end of a route; see the classes."""
+    if isinstance(end, Send):
+        peer = peers[end.peer]
+        if isinstance(peer, WebPeer):
+            return WebSender(peer)
+        return DimseSender(peer, settings, calling, take_report)
+    if isinstance(end, Folder):
+        return FolderSender(end.path)
+    if isinstance(end, Command):
+        return CommandSender(end, outgoing)
+    if end.isolate is not None:
+        return IsolatedSender(end, outgoing)
+    return CallSender(end)
 
 
 def _class_of(parcel: Parcel) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dicom_actors.data import DataSet, read_file
 from dicom_actors.data.dictionary import TransferSyntax
+from dicom_actors.data.files.pixel_data_file import PixelDataFile
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 from dicom_actors.pixels.codecs import CODECS, Codec, Codecs, Decoded, called
 from dicom_actors.pixels.color import apply_palette, to_rgb
@@ -24,6 +25,8 @@ from dicom_actors.pixels.native import clean, decode_native
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -35,11 +38,14 @@ __all__ = ["FrameReader", "codec_for", "frame", "frames", "read_frame", "volume"
 class FrameReader(Sequence["NDArray[Any]"]):
     """The frames of a data set or of a file as arrays, counted from 0.
 
-    Where they are is found out once. Of a file that is large, only what is asked for is read.
+    Where they are is found out once. Of a file, only the frames that are asked for are read, as
+    long as their transfer syntax is not deflated or big endian; it is open meanwhile, until
+    `close` or the end of a ``with``, or until nobody has the reader any more.
 
     Attributes:
-        data_set: the data set.
+        data_set: the data set; of a file, what stands before the pixel data may be all of it.
         description: what it says of its pixels.
+        source: the frames as they are in it.
     """
 
     def __init__(
@@ -50,26 +56,40 @@ class FrameReader(Sequence["NDArray[Any]"]):
         codecs: Codecs = CODECS,
         limits: PixelLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Find out where the frames are; arguments and errors are those of `frame`.
-
-        A file is mapped: it must not be made shorter while it is read (see `read_file`).
-        """
-        self.data_set: DataSet = (
-            source if isinstance(source, DataSet) else read_file(source, mapped=True)
-        )
-        self._source = FrameSource(self.data_set, limits)
-        self.description: ImageDescription = self._source.description
+        """Find out where the frames are; arguments and errors are those of `frame`."""
+        self._file: PixelDataFile | None = None
+        if not isinstance(source, DataSet):
+            self._file = PixelDataFile.open(source)
+            source = read_file(source) if self._file is None else self._file.data_set
+        self.data_set: DataSet = source
+        self.source = FrameSource(self._file or source, limits)
+        self.description: ImageDescription = self.source.description
         self._rgb = rgb
         self._limits = limits
         self._codec: Codec | None = None
         self._name = ""
-        if self._source.transfer_syntax:
-            self._codec, self._name = codec_for(self._source.transfer_syntax, codecs)
+        if self.source.transfer_syntax:
+            self._codec, self._name = codec_for(self.source.transfer_syntax, codecs)
         self._all: NDArray[Any] | None = None
-        if self._codec is None and self.description.is_plain:  # then all together are one view
-            self._all = decode_native(
-                self._source.native, self.description, frames=self.description.frames
-            )
+        native = self.source.native
+        if native is not None and self.description.is_plain:  # then all together are one view
+            self._all = decode_native(native, self.description, frames=self.description.frames)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if it is one; there are no more frames then."""
+        if self._file is not None:
+            self._file.close()
 
     def __len__(self) -> int:
         return self.description.frames
@@ -104,11 +124,11 @@ class FrameReader(Sequence["NDArray[Any]"]):
                 raise IndexError(f"no frame {number}, there are {description.frames}")
             found = Decoded(clean(self._all[number], description), description.photometric)
             return self._in_color(found, palette=palette) if self._rgb else found
-        data = self._source[number]
+        data = self.source[number]
         if self._codec is not None:
             found = called(self._codec, self._name, data, description, self._rgb)
         else:
-            first = self._source.first_bit(number)
+            first = self.source.first_bit(number)
             array = decode_native(data, description, first_bit=first)[0]
             found = Decoded(clean(array, description), _full(description.photometric))
         return self._in_color(found, palette=palette) if self._rgb else found
@@ -123,14 +143,13 @@ class FrameReader(Sequence["NDArray[Any]"]):
                 f" {size}",
                 tag=description.tag,
             )
-        if self._codec is None and not self._rgb:
-            data = self._source.native
-            array = decode_native(data, description, frames=description.frames)
+        if self.source.native is not None and not self._rgb:
+            array = decode_native(self.source.native, description, frames=description.frames)
             array = clean(array, description)
             return array if array.flags.writeable else array.copy()
         first = self.decoded(0).array  # which has to be there before there is room for all
         if description.frames > 1:
-            self._source[description.frames - 1]
+            self.source[description.frames - 1]
         made = np.empty((description.frames, *first.shape), first.dtype)
         made[0] = first
         for number in range(1, description.frames):
@@ -231,8 +250,8 @@ def read_frame(
 ) -> NDArray[Any]:
     """Read one frame of a file of any size; of the pixel data, no other frame is read.
 
-    To read several, a `FrameReader` remembers where they are. The file is mapped meanwhile: it
-    must not be made shorter (see `read_file`).
+    To read several, a `FrameReader` remembers where they are, which of compressed ones without an
+    offset table it takes a look at all fragments to find out.
 
     Args:
         source: the path of a file.
@@ -249,7 +268,8 @@ def read_frame(
         DicomError: it is no DICOM file, or see `frame`.
         IndexError: there is no such frame.
     """
-    return FrameReader(source, rgb=rgb, codecs=codecs, limits=limits)[number]
+    with FrameReader(source, rgb=rgb, codecs=codecs, limits=limits) as reader:
+        return reader[number]
 
 
 def _full(photometric: str) -> str:

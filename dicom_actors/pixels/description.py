@@ -73,20 +73,27 @@ class ImageDescription:
 
     @classmethod
     def of(
-        cls, data_set: Mapping[Any, Any], limits: PixelLimits = DEFAULT_LIMITS
+        cls,
+        data_set: Mapping[Any, Any],
+        limits: PixelLimits = DEFAULT_LIMITS,
+        *,
+        tag: int | None = None,
     ) -> ImageDescription:
         """Take it from a data set, or from the item of an icon.
+
+        Args:
+            data_set: see there.
+            limits: what a frame may cost.
+            tag: the element that has the pixels, where it is not in the data set.
 
         Raises:
             ElementNotFoundError: there is no pixel data, or it is not said how large it is.
             DecodeError: what is said makes no image, or one beyond a limit.
         """
-        tag = PIXEL_DATA
-        if tag not in data_set:
-            found = next((other for other in _BITS_OF_FLOATS if other in data_set), None)
-            if found is None:
+        if tag is None:
+            tag = next((one for one in (PIXEL_DATA, *_BITS_OF_FLOATS) if one in data_set), None)
+            if tag is None:
                 raise ElementNotFoundError("no pixel data in the data set", tag=PIXEL_DATA)
-            tag = found
         is_float = tag != PIXEL_DATA
         samples = integer(data_set, "SamplesPerPixel", 1, highest=_MOST_SAMPLES)
         allocated = _BITS_OF_FLOATS.get(tag) or integer(data_set, "BitsAllocated", highest=64)

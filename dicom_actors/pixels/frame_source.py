@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.data.dictionary import TransferSyntax
+from dicom_actors.data.files.pixel_data_file import PixelDataFile
 from dicom_actors.data.forms.frames import Frames
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
@@ -17,37 +18,50 @@ from dicom_actors.pixels.rle import decode_rle
 if TYPE_CHECKING:
     from dicom_actors.data import DataSet
 
-__all__ = ["FrameSource", "frame_bytes"]
+__all__ = ["FrameSource", "frame_bytes", "native_bytes"]
 
 RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
 ENCAPSULATED_UNCOMPRESSED: Final = "1.2.840.10008.1.2.1.98"
 
 
 class FrameSource:
-    """The frames of a data set as they are in it.
+    """The frames of a data set, or of a file, as they are in it.
 
     Attributes:
         description: what the data set says of them.
         transfer_syntax: the UID of how they are compressed; empty for native ones.
+        native: the bytes of all native frames; None if they are in a file.
     """
 
-    __slots__ = ("_compressed", "_native", "description", "transfer_syntax")
+    __slots__ = ("_compressed", "_file", "description", "native", "transfer_syntax")
 
-    def __init__(self, data_set: DataSet, limits: PixelLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, source: DataSet | PixelDataFile, limits: PixelLimits = DEFAULT_LIMITS
+    ) -> None:
         """Find out where they are.
 
         Args:
-            data_set: a data set, or the item of an icon.
+            source: a data set, the item of an icon, or a file whose pixel data was not read.
             limits: what they may cost.
 
         Raises:
             ElementNotFoundError: there is no pixel data, or it is not said how large it is.
             DecodeError: the description makes no sense, or the pixel data is too short for it.
         """
-        description = self.description = ImageDescription.of(data_set, limits)
+        self._file: PixelDataFile | None = None
         self.transfer_syntax = ""
         self._compressed: Frames | None = None
-        self._native: bytes | memoryview = b""
+        self.native: bytes | memoryview | None = None
+        if isinstance(source, PixelDataFile):
+            self._file, data_set = source, source.data_set
+            description = self.description = ImageDescription.of(data_set, limits, tag=source.tag)
+            if source.length is None:
+                self.transfer_syntax = _syntax_of(data_set)
+            else:
+                _check_length(description, source.length)
+            return
+        data_set = source
+        description = self.description = ImageDescription.of(data_set, limits)
         value = data_set[description.tag]
         if isinstance(value, EncapsulatedPixelData):
             self.transfer_syntax = _syntax_of(data_set)
@@ -58,21 +72,11 @@ class FrameSource:
             raise DecodeError(
                 f"expected pixel data to be bytes, got {value!r:.60}", tag=description.tag
             )
-        length = (description.frames * description.frame_bits + 7) // 8
-        if len(value) < length:
-            raise DecodeError(
-                f"expected {description.frames} frames in {length} bytes, got {len(value)} bytes",
-                tag=description.tag,
-            )
-        self._native = _in_order(data_set, description, value)
+        _check_length(description, len(value))
+        self.native = _in_order(data_set, description, value)
 
     def __len__(self) -> int:
         return self.description.frames
-
-    @property
-    def native(self) -> bytes | memoryview:
-        """The bytes of all native frames."""
-        return self._native
 
     def __getitem__(self, number: int) -> bytes | memoryview:
         """Return the bytes of a frame: a codestream, or for native ones what is in the element.
@@ -81,7 +85,8 @@ class FrameSource:
 
         Raises:
             IndexError: there is no such frame.
-            DecodeError: nothing tells where compressed frames are.
+            DecodeError: nothing tells where compressed frames are, or the file became shorter.
+            OSError: the file cannot be read.
         """
         count = self.description.frames
         if not -count <= number < count:
@@ -89,8 +94,14 @@ class FrameSource:
         number %= count
         if self._compressed is not None:
             return self._compressed[number]
+        if self._file is not None and self.transfer_syntax:
+            return self._file.frame(number, count)
         bits = self.description.frame_bits
-        return memoryview(self._native)[number * bits // 8 : ((number + 1) * bits + 7) // 8]
+        start, end = number * bits // 8, ((number + 1) * bits + 7) // 8
+        if self._file is not None:
+            return self._file.read(start, end - start)
+        assert self.native is not None
+        return memoryview(self.native)[start:end]
 
     def first_bit(self, number: int) -> int:
         """Which bit of its first byte a native frame begins with, from the lowest."""
@@ -116,7 +127,11 @@ def frame_bytes(
         UnsupportedTransferSyntaxError: to decode it takes the extra ``pixels``; see `frame`.
         IndexError: there is no such frame.
     """
-    source = FrameSource(data_set, limits)
+    return native_bytes(FrameSource(data_set, limits), number)
+
+
+def native_bytes(source: FrameSource, number: int) -> bytes | memoryview:
+    """Return the bytes of a native or RLE frame; see `frame_bytes`."""
     data = source[number]
     if source.transfer_syntax == RLE_LOSSLESS:
         return decode_rle(data, source.description)
@@ -126,6 +141,15 @@ def frame_bytes(
             f"{name} is decoded with `frame`: pip install 'dicom-actors[pixels]'"
         )
     return data
+
+
+def _check_length(description: ImageDescription, found: int) -> None:
+    length = (description.frames * description.frame_bits + 7) // 8
+    if found < length:
+        raise DecodeError(
+            f"expected {description.frames} frames in {length} bytes, got {found} bytes",
+            tag=description.tag,
+        )
 
 
 def _syntax_of(data_set: DataSet) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dicom_actors.errors import DecodeError, ElementNotFoundError
-from dicom_actors.pixels.description import DEFAULT_LIMITS, ImageDescription, PixelLimits
-from dicom_actors.pixels.frame_source import frame_bytes
+from dicom_actors.pixels.description import DEFAULT_LIMITS, PixelLimits
+from dicom_actors.pixels.frame_source import FrameSource, native_bytes
 from dicom_actors.pixels.native import decode_native, unpack
 
 if TYPE_CHECKING:
@@ -50,7 +50,12 @@ def is_embedded(data_set: DataSet, group: int) -> bool:
 
 
 def overlay(
-    data_set: DataSet, group: int = 0x6000, number: int = 0, *, limits: PixelLimits = DEFAULT_LIMITS
+    data_set: DataSet,
+    group: int = 0x6000,
+    number: int = 0,
+    *,
+    source: FrameSource | None = None,
+    limits: PixelLimits = DEFAULT_LIMITS,
 ) -> NDArray[np.bool_] | None:
     """Return an overlay.
 
@@ -58,6 +63,7 @@ def overlay(
         data_set: the data set.
         group: one of `overlay_groups`.
         number: for which frame of the image, from 0.
+        source: where its frames are, if that is known.
         limits: what it may cost.
 
     Returns:
@@ -80,7 +86,7 @@ def overlay(
             tag=_element(group, _ROWS),
         )
     if is_embedded(data_set, group):
-        return _embedded(data_set, group, number, limits)
+        return _embedded(data_set, group, number, source or FrameSource(data_set, limits))
     count = _number(data_set, group, _FRAMES, 1)
     plane = number - (_number(data_set, group, _FIRST_FRAME, 1) - 1)
     if count <= 1 and _element(group, _FRAMES) not in data_set:
@@ -122,9 +128,8 @@ def draw_overlay(
     picture[first_row:last_row, first_column:last_column][part] = shade
 
 
-def _embedded(data_set: DataSet, group: int, number: int, limits: PixelLimits) -> NDArray[np.bool_]:
-    description = ImageDescription.of(data_set, limits)
-    array = decode_native(frame_bytes(data_set, number, limits=limits), description)[0]
+def _embedded(data_set: DataSet, group: int, number: int, source: FrameSource) -> NDArray[np.bool_]:
+    array = decode_native(native_bytes(source, number), source.description)[0]
     if array.ndim != 2:
         raise DecodeError("expected an overlay within pixels of one sample")
     position = _number(data_set, group, _BIT_POSITION, 0)

@@ -82,7 +82,7 @@ def render(
     picture = _shades(found, data_set, description, frame, window)
     if overlays:
         for group in overlay_groups(data_set):
-            plane = overlay(data_set, group, frame, limits=limits)
+            plane = overlay(data_set, group, frame, source=reader.source, limits=limits)
             if plane is not None:
                 draw_overlay(picture, plane, overlay_origin(data_set, group), 255)
     image = Image.fromarray(picture)

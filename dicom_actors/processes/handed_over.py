@@ -16,6 +16,7 @@ from dicom_actors.actors.handlers.events import AssociationRequest, RequestEvent
 from dicom_actors.actors.handlers.operation_events import EVENTS
 from dicom_actors.data import Limits
 from dicom_actors.errors import HandlerError
+from dicom_actors.processes.portable import Portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ def facts_of(event: Any, descriptors: list[int], share: Callable[[memoryview], i
         HandlerError: it is no event of an endpoint.
         OSError: there are no descriptors, or there is no room.
     """
-    if isinstance(event, AssociationRequest):
+    if isinstance(event, AssociationRequest | Portable):
         return event
     if not isinstance(event, RequestEvent):
         raise HandlerError(f"expected an event of an endpoint, got {type(event).__name__}")
@@ -111,7 +112,7 @@ def event_of(facts: Any, descriptors: tuple[int, ...], ask: Callable[..., Any]) 
         ask: asks the process that has the event for an attribute, or to call a method.
     """
     try:
-        if isinstance(facts, AssociationRequest):
+        if isinstance(facts, AssociationRequest | Portable):
             return facts
         kind = EVENTS[facts.service]
         return type(kind.__name__, (_HandedOver, kind), {})(facts, descriptors, ask)

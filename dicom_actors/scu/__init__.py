@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dicom_actors.data.files.file_bytes import FileBytes
 from dicom_actors.scu.association import Association, connect
 from dicom_actors.scu.event_reports import EventReport
 from dicom_actors.scu.normalized import NormalizedResult
@@ -21,6 +22,7 @@ __all__ = [
     "UNCOMPRESSED",
     "Association",
     "EventReport",
+    "FileBytes",
     "MoveOriginator",
     "MoveProgress",
     "NormalizedResult",

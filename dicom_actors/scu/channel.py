@@ -24,6 +24,7 @@ from dicom_actors.errors import (
     AssociationError,
     AssociationRejected,
     AssociationTimeout,
+    FileChangedError,
     LocalProtocolError,
     RemoteProtocolError,
     TransportError,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from mmap import mmap
 
     from dicom_actors.dimse import Command
+    from dicom_actors.dimse.pieces import Piece
     from dicom_actors.pdu import AssociateAc, AssociateRq, Pdv
     from dicom_actors.scu.settings import Settings
     from dicom_actors.transport.plain import Transport
@@ -191,18 +193,18 @@ class Channel:
 
     # --- messages ----------------------------------------------------------------------------
 
-    def send(
-        self, context_id: int, command: bytes, pieces: Sequence[bytes | memoryview] | None = None
-    ) -> None:
+    def send(self, context_id: int, command: bytes, pieces: Sequence[Piece] | None = None) -> None:
         """Send a message.
 
         Args:
             context_id: an accepted presentation context.
             command: the command set.
-            pieces: the data set in pieces, which are not copied; None for none.
+            pieces: the data set in pieces, which are not copied; None for none. What is not read
+                yet is read as it is sent.
 
         Raises:
-            AssociationError: the association is over.
+            AssociationError: the association is over; its cause is a FileChangedError if `pieces`
+                could not be read to their end.
         """
         self.check_open()
         limit = self.terms.peer_max_pdu_length
@@ -248,7 +250,7 @@ class Channel:
                 buffers = effect.buffers  # type: ignore[union-attr]  # DT-1 sends, no more
                 wire.queue(buffers)
                 if on_pdu is not None:
-                    on_pdu(id(self), False, buffers)
+                    on_pdu(id(self), False, _shown(buffers))
             if wire.queued > _MAX_QUEUED_BUFFERS:
                 self._flush()
 
@@ -318,6 +320,12 @@ class Channel:
         """Send once; returns how many bytes went out."""
         try:
             return wire.send()
+        except FileChangedError as error:
+            # Of a message that has begun nobody can say that it will not end.
+            self._over = AssociationError(f"{self._settings.peer}: ended by us: {error}")
+            self._over.__cause__ = error
+            self._disconnect()
+            return 0
         except OSError as error:
             # What the peer said before it went away is still to be read.
             while self._over is None and self._take_in(wire):
@@ -497,3 +505,9 @@ class Channel:
         if self._over is None:
             return AssociationError(f"{self._settings.peer}: the association is released")
         return self._over
+
+
+def _shown(buffers: Sequence[bytes | memoryview]) -> tuple[bytes | memoryview, ...]:
+    """Buffers for who looks at what goes; zeros for what is not read before it does."""
+    shown = (bytes, memoryview)
+    return tuple(one if isinstance(one, shown) else bytes(len(one)) for one in buffers)

@@ -41,6 +41,7 @@ from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from dicom_actors.dimse.pieces import Piece
     from dicom_actors.pdu import AssociateAc
     from dicom_actors.scu.channel import Message
     from dicom_actors.scu.running import Running
@@ -314,7 +315,7 @@ class Session:
         sop_class_uid: str,
         sop_instance_uid: str = "",
         *,
-        pieces: Sequence[bytes | memoryview] | None = None,
+        pieces: Sequence[Piece] | None = None,
         more: Mapping[int, int | str | bytes] | None = None,
         message_id: int | None = None,
     ) -> int:

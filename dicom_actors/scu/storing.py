@@ -16,7 +16,7 @@ from dicom_actors.dimse import (
     category_of,
     error_comment,
 )
-from dicom_actors.errors import AssociationError
+from dicom_actors.errors import AssociationError, FileChangedError
 from dicom_actors.scu.running import Running
 from dicom_actors.storage.plan import prepare
 from dicom_actors.storage.results import StoreResult
@@ -259,6 +259,10 @@ class _Sending:
         except AssociationError as error:
             lost = self._pipeline.take_unanswered()
             is_lost = any(each is found for each in lost)
+            if is_lost and isinstance(error.__cause__, FileChangedError):
+                # The peer has done nothing wrong, and the others still have their bytes.
+                lost = [each for each in lost if each is not found]
+                yield not_sent(found, error.__cause__)
             try:
                 yield from self._go_on(error, lost)
             except AssociationError as failure:
@@ -296,8 +300,10 @@ class _Sending:
 
     def _reopen(self, error: AssociationError) -> None:
         """Associate anew after a pause. Raises AssociationError when it was tried often enough."""
+        is_ours = isinstance(error.__cause__, FileChangedError)
         while True:
-            self._losses += 1
+            self._losses += not is_ours
+            is_ours = False
             if self._losses > self._retries:
                 raise error
             if self._losses > 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,13 +28,14 @@ class Wire:
         max_pdu_length: bytes of the longest PDU that is usual.
 
     Attributes:
-        is_torn: whether sending was interrupted, so that nobody knows what went out. Ctrl-C may
-            come between the system's call and the note of what it sent.
+        is_torn: whether sending was interrupted, so that nobody knows what went out, or how it
+            goes on. Ctrl-C may come between the system's call and the note of what it sent, and a
+            file that is being sent may not have all of its bytes any more.
     """
 
     def __init__(self, transport: Transport, max_pdu_length: int) -> None:
         self.transport = transport
-        self._output: deque[bytes | memoryview] = deque()
+        self._output: deque[Any] = deque()
         self._input = memoryview(bytearray(max_pdu_length + _READ_LENGTH))
         self._start = self._end = 0
         self.is_torn = False
@@ -51,14 +52,20 @@ class Wire:
         self._output.extend(buffers)
 
     def send(self) -> int:
-        """Send once what goes out at once; returns bytes. Raises OSError if it is lost."""
+        """Send once what goes out at once; returns bytes.
+
+        Raises:
+            FileChangedError: what is to go out cannot be read.
+            OSError: the connection is lost.
+        """
         output = self._output
         self.is_torn = True
         sent = length = self.transport.send(list(islice(output, _BUFFERS_OF_A_CALL)))
         while output and sent >= len(output[0]):
             sent -= len(output.popleft())
         if sent:
-            output[0] = memoryview(output[0])[sent:]
+            rest = output[0]
+            output[0] = (memoryview(rest) if isinstance(rest, bytes) else rest)[sent:]
         self.is_torn = False
         return length
 

@@ -1,14 +1,13 @@
 """Objects to be stored: where their bytes are, and what must be known to send them.
 
-Of a file only the file meta information is read (PS3.10 7.1); its data set is sent as it is, out
-of a memory map. Where that cannot be, since there is no file meta information or the peer wants
-another transfer syntax, the data set is read and encoded.
+Of a file only the file meta information is read (PS3.10 7.1); its data set is sent as it is, that
+of a large one as it is read, piece by piece. Where that cannot be, since there is no file meta
+information or the peer wants another transfer syntax, the data set is read and encoded.
 """
 
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import stat
 from struct import Struct
@@ -23,12 +22,13 @@ from dicom_actors.data.dictionary.transfer_syntax import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from dicom_actors.data.dictionary.uids import is_valid_uid
-from dicom_actors.errors import EncodeError
+from dicom_actors.data.files.file_bytes import FileBytes, read_bytes
+from dicom_actors.errors import EncodeError, FileChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Piece = bytes | memoryview
+    Piece = bytes | memoryview | FileBytes
     # Takes a data set, and the UIDs of the transfer syntaxes that are accepted; it returns the
     # data set in one of them, or raises a DataError.
     Transcode = Callable[[DataSet, Sequence[str]], DataSet]
@@ -40,8 +40,12 @@ __all__ = ["OutgoingObject", "Transcoded", "outgoing_object"]
 _FRONT: Final = 2 * 1024
 """Bytes in which the file meta information is looked for; it has 300 to 500, mostly."""
 
-_MAPPED_FROM: Final = 64 * 1024
-"""Bytes of a file from which mapping it costs less than reading it."""
+_AS_IT_GOES: Final = 1024 * 1024
+"""Bytes of a file from which it is read as it is sent. Of others nothing is sent before all is
+there, so that one which is changed meanwhile costs no association."""
+
+_LOOKED_AT: Final = 64 * 1024
+"""Bytes that are read at a time to find out whether a large file is whole."""
 
 _READ: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -122,7 +126,7 @@ class OutgoingObject(NamedTuple):
             empty: the same.
     """
 
-    source: Given | Callable[[], bytes | memoryview]
+    source: Given | Callable[[], Piece]
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax: str
@@ -172,36 +176,40 @@ class OutgoingObject(NamedTuple):
         """
         if self.transcode is None or not transfer_syntaxes:
             return None
-        source = self._opened()
-        data_set = source if isinstance(source, DataSet) else read_file(source)
-        made = self.transcode(data_set, transfer_syntaxes)
+        made = self.transcode(self._data_set(), transfer_syntaxes)
         syntax = made.transfer_syntax
         if syntax is None or syntax.uid not in transfer_syntaxes:
             raise EncodeError(f"expected one of {', '.join(transfer_syntaxes)}, got {syntax}")
         instance = str(made.get("SOPInstanceUID") or self.sop_instance_uid)
         if instance != self.sop_instance_uid and not self.may_lose:
             raise EncodeError(f"in {syntax} it would be another instance: information is lost")
-        return Transcoded(syntax.uid, encode_to_send(made, syntax), instance)
+        return Transcoded(syntax.uid, [*encode_to_send(made, syntax)], instance)
 
     def _pieces(self, transfer_syntax: str) -> list[Piece]:
         if self.start is not None and transfer_syntax == self.transfer_syntax:
             source = self._opened()
             if isinstance(source, bytes | bytearray | memoryview):
                 return [memoryview(source)[self.start :]]
+            if isinstance(source, FileBytes):
+                return [source[self.start :]]
             assert not isinstance(source, DataSet)
-            return [_map_from(source, self.start)]
+            return [_bytes_from(source, self.start)]
         return self._encoded(transfer_syntax)
 
-    def _opened(self) -> Given:
+    def _opened(self) -> Given | Piece:
         source = self.source
         if isinstance(source, DataSet | str | os.PathLike | bytes | bytearray | memoryview):
             return source
         return source()
 
     def _encoded(self, transfer_syntax: str) -> list[Piece]:
+        return [*encode_to_send(self._data_set(), transfer_syntax)]
+
+    def _data_set(self) -> DataSet:
         source = self._opened()
-        data_set = source if isinstance(source, DataSet) else read_file(source)
-        return encode_to_send(data_set, transfer_syntax)
+        if isinstance(source, DataSet):
+            return source
+        return read_file(source.read() if isinstance(source, FileBytes) else source)
 
 
 def _check_whole(data: Piece, transfer_syntax: str) -> None:
@@ -214,7 +222,8 @@ def _check_whole(data: Piece, transfer_syntax: str) -> None:
     is_implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN.uid
     if transfer_syntax not in others and _is_plainly_whole(data, is_implicit=is_implicit):
         return
-    DataSet.from_bytes(memoryview(data), transfer_syntax)
+    whole = data.read() if isinstance(data, FileBytes) else memoryview(data)
+    DataSet.from_bytes(whole, transfer_syntax)
 
 
 def _is_plainly_whole(data: Piece, *, is_implicit: bool) -> bool:
@@ -222,17 +231,27 @@ def _is_plainly_whole(data: Piece, *, is_implicit: bool) -> bool:
 
     Sequences and fragments of undefined length are followed to their delimiters (PS3.5 7.5, A.4).
     """
-    position, end, depth = 0, len(data), 0
+    if isinstance(data, FileBytes):
+        first = end = 0  # the part that is there, to be looked at; of a file none yet
+        there = memoryview(b"")
+    else:
+        first, there, end = 0, memoryview(data), len(data)
+    position, depth, length_of_all = 0, 0, len(data)
     implicit, short, long = _IMPLICIT.unpack_from, _SHORT.unpack_from, _LONG.unpack_from
-    while position + 8 <= end:
-        group, element, vr, length = short(data, position)
+    while position + 8 <= length_of_all:
+        if position + 12 > end and end < length_of_all:
+            assert isinstance(data, FileBytes)
+            first, there = position, data[position : position + _LOOKED_AT].read()
+            end = first + len(there)
+        at = position - first
+        group, element, vr, length = short(there, at)
         if is_implicit or group == _DELIMITERS:
-            _, _, length = implicit(data, position)
+            _, _, length = implicit(there, at)
             position += 8
         elif vr in _WITH_SHORT_LENGTH:
             position += 8
         elif vr in _WITH_LONG_LENGTH and position + 12 <= end:
-            (length,) = long(data, position + 8)
+            (length,) = long(there, at + 8)
             position += 12
         else:
             return False
@@ -244,7 +263,7 @@ def _is_plainly_whole(data: Piece, *, is_implicit: bool) -> bool:
             depth -= 1
         else:
             position += length
-    return position == end and depth == 0
+    return position == length_of_all and depth == 0
 
 
 def outgoing_object(source: Storable) -> OutgoingObject:
@@ -299,18 +318,22 @@ def _read_front(path: str | os.PathLike[str]) -> bytes:
         os.close(handle)
 
 
-def _map_from(path: str | os.PathLike[str], start: int) -> memoryview:
+def _bytes_from(path: str | os.PathLike[str], start: int) -> Piece:
+    """The bytes of a file from `start` on; of a large one they are read when they are wanted."""
     handle = os.open(path, _READ)
     try:
         size = os.fstat(handle).st_size
-        if size >= _MAPPED_FROM:
-            return memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))[start:]
-        pieces = [os.read(handle, size)]
-        while len(pieces[-1]) and sum(map(len, pieces)) < size:
-            pieces.append(os.read(handle, size))
-        return memoryview(b"".join(pieces))[start:]
+        if size < _AS_IT_GOES:
+            data = read_bytes(handle, size - start, start)
+            if len(data) < size - start or size < start:
+                raise FileChangedError(f"{os.fspath(path)}: it was made shorter while it was read")
+            return data
+        made = FileBytes.of(handle, start, size - start, os.fspath(path))
+        handle = -1
+        return made
     finally:
-        os.close(handle)
+        if handle >= 0:
+            os.close(handle)
 
 
 def _decode_meta(front: bytes) -> _Meta | None:

@@ -90,7 +90,7 @@ def send_request(ref: pykka.ActorRef[Any], message: Any) -> Reply:
         put_plain(ref, message, reply)
     except pykka.ActorDeadError as error:
         reply.fail(NoProcError(str(error)))
-    except Exception as error:  # noqa: BLE001 - the answer is that error
+    except BaseException as error:  # noqa: BLE001 - the answer is that error
         reply.fail(error)
     return reply
 
@@ -106,7 +106,7 @@ def cast(ref: pykka.ActorRef[Any], message: Any) -> bool:
         False if it was dropped, since the actor is dead, its inbox is full or raised, or this is
         the thread of an actor that was killed.
     """
-    fault: Exception | None = None
+    fault: BaseException | None = None
     try:
         if isinstance(ref, SupervisedRef):
             ref.tell(message)
@@ -117,7 +117,7 @@ def cast(ref: pykka.ActorRef[Any], message: Any) -> bool:
         level, text = logging.DEBUG, "to or from the dead, %s: %s is dropped"
     except InboxFull:
         level, text = logging.WARNING, "the inbox of %s is full: %s is dropped"
-    except Exception as error:  # noqa: BLE001 - of an inbox that is not ours
+    except BaseException as error:  # noqa: BLE001 - of an inbox that is not ours
         level, text, fault = logging.ERROR, "the inbox of %s raised: %s is dropped", error
     else:
         return True

@@ -7,19 +7,24 @@ as is the protocol.
 from __future__ import annotations
 
 import contextlib
+import errno
 import selectors
 import socket
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Buffers = Sequence[bytes | memoryview]
+    # What is not read yet (`dicom_actors.dimse.pieces.Unread`) may be among them: it is read when
+    # its turn has come.
+    Buffers = Sequence[Any]
 
 __all__ = ["SocketTransport", "Transport", "acknowledge_quickly", "wait_for_socket"]
 
 _QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _CAN_GATHER: Final = hasattr(socket.socket, "sendmsg")
+_MAPPED_AT_ONCE: Final = 512 * 1024
+"""Bytes that are made ready for one call; of more a slow peer would have most made ready again."""
 _GATHERED: Final = 64 * 1024
 """Bytes that go to one call where several buffers cannot: four TLS records of the greatest length,
 and few enough that gathering them again, when the peer reads slowly, costs little."""
@@ -33,6 +38,10 @@ class Transport(Protocol):
 
         Args:
             buffers: at most 1,024, the number that systems take.
+
+        Raises:
+            FileChangedError: what is not read yet cannot be; where that was to go nothing else can.
+            OSError: the connection is lost.
         """
 
     def receive_into(self, room: memoryview) -> int | None:
@@ -62,7 +71,7 @@ class SocketTransport:
         self._socket = connection
 
     def send(self, buffers: Buffers) -> int:
-        """See `Transport`. Raises OSError when the connection is lost."""
+        """See `Transport`."""
         try:
             if len(buffers) == 1:
                 return self._socket.send(buffers[0])
@@ -71,6 +80,31 @@ class SocketTransport:
             return self._socket.send(gathered(buffers))
         except (BlockingIOError, InterruptedError):
             return 0
+        except TypeError:
+            return self._send_unread(buffers)
+
+    def _send_unread(self, buffers: Buffers) -> int:
+        """Send where some are not read yet."""
+        there: list[bytes | memoryview] = []
+        length = 0
+        for buffer in buffers:
+            if type(buffer) is bytes:
+                there.append(buffer)
+                continue
+            if length >= _MAPPED_AT_ONCE:
+                break
+            view = buffer if type(buffer) is memoryview else buffer.for_system()
+            there.append(view)
+            length += len(view)
+        try:
+            return self._socket.sendmsg(there) if _CAN_GATHER else self._socket.send(there[0])
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            if error.errno == errno.EFAULT:
+                for buffer in filter(_is_unread, buffers[: len(there)]):
+                    buffer.read()  # which says what has changed
+            raise
 
     def receive_into(self, room: memoryview) -> int | None:
         """See `Transport`. Raises OSError when the connection is lost."""
@@ -100,16 +134,29 @@ class SocketTransport:
 
 
 def gathered(buffers: Buffers) -> bytes | memoryview:
-    """Return the first bytes of several buffers, 64 KiB at most, in one piece."""
+    """Return the first bytes of several buffers, 64 KiB at most, in one piece.
+
+    Raises:
+        FileChangedError: some are not read yet, and cannot be.
+    """
     if len(buffers) == 1 or len(buffers[0]) >= _GATHERED:
-        return memoryview(buffers[0])[:_GATHERED]
+        return memoryview(_read(buffers[0][:_GATHERED]))
     length = count = 0
     for buffer in buffers:
         length += len(buffer)
         count += 1
         if length >= _GATHERED:
             break
-    return memoryview(b"".join(buffers[:count]))[:_GATHERED]
+    return memoryview(b"".join(map(_read, buffers[:count])))[:_GATHERED]
+
+
+def _is_unread(buffer: Any) -> bool:
+    return type(buffer) is not memoryview and type(buffer) is not bytes
+
+
+def _read(buffer: Any) -> bytes | memoryview:
+    found: bytes | memoryview = buffer.read() if _is_unread(buffer) else buffer
+    return found
 
 
 def acknowledge_quickly(connection: socket.socket) -> None:

@@ -16,18 +16,19 @@ from dicom_actors.web.holdings import Held, unavailable
 from dicom_actors.web.metadata import Metadata
 from dicom_actors.web.qido import Searches
 from dicom_actors.web.retrieve import Retrieval
-from dicom_actors.web.routing import Router
+from dicom_actors.web.routing import Router, methods_of
 from dicom_actors.web.settings import WebSettings
 from dicom_actors.web.stow import Storing
 from dicom_actors.web.ups import UnifiedProcedureSteps
 from dicom_actors.web.wado_uri import WadoUri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dicom_actors.archive import Archive
     from dicom_actors.web.exchange import Receiver, Request
     from dicom_actors.web.pictures import Pictures
+    from dicom_actors.web.routing import Route
 
 __all__ = ["DicomWeb"]
 
@@ -60,7 +61,10 @@ class DicomWeb:
         self._held = Held(archive, self.settings.max_instances)
         self._storing = Storing(archive, self.settings)
         self.metadata: Final = Metadata(
-            self._held, self.settings.bulk_data_bytes, self.settings.cache_bytes
+            self._held,
+            self.settings.bulk_data_bytes,
+            self.settings.cache_bytes,
+            self.settings.metadata_bytes,
         )
         self._add_routes(pictures)
 
@@ -96,7 +100,6 @@ class DicomWeb:
         add("GET", f"{instance}/bulkdata/{{*}}", metadata.bulk_data)
         add("GET", "/wado", WadoUri(self._held, retrieval, frames).retrieve)
         add("GET", "/", self._capabilities)
-        add("OPTIONS", "/", self._capabilities)
         if settings.ups:
             UnifiedProcedureSteps(self._archive, settings.max_results).add_to(self.router)
         if settings.allow_delete:
@@ -110,6 +113,8 @@ class DicomWeb:
             The response; or who takes the body first.
         """
         try:
+            if request.method == "OPTIONS":
+                return self._options(request)
             handler, uids = self.router.find(request)
             return handler(request, uids)
         except HttpError as error:
@@ -141,25 +146,38 @@ class DicomWeb:
         return Response(204)
 
     def _capabilities(self, request: Request, uids: Mapping[str, str]) -> Response:
-        """Say what there is (PS3.18 8.9)."""
+        """Say what there is."""
         del uids
-        offer = choose(request, [Offer(_WADL), Offer("application/json"), Offer("text/xml")])
-        by_path: dict[str, list[str]] = {}
-        for route in self.router.routes:
-            path = "/".join(route.pattern).replace("{*}", "{path}")
-            by_path.setdefault(path, []).append(route.method)
-        if offer.kind == "application/json":
-            listed = [{"path": f"/{path}", "methods": names} for path, names in by_path.items()]
-            return json_response({"base": request.base_url, "resources": listed}, offer.kind)
-        lines = "".join(
-            f"<resource path={quoteattr(path or '/')}>"
-            + "".join(f"<method name={quoteattr(name)}/>" for name in names)
-            + "</resource>"
-            for path, names in by_path.items()
-        )
-        text = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            '<application xmlns="http://wadl.dev.java.net/2009/02">'
-            f"<resources base={quoteattr(request.base_url)}>{lines}</resources></application>\n"
-        )
-        return Response.of_bytes(200, text.encode(), offer.kind)
+        return _described(request, self.router.routes)
+
+    def _options(self, request: Request) -> Response:
+        """Say what may be done with a resource; with the root, what there is (PS3.18 8.9)."""
+        routes = [route for route, _ in self.router.matching(request)]
+        is_root = not request.path.strip("/")
+        response = _described(request, self.router.routes if is_root else routes)
+        response.headers["allow"] = methods_of(routes)
+        return response
+
+
+def _described(request: Request, routes: Iterable[Route]) -> Response:
+    """Describe routes, as a client likes it."""
+    offer = choose(request, [Offer(_WADL), Offer("application/json"), Offer("text/xml")])
+    by_path: dict[str, list[str]] = {}
+    for route in routes:
+        path = "/".join(route.pattern).replace("{*}", "{path}")
+        by_path.setdefault(path, []).append(route.method)
+    if offer.kind == "application/json":
+        listed = [{"path": f"/{path}", "methods": names} for path, names in by_path.items()]
+        return json_response({"base": request.base_url, "resources": listed}, offer.kind)
+    lines = "".join(
+        f"<resource path={quoteattr(path or '/')}>"
+        + "".join(f"<method name={quoteattr(name)}/>" for name in names)
+        + "</resource>"
+        for path, names in by_path.items()
+    )
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<application xmlns="http://wadl.dev.java.net/2009/02">'
+        f"<resources base={quoteattr(request.base_url)}>{lines}</resources></application>\n"
+    )
+    return Response.of_bytes(200, text.encode(), offer.kind)

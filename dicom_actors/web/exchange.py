@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from dicom_actors.archive.files import FileBytes
+
 __all__ = [
     "DICOM_JSON",
     "PIECE",
@@ -185,7 +187,7 @@ def not_modified(request: Request, etag: str) -> Response | None:
 
 
 def ranged(
-    request: Request, data: memoryview, content_type: str, headers: Mapping[str, str]
+    request: Request, data: memoryview | FileBytes, content_type: str, headers: Mapping[str, str]
 ) -> Response:
     """Answer with bytes, or the range of them that is asked for (RFC 9110 14).
 
@@ -203,7 +205,7 @@ def ranged(
     return Response(206, whole, _pieces(data[start:end]), end - start)
 
 
-def _pieces(data: memoryview) -> Iterable[bytes]:
+def _pieces(data: memoryview | FileBytes) -> Iterable[bytes]:
     return (bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
 
 

@@ -34,6 +34,8 @@ _MOST_FRAMES: Final = 10_000
 _MOST_IN_A_PICTURE: Final = 500
 _MOST_PIXELS: Final = 16_384
 _THUMBNAIL: Final = 128
+_GIF: Final = "image/gif"
+"""The one kind of picture that has several frames."""
 
 
 class Frames:
@@ -173,32 +175,41 @@ class Frames:
             raise HttpError(
                 501, "pictures need the extra `pixels`: pip install dicom-actors[pixels]"
             )
-        offer = choose(request, [Offer(kind) for kind in pictures.kinds])
-        rendering = _rendering(request, offer.kind, most)
         numbers = _numbers(uids["frames"]) if "frames" in uids else None
-        etag = etag_of([instance], f"{numbers} {rendering}")
+        several = numbers is not None and len(numbers) > 1
+        kinds = [kind for kind in pictures.kinds if kind == _GIF or not several]
+        offers = [Offer(kind) for kind in kinds]
+        if several:  # else as pictures of one frame each
+            offers += [Offer(kind, is_multipart=True) for kind in pictures.kinds if kind != _GIF]
+        offer = choose(request, offers)
+        rendering = _rendering(request, offer.kind, most)
+        etag = etag_of([instance], f"{numbers} {offer.text} {rendering}")
         known = not_modified(request, etag)
         if known is not None:
             return known
         data_set = self._held.data_set(instance)
         count = len(_frames_of(data_set, status=406))
         if numbers is None:
-            numbers = list(range(1, count + 1)) if offer.kind == "image/gif" else [1]
+            numbers = list(range(1, count + 1)) if offer.kind == _GIF else [1]
             if most is not None:
                 numbers = [count // 2 + 1]
         if max(numbers) > count:
             raise HttpError(404, f"frames: there are {count}")
         if len(numbers) > _MOST_IN_A_PICTURE:
             raise HttpError(413, f"frames: expected up to {_MOST_IN_A_PICTURE} in a picture")
-        if len(numbers) > 1 and offer.kind != "image/gif":
-            raise HttpError(406, "accept: several frames are a picture as image/gif alone")
-        try:
-            body = pictures.render(data_set, [number - 1 for number in numbers], rendering)
-        except DataError as error:
-            raise HttpError(406, "there is no picture of it: it cannot be decoded") from error
-        response = Response.of_bytes(200, body, offer.kind, etag=etag)
-        response.headers["vary"] = "accept"
-        return response
+
+        def drawn(*wanted: int) -> bytes:
+            try:
+                return pictures.render(data_set, [number - 1 for number in wanted], rendering)
+            except DataError as error:
+                raise HttpError(406, "there is no picture of it: it cannot be decoded") from error
+
+        headers = {"etag": etag, "vary": "accept"}
+        if offer.is_multipart:
+            parts = _parts(numbers, drawn(numbers[0]), drawn, offer.kind)
+            content_type, pieces = write_parts(offer.kind, parts)
+            return Response(200, {**headers, "content-type": content_type}, pieces, None)
+        return Response.of_bytes(200, drawn(*numbers), offer.kind, **headers)
 
 
 def _parts(

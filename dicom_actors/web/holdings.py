@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors import DataSet, read_file
 from dicom_actors.archive.index.attributes import Level
@@ -10,11 +10,14 @@ from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.web.exchange import HttpError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from dicom_actors.archive import Archive, StoredInstance
+    from dicom_actors.archive.files import FileBytes
 
 __all__ = ["Held", "unavailable"]
+
+_Bytes = TypeVar("_Bytes")
 
 _LEVELS: Final = {
     "study": Level.STUDY,
@@ -61,13 +64,21 @@ class Held:
         return self.instances(uids)[0]
 
     def read(self, instance: StoredInstance) -> memoryview:
-        """Give the bytes of its file, mapped if they are many.
+        """Give the bytes of its file, all of them in memory.
 
         Raises:
             HttpError: 410, it was deleted meanwhile; 500, it is damaged; 503, it cannot be read.
         """
+        return self._given(self.archive.read, instance)
+
+    def open(self, instance: StoredInstance) -> memoryview | FileBytes:
+        """Give the bytes of its file, many of them as they are wanted; raises as `read` does."""
+        return self._given(self.archive.open_bytes, instance)
+
+    @staticmethod
+    def _given(give: Callable[[StoredInstance], _Bytes], instance: StoredInstance) -> _Bytes:
         try:
-            return self.archive.read(instance)
+            return give(instance)
         except ArchiveError as error:
             raise unavailable(error) from error
         except OSError as error:

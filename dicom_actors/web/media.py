@@ -73,15 +73,16 @@ class Media:
         directory = NewDirectory()
         with zipfile.ZipFile(as_type("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
             for instance, path in _paths(instances):
-                data = self._held.read(instance)
+                data = self._held.open(instance)
                 try:
-                    directory.add(read_file(data, keywords=NewDirectory.keywords), path)
+                    source = data if isinstance(data, memoryview) else data.as_file()
+                    directory.add(read_file(source, keywords=NewDirectory.keywords), path)
                 except DataError as error:
                     raise HttpError(500, "an instance is damaged") from error
                 info = zipfile.ZipInfo(path, _EPOCH)
                 with archive.open(info, "w", force_zip64=len(data) > 1 << 31) as entry:
                     for at in range(0, len(data), PIECE):
-                        entry.write(data[at : at + PIECE])
+                        entry.write(bytes(data[at : at + PIECE]))
                         yield sink.take()
             buffer = BytesIO()
             write_file(buffer, directory.data_set(), transfer_syntax=_EXPLICIT_VR_LITTLE_ENDIAN)

@@ -1,7 +1,8 @@
 """Metadata: what instances say of themselves, as JSON, with the addresses of their bulk data.
 
 That of a series is kept, compressed, for as long as no instance comes or goes: it is known by its
-instances and their checksums, which the index has.
+instances and their checksums, which the index has. What was asked for lately is in memory, and all
+of it on the disk.
 
 Standard: PS3.18 10.4.1.1.2, Annex F.
 """
@@ -19,6 +20,7 @@ from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.web.accept import Offer, choose
 from dicom_actors.web.exchange import HttpError, Response, compressed, not_modified, ranged
 from dicom_actors.web.media_types import MEDIA_TYPES, OCTETS
+from dicom_actors.web.metadata_files import MetadataFiles
 from dicom_actors.web.multipart import Part, write_parts
 from dicom_actors.web.qido import json_offers
 from dicom_actors.web.retrieve import etag_of
@@ -45,11 +47,15 @@ class Metadata:
     Args:
         held: the archive.
         bulk_data_bytes: a longer value is given by its address.
-        cache_bytes: what is kept.
+        cache_bytes: what is kept in memory.
+        metadata_bytes: what is kept on the disk.
     """
 
-    def __init__(self, held: Held, bulk_data_bytes: int, cache_bytes: int) -> None:
+    def __init__(
+        self, held: Held, bulk_data_bytes: int, cache_bytes: int, metadata_bytes: int
+    ) -> None:
         self._held: Final = held
+        self._files: Final = MetadataFiles(held.archive.store, metadata_bytes)
         self._bulk_data_bytes: Final = bulk_data_bytes
         self._cache: Final = _Cache(cache_bytes)
         self._base_url = ""
@@ -65,7 +71,27 @@ class Metadata:
             HttpError: the study is not there, or cannot be read.
         """
         for series in _by_series(self._held.instances({"study": study_instance_uid})):
-            self._series(self._base_url, series)
+            self._series(self._base_url, series, is_whole=True)
+            yield
+
+    def drop(self, study_instance_uid: str) -> None:
+        """Have nothing of a study on the disk that has changed."""
+        self._files.drop(study_instance_uid)
+
+    def tidy(self) -> Iterator[None]:
+        """Drop what is on the disk of studies that are no more; a step is a study.
+
+        Raises:
+            HttpError: the index is busy.
+        """
+        for study in self._files.studies():
+            try:
+                self._held.instances({"study": study})
+            except HttpError as error:
+                if error.status not in {404, 413}:
+                    raise
+                if error.status == 404:
+                    self.drop(study)
             yield
 
     def metadata(self, request: Request, uids: Mapping[str, str]) -> Response:
@@ -78,18 +104,33 @@ class Metadata:
             return known
         headers = {"content-type": offer.kind, "etag": etag}
         self._base_url = request.base_url  # what clients reach us by, where we listen on several
-        packed = [self._series(request.base_url, series) for series in _by_series(instances)]
+        is_whole = "instance" not in uids
+        packed = [
+            self._series(request.base_url, series, is_whole=is_whole)
+            for series in _by_series(instances)
+        ]
         if len(packed) == 1:
             return compressed(request, Response(200, headers), packed=packed[0])
         return compressed(request, Response(200, headers), packed=_joined(packed))
 
-    def _series(self, base_url: str, instances: Sequence[StoredInstance]) -> bytes:
+    def _series(
+        self, base_url: str, instances: Sequence[StoredInstance], *, is_whole: bool
+    ) -> bytes:
         key = (base_url, etag_of(instances, ""))
         found = self._cache.get(key)
+        if found is not None:
+            return found
+        first = instances[0]
+        uids = (first.study_instance_uid, first.series_instance_uid)
+        stamp = f"{self._bulk_data_bytes} {key[1]} {base_url}"
+        if is_whole:
+            found = self._files.find(*uids, stamp)
         if found is None:
             models = ",".join(self._model(base_url, instance) for instance in instances)
             found = gzip.compress(f"[{models}]".encode(), 1, mtime=0)
-            self._cache.put(key, found)
+            if is_whole:
+                self._files.keep(*uids, stamp, found)
+        self._cache.put(key, found)
         return found
 
     def _model(self, base_url: str, instance: StoredInstance) -> str:

@@ -3,6 +3,9 @@
 So the first who asks for them gets what is made already. What comes or goes later has them made
 anew, since they are known by their instances and checksums. It does one series at a time, so that
 it can be stopped between two; what it has not come to is made when somebody asks for it.
+
+What is on the disk of a study that changes it drops at once, and at its start what is there of
+studies that are no more.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MetadataMaker"]
 
-_KINDS = (events.StudyComplete, events.StudyUpdated)
+_QUIET = (events.StudyComplete, events.StudyUpdated)
 _MOST_WAITING = 1000
 
 
@@ -51,11 +54,15 @@ class MetadataMaker(SupervisedActor):
 
     def init(self) -> None:
         """Subscribe. Runs in the MetadataMaker's thread."""
-        self._archive.subscribe(self.actor_ref, _KINDS)
+        self._archive.subscribe(self.actor_ref, (*_QUIET, events.StudyChanged))
+        self._series = self._metadata.tidy()
+        self._step_later()
 
     def handle_cast(self, message: Any) -> Any:
         """Note a study that is quiet. Runs in the MetadataMaker's thread."""
-        if isinstance(message, _KINDS):
+        if isinstance(message, events.StudyChanged):
+            self._metadata.drop(message.study_instance_uid)
+        elif isinstance(message, _QUIET):
             self._waiting.pop(message.study_instance_uid, None)
             self._waiting[message.study_instance_uid] = None
             if len(self._waiting) > _MOST_WAITING:  # the ones that came last are wanted first

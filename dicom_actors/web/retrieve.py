@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dicom_actors import DataSet
     from dicom_actors.archive import StoredInstance
+    from dicom_actors.archive.files import FileBytes
     from dicom_actors.web.exchange import Request
     from dicom_actors.web.holdings import Held
     from dicom_actors.web.pictures import Pictures
@@ -113,10 +114,10 @@ class Retrieval:
         headers = {"Content-Type": f"{_DICOM}; transfer-syntax={used}"}
         return Part(headers, len(data), _pieces(data))
 
-    def _file(self, instance: StoredInstance, syntax: str | None) -> memoryview:
+    def _file(self, instance: StoredInstance, syntax: str | None) -> memoryview | FileBytes:
         """The bytes of an instance's file, in a transfer syntax; None: as it is."""
         if syntax is None or syntax == instance.transfer_syntax_uid:
-            return self._held.read(instance)
+            return self._held.open(instance)
         try:
             return memoryview(self._converted(self._held.data_set(instance), syntax))
         except DataError as error:
@@ -140,7 +141,7 @@ def etag_of(instances: Iterable[StoredInstance], form: str) -> str:
     return f'"{digest.hexdigest()[:32]}"'
 
 
-def _pieces(data: memoryview) -> Iterator[bytes]:
+def _pieces(data: memoryview | FileBytes) -> Iterator[bytes]:
     return (bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
 
 
@@ -156,10 +157,10 @@ def zipped(held: Held, instances: Sequence[StoredInstance]) -> Iterator[bytes]:
                 f"{instance.study_instance_uid}/{instance.series_instance_uid}"
                 f"/{instance.sop_instance_uid}.dcm"
             )
-            data = held.read(instance)
+            data = held.open(instance)
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             with archive.open(info, "w", force_zip64=len(data) > 1 << 31) as entry:
                 for at in range(0, len(data), PIECE):
-                    entry.write(data[at : at + PIECE])
+                    entry.write(bytes(data[at : at + PIECE]))
                     yield sink.take()
     yield sink.take()

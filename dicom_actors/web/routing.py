@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_actors.web.exchange import HttpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dicom_actors.web.exchange import Receiver, Request, Response
 
     Handler = Callable[[Request, Mapping[str, str]], Response | Receiver]
 
-__all__ = ["UIDS", "Router"]
+__all__ = ["UIDS", "Route", "Router", "methods_of"]
 
 UIDS: Final = {"study": "Study", "series": "Series", "instance": "SOP", "workitem": "SOP"}
 """The names of UIDs in patterns."""
@@ -63,11 +63,11 @@ class Router:
         """Add a route; of several that match, the first one counts."""
         self.routes.append(Route(method, _segments(pattern), handler))
 
-    def find(self, request: Request) -> tuple[Handler, dict[str, str]]:
-        """Find the handler of a request.
+    def matching(self, request: Request) -> list[tuple[Route, dict[str, str]]]:
+        """Find all routes of a request's path, whatever its method, and what the path names.
 
         Raises:
-            HttpError: 404, there is no such path; 405, not with that method; 400, a UID is none.
+            HttpError: 404, there is no such path.
         """
         if len(request.path) > _LONGEST:
             raise HttpError(414, f"path: expected up to {_LONGEST} characters")
@@ -75,6 +75,17 @@ class Router:
         matching = [
             (route, found) for route in self.routes if (found := route.match(segments)) is not None
         ]
+        if not matching:
+            raise HttpError(404, "path: there is nothing of that name")
+        return matching
+
+    def find(self, request: Request) -> tuple[Handler, dict[str, str]]:
+        """Find the handler of a request.
+
+        Raises:
+            HttpError: 404, there is no such path; 405, not with that method; 400, a UID is none.
+        """
+        matching = self.matching(request)
         method = "GET" if request.method == "HEAD" else request.method
         for route, found in matching:
             if route.method == method:
@@ -82,11 +93,14 @@ class Router:
                     if name in UIDS:
                         check_uid(value, name)
                 return route.handler, found
-        if not matching:
-            raise HttpError(404, "path: there is nothing of that name")
-        methods = {route.method for route, _ in matching}
-        allowed = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
-        raise HttpError(405, f"method: expected {', '.join(allowed)}", allow=", ".join(allowed))
+        allowed = methods_of(route for route, _ in matching)
+        raise HttpError(405, f"method: expected {allowed}", allow=allowed)
+
+
+def methods_of(routes: Iterable[Route]) -> str:
+    """Name the methods of routes, as the header ``Allow`` does."""
+    methods = {route.method for route in routes} | {"OPTIONS"}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def check_uid(text: str, name: str) -> str:

@@ -21,6 +21,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "max_instances": (1, 10_000_000),
     "bulk_data_bytes": (0, 1 << 30),
     "cache_bytes": (0, 1 << 40),
+    "metadata_bytes": (0, 1 << 50),
     "max_connections": (1, 1_000_000),
     "threads": (1, 1000),
     "header_timeout": (0.001, 86_400),
@@ -53,7 +54,8 @@ class WebSettings:
         max_results: of a query that has no limit of its own.
         max_instances: that are sent for one request.
         bulk_data_bytes: a value that is longer is given by its address, in metadata.
-        cache_bytes: of metadata that are kept, compressed.
+        cache_bytes: of metadata that are kept in memory, compressed.
+        metadata_bytes: of metadata that are kept on the disk, compressed; 0: none are.
         max_connections: that may be open; more are told so by 503.
         threads: that work on requests.
         header_timeout: seconds in which the headers of a request must have come.
@@ -81,6 +83,7 @@ class WebSettings:
     max_instances: int = 100_000
     bulk_data_bytes: int = 1024
     cache_bytes: int = 64 * _MIB
+    metadata_bytes: int = 1024 * _MIB
     max_connections: int = 2000
     threads: int = 8
     header_timeout: float = 20.0

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
-    from dicom_actors.storage.outgoing import OutgoingObject, Storable
+    from dicom_actors.storage.outgoing import OutgoingObject, Piece, Storable
     from dicom_actors.web_user.http import Response
 
 __all__ = ["WebClient"]
@@ -390,9 +390,9 @@ def _length_of(source: Any) -> int:
         return 0
 
 
-def _cut(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+def _cut(pieces: Iterable[Piece]) -> Iterator[bytes]:
     """Cut what is long into pieces."""
     for piece in pieces:
-        view = memoryview(piece)
+        view = memoryview(piece) if isinstance(piece, bytes) else piece
         for start in range(0, len(view), _PIECE):
             yield bytes(view[start : start + _PIECE])

@@ -164,6 +164,127 @@ def test_what_a_journal_alone_has_is_taken_in_whoever_comes_first(
         assert verify(archive, print).problems == 0
 
 
+def test_what_is_deleted_while_its_row_is_being_made_has_none(tmp_path, unpacker, monkeypatch):
+    unpacker.release()
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.add(make_file(1))
+        archive.add(make_file(2))
+        archive.settle()
+        placed = archive.find_instance(uid_of(1)).location
+    # As a crash leaves it between the two names of a file.
+    (tmp_path / "incoming" / "left.dcm").hardlink_to(tmp_path / placed)
+    lose(tmp_path)
+
+    unpacker.close()
+    looked_into, files_in_place = Gate(), rebuilding.files_in_place
+
+    def held(holdings):
+        yield from files_in_place(holdings)
+        looked_into()  # and no row is written yet
+
+    monkeypatch.setattr(rebuilding, "files_in_place", held)
+    with Archive.open(tmp_path, **ROOM) as archive:
+        looked_into.wait_until_entered()
+        unpacker.release()
+        until(lambda: archive.find_instance(uid_of(1)) is not None)
+        archive.settle()
+        assert archive.delete(sop_instance_uid=uid_of(1)) == 1
+        assert not (tmp_path / placed).exists()
+        looked_into.release()
+        until(lambda: not archive.is_rebuilding)
+        assert [one.sop_instance_uid for one in archive.instances()] == [uid_of(2)]
+        assert verify(archive, print).problems == 0
+
+
+@pytest.mark.parametrize("size", [64, 2_000])
+@pytest.mark.parametrize("is_first", ["rebuilder", "unpacker"])
+def test_what_replaced_another_is_the_current_one_whoever_comes_first(
+    tmp_path, rebuilder, unpacker, is_first, size
+):
+    settings = {"duplicates": "replace", "journal_object_bytes": 1_000, **ROOM}
+    older, newer = make_file(1), make_file(1, fill=1, size=size)
+    unpacker.release()
+    rebuilder.release()
+    with Archive.open(tmp_path, **settings) as archive:
+        archive.add(older)
+        archive.settle()
+        (placed,) = archive.instances()
+    (tmp_path / "kept").hardlink_to(tmp_path / placed.location)
+    unpacker.close()
+    archive = Archive.open(tmp_path, journal_seconds=600, **settings)
+    assert archive.add(newer).is_kept
+    abandon(archive)
+    lose(tmp_path)
+    if not (tmp_path / placed.location).exists():
+        # As the crash leaves it before the file goes.
+        (tmp_path / placed.location).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / placed.location).hardlink_to(tmp_path / "kept")
+    (tmp_path / "kept").unlink()
+
+    rebuilder.close()
+    unpacker.close()
+    with Archive.open(tmp_path, **settings) as archive:
+        gates = {"rebuilder": rebuilder, "unpacker": unpacker}
+        gates.pop(is_first).release()
+        until(lambda: archive.find_instance(uid_of(1)) is not None)
+        gates.popitem()[1].release()
+        until(lambda: not archive.is_rebuilding)
+        current = archive.find_instance(uid_of(1))
+        assert archive.read(current) == newer
+        versions = archive.rows.versions_of(uid_of(1))
+        assert [bytes(archive.read(one)) for one in versions] == [newer, older]
+        assert archive.counts().instances == 1
+        assert verify(archive, print).problems == 0
+
+
+@pytest.mark.parametrize("is_first", ["rebuilder", "unpacker"])
+def test_what_was_refused_does_not_become_the_current_one(tmp_path, rebuilder, unpacker, is_first):
+    unpacker.release()
+    rebuilder.release()
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.add(make_file(1))
+        archive.settle()
+    archive = Archive.open(tmp_path, journal_seconds=600, **ROOM)
+    assert not archive.add(make_file(1, fill=1)).is_kept
+    abandon(archive)
+    assert list((tmp_path / "journal").iterdir())
+    lose(tmp_path)
+
+    rebuilder.close()
+    unpacker.close()
+    with Archive.open(tmp_path, **ROOM) as archive:
+        gates = {"rebuilder": rebuilder, "unpacker": unpacker}
+        gates.pop(is_first).release()
+        until(lambda: archive.find_instance(uid_of(1)) is not None)
+        gates.popitem()[1].release()
+        until(lambda: not archive.is_rebuilding)
+        assert archive.read(archive.find_instance(uid_of(1))) == make_file(1)
+        assert verify(archive, print).problems == 0
+
+
+def test_an_old_journal_does_not_replace_what_came_later(tmp_path, rebuilder, unpacker):
+    settings = {"duplicates": "replace", **ROOM}
+    rebuilder.release()
+    unpacker.release()
+    archive = Archive.open(tmp_path, journal_seconds=600, **settings)
+    assert archive.add(make_file(1)).is_kept
+    (journal,) = (tmp_path / "journal").iterdir()
+    old = journal.read_bytes()
+    assert archive.add(make_file(1, fill=1)).is_kept
+    archive.settle()
+    archive.close()
+    # As it is left when something in it is damaged.
+    journal.write_bytes(old)
+    lose(tmp_path)
+
+    unpacker.close()
+    with Archive.open(tmp_path, **settings) as archive:
+        until(lambda: archive.find_instance(uid_of(1)) is not None)
+        unpacker.release()
+        until(lambda: not archive.is_rebuilding)
+        assert archive.read(archive.find_instance(uid_of(1))) == make_file(1, fill=1)
+
+
 def test_a_file_without_a_place_is_found_once_whoever_comes_first(tmp_path, rebuilder, unpacker):
     unpacker.release()
     rebuilder.release()

@@ -64,6 +64,25 @@ def test_verify_finds_what_is_wrong_and_nothing_else(tmp_path):
     }
 
 
+def test_verify_says_what_reindex_does_with_a_file_without_a_row(tmp_path):
+    problems: list[Problem] = []
+    with filled(tmp_path) as archive:
+        (tmp_path / "1.2.1" / "copy.dcm").write_bytes((tmp_path / place_of(1, 1)).read_bytes())
+        (tmp_path / "1.2.1" / "new.dcm").write_bytes(make_file(9))
+        verify(archive, problems.append)
+        assert [(problem.location, problem.what.split("; ")[-1]) for problem in problems] == [
+            (
+                "1.2.1/copy.dcm",
+                f"a file without a row: a copy of {place_of(1, 1)}, which nothing needs",
+            ),
+            ("1.2.1/new.dcm", "`reindex` gives it one, if it can be read"),
+        ]
+        assert reindex(archive, print).added == 1
+        problems.clear()
+        verify(archive, problems.append)
+        assert [problem.location for problem in problems] == ["1.2.1/copy.dcm"]
+
+
 def test_reindex_makes_a_new_index_of_the_files(tmp_path):
     problems: list[Problem] = []
     with filled(tmp_path) as archive:

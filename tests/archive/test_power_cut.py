@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from kit.archive_objects import abandon, make_file, uid_of
 from kit.forgetful_disk import ForgetfulDisk, PowerCut
+from kit.waiting import until
 
 from dicom_actors import read_file
 from dicom_actors.archive.archive import Archive
 from dicom_actors.archive.index import Index
+from dicom_actors.archive.maintenance import rebuilding
+from dicom_actors.archive.maintenance.reindexing import reindexing
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -214,6 +217,72 @@ SYNCHRONIZATIONS = [
 @pytest.mark.parametrize("label", SYNCHRONIZATIONS)
 def test_each_synchronization_is_needed(campaign, label):
     assert campaign(label) != []
+
+
+OF_REINDEX = [
+    "synchronize a placed file in reindexing",
+    "synchronize the folder of the archive in reindexing",
+    "synchronize the folder of a study in reindexing",
+    "synchronize the folder of a series in reindexing",
+]
+
+
+@pytest.mark.parametrize("left_out", [None, *OF_REINDEX])
+def test_what_is_given_a_row_is_safe_first(tmp_path, left_out):
+    disk = ForgetfulDisk()
+    disk.left_out = left_out
+    archive = Archive.open(tmp_path / "whole", file_system=disk, **SETTINGS)
+    disk.put_unsafe(COPIED, make_file(5, size=SMALL))
+    *_, found = reindexing(archive, print, [COPIED])
+    assert found.added == 1
+    abandon(archive)
+    steps = {step for step in disk.steps if step.endswith(" in reindexing")}
+    assert steps == set(OF_REINDEX)
+
+    copy_index(tmp_path / "whole", tmp_path / "copy")
+    witness = Witness()
+    witness.kept[uid_of(5)] = make_file(5, size=SMALL)
+    assert bool(problems_after(tmp_path / "copy", witness, disk.restart())) == bool(left_out)
+
+
+def cut_after(tmp_path, left_out, work):
+    """What is there when the power is cut after a step of the rebuilding."""
+    disk = ForgetfulDisk()
+    archive = Archive.open(tmp_path, file_system=disk, **SETTINGS)
+    disk.put_unsafe("index.sqlite", b"no index")
+    disk.synchronize_folder("")
+    disk.left_out = left_out
+    work(archive.store)
+    abandon(archive)
+    return disk.restart().names("")
+
+
+@pytest.mark.parametrize("is_left_out", [False, True])
+def test_that_the_index_is_to_be_made_anew_is_safe(tmp_path, is_left_out):
+    left_out = "synchronize the folder of the archive in ask_for_rebuild" if is_left_out else None
+    names = cut_after(tmp_path, left_out, rebuilding.ask_for_rebuild)
+    assert ("index.rebuild" in names) == (not is_left_out)
+
+
+@pytest.mark.parametrize("is_left_out", [False, True])
+def test_that_a_damaged_index_is_set_aside_is_safe(tmp_path, is_left_out):
+    left_out = "synchronize the folder of the archive in set_aside" if is_left_out else None
+    names = cut_after(tmp_path, left_out, rebuilding.set_aside)
+    assert ("index.sqlite" in names) == is_left_out
+
+
+@pytest.mark.parametrize("is_left_out", [False, True])
+def test_that_the_index_was_made_anew_is_safe(tmp_path, is_left_out):
+    disk = ForgetfulDisk()
+    with Archive.open(tmp_path / "whole", file_system=disk, **SETTINGS) as archive:
+        rebuilding.ask_for_rebuild(archive.store)
+    label = "synchronize the folder of the archive in Rebuilder._be_done"
+    disk.left_out = label if is_left_out else None
+    archive = Archive.open(tmp_path / "whole", file_system=disk, **SETTINGS)
+    until(lambda: not archive.is_rebuilding)
+    abandon(archive)
+    assert label in disk.steps
+    assert ("index.rebuild" in disk.restart().names("")) == is_left_out
 
 
 def test_these_are_all_synchronizations(tmp_path, monkeypatch):

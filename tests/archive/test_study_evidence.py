@@ -12,6 +12,7 @@ from dicom_actors import DataSet, read_file
 from dicom_actors.archive import Archive
 from dicom_actors.archive.actors.study_watcher import StudiesChanged
 from dicom_actors.archive.events import StudyComplete, StudyUpdated
+from dicom_actors.archive.upkeep.acquisitions import Acquisition, Acquisitions
 
 LIMIT = 60.0
 
@@ -125,3 +126,49 @@ def test_a_request_of_stow_that_ends(archive, told):
     assert all(results)
     event = told.get(timeout=LIMIT)
     assert (type(event), event.reason) == (StudyComplete, "a STOW-RS request ended")
+
+
+def acquired(number, images, acquisition=1, *, study=1, series=1):
+    ds = DataSet(read_file(make_file(number, study=study, series=series)))
+    ds.put("AcquisitionNumber", "IS", [acquisition])
+    if images is not None:
+        ds.put("ImagesInAcquisition", "IS", [images])
+    return ds
+
+
+def test_all_instances_of_images_in_acquisition(archive, told):
+    archive.add(acquired(1, 2, 1, study=2))  # one that stays alone
+    archive.add(acquired(1, 2, 1))
+    archive.add(acquired(1, 2, 1))  # the same again is no other one
+    archive.add(acquired(2, 1, 2))
+    archive.add(acquired(1, 2, 1, series=2))
+    archive.add(acquired(3, 2, 1))
+    assert told.empty()
+    archive.add(acquired(2, 2, 1, series=2))
+
+    event = told.get(timeout=LIMIT)
+    assert event == StudyComplete("1.2.1", "all instances of Images in Acquisition are there")
+    archive.add(acquired(4, 1, 3))
+    assert told.get(timeout=LIMIT) == StudyUpdated("1.2.1", event.reason)
+    assert told.empty()
+
+
+@pytest.mark.parametrize("images", [None, 0, -1, 10_000_000, 2])
+def test_what_does_not_say_how_many_there_are_is_awaited(archive, told, images):
+    archive.add(acquired(1, images))
+    archive.add(acquired(2, 1, 2))
+    archive.add(acquired(1, 1, study=2))
+
+    assert told.get(timeout=LIMIT).study_instance_uid == "1.2.2"
+    assert told.empty()
+
+
+def test_of_many_acquisitions_so_many_are_counted():
+    counted = Acquisitions(most_studies=2, most_of_study=3)
+    for number in range(4):
+        counted.came("1", "1.1", Acquisition(str(number), 1))
+    assert counted.whole("1") == 3  # of four that the index has
+    for study in ("2", "3"):
+        counted.came(study, "1.1", Acquisition("", 2))
+        assert counted.whole(study) is None
+    assert counted.whole("1") is None

@@ -50,7 +50,10 @@ def test_status_and_top_show_what_is_there(
                 "endpoint",
                 "watcher",
                 "listener",
+                "archive",
             ]
+            kept_by = {child["name"] for child in tree["children"][-1]["children"]}
+            assert {"index", "store", "unpacker", "studies"} <= kept_by
             assert tree["children"][0]["children"][0]["idle_seconds"] >= 0
         path = control_paths(server.port)[0]
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -148,6 +148,86 @@ def test_the_whole_is_controlled_as_one(tmp_path):
         assert server.process.wait(LIMIT) == 0
 
 
+ROUTES = """
+[serve]
+workers = 2
+[archive]
+study_quiet_seconds = 1
+[[route]]
+name = "all"
+when = {{ Modality = ["OT", "CT"] }}
+actions = [
+    {{ folder = "kept", name = "kept" }},
+    {{ edit = {{ set = {{ InstitutionName = "X" }}, remove = ["PatientName"] }} }},
+    {{ command = ["cp", "{{path}}", "copies"], name = "copy" }},
+    {{ deidentify = {{ salt_file = "salt" }} }},
+    {{ folder = "trial", name = "trial" }},
+    {{ call = "user_functions:keep", isolate = "process", timeout = 60, name = "function" }},
+]
+[[route]]
+name = "whole"
+level = "study"
+actions = [{{ command = ["cp", "-r", "{{path}}", "studies"], name = "studies" }}]
+"""
+
+
+@pytest.mark.parametrize("index", ["sqlite", "postgresql"])
+def test_what_workers_receive_goes_on_by_routes(tmp_path, index, request):
+    config = tmp_path / "config.toml"
+    config.write_text(ROUTES.format())
+    (tmp_path / "user_functions.py").write_text(
+        "def keep(delivery):\n    delivery.save('called')\n"
+    )
+    (tmp_path / "salt").write_text("0123456789abcdef")
+    (tmp_path / "salt").chmod(0o600)
+    for name in ("copies", "studies"):
+        (tmp_path / name).mkdir()
+    options = ["--config", str(config), "--store", str(tmp_path / "store")]
+    if index == "postgresql":
+        options += ["--index", request.getfixturevalue("postgresql").new_database()]
+    before = f"import os; os.chdir({str(tmp_path)!r})"
+    with serving(*options, before=before) as server:
+
+        def send_all(study):
+            # More associations than workers: some of a study come by each of them.
+            for turn in range(4):
+                with connect("127.0.0.1", server.port) as association:
+                    for number in range(3):
+                        data = make_file(turn * 3 + number, study=study)
+                        assert association.store(data).status == 0
+
+        threads = [threading.Thread(target=send_all, args=(study,)) for study in (1, 2)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(workers_of(server)) == 2)
+        for thread in threads:
+            thread.join(LIMIT)
+            assert not thread.is_alive()
+
+        def delivered():
+            return {one["destination"]: one["delivered"] for one in ask(server.port, "ListQueues")}
+
+        wanted = {"kept": 24, "copy": 24, "trial": 24, "function": 24}
+        until(lambda: {name: delivered().get(name) for name in wanted} == wanted)
+        until(lambda: delivered().get("studies") == 2)
+        nodes = ask(server.port, "GetTree")["children"]
+        archive = next(node for node in nodes if node["name"] == "archive")
+        flow = next(node for node in archive["children"] if node["name"] == "flow")
+        names = {node["name"] for node in flow["children"]}
+        assert names == {"kept", "copy", "trial", "function", "studies"}
+        assert server.stop() == 0
+    for study in (1, 2):
+        for number in range(12):
+            path = tmp_path / "kept" / f"1.2.{study}" / f"1.2.{study}.1"
+            kept = read_file(path / f"{uid_of(number, study)}.dcm")
+            assert kept.to_bytes() == read_file(make_file(number, study=study)).to_bytes()
+    for name in ("trial", "called"):
+        assert len(list((tmp_path / name).rglob("*.dcm"))) == 24
+    whole = [path for path in (tmp_path / "studies").rglob("*") if path.is_file()]
+    assert len(whole) == 24
+    assert len(list((tmp_path / "copies").iterdir())) == 24
+
+
 def test_workers_end_with_their_parent(tmp_path):
     with serving("--store", str(tmp_path / "store"), "--workers", "2") as server:
         pids = workers_of(server)

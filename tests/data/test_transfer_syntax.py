@@ -1,5 +1,7 @@
 """Transfer syntaxes against PS3.5 Annex A and pydicom's properties."""
 
+import pickle
+
 import pytest
 from pydicom.uid import UID, AllTransferSyntaxes
 
@@ -60,6 +62,21 @@ def test_forms_of_asking():
     assert TransferSyntax.of(rle) is rle
     assert str(rle) == "RLE Lossless"
     assert (rle.is_encapsulated, rle.lossy, rle.codec) == (True, False, "RLE (PackBits)")
+
+
+def test_making_one_is_asking_for_it():
+    assert TransferSyntax("1.2.840.10008.1.2") is ts.IMPLICIT_VR_LITTLE_ENDIAN
+    assert TransferSyntax("RLELossless").is_encapsulated
+    assert not TransferSyntax("2.25.4711").is_known
+    with pytest.raises(ValueError, match="ImplicitVRLittleEndian"):
+        TransferSyntax("ImplicitVRLittleEndien")
+
+
+@pytest.mark.parametrize("uid", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.5", "no UID at all"])
+def test_a_pickled_one_is_the_same(uid):
+    syntax = TransferSyntax.as_read(uid)
+    again = pickle.loads(pickle.dumps(syntax))
+    assert tuple(again) == tuple(syntax)
 
 
 def test_lossy():

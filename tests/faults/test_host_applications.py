@@ -174,6 +174,46 @@ def test_a_subscriber_whose_inbox_is_full_costs_the_endpoint_nothing() -> None:
         full.stop(timeout=LIMIT)
 
 
+class Unputtable(queue.Queue[Any]):
+    """An inbox that raises when it is put into, but for what ends its actor."""
+
+    def put(self, item: Any, *args: Any, **kwargs: Any) -> None:
+        if "Stop" not in repr(item):
+            raise SystemExit
+        super().put(item, *args, **kwargs)
+
+
+class Uncounted(queue.Queue[Any]):
+    """An inbox that raises when it is asked how much waits in it."""
+
+    def qsize(self) -> int:
+        raise SystemExit
+
+
+@pytest.mark.parametrize("inbox", [Unputtable, Uncounted])
+def test_a_subscriber_whose_inbox_raises_costs_the_endpoint_nothing(inbox: Any) -> None:
+    class Subscriber(pykka.ThreadingActor):
+        use_daemon_thread = True
+
+        @staticmethod
+        def _create_actor_inbox() -> Any:
+            return inbox()
+
+    subscriber = Subscriber.start()
+    try:
+        with running() as endpoint:
+            bus = endpoint.child("event bus").ref
+            endpoint.ref.ask(messages.Subscribe(subscriber), timeout=LIMIT)
+            for _ in range(15):
+                with Peer.associated(endpoint.port) as peer:
+                    peer.expect_released()
+            endpoint.wait_for(events.AssociationClosed, 15)
+            assert endpoint.child("event bus").ref is bus
+            assert_healthy(endpoint.ref)
+    finally:
+        subscriber.stop(timeout=LIMIT)
+
+
 # --- handlers that are actors ----------------------------------------------------------------
 
 

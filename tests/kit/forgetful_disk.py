@@ -145,9 +145,15 @@ class ForgetfulDisk:
         data = bytes(self._file(name).data)
         return memoryview(data[offset:] if length is None else data[offset : offset + length])
 
+    def open(self, name: str, offset: int = 0, length: int | None = None) -> memoryview:
+        return self.read(name, offset, length)
+
     def size(self, name: str) -> int | None:
         found = self._find(name)
         return len(found.data) if isinstance(found, _File) else None
+
+    def changed(self, name: str) -> float | None:
+        return 0.0 if self.size(name) is not None else None
 
     def links(self, name: str) -> int:
         file = self._find(name)
@@ -253,6 +259,9 @@ class _OpenFile:
     def synchronize(self) -> None:
         if self._disk._synchronizes(f"synchronize {self._kind}"):
             self._file.safe = bytes(self._file.data)
+
+    def content(self) -> memoryview:
+        return memoryview(bytes(self._file.data))
 
     def is_in_place(self) -> bool:
         return True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from kit.dcmtk import wheel_files
 
 from dicom_actors.data import DataSet
+from dicom_actors.data.files.file_bytes import FileBytes
 from dicom_actors.errors import DicomError
 from dicom_actors.storage import outgoing
 from dicom_actors.storage.outgoing import OutgoingObject, outgoing_object
@@ -31,6 +33,29 @@ def can_be_sent(found: OutgoingObject) -> bool:
     except DicomError:
         return False
     return True
+
+
+def test_what_is_read_as_it_goes_is_whole_when_it_would_be_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outgoing, "_LOOKED_AT", 20)  # so that parts end within headers
+    looked = 0
+    for path in FILES:
+        try:
+            found = outgoing_object(path)
+        except DicomError:
+            continue
+        if found.start is None or found.transfer_syntax not in LITTLE_ENDIAN:
+            continue
+        content = path.read_bytes()
+        is_implicit = found.transfer_syntax == "1.2.840.10008.1.2"
+        for length in {len(content) - found.start, (len(content) - found.start) // 2}:
+            part = FileBytes.of(os.open(path, os.O_RDONLY), found.start, length, path.name)
+            data = memoryview(content)[found.start : found.start + length]
+            whole = outgoing._is_plainly_whole(data, is_implicit=is_implicit)
+            assert outgoing._is_plainly_whole(part, is_implicit=is_implicit) == whole, path
+            looked += 1
+    assert looked > 50
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

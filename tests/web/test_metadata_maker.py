@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+from kit.waiting import until
 from web.serving import image, served
 
+from dicom_actors.archive import Archive
 from dicom_actors.web.exchange import HttpError
 from dicom_actors.web.metadata import Metadata
 from dicom_actors.web.settings import WebSettings
@@ -91,3 +93,21 @@ def test_a_study_that_is_gone_or_damaged_ends_nothing(tmp_path, making):
 
         assert "1.2.4.1.1" in making.made
         assert client.web("/studies/1.2.3/metadata").status == 200
+
+
+def test_what_is_on_the_disk_goes_with_its_study(tmp_path, making):
+    folder = tmp_path / "metadata"
+    with served(tmp_path) as (_, archive):
+        for study in ("1.2.3", "1.2.4", "1.2.5"):
+            archive.add(image(1, study=study))
+            quiet(archive, making, study)
+        assert len(list(folder.iterdir())) == 3
+        archive.delete(study_instance_uid="1.2.3")
+        until(lambda: len(list(folder.iterdir())) == 2)
+        archive.add(image(2, study="1.2.4"))  # as does what is no more true
+        until(lambda: len(list(folder.iterdir())) == 1)
+    with Archive.open(tmp_path, durability="os") as archive:  # while nobody hears of it
+        archive.delete(study_instance_uid="1.2.5")
+        assert len(list(folder.iterdir())) == 1
+    with served(tmp_path):
+        until(lambda: not list(folder.iterdir()))

@@ -102,6 +102,31 @@ def test_what_is_no_image_has_no_picture(client):
     assert client.web(f"{PLAIN}/rendered", Accept="image/tiff").status == 406
 
 
+@pytest.mark.parametrize("accept", [{}, {"Accept": "*/*"}, {"Accept": "image/gif"}])
+def test_several_frames_are_one_picture(client, accept):
+    answer = client.web(f"{PLAIN}/frames/3,2/rendered", **accept)
+
+    assert (answer.status, answer.type) == (200, "image/gif")
+    assert Image.open(io.BytesIO(answer.body)).n_frames == 2
+
+
+def test_several_frames_are_pictures_where_that_is_asked_for(client):
+    path = f"{PLAIN}/frames/2,1,3"
+    answer = client.web(f"{path}/rendered", Accept='multipart/related; type="image/png"')
+
+    assert answer.type.startswith('multipart/related; type="image/png"')
+    parts = answer.parts()
+    assert [headers["content-type"] for headers, _ in parts] == ["image/png"] * 3
+    single = [
+        client.web(f"{PLAIN}/frames/{number}/rendered", Accept="image/png").body
+        for number in (2, 1, 3)
+    ]
+    assert [body for _, body in parts] == single
+    refused = client.web(f"{path}/rendered", Accept="image/png")
+    assert refused.status == 406
+    assert b'image/gif, multipart/related; type="image/jpeg"' in refused.body
+
+
 @pytest.mark.parametrize("path", [PLAIN, JPEG_LS, RLE])
 def test_frames_are_decoded(client, path):
     answer = client.web(

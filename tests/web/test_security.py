@@ -15,7 +15,7 @@ from web.serving import file_of, image, served
 from dicom_actors.archive import Archive
 from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.web import WebServer, WebSettings
-from dicom_actors.web.tokens import Tokens, new_token
+from dicom_actors.web.tokens import SESSION_SECONDS, Tokens, new_token
 
 STOW = 'multipart/related; type="application/dicom"; boundary=x'
 
@@ -77,6 +77,63 @@ def test_a_file_of_tokens_that_is_none(tmp_path, text):
         Tokens(path)
     with pytest.raises(ConfigurationError):
         Tokens(tmp_path / "absent")
+
+
+def test_a_browser_that_showed_a_token_lets_a_viewer_ask(tmp_path, tokens):
+    path, known = tokens
+    viewer = tmp_path / "viewer"
+    viewer.mkdir()
+    (viewer / "index.html").write_text("a viewer")
+    now = [1000.0]
+    settings = WebSettings(allow_delete=True, drain_timeout=1.0)
+    named = {"tokens": Tokens(path, lambda: now[0]), "settings": settings, "viewer": str(viewer)}
+    with served(tmp_path / "archive", image(), **named) as (client, _):
+
+        def cookie(right):
+            answer = client.ask("/api/page", Authorization=f"Bearer {known[right]}")
+            text = answer.headers["set-cookie"]
+            pair, *attributes = [one.strip() for one in text.lower().split(";")]
+            assert {"httponly", "samesite=strict", "path=/dicom-web"} <= set(attributes)
+            assert known[right] not in text
+            return pair
+
+        def ask(cookie, method="GET", path="/dicom-web/studies", **more):
+            body = body_of(image(2)) if method == "POST" else None
+            headers = {"Content_Type": STOW, "Cookie": f"a=b; {cookie}", **more}
+            return client.ask(path, method, body, **headers).status
+
+        read, admin = cookie("read"), cookie("admin")
+        assert ask(read) == ask(admin) == 200
+        assert ask(read, "POST") == 403
+        assert ask(admin, "POST") == 200
+        assert ask(admin, "DELETE", "/dicom-web/studies/1.2.3") == 403  # takes the token itself
+        assert ask(admin, path="/api/status") == 401
+        assert ask(read, Authorization="Bearer wrong") == 401
+        # Nor is it for pages of others, whether they are on the same host or not.
+        for site in ("cross-site", "same-site", "none"):
+            assert ask(read, Sec_Fetch_Site=site) == 401
+        assert ask(read, Sec_Fetch_Site="same-origin") == 200
+        assert ask(admin, "POST", Origin="http://127.0.0.1:1") == 403
+        name, _, value = read.partition("=")
+        until, _, mac = value.partition(".")
+        for wrong in ("", ".", mac, f"{int(until) + 1}.{mac}", f"{until}.{mac[:-1]}", "9" * 99):
+            assert ask(f"{name}={wrong}") == 401
+        forgotten = client.ask("/forget", "POST").headers["set-cookie"]
+        assert "Max-Age=0" in forgotten
+        now[0] += SESSION_SECONDS + 1
+        assert ask(read) == 401
+        read = cookie("read")
+        assert ask(read) == 200
+        path.write_text("")  # a token that is taken back takes its cookies with it
+        assert ask(read) == 401
+
+
+def test_there_are_no_cookies_without_a_viewer(tmp_path, tokens):
+    path, known = tokens
+    with served(tmp_path / "archive", tokens=Tokens(path)) as (client, _):
+        answer = client.ask("/api/page", Authorization=f"Bearer {known['read']}")
+        assert answer.status == 200
+        assert "set-cookie" not in answer.headers
 
 
 def test_the_file_has_no_token(tokens):

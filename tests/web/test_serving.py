@@ -84,3 +84,26 @@ def test_operations(client):
     assert client.ask("/api/status").json()["archive"]["instances"] == 6
     assert client.ask("/api/tree").json() is None
     assert client.ask("/api/requests").json() == []
+
+
+def test_capabilities_of_the_root_and_of_each_resource(client):
+    answer = client.web("/", "OPTIONS")
+    assert (answer.status, answer.type) == (200, "application/vnd.sun.wadl+xml")
+    assert b'"studies/{study}/metadata"' in answer.body
+    instance = "/studies/1.2.3/series/1.2.3.1/instances/1.2.3.1.1"
+    for path, allowed in (
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/studies", "GET, HEAD, OPTIONS, POST"),
+        ("/studies/1.2.3", "GET, HEAD, OPTIONS, POST"),
+        ("/wado", "GET, HEAD, OPTIONS"),
+        (f"{instance}/frames/1", "GET, HEAD, OPTIONS"),
+        (f"{instance}/bulkdata/7FE00010", "GET, HEAD, OPTIONS"),
+    ):
+        answer = client.web(path, "OPTIONS", Accept="application/json")
+        assert (answer.status, answer.headers["allow"]) == (200, allowed)
+        (methods,) = {
+            tuple(one["methods"]) for one in answer.json()["resources"] if path != "/"
+        } or {("GET",)}
+        assert set(methods) == set(allowed.split(", ")) - {"HEAD", "OPTIONS"}
+    assert client.web("/nothing", "OPTIONS").status == 404
+    assert client.web("/studies", "PUT").headers["allow"] == "GET, HEAD, OPTIONS, POST"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 
 import pytest
 from pydicom import dcmread
@@ -11,7 +12,7 @@ from web.serving import EXPLICIT, image, served
 
 from dicom_actors import read_file
 from dicom_actors.pixels import transcode
-from dicom_actors.web import WebSettings
+from dicom_actors.web import DicomWeb, Request, WebSettings
 
 JSON = "application/dicom+json"
 OCTETS = "application/octet-stream"
@@ -161,8 +162,7 @@ def test_some_are_kept_and_others_not(target):
     assert {
         one["00081155"]["Value"][0]: one["00081197"]["Value"][0]
         for one in result["00081198"]["Value"]
-    } == {"1.3.6.1.3": 0xC409, "1.3.6.1.4": 0x0122}
-    assert [one["00081197"]["Value"] for one in result["0008119A"]["Value"]] == [[0xC000]]
+    } == {"1.3.6.1.2": 0xC000, "1.3.6.1.3": 0xC409, "1.3.6.1.4": 0x0122}
     assert kept(target, made[0])[0] == made[0]
 
 
@@ -189,3 +189,83 @@ def test_what_was_retrieved_can_be_stored(target):
     assert stow(target, models, (address, OCTETS, pixels)).status == 200
 
     assert kept(target, made)[0] == made
+
+
+def test_parts_of_one_address_need_not_be_side_by_side(target):
+    made = image(1, study="1.3.10", rows=16, columns=16, frames=3)
+    whole = made["PixelData"]
+    made.put("PixelPaddingValue", "US", 1)
+    made.put((0x0009, 0x0010), "LO", "ACME")
+    made.put((0x0009, 0x1001), "OB", b"abcdef")
+    model = model_of(made)
+    model["00091001"] = {"vr": "OB", "BulkDataURI": "private"}
+    frames = [("pixels", OCTETS, whole[at : at + 512]) for at in range(0, len(whole), 512)]
+
+    # And one of an odd length between them.
+    parts = [frames[0], ("private", OCTETS, b"abc"), *frames[1:], ("private", OCTETS, b"def")]
+    assert stow(target, [model], *parts).status == 200
+    assert kept(target, made)[0] == made
+
+
+def fed(archive, models, parts, size=1 << 20):
+    """What a request is answered with that is fed to the application piece by piece."""
+    application = DicomWeb(archive)
+    content_type = f'multipart/related; type="{JSON}"; boundary=b'
+    request = Request("POST", "/studies", "http://here", headers={"content-type": content_type})
+    try:
+        receiver = application.begin(request)
+        receiver.feed(body_of(models)[: -len(b"--b--\r\n")])
+        for location, times in parts:
+            receiver.feed(
+                f"--b\r\nContent-Type: {OCTETS}\r\nContent-Location: {location}\r\n\r\n".encode()
+            )
+            for number in range(times):
+                receiver.feed(bytes([number]) * size)
+            receiver.feed(b"\r\n")
+        receiver.feed(b"--b--\r\n")
+        answer = receiver.finish()
+        receiver.close()
+        return answer.status, json.loads(b"".join(answer.body))
+    finally:
+        application.close()
+
+
+def test_bulk_data_are_in_no_memory_whole(target):
+    made = image(1, study="1.3.11")
+    model = model_of(made)
+    tracemalloc.start()
+    try:
+        status, _ = fed(target.archive, [model], [("pixels", 48), ("other", 1), ("pixels", 48)])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert status == 200
+    assert peak < 24 << 20  # of 97 MiB
+    found, _ = kept(target, made)
+    pixels = found["PixelData"]
+    assert len(pixels) == 96 << 20
+    assert bytes(pixels[47 << 20 : (47 << 20) + 2]) == bytes(pixels[95 << 20 : (95 << 20) + 2])
+    assert bytes(pixels[47 << 20 : (47 << 20) + 2]) == bytes([47, 47])
+
+
+def test_a_part_does_not_stand_for_the_values_of_too_many(target):
+    models = [model_of(image(number, study="1.3.12")) for number in range(1, 101)]
+
+    status, result = fed(target.archive, models, [("pixels", 2)])
+
+    stored = len(result["00081199"]["Value"])
+    reasons = [one["00081197"]["Value"][0] for one in result["00081198"]["Value"]]
+    assert status == 202
+    assert stored == (64 + 4 * 2) // 2
+    assert reasons == [0xA700] * (100 - stored)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(20_001, b"20000 objects"), (1_000_001, b"commas and brackets")]
+)
+def test_metadata_of_too_many_values_are_refused(target, count, text):
+    answer = stow(target, [[]] * count)
+
+    assert answer.status == 413
+    assert text in answer.body

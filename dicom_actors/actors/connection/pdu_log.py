@@ -60,7 +60,10 @@ class PduLog:
             del recent[0]
         recent.append((False, bytes(buffers[0][:_HEAD_LENGTH]), sum(map(len, buffers))))
         if tracer.is_traced:
-            self._trace(b"".join(buffers), tracer, is_received=False)
+            # What is not read before it is sent is nothing that a trace shows.
+            shown = (bytes, memoryview)
+            data = b"".join(one if isinstance(one, shown) else bytes(len(one)) for one in buffers)
+            self._trace(data, tracer, is_received=False)
 
     def report(self, unread: memoryview) -> str:
         """Describe the last PDUs and the one that begins `unread`; a line each."""

@@ -9,6 +9,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
+from dicom_actors.errors import FileChangedError
 from dicom_actors.transport.plain import SocketTransport, acknowledge_quickly
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Transport:
         is_closed: whether the socket is closed.
         unsent: bytes that wait to be sent.
         peer_certificate: what `ssl.SSLSocket.getpeercert` gives; None without TLS.
+        changed: what could not be sent, since its file had become shorter; None: nothing.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -48,8 +50,9 @@ class Transport:
         self.is_closed = False
         self.peer_certificate: dict[str, Any] | None = None
         self.unsent = 0
+        self.changed: FileChangedError | None = None
         self._link: SocketTransport | TlsTransport = SocketTransport(connection)
-        self._output: deque[memoryview] | None = None  # made when the socket does not take all
+        self._output: deque[Any] | None = None  # made when the socket does not take all
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Put TLS on the connection; `handshake` does the rest.
@@ -93,16 +96,19 @@ class Transport:
         """Send, behind what is kept; returns whether all of it went out.
 
         Raises:
+            FileChangedError: some of it cannot be read, and the connection ends for it.
             OSError: the connection is lost.
         """
         length, sent = sum(map(len, buffers)), 0
         if not self.unsent and len(buffers) <= _BUFFERS_AT_A_TIME and not self.is_closed:
-            sent = self._link.send(buffers)
+            sent = self._sent(buffers)
             if sent == length:
                 return True
         if self._output is None:
             self._output = deque()
-        self._output.extend([memoryview(part) for part in buffers if len(part)])
+        self._output.extend(
+            memoryview(part) if type(part) is bytes else part for part in buffers if len(part)
+        )
         self.unsent += length
         self._drop(sent)
         return self.flush()
@@ -124,11 +130,23 @@ class Transport:
         while output and not self.is_closed:
             if self.unsent <= until:
                 return False
-            sent = self._link.send(list(islice(output, _BUFFERS_AT_A_TIME)))
+            sent = self._sent(list(islice(output, _BUFFERS_AT_A_TIME)))
             if not sent:
                 return False
             self._drop(sent)
         return True
+
+    def _sent(self, buffers: Sequence[Any]) -> int:
+        """Send once; raises FileChangedError, and then the connection has ended."""
+        try:
+            return self._link.send(buffers)
+        except FileChangedError as error:
+            # A part of a PDU is out, so that not even an A-ABORT could be told from the rest of it.
+            self.changed = error
+            self._output = None
+            self.unsent = 0
+            self._link.interrupt()
+            raise
 
     def _drop(self, sent: int) -> None:
         """Forget the first bytes of what is kept: they are on their way."""

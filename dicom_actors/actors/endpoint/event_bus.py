@@ -7,6 +7,7 @@ few milliseconds, since to wake threads for each would cost an association more 
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
 
 __all__ = ["EventBus"]
+
+_logger = logging.getLogger(__name__)
 
 MAX_SUBSCRIBER_BACKLOG = 10_000
 """Messages in a subscriber's inbox beyond which it is sent no more events."""
@@ -62,10 +65,16 @@ def deliver_events(kernel: EndpointKernel) -> None:
         for ref, kinds in kernel.subscribers:
             if type(event) not in kinds and (kinds or type(event) in _BY_NAME):
                 continue
-            if not ref.is_alive():
+            try:
+                is_alive, backlog = ref.is_alive(), _backlog_of(ref)
+            except BaseException as fault:  # noqa: BLE001 - an actor and inbox that are not ours
+                text = "a subscriber that cannot be looked at is forgotten"
+                kernel.system.log.write(_logger, logging.ERROR, text, exc_info=fault)
+                is_alive = False
+            if not is_alive:
                 kernel.unsubscribe(ref)
             # To cast never waits for room in an inbox, and drops instead.
-            elif _backlog_of(ref) >= MAX_SUBSCRIBER_BACKLOG or not cast(ref, event):
+            elif backlog >= MAX_SUBSCRIBER_BACKLOG or not cast(ref, event):
                 kernel.undelivered_events += 1
 
 

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.data import DataSet
     from dicom_actors.dimse import Command
+    from dicom_actors.dimse.pieces import Piece
     from dicom_actors.pdu import Pdv
     from dicom_actors.storage.outgoing import Transcode
     from dicom_actors.upper_layer import AcceptedContext, Negotiated
+
+_logger = logging.getLogger(__name__)
 
 __all__ = ["Responder", "encode_for"]
 
@@ -158,7 +161,7 @@ class Responder:
         context: AcceptedContext,
         command_set: bytes,
         message_id: int,
-        pieces: Sequence[bytes | memoryview],
+        pieces: Sequence[Piece],
     ) -> Command | None:
         """Send a request of our own, and wait for its response.
 
@@ -179,7 +182,10 @@ class Responder:
         )
         self._send(_framed(pdvs), self._kernel.config.dimse_timeout)
         self._be_relieved()
-        return self._record.outgoing.wait(self._request.serial, message_id)
+        response = self._record.outgoing.wait(self._request.serial, message_id)
+        if response is None and (changed := self._record.transport.changed) is not None:
+            self.warn(_logger, "the association ends within an object: %s", changed)
+        return response
 
     def warn(self, logger: logging.Logger, text: str, *args: object) -> None:
         """Log what went wrong, without waiting for the log."""

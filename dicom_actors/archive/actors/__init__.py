@@ -23,11 +23,17 @@ from __future__ import annotations
 from dicom_actors.archive.actors.index_writer import IndexRows, IndexWriter
 from dicom_actors.archive.actors.journal_store import JournalStore, Keep
 from dicom_actors.archive.actors.kernel import ArchiveKernel
-from dicom_actors.archive.actors.study_watcher import Expected, HasEvidence, StudyWatcher
+from dicom_actors.archive.actors.study_watcher import (
+    Acquired,
+    Expected,
+    HasEvidence,
+    StudyWatcher,
+)
 from dicom_actors.archive.actors.supervisor import ArchiveSupervisor
 from dicom_actors.archive.actors.unpacker import Unpacker
 
 __all__ = [
+    "Acquired",
     "ArchiveKernel",
     "ArchiveSupervisor",
     "Expected",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pykka
 
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from dicom_actors.archive.settings import ArchiveSettings
     from dicom_actors.supervision import Reply, System
 
-__all__ = ["ArchiveKernel"]
+__all__ = ["ArchiveKernel", "FolderIsBack"]
 
 _ASKED_FOR: Final = 10.0
 """Seconds that an endpoint has to say which associations are open."""
+
+
+class FolderIsBack(NamedTuple):
+    """To the Unpacker, a cast: the archive's folder was gone, and can be reached again."""
 
 
 class ArchiveKernel:
@@ -111,12 +115,15 @@ class ArchiveKernel:
             if needed:
                 raise ArchiveError(f"the folder cannot be reached: {error}", "absent") from error
             return
+        was_absent = self.disk_state == "absent"
         if free - needed < settings.reserve_bytes:
             self.disk_state = "full"
-            if needed:
-                raise ArchiveError("no room on the disk", "full")
         else:
             self.disk_state = "low" if free < settings.warn_free_bytes else "enough"
+        if was_absent:
+            self.tell("unpacker", FolderIsBack())
+        if self.disk_state == "full" and needed:
+            raise ArchiveError("no room on the disk", "full")
 
     # --- the actors --------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.unpacker import Inherit, Inherited
 from dicom_actors.archive.events import (
     InstanceDeleted,
+    InstancesQueued,
     InstanceStored,
     StudyChanged,
     StudyComplete,
@@ -42,7 +43,14 @@ logger = logging.getLogger(__name__)
 
 _TOLD: Final[dict[str, type]] = {
     kind.__name__: kind
-    for kind in (InstanceDeleted, InstanceStored, StudyChanged, StudyComplete, StudyUpdated)
+    for kind in (
+        InstanceDeleted,
+        InstancesQueued,
+        InstanceStored,
+        StudyChanged,
+        StudyComplete,
+        StudyUpdated,
+    )
 }
 _BEATS: Final = 3
 """How often a lease is prolonged before it would end."""
@@ -221,7 +229,9 @@ def _messages(node: str, events: Iterable[Any]) -> Iterator[str]:
     for event in events:
         if type(event).__name__ not in _TOLD:
             continue
-        text = json.dumps([type(event).__name__, *astuple(event)])
+        text = json.dumps([type(event).__name__, *astuple(event)], default=sorted)
+        if len(text) >= room:
+            continue  # nobody can be told so much; they look for themselves at times
         if gathered and length < len(text) + 1:
             yield _message(node, gathered)
             gathered, length = [], room
@@ -248,6 +258,6 @@ def _events_in(told: dict[str, Any]) -> Iterator[Any]:
         kind = _TOLD.get(name)
         try:
             if kind is not None:
-                yield kind(*values)
+                yield kind(*(frozenset(one) if isinstance(one, list) else one for one in values))
         except TypeError:
             continue  # of another version

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.archive.actors.index_writer import IndexRows, StudiesChanged
 from dicom_actors.archive.upkeep import StudyWatch
+from dicom_actors.archive.upkeep.acquisitions import Acquisition, Acquisitions
 from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import Continue, SupervisedActor
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from dicom_actors.archive.actors.kernel import ArchiveKernel
     from dicom_actors.archive.index import Outcome, StudyTold
 
-__all__ = ["HasEvidence", "StudyWatcher"]
+__all__ = ["Acquired", "Expected", "HasEvidence", "StudyWatcher"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_EXPECTED = 1_000
+_WHOLE = "all instances of Images in Acquisition are there"
 _PAUSE = 10.0
 """Seconds after which it is tried again, when the index cannot be used."""
 
@@ -47,6 +49,17 @@ class Expected(NamedTuple):
     study_instance_uid: str
     instances: tuple[str, ...]
     reason: str
+
+
+class Acquired(NamedTuple):
+    """To the StudyWatcher, a cast: an instance is there that says how many its acquisition has.
+
+    That is forgotten with the process, too; and other processes are told their own alone.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    acquisition: Acquisition
 
 
 class _Look(NamedTuple):
@@ -73,6 +86,7 @@ class StudyWatcher(SupervisedActor):
         self._kernel = kernel
         self._expected: OrderedDict[str, tuple[list[str], str]] = OrderedDict()
         self._found: set[str] = set()
+        self._acquisitions = Acquisitions()
         self._looks = 0
         self._next_look: float | None = None
 
@@ -93,6 +107,8 @@ class StudyWatcher(SupervisedActor):
                 self._watch.changed(message.studies, self._now())
                 for study in message.studies & self._expected.keys():
                     self._look_for(study)
+                for study in message.studies:
+                    self._count(study)
         elif isinstance(message, HasEvidence):
             self._watch.has_evidence(*message, self._now())
         elif isinstance(message, Expected):
@@ -100,6 +116,9 @@ class StudyWatcher(SupervisedActor):
             while len(self._expected) > _MOST_EXPECTED:
                 self._found.discard(self._expected.popitem(last=False)[0])
             self._look_for(message.study_instance_uid)
+        elif isinstance(message, Acquired):
+            self._acquisitions.came(*message)
+            self._count(message.study_instance_uid)
         else:
             return super().handle_cast(message)
         self._look_later()
@@ -138,6 +157,21 @@ class StudyWatcher(SupervisedActor):
             # after the index has shown it, and a change makes evidence void.
             self._found.add(study)
             self._watch.has_evidence(study, reason, self._now())
+
+    def _count(self, study: str) -> None:
+        """Look whether all of a study's acquisitions are there, and nothing besides."""
+        whole = self._acquisitions.whole(study)
+        if whole is None:
+            return
+        try:
+            with self._kernel.index.get().reader() as reader:
+                is_whole = reader.size_of_study(study) == whole
+        except ArchiveError as error:
+            self._say(error)
+            return
+        if is_whole:
+            self._found.add(study)
+            self._watch.has_evidence(study, _WHOLE, self._now())
 
     def _begin(self) -> None:
         try:

@@ -1,24 +1,29 @@
 """The Unpacker: brings objects to their places, behind everybody's back.
 
-What it is told of waits in its list until it is done; when the disk is full or the index away it
-tries again, less and less often. One that crashes leaves all to the next, which looks for itself.
+What it is told of waits in its list until it is done; when the disk is full, or the index or the
+folder away, it tries again, less and less often, and as soon as the folder is back. One that
+crashes leaves all to the next, which looks for itself.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.archive.actors.gathering import Gathering
 from dicom_actors.archive.actors.index_writer import IndexRows
+from dicom_actors.archive.actors.kernel import FolderIsBack
 from dicom_actors.archive.files import JOURNAL, Location
 from dicom_actors.archive.files.journal import journal_names
+from dicom_actors.archive.index import Duplicates
 from dicom_actors.archive.upkeep import Recovered, Unpacking
 from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import Continue
 
 if TYPE_CHECKING:
     from dicom_actors.archive.actors.kernel import ArchiveKernel
+    from dicom_actors.archive.files import Store
 
 __all__ = ["Adopt", "Finish", "Inherit", "Inherited", "Place", "Unpack", "Unpacker"]
 
@@ -88,7 +93,7 @@ class Unpacker(Gathering["_Item"]):
     def __init__(self, kernel: ArchiveKernel) -> None:
         super().__init__(_MOST, _LONGEST_WAIT, _LINGER)
         self._kernel = kernel
-        self._unpacking = Unpacking(kernel.store, IndexRows(kernel), kernel.now)
+        self._unpacking = _unpacking(kernel, kernel.store)
         self._waiting: list[_Item] = []
         self._pause = _FIRST_PAUSE
         self._problem = ""
@@ -107,6 +112,10 @@ class Unpacker(Gathering["_Item"]):
             self._kernel.leftovers |= message.names
             self.gather(_Recover())
             return None
+        if isinstance(message, FolderIsBack):
+            self._pause = _FIRST_PAUSE
+            self._try_again()
+            return None
         if not isinstance(message, Unpack | Place | Inherit):
             return super().handle_cast(message)
         self.gather(message)
@@ -124,11 +133,14 @@ class Unpacker(Gathering["_Item"]):
     def handle_info(self, message: Any) -> Any:
         """Try again. Runs in the Unpacker's thread."""
         if isinstance(message, _TryAgain):
-            waiting, self._waiting = self._waiting, []
-            if waiting:
-                self.gather(*waiting)
+            self._try_again()
             return None
         return super().handle_info(message)
+
+    def _try_again(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.gather(*waiting)
 
     def work_off(self, items: list[_Item]) -> None:
         """Do all of it, or keep what cannot be done now. Runs in the Unpacker's thread."""
@@ -136,6 +148,7 @@ class Unpacker(Gathering["_Item"]):
         files = [(item[0], Location.of(item[1])) for item in items if isinstance(item, Place)]
         journals = dict.fromkeys(item.journal for item in items if isinstance(item, Unpack))
         try:
+            self._check_folders()
             if any(isinstance(item, _Recover) for item in items):
                 self._recover()
             if files:
@@ -146,20 +159,31 @@ class Unpacker(Gathering["_Item"]):
             for item in items:
                 if isinstance(item, Inherit):
                     self._inherit(item.node)
+            # What is not found in a folder that is gone is not done.
+            self._check_folders()
         except (OSError, ArchiveError) as error:
             self._wait(items, error)
         else:
             self._pause = _FIRST_PAUSE
 
+    def _check_folders(self) -> None:
+        """Raise FileNotFoundError if that is gone in which there is what has no place yet."""
+        store = self._kernel.store
+        for folder in (store.incoming, store.journal):
+            if not store.file_system.has_folder(folder):
+                raise FileNotFoundError(errno.ENOENT, "the folder is gone", folder)
+
     def _place(self, files: list[tuple[str, Location]]) -> None:
         names = {location.name.rpartition("/")[2] for _, location in files}
         self._kernel.leftovers |= names  # until it is done: who crashes over it has a successor
         self._unpacking.place(files)
+        self._check_folders()
         self._kernel.leftovers -= names
 
     def _recover(self) -> None:
         kernel = self._kernel
         found = self._unpacking.recover(kernel.leftovers, kernel.closed_journals())
+        self._check_folders()
         kernel.leftovers.clear()
         self._say(found)
 
@@ -176,7 +200,7 @@ class Unpacker(Gathering["_Item"]):
         store = kernel.store.of_node(node)
         disk = store.file_system
         if all(map(disk.has_folder, (store.incoming, store.journal))):
-            unpacking = Unpacking(store, IndexRows(kernel), kernel.now)
+            unpacking = _unpacking(kernel, store)
             # Of a folder that nobody has for himself, others may be writing what is not whole.
             leftovers = unpacking.leftovers() if node else set(disk.names(store.incoming))
             self._say(unpacking.recover(leftovers, journal_names(disk, store.journal)))
@@ -197,3 +221,8 @@ class Unpacker(Gathering["_Item"]):
         self._waiting += items
         self.system.timers.send_after(self._pause, self.actor_ref, _TryAgain())
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+
+def _unpacking(kernel: ArchiveKernel, store: Store) -> Unpacking:
+    duplicates = Duplicates(kernel.settings.duplicates)
+    return Unpacking(store, IndexRows(kernel), kernel.now, duplicates)

@@ -27,24 +27,28 @@ from dicom_actors.archive.files.locations import (
     CACHE,
     INCOMING,
     JOURNAL,
+    METADATA,
     OUTGOING,
     REBUILD,
     Location,
 )
 from dicom_actors.archive.files.placing import Placed, Placing, placing_in
 from dicom_actors.archive.files.store import Store
+from dicom_actors.scu import FileBytes
 
 __all__ = [
     "CACHE",
     "DEFAULT_PATTERN",
     "INCOMING",
     "JOURNAL",
+    "METADATA",
     "OUTGOING",
     "REBUILD",
     "REGISTER",
     "Buckets",
     "Cache",
     "DiskFileSystem",
+    "FileBytes",
     "FileSystem",
     "JournalWriter",
     "Layout",

@@ -27,6 +27,8 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
+from dicom_actors.scu import FileBytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -34,13 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DiskFileSystem", "FileSystem", "OpenFile"]
 
-_MAPPED: Final = 32 * 1024 * 1024
-"""From so many bytes on, what is read is mapped instead of copied.
-
-A file that somebody else cuts off ends a process that has mapped it (SIGBUS). To copy takes as long
-for half a megabyte, and for five a millisecond more; of larger ones a few copies would take more
-memory than there may be.
-"""
+_AS_WANTED: Final = 1024 * 1024
+"""Bytes of which fewer are read when a file is opened, so that nothing can happen to them later."""
 _MOST_AT_ONCE: Final = 512
 """Parts for one `writev`; below any system's IOV_MAX."""
 _NO_LINKS_HERE: Final = frozenset(
@@ -75,6 +72,12 @@ class OpenFile(Protocol):
     def synchronize(self) -> None:
         """Make the bytes safe, not the name; raises OSError."""
 
+    def content(self) -> memoryview:
+        """Give what was written, and let nobody write more; raises OSError.
+
+        Much is mapped: the file is ours alone, so nobody makes it shorter (SIGBUS).
+        """
+
     def is_in_place(self) -> bool:
         """Whether its name still means this file."""
 
@@ -91,8 +94,14 @@ class FileSystem(Protocol):
     def read(self, name: str, offset: int = 0, length: int | None = None) -> memoryview:
         """Give the bytes of a file, or some of them; fewer, if there are no more."""
 
+    def open(self, name: str, offset: int = 0, length: int | None = None) -> memoryview | FileBytes:
+        """Give what `read` gives, but of a large file it is read when it is wanted."""
+
     def size(self, name: str) -> int | None:
         """The bytes of a file; None: there is no such file."""
+
+    def changed(self, name: str) -> float | None:
+        """When a file was written last, in seconds since 1970; None: there is no such file."""
 
     def links(self, name: str) -> int:
         """How many names a file has; 0: there is no such file."""
@@ -232,22 +241,24 @@ class DiskFileSystem:
         """See `FileSystem.read`."""
         descriptor = self._open_file(name)
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise _no_file(name)
-            there = max(status.st_size - offset, 0)
-            length = there if length is None else min(length, there)
-            if length >= _MAPPED:
-                start = offset - offset % mmap.ALLOCATIONGRANULARITY
-                mapped = mmap.mmap(
-                    descriptor, offset - start + length, access=mmap.ACCESS_READ, offset=start
-                )
-                return memoryview(mapped)[offset - start :]
-            if offset:
-                os.lseek(descriptor, offset, os.SEEK_SET)
-            return memoryview(_read_all(descriptor, length))
+            length = _bytes_there(descriptor, name, offset, length)
+            return memoryview(_read_all(descriptor, offset, length))
         finally:
             os.close(descriptor)
+
+    def open(self, name: str, offset: int = 0, length: int | None = None) -> memoryview | FileBytes:
+        """See `FileSystem.open`."""
+        descriptor = self._open_file(name)
+        try:
+            length = _bytes_there(descriptor, name, offset, length)
+            if length < _AS_WANTED:
+                return memoryview(_read_all(descriptor, offset, length))
+            made = FileBytes.of(descriptor, offset, length, name)
+            descriptor = -1
+            return made
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def status(self, name: str) -> os.stat_result | None:
         """What the system says of a file; None: there is nothing of that name."""
@@ -261,6 +272,11 @@ class DiskFileSystem:
         """See `FileSystem.size`."""
         status = self.status(name)
         return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else None
+
+    def changed(self, name: str) -> float | None:
+        """See `FileSystem.changed`."""
+        status = self.status(name)
+        return status.st_mtime if status is not None and stat.S_ISREG(status.st_mode) else None
 
     def links(self, name: str) -> int:
         """See `FileSystem.links`."""
@@ -410,6 +426,12 @@ class DiskFile:
         if self._disk.is_synchronous:
             _flush(self._descriptor)
 
+    def content(self) -> memoryview:
+        """See `OpenFile.content`."""
+        if self.length < _AS_WANTED:
+            return memoryview(_read_all(self._descriptor, 0, self.length))
+        return memoryview(mmap.mmap(self._descriptor, self.length, access=mmap.ACCESS_READ))
+
     def is_in_place(self) -> bool:
         """See `OpenFile.is_in_place`."""
         there, mine = self._disk.status(self._name), os.fstat(self._descriptor)
@@ -426,7 +448,17 @@ class DiskFile:
 _flush: Final = getattr(os, "fdatasync", os.fsync)
 
 
-def _read_all(descriptor: int, length: int) -> bytes:
+def _bytes_there(descriptor: int, name: str, offset: int, length: int | None) -> int:
+    """How many bytes there are from `offset` on, of `length` that are wanted; None: all."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise _no_file(name)
+    there = max(status.st_size - offset, 0)
+    return there if length is None else min(length, there)
+
+
+def _read_all(descriptor: int, offset: int, length: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)
     pieces = []
     while length > 0 and (piece := os.read(descriptor, length)):
         pieces.append(piece)

@@ -11,7 +11,7 @@ import re
 from string import Formatter
 from typing import Final
 
-from dicom_actors.archive.files.locations import CACHE, INCOMING, JOURNAL, OUTGOING
+from dicom_actors.archive.files.locations import CACHE, INCOMING, JOURNAL, METADATA, OUTGOING
 from dicom_actors.errors import ConfigurationError
 
 __all__ = ["DEFAULT_PATTERN", "Layout", "name_of_uid"]
@@ -22,7 +22,7 @@ DEFAULT_PATTERN: Final = "{study}/{series}/{instance}.dcm"
 _UID: Final = re.compile(r"(?=.{1,64}\Z)(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
 _FIELDS: Final = frozenset({"study", "series", "instance", "hash"})
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._+-]*")
-_RESERVED: Final = frozenset({CACHE, INCOMING, JOURNAL, OUTGOING, "", ".", ".."})
+_RESERVED: Final = frozenset({CACHE, INCOMING, JOURNAL, METADATA, OUTGOING, "", ".", ".."})
 
 
 class Layout:

@@ -12,12 +12,14 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
-__all__ = ["CACHE", "INCOMING", "JOURNAL", "OUTGOING", "REBUILD", "Location"]
+__all__ = ["CACHE", "INCOMING", "JOURNAL", "METADATA", "OUTGOING", "REBUILD", "Location"]
 
 INCOMING: Final = "incoming"
 JOURNAL: Final = "journal"
 CACHE: Final = "cache"
 """The folder of copies of what is in buckets; no location is there."""
+METADATA: Final = "metadata"
+"""Metadata of series that were made for the web; nothing is kept there."""
 OUTGOING: Final = "outgoing"
 """Copies that programs were given; nothing is kept there."""
 REBUILD: Final = "index.rebuild"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive.files.cache import Cache
     from dicom_actors.archive.files.file_system import FileSystem
     from dicom_actors.archive.files.layout import Layout
+    from dicom_actors.scu import FileBytes
 
 __all__ = ["PART", "Store"]
 
@@ -174,7 +175,7 @@ class Store:
         is_whole: bool = False,
         is_fresh: bool = False,
     ) -> memoryview:
-        """Give an object's bytes, mapped if they are many.
+        """Give an object's bytes, in memory.
 
         Args:
             location: where they are.
@@ -196,6 +197,18 @@ class Store:
         if cache is None or not is_whole or (size or 0) > cache.most_bytes:
             return objects.read(key, offset, size)
         return cache.keep(name, objects.chunks(key))
+
+    def open(
+        self, location: Location, size: int, *, is_fresh: bool = False
+    ) -> memoryview | FileBytes:
+        """Give an object's bytes; of many those of a file are read when they are wanted.
+
+        Raises:
+            OSError: they cannot be read.
+        """
+        if location.is_in_bucket:
+            return self.read(location, size, is_whole=True, is_fresh=is_fresh)
+        return self.file_system.open(location.name, location.offset, size)
 
     def size(self, location: Location) -> int | None:
         """The bytes of a file, a journal or an object in a bucket; None: it is not there.

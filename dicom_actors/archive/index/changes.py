@@ -130,9 +130,16 @@ class Moved(NamedTuple):
 
 
 class Deleted(NamedTuple):
-    """An instance is no more, nor is any other version of it."""
+    """An instance is no more, nor is any other version of it.
+
+    Attributes:
+        sop_instance_uid: which instance.
+        location: that version alone of which the bytes were there; nothing is changed if they are
+            elsewhere by now, or if it is the instance itself and there are others. Empty: all.
+    """
 
     sop_instance_uid: str
+    location: str = ""
 
 
 class StudyTold(NamedTuple):
@@ -284,6 +291,26 @@ class LateRouted(NamedTuple):
     received: float
 
 
+class DestinationTaken(NamedTuple):
+    """A node wants to be the one that sends to a destination; `Result.MISSING`: another one is.
+
+    Attributes:
+        destination: its name.
+    """
+
+    destination: str
+
+
+class DestinationLeft(NamedTuple):
+    """A node sends no more to a destination, for now: another one may.
+
+    Attributes:
+        destination: its name.
+    """
+
+    destination: str
+
+
 class QueueCommand(NamedTuple):
     """Somebody wants something of queues; `Outcome.rows` says of how many rows.
 
@@ -340,7 +367,16 @@ class OutboxPublished(NamedTuple):
 
 
 OutboxChange = OutboxWanted | OutboxPublished
-QueueChange = Delivered | Refused | CommitmentAsked | CommitmentReported | LateRouted | QueueCommand
+QueueChange = (
+    Delivered
+    | Refused
+    | CommitmentAsked
+    | CommitmentReported
+    | LateRouted
+    | DestinationTaken
+    | DestinationLeft
+    | QueueCommand
+)
 CommitmentChange = Owed | Claimed | Postponed | Settled
 Change = (
     NewInstance

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import sub
 from typing import Any, Final, NamedTuple
 
 from dicom_actors import DataSet
@@ -217,15 +218,18 @@ def _without_long_ones(
     data_set: DataSet, found: Any, first: int, end: int
 ) -> list[tuple[int, int]]:
     """Leave out of a run the elements that are too long to be kept."""
-    kept: list[tuple[int, int]] = []
-    for number in range(first, end):
-        length = found.offsets[number + 1] - found.offsets[number]
+    offsets = found.offsets
+    lengths = list(map(sub, offsets[first + 1 : end + 1], offsets[first:end]))
+    if max(lengths) <= MAX_VALUE:
+        return [(first, end)]
+    kept, start = [], first
+    for number, length in enumerate(lengths, first):
         if length > MAX_VALUE and not _is_kept(data_set, found.tags[number], length):
-            continue
-        if kept and kept[-1][1] == number:
-            kept[-1] = (kept[-1][0], number + 1)
-        else:
-            kept.append((number, number + 1))
+            if start < number:
+                kept.append((start, number))
+            start = number + 1
+    if start < end:
+        kept.append((start, end))
     return kept
 
 

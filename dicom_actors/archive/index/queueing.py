@@ -14,6 +14,8 @@ from dicom_actors.archive.index.changes import (
     CommitmentAsked,
     CommitmentReported,
     Delivered,
+    DestinationLeft,
+    DestinationTaken,
     LateRouted,
     Level,
     Outcome,
@@ -109,9 +111,13 @@ class QueueWriting:
 
     Args:
         connection: the one that writes.
+        node: who writes, among those that share the index; empty: nobody else does.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, node: str = "") -> None:
+        self._node = node
+        # What others may change at the same time is theirs, or ours, until all is written.
+        self._for_update = " FOR UPDATE" if node else ""
         self._execute = connection.execute
         self._many = connection.executemany
         self._numbers: dict[str, int] = {}
@@ -130,7 +136,14 @@ class QueueWriting:
 
     def finish(self) -> None:
         """Write the counters, and where lanes begin."""
-        for (destination, study), due in self._touched.items():
+        for (destination, study), due in sorted(self._touched.items()):
+            if self._node:
+                # Else a row that another one has just put into a lane would go with the lane.
+                self._execute(
+                    "SELECT 1 FROM lane WHERE destination = ? AND study_instance_uid = ?"
+                    " FOR UPDATE",
+                    (destination, study),
+                )
             first = self._execute(
                 "SELECT id FROM queued WHERE destination = ? AND study_instance_uid = ?"
                 " AND state = 0 ORDER BY id LIMIT 1",
@@ -147,7 +160,7 @@ class QueueWriting:
                     " WHERE destination = ? AND study_instance_uid = ?",
                     (first[0], due, destination, study),
                 )
-        for (destination, what), count in self._counts.items():
+        for (destination, what), count in sorted(self._counts.items()):
             if count:
                 self._execute(
                     f"UPDATE destination SET {what} = {what} + ? WHERE id = ?",  # noqa: S608
@@ -296,6 +309,10 @@ class QueueWriting:
             return self._report(change)
         if isinstance(change, LateRouted):
             return self._route_late(change)
+        if isinstance(change, DestinationTaken):
+            return self._take_destination(change.destination)
+        if isinstance(change, DestinationLeft):
+            return self._leave_destination(change.destination)
         return self._command(change)
 
     def _deliver(self, change: Delivered) -> Outcome:
@@ -317,7 +334,9 @@ class QueueWriting:
     def _refuse(self, change: Refused) -> Outcome:
         state = _SET_ASIDE if change.due is None else _WAITING
         row = self._execute(
-            "SELECT destination, study_instance_uid, state FROM queued WHERE id = ?", (change.id,)
+            "SELECT destination, study_instance_uid, state FROM queued WHERE id = ?"  # noqa: S608
+            f"{self._for_update}",
+            (change.id,),
         ).fetchone()
         if row is None:
             return Outcome(Result.MISSING)
@@ -343,7 +362,9 @@ class QueueWriting:
         count = 0
         for row, sent_as in change.rows:
             found = self._execute(
-                "SELECT destination, study_instance_uid, state FROM queued WHERE id = ?", (row,)
+                "SELECT destination, study_instance_uid, state FROM queued WHERE id = ?"  # noqa: S608
+                f"{self._for_update}",
+                (row,),
             ).fetchone()
             if found is None:
                 continue
@@ -359,8 +380,8 @@ class QueueWriting:
 
     def _report(self, change: CommitmentReported) -> Outcome:
         rows = self._execute(
-            "SELECT id, sent_as, destination, study_instance_uid, attempts FROM queued"
-            " WHERE transaction_uid = ? AND state = 1 ORDER BY id",
+            "SELECT id, sent_as, destination, study_instance_uid, attempts FROM queued"  # noqa: S608
+            f" WHERE transaction_uid = ? AND state = 1 ORDER BY id{self._for_update}",
             (change.transaction_uid,),
         ).fetchall()
         failed = dict(change.failed)
@@ -394,6 +415,33 @@ class QueueWriting:
         return Outcome(
             Result.NOTED, queued=self._queue(change.queued, *uids, received=change.received)
         )
+
+    # --- who sends -------------------------------------------------------------------------
+
+    def _take_destination(self, destination: str) -> Outcome:
+        if not self._node:
+            return Outcome(Result.NOTED)
+        number = self._number(destination)
+        self._execute(
+            "INSERT INTO sending VALUES (?, ?) ON CONFLICT DO NOTHING", (number, self._node)
+        )
+        # Whoever is about to take it, too, has it: nobody waits.
+        taken = self._execute(
+            "UPDATE sending SET node = ? WHERE destination IN"
+            " (SELECT destination FROM sending WHERE destination = ? AND (node = ? OR NOT EXISTS"
+            " (SELECT 1 FROM node WHERE name = sending.node AND keeper = name"
+            " AND expires > clock_timestamp())) FOR UPDATE SKIP LOCKED)",
+            (self._node, number, self._node),
+        )
+        return Outcome(Result.NOTED if taken.rowcount else Result.MISSING)
+
+    def _leave_destination(self, destination: str) -> Outcome:
+        left = self._execute(
+            "DELETE FROM sending WHERE node = ?"
+            " AND destination = (SELECT id FROM destination WHERE name = ?)",
+            (self._node, destination),
+        )
+        return Outcome(Result.NOTED if left.rowcount else Result.MISSING)
 
     # --- what somebody wants ---------------------------------------------------------------
 
@@ -462,6 +510,15 @@ class QueueReader:
             "SELECT id, paused FROM destination WHERE name = ?", (destination,)
         ).fetchone()
         return None if row is None else (int(row[0]), bool(row[1]))
+
+    def sender_of(self, number: int) -> str:
+        """The node that sends to a destination, where several share the index; empty: none does."""
+        row = self._execute(
+            "SELECT node FROM sending JOIN node ON node.name = sending.node"
+            " WHERE destination = ? AND keeper = name AND expires > clock_timestamp()",
+            (number,),
+        ).fetchone()
+        return "" if row is None else str(row[0])
 
     def head(self, number: int, now: float, limit: int) -> list[QueuedItem]:
         """The rows that are to be sent next: each study's in their order, from its first.

@@ -161,7 +161,7 @@ class Writing:
         self._number = int.from_bytes(os.urandom(4))
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
         self._uids: dict[str, int] = {}
-        self._queue = QueueWriting(connection)
+        self._queue = QueueWriting(connection, node)
         self._outbox = Outbox(connection)
         self._clear_counters()
 
@@ -239,7 +239,7 @@ class Writing:
         if isinstance(change, Moved):
             return self._move(change)
         if isinstance(change, Deleted):
-            return self._delete(change.sop_instance_uid)
+            return self._delete(change)
         if isinstance(change, StudyTold):
             return self._tell(change)
         if isinstance(change, Record):
@@ -532,10 +532,13 @@ class Writing:
         self._totals["bytes"] += there.size - existing.size
         self._existing[existing.sop_instance_uid] = there
 
-    def _delete(self, sop_instance_uid: str) -> Outcome:
+    def _delete(self, deleted: Deleted) -> Outcome:
+        sop_instance_uid = deleted.sop_instance_uid
         existing = self._existing.get(sop_instance_uid)
         if existing is None:
             return Outcome(Result.MISSING)
+        if deleted.location and (outcome := self._delete_version(deleted, existing)) is not None:
+            return outcome
         study = existing.study_instance_uid
         others = self._execute(
             "DELETE FROM other_version WHERE sop_instance_uid = ? RETURNING location, size",
@@ -550,6 +553,22 @@ class Writing:
             self._queue.study_removed(study)
         locations = tuple(expand(location, *existing[:3]) for location, _ in others)
         return Outcome(Result.DELETED, existing, locations)
+
+    def _delete_version(self, deleted: Deleted, existing: StoredInstance) -> Outcome | None:
+        """Delete one version; None: it is the only one."""
+        uids = existing[:3]
+        others = self._execute(
+            "SELECT id, location, size FROM other_version WHERE sop_instance_uid = ?",
+            (deleted.sop_instance_uid,),
+        ).fetchall()
+        if existing.location == deleted.location:
+            return Outcome(Result.MISSING, existing) if others else None
+        for row, location, size in others:
+            if expand(location, *uids) == deleted.location:
+                self._execute("DELETE FROM other_version WHERE id = ?", (row,))
+                self._totals["bytes"] -= size
+                return Outcome(Result.DELETED, existing)
+        return Outcome(Result.MISSING, existing)
 
     def _remove(self, sop_instance_uid: str) -> None:
         """Take an instance out, and what is empty without it."""

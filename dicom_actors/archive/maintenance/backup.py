@@ -176,11 +176,16 @@ class _Backup:
             name = self._store.layout.name_for(*instance[:3], instance.checksum.hex()[:12])
         if disk.size(name) == instance.size:
             return name, False
-        data = self._holdings.read(instance)
+        data = self._holdings.open_bytes(instance)
         disk.make_folder(name.rpartition("/")[0])
         part = f"{name}.part"
         disk.remove(part)
-        self._store.write(part, [data], is_synchronous=False)
+        file = disk.create(part)
+        try:
+            for chunk in [data] if isinstance(data, memoryview) else data.chunks():
+                file.append([chunk])
+        finally:
+            file.close()
         disk.rename(part, name)
         self._written.append(name)
         return name, True

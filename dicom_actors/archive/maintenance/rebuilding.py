@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.archive.files import REBUILD
 from dicom_actors.archive.index_handle import INDEX_NAME
-from dicom_actors.archive.maintenance.reindexing import reindexing
+from dicom_actors.archive.maintenance.reindexing import LostIndex, reindexing
 from dicom_actors.archive.maintenance.walking import NO_PLACES, files_in_place
 from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import Continue, SupervisedActor, cast
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.archive.files import Store
     from dicom_actors.archive.holdings import Holdings
+    from dicom_actors.archive.index import Duplicates
     from dicom_actors.archive.maintenance.reindexing import Reindexed
     from dicom_actors.archive.maintenance.verifying import Problem
 
@@ -44,7 +45,7 @@ _PAUSE: Final = 10.0
 def ask_for_rebuild(store: Store) -> None:
     """Have the index made anew, at the next start if not now; raises OSError."""
     if store.file_system.size(REBUILD) is None:
-        store.write(REBUILD, [b""], is_synchronous=True)
+        store.write(REBUILD, [b""], is_synchronous=False)  # there is nothing in it but its name
         store.file_system.synchronize_folder("")
 
 
@@ -86,10 +87,14 @@ class Rebuilder(SupervisedActor):
     Args:
         holdings: the archive.
         settle: brings all that has no place to its place; raises ArchiveError if it cannot.
+        duplicates: says which of several versions is the current one.
     """
 
-    def __init__(self, holdings: Holdings, settle: Callable[[], object]) -> None:
+    def __init__(
+        self, holdings: Holdings, settle: Callable[[], object], duplicates: Duplicates
+    ) -> None:
         super().__init__()
+        self._duplicates = duplicates
         self._holdings = holdings
         self._settle = settle
         self._steps: Iterator[Reindexed] = iter(())
@@ -102,7 +107,10 @@ class Rebuilder(SupervisedActor):
     def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
         """Begin. Runs in the Rebuilder's thread."""
         self._log(logging.WARNING, "the index is being made anew of the files; queries find more")
-        self._steps = reindexing(self._holdings, self._tell, files_in_place(self._holdings))
+        names = files_in_place(self._holdings)
+        self._steps = reindexing(
+            self._holdings, self._tell, names, lost=LostIndex(self._duplicates, self._settle)
+        )
         cast(self.actor_ref, _GoOn())
 
     def handle_cast(self, message: Any) -> Any:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable  # noqa: TC003 - of a named tuple
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.archive.files import Location
 from dicom_actors.archive.files.placing import folders_of
-from dicom_actors.archive.index import Duplicates, Moved, NewInstance, Result
+from dicom_actors.archive.index import Deleted, Duplicates, Moved, NewInstance, Result
 from dicom_actors.archive.maintenance.verifying import Problem
 from dicom_actors.archive.maintenance.walking import files_in_place
-from dicom_actors.archive.upkeep import describe_file
+from dicom_actors.archive.upkeep import describe_file, in_front_of
 from dicom_actors.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from dicom_actors.archive.holdings import Holdings
     from dicom_actors.archive.upkeep import Intake
 
-__all__ = ["Reindexed", "reindex", "reindexing"]
+__all__ = ["LostIndex", "Reindexed", "reindex", "reindexing"]
 
 _BATCH: Final = 256
 
@@ -39,6 +40,21 @@ class Reindexed(NamedTuple):
     added: int
     moved: int
     problems: int
+
+
+class LostIndex(NamedTuple):
+    """What there is to know if the index was lost.
+
+    Attributes:
+        duplicates: which of several versions is to be the current one: the last, where objects are
+            replaced, else the first.
+        settle: brings all that has no place to its place; raises ArchiveError if it cannot.
+        may_wait: whether a file may wait for that.
+    """
+
+    duplicates: Duplicates
+    settle: Callable[[], object]
+    may_wait: bool = True
 
 
 def reindex(
@@ -68,8 +84,17 @@ def reindexing(
     names: Iterable[str],
     *,
     progress: Callable[[int, int], object] | None = None,
+    lost: LostIndex | None = None,
 ) -> Iterator[Reindexed]:
     """Give files rows, one after the other; see `reindex`.
+
+    Args:
+        holdings: as there.
+        tell: likewise.
+        names: of the files.
+        progress: as there.
+        lost: what there is to know if the index was lost; else the current version of an instance
+            is the one that is.
 
     Returns:
         An iterator that does the work, and gives what came of it so far. What it gave last is all.
@@ -90,21 +115,44 @@ def reindexing(
             folders = sorted({above for name in files_here for above in folders_of(name)})
             holdings.store.file_system.synchronize_all(files_here, folders)
         results.update(outcome.result for outcome in holdings.rows.write(changes))
+        # A file that was deleted since it was looked into has had no row for that, and has one now.
+        gone = [
+            Deleted(_uid_of(change), str(place))
+            for change, place in zip(changes, places, strict=True)
+            if holdings.store.size(place) is None
+        ]
+        if gone:
+            holdings.rows.write(gone)
         changes.clear()
 
     def found() -> Reindexed:
         added = results[Result.NEW] + results[Result.DIFFERENT]
         return Reindexed(files, added, results[Result.MOVED], problems)
 
-    for name in names:
-        files += 1
+    waiting: list[str] = []
+
+    def with_those_that_wait() -> Iterator[str]:
+        nonlocal lost
+        yield from names
+        if lost is not None and waiting:
+            write()
+            lost.settle()
+            lost = lost._replace(may_wait=False)
+            yield from waiting
+
+    for name in with_those_that_wait():
+        files += lost is None or lost.may_wait
         try:
             intake = describe_file(holdings.store.read(Location(name)))
         except (DataError, OSError) as error:
             problems += 1
             tell(Problem(name, "", f"it cannot be read: {error}"))
             continue
-        changes += _changes_for(holdings, name, intake)
+        made = _changes_for(holdings, name, intake, lost)
+        if made is None:
+            waiting.append(name)
+        else:
+            changes += made
         if len(changes) >= _BATCH:
             write()
         if progress is not None:
@@ -114,11 +162,22 @@ def reindexing(
     yield found()
 
 
+def _uid_of(change: NewInstance | Moved) -> str:
+    return (
+        change.sop_instance_uid
+        if isinstance(change, Moved)
+        else change.description.sop_instance_uid
+    )
+
+
 def _place_of(change: NewInstance | Moved) -> str:
     return change.new if isinstance(change, Moved) else change.location
 
 
-def _changes_for(holdings: Holdings, name: str, intake: Intake) -> list[NewInstance | Moved]:
+def _changes_for(
+    holdings: Holdings, name: str, intake: Intake, lost: LostIndex | None
+) -> list[NewInstance | Moved] | None:
+    """What the index is told of a file; None: that is not known yet."""
     uid = intake.sop_instance_uid
     versions = holdings.rows.versions_of(uid)
     if any(one.location == name for one in versions):
@@ -128,5 +187,14 @@ def _changes_for(holdings: Holdings, name: str, intake: Intake) -> list[NewInsta
             if holdings.store.size(Location.of(one.location)) is not None:
                 return []  # a copy
             return [Moved(uid, one.location, name, intake.header_length, intake.size)]
-    row = intake.row(Location(name), time.time(), Duplicates.KEEP_BOTH)
-    return [row._replace(is_arrival=False)]
+    place, store = Location(name), holdings.store
+    written = None if place.is_in_bucket else store.file_system.changed(name)
+    row = intake.row(place, written or time.time(), Duplicates.KEEP_BOTH)
+    row = row._replace(is_arrival=False)
+    if versions and lost is not None:
+        if lost.may_wait and not Location.of(versions[0].location).is_placed:
+            return None  # it is on its way
+        is_later = row.received > versions[0].received
+        if is_later == (lost.duplicates is Duplicates.REPLACE):
+            return [*in_front_of(row, versions[0], store)]
+    return [row]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
 from dicom_actors.archive.files import Location
 from dicom_actors.archive.maintenance.walking import files_in_place, instances_with_versions
+from dicom_actors.archive.upkeep import describe_file
 from dicom_actors.errors import ArchiveError, DicomError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from dicom_actors.archive.holdings import Holdings
     from dicom_actors.archive.index import StoredInstance
@@ -80,13 +82,13 @@ def verify(
         versions = holdings.rows.versions_of(uid) if uid else []
         if all(one.location != name for one in versions):
             problems += 1
-            tell(Problem(name, uid, "a file without a row; `reindex` gives it one"))
+            tell(Problem(name, uid, _why_without_row(holdings, name, versions)))
     return Verified(instances, length, problems)
 
 
 def _what_is_wrong(holdings: Holdings, instance: StoredInstance) -> str:
     try:
-        data = holdings.read(instance, is_fresh=True)
+        digest = _checksum(holdings, instance)
     except FileNotFoundError:
         return "the file is missing"
     except ArchiveError as error:
@@ -94,9 +96,27 @@ def _what_is_wrong(holdings: Holdings, instance: StoredInstance) -> str:
         return "" if error.reason == "absent" else str(error)
     except OSError as error:
         return f"the file cannot be read: {error.strerror or error}"
-    if sha256(data[instance.header_length :]).digest() != instance.checksum:
-        return "the bytes are not those that were stored"
-    return ""
+    return "" if digest == instance.checksum else "the bytes are not those that were stored"
+
+
+def _why_without_row(holdings: Holdings, name: str, versions: Sequence[StoredInstance]) -> str:
+    with contextlib.suppress(DicomError, OSError):
+        checksum = describe_file(holdings.store.read(Location(name))).checksum
+        for one in versions:
+            there = holdings.store.size(Location.of(one.location)) is not None
+            if one.checksum == checksum and there:
+                return f"a file without a row: a copy of {one.location}, which nothing needs"
+    return "a file without a row; `reindex` gives it one, if it can be read"
+
+
+def _checksum(holdings: Holdings, instance: StoredInstance) -> bytes:
+    data = holdings.open_bytes(instance, is_fresh=True)[instance.header_length :]
+    if isinstance(data, memoryview):
+        return sha256(data).digest()
+    made = sha256()
+    for chunk in data.chunks():
+        made.update(chunk)
+    return made.digest()
 
 
 def _uid_in(holdings: Holdings, name: str) -> str:

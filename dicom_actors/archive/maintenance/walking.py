@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors import DataSet
-from dicom_actors.archive.files import CACHE, INCOMING, JOURNAL, OUTGOING, Location
+from dicom_actors.archive.files import CACHE, INCOMING, JOURNAL, METADATA, OUTGOING, Location
 from dicom_actors.archive.query import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["NEW_INDEX", "NO_PLACES", "files_in_place", "files_of", "instances_wi
 _ALL: Final = Settings(max_matches=1 << 60, max_candidates=1 << 60)
 NEW_INDEX: Final = "index.new"
 """The folder with the index of a backup that is being made."""
-NO_PLACES: Final = frozenset({CACHE, INCOMING, JOURNAL, OUTGOING, NEW_INDEX})
+NO_PLACES: Final = frozenset({CACHE, INCOMING, JOURNAL, METADATA, OUTGOING, NEW_INDEX})
 """Folders of an archive in which nothing has its place."""
 
 

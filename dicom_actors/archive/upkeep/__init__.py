@@ -8,7 +8,7 @@ off anywhere and be done again. None of it knows an actor: what it asks of the i
 
 from __future__ import annotations
 
-from dicom_actors.archive.upkeep.intake import Intake, describe_file
+from dicom_actors.archive.upkeep.intake import Intake, describe_file, in_front_of
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
 from dicom_actors.archive.upkeep.removing import Removing
 from dicom_actors.archive.upkeep.rows import Rows
@@ -25,4 +25,5 @@ __all__ = [
     "StudyWatch",
     "Unpacking",
     "describe_file",
+    "in_front_of",
 ]

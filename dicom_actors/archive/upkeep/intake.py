@@ -6,20 +6,23 @@ and the same object from two senders is the same.
 
 from __future__ import annotations
 
+import contextlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors import read_file
+from dicom_actors.archive.files import Location
 from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe
+from dicom_actors.archive.upkeep.acquisitions import Acquisition
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
-from dicom_actors.errors import DecodeError
+from dicom_actors.errors import DataError, DecodeError
 
 if TYPE_CHECKING:
     from dicom_actors import DataSet
-    from dicom_actors.archive.files import Location
-    from dicom_actors.archive.index import Description
+    from dicom_actors.archive.files import Store
+    from dicom_actors.archive.index import Description, StoredInstance
 
-__all__ = ["Intake", "checksum_of", "describe_file", "header_length_of"]
+__all__ = ["Intake", "checksum_of", "describe_file", "header_length_of", "in_front_of"]
 
 _PIECE = 2_047
 _HASHED_IN_PIECES = 64 * 1024
@@ -37,6 +40,7 @@ class Intake(NamedTuple):
         size: bytes of the file.
         checksum: of the data set.
         pixel_data: where its frames are; see `FrameRanges.encoded`. None: nobody knows.
+        acquisition: how many there are of its acquisition; None: it does not say.
     """
 
     description: Description
@@ -45,6 +49,7 @@ class Intake(NamedTuple):
     size: int
     checksum: bytes
     pixel_data: bytes | None = None
+    acquisition: Acquisition | None = None
 
     @classmethod
     def of(
@@ -70,6 +75,7 @@ class Intake(NamedTuple):
             header_length + len(data),
             checksum_of(data),
             None if frames is None else frames.encoded(),
+            Acquisition.of(data_set),
         )
 
     @property
@@ -97,6 +103,23 @@ class Intake(NamedTuple):
             duplicates=duplicates,
             queued=queued,
         )
+
+
+def in_front_of(row: NewInstance, current: StoredInstance, store: Store) -> list[NewInstance]:
+    """Say what makes an instance the current version in place of another, which stays beside it.
+
+    Args:
+        row: what is to be current.
+        current: the one that is.
+        store: where its bytes are; without them it has no row afterwards.
+    """
+    changes = [row._replace(duplicates=Duplicates.REPLACE)]
+    location = Location.of(current.location)
+    with contextlib.suppress(DataError, OSError):
+        again = describe_file(store.read(location, current.size))
+        beside = again.row(location, current.received, Duplicates.KEEP_BOTH)
+        changes.append(beside._replace(is_arrival=False))
+    return changes
 
 
 def checksum_of(data: memoryview | bytes) -> bytes:

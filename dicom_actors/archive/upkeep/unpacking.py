@@ -3,7 +3,8 @@
 The same is done while the archive serves and for what a crash left. A row says whether an object
 is needed where it is. One without any row was never acknowledged; if it is whole it is taken in
 all the same, since its row may have been lost with the index. As long as the index is being made
-anew, so is one whose UID has other bytes by now: they may be of a file that was older.
+anew, so is one whose UID has other bytes by now: they may be of a file that was older. Where
+objects are replaced, it is the current version then, and that file another one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dicom_actors import read_file
 from dicom_actors.archive.files import REBUILD, Location, placing_in, read_records
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index import Duplicates, Moved
-from dicom_actors.archive.upkeep.intake import describe_file
+from dicom_actors.archive.upkeep.intake import describe_file, in_front_of
 from dicom_actors.archive.upkeep.removing import Removing
 from dicom_actors.errors import DataError
 
@@ -74,10 +75,18 @@ class Unpacking:
         store: where they are.
         rows: the index.
         now: gives the time, in seconds since 1970.
+        duplicates: what becomes of other bytes under the UID of an instance that is there.
     """
 
-    def __init__(self, store: Store, rows: Rows, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        rows: Rows,
+        now: Callable[[], float],
+        duplicates: Duplicates = Duplicates.KEEP_BOTH,
+    ) -> None:
         self._store = store
+        self._replaces = duplicates is Duplicates.REPLACE
         self._disk = store.file_system
         self._rows = rows
         self._now = now
@@ -192,7 +201,8 @@ class Unpacking:
                 data = self._disk.read(location.name)
             except FileNotFoundError:
                 continue  # it has its place already
-            yield _Object(uid, location, data, self._now(), lambda: True)
+            came = self._disk.changed(location.name) or self._now()
+            yield _Object(uid, location, data, came, lambda: True)
 
     def _bring(self, objects: list[_Object]) -> Recovered:
         placing, adopted, damaged = placing_in(self._store), 0, 0
@@ -212,7 +222,7 @@ class Unpacking:
                 intake = self._describe(one)
                 if intake is None:
                     continue
-                row = self._take_in(one, intake)
+                row = self._take_in(one, intake, versions)
                 if row is None:
                     over.append(one.location)  # somebody else has found the same bytes elsewhere
                     continue
@@ -246,10 +256,16 @@ class Unpacking:
             self._set_aside(one.location)
             return None
 
-    def _take_in(self, one: _Object, intake: Intake) -> StoredInstance | None:
+    def _take_in(
+        self, one: _Object, intake: Intake, versions: Sequence[StoredInstance]
+    ) -> StoredInstance | None:
         """Give an object without a row one; None: its bytes are known, and elsewhere."""
-        row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)
-        self._rows.write([row._replace(is_adopted=True)])
+        row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)._replace(is_adopted=True)
+        changes = [row]
+        is_known = any(version.checksum == intake.checksum for version in versions)
+        if self._replaces and versions and not is_known and versions[0].received < one.received:
+            changes = in_front_of(row, versions[0], self._store)
+        self._rows.write(changes)
         versions = self._rows.versions_of(intake.sop_instance_uid)
         return next((found for found in versions if found.location == str(one.location)), None)
 

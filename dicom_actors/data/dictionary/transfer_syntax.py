@@ -6,10 +6,13 @@ The table of all known ones is read when one beyond the four plain ones is asked
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.dictionary.tables import read_columns
 from dicom_actors.data.dictionary.uids import TRANSFER_SYNTAXES, uid_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
@@ -20,8 +23,25 @@ __all__ = [
 ]
 
 
-class TransferSyntax(NamedTuple):
-    """How the data sets of a transfer syntax are encoded.
+class _Row(NamedTuple):
+    """What is known of a transfer syntax; `TransferSyntax` says what each is."""
+
+    uid: str
+    name: str = ""
+    keyword: str = ""
+    is_implicit_vr: bool = False
+    is_little_endian: bool = True
+    is_encapsulated: bool = False
+    is_deflated: bool = False
+    is_retired: bool = False
+    lossy: bool | None = False
+    codec: str = ""
+    is_known: bool = True
+    is_data_set_encoding: bool = True
+
+
+class TransferSyntax(_Row):
+    """How the data sets of a transfer syntax are encoded; made of what `of` takes.
 
     Attributes:
         uid: the transfer syntax UID.
@@ -40,18 +60,11 @@ class TransferSyntax(NamedTuple):
             and XML); such data sets cannot be read or written.
     """
 
-    uid: str
-    name: str = ""
-    keyword: str = ""
-    is_implicit_vr: bool = False
-    is_little_endian: bool = True
-    is_encapsulated: bool = False
-    is_deflated: bool = False
-    is_retired: bool = False
-    lossy: bool | None = False
-    codec: str = ""
-    is_known: bool = True
-    is_data_set_encoding: bool = True
+    __slots__ = ()
+
+    def __new__(cls, uid: str | TransferSyntax) -> TransferSyntax:  # noqa: PYI034 - a known one
+        """Return the transfer syntax of a UID, as `of` does."""
+        return cls.of(uid)
 
     @staticmethod
     def of(uid: str | TransferSyntax) -> TransferSyntax:
@@ -88,7 +101,7 @@ class TransferSyntax(NamedTuple):
         """
         uid = uid.strip("\0 ")
         found = _PLAIN.get(uid) or _by_uid().get(uid)
-        return found or TransferSyntax(uid, is_encapsulated=True, lossy=None, is_known=False)
+        return found or _made(_Row(uid, is_encapsulated=True, lossy=None, is_known=False))
 
     @staticmethod
     def all_known() -> tuple[TransferSyntax, ...]:
@@ -111,28 +124,41 @@ class TransferSyntax(NamedTuple):
     def __str__(self) -> str:
         return self.name or self.uid
 
+    def __reduce__(self) -> tuple[Callable[[str], TransferSyntax], tuple[str]]:
+        return TransferSyntax.as_read, (self.uid,)
 
-IMPLICIT_VR_LITTLE_ENDIAN: Final = TransferSyntax(
-    "1.2.840.10008.1.2",
-    "Implicit VR Little Endian",
-    "ImplicitVRLittleEndian",
-    is_implicit_vr=True,
+
+def _made(row: _Row) -> TransferSyntax:
+    return TransferSyntax._make(row)
+
+
+IMPLICIT_VR_LITTLE_ENDIAN: Final = _made(
+    _Row(
+        "1.2.840.10008.1.2",
+        "Implicit VR Little Endian",
+        "ImplicitVRLittleEndian",
+        is_implicit_vr=True,
+    )
 )
-EXPLICIT_VR_LITTLE_ENDIAN: Final = TransferSyntax(
-    "1.2.840.10008.1.2.1", "Explicit VR Little Endian", "ExplicitVRLittleEndian"
+EXPLICIT_VR_LITTLE_ENDIAN: Final = _made(
+    _Row("1.2.840.10008.1.2.1", "Explicit VR Little Endian", "ExplicitVRLittleEndian")
 )
-DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Final = TransferSyntax(
-    "1.2.840.10008.1.2.1.99",
-    "Deflated Explicit VR Little Endian",
-    "DeflatedExplicitVRLittleEndian",
-    is_deflated=True,
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Final = _made(
+    _Row(
+        "1.2.840.10008.1.2.1.99",
+        "Deflated Explicit VR Little Endian",
+        "DeflatedExplicitVRLittleEndian",
+        is_deflated=True,
+    )
 )
-EXPLICIT_VR_BIG_ENDIAN: Final = TransferSyntax(
-    "1.2.840.10008.1.2.2",
-    "Explicit VR Big Endian",
-    "ExplicitVRBigEndian",
-    is_little_endian=False,
-    is_retired=True,
+EXPLICIT_VR_BIG_ENDIAN: Final = _made(
+    _Row(
+        "1.2.840.10008.1.2.2",
+        "Explicit VR Big Endian",
+        "ExplicitVRBigEndian",
+        is_little_endian=False,
+        is_retired=True,
+    )
 )
 
 _PLAIN: Final = {
@@ -160,16 +186,18 @@ def _by_keyword() -> dict[str, TransferSyntax]:
 
 def _from_row(row: tuple[str, ...]) -> TransferSyntax:
     uid, keyword, name, vr_encoding, byte_order, encapsulated, deflated, lossy, codec, retired = row
-    return TransferSyntax(
-        uid,
-        name,
-        keyword,
-        is_implicit_vr=vr_encoding == "implicit",
-        is_little_endian=byte_order != "big",
-        is_encapsulated=encapsulated == "Y",
-        is_deflated=deflated == "Y",
-        is_retired=retired == "Y",
-        lossy=_LOSSY[lossy],
-        codec=codec,
-        is_data_set_encoding=bool(vr_encoding),
+    return _made(
+        _Row(
+            uid,
+            name,
+            keyword,
+            is_implicit_vr=vr_encoding == "implicit",
+            is_little_endian=byte_order != "big",
+            is_encapsulated=encapsulated == "Y",
+            is_deflated=deflated == "Y",
+            is_retired=retired == "Y",
+            lossy=_LOSSY[lossy],
+            codec=codec,
+            is_data_set_encoding=bool(vr_encoding),
+        )
     )

@@ -194,12 +194,55 @@ class _Rest:
         return cls(size, read_at)
 
 
-def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool) -> DataSet:
+def open_regular(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Open a file to read it; returns its descriptor and its size.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
     handle = os.open(path, _OPEN_FLAGS)
+    is_usable = False
     try:
-        kind, size = (status := os.fstat(handle)).st_mode, status.st_size
-        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-            raise OSError(errno.EINVAL, "expected a regular file", os.fspath(path))
+        status = os.fstat(handle)
+        is_usable = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    finally:
+        if not is_usable:
+            os.close(handle)
+    if not is_usable:
+        raise OSError(errno.EINVAL, "expected a regular file", os.fspath(path))
+    return handle, status.st_size
+
+
+def read_before(handle: int, size: int, stop: int) -> tuple[DataSet, int] | None:
+    """Read what stands in a file before an element, and look at nothing behind that.
+
+    Args:
+        handle: the descriptor of the file.
+        size: how long it is.
+        stop: the first tag that is not wanted.
+
+    Returns:
+        The data set, and where the first element stands that is not wanted; None if it takes all
+        of the file to find that out.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    options = _Options(stop, None, DEFAULT_LIMITS, None, keep_truncated=False, keep_damaged=False)
+    length = _FRONT
+    while True:
+        front = os.pread(handle, length, 0)
+        made = options.read_front(front, None, looks_behind=False)
+        if made is not None:
+            return made, content_of(made).end
+        if len(front) < length or length >= size:
+            return None
+        length *= _FRONT_GROWTH
+
+
+def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool) -> DataSet:
+    handle, size = open_regular(path)
+    try:
         if mapped and size:
             return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
         pieces: list[bytes] = []
@@ -296,12 +339,15 @@ class _Options:
             )
         return made
 
-    def read_front(self, front: bytes, rest: _Rest | None) -> DataSet | None:
+    def read_front(
+        self, front: bytes, rest: _Rest | None, *, looks_behind: bool = True
+    ) -> DataSet | None:
         """Read a file of which only the front is there; None if that is not enough.
 
         Args:
             front: what is there.
             rest: the file, where headers can be read without what is between them.
+            looks_behind: whether a wanted element that is out of order, behind the front, counts.
         """
         reading = self.reading()
         try:
@@ -321,7 +367,7 @@ class _Options:
             len(reading.warnings) > forgiven
             or content.end > len(front) - 12
             or looked_to is None
-            or not self._is_right_behind(found, looked_to, rest)
+            or (looks_behind and not self._is_right_behind(found, looked_to, rest))
         ):
             return None
         content.file_meta = meta

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from dicom_actors.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from mmap import mmap
     from typing import Self
 
     _Wanted = tuple[int | None, tuple[int, ...], tuple[int, ...]]
 
-__all__ = ["EncapsulatedPixelData"]
+__all__ = ["EncapsulatedPixelData", "first_fragments", "is_codestream"]
 
 # What the codestreams of JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPEG XL and MPEG begin with.
 _CODESTREAM_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\x00\x00\x00\x0c")
@@ -169,14 +169,14 @@ class EncapsulatedPixelData:
         offsets = offsets or self.offset_table
         if count is None:
             count = len(offsets) or len(fragments)
-        if len(fragments) == count:
-            found: list[tuple[memoryview, ...]] = [(fragment,) for fragment in fragments]
-        elif count == 1:
-            found = [fragments]
-        else:
-            starts = self._starts(offsets, count)
-            ends = [*starts[1:], len(fragments)]
-            found = [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
+        starts = first_fragments(
+            [len(fragment) for fragment in fragments],
+            lambda number: is_codestream(fragments[number]),
+            offsets,
+            count,
+        )
+        ends = [*starts[1:], len(fragments)] if starts else []
+        found = [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
         if len(lengths) == count:
             found = [_cut(frame, length) for frame, length in zip(found, lengths, strict=True)]
         return found
@@ -203,29 +203,6 @@ class EncapsulatedPixelData:
             return any(len(fragment) & 1 for fragment in self.fragments)
         except DecodeError:
             return False  # what cannot be taken apart stays what it is
-
-    def _starts(self, offsets: Sequence[int], count: int) -> list[int]:
-        """The number of the fragment with which each frame starts."""
-        fragments = self.fragments
-        if len(offsets) == count:
-            by_offset, at = {}, 0
-            for number, fragment in enumerate(fragments):
-                by_offset[at] = number
-                at += 8 + len(fragment)
-            starts = [by_offset.get(offset, -1) for offset in offsets]
-            if starts[0] == 0 and -1 not in starts and starts == sorted(set(starts)):
-                return starts
-        starts = [
-            number
-            for number, fragment in enumerate(fragments)
-            if bytes(fragment[:4]).startswith(_CODESTREAM_STARTS)
-        ]
-        if len(starts) == count and starts[:1] == [0]:
-            return starts
-        raise DecodeError(
-            f"expected offsets of {count} frames in {len(fragments)} fragments, got {len(offsets)}",
-            tag=0x7FE00010,
-        )
 
     def _split(self, *, is_cut: bool = False) -> None:
         content = self._content
@@ -269,6 +246,50 @@ class EncapsulatedPixelData:
     def __repr__(self) -> str:
         size = sum(map(len, self.fragments))
         return f"<EncapsulatedPixelData {len(self.fragments)} fragments, {size} bytes>"
+
+
+def is_codestream(fragment: bytes | memoryview) -> bool:
+    """Whether a fragment begins as a codestream does."""
+    return bytes(fragment[:4]).startswith(_CODESTREAM_STARTS)
+
+
+def first_fragments(
+    lengths: Sequence[int],
+    begins: Callable[[int], bool],
+    offsets: Sequence[int],
+    count: int,
+) -> list[int]:
+    """Find out with which fragment each frame starts.
+
+    Args:
+        lengths: how many bytes each fragment has.
+        begins: whether the fragment of a number begins as a codestream does.
+        offsets: the offset table; empty for none.
+        count: how many frames there are.
+
+    Raises:
+        DecodeError: neither the table nor the fragments tell.
+    """
+    if len(lengths) == count:
+        return [*range(count)]
+    if count == 1:
+        return [0]
+    if len(offsets) == count:
+        by_offset, at = {}, 0
+        for number, length in enumerate(lengths):
+            by_offset[at] = number
+            at += 8 + length
+        starts = [by_offset.get(offset, -1) for offset in offsets]
+        if starts[0] == 0 and -1 not in starts and starts == sorted(set(starts)):
+            return starts
+    if len(lengths) > count:
+        starts = [number for number in range(len(lengths)) if begins(number)]
+        if len(starts) == count and starts[0] == 0:
+            return starts
+    raise DecodeError(
+        f"expected offsets of {count} frames in {len(lengths)} fragments, got {len(offsets)}",
+        tag=0x7FE00010,
+    )
 
 
 def _cut(frame: tuple[memoryview, ...], length: int) -> tuple[memoryview, ...]:

@@ -172,6 +172,21 @@ def test_what_is_no_more_is_not_moved(index):
     assert index.location_of("1.2.1.1.1.1").location == "file"
 
 
+def test_one_version_is_deleted_where_it_is(index):
+    both = {"duplicates": Duplicates.KEEP_BOTH}
+    index.write([new_instance(data_set(), b"first", location="first")])
+    index.write([new_instance(data_set(), b"second", location="second", **both)])
+
+    for where in ("elsewhere", "first"):  # of the instance itself there is another version
+        assert results(index.write([Deleted("1.2.1.1.1.1", where)])) == [Result.MISSING]
+    assert index.counts() == Counts(1, 1, 1, 1, 11)
+    assert results(index.write([Deleted("1.2.1.1.1.1", "second")])) == [Result.DELETED]
+    assert index.counts() == Counts(1, 1, 1, 1, 5)
+    assert results(index.write([Deleted("1.2.1.1.1.1", "second")])) == [Result.MISSING]
+    assert results(index.write([Deleted("1.2.1.1.1.1", "first")])) == [Result.DELETED]
+    assert index.counts() == Counts(0, 0, 0, 0, 0)
+
+
 def test_deleting_leaves_nothing_behind(index, tmp_path):
     index.write([new_instance(data_set(series=s, instance=i)) for s in (1, 2) for i in (1, 2)])
     first = [Deleted("1.2.1.1.1.1"), Deleted("1.2.1.1.1.2"), Deleted("1.2.1.1.1.2")]
