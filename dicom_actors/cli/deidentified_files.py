@@ -6,14 +6,12 @@ import errno
 import importlib
 import os
 from hashlib import sha256
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_actors.cli.deidentified_media import media_name
-from dicom_actors.cli.object_files import object_name_of
-from dicom_actors.data import Tag, read_file, write_file
+from dicom_actors.cli.deidentified_media import media_name, result_name
+from dicom_actors.data import Tag, read_file
 from dicom_actors.deidentification import Deidentifier, NotCleanError, Pseudonyms, Report, Rules
 from dicom_actors.deidentification.options import Option
 from dicom_actors.errors import DicomError, NotPart10Error
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dicom_actors.data import DataSet
+    from dicom_actors.deidentification.clean_file import CleanFile
 
 __all__ = ["Outcome", "Settings", "Worker", "start", "work"]
 
@@ -118,7 +117,7 @@ class Worker:
             if _MEDIA_DIRECTORY in data_set:
                 return Outcome(source, "directory")
             report = Report()
-            made = self._deidentifier.deidentify(data_set, report)
+            made = self._deidentifier.clean_file(data_set, report)
             return self._write(source, made, report)
         except NotPart10Error:
             return Outcome(source, "other", "no DICOM file")
@@ -139,17 +138,10 @@ class Worker:
         self._told.update(found)
         return found
 
-    def _write(self, source: str, made: DataSet, report: Report) -> Outcome:
-        buffer = BytesIO()
-        write_file(buffer, made)
-        data = buffer.getvalue()
-        study = str(made.get("StudyInstanceUID") or "")
-        series = str(made.get("SeriesInstanceUID") or "")
-        instance = str(
-            made.get("SOPInstanceUID")
-            or made.file_meta.get("MediaStorageSOPInstanceUID")
-            or sha256(data).hexdigest()
-        )
+    def _write(self, source: str, made: CleanFile, report: Report) -> Outcome:
+        data = b"".join(made.pieces)
+        study, series = made.study, made.series
+        instance = made.instance or sha256(data).hexdigest()
         names = self._names(study, series, instance)
         if self._settings.writes:
             kind, target = _write_new(names, data)
@@ -164,7 +156,7 @@ class Worker:
             for number in range(1, _MOST_ALIKE):
                 yield root / media_name(study, series, instance, number)
             return
-        target = root / object_name_of(study, series, instance)
+        target = root / result_name(study, series, instance)
         yield target
         for number in range(2, _MOST_ALIKE):
             yield target.with_name(f"{target.stem}-{number}{target.suffix}")
@@ -190,10 +182,13 @@ def _write_new(names: Iterator[Path], data: bytes) -> tuple[str, Path]:
         ``"done"``, or ``"same"`` if a file of these bytes is there; and its path.
     """
     target = next(names)
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
     try:
-        part.write_bytes(data)
+        try:
+            part.write_bytes(data)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
         for path in chain((target,), names):
             try:
                 _give_name(part, path)

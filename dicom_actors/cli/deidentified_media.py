@@ -1,4 +1,4 @@
-"""Results of a file set: files named as media demand, and a directory that leads to them.
+"""How results are named; those of a file set as media demand, with a directory to them.
 
 The File IDs of the originals are not used again: people name folders by patients.
 
@@ -8,14 +8,15 @@ Standard: PS3.10 8.2 and 8.5 (File IDs), PS3.3 F.5.2 (what a study record must h
 from __future__ import annotations
 
 from base64 import b32encode
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Final
 
 from dicom_actors.data import NewDirectory, read_file, write_file
+from dicom_actors.data.dictionary import is_valid_uid
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 
-__all__ = ["DIRECTORY", "is_directory_name", "media_name", "write_media_directory"]
+__all__ = ["DIRECTORY", "is_directory_name", "media_name", "result_name", "write_media_directory"]
 
 DIRECTORY: Final = "DICOMDIR"
 _NO_DATE: Final = {"StudyDate": "19000101", "StudyTime": "000000"}
@@ -25,6 +26,17 @@ _NO_DATE: Final = {"StudyDate": "19000101", "StudyTime": "000000"}
 def is_directory_name(name: str) -> bool:
     """Whether a file is called as directories are."""
     return Path(name).stem.upper() == DIRECTORY
+
+
+def result_name(study: str, series: str, instance: str) -> str:
+    """Return the name of an instance below the folder of other results.
+
+    Args:
+        study: Study Instance UID.
+        series: Series Instance UID.
+        instance: SOP Instance UID.
+    """
+    return "/".join(map(_safe, (study, series, instance))) + ".dcm"
 
 
 def media_name(study: str, series: str, instance: str, number: int = 1) -> str:
@@ -60,6 +72,10 @@ def write_media_directory(folder: str) -> None:
     write_file(
         Path(folder, DIRECTORY), directory.data_set(), transfer_syntax=EXPLICIT_VR_LITTLE_ENDIAN
     )
+
+
+def _safe(uid: str) -> str:
+    return uid if is_valid_uid(uid) else f"uid-{sha256(uid.encode()).hexdigest()}"
 
 
 def _component(text: str) -> str:

@@ -288,18 +288,29 @@ class Verifier:
         data, found_elements = _read(result)
         elements = sorted(found_elements, key=lambda each: (each.start, -each.end))
         places: dict[int, str] = {}
+        kept = []
+        if "uids" in self._retained:
+            kept = [each for each in elements if each.vr == b"UI" or each.tag in _INSTANCE_UIDS]
+        blank = _without(data, [(each.start, data[each.start : each.end]) for each in kept])
         for start, end in _without_pixels(elements, len(data)):
-            self._search_part(data[start:end], start, places)
+            self._search_part(data[start:end], blank[start:end], start, places)
         starts = [element.start for element in elements]
         return [
             Finding(what, _place(elements, starts, at), at) for at, what in sorted(places.items())
         ]
 
-    def _search_part(self, part: bytes, start: int, places: dict[int, str]) -> None:
-        """Search a part of a result, as it is and without its NULs."""
+    def _search_part(self, part: bytes, blank: bytes, start: int, places: dict[int, str]) -> None:
+        """Search a part of a result, as it is and without its NULs.
+
+        Args:
+            part: its bytes.
+            blank: the same, without UIDs that were kept on purpose.
+            start: where it starts.
+            places: what is found, by where.
+        """
         found: dict[int, str] = {}
         # Dates within UIDs are no dates. Without NULs, the digit before one may be a length's.
-        blank = _without(part, [(match.start(), match[0]) for match in _UID.finditer(part)])
+        blank = _without(blank, [(match.start(), match[0]) for match in _UID.finditer(part)])
         self._search(part, blank, found)
         if b"\0" in part:
             others: dict[int, str] = {}
