@@ -15,8 +15,9 @@ def add_work(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     work = commands.add_parser(
         "work",
         help="do something for each event in NATS JetStream",
-        description="Call a Python function, or run a program, for each event that `dicom-actors"
-        " serve --nats` has told an engine of. A message is acknowledged once that has succeeded;"
+        description="Call a Python function, run a program, or follow routes, for each event that"
+        " `dicom-actors serve --nats` has told an engine of. A message is acknowledged once that"
+        " has succeeded;"
         " else it comes again, and after --attempts failures it is set aside in the stream"
         " STREAM-aside. Workers of one --name share the messages, on as many machines as there are."
         " Ctrl-C ends it; what is being worked on is finished first.",
@@ -39,6 +40,18 @@ def add_work(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="COMMAND",
         help="run for each message, which is on its standard input, as JSON; without a shell;"
         " another exit code than 0 is a failure",
+    )
+    what.add_argument(
+        "--routes",
+        metavar="FILE",
+        help="do what the routes of this configuration file of serve say with objects that are"
+        " fetched by DICOMweb (--archive)",
+    )
+    work.add_argument(
+        "--archive", metavar="URL", help="for --routes: http://HOST:8042/dicom-web, of any serve"
+    )
+    work.add_argument(
+        "--token-file", metavar="FILE", help="for --archive: its first line is a token for it"
     )
     work.add_argument("--event", default="*", help="the only event (default: all)")
     work.add_argument("--stream", default="dicom", help="the stream (default: dicom)")

@@ -6,12 +6,12 @@ import errno
 import importlib
 import os
 from hashlib import sha256
-from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_actors.cli.object_files import object_name_of
-from dicom_actors.data import Tag, read_file, write_file
+from dicom_actors.cli.deidentified_media import media_name, result_name
+from dicom_actors.data import Tag, read_file
 from dicom_actors.deidentification import Deidentifier, NotCleanError, Pseudonyms, Report, Rules
 from dicom_actors.deidentification.options import Option
 from dicom_actors.errors import DicomError, NotPart10Error
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dicom_actors.data import DataSet
+    from dicom_actors.deidentification.clean_file import CleanFile
 
 __all__ = ["Outcome", "Settings", "Worker", "start", "work"]
 
@@ -36,6 +37,7 @@ class Settings(NamedTuple):
         key: the key.
         rules: own rules as TOML; empty: none.
         mapping: pseudonyms as comma-separated values; empty: none.
+        is_media: whether results are named as the files of a file set are.
         writes: whether results are written.
         keeps_uids: whether the outcome has which UID became which.
         allow_burned_in: see `Deidentifier`.
@@ -47,6 +49,7 @@ class Settings(NamedTuple):
     key: bytes
     rules: str = ""
     mapping: str = ""
+    is_media: bool = False
     writes: bool = True
     keeps_uids: bool = False
     allow_burned_in: bool = False
@@ -114,7 +117,7 @@ class Worker:
             if _MEDIA_DIRECTORY in data_set:
                 return Outcome(source, "directory")
             report = Report()
-            made = self._deidentifier.deidentify(data_set, report)
+            made = self._deidentifier.clean_file(data_set, report)
             return self._write(source, made, report)
         except NotPart10Error:
             return Outcome(source, "other", "no DICOM file")
@@ -135,22 +138,28 @@ class Worker:
         self._told.update(found)
         return found
 
-    def _write(self, source: str, made: DataSet, report: Report) -> Outcome:
-        buffer = BytesIO()
-        write_file(buffer, made)
-        data = buffer.getvalue()
-        study = str(made.get("StudyInstanceUID") or "")
-        series = str(made.get("SeriesInstanceUID") or "")
-        instance = str(
-            made.get("SOPInstanceUID")
-            or made.file_meta.get("MediaStorageSOPInstanceUID")
-            or sha256(data).hexdigest()
-        )
-        target = Path(self._settings.output, object_name_of(study, series, instance))
-        kind = "done"
+    def _write(self, source: str, made: CleanFile, report: Report) -> Outcome:
+        data = b"".join(made.pieces)
+        study, series = made.study, made.series
+        instance = made.instance or sha256(data).hexdigest()
+        names = self._names(study, series, instance)
         if self._settings.writes:
-            kind, target = _write_new(target, data)
+            kind, target = _write_new(names, data)
+        else:
+            kind, target = "done", next(names)
         return Outcome(source, kind, "", study, str(target), len(data), report)
+
+    def _names(self, study: str, series: str, instance: str) -> Iterator[Path]:
+        """Give where a result may be; more than one place for an instance that is there twice."""
+        root = Path(self._settings.output)
+        if self._settings.is_media:
+            for number in range(1, _MOST_ALIKE):
+                yield root / media_name(study, series, instance, number)
+            return
+        target = root / result_name(study, series, instance)
+        yield target
+        for number in range(2, _MOST_ALIKE):
+            yield target.with_name(f"{target.stem}-{number}{target.suffix}")
 
 
 def _without_values(error: DicomError) -> str:
@@ -163,20 +172,24 @@ def _without_values(error: DicomError) -> str:
     return f"it cannot be read or written ({type(error).__name__}{where})"
 
 
-def _write_new(target: Path, data: bytes) -> tuple[str, Path]:
-    """Write a file that is whole or not there.
+def _write_new(names: Iterator[Path], data: bytes) -> tuple[str, Path]:
+    """Write a file that is whole or not there, by the first name that is free.
 
-    Where a file of other bytes has that name, an instance is there twice, and a number tells the
-    files apart: nothing is lost, and nothing overwritten.
+    Where a file of other bytes has a name, an instance is there twice: nothing is lost, and
+    nothing overwritten.
 
     Returns:
         ``"done"``, or ``"same"`` if a file of these bytes is there; and its path.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = next(names)
     part = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
     try:
-        part.write_bytes(data)
-        for path in _names(target):
+        try:
+            part.write_bytes(data)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+        for path in chain((target,), names):
             try:
                 _give_name(part, path)
             except FileExistsError:
@@ -203,12 +216,6 @@ def _give_name(part: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError(errno.EEXIST, "it is there", str(path)) from None
         part.replace(path)
-
-
-def _names(target: Path) -> Iterator[Path]:
-    yield target
-    for number in range(2, _MOST_ALIKE):
-        yield target.with_name(f"{target.stem}-{number}{target.suffix}")
 
 
 def _decompress() -> Callable[[DataSet], DataSet] | None:

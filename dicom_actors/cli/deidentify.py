@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.cli.deidentified_files import Outcome, Settings, Worker, start, work
+from dicom_actors.cli.deidentified_media import is_directory_name, write_media_directory
 from dicom_actors.cli.deidentify_options import option_names
 from dicom_actors.cli.progress import progress
 from dicom_actors.cli.terminal import complain, counted, in_words, say, show_anything, size_in_words
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.data import write_directory
 from dicom_actors.data.files.file_values import files_below
 from dicom_actors.deidentification import Report
 from dicom_actors.errors import DicomError
@@ -81,32 +81,33 @@ def deidentify(options: Namespace) -> int:
         raise UsageError("expected -o OUT, the folder for the results")
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"expected --jobs 1 or more, got {options.jobs}")
-    settings = _settings(options)
+    files = _files(options)
+    settings = _settings(options, is_media=any(map(is_directory_name, files)))
     try:
         settings.deidentifier()
     except ValueError as error:
         raise UsageError(str(error)) from error
-    files = _files(options)
     tally = _Tally()
     with progress(options, nouns="files", objects=len(files)) as bar:
         for outcome in _outcomes(files, settings, options.jobs, tally):
             tally.add(outcome)
             bar.add(1, outcome.length)
             _tell(outcome, options)
-    if tally.count("directory") and settings.writes and tally.count("done", "same"):
+    if settings.is_media and settings.writes and tally.count("done", "same"):
         _write_directory(settings.output)
     _write_tables(options, settings, tally)
     _print_summary(options, tally)
     return 1 if tally.count("failed", "refused") else 0
 
 
-def _settings(options: Namespace) -> Settings:
+def _settings(options: Namespace, *, is_media: bool) -> Settings:
     return Settings(
         output=options.output,
         options=option_names(options),
         key=_key(options.key_file, is_made=not options.dry_run),
         rules=Path(options.rules).read_text("utf-8") if options.rules else "",
         mapping=Path(options.map).read_text("utf-8-sig") if options.map else "",
+        is_media=is_media,
         writes=not options.dry_run,
         keeps_uids=options.uid_table is not None,
         allow_burned_in=options.allow_burned_in,
@@ -203,7 +204,7 @@ def _tell(outcome: Outcome, options: Namespace) -> None:
 
 def _write_directory(output: str) -> None:
     try:
-        write_directory(output, check_names=False)
+        write_media_directory(output)
     except (DicomError, OSError) as error:
         complain(f"{output}: no DICOMDIR: {in_words(error)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import subprocess
@@ -30,31 +31,61 @@ def run(options: Namespace) -> int:
     """
     if not 1 <= options.workers <= 1_000:
         raise UsageError(f"--workers: expected 1 to 1000, got {options.workers}")
-    if options.handler is not None:
-        handler = _calling(options.handler)
-    else:
-        handler = _running(options.command, options.deadline)
+    if (options.routes is None) != (options.archive is None):
+        raise UsageError("--routes: expected --archive URL with it, where objects are fetched from")
     try:
-        job = Job(
-            name=options.name, handler=handler, event=options.event, attempts=options.attempts
-        )
-        settings = EngineSettings(stream=options.stream)
-        with EndSignals() as signals:
-            worker = Worker.start(options.consume.split(","), job, settings, number=options.workers)
-            code = 1
-            try:
-                print(f"working on {options.stream}.{options.event} as {options.name}", flush=True)
-                with signals.awaited():
-                    worker.stopped.wait()
-            except KeyboardInterrupt:
-                code = 0
-            finally:
-                worker.stop()
+        with contextlib.ExitStack() as stack:
+            return _work(options, _handler(options, stack))
     except ConfigurationError as error:
         raise UsageError(str(error)) from error
+
+
+def _handler(options: Namespace, stack: contextlib.ExitStack) -> Callable[[str, bytes], object]:
+    if options.routes is not None:
+        return _routing(options, stack)
+    if options.handler is not None:
+        return _calling(options.handler)
+    return _running(options.command, options.deadline)
+
+
+def _work(options: Namespace, handler: Callable[[str, bytes], object]) -> int:
+    job = Job(name=options.name, handler=handler, event=options.event, attempts=options.attempts)
+    settings = EngineSettings(stream=options.stream)
+    with EndSignals() as signals:
+        worker = Worker.start(options.consume.split(","), job, settings, number=options.workers)
+        code = 1
+        try:
+            print(f"working on {options.stream}.{options.event} as {options.name}", flush=True)
+            with signals.awaited():
+                worker.stopped.wait()
+        except KeyboardInterrupt:
+            code = 0
+        finally:
+            worker.stop()
     done = worker.status()
     print(f"stopped: {done.done} done, {done.failed} failed, {done.set_aside} set aside")
     return code
+
+
+def _routing(options: Namespace, stack: contextlib.ExitStack) -> Callable[[str, bytes], object]:
+    from argparse import Namespace
+
+    from dicom_actors.cli.passcodes import read_passcode
+    from dicom_actors.cli.serve_config import load_config
+    from dicom_actors.flow import RouteWork, WebPeer
+
+    flow = load_config(Namespace(config=options.routes)).flow
+    if not flow.routes:
+        raise UsageError(f"--routes: {options.routes}: expected a route, there is none")
+    token = None if options.token_file is None else read_passcode(options.token_file)
+    work = RouteWork(
+        flow.routes,
+        WebPeer(options.archive, token=token),
+        peers=flow.peers,
+        destinations=flow.destinations,
+    )
+    stack.callback(work.close)
+    return lambda _, body: work(json.loads(body))
 
 
 def _calling(text: str) -> Callable[[str, bytes], object]:

@@ -10,6 +10,7 @@ Standard: PS3.15 E.1.1.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.dataset.data_set import DataSet, Sequence
@@ -22,17 +23,17 @@ from dicom_actors.deidentification.identity import IdentityCheck, texts_of
 from dicom_actors.deidentification.options import Option
 from dicom_actors.deidentification.plan import Decision, label_of
 from dicom_actors.deidentification.replacing import dummy_of, shifted
+from dicom_actors.deidentification.report import Report
 from dicom_actors.deidentification.tables import safe_private
 from dicom_actors.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dicom_actors.deidentification.plan import Plans
     from dicom_actors.deidentification.replacing import Replacing
-    from dicom_actors.deidentification.report import Report
 
-__all__ = ["Cleaner", "Patient", "value_of"]
+__all__ = ["Cleaner", "Patient", "elements_alone", "first_text", "value_of"]
 
 _PATIENT_ID: Final = 0x00100020
 _PATIENT_NAME: Final = 0x00100010
@@ -40,7 +41,6 @@ _STUDY: Final = 0x0020000D
 _STUDY_ID: Final = 0x00200010
 _ACCESSION: Final = 0x00080050
 _SOP_CLASS: Final = 0x00080016
-_DIRECTORY_RECORDS: Final = 0x00041220
 _SCHEME: Final = 0x00080102
 _CODE_MEANING: Final = 0x00080104
 _PIXEL_GROUP: Final = 0x7FE0
@@ -74,7 +74,7 @@ _PUBLIC_SCHEMES: Final = frozenset(
 
 
 class Patient:
-    """Whom a data set, or a record of a directory, is of.
+    """Whom a data set, or an item of one, is of.
 
     Attributes:
         patient_id: the original identifier.
@@ -112,6 +112,10 @@ class Cleaner:
         replacing: makes the new values.
         report: counts what is done.
         patient_of: finds whom a data set is of, by its content.
+
+    Attributes:
+        report: the report.
+        counts: what was done to this data set, by action.
     """
 
     def __init__(
@@ -123,12 +127,13 @@ class Cleaner:
     ) -> None:
         self._plans = plans
         self._replacing = replacing
-        self._report = report
+        self.report = report
         self._patient_of = patient_of
         self._sop_class = ""
+        self._plan = plans.at("", 0)
         self._patient: Patient = Patient("", IdentityCheck((), ()))
         self._study: tuple[str, ...] = ()
-        self._counts: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
         self._actions: dict[str, Callable[[ElementIndex, int, Any, Decision], Any]] = {
             "accession-number": self._accession,
             "content": self._content,
@@ -153,14 +158,46 @@ class Cleaner:
             data_set: the data set.
             replaced: elements by tag that are put in, whatever the plan says.
         """
+        self.begin(data_set)
+        made = self._elements(content_of(data_set), 0, replaced)
+        self.end()
+        return hold(DataSet, made)
+
+    def begin(self, data_set: DataSet) -> None:
+        """Get to know what a data set is and whom it is of, before any of its elements."""
         content = content_of(data_set)
         self._sop_class = first_text(content, _SOP_CLASS)
         self._patient = self._patient_of(content)
         self._study = tuple(first_text(content, tag) for tag in (_STUDY, _ACCESSION, _STUDY_ID))
-        made = self._elements(content, 0, replaced)
-        self._report.instances += 1
-        self._report.actions.update(self._counts)
-        return hold(DataSet, made)
+        self._plan = self._plans.at(self._sop_class, 0)
+
+    def end(self) -> None:
+        """Report what was done to a data set."""
+        self.report.instances += 1
+        self.report.actions.update(self.counts)
+
+    @property
+    def context(self) -> tuple[Any, ...]:
+        """What decisions about elements at the top depend on, besides the element."""
+        return self._sop_class, self._patient, self._study
+
+    def element(self, content: ElementIndex, tag: int, item: Any) -> Any:
+        """Clean an element at the top, but no private one.
+
+        Returns:
+            The item itself, a new element, or None for nothing.
+        """
+        return self._element(content, tag, item, self._plan[tag])
+
+    @contextmanager
+    def aside(self) -> Iterator[tuple[dict[str, int], Report]]:
+        """Count what is done for itself, not for the data set."""
+        counts, report = self.counts, self.report
+        self.counts, self.report = {}, Report()
+        try:
+            yield self.counts, self.report
+        finally:
+            self.counts, self.report = counts, report
 
     # --- data sets and items -----------------------------------------------------------------
 
@@ -172,7 +209,6 @@ class Cleaner:
         changed = content.changed_values()
         kept: dict[int, Any] = {}
         private: list[int] = []
-        actions = self._actions
         is_same = not replaced and not changed
         for tag, item in content.sorted_index().items():
             if tag & 0x10000:
@@ -180,23 +216,12 @@ class Cleaner:
                 continue
             if replaced and tag in replaced:
                 continue
-            decision = plan[tag]
-            action = decision.action
-            if action == "remove":
-                self._count("removed")
-                if decision.why:
-                    self._note(decision, "removed: " + decision.why)
-                is_same = False
-            else:
-                if tag in changed:
-                    item = content.new_element(tag, content.vr_of(tag), changed[tag])  # noqa: PLW2901
-                new = actions[action](content, tag, item, decision)
-                if new is None:
-                    is_same = False
-                else:
-                    kept[tag] = new
-                    if new is not item:
-                        is_same = False
+            if tag in changed:
+                item = content.new_element(tag, content.vr_of(tag), changed[tag])  # noqa: PLW2901
+            new = self._element(content, tag, item, plan[tag])
+            if new is not None:
+                kept[tag] = new
+            is_same = is_same and new is item
         if private:
             is_same = self._private(content, private, kept) and is_same
         if is_same:
@@ -204,6 +229,14 @@ class Cleaner:
         if replaced:
             kept.update(replaced)
         return _made(content, kept)
+
+    def _element(self, content: ElementIndex, tag: int, item: Any, decision: Decision) -> Any:
+        if decision.action == "remove":
+            self.count("removed")
+            if decision.why:
+                self._note(decision, "removed: " + decision.why)
+            return None
+        return self._actions[decision.action](content, tag, item, decision)
 
     def _sequence(
         self, content: ElementIndex, tag: int, item: Any, decision: Decision, sequence: int
@@ -221,15 +254,12 @@ class Cleaner:
             if _PATIENT_ID in inner.index:
                 self._patient = self._patient_of(inner)
             new = self._elements(inner, sequence)
-            if tag != _DIRECTORY_RECORDS:
-                # The records below a patient's follow it (PS3.3 F.3).
-                self._patient = patient
+            self._patient = patient
             if new is inner:
                 made.append(data_set)
             else:
                 is_same = False
                 made.append(hold(type(data_set), new))
-        self._patient = patient
         return item if is_same else content.new_element(tag, "SQ", Sequence(made))
 
     # --- actions -----------------------------------------------------------------------------
@@ -237,8 +267,8 @@ class Cleaner:
 
     def _keep(self, content: ElementIndex, tag: int, item: Any, decision: Decision) -> Any:
         if decision.why:
-            self._report.kept[decision.label, decision.why] += 1
-            self._count("kept")
+            self.report.kept[decision.label, decision.why] += 1
+            self.count("kept")
         vr, raw = _written(content, tag, item)
         if vr == "SQ":
             return self._sequence(content, tag, item, decision, tag)
@@ -253,14 +283,19 @@ class Cleaner:
                 return self._unjudged(content, tag, decision, "has what identifies the patient")
             return item
         form = _FORMS.get(vr)
-        if form is not None and form.fullmatch(raw) is not None:
-            return item if raw.find(0, 0, -1) < 0 else self._cut(content, tag, vr)
-        if form is not None and vr != "CS":
+        is_of_form = form is not None and form.fullmatch(raw) is not None
+        if vr == "CS" and is_of_form:
+            has_patient = self._patient.check.finds_in_code(raw)
+        elif form is None or vr == "CS":
+            has_patient = self._patient.check.finds(raw)
+        elif is_of_form:
+            has_patient = False
+        else:
             return self._unjudged(content, tag, decision, f"no value of {vr}")
-        if self._patient.check.finds(raw):
+        if has_patient:
             # Whether it may be absent or empty, nobody knows here.
             self._note(decision, "has what identifies the patient")
-            self._count("replaced")
+            self.count("replaced")
             return _new(content, tag, vr, dummy_of(vr))
         return item if raw.find(0, 0, -1) < 0 else self._cut(content, tag, vr)
 
@@ -274,18 +309,17 @@ class Cleaner:
     def _unjudged(self, content: ElementIndex, tag: int, decision: Decision, why: str) -> Any:
         """Remove, empty or replace what nobody can say of what it is."""
         self._note(decision, why)
-        if decision.otherwise == "remove" or decision.action in {"keep", "words"}:
-            self._count("removed")
-            return None
-        return self._empty(content, tag, None, decision)
+        if decision.otherwise != "remove" and _right_vr(content, tag, decision) == "SQ":
+            return self._empty(content, tag, None, decision)
+        return self._otherwise(content, tag, content.index[tag], decision)
 
     def _empty(self, content: ElementIndex, tag: int, _item: Any, decision: Decision) -> Any:
-        self._count("emptied")
+        self.count("emptied")
         vr = _right_vr(content, tag, decision)
         return content.new_element(tag, vr, Sequence() if vr == "SQ" else None)
 
     def _remove(self, _content: ElementIndex, _tag: int, _item: Any, _decision: Decision) -> Any:
-        self._count("removed")
+        self.count("removed")
 
     def _otherwise(self, content: ElementIndex, tag: int, item: Any, decision: Decision) -> Any:
         """Do what the basic profile would have done."""
@@ -297,7 +331,7 @@ class Cleaner:
             return self._dummy_sequence(content, tag, item, decision)
         if vr == "UI":
             return self._uid(content, tag, item, decision)
-        self._count("replaced")
+        self.count("replaced")
         return _new(content, tag, vr, dummy_of(vr))
 
     def _dummy_sequence(
@@ -308,7 +342,7 @@ class Cleaner:
         if cleaned is None:
             return self._empty(content, tag, item, decision)
         items = content.value(tag) if type(cleaned) is int else cleaned.value
-        self._count("replaced")
+        self.count("replaced")
         return content.new_element(tag, "SQ", Sequence([_hollow(each) for each in items]))
 
     def _uid(self, content: ElementIndex, tag: int, item: Any, decision: Decision) -> Any:
@@ -321,7 +355,7 @@ class Cleaner:
         made = [self._replacing.uid(uid) if uid else "" for uid in uids]
         if not made:
             return self._otherwise(content, tag, item, decision)
-        self._count("uid")
+        self.count("uid")
         if made == uids and _is_uid_alone(content, tag, item):
             return item
         return _new(content, tag, "UI", made)
@@ -406,23 +440,23 @@ class Cleaner:
         return self._otherwise(content, tag, item, decision)
 
     def _set(self, content: ElementIndex, tag: int, _item: Any, decision: Decision) -> Any:
-        self._count("replaced")
+        self.count("replaced")
         return _new(content, tag, _right_vr(content, tag, decision), decision.value or None)
 
     def _patient_id(self, content: ElementIndex, tag: int, _item: Any, _decision: Decision) -> Any:
-        self._count("replaced")
+        self.count("replaced")
         text = self._replacing.patient(self._patient.patient_id).text
         return _new(content, tag, "LO", _encodable(content, text))
 
     def _patient_name(
         self, content: ElementIndex, tag: int, _item: Any, _decision: Decision
     ) -> Any:
-        self._count("replaced")
+        self.count("replaced")
         found = self._replacing.patient(self._patient.patient_id)
         return _new(content, tag, "PN", _encodable(content, found.name or found.text))
 
     def _study_id(self, content: ElementIndex, tag: int, _item: Any, _decision: Decision) -> Any:
-        self._count("replaced")
+        self.count("replaced")
         text = self._replacing.study(*self._study).text[:16]
         return _new(content, tag, "SH", _encodable(content, text))
 
@@ -442,7 +476,7 @@ class Cleaner:
         rules = self._plans.rules.by_tag
         is_safe_kept = Option.RETAIN_SAFE_PRIVATE in self._plans.options
         if not is_safe_kept and not any(creator for creator, _ in rules):
-            self._count("removed", len(tags))
+            self.count("removed", len(tags))
             return False
         is_same, blocks = True, set()
         for tag in tags:
@@ -451,7 +485,7 @@ class Cleaner:
             item: Any = content.index[tag]
             new = self._private_element(content, tag, item, is_safe_kept=is_safe_kept)
             if new is None:
-                self._count("removed")
+                self.count("removed")
                 is_same = False
             else:
                 kept[tag] = new
@@ -462,7 +496,7 @@ class Cleaner:
                 if tag in blocks:
                     kept[tag] = content.index[tag]
                 else:
-                    self._count("removed")
+                    self.count("removed")
                     is_same = False
         return is_same
 
@@ -481,8 +515,8 @@ class Cleaner:
                 is_checked=action != "keep",
             )  # fmt: skip
             if action == "keep" and vr != "SQ":
-                self._report.kept[label, "rule"] += 1
-                self._count("kept")
+                self.report.kept[label, "rule"] += 1
+                self.count("kept")
                 return item
             return self._actions[action](content, tag, item, decision)
         known = safe_private().get((creator, place)) if is_safe_kept else None
@@ -496,29 +530,36 @@ class Cleaner:
         if vr == "UI" and Option.RETAIN_UIDS not in self._plans.options:
             return self._uid(content, tag, item, decision)
         if vr == "SQ":
-            self._report.kept[label, decision.why] += 1
+            self.report.kept[label, decision.why] += 1
             return self._sequence(content, tag, item, decision, _PRIVATE_SEQUENCE)
         return self._keep(content, tag, item, decision)
 
     # --- counting ----------------------------------------------------------------------------
 
-    def _count(self, action: str, count: int = 1) -> None:
-        self._counts[action] = self._counts.get(action, 0) + count
+    def count(self, action: str, count: int = 1) -> None:
+        """Count something that was done."""
+        self.counts[action] = self.counts.get(action, 0) + count
 
     def _cleaned(self, decision: Decision) -> None:
-        self._count("cleaned")
-        self._report.kept[decision.label, decision.why] += 1
+        self.count("cleaned")
+        self.report.kept[decision.label, decision.why] += 1
 
     def _note(self, decision: Decision, why: str) -> None:
-        self._report.unjudged[decision.label, why] += 1
+        self.report.unjudged[decision.label, why] += 1
 
 
 def _made(content: ElementIndex, kept: dict[int, Any]) -> ElementIndex:
     """Make the content of a data set over the same bytes, with other elements."""
-    scope = content.scope.of_copy(content.number)
-    index = {tag: kept[tag] for tag in sorted(kept)}
-    made = type(content)(scope, content.number, content.start, content.end, index)
+    made = elements_alone(content, {tag: kept[tag] for tag in sorted(kept)})
     made.replaced = set(content.index)
+    return made
+
+
+def elements_alone(content: ElementIndex, elements: dict[int, Any]) -> ElementIndex:
+    """Make the content of a part of a data set, to be encoded, over the same bytes."""
+    scope = content.scope.of_copy(content.number)
+    made = type(content)(scope, content.number, content.start, content.end, elements)
+    made.replaced = set()
     scope.note_change(made.number)
     return made
 

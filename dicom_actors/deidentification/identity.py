@@ -37,6 +37,20 @@ _LONGEST_SEARCHED: Final = 1 << 20
 _MOST_NEEDLES: Final = 400
 _ANYWHERE: Final = 8
 """From this length on, an identifier counts within a longer word, too."""
+_MOST_CODES: Final = 1_000
+_TERMS: Final = frozenset(
+    b"ORIGINAL DERIVED PRIMARY SECONDARY MIXED AXIAL SAGITTAL CORONAL LOCALIZER VOLUME OTHER NONE"
+    b" PERFUSION DIFFUSION ANGIO FLUOROSCOPY CARDIAC DYNAMIC STATIC GATED WHOLE TOMO SUMMATION"
+    b" SUBTRACTION MAXIMUM MINIMUM MEAN MEDIAN FILTERED ADDITION DIVISION MASKED PHASE MAGNITUDE"
+    b" HEAD SKULL BRAIN FACE EYE ORBIT EAR NOSE JAW MAXILLA MANDIBLE TEETH TONGUE NECK LARYNX"
+    b" PHARYNX THYROID CSPINE TSPINE LSPINE SSPINE SPINE COCCYX SACRUM CHEST STERNUM RIB CLAVICLE"
+    b" SCAPULA HEART AORTA CAROTID LUNG BRONCHUS BREAST DIAPHRAGM ESOPHAGUS ABDOMEN STOMACH LIVER"
+    b" SPLEEN PANCREAS GALLBLADDER DUODENUM COLON RECTUM KIDNEY URETER BLADDER URETHRA PELVIS"
+    b" PROSTATE UTERUS OVARY VAGINA PENIS TESTIS SHOULDER HUMERUS ARM ELBOW FOREARM RADIUS ULNA"
+    b" WRIST HAND FINGER THUMB HIP FEMUR LEG THIGH KNEE PATELLA CALF TIBIA FIBULA ANKLE FOOT TOE"
+    b" EXTREMITY WHOLEBODY VEIN ARTERY VESSEL CODE TEXT NUM IMAGE PNAME CONTAINER YES NO".split()
+)
+"""Terms of the standard that names are, too: without them nobody could read the image."""
 _COMMON: Final = frozenset(
     {"anonymous", "anonymized", "anon", "none", "unknown", "removed", "test", "patient", "phantom"}
 )
@@ -67,11 +81,22 @@ class IdentityCheck:
         self._pattern = (
             re.compile(b"|".join(map(_bounded, found)), re.IGNORECASE) if found else None
         )
+        self._codes: dict[bytes, bool] = {}
 
     def finds(self, data: bytes) -> bool:
         """Whether one of them is in some bytes; of long ones the first megabyte is searched."""
         pattern = self._pattern
         return pattern is not None and pattern.search(data[:_LONGEST_SEARCHED]) is not None
+
+    def finds_in_code(self, data: bytes) -> bool:
+        """Whether one of them is in a CS; terms that many images have there mean nobody."""
+        found = self._codes.get(data)
+        if found is None:
+            parts = [part for part in data.split(b"\\") if part.strip(b" \0") not in _TERMS]
+            found = bool(parts) and self.finds(b"\\".join(parts))
+            if len(self._codes) < _MOST_CODES:
+                self._codes[data] = found
+        return found
 
 
 def _encoded(word: str) -> set[bytes]:

@@ -37,6 +37,7 @@ _IDENTITIES: Final = {
     ACCESSION_NUMBER: "accession-number",
 }
 _CURVES_AND_OVERLAYS: Final = {0x50: "50xxxxxx", 0x60: "60xx"}
+_OVERLAY_DATA: Final = 0x60003000
 _MOST_PLANS: Final = 4_096
 _DATES: Final = frozenset({"DA", "DT"})
 _UNLISTED_DATE: Final = Row(
@@ -137,6 +138,13 @@ class Plans:
         if row is None:
             if entry(tag) is None:
                 return Decision("remove", label=label, why="not known to PS3.6")
+            if tag >> 24 == _OVERLAY_DATA >> 24:
+                # An overlay without its data is none: all of its group goes (PS3.3 C.9.2).
+                data = self.decide(
+                    tag & 0xFFFF0000 | _OVERLAY_DATA & 0xFFFF, sop_class_uid, sequence
+                )
+                if data.action not in {"keep", "set", "dummy"}:
+                    return Decision("remove", label=label)
             return Decision("keep", "remove", vrs, label)
         retained, cleaned = self._of_options(row)
         if cleaned is not None:
@@ -210,7 +218,8 @@ def _vrs(tag: int) -> frozenset[str]:
 def _basic(row: Row, tag: int, sop_class_uid: str, sequence: int) -> str:
     """Decide what the basic profile does with an attribute, where it leaves a choice by its type.
 
-    That of the attribute in its IOD counts; where it is not known, the strictest of those that
+    That of the attribute in its IOD counts, also where the table says to remove what must not be
+    absent; where it is not known, the strictest of those that
     the standard has for it, and if there is none, a dummy, which is right for all.
     """
     choices = row.basic.rstrip("*").split("/")
@@ -218,8 +227,11 @@ def _basic(row: Row, tag: int, sop_class_uid: str, sequence: int) -> str:
         # References whose UIDs are replaced point to the same instances as before.
         return "uid"
     choice = choices[0]
-    if len(choices) > 1:
-        types = attribute_types().get((tag, sequence))
+    types = attribute_types().get((tag, sequence))
+    if choices == ["X"] and types is not None:
+        # The result has to be what its IOD demands, whatever says nothing may stand there.
+        choice = {1: "D", 2: "Z", 3: "X"}[types.of(sop_class_uid)]
+    elif len(choices) > 1:
         kind = types.of(sop_class_uid) if types is not None else 1
         wanted = {1: "D", 2: "ZD", 3: "XZD"}[kind]
         choice = next((each for each in wanted if each in choices), choices[-1])

@@ -1,10 +1,11 @@
 """The tables that come with this package; each is read once, when it is first asked for.
 
 ``deidentification.tsv`` is PS3.15 table E.1-1, ``safe_private_elements.tsv`` table E.3.10-1.
-``iod_types.tsv`` has the types (PS3.3) of the attributes for which E.1-1 leaves a choice: a row
-for an attribute at the top or in a sequence, its type in most IODs, and the SOP classes in which
-it has another one. ``pixel_regions.tsv`` has where devices burn text into images: what has to be
-in a data set (empty: anything), and the rectangles as left, top, width and height.
+``iod_types.tsv`` has the types (PS3.3) of the attributes for which E.1-1 leaves a choice, or which
+it removes though an IOD demands them: a row for an attribute at the top or in a sequence, its type
+in most IODs, and the SOP classes in which it has another one. ``pixel_regions.tsv`` has where
+devices burn text into images: what has to be in a data set (empty: anything), and the rectangles
+as left, top, width and height.
 """
 
 from __future__ import annotations

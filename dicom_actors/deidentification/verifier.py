@@ -288,34 +288,48 @@ class Verifier:
         data, found_elements = _read(result)
         elements = sorted(found_elements, key=lambda each: (each.start, -each.end))
         places: dict[int, str] = {}
+        kept = []
+        if "uids" in self._retained:
+            kept = [each for each in elements if each.vr == b"UI" or each.tag in _INSTANCE_UIDS]
+        blank = _without(data, [(each.start, data[each.start : each.end]) for each in kept])
         for start, end in _without_pixels(elements, len(data)):
-            self._search_part(data[start:end], start, places)
+            self._search_part(data[start:end], blank[start:end], start, places)
         starts = [element.start for element in elements]
         return [
             Finding(what, _place(elements, starts, at), at) for at, what in sorted(places.items())
         ]
 
-    def _search_part(self, part: bytes, start: int, places: dict[int, str]) -> None:
-        """Search a part of a result, as it is and without its NULs."""
+    def _search_part(self, part: bytes, blank: bytes, start: int, places: dict[int, str]) -> None:
+        """Search a part of a result, as it is and without its NULs.
+
+        Args:
+            part: its bytes.
+            blank: the same, without UIDs that were kept on purpose.
+            start: where it starts.
+            places: what is found, by where.
+        """
         found: dict[int, str] = {}
-        self._search(part, found)
+        # Dates within UIDs are no dates. Without NULs, the digit before one may be a length's.
+        blank = _without(blank, [(match.start(), match[0]) for match in _UID.finditer(part)])
+        self._search(part, blank, found)
         if b"\0" in part:
             others: dict[int, str] = {}
-            self._search(part.replace(b"\0", b""), others)
+            self._search(part.replace(b"\0", b""), blank.replace(b"\0", b""), others)
             known = set(found.values())
             for at, what in others.items():
                 if what not in known:
                     found.setdefault(_before_squeezing(part, at), what)
         places.update((start + at, what) for at, what in found.items())
 
-    def _search(self, data: bytes, places: dict[int, str]) -> None:
+    def _search(self, data: bytes, blank: bytes, places: dict[int, str]) -> None:
+        """Search bytes; for dates, the same bytes with other ones in place of UIDs."""
         uids = [(match.start(), match[0]) for match in _UID.finditer(data)]
         for at, uid in uids:
             what = self._uids.get(uid)
             if what is not None:
                 places[at] = what
         if self._dates:
-            self._search_dates(_without(data, uids), places)
+            self._search_dates(_without(blank, uids), places)
         low = data.lower()
         windows = {low[at : at + 3] for at in range(len(low) - 2)}
         for start in windows & self._by_start.keys():

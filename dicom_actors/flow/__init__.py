@@ -44,6 +44,7 @@ from dicom_actors.flow.conditions import Conditions
 from dicom_actors.flow.failures import NotTaken
 from dicom_actors.flow.flow import DestinationStatus, Flow, queue_only
 from dicom_actors.flow.parcels import Delivery
+from dicom_actors.flow.route_work import RouteWork
 from dicom_actors.flow.routes import Call, Command, Folder, Route, Send
 from dicom_actors.flow.senders import DimsePeer, WebPeer
 from dicom_actors.flow.settings import DestinationSettings
@@ -63,6 +64,7 @@ __all__ = [
     "Folder",
     "NotTaken",
     "Route",
+    "RouteWork",
     "Send",
     "Transcode",
     "WebPeer",

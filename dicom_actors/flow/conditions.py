@@ -65,6 +65,11 @@ class Conditions:
         origin = (getattr(self, name) for name in _ORIGIN)
         return type(self), (dict(self.attributes), *origin)
 
+    @property
+    def asks_for_origin(self) -> bool:
+        """Whether it matters who has sent an object."""
+        return any(getattr(self, name) is not None for name in _ORIGIN)
+
     @classmethod
     def of(cls, when: Mapping[str, Any]) -> Conditions:
         """Make them of one table: attributes, and what is asked of the origin beside them.

@@ -7,17 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.errors import ConfigurationError
-from dicom_actors.flow.routes import Call, Command, Folder, Send
-from dicom_actors.flow.senders import (
-    CallSender,
-    CommandSender,
-    DimsePeer,
-    DimseSender,
-    FolderSender,
-    IsolatedSender,
-    WebPeer,
-    WebSender,
-)
+from dicom_actors.flow.routes import Send
+from dicom_actors.flow.senders import DimsePeer, sender_of
 from dicom_actors.flow.settings import DestinationSettings
 
 if TYPE_CHECKING:
@@ -29,7 +20,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive import Archive
     from dicom_actors.archive.index import Change, QueuedItem
     from dicom_actors.flow.routes import Router
-    from dicom_actors.flow.senders import Sender
+    from dicom_actors.flow.senders import Sender, WebPeer
 
 __all__ = ["DestinationRecord", "FlowKernel"]
 
@@ -132,19 +123,13 @@ class FlowKernel:
 
     def sender_for(self, destination: str) -> Sender:
         """Make what brings things to a destination."""
-        end = self.router.ends[destination]
-        if isinstance(end, Send):
-            with self._lock:
-                peer = self._peers[end.peer]
-            if isinstance(peer, WebPeer):
-                return WebSender(peer)
-            settings = self.settings_of(destination)
-            return DimseSender(peer, settings, self._calling, self._take_report)
-        if isinstance(end, Folder):
-            return FolderSender(end.path)
-        if isinstance(end, Command):
-            return CommandSender(end, self._outgoing)
-        assert isinstance(end, Call)
-        if end.isolate is not None:
-            return IsolatedSender(end, self._outgoing)
-        return CallSender(end)
+        with self._lock:
+            peers = dict(self._peers)
+        return sender_of(
+            self.router.ends[destination],
+            peers,
+            self.settings_of(destination),
+            self._calling,
+            self._take_report,
+            self._outgoing,
+        )

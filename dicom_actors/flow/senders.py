@@ -23,17 +23,18 @@ from dicom_actors import DataSet, Status, connect
 from dicom_actors.errors import AssociationError, DataError, DimseError, WorkerError
 from dicom_actors.flow.failures import NotTaken, Unreachable
 from dicom_actors.flow.parcels import Delivery, FileParcel, write_below
+from dicom_actors.flow.routes import Command, Folder, Send
 from dicom_actors.processes import Isolated
 from dicom_actors.web_user import WebClient, WebError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dicom_actors.archive.index import QueuedItem
     from dicom_actors.archive.services import Peer
     from dicom_actors.flow.parcels import Parcel
-    from dicom_actors.flow.routes import Call, Command
+    from dicom_actors.flow.routes import Call, End
     from dicom_actors.flow.settings import DestinationSettings
     from dicom_actors.scu import Association, EventReport, StoreResult
 
@@ -48,6 +49,7 @@ __all__ = [
     "Sender",
     "WebPeer",
     "WebSender",
+    "sender_of",
 ]
 
 _COMMITMENT: Final = "1.2.840.10008.1.20.1"
@@ -489,6 +491,29 @@ class IsolatedSender(Sender):
         """See `Sender`."""
         self._is_closed = True
         self._function.close()
+
+
+def sender_of(
+    end: End,
+    peers: Mapping[str, DimsePeer | WebPeer],
+    settings: DestinationSettings,
+    calling: str,
+    take_report: Callable[[DataSet], None],
+    outgoing: Path,
+) -> Sender:
+    """Make what brings things to an end of a route; see the classes."""
+    if isinstance(end, Send):
+        peer = peers[end.peer]
+        if isinstance(peer, WebPeer):
+            return WebSender(peer)
+        return DimseSender(peer, settings, calling, take_report)
+    if isinstance(end, Folder):
+        return FolderSender(end.path)
+    if isinstance(end, Command):
+        return CommandSender(end, outgoing)
+    if end.isolate is not None:
+        return IsolatedSender(end, outgoing)
+    return CallSender(end)
 
 
 def _class_of(parcel: Parcel) -> str:

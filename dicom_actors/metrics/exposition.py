@@ -168,6 +168,13 @@ def _of_condition(condition: Condition) -> Iterator[Metric]:
     if condition.stats is not None:
         yield from _of_archive(condition.stats)
     yield from _of_queues(condition)
+    if condition.outbox is not None:
+        yield _gauge("outbox_events", "Events that wait for the engine", condition.outbox.waiting)
+        yield _counter(
+            "outbox_events_dropped",
+            "Events that were dropped, since as many waited as may",
+            condition.outbox.dropped,
+        )
 
 
 def _of_queues(condition: Condition) -> Iterator[Metric]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_actors.archive import ActorInfo, Archive, QueueStatus, Stats
+    from dicom_actors.archive.index import OutboxStatus
     from dicom_actors.messages import AssociationInfo, EndpointStatus
     from dicom_actors.supervision import SupervisedRef
 
@@ -67,6 +68,7 @@ class Condition:
         disk: ``"enough"``, ``"low"``, ``"full"`` or ``"absent"``.
         problems: why objects cannot be stored now, each in a line; none if they can.
         queues: what waits to be sent on, by destination.
+        outbox: what waits for an engine; None: nobody has ever wanted events.
     """
 
     status: EndpointStatus | None
@@ -77,6 +79,7 @@ class Condition:
     disk: str
     problems: tuple[str, ...]
     queues: tuple[QueueStatus, ...] = ()
+    outbox: OutboxStatus | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -179,13 +182,21 @@ class Observer:
         problems: list[str] = []
         status, associations = self._look_at_endpoint(problems)
         free, disk = self._look_at_disk(problems)
-        stats, actors, queues = self._look_at_archive(problems)
+        stats, actors, queues, outbox = self._look_at_archive(problems)
         if stats is not None:
             free, disk = stats.free_bytes, stats.disk
             if disk == "full":
                 problems.append("the disk is nearly full: objects are refused")
         return Condition(
-            status, associations, stats, actors, free, disk, tuple(dict.fromkeys(problems)), queues
+            status,
+            associations,
+            stats,
+            actors,
+            free,
+            disk,
+            tuple(dict.fromkeys(problems)),
+            queues,
+            outbox,
         )
 
     def _look_at_endpoint(
@@ -219,10 +230,10 @@ class Observer:
 
     def _look_at_archive(
         self, problems: list[str]
-    ) -> tuple[Stats | None, tuple[ActorInfo, ...], tuple[QueueStatus, ...]]:
+    ) -> tuple[Stats | None, tuple[ActorInfo, ...], tuple[QueueStatus, ...], OutboxStatus | None]:
         archive = self.archive
         if archive is None:
-            return None, (), ()
+            return None, (), (), None
         actors = archive.actors()
         problems += [
             f"the archive's {actor.name} is {actor.state}"
@@ -231,7 +242,10 @@ class Observer:
         ]
         try:
             archive.check_index()
-            return archive.stats(), actors, tuple(archive.queues())
+            with archive.reader() as reader:
+                outbox = reader.outbox.status()
+            known = outbox if outbox.identity else None
+            return archive.stats(), actors, tuple(archive.queues()), known
         except (ArchiveError, OSError) as error:
             problems.append(f"the index cannot be used: {error}")
-            return None, actors, ()
+            return None, actors, (), None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dicom_actors.pixels.arrays import FrameReader, frame, frames, read_frame, volume
     from dicom_actors.pixels.choosing import Transcoder, transcode_to_one_of
     from dicom_actors.pixels.codecs import CODECS, Codec
+    from dicom_actors.pixels.lookup import modality_values, padding_mask, windows_of
     from dicom_actors.pixels.overlays import overlay, overlay_groups
     from dicom_actors.pixels.rendering import render
     from dicom_actors.pixels.transcoding import decompress, transcode
@@ -45,14 +46,17 @@ __all__ = [
     "frame",
     "frame_bytes",
     "frames",
+    "modality_values",
     "overlay",
     "overlay_groups",
+    "padding_mask",
     "read_frame",
     "render",
     "require_extra",
     "transcode",
     "transcode_to_one_of",
     "volume",
+    "windows_of",
 ]
 
 _HOMES: Final = {
@@ -63,13 +67,16 @@ _HOMES: Final = {
     "decompress": "transcoding",
     "frame": "arrays",
     "frames": "arrays",
+    "modality_values": "lookup",
     "overlay": "overlays",
     "overlay_groups": "overlays",
+    "padding_mask": "lookup",
     "read_frame": "arrays",
     "render": "rendering",
     "transcode": "transcoding",
     "transcode_to_one_of": "choosing",
     "volume": "arrays",
+    "windows_of": "lookup",
 }
 _OF_THE_EXTRA: Final = frozenset({"numpy", "PIL", "imagecodecs"})
 

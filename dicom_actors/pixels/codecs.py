@@ -297,6 +297,9 @@ def _jpeg_encoder(most_bits: int, name: str) -> Encode:
 
 # --- JPEG-LS ---------------------------------------------------------------------------------
 
+_END_OF_IMAGE: Final = b"\xff\xd9"
+_END_OF_SPIFF: Final = b"\xff\xe8\0\x08\0\0\0\x01\xff\xd8"
+
 
 def _decode_jpeg_ls(
     data: bytes | memoryview,
@@ -305,15 +308,32 @@ def _decode_jpeg_ls(
 ) -> Decoded:
     found = read_jpeg(data)
     check_codestream(found, description)
-    return _cleaned(imagecodecs.jpegls_decode(_uncopied(data)), description, found)
+    return _cleaned(imagecodecs.jpegls_decode(_ended(data)), description, found)
+
+
+def _ended(data: bytes | memoryview) -> bytes:
+    """Return a codestream with its end, without which CharLS looks for more for half a minute."""
+    end = bytes(data[-64:]).rstrip(b"\0")
+    return _uncopied(data) if end.endswith(_END_OF_IMAGE) else bytes(data) + _END_OF_IMAGE
+
+
+def _jpeg_ls_alone(data: bytes) -> bytes:
+    """Return a codestream without the SPIFF header that its encoder puts before it.
+
+    It says what the data set says, and has an SOI marker of its own, which not all readers expect.
+    """
+    directory = data.find(_END_OF_SPIFF, 0, 64)
+    if data[6:11] != b"SPIFF" or directory < 0:
+        return data
+    return data[directory + len(_END_OF_SPIFF) - 2 :]
 
 
 def _encode_jpeg_ls(
     array: NDArray[Any], description: ImageDescription, _quality: float | None
 ) -> Encoded:
     _check_fit(description, "JPEG-LS")
-    data = imagecodecs.jpegls_encode(_patterns(array, description))
-    return Encoded(bytes(data), description.photometric, description.bits_stored)
+    data = _jpeg_ls_alone(bytes(imagecodecs.jpegls_encode(_patterns(array, description))))
+    return Encoded(data, description.photometric, description.bits_stored)
 
 
 def _encode_jpeg_ls_near(
@@ -328,7 +348,7 @@ def _encode_jpeg_ls_near(
         np.ascontiguousarray(array), level=2 if quality is None else int(quality)
     )
     # What is reconstructed may be larger than what there was.
-    return Encoded(bytes(data), description.photometric, array.itemsize * 8)
+    return Encoded(_jpeg_ls_alone(bytes(data)), description.photometric, array.itemsize * 8)
 
 
 # --- JPEG 2000 and HTJ2K ---------------------------------------------------------------------

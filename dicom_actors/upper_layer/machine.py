@@ -538,9 +538,19 @@ class UpperLayer:
         ):
             outcome = outcomes[1]
         effects = tuple([effect_of(step, occurrence) for step in outcome.steps])
-        self.error = self.error or occurrence.error
+        if occurrence.error is not None:
+            self.error = self.error or _without_frames(occurrence.error)
         self.state = outcome.next_state
         return effects
+
+
+def _without_frames(error: RemoteProtocolError) -> RemoteProtocolError:
+    """Give an error to be kept: its frames would keep whoever feeds the machine, in a circle."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__context__
+    return error
 
 
 def _checked_abort(source: int, reason: int) -> Abort:

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from dicom_actors.web.asgi import Receive, Scope, Send
-    from dicom_actors.web.tokens import Tokens
+    from dicom_actors.web.tokens import Token, Tokens
 
-__all__ = ["Gate"]
+__all__ = ["SESSION_COOKIE", "Gate"]
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ADMIN: Final = "/api"
+_DICOM_WEB: Final = "/dicom-web"
+SESSION_COOKIE: Final = "dicom-actors-session"
+"""Lets viewers made by others ask, in a browser whose page was shown a token."""
 
 
 class Gate:
@@ -45,7 +48,7 @@ class Gate:
         tokens: Tokens | None,
         hosts: Collection[str] | None,
         origins: Collection[str] = (),
-        guarded: tuple[str, ...] = ("/dicom-web", "/api"),
+        guarded: tuple[str, ...] = (_DICOM_WEB, _ADMIN),
     ) -> None:
         self._inner = inner
         self._tokens = tokens
@@ -94,8 +97,7 @@ class Gate:
         is_guarded = any(path == one or path.startswith(f"{one}/") for one in self._guarded)
         if self._tokens is None or not is_guarded or method == "OPTIONS":
             return
-        scheme, _, text = headers.get("authorization", "").partition(" ")
-        token = self._tokens.find(text.strip()) if scheme.lower() == "bearer" else None
+        token = self._token(path, headers)
         if token is None:
             challenge = 'Bearer realm="dicom-actors"'
             raise HttpError(401, "authorization: expected a token", www_authenticate=challenge)
@@ -105,6 +107,32 @@ class Gate:
         if not token.allows(right):
             raise HttpError(403, f"authorization: the token is not for {right}")
         scope["dicom_actors.token"] = token
+        scope["dicom_actors.tokens"] = self._tokens
+
+    def _token(self, path: str, headers: dict[str, str]) -> Token | None:
+        """The token that a request shows, or that its browser has shown before."""
+        assert self._tokens is not None  # else nobody is asked for one
+        scheme, _, text = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self._tokens.find(text.strip())
+        if not path.startswith(f"{_DICOM_WEB}/"):
+            return None
+        # Pages of others have the browser send it, too, where they are on the same host.
+        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return None
+        token = self._tokens.find_session(_cookie(headers.get("cookie", "")))
+        if token is not None and token.allows("admin"):
+            return token._replace(right="write")  # to delete takes the token itself
+        return token
+
+
+def _cookie(header: str) -> str:
+    """What a browser has of us among its cookies; empty if it has nothing."""
+    for pair in header.split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == SESSION_COOKIE:
+            return value
+    return ""
 
 
 def _name_of(host: str) -> str:

@@ -1,8 +1,9 @@
 """The page at ``/``: its files, and what it has to know of the server.
 
 ``/``, ``/page.js`` and ``/page.css`` are for everybody, as is ``/page.json``, which says whether a
-token is needed; ``/api/page`` says what may be done, and ``/api/dictionary`` the names of tags and
-UIDs. The page loads nothing of others, and its policy forbids that.
+token is needed; ``/forget`` has the browser forget that it was shown one. ``/api/page`` says what
+may be done, and ``/api/dictionary`` the names of tags and UIDs. The page loads nothing of others,
+and its policy forbids that.
 
 Standard: Content Security Policy Level 3.
 """
@@ -20,6 +21,8 @@ from starlette.routing import Route
 from dicom_actors import Tag, uid_name
 from dicom_actors.errors import DicomError
 from dicom_actors.version import __version__
+from dicom_actors.web.gate import SESSION_COOKIE
+from dicom_actors.web.tokens import SESSION_SECONDS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -95,7 +98,25 @@ def page_routes(settings: PageSettings) -> list[BaseRoute]:
             "viewer": settings.viewer,
             "has_queues": "/api/queues" in paths,
         }
-        return JSONResponse(value, headers={"cache-control": "no-store"})
+        response = JSONResponse(value, headers={"cache-control": "no-store"})
+        if token is not None and settings.viewer:
+            # The viewer does not know the token.
+            response.set_cookie(
+                SESSION_COOKIE,
+                request.scope["dicom_actors.tokens"].session(token),
+                max_age=SESSION_SECONDS,
+                path="/dicom-web",
+                secure=request.url.scheme == "https",
+                httponly=True,
+                samesite="strict",
+            )
+        return response
+
+    def forget(request: Request) -> StarletteResponse:
+        del request
+        response = StarletteResponse(status_code=204)
+        response.delete_cookie(SESSION_COOKIE, path="/dicom-web", httponly=True, samesite="strict")
+        return response
 
     routes: list[BaseRoute] = [
         Route(path, _file(name, kind)) for path, (name, kind) in _FILES.items()
@@ -103,6 +124,7 @@ def page_routes(settings: PageSettings) -> list[BaseRoute]:
     return [
         *routes,
         Route("/page.json", public),
+        Route("/forget", forget, methods=["POST"]),
         Route("/api/page", private),
         Route("/api/dictionary", _dictionary),
     ]

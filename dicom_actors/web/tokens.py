@@ -9,7 +9,11 @@ follows a ``#`` is for people::
 
 A token is made of random bytes, so its hash needs neither salt nor time.
 
-Standard: RFC 6750 2.1.
+A viewer made by others cannot be told a token. Who has shown one to the page has a cookie with
+which this server, until it ends or some hours are over, takes that browser for who has the token;
+the token is not in it, and no script can read it.
+
+Standard: RFC 6750 2.1; RFC 6265.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -25,12 +30,15 @@ from dicom_actors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
-__all__ = ["Token", "Tokens", "new_token"]
+__all__ = ["SESSION_SECONDS", "Token", "Tokens", "new_token"]
 
 _HASH: Final = re.compile(r"[0-9a-fA-F]{64}")
 _RIGHTS: Final = ("read", "write", "admin")
 _MOST_BYTES: Final = 1 << 20
+SESSION_SECONDS: Final = 12 * 3600
+"""How long a cookie is good."""
 
 
 class Token(NamedTuple):
@@ -56,13 +64,18 @@ class Tokens:
 
     Args:
         path: the file.
+        clock: gives the time, in seconds, monotonic.
 
     Raises:
         ConfigurationError: the file cannot be read, or a line of it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._path: Final = Path(path)
+        self._clock: Final = clock
+        self._secret: Final = secrets.token_bytes(32)
         self._stamp, self._tokens = self._read()
 
     def find(self, token: str) -> Token | None:
@@ -74,6 +87,28 @@ class Tokens:
             if hmac.compare_digest(one.digest, digest):
                 found = one
         return found
+
+    def session(self, token: Token) -> str:
+        """Make what a cookie has, for who has shown a token."""
+        return self._signed(token, int(self._clock()) + SESSION_SECONDS)
+
+    def find_session(self, text: str) -> Token | None:
+        """Find the token that a cookie was made for; None: it is none, or good no more."""
+        until = text.partition(".")[0]
+        if not until.isascii() or not until.isdecimal() or len(until) > 15:
+            return None
+        if int(until) < self._clock():
+            return None
+        self._look_again()
+        found = None
+        for one in self._tokens:
+            if hmac.compare_digest(self._signed(one, int(until)).encode(), text.encode()):
+                found = one
+        return found
+
+    def _signed(self, token: Token, until: int) -> str:
+        signed = b"%d " % until + token.digest
+        return f"{until}.{hmac.new(self._secret, signed, hashlib.sha256).hexdigest()}"
 
     def _look_again(self) -> None:
         try:

@@ -1,14 +1,19 @@
-"""What sending on costs: forwarding beside receiving, and the head of a long queue.
+"""What sending on costs: forwarding beside receiving, the head of a long queue; several workers.
 
 ::
 
     PYTHONPATH=tests python tests/benchmarks/bench_flow.py [--objects 200] [--rows 1000000]
+    PYTHONPATH=tests python tests/benchmarks/bench_flow.py --workers 1,2,4 [--senders 16]
+
+With `--workers` so many processes of DCMTK's storescu send to `serve`, in turn to one with each
+number of workers; with `--index` on that index of PostgreSQL, which is to be empty.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -16,6 +21,7 @@ from pathlib import Path
 
 from kit.archive_objects import make_file
 from kit.endpoints import running
+from kit.serving import serving
 
 from dicom_actors import connect
 from dicom_actors.archive import Archive
@@ -99,13 +105,57 @@ def head(folder: Path, rows: int) -> tuple[float, float]:
     return statistics.median(times), max(times)
 
 
+def to_workers(folder: Path, count: int, senders: int, objects: int, more: list[str]) -> float:
+    """Objects a second that `serve` with so many workers takes from so many senders."""
+    files = folder / "files"
+    for sender in range(senders):
+        there = files / str(sender)
+        there.mkdir(parents=True)
+        for number in range(objects):
+            data = make_file(number, study=1 + sender, size=SIZE)
+            (there / f"{number}.dcm").write_bytes(data)
+    options = ["--store", str(folder / "store"), "--workers", str(count), *more]
+    with serving(*options) as server:
+        command = ["storescu", "+sd", "127.0.0.1", str(server.port)]
+        begun = time.perf_counter()
+        processes = [
+            subprocess.Popen([*command, str(files / str(sender))]) for sender in range(senders)
+        ]
+        codes = [process.wait(600) for process in processes]
+        took = time.perf_counter() - begun
+        assert not any(codes), codes
+        server.stop()
+    return senders * objects / took
+
+
+def of_workers(options: argparse.Namespace) -> None:
+    """Say how fast each number of workers is, in turn."""
+    more = [] if options.index is None else ["--index", options.index]
+    rates: dict[int, list[float]] = {int(one): [] for one in options.workers.split(",")}
+    for _ in range(options.rounds):
+        for count, found in rates.items():
+            with tempfile.TemporaryDirectory() as name:
+                each = max(options.objects // options.senders, 1)
+                found.append(to_workers(Path(name), count, options.senders, each, more))
+    first = statistics.median(next(iter(rates.values())))
+    for count, found in rates.items():
+        rate = statistics.median(found)
+        print(f"{count} workers, {options.senders} senders: {rate:.0f}/s, {rate / first:.2f}")
+
+
 def main() -> None:
     """Run it as a command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=200)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", help="numbers of workers, such as 1,2,4: measure these alone")
+    parser.add_argument("--senders", type=int, default=16)
+    parser.add_argument("--index", help="postgresql://...")
     options = parser.parse_args()
+    if options.workers:
+        of_workers(options)
+        return
     ratios = []
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as name:

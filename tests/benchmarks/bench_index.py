@@ -1,12 +1,14 @@
 """The index of an archive: how fast it takes instances, how large it gets, how fast it finds.
 
     python tests/benchmarks/bench_index.py [--instances 100000] [--studies 100000]
+    PYTHONPATH=tests python tests/benchmarks/bench_index.py --postgresql [--instances 10000]
 
 Instances are made of the header of a CT image of the corpus (4 KB), a hundred in a series, with
 their own UIDs, numbers, positions and times. Rates are of `Index.write` in transactions of 256,
 descriptions made before; `describe` is measured alone. Queries are timed from the identifier to
 the first answer, and to the last; the time for one SQL statement that reads a row is beside it,
-for comparison on the same machine.
+for comparison on the same machine. With `--postgresql` a server is started, and batches go to it
+and to a file of SQLite in turn, both of which make each durable.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING
 from pydicom.data import get_testdata_file
 
 from dicom_actors import DataSet, read_file
-from dicom_actors.archive.index import Index, NewInstance, describe
+from dicom_actors.archive.index import Deleted, Index, NewInstance, describe
 from dicom_actors.archive.query import Model, Settings, find
 
 if TYPE_CHECKING:
@@ -127,6 +129,42 @@ def filled(path: Path, count: int, in_series: int) -> Index:
     return index
 
 
+def beside_postgresql(folder: Path, count: int) -> None:
+    """Write the same to SQLite and to PostgreSQL, batch by batch, and read it back."""
+    from kit.postgresql import Postgresql
+
+    server = Postgresql(is_durable=True)
+    try:
+        indexes = {
+            "SQLite": Index.open(folder / "beside.db"),
+            "PostgreSQL": Index.open(server.new_database()),
+        }
+        for size in (1, 16, BATCH):
+            source = list(instances(min(count, 400 * size), 100))
+            taken: dict[str, list[float]] = {name: [] for name in indexes}
+            for at in range(0, len(source), size):
+                for name, index in indexes.items():
+                    started = time.perf_counter()
+                    index.write(source[at : at + size])
+                    taken[name].append(time.perf_counter() - started)
+            rates = {name: size / statistics.median(times) for name, times in taken.items()}
+            said = ", ".join(f"{name} {rate:8.0f}" for name, rate in rates.items())
+            print(f"  {size:3} in a transaction: {said} instances a second")
+            for index in indexes.values():
+                index.write([Deleted(one.description.sop_instance_uid) for one in source])
+        for name, index in indexes.items():
+            index.write(source)
+            started = time.perf_counter()
+            for one in source[:1_000]:
+                assert index.location_of(one.description.sop_instance_uid) is not None
+            print(f"  {name}: one found in {(time.perf_counter() - started) * 1e3:.0f} µs")
+            print(name)
+            queries(index)
+            index.close()
+    finally:
+        server.remove()
+
+
 def size_of(path: Path) -> int:
     """Bytes of an index that is closed."""
     return path.stat().st_size
@@ -181,8 +219,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--instances", type=int, default=100_000)
     arguments.add_argument("--studies", type=int, default=100_000)
+    arguments.add_argument("--postgresql", action="store_true", help="beside PostgreSQL alone")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if chosen.postgresql:
+            beside_postgresql(Path(folder), chosen.instances)
+            return
         path = Path(folder) / "images.db"
         print(f"{chosen.instances} instances, 100 in a series")
         filled(path, chosen.instances, 100).close()

@@ -11,7 +11,7 @@ import pytest
 from kit.patients import file_of, patient
 from pydicom.data import get_testdata_file
 
-from dicom_actors.data import read_directory, read_file, write_directory, write_file
+from dicom_actors.data import read_file, write_file
 
 
 @pytest.fixture
@@ -142,21 +142,6 @@ def test_two_files_of_one_instance_are_both_kept(command, tmp_path) -> None:
     assert done.code == 0
     found = results(tmp_path / "out")
     assert sorted(read_file(path).InstanceNumber for path in found) == [1, 2]
-
-
-def test_a_directory_is_made_anew_and_leads_to_the_results(command, tmp_path) -> None:
-    media, out = tmp_path / "media", tmp_path / "out"
-    media.mkdir()
-    for number in (1, 2):
-        write_file(
-            media / f"IM{number}",
-            patient(SOPInstanceUID=f"1.2.3.4.5.{number}", InstanceNumber=number, SeriesNumber=1),
-        )
-    write_directory(media)
-    assert command("deidentify", media, "-o", out).code == 0
-    directory = read_directory(out / "DICOMDIR")
-    assert sorted(directory.files()) == results(out)
-    assert b"Quxworth" not in (out / "DICOMDIR").read_bytes()
 
 
 @pytest.mark.parametrize(

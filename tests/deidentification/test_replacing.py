@@ -98,6 +98,36 @@ def test_references_over_a_study_hold(clean) -> None:
     assert shown.ReferencedSOPInstanceUID == one.SOPInstanceUID
 
 
+def test_a_code_that_names_the_patient_goes_and_a_term_of_the_standard_stays(clean) -> None:
+    after = clean(
+        patient(
+            PatientName="Head^Zelda",
+            BodyPartExamined="HEAD",
+            ImageType=["ORIGINAL", "PRIMARY", "ZELDA"],
+            ContentLabel="ZELDA",
+            PhotometricInterpretation="MONOCHROME2",
+        )
+    )
+    assert after.BodyPartExamined == "HEAD"
+    assert after.PhotometricInterpretation == "MONOCHROME2"
+    assert after.ContentLabel == after.ImageType == "REMOVED"
+
+
+def test_what_is_kept_but_is_no_uid_is_replaced(clean) -> None:
+    after = clean(patient(SOPInstanceUID="Quxworth"), "retain-uids")
+    assert after.StudyInstanceUID == "1.2.3.4.5.2"
+    assert re.fullmatch(r"2\.25\.[0-9]+", after.SOPInstanceUID)
+
+
+def test_an_overlay_goes_with_its_data(clean, rules) -> None:
+    before = patient(OverlayRows=2, OverlayColumns=2, OverlayType="G", OverlayOrigin=[1, 1])
+    before.put(0x60003000, "OB", b"\1\0")
+    assert not [tag for tag in clean(before) if tag >> 24 == 0x60]
+    kept = rules('[[rule]]\nkeyword = "OverlayData"\naction = "keep"')
+    after = clean(before, rules=kept)
+    assert (after.OverlayRows, bytes(after.OverlayData)) == (2, b"\1\0")
+
+
 def _is_standard(uid: str) -> bool:
     return uid.startswith("1.2.840.10008.")
 

@@ -169,6 +169,9 @@ def test_a_row_for_private_elements() -> None:
         ("1.2.840.10008.5.1.4.1.1.2", "DeviceSerialNumber", "X"),  # General Equipment: 3
         ("1.2.840.10008.5.1.4.1.1.481.3", "OperatorsName", "Z"),  # RT Series: 2
         ("1.2.840.10008.5.1.4.1.1.2", "OperatorsName", "X"),  # General Series: 3
+        # The table says to remove it, and Presentation State Identification has it as type 1.
+        ("1.2.840.10008.5.1.4.1.1.11.1", "PresentationCreationDate", "D"),
+        ("1.2.840.10008.5.1.4.1.1.2", "PresentationCreationDate", "X"),
         ("1.2.3.4", "SeriesDate", "D"),  # nobody knows
     ],
 )

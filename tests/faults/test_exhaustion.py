@@ -368,6 +368,22 @@ def test_a_closed_association_leaves_nothing_for_the_garbage_collector() -> None
             gc.enable()
 
 
+def test_nor_does_one_whose_peer_did_wrong() -> None:
+    kinds = (ConnectionRecord, Association)
+    with running(HANDLERS) as endpoint:
+        gc.collect()
+        gc.disable()
+        try:
+            for wrong in (b"\xff" * 50, bytes.fromhex("04 00 0000 0006 0000 0002 63 03")):
+                with Peer.associated(endpoint.port) as peer:
+                    peer.send_bytes(wrong)
+                    assert peer.receive().source == 2
+            endpoint.wait_for(events.AssociationClosed, 2)
+            until(lambda: not _alive(*kinds))
+        finally:
+            gc.enable()
+
+
 def _alive(*kinds: type) -> int:
     return sum(type(one) in kinds for one in gc.get_objects())
 

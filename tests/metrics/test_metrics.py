@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dicom_actors import DataSet, Endpoint, Status, connect, messages
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.archive import Archive
+from dicom_actors.archive.index import OutboxWanted
 from dicom_actors.metrics import Observer, serve_metrics
 from dicom_actors.supervision import kill, which_children
 
@@ -124,6 +125,15 @@ def test_what_was_stored_is_counted_and_parsed_by_prometheus(site):
     assert value("log_lines_dropped_total") == value("log_records_dropped_total") == 0
     assert value("events_dropped_total") == 0
     assert ("process_resident_memory_bytes", ()) in values
+
+
+def test_events_that_wait_for_an_engine_are_counted(site):
+    assert ("dicom_actors_outbox_events", ()) not in site.values()
+    site.archive.rows.write([OutboxWanted(1, "drop")])
+    assert site.value("outbox_events") == 0
+    assert site.store(instance(1), instance(2)) == [0, 0]
+    assert site.value("outbox_events") == 1
+    assert site.value("outbox_events_dropped_total") >= 1
 
 
 def test_what_was_dropped_is_counted(site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 from struct import pack
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.frame_mutations import run
 from kit.pixel_files import image_of
 
 from dicom_actors import DataSet
+from dicom_actors.codec_process import CodecProcess
 from dicom_actors.data import EncapsulatedPixelData
 from dicom_actors.errors import DicomError
 from dicom_actors.pixels import PixelLimits, frame, render, transcode, volume
@@ -182,3 +185,23 @@ def test_segments_of_a_palette_that_lead_nowhere(words):
 def test_no_pixel_data_is_an_error():
     with pytest.raises(DicomError, match="no pixel data"):
         frame(DataSet.from_keywords(Rows=4, Columns=4))
+
+
+def test_a_jpeg_ls_frame_without_its_end_costs_no_more_than_another(nothing_left):
+    data = codestream("JPEGLSLossless")
+    start = time.process_time()
+    for length in (100, len(data) // 2, len(data) - 60):
+        with pytest.raises(DicomError):
+            frame(with_frame("JPEGLSLossless", data[:length]))
+    # CharLS looks for what is missing for some ten seconds.
+    assert time.process_time() - start < 3
+
+
+def test_a_few_of_the_frames_that_lie(tmp_path):
+    # `python tests/kit/frame_mutations.py 20000` has the others.
+    assert run(100, 0, tmp_path) == []
+
+
+def test_a_few_of_them_beside(tmp_path, nothing_left):
+    with CodecProcess(deadline=60, max_memory_bytes=1 << 30, max_processes=1) as beside:
+        assert run(40, 100, tmp_path, beside=beside) == []

@@ -12,6 +12,7 @@ import difflib  # noqa: F401 - as all that is imported here and not used: for wh
 import linecache  # noqa: F401 - with the next one it prints tracebacks
 import tokenize  # noqa: F401
 import zlib  # noqa: F401
+from contextlib import suppress
 from typing import Final
 
 from dicom_actors.data import dictionary
@@ -34,7 +35,8 @@ def preload() -> None:
     """
     of_sets = {element.codec for element in SETS.values()}
     for codec in {*_FOR_ANY_TEXT, *STAND_ALONE.values(), *of_sets}:
-        codecs.lookup(codec)
+        with suppress(LookupError):  # not every Python has them all
+            codecs.lookup(codec)
     TransferSyntax.of("RLELossless")  # by keyword, which needs both tables
     dictionary.vr_of(0x00100010)
     dictionary.tag_of("PatientName")

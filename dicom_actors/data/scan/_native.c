@@ -6,11 +6,11 @@
    the judge of this one: with or without it, the same comes out.
 
    Nothing is read beyond the end that is given, nor beyond that of the buffer. The limited API of
-   CPython 3.11, so that one build serves every later version.
+   CPython 3.11, so that one build serves every later version; and no format with a length ("y#"):
+   compiled with the headers of 3.13, 3.12 and 3.11 refuse those.
 
    PS3.5 7.1.2 (explicit VR), 7.1.3 (implicit VR), 7.3 (little endian). */
 
-#define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 #include <stdint.h>
@@ -136,21 +136,20 @@ static PyObject *index_usual(PyObject *self, PyObject *arguments)
 
 static PyObject *pick_usual(PyObject *self, PyObject *arguments)
 {
-    PyObject *source, *index;
-    Py_ssize_t pos, end, following, wanted_length, count, at = 0;
-    const char *wanted_bytes;
+    PyObject *source, *index, *wanted_tags;
+    Py_ssize_t pos, end, following, count, at = 0;
     unsigned long least;
     long long last, seen;
     Py_buffer view;
     int failed = 0;
 
     (void)self;
-    if (!PyArg_ParseTuple(arguments, "OO!nnnLLky#", &source, &PyDict_Type, &index, &pos, &end,
-                          &following, &last, &seen, &least, &wanted_bytes, &wanted_length) ||
+    if (!PyArg_ParseTuple(arguments, "OO!nnnLLkO!", &source, &PyDict_Type, &index, &pos, &end,
+                          &following, &last, &seen, &least, &PyBytes_Type, &wanted_tags) ||
         view_of(source, &view, pos, &end) < 0)
         return NULL;
-    const uint8_t *data = view.buf, *wanted = (const uint8_t *)wanted_bytes;
-    count = wanted_length / 4;
+    const uint8_t *data = view.buf, *wanted = (const uint8_t *)PyBytes_AsString(wanted_tags);
+    count = PyBytes_Size(wanted_tags) / 4;
     while (!failed && end - pos >= 8) {
         uint32_t tag = u16(data + pos) << 16 | u16(data + pos + 2);
         Py_ssize_t next, low, high;
@@ -213,19 +212,18 @@ static Py_ssize_t uid_length(const uint8_t *value, Py_ssize_t length)
 
 static PyObject *uids_usual(PyObject *self, PyObject *arguments)
 {
-    PyObject *source, *found;
-    Py_ssize_t end, wanted_length, count, at, pos = 0, starts[MOST_UIDS], lengths[MOST_UIDS];
-    const char *wanted_bytes;
+    PyObject *source, *found, *wanted_tags;
+    Py_ssize_t end, count, at, pos = 0, starts[MOST_UIDS], lengths[MOST_UIDS];
     int is_explicit;
     int64_t last = -1;
     Py_buffer view;
 
     (void)self;
-    if (!PyArg_ParseTuple(arguments, "Oniy#", &source, &end, &is_explicit, &wanted_bytes,
-                          &wanted_length))
+    if (!PyArg_ParseTuple(arguments, "OniO!", &source, &end, &is_explicit, &PyBytes_Type,
+                          &wanted_tags))
         return NULL;
-    const uint8_t *wanted = (const uint8_t *)wanted_bytes;
-    count = wanted_length / 4;
+    const uint8_t *wanted = (const uint8_t *)PyBytes_AsString(wanted_tags);
+    count = PyBytes_Size(wanted_tags) / 4;
     if (count > MOST_UIDS) {
         PyErr_SetString(PyExc_ValueError, "expected at most 8 tags");
         return NULL;

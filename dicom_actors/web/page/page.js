@@ -139,7 +139,7 @@ const server = {
     for (;;) {
       const token = this.token;
       const options = { method, signal, body, headers: this.headers({ Accept: accept, ...headers }) };
-      const response = await fetch(path, { ...options, credentials: "omit", redirect: "error" });
+      const response = await fetch(path, { ...options, credentials: path === "api/page" ? "same-origin" : "omit", redirect: "error" });
       if (response.ok) return response;
       if (response.status === 401 && this.needsToken) {
         if (token === this.token) await askToken("The server does not know this token.");
@@ -209,9 +209,13 @@ function askToken(problem = "") {
   return asking;
 }
 
-$("token-forget").addEventListener("click", () => {
+$("token-forget").addEventListener("click", async () => {
   sessionStorage.removeItem(TOKEN);
-  location.reload();
+  try {
+    await fetch("forget", { method: "POST" }); // the cookie that the viewer is let in by
+  } finally {
+    location.reload();
+  }
 });
 $("token-button").addEventListener("click", () => {
   askToken().then(() => location.reload());

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pydicom.data import get_testdata_file
+from selenium.webdriver.common.keys import Keys
 from web.browser import chromium
 from web.serving import image
 
@@ -11,6 +12,7 @@ from dicom_actors import read_file
 from dicom_actors.archive import Archive
 from dicom_actors.pixels import transcode
 from dicom_actors.web import WebServer, WebSettings
+from dicom_actors.web.tokens import Tokens, new_token
 
 VERSION = "3.12"
 LIMIT = 120.0
@@ -45,7 +47,16 @@ def objects():
 
 
 @pytest.fixture(scope="module")
-def server(viewer, tmp_path_factory):
+def token(tmp_path_factory):
+    """A token for reading, and the tokens of the server."""
+    path = tmp_path_factory.mktemp("tokens") / "tokens.txt"
+    token, line = new_token("viewer")
+    path.write_text(line)
+    return token, Tokens(path)
+
+
+@pytest.fixture(scope="module")
+def server(viewer, token, tmp_path_factory):
     settings = WebSettings(drain_timeout=1.0)
     with Archive.open(tmp_path_factory.mktemp("archive"), durability="os") as archive:
         for study, one, values in objects():
@@ -54,7 +65,9 @@ def server(viewer, tmp_path_factory):
             one.StudyInstanceUID, one.SeriesInstanceUID = study, f"{study}.1"
             one.SOPInstanceUID = f"{study}.1.1"
             archive.add(one)
-        with WebServer.start(archive, port=0, settings=settings, viewer=str(viewer)) as server:
+        with WebServer.start(
+            archive, port=0, settings=settings, viewer=str(viewer), tokens=token[1]
+        ) as server:
             yield server.url
 
 
@@ -74,9 +87,12 @@ def shades(page):
 
 
 @pytest.mark.usefixtures("screenshots")
-def test_the_list_of_studies_and_an_image_of_each_kind(browser, server):
+def test_the_list_of_studies_and_an_image_of_each_kind(browser, server, token):
     page = chromium.Page(browser, server, LIMIT)
-    page.open("#/study/1.2.3")
+    browser.get(f"{server}#/study/1.2.3")
+    # It is let in as the page is that was shown a token: nobody tells it one.
+    page.type("#token-input", token[0])
+    page.keys(Keys.ENTER)
     page.until(lambda: page.is_visible("#study-viewer"))
     link = page.find("#study-viewer").get_attribute("href")
     assert link == f"{server}viewer/viewer?StudyInstanceUIDs=1.2.3"
