@@ -49,7 +49,7 @@ def held(port: int, first: bytes, more: bytes, count: int) -> None:
             one = socket.create_connection(("127.0.0.1", port), 60)
             one.sendall(first)
             there.append(one)
-        time.sleep(1)
+        threading.Event().wait(1)
         for one in list(there):
             try:
                 one.sendall(more)
@@ -146,7 +146,7 @@ def main() -> None:
                 before = rate(port, options.seconds, options.senders, names)
                 process = multiprocessing.Process(target=target, args=(web, *arguments))
                 process.start()
-                time.sleep(2)  # until they are all there
+                threading.Event().wait(2)  # until they are all there
                 ratios.append(rate(port, options.seconds, options.senders, names) / before)
                 alone.append(before)
                 process.kill()
