@@ -69,7 +69,7 @@ def mark_derived(data_set: DataSet, syntax: TransferSyntax, frames: Iterable[byt
             PurposeOfReferenceCodeSequence=[_PREDECESSOR],
         )
         sources = data_set.get("SourceImageSequence")
-        data_set.put("SourceImageSequence", "SQ", [source, *(sources or ())])
+        data_set.put("SourceImageSequence", "SQ", [*(sources or ()), source])
     data_set.put("SOPInstanceUID", "UI", _derived_uid(instance, syntax, frames))
     data_set.file_meta.put("MediaStorageSOPInstanceUID", "UI", data_set["SOPInstanceUID"])
     image_type = _values(data_set, "ImageType")

@@ -14,7 +14,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from dicom_actors.data import DataSet, TransferSyntax, read_file
-from dicom_actors.data.dataset.encoder import encode_to_send
+from dicom_actors.data.dataset.encoder import encode_to_send, may_be_sent
 from dicom_actors.data.dictionary.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -154,12 +154,14 @@ class OutgoingObject(NamedTuple):
         pieces = self._pieces(transfer_syntax)
         if must_be_whole and self.start is not None and transfer_syntax == self.transfer_syntax:
             _check_whole(pieces[0], transfer_syntax)
-        if sum(map(len, pieces)) % 2 == 0:
-            return pieces
-        # A peer may abort for it, and all that follows would be lost.
-        if transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid:
+        is_even = sum(map(len, pieces)) % 2 == 0
+        if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN.uid:
+            return pieces if is_even else [*pieces, b"\0"]  # PS3.5 A.5
+        as_it_is = self.start is not None and transfer_syntax == self.transfer_syntax
+        # A peer may abort for an odd length, and all that follows would be lost.
+        if not is_even or (as_it_is and not may_be_sent(_front_of(pieces[0]), transfer_syntax)):
             return self._encoded(transfer_syntax)
-        return [*pieces, b"\0"]  # PS3.5 A.5
+        return pieces
 
     def transcoded(self, transfer_syntaxes: Sequence[str]) -> Transcoded | None:
         """Return the object in one of other transfer syntaxes, to be sent piece by piece.
@@ -210,6 +212,11 @@ class OutgoingObject(NamedTuple):
         if isinstance(source, DataSet):
             return source
         return read_file(source.read() if isinstance(source, FileBytes) else source)
+
+
+def _front_of(data: Piece) -> bytes | memoryview:
+    """Take what can be looked at: all, or the beginning of what is in a file."""
+    return data[:_LOOKED_AT].read() if isinstance(data, FileBytes) else data
 
 
 def _check_whole(data: Piece, transfer_syntax: str) -> None:

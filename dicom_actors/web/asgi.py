@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
-from dicom_actors.web.exchange import HttpError, Request, Response, of_error
+from dicom_actors.web.exchange import PIECE, HttpError, Request, Response, of_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 _MOST_PARAMETERS: Final = 1000
 _DISCARDED_BYTES: Final = 4 << 20
 _DISCARD_TIMEOUT: Final = 1.0
+_GATHERING: Final = 0.02
+"""Seconds for which small pieces are put together, so that nobody waits for the first ones."""
 
 
 class Application(Protocol):
@@ -310,8 +312,19 @@ class _Exchange:
 
 
 def _next(body: Iterator[bytes]) -> bytes:
-    """The next piece that is not empty; empty at the end."""
-    return next((piece for piece in body if piece), b"")
+    """The next piece, of several small ones that are there at once; empty at the end.
+
+    Each costs a way between threads and to the socket, which is more than to put them together.
+    """
+    taken, length = [], 0
+    until = time.monotonic() + _GATHERING
+    for piece in body:
+        if piece:
+            taken.append(piece)
+            length += len(piece)
+            if length >= PIECE or time.monotonic() > until:
+                break
+    return taken[0] if len(taken) == 1 else b"".join(taken)
 
 
 def _close(response: Response) -> None:

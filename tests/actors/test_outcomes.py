@@ -10,13 +10,13 @@ import pytest
 from kit.endpoints import running
 from kit.peer import CT_IMAGE
 
-from dicom_actors import DataSet, DimseFailure, Status, connect
+from dicom_actors import Accept, DataSet, DimseFailure, Status, connect
 from dicom_actors.actors.handlers.outcomes import (
     outcome_of,
     outcome_of_failure,
     outcome_of_shortage,
 )
-from dicom_actors.errors import HandlerError
+from dicom_actors.errors import AssociationRejected, HandlerError
 
 N_SERVICES = ("ncreate", "nset", "nget", "ndelete", "naction", "nevent_report")
 SERVICES = ("cstore", "cecho", "cfind", "cget", "cmove", *N_SERVICES)
@@ -91,6 +91,15 @@ def test_a_shortage_is_a_reason_to_refuse_an_object(number: int) -> None:
 @pytest.mark.parametrize("fault", [OSError(2, "no such file"), ValueError(28), OSError()])
 def test_nothing_else_is(fault: BaseException) -> None:
     assert outcome_of_shortage("cstore", fault) is None
+
+
+@pytest.mark.parametrize("response", ["x", object(), b"x" * 70_000])
+def test_an_identity_response_that_cannot_be_sent_crashes_nothing(response: Any) -> None:
+    with running({"association_validator": lambda request: Accept(response)}) as endpoint:
+        with pytest.raises(AssociationRejected) as rejected:
+            connect("127.0.0.1", endpoint.port, called="TEST", user_identity="jane")
+        assert (rejected.value.result, rejected.value.source, rejected.value.reason) == (2, 2, 1)
+        assert endpoint.status().restarts == 0
 
 
 class Untold:

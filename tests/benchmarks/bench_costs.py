@@ -14,6 +14,7 @@ import argparse
 import os
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def await_idle(pid: int) -> None:
     before, until = -1.0, time.monotonic() + LIMIT
     while (spent := cpu_of(pid)) - before > 0.02 and time.monotonic() < until:
         before = spent
-        time.sleep(1.5)
+        threading.Event().wait(1.5)
 
 
 def main() -> None:

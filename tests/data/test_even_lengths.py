@@ -67,6 +67,17 @@ def test_what_is_sent(kind):
     assert again.keys() == ds.keys()
 
 
+def test_two_odd_lengths_that_make_an_even_one_are_two():
+    ds = DataSet.from_bytes(HEAD, EXPLICIT)
+    assert len(HEAD) % 2 == 0
+    again = DataSet.from_bytes(b"".join(encode_to_send(ds, EXPLICIT)), EXPLICIT)
+    assert [*lengths(again)] == [26, 6]
+    file = io.BytesIO()
+    write_file(file, ds)
+    assert file.getvalue().endswith(HEAD)
+    assert [int(warning.tag) for warning in ds.warnings] == [0x00080016, 0x00080018]
+
+
 @pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED])
 @pytest.mark.parametrize("kind", [kind for kind in SOURCES if kind != "a fragment"])
 def test_what_is_converted(kind, target):

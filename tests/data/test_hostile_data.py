@@ -17,8 +17,10 @@ import pytest
 from kit.steps import lines_run
 
 from dicom_actors.data import DataSet, Limits, Query, read_file, write_directory, write_file
+from dicom_actors.data.dataset.reading import inflate
 from dicom_actors.data.forms.text import data_set_lines
 from dicom_actors.data.scan import elements
+from dicom_actors.data.scan.scope import BeyondLimitsError
 from dicom_actors.errors import DecodeError, DicomError
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -606,3 +608,32 @@ def test_row_37_a_declaration_that_is_no_text():
     ds = read(sequence + element(0x00100010, "PN", b"\xe4 "))
     assert ds.PatientName == "\xe4"
     assert "no character set" in str(ds.warnings[1])
+
+
+def deflated_zeros(mebibytes):
+    machine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    step = bytes(1 << 20)
+    return b"".join([*(machine.compress(step) for _ in range(mebibytes)), machine.flush()])
+
+
+def test_what_may_not_be_inflated_is_not_kept_until_that_is_known():
+    taken = []
+    limits = Limits(take_inflated=lambda length: taken.append(length) or True)
+    stream = deflated_zeros(300)
+    tracemalloc.start()
+    with pytest.raises(BeyondLimitsError, match="200 times"):
+        inflate(stream, limits)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(taken) <= 64 << 20
+    assert peak < 100 << 20
+
+
+def test_what_is_long_and_may_be_inflated_is_whole_and_counted_once():
+    taken = []
+    limits = Limits(max_inflation=10_000, take_inflated=lambda length: taken.append(length) or True)
+    assert inflate(deflated_zeros(70), limits) == bytes(70 << 20)
+    assert sum(taken) == 70 << 20
+    with pytest.raises(DecodeError, match="cut short") as caught:
+        inflate(deflated_zeros(70)[:-100], limits)
+    assert 64 << 20 < len(caught.value.inflated) < 70 << 20

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 from kit.dcmtk import wheel_files
 
-from dicom_actors.data import DataSet
+from dicom_actors.data import DataSet, write_file
 from dicom_actors.data.files.file_bytes import FileBytes
 from dicom_actors.errors import DicomError
 from dicom_actors.storage import outgoing
@@ -101,3 +102,39 @@ def test_a_compressed_file_is_looked_into_quickly_too() -> None:
         data = memoryview(path.read_bytes())[found.start :]
         quick += outgoing._is_plainly_whole(data, is_implicit=False)
     assert quick == 2
+
+
+@pytest.mark.parametrize("is_in_a_file", [False, True])
+@pytest.mark.parametrize(
+    "stray",
+    [
+        b"",
+        b"\x10\x00\x20\x00LO\x03\x00X-1\x10\x00\x30\x00DA\x01\x000",
+        b"\x02\x00\x16\x00AE\x02\x00ME",
+    ],
+    ids=["nothing", "two odd lengths", "an element of file meta information"],
+)
+def test_what_should_not_be_sent_as_it_is_is_encoded_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stray: bytes, *, is_in_a_file: bool
+) -> None:
+    class_uid, instance_uid = b"1.2.840.10008.5.1.4.1.1.7\0", b"1.2.3.4\0"
+    data = b"\x08\x00\x16\x00UI\x1a\0" + class_uid + b"\x08\x00\x18\x00UI\x08\0" + instance_uid
+    file = io.BytesIO()
+    write_file(file, DataSet.from_bytes(data + stray, "1.2.840.10008.1.2.1"))
+    path = tmp_path / "it"
+    path.write_bytes(file.getvalue())
+    assert file.getvalue().endswith(data + stray)
+    found = outgoing_object(path)
+    assert found.start is not None
+    if is_in_a_file:
+        monkeypatch.setattr(outgoing, "_AS_IT_GOES", 0)
+    pieces = found.pieces(found.transfer_syntax)
+    assert isinstance(pieces[0], FileBytes) == (is_in_a_file and not stray)
+    sent = b"".join(piece.read() if isinstance(piece, FileBytes) else piece for piece in pieces)
+    if not stray:
+        assert sent == data
+        return
+    again = DataSet.from_bytes(sent, "1.2.840.10008.1.2.1")
+    assert all(element.tag >= 0x00080000 for element in again.elements())
+    assert not any((element.length or 0) & 1 for element in again.elements())
+    assert again.SOPInstanceUID == "1.2.3.4"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import resource
 import socket
 import ssl
 import time
@@ -381,22 +382,115 @@ def test_bombs_of_json(target, text):
     assert target.web("/studies").status == 200
 
 
-def test_idle_connections_keep_nobody_out(target):
-    idle = [socket.create_connection((target.host, target.port), 60) for _ in range(300)]
+def test_a_thousand_idle_connections_keep_nobody_out(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    idle = []
     try:
-        for one in idle:
-            one.sendall(b"GET /dicom-web/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        for one in idle:
-            assert one.recv(65_536).startswith(b"HTTP/1.1 200")
-        before = time.monotonic()
-        assert target.web("/studies").status == 200
-        assert time.monotonic() - before < 10
-        for one in idle:  # and the server closes them
-            while one.recv(65_536):
-                pass
+        with served(tmp_path, image()) as (client, _):
+            for _ in range(1000):
+                one = socket.create_connection((client.host, client.port), 60)
+                idle.append(one)
+                one.sendall(b"GET /page.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            for one in idle:
+                assert one.recv(65_536).startswith(b"HTTP/1.1 200")
+            before = time.monotonic()
+            assert client.web("/studies").status == 200
+            assert time.monotonic() - before < 10
+            # None of them was given up for it.
+            idle[0].sendall(b"GET /page.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert idle[0].recv(65_536).startswith(b"HTTP/1.1 200")
     finally:
         for one in idle:
             one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_idle_connections_are_let_go(target):
+    idle = [socket.create_connection((target.host, target.port), 60) for _ in range(20)]
+    for one in idle:
+        one.sendall(b"GET /page.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for one in idle:
+        with one:
+            while one.recv(65_536):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("head", "byte"),
+    [
+        (b"GET /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nX: ", b"x"),
+        (HEAD + b"Content-Length: 100000\r\n\r\n--x\r\n\r\n", b"x"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+)
+def test_who_sends_a_byte_now_and_then_is_let_go(target, head, byte):
+    with socket.create_connection((target.host, target.port), 60) as connection:
+        connection.sendall(head)
+        connection.settimeout(0.1)
+        deadline = time.monotonic() + 60
+        answer = None
+        while answer is None and time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                try:
+                    connection.sendall(byte)
+                    answer = connection.recv(65_536)  # which is the pause between two bytes
+                except (ConnectionResetError, BrokenPipeError):
+                    answer = b""
+    assert answer is not None
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 408")
+    assert target.web("/studies").status == 200
+
+
+def _nested(depth):
+    body = b"hello"
+    for level in range(depth):
+        name = b"x" * (depth - level)
+        kind = b'Content-Type: multipart/related; boundary="%s"\r\n\r\n' % (b"x" + name)
+        body = b"--%s\r\n%s%s\r\n--%s--" % (name, kind, body, name)
+    return body
+
+
+@pytest.fixture(scope="module")
+def unlimited(tmp_path_factory):
+    """A server with the limits that it has unless it is told others."""
+    with served(tmp_path_factory.mktemp("archive"), image()) as (client, archive):
+        client.archive = archive
+        yield client
+
+
+def test_a_hundred_thousand_parts(unlimited):
+    before = time.monotonic()
+    answer = unlimited.web("/studies", "POST", b"--x\r\n\r\n" * 100_000, Content_Type=STOW)
+
+    assert answer.status == 413
+    assert time.monotonic() - before < 30
+    assert unlimited.web("/studies").status == 200
+
+
+@pytest.mark.parametrize("body", [_nested(50), b"--x\r\n--xx\r\n--x\r\n--x--", b"--xx" * 10_000])
+def test_boundaries_in_one_another(unlimited, body):
+    assert unlimited.web("/studies", "POST", body, Content_Type=STOW).status in {400, 409, 413}
+    assert unlimited.archive.counts().instances == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"Content-Length: 10000000000\r\n\r\n--x\r\n\r\nhello",
+        HEAD + b"Content-Length: 99\r\n\r\n--x\r\nContent-Length: 10000000000\r\n\r\nhello",
+    ],
+)
+def test_a_length_that_never_comes_takes_nothing(unlimited, head):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in KiB, on Linux
+    raw(unlimited, head, wait=False)
+    deadline = time.monotonic() + 60
+    while unlimited.ask("/api/requests").json() and time.monotonic() < deadline:
+        pass
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    assert unlimited.archive.store.file_system.names("incoming") == []
+    assert unlimited.archive.counts().instances == 1
 
 
 def test_nothing_is_left_of_what_is_cut(tmp_path):

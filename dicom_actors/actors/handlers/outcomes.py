@@ -44,6 +44,9 @@ _SUCCESS: Final = Outcome()
 _WITH_REPLY: Final = frozenset({"ncreate", "nset", "nget", "naction", "nevent_report"})
 """Services whose response may have a data set (PS3.7 10.3)."""
 
+_MOST_IDENTITY_BYTES: Final = 48 * 1024
+"""What leaves room in the user information of an A-ASSOCIATE-AC, of 65,535 bytes (PS3.8 D.1)."""
+
 _SHORTAGES: Final = frozenset(
     getattr(errno, name)
     for name in (
@@ -213,7 +216,14 @@ def validation_outcome(result: Any) -> Outcome:
     if result is None or result is True:
         return Outcome(identity_response=b"")
     if isinstance(result, Accept):
-        return Outcome(identity_response=result.identity_response)
+        response = result.identity_response
+        if response is not None and not isinstance(response, bytes):
+            got = type(response).__name__
+            raise HandlerError(f"Accept: expected bytes as identity_response, got {got}")
+        if response is not None and len(response) > _MOST_IDENTITY_BYTES:
+            most, got = _MOST_IDENTITY_BYTES, len(response)
+            raise HandlerError(f"Accept: expected {most} bytes at most, got {got}")
+        return Outcome(identity_response=response)
     if result is False:
         return Outcome(reject=Reject.NO_REASON)
     if isinstance(result, Reject):

@@ -27,19 +27,28 @@ from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dataset.whole import copy_of
 from dicom_actors.data.dictionary import VR, TransferSyntax, keyword_of
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
-from dicom_actors.data.scan.elements import layout_of_items
+from dicom_actors.data.scan.elements import layout_of_items, scan_all
 from dicom_actors.data.scan.layout import IMPLICIT, UNDEFINED, Layout, layout_of
+from dicom_actors.data.scan.scope import Reading, Scope
 from dicom_actors.data.values.codec import encode_value, is_swapped, swap
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, EncodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dicom_actors.data.dataset.element_index import StoredElement
     from dicom_actors.data.values.character_sets import CharacterSet
 
     Piece = bytes | memoryview
 
-__all__ = ["encode_data_set", "encode_elements", "encode_to_send"]
+__all__ = [
+    "encode_data_set",
+    "encode_elements",
+    "encode_to_send",
+    "has_odd_lengths",
+    "may_be_sent",
+]
 
 _CHARACTER_VRS: Final = frozenset(vr.value for vr in VR if vr.uses_character_set)
 _LONG: Final = frozenset(vr.value for vr in VR if vr.has_long_length)
@@ -71,9 +80,41 @@ def encode_to_send(data_set: Held, transfer_syntax: str | TransferSyntax) -> lis
             content.note_change(tag)
             del content.index[tag]
     pieces = encode_data_set(data_set, transfer_syntax)
-    if sum(map(len, pieces)) & 1:
+    if sum(map(len, pieces)) & 1 or has_odd_lengths(data_set):
         return encode_data_set(data_set, transfer_syntax, pads=True)
     return pieces
+
+
+def may_be_sent(data: Piece, transfer_syntax: str) -> bool:
+    """Whether bytes that were read are what `encode_to_send` would make of them.
+
+    Args:
+        data: a data set in a transfer syntax that is not deflated, or what it begins with.
+        transfer_syntax: the UID of that.
+
+    Returns:
+        False if an element of the data set, which is not in a sequence, has an odd length or is of
+        a group below 0008. True, too, for what cannot be read.
+    """
+    layout = layout_of(TransferSyntax.as_read(transfer_syntax))
+    index: dict[int, int] = {}
+    try:
+        scan_all(Scope(data, layout, Reading(keeps_truncated=True)), 0, index, 0, len(data))
+    except DecodeError:
+        return True
+    return not _is_any_odd(index, 0) and min(index, default=_FIRST_SENT) >= _FIRST_SENT
+
+
+def has_odd_lengths(data_set: Held) -> bool:
+    """Whether an element that was read, and is not in a sequence, has an odd length."""
+    content = content_of(data_set)
+    return _is_any_odd(content.index, content.start)
+
+
+def _is_any_odd(index: Mapping[int, object], start: int) -> bool:
+    """Whether there is an odd number of bytes between any two elements of an index."""
+    ends = {offset & 1 for offset in index.values() if isinstance(offset, int)}
+    return len(ends | {start & 1}) > 1
 
 
 def encode_data_set(

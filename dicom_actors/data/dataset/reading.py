@@ -8,6 +8,7 @@ Standard: PS3.5 Annex A; A.5 (deflated).
 from __future__ import annotations
 
 from contextlib import suppress
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.data.dataset.element_index import Context, Held, Input
@@ -21,7 +22,7 @@ from dicom_actors.data.values.character_sets import CharacterSet
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from dicom_actors.data.dictionary import TransferSyntax
     from dicom_actors.data.scan.selection import Selection
@@ -31,6 +32,7 @@ __all__ = ["Found", "as_bytes", "find_elements", "inflate", "make_input"]
 _RATIO_FROM: Final = 64 << 20
 _STEP: Final = 1 << 20
 _FED: Final = 64 << 10
+_KEPT_AT_ONCE: Final = 64 << 20
 
 
 class NoDeflateStreamError(DecodeError):
@@ -207,9 +209,48 @@ def _inflated(
 def inflate(stream: bytes, limits: Limits) -> bytes:
     """Inflate a raw deflate stream, piece by piece.
 
+    What gets long is inflated twice: once to see that it may be, of which nothing is kept.
+
     Raises:
         DecodeError: it is no such stream.
         BeyondLimitsError: it is longer than the limits allow.
+    """
+    length = kept = 0
+    problem: NoDeflateStreamError | None = None
+    # Unlike a list of pieces, one block is given back to the system, and joined without a copy.
+    out: BytesIO | None = BytesIO()
+    try:
+        for piece in _inflated_pieces(stream):
+            length += len(piece)
+            _check_length(length, len(stream), limits)
+            if length > _KEPT_AT_ONCE:
+                out = None
+            if out is not None:
+                _take(limits, kept, length)
+                kept = length
+                out.write(piece)
+    except NoDeflateStreamError as error:
+        problem = error
+    if out is None:
+        _take(limits, kept, length)
+        out = BytesIO()
+        with suppress(NoDeflateStreamError):
+            for piece in _inflated_pieces(stream):
+                out.write(piece)
+    if problem is not None:
+        problem.inflated = out.getvalue()
+        raise problem
+    return out.getvalue()
+
+
+def _inflated_pieces(stream: bytes) -> Iterator[bytes]:
+    """Inflate a raw deflate stream.
+
+    Yields:
+        Pieces of at most 1 MiB; all that stand before an end or a damage, too.
+
+    Raises:
+        NoDeflateStreamError: it ends too soon, or is damaged.
     """
     from zlib import MAX_WBITS, decompressobj  # noqa: PLC0415 - few data sets are deflated
     from zlib import error as ZlibError  # noqa: N812, PLC0415
@@ -219,8 +260,6 @@ def inflate(stream: bytes, limits: Limits) -> bytes:
         len(stream) > 1 and stream[0] & 0x0F == 8 and (stream[0] << 8 | stream[1]) % 31 == 0
     )
     machine = decompressobj(MAX_WBITS if has_header else -MAX_WBITS)
-    pieces: list[bytes] = []
-    length = 0
     view = memoryview(stream)
     for at in range(0, len(stream), _FED):
         rest: Any = view[at : at + _FED]
@@ -229,23 +268,20 @@ def inflate(stream: bytes, limits: Limits) -> bytes:
             try:
                 piece = machine.decompress(rest, _STEP)
             except ZlibError as error:
-                damaged = NoDeflateStreamError(f"no deflate stream: {error}")
-                damaged.inflated = b"".join([*pieces, *_up_to_damage(before, left)])
-                raise damaged from error
-            pieces.append(piece)
-            length += len(piece)
-            _check_length(length, len(piece), len(stream), limits)
+                yield from _up_to_damage(before, left)
+                raise NoDeflateStreamError(f"no deflate stream: {error}") from error
+            yield piece
             rest = machine.unconsumed_tail
             if machine.eof:
-                return b"".join(pieces)
+                return
             if not rest and len(piece) < _STEP:
                 break
     cut = NoDeflateStreamError("the deflate stream is cut short", offset=len(stream))
-    cut.inflated, cut.is_cut = b"".join(pieces), True
+    cut.is_cut = True
     raise cut
 
 
-def _check_length(length: int, more: int, of_stream: int, limits: Limits) -> None:
+def _check_length(length: int, of_stream: int, limits: Limits) -> None:
     """Raise an error if what was inflated goes beyond a limit."""
     if length > limits.max_inflated_bytes:
         raise BeyondLimitsError(f"inflates to more than {limits.max_inflated_bytes} bytes")
@@ -253,8 +289,12 @@ def _check_length(length: int, more: int, of_stream: int, limits: Limits) -> Non
         raise BeyondLimitsError(
             f"inflates to more than {limits.max_inflation} times its {of_stream} bytes"
         )
-    if limits.take_inflated is not None and not limits.take_inflated(more):
-        raise BeyondLimitsError(f"no room for more than {length - more} bytes")
+
+
+def _take(limits: Limits, kept: int, length: int) -> None:
+    """Raise an error if there is no room for what is inflated, beyond what is kept already."""
+    if limits.take_inflated is not None and not limits.take_inflated(length - kept):
+        raise BeyondLimitsError(f"no room for more than {kept} bytes")
 
 
 def _up_to_damage(machine: Any, stream: Any) -> list[bytes]:

@@ -21,7 +21,11 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.dataset.data_set import DataSet, data_set_of, element_of, open_data_set
 from dicom_actors.data.dataset.element_index import Context, Input, content_of
-from dicom_actors.data.dataset.encoder import encode_data_set, encode_elements
+from dicom_actors.data.dataset.encoder import (
+    encode_data_set,
+    encode_elements,
+    has_odd_lengths,
+)
 from dicom_actors.data.dataset.reading import as_bytes, find_elements, make_input
 from dicom_actors.data.dictionary import Key, to_tag
 from dicom_actors.data.dictionary.transfer_syntax import (
@@ -675,7 +679,7 @@ def write_file(
     def encode(data_set: DataSet) -> list[bytes | memoryview]:
         meta = encode_elements(file_meta_for(data_set, syntax), EXPLICIT)
         encoded = encode_data_set(data_set, transfer_syntax)
-        if sum(map(len, encoded)) & 1:
+        if sum(map(len, encoded)) & 1 or has_odd_lengths(data_set):
             _warn_of_odd_lengths(data_set)
         return [preamble or NO_PREAMBLE, PREFIX, *meta, *encoded]
 
