@@ -16,7 +16,7 @@ Standard: PS3.15 Annex E.
 from __future__ import annotations
 
 from dicom_actors.deidentification.deidentifier import Deidentifier
-from dicom_actors.deidentification.handler import deidentifying
+from dicom_actors.deidentification.handler import deidentifying, deidentifying_results
 from dicom_actors.deidentification.options import Option, Profile
 from dicom_actors.deidentification.replacing import Pseudonyms
 from dicom_actors.deidentification.report import Report
@@ -35,4 +35,5 @@ __all__ = [
     "Rules",
     "Verifier",
     "deidentifying",
+    "deidentifying_results",
 ]

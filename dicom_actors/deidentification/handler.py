@@ -1,4 +1,4 @@
-"""A step in front of an endpoint's store handler: what it is given is de-identified.
+"""A step in front of an endpoint's handlers: what they are given, or give, is de-identified.
 
 This module knows nothing of endpoints: an event is whatever has a data set. So it fits before
 any function that takes events, the archive's included.
@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import is_dataclass, replace
 from functools import cached_property
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_actors.data import DataSet, write_file
+from dicom_actors.data import DataSet, read_file, write_file
 from dicom_actors.data.dictionary import is_valid_uid
 from dicom_actors.data.files.atomic_file import sync_directory
 from dicom_actors.deidentification.deidentifier import Deidentifier
 from dicom_actors.errors import HandlerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["DeidentifiedEvent", "deidentifying"]
+__all__ = ["DeidentifiedEvent", "deidentifying", "deidentifying_results"]
 
 
 def deidentifying(
@@ -55,6 +56,50 @@ def deidentifying(
 
     def handle(event: Any) -> Any:
         return store(DeidentifiedEvent(event, cleaner))
+
+    return handle
+
+
+def deidentifying_results(
+    retrieve: Callable[[Any], Any], deidentifier: Deidentifier
+) -> Callable[[Any], Any]:
+    """Make a ``cget`` or ``cmove`` handler that hands out instances without the patient.
+
+    Args:
+        retrieve: a handler that returns instances (data sets, paths or files as bytes), with
+            their number before them or not, one `MoveTo`, or a status. What the peer asks for are
+            the UIDs and identifiers of the originals.
+        deidentifier: what cleans the instances; where they are given out again, its key has to be
+            the same one, so that UIDs are.
+
+    Returns:
+        The handler. Instances are cleaned one by one as they are sent. One that cannot be cleaned
+        raises `NotCleanError`, and ends the retrieval with a failure: it is not sent.
+
+    Raises:
+        TypeError: `retrieve` cannot be called, or is a coroutine function or an async generator.
+    """
+    if not callable(retrieve) or iscoroutinefunction(retrieve) or isasyncgenfunction(retrieve):
+        raise TypeError("expected a function that returns instances")
+
+    def clean(instances: Iterable[Any]) -> Iterator[DataSet]:
+        for instance in instances:
+            data_set = instance if isinstance(instance, DataSet) else read_file(instance)
+            yield deidentifier.deidentify(data_set)
+
+    def counted(instances: Any) -> Any:
+        # Their number may stand before them.
+        if isinstance(instances, tuple) and len(instances) == 2 and isinstance(instances[0], int):
+            return instances[0], clean(instances[1])
+        return clean(instances)
+
+    def handle(event: Any) -> Any:
+        found = retrieve(event)
+        if found is None or isinstance(found, int):
+            return found
+        if is_dataclass(found) and not isinstance(found, type):
+            return replace(found, instances=counted(found.instances))  # type: ignore[attr-defined]
+        return counted(found)
 
     return handle
 

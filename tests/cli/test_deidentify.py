@@ -11,6 +11,7 @@ import pytest
 from kit.patients import file_of, patient
 from pydicom.data import get_testdata_file
 
+from dicom_actors.cli.deidentified_files import Settings, Worker
 from dicom_actors.data import read_file, write_file
 
 
@@ -133,6 +134,27 @@ def test_what_fails_is_told_and_the_others_are_done(command, study, tmp_path) ->
     allowed = command("deidentify", study, "-o", tmp_path / "out2", "--allow-burned-in")
     assert len(results(tmp_path / "out2")) == 4
     assert "refused" not in allowed.lines[-1]
+
+
+def test_a_file_cut_anywhere_is_refused_or_whole_and_never_half_written(tmp_path) -> None:
+    whole = file_of(patient(ImageComments="x" * 20, PixelData=bytes(64)))
+    worker = Worker(Settings(str(tmp_path / "out"), (), b"a key of more than sixteen bytes"))
+    source, kinds = tmp_path / "cut.dcm", {}
+    for length in range(len(whole)):
+        source.write_bytes(whole[:length])
+        outcome = worker.clean(str(source))
+        kinds.setdefault(outcome.kind, []).append(length)
+        if outcome.kind in {"done", "same"}:
+            # Cut between two elements it is a file of fewer; nothing can tell.
+            assert read_file(outcome.target).PatientIdentityRemoved == "YES"
+            assert b"Quxworth" not in Path(outcome.target).read_bytes()
+        else:
+            assert outcome.message
+            assert "Quxworth" not in outcome.message
+            assert not outcome.target
+    assert len(kinds["failed"]) > 100
+    assert all(length < len(whole) - 64 for length in kinds.get("done", ()))
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_two_files_of_one_instance_are_both_kept(command, tmp_path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from kit.patients import KEY, patient
 
-from dicom_actors import Endpoint, connect, messages, read_file
-from dicom_actors.deidentification import Deidentifier, deidentifying
+from dicom_actors import DataSet, Endpoint, MoveTo, connect, messages, read_file, write_file
+from dicom_actors.deidentification import Deidentifier, deidentifying, deidentifying_results
 
 
 @pytest.fixture
@@ -68,6 +68,40 @@ def test_what_cannot_be_cleaned_is_refused_and_not_stored(tmp_path, cleaner, cap
     assert [result.status for result in results] == [0x0110, 0]
     assert len([*tmp_path.iterdir()]) == 1
     assert "Quxworth" not in caplog.text
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("with_number", [False, True])
+def test_what_a_client_fetches_is_clean(tmp_path, cleaner, with_number) -> None:
+    before = patient()
+    write_file(tmp_path / "one.dcm", before)
+
+    def get(event):
+        assert event.dataset.StudyInstanceUID == "1.2.3.4.5.2"
+        return (1, [tmp_path / "one.dcm"]) if with_number else [tmp_path / "one.dcm"]
+
+    endpoint = Endpoint.start(port=0, event_handlers={"cget": deidentifying_results(get, cleaner)})
+    try:
+        port = endpoint.ask(messages.GetStatus()).port
+        with connect("127.0.0.1", port) as association:
+            wanted = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.3.4.5.2"}
+            found = list(association.get(DataSet.from_keywords(**wanted)))
+    finally:
+        endpoint.stop()
+    assert found == [cleaner.deidentify(before)]
+
+
+def test_what_is_moved_is_clean_and_a_status_stays(cleaner) -> None:
+    def move(event):
+        return MoveTo("127.0.0.1", 104, "THERE", [patient()]) if event else 0xA801
+
+    handler = deidentifying_results(move, cleaner)
+    made = handler(True)
+    assert (made.host, made.ae_title) == ("127.0.0.1", "THERE")
+    assert list(made.instances) == [cleaner.deidentify(patient())]
+    assert handler(False) == 0xA801
+    with pytest.raises(TypeError, match="returns instances"):
+        deidentifying_results(None, cleaner)
 
 
 def test_a_name_does_not_lead_out_of_the_folder(tmp_path, cleaner) -> None:
