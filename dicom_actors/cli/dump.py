@@ -21,7 +21,6 @@ from dicom_actors.cli.terminal import complain, show_anything
 from dicom_actors.data import Path as ElementPath
 from dicom_actors.data import read_file
 from dicom_actors.data.files.file_values import files_below
-from dicom_actors.data.forms.json import to_json_dict
 from dicom_actors.data.forms.text import DEFAULT_WIDTH, data_set_lines, element_lines, printable
 from dicom_actors.errors import DecodeError, DicomError, NotPart10Error
 
@@ -107,7 +106,7 @@ def _print_file(
         damage = f"note: the file is damaged ({error}); this is what can be read of it"
     if as_json:
         full = full or isinstance(source, bytes)  # which has no place that a URI could name
-        model = to_json_dict(data_set, bulk_data_uri=_BulkData(file, keys, full=full))
+        model = data_set.to_json_dict(bulk_data_uri=_BulkData(file, keys, full=full))
         print(json.dumps(_chosen_attributes(model, keys) if keys else model, allow_nan=False))
         if damage:
             complain(f"{file}: {damage}")

@@ -24,7 +24,6 @@ from dicom_actors.cli.terminal import (
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data.dataset.data_set import Sequence
 from dicom_actors.data.dictionary import vr_of
-from dicom_actors.data.forms.json import to_json_dict
 from dicom_actors.data.forms.text import printable, value_text
 from dicom_actors.errors import DicomError
 
@@ -97,7 +96,7 @@ def _print_json(matches: Iterator[DataSet]) -> int:
     code = 0
     for match in matches:
         try:
-            line = json.dumps(to_json_dict(match), allow_nan=False)
+            line = json.dumps(match.to_json_dict(), allow_nan=False)
         except (DicomError, ValueError) as error:
             complain(f"a match cannot be printed: {error}")
             code = 1

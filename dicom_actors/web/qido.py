@@ -306,7 +306,7 @@ def _model(answer: DataSet, base_url: str) -> dict[str, Any]:
     for keyword in ("QueryRetrieveLevel", "RetrieveAETitle"):
         if keyword in answer:
             del answer[keyword]
-    model: dict[str, Any] = json.loads(answer.to_json())
+    model = answer.to_json_dict()
     url = f"{base_url}/studies/{answer.get('StudyInstanceUID')}"
     if level in {"SERIES", "IMAGE"}:
         url += f"/series/{answer.get('SeriesInstanceUID')}"

@@ -94,7 +94,7 @@ class UnifiedProcedureSteps:
             workitem = self._workitems.get(uids["workitem"])
         except DimseFailure as error:
             raise _refused(error) from error
-        body = json.dumps([json.loads(workitem.to_json())]).encode()
+        body = json.dumps([workitem.to_json_dict()]).encode()
         return compressed(request, Response.of_bytes(200, body, offer.kind))
 
     def update(self, request: Request, uids: Mapping[str, str]) -> Receiver:
@@ -143,7 +143,7 @@ class UnifiedProcedureSteps:
         most = self._max_results if limit is None else min(limit, self._max_results)
         try:
             found = self._workitems.find(identifier, has_everything=has_everything)
-            page = [json.loads(one.to_json()) for one in islice(found, offset, offset + most + 1)]
+            page = [one.to_json_dict() for one in islice(found, offset, offset + most + 1)]
         except DimseFailure as error:
             raise HttpError(400, f"query: {error.comment or 'the keys cannot be used'}") from error
         body = json.dumps(page[:most]).encode()

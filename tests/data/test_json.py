@@ -387,3 +387,11 @@ def test_pixel_data_without_any_fragment_is_written_as_none() -> None:
     model = to_json_dict(DataSet.from_bytes(data, "1.2.840.10008.1.2.1"))
     assert model == {"7FE00010": {"vr": "OB"}}
     assert to_json_dict(from_json_dict(model)) == model
+
+
+def test_text_and_object_are_one_model() -> None:
+    ds = DataSet.from_keywords(PatientName="Doe^Jane", Rows=3, PixelSpacing=["1.50", "2"])
+    ds.put("ReferencedSeriesSequence", "SQ", [DataSet.from_keywords(SeriesInstanceUID="1.2")])
+    assert ds.to_json_dict() == json.loads(ds.to_json())
+    kept = ds.to_json_dict(keep_number_text=True)
+    assert kept == json.loads(ds.to_json(keep_number_text=True)) != ds.to_json_dict()

@@ -9,6 +9,7 @@ Standard: PS3.4 C.2.2.2, C.3.4, C.4.1.1.3.2; PS3.3 C.12.1.1.2.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataElement, DataSet, Tag
@@ -206,7 +207,12 @@ class _Source(NamedTuple):
     @classmethod
     def of(cls, header: bytes) -> _Source:
         """Make it of a header."""
-        return cls(open_header(header), header.isascii() and b"\x1b" not in header)
+        data_set = open_header(header)
+        found = data_set.elements_as_read()
+        # Tags have other bytes; of what is longer than most the length has.
+        values = () if found is None else [bytes(part[4:]) for _, part in found.elements]
+        is_ascii = found is not None and b"".join(values).isascii() and b"\x1b" not in header
+        return cls(data_set, is_ascii)
 
 
 def _source(
@@ -246,11 +252,10 @@ def everything_of(reader: IndexReader, level: Level, number: int) -> DataSet:
 
 
 def _take(entity: DataSet, element: DataElement, tag: int) -> None:
-    try:
-        value = element.value
-    except DataError:  # what cannot be read is no value
-        return
-    entity.put_element(DataElement(tag, element.vr, value))
+    with suppress(DataError):  # what cannot be read is no value
+        if element.tag != tag:
+            element = DataElement(tag, element.vr, element.value)
+        entity.put_element(element)
 
 
 # --- what is counted or put together -------------------------------------------------------

@@ -45,7 +45,6 @@ _INSTEAD: Final = {
     "repeater_has_tag": "tag_of(keyword)",
     "repval": "str(element)",
     "save_as": _TO_WRITE,
-    "to_json_dict": "json.loads(ds.to_json())",
     "top": "str(ds)",
     "trait_names": "ds.keywords()",
     "validate": "ds.check()",

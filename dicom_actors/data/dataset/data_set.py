@@ -1069,6 +1069,29 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         )
         return text
 
+    def to_json_dict(
+        self,
+        *,
+        bulk_data_uri: Callable[[Path, DataElement], str | None] | None = None,
+        keep_number_text: bool = False,
+    ) -> dict[str, Any]:
+        """Return the data set as the object of the DICOM JSON Model, for `json.dumps`.
+
+        Args:
+            bulk_data_uri: see `to_json`.
+            keep_number_text: likewise.
+
+        Returns:
+            Attributes by tag, in tag order.
+
+        Raises:
+            EncodeError: sequences are nested too deep.
+        """
+        model: dict[str, Any] = _above("json").to_json_dict(
+            self, bulk_data_uri=bulk_data_uri, keep_number_text=keep_number_text
+        )
+        return model
+
     @classmethod
     def from_json(
         cls,
