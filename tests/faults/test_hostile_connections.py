@@ -77,14 +77,18 @@ def test_row_01_connecting_and_closing_starts_no_actor_and_keeps_nothing(
         knock(20)
         gc.collect()
         alive = len(gc.get_objects())
+        before = _records()  # what the report of a failed test holds, too
         knock(2_000)
         gc.collect()
         assert len(gc.get_objects()) - alive < 200
-        records = [o for o in gc.get_objects() if type(o) is ConnectionRecord]
-        assert len(records) == 1
+        assert _records() <= before
         assert siege.kernel.timers.pending() < 10
         assert begun == []
         monkeypatch.undo()
+
+
+def _records() -> int:
+    return sum(type(one) is ConnectionRecord for one in gc.get_objects())
 
 
 # --- 2: slowness -----------------------------------------------------------------------------
