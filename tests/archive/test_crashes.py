@@ -182,4 +182,5 @@ def test_no_sender_sees_more_than_a_failure_for_an_object(tmp_path, step, kind, 
         assert list((tmp_path / "journal").iterdir()) == []
         assert [path.name for path in (tmp_path / "incoming").glob("*.dcm")] == []
         failed = sum(status != 0 for one in sent for status in one.values())
-        assert failed <= 6 * SENDERS
+        # What an actor that crashes is at, of each sender, and what comes to it before it is gone.
+        assert failed <= 6 * 2 * SENDERS

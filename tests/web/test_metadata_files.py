@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from kit.waiting import until
 from web.serving import image
 
 from dicom_actors.archive import Archive
@@ -103,6 +104,7 @@ def test_neither_an_archive_nor_its_upkeep_take_them_for_objects(tmp_path):
     for path in tmp_path.glob("index*"):
         path.unlink()
     with Archive.open(tmp_path, durability="os") as archive:
+        until(lambda: not archive.is_rebuilding)
         archive.settle()
         assert archive.counts().instances == 1
         assert len(files(tmp_path)) == 1
