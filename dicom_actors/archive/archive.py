@@ -91,7 +91,7 @@ if TYPE_CHECKING:
     Router = Callable[[DataSet, Origin], Iterable[Queued]]
     from dicom_actors.supervision import ChildInfo, Clock
 
-__all__ = ["ActorInfo", "Archive", "Stats", "checked_settings"]
+__all__ = ["ActorInfo", "Archive", "Stats", "checked_settings", "store_in"]
 
 logger = logging.getLogger(__name__)
 
@@ -261,7 +261,7 @@ class Archive(Holdings):
         try:
             is_synchronous = checked.durability == "disk"
             disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
-            store = _store(root.absolute(), disk, checked)
+            store = store_in(root.absolute(), disk, checked)
             handle = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
             if index is not None:
                 handle = _share(index, store, checked)
@@ -728,7 +728,7 @@ def _info_of(child: ChildInfo, above: str = "") -> ActorInfo:
     return ActorInfo(f"{above}{child.id}", child.state.value, child.restarts, waiting)
 
 
-def _store(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
+def store_in(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
     """Have the files and buckets of an archive ready."""
     buckets = Buckets(disk, settings.bucket_timeout)
     bucket = buckets.register(settings.bucket) if settings.bucket else ""
