@@ -239,7 +239,11 @@ class EventStream:
         settings = settings or EngineSettings()
         Link(servers, settings).close()  # which says what is wrong here, and not in an actor
         self = cls(archive, settings)
-        archive.rows.write([OutboxWanted(settings.most_waiting, settings.when_full)])
+        wanted = partial(
+            archive.rows.write, [OutboxWanted(settings.most_waiting, settings.when_full)]
+        )
+        wanted()
+        archive.when_begun_anew(wanted)
         start = partial(Publisher.start, archive, tuple(servers), settings)
         cls.guard(archive)
         self._ref = archive.supervise(ChildSpec(_NAME, start))
@@ -285,6 +289,7 @@ class EventStream:
 
     def stop(self) -> None:
         """Send no more; events are written down still, and go on at the next start."""
+        self._archive.when_begun_anew(lambda: None)
         self._archive.take_if(None)
         self._archive.supervise_not(_NAME)
 
