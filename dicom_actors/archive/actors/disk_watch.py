@@ -9,6 +9,7 @@ about to put the archive there.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,10 +68,11 @@ class DiskWatch(SupervisedActor):
 
     def _look_whether_it_is_empty(self) -> None:
         kernel = self._kernel
-        was_empty = self._was_empty
+        was_empty, self._was_empty = self._was_empty, False
+        # Of many entries one is enough; that the folder is not there is said elsewhere.
+        with contextlib.suppress(OSError), os.scandir(kernel.store.root) as found:
+            self._was_empty = next(found, None) is None
         try:
-            with os.scandir(kernel.store.root) as found:  # of many entries one is enough
-                self._was_empty = next(found, None) is None
             if self._was_empty and was_empty:
                 kernel.on_emptied()
         except (OSError, ArchiveError) as error:
