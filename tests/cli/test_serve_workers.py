@@ -128,7 +128,7 @@ def test_commitment_is_reported_on_the_association_that_asked(tmp_path):
                     association, {uid_of(number): SECONDARY_CAPTURE, "1.2.3": SECONDARY_CAPTURE}
                 )
                 assert association.listen(LIMIT)
-            report = reports.pop().dataset
+            report = reports.pop().data_set
             assert report.TransactionUID == transaction
             (kept,) = report.ReferencedSOPSequence
             (failed,) = report.FailedSOPSequence
