@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet
 from dicom_actors.archive.index.attributes import Level
@@ -40,14 +40,22 @@ _TEXT: Final = rb"([!#-\[\]-}](?:[ !#-\[\]-}]*[!#-\[\]-}])?)[ \0]*"
 _NAME: Final = rb"([!#-<>-\[\]-}](?:[ !#-<>-\[\]-}]*[!#-<>-\[\]-}])?)[ \0]*"
 _INTEGER: Final = rb"(0|-?[1-9][0-9]{0,8}) *"
 _PATTERNS: Final = {
-    **dict.fromkeys(
-        (b"AE", b"AS", b"CS", b"DA", b"DT", b"LO", b"SH", b"TM", b"UI"),
-        (re.compile(_TEXT), '"', '"'),
-    ),
-    b"PN": (re.compile(_NAME), '{"Alphabetic":"', '"}'),
-    b"IS": (re.compile(_INTEGER), "", ""),
+    **dict.fromkeys(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI"), (_TEXT, '"', '"')),
+    "PN": (_NAME, '{"Alphabetic":"', '"}'),
+    "IS": (_INTEGER, "", ""),
 }
-"""By VR: the values that are plain, and what stands around them."""
+_FORMS: Final = {
+    vr.encode(): (
+        re.compile(pattern).fullmatch,
+        f'{{"vr":"{vr}","Value":[{before}',
+        f"{after}]}}",
+        f'{{"vr":"{vr}"}}',
+    )
+    for vr, (pattern, before, after) in _PATTERNS.items()
+}
+"""By VR: what finds values that are plain, what stands around them, and what stands for none."""
+_MOST_LISTS: Final = 256
+_PLAIN_URL: Final = re.compile(r"[\w.:/\[\]~%-]+", re.ASCII).fullmatch
 _SHORT: Final = 8
 """Bytes of the header of an element of these VRs (PS3.5 7.1.2, 7.1.3)."""
 
@@ -62,18 +70,16 @@ def plain_value(vr: bytes, value: bytes) -> str | None:
     Returns:
         The attribute in the DICOM JSON Model; None if it is not plain.
     """
-    known = _PATTERNS.get(vr)
-    if known is None:
+    form = _FORMS.get(vr)
+    if form is None:
         if vr == b"US" and len(value) == 2:
             return f'{{"vr":"US","Value":[{value[0] | value[1] << 8}]}}'
         return None
+    find, before, after, empty = form
     if not value:
-        return f'{{"vr":"{vr.decode()}"}}'
-    pattern, before, after = known
-    found = pattern.fullmatch(value)
-    if found is None:
-        return None
-    return f'{{"vr":"{vr.decode()}","Value":[{before}{found[1].decode()}{after}]}}'
+        return empty
+    found = find(value)
+    return None if found is None else before + found[1].decode("ascii") + after
 
 
 class JsonAnswers:
@@ -104,25 +110,27 @@ class JsonAnswers:
         ]
         self._vrs = {tag: empty[f"{tag:08X}"]["vr"].encode() for tag in answers.plan.tags}
         wanted = answers.wanted.by_level
+        self._lists: dict[tuple[Any, ...], str] = {}
+        self._url = names.index(_RETRIEVE_URL)
+        self._counted = {
+            tag: f'"{tag:08X}":{{"vr":"{self._vrs[tag].decode()}","Value":['
+            for tag in answers.wanted.computed
+        }
         # What the patient is stands in the header of the study (PS3.4 C.6.2.1).
-        self._tags = {
-            **wanted,
-            Level.PATIENT: [],
+        by_level = {
             Level.STUDY: wanted[Level.PATIENT] + wanted[Level.STUDY],
+            Level.SERIES: wanted[Level.SERIES],
+            Level.IMAGE: wanted[Level.IMAGE],
         }
-        self._elements = {
-            level: lru_cache(maxsize=64)(self._finder(tags)) for level, tags in self._tags.items()
-        }
-
-    @staticmethod
-    def _finder(tags: Sequence[int]) -> Callable[[tuple[int, ...]], list[tuple[int, int]]]:
-        """Make what says which elements are wanted; those of a scanner have the same tags."""
-
-        def find(there: tuple[int, ...]) -> list[tuple[int, int]]:
-            numbers = {tag: number for number, tag in enumerate(there)}
-            return [(tag, numbers[tag]) for tag in tags if tag in numbers]
-
-        return find
+        self._asked = [
+            (
+                level,
+                _Asked(tuple(tags), tuple(self._vrs[tag] for tag in tags)),
+                [self._places[tag] for tag in tags],
+            )
+            for level, tags in by_level.items()
+            if tags
+        ]
 
     def of(self, reader: IndexReader, ids: Sequence[int]) -> Iterator[str]:
         """Give the answers of those rows that match.
@@ -133,7 +141,6 @@ class JsonAnswers:
         answers = self._answers
         page = answers.page(reader, ids)
         known: dict[bytes, Source] = {}
-        said: dict[tuple[Level, bytes], _Said] = {}
         for row in page.rows:
             if answers.is_private:
                 entity, is_plain = answers.entity(page, row, answers.wanted, known)
@@ -144,7 +151,7 @@ class JsonAnswers:
                 entity, _ = answers.entity(page, row, self._judged, known)
                 if not self._plan.query.matches(entity):
                     continue
-            yield self._text(page, row, known, said)
+            yield self._text(page, row, known)
 
     def _whole(self, answer: DataSet, row: Row) -> str:
         """Write an answer that was made."""
@@ -152,78 +159,100 @@ class JsonAnswers:
         model[_RETRIEVE_URL] = {"vr": "UR", "Value": [self._address(row.uids)]}
         return json.dumps({name: model[name] for name in sorted(model.keys() - _NOT_SAID)})
 
-    def _text(
-        self,
-        page: Page,
-        row: Row,
-        known: dict[bytes, Source],
-        said: dict[tuple[Level, bytes], _Said],
-    ) -> str:
+    def _text(self, page: Page, row: Row, known: dict[bytes, Source]) -> str:
         """Write the answer of a row."""
         texts, odd = self._empty.copy(), []
-        url = json.dumps(self._address(row.uids))
-        self._put(texts, int(_RETRIEVE_URL, 16), f'{{"vr":"UR","Value":[{url}]}}')
-        for level, tags in self._tags.items():
-            header = page.header(row, level) if tags else None
+        url = _quoted(self._address(row.uids))
+        texts[self._url] = f'"{_RETRIEVE_URL}":{{"vr":"UR","Value":[{url}]}}'
+        for level, asked, places in self._asked:
+            header = page.header(row, level)
             if header is None:
                 continue
-            if (level, header) not in said:
-                said[level, header] = self._said(header, level)
-            plain, others = said[level, header]
-            for place, text in plain:
-                texts[place] = text
+            plain, others = _said(header, asked)
+            for number, text in plain:
+                texts[places[number]] = text
             odd += others
         for tag in self._answers.wanted.computed:
             value = page.computed(row, tag)
-            counted = self._computed(tag, value)
-            if counted is not None:
-                self._put(texts, tag, counted)
+            if isinstance(value, int):
+                texts[self._places[tag]] = f"{self._counted[tag]}{value}]}}"
             elif value is not None:
-                odd.append(tag)
+                listed = self._listed(tag, value)
+                if listed is None:
+                    odd.append(tag)
+                else:
+                    texts[self._places[tag]] = listed
         if odd:
             entity, is_plain = self._answers.entity(page, row, Wanted.of(odd), known)
             model = self._answers.answer(entity, is_plain=is_plain).to_json_dict()
             for tag in odd:
-                self._put(texts, tag, json.dumps(model[f"{tag:08X}"]))
+                place = self._places[tag]
+                texts[place] = self._heads[place] + json.dumps(model[f"{tag:08X}"])
         return f"{{{','.join(texts)}}}"
 
-    def _put(self, texts: list[str], tag: int, text: str) -> None:
-        place = self._places[tag]
-        texts[place] = self._heads[place] + text
-
-    def _said(self, header: bytes, level: Level) -> _Said:
-        """Write what a header says, as far as it is plain; and give the tags of what is not."""
-        found = open_header(header).elements_as_read()
-        if found is None:
-            return [], self._tags[level]
-        plain, odd = [], []
-        offsets, buffer, code = found.offsets, found.buffer, header[:1]
-        for tag, number in self._elements[level](found.tags):
-            element = bytes(buffer[offsets[number] : offsets[number + 1]])
-            text = None
-            if code == b"E":
-                text = plain_value(element[4:6], element[_SHORT:])
-            elif code == b"I" and self._vrs[tag] in _PATTERNS:
-                text = plain_value(self._vrs[tag], element[_SHORT:])
-            if text is None:
-                odd.append(tag)
-            else:
-                place = self._places[tag]
-                plain.append((place, self._heads[place] + text))
-        return plain, odd
-
-    def _computed(self, tag: int, value: Any) -> str | None:
-        """Write what is counted or put together, if it is plain."""
-        vr = self._vrs[tag]
-        if isinstance(value, int):
-            return plain_value(vr, b"%d" % value)
-        if tag == REGIONS or not value or not all(map(str.isascii, value)):
+    def _listed(self, tag: int, values: Any) -> str | None:
+        """Write values that were put together, if they are plain: codes and UIDs."""
+        if tag == REGIONS:
             return None
-        texts = [_PATTERNS[vr][0].fullmatch(one.encode()) for one in value]
-        if not all(texts):
-            return None
-        return f'{{"vr":"{vr.decode()}","Value":{json.dumps(value)}}}'
+        known = self._lists.get((tag, *values))
+        if known is None:
+            find = _FORMS[self._vrs[tag]][0]
+            if not all(value.isascii() and find(value.encode()) for value in values):
+                return None
+            if len(self._lists) == _MOST_LISTS:
+                self._lists.clear()
+            known = f"{self._counted[tag]}{json.dumps(values)[1:]}}}"
+            self._lists[tag, *values] = known
+        return known
 
 
-_Said = tuple[list[tuple[int, str]], list[int]]
-"""Plain attributes and where they stand, and the tags of the others."""
+class _Asked(NamedTuple):
+    """What is asked of the headers of a level.
+
+    Attributes:
+        tags: the attributes.
+        vrs: what they are in the dictionary.
+    """
+
+    tags: tuple[int, ...]
+    vrs: tuple[bytes, ...]
+
+
+@lru_cache(maxsize=512)
+def _said(header: bytes, asked: _Asked) -> tuple[list[tuple[int, str]], list[int]]:
+    """Write what a header says, as far as it is plain.
+
+    Returns:
+        The text of what is plain, with the number of the attribute among those that are asked for;
+        and the tags of what is there and is not plain.
+
+    Raises:
+        ArchiveError: it is none.
+    """
+    found = open_header(header).elements_as_read()
+    if found is None:
+        return [], list(asked.tags)
+    plain, odd = [], []
+    offsets, buffer, code = found.offsets, found.buffer, header[:1]
+    for number, place in _places(found.tags, asked.tags):
+        element = bytes(buffer[offsets[place] : offsets[place + 1]])
+        vr = element[4:6] if code == b"E" else asked.vrs[number]
+        # Of other encodings, what is the same in all of them: text.
+        is_known = code == b"E" or (code == b"I" and vr in _FORMS)
+        text = plain_value(vr, element[_SHORT:]) if is_known else None
+        if text is None:
+            odd.append(asked.tags[number])
+        else:
+            plain.append((number, f'"{asked.tags[number]:08X}":{text}'))
+    return plain, odd
+
+
+@lru_cache(maxsize=256)
+def _places(there: tuple[int, ...], tags: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Say which elements are asked for: which of the tags, and which of those that are there."""
+    numbers = {tag: number for number, tag in enumerate(there)}
+    return [(number, numbers[tag]) for number, tag in enumerate(tags) if tag in numbers]
+
+
+def _quoted(url: str) -> str:
+    return f'"{url}"' if _PLAIN_URL(url) else json.dumps(url)
