@@ -99,9 +99,10 @@ class Media:
         """Retrieve a study as a file set."""
         is_cleaned = _is_true(request.value("deidentified"))
         instances = self._held.instances(uids)
+        name = "deidentified" if is_cleaned else "study"
         headers = {
             "content-type": "application/zip",
-            "content-disposition": 'attachment; filename="study.zip"',
+            "content-disposition": f'attachment; filename="{name}.zip"',
             "cache-control": "no-store",
         }
         return Response(200, headers, self._zipped(instances, is_cleaned=is_cleaned), None)

@@ -498,7 +498,7 @@ async function picture(path) {
 }
 
 $("study-download").addEventListener("click", () => download("", `study-${study.uid.slice(-12)}.zip`));
-$("study-download-clean").addEventListener("click", () => download("?deidentified=true", "study.zip"));
+$("study-download-clean").addEventListener("click", () => download("?deidentified=true", "deidentified.zip"));
 
 async function download(query, name) {
   try {

@@ -194,7 +194,7 @@ def test_a_study_is_downloaded_as_a_file_set(page, browser, tmp_path):
 
     page.click("#study-download-clean")
     until(lambda: [one.suffix for one in folder.iterdir()] == [".zip", ".zip"])
-    with zipfile.ZipFile(folder / "study.zip") as archive:
+    with zipfile.ZipFile(folder / "deidentified.zip") as archive:
         names = archive.namelist()
         assert len(names) == len(objects) + 2
         assert not any(b"Doe" in archive.read(name) for name in names)
