@@ -69,6 +69,15 @@ class FileBytes:
     def __bytes__(self) -> bytes:
         return bytes(self.read())
 
+    @property
+    def offset(self) -> int:
+        """Bytes before them in the file."""
+        return self._start
+
+    def fileno(self) -> int:
+        """The descriptor of the file, for a call of the system that is over before this is gone."""
+        return self._file.descriptor
+
     def read(self) -> memoryview:
         """Read them.
 
@@ -128,10 +137,10 @@ class _Reader(io.RawIOBase):
 class _File:
     """An open file, and what was read of it last."""
 
-    __slots__ = ("_close", "_descriptor", "_end", "_is_mappable", "_name", "_window", "map")
+    __slots__ = ("_close", "_end", "_is_mappable", "_name", "_window", "descriptor", "map")
 
     def __init__(self, descriptor: int, end: int, name: str) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._end = end
         self._name = name
         self._window: tuple[int, memoryview] = (0, memoryview(b""))
@@ -140,14 +149,14 @@ class _File:
         self._close = os.close  # still there when the interpreter goes down
 
     def __del__(self) -> None:
-        self._close(self._descriptor)
+        self._close(self.descriptor)
 
     def mapped(self) -> memoryview | None:
         """All of it as a memory map; None: it cannot be one."""
         if self.map is None and self._is_mappable:
             try:
                 self.map = memoryview(
-                    mmap.mmap(self._descriptor, self._end, access=mmap.ACCESS_READ)
+                    mmap.mmap(self.descriptor, self._end, access=mmap.ACCESS_READ)
                 )
             except (OSError, ValueError):  # it is shorter, or the file system has no maps
                 self._is_mappable = False
@@ -164,7 +173,7 @@ class _File:
 
     def _read(self, start: int, wanted: int, at_least: int | None = None) -> memoryview:
         try:
-            data = read_bytes(self._descriptor, wanted, start)
+            data = read_bytes(self.descriptor, wanted, start)
         except OSError as error:
             raise FileChangedError(f"{self._name}: {error.strerror or error}") from error
         if len(data) < (wanted if at_least is None else at_least):
