@@ -87,7 +87,7 @@ def test_an_empty_buffer_is_kept_while_few_are_lent() -> None:
     assert lent == [3, 2, 2, 2]
 
 
-def test_where_buffers_are_scarce_little_is_read_ahead_and_a_long_pdu_is_read_all_the_same() -> None:
+def test_little_is_read_ahead_where_buffers_are_scarce_and_a_long_pdu_all_the_same() -> None:
     length = 1 << 20
     few, many = BufferPool(length, 4, Lock()), BufferPool(length, 0, Lock())
     assert len(InputBuffer(few).room()) == length

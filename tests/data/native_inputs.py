@@ -15,6 +15,25 @@ from struct import pack
 
 STOP = 0xFFFEE000
 VRS = [b"LO", b"UI", b"OB", b"SQ", b"UN", b"PN", b"??", b"\0\0"]
+VALUES = [b"DS", b"IS", b"US", b"SS", b"FD", b"FL", b"UL", b"PN", b"ST", b"UI", b"AT", b"OW", b"CS"]
+NAMES = {int.from_bytes(vr, "little"): vr.decode("latin-1") for vr in VRS + VALUES}
+
+
+class Text(str):
+    """What texts are made as."""
+
+    __slots__ = ()
+
+
+class Real(float):
+    """What decimal numbers are made as."""
+
+
+class Whole(int):
+    """What whole numbers are made as."""
+
+
+KINDS = (*[Text] * 6, Real, Whole)
 
 
 def inputs():
@@ -32,12 +51,24 @@ def inputs():
             else:
                 data += pack("<HH2sH", *tag, vr, length)
             data += bytes(min(length, 20))
+        if number % 3 == 0:
+            data += b"".join(_value(draw, tag) for tag in range(draw.randrange(6)))
+        if number % 5 == 0:
+            data = pack("<HHI", 0xFFFE, 0xE000, len(data) + draw.choice((0, 0, 0, 1))) + data
         cut = draw.randrange(len(data) + 1) if number % 2 else len(data)
         yield data[:cut]
 
 
+def _value(draw, tag):
+    """Make an element, with a value or what is not quite one."""
+    value = bytes(draw.choices(b"0123456789.-+eE\\ \0A^=\xc3", k=draw.randrange(20)))
+    vr = draw.choice(VALUES)
+    head = "<HH2sH" if vr != b"OW" else "<HH2s2xI"
+    return pack(head, 0x20, tag, vr, draw.choice((len(value), len(value), 2, 4, 8))) + value
+
+
 def feed(module, view, draw):
-    """Ask both functions, from positions and to ends that may be beyond the input."""
+    """Ask all functions, from positions and to ends that may be beyond the input."""
     wanted = pack("<5I", 0x00080000, 0x00090001, 0x000A0002, 0x000B0003, 0xFFFE0000)
     length = len(view)
     for pos in {0, draw.randrange(length + 1), length, length + 3}:
@@ -47,6 +78,18 @@ def feed(module, view, draw):
                 assert at >= pos
             at, *_ = module.pick_usual(view, {}, pos, end, 0, -1, -1, 0, wanted)
             assert at >= pos
+            at, count = module.items_usual(view, [], pos, end, draw.randrange(4))
+            assert at >= pos
+            assert count < 4
+    index = {tag: draw.randrange(-2, length + 3) for tag in range(4)}
+    at, _ = module.index_usual(view, index, 0, length, -1, STOP, True)
+    rows = []
+    module.items_usual(view, rows, 0, length, 1 << 40)
+    for one in (index, *[row[2] for row in rows]):
+        assert [row[0] for row in module.headers_usual(view, one, NAMES)] == list(one)
+        values = {}
+        module.values_usual(view, one, values, KINDS, draw.random() < 0.5)
+        assert values.keys() <= one.keys()
 
 
 def guarded():

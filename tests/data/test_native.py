@@ -11,16 +11,21 @@ from pathlib import Path
 from struct import pack
 
 import pytest
-from kit.mutations import mutated, seeds
+from kit.mutations import FOLDER as DATA_FOLDER
+from kit.mutations import decoded, mutated, seeds
 from kit.native import IS_BUILT, switched
 
-from dicom_actors.data import read_file
+from dicom_actors.data import DataSet, read_file
 from dicom_actors.data.dataset.element_index import content_of
+from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from dicom_actors.data.dictionary.vr import LONG_LENGTH, VR
 from dicom_actors.data.scan import elements, native
 from dicom_actors.data.scan.layout import EXPLICIT, ITEM
+from dicom_actors.data.scan.scope import Limits
 from dicom_actors.errors import DicomError
 
 SOURCE = Path(native.__file__).with_name("_native.c")
+FOLDER = DATA_FOLDER / "test_files"
 INPUTS = Path(__file__).with_name("native_inputs.py")
 
 built = pytest.mark.skipif(not IS_BUILT, reason="the package was installed without a compiler")
@@ -83,6 +88,112 @@ def test_the_end_is_that_of_the_buffer_at_most():
     assert native.index_usual(data, index, 0, 1 << 40, -1, ITEM, True) == (10, 0x00080008)
     assert index == {0x00080008: 0}
     assert native.index_usual(data, index, 1 << 40, 1 << 41, -1, ITEM, True) == (1 << 40, -1)
+
+
+@built
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("items_usual", (b"12345678", {}, 0, 8, 1)),
+        ("items_usual", (b"12345678", [], -1, 8, 1)),
+        ("headers_usual", (b"12345678", [], {})),
+        ("values_usual", (b"12345678", {}, {}, (str, float), True)),
+        ("values_usual", (b"12345678", {}, {}, (str,) * 8, True)),
+        ("values_usual", (b"12345678", {}, {}, ("no class",) * 8, True)),
+        ("values_usual", ("text", {}, {}, (*[str] * 6, float, int), True)),
+    ],
+)
+def test_so_they_are_of_the_others(name, arguments):
+    with pytest.raises((TypeError, ValueError)):
+        getattr(native, name)(*arguments)
+
+
+VALUES = [
+    *(
+        b"",
+        b" ",
+        b"\0\0",
+        b"1",
+        b"-1 ",
+        b"+1",
+        b"007",
+        b"-0",
+        b" 12 ",
+        b"1_0",
+        b"nan",
+        b"1e5",
+        b"1e400",
+    ),
+    *(b"1.", b".5", b".", b"-", b"1.5\\2.5", b"1\\\\2", b" 1\\ 2 ", b"1\\2\\", b"\\", b"1\\2 \0"),
+    *(b"1\\" * 15 + b"1", b"1\\" * 16 + b"1", b"123456789012", b"1234567890123", b"\xd9\xa1"),
+    *(b"A^B=C\\D ", b"  A  ", b"\0A\0", b"M\xc3\xbc", b"A\x1b$B", b"1.2.3\0", b"\xff\xff\xff\x7f"),
+    *(b"\0\0\xc0\x7f", b"\0\0\0\0\0\0\xf8\x7f", bytes(range(48)), bytes(2 * 65), bytes(3)),
+]
+
+
+@built
+@pytest.mark.parametrize(
+    "terms", [None, b"ISO_IR 192", b"ISO_IR 13 ", b"nobody knows", b"\xc3\xbc"]
+)
+def test_values_are_made_as_without_it(terms):
+    """Of each VR, all kinds of bytes: the same values, of the same types, and warnings."""
+    parts = [] if terms is None else [pack("<HH2sH", 8, 5, b"CS", len(terms)) + terms]
+    for at, vr in enumerate(VR):
+        head = "<HH2s2xI" if vr.value.encode() in LONG_LENGTH else "<HH2sH"
+        parts += [
+            pack(head, 0x0020 + 2 * at, 0x1000 + number, vr.value.encode(), len(value)) + value
+            for number, value in enumerate(VALUES)
+        ]
+    # Some numbers have a sign or not, whatever their VR.
+    parts.append(pack("<HH2sH3H", 0x0028, 0x1101, b"SS", 6, 0xFFFF, 0xFFFF, 0xFFFF))
+    data = b"".join(sorted(parts, key=lambda part: part[1::-1] + part[3:1:-1]))
+    data += (
+        pack("<HH2s2xIHHI", 0x0100, 0x0010, b"SQ", len(data) + 8, 0xFFFE, 0xE000, len(data)) + data
+    )
+    found = []
+    for to in (False, True):
+        with switched(to=to):
+            ds = DataSet.from_bytes(data, EXPLICIT_VR_LITTLE_ENDIAN)
+            found.append((decoded(ds), [*map(str, ds.warnings)]))
+    assert found[0] == found[1]
+
+
+@built
+def test_values_are_those_that_users_share():
+    with switched(to=True):
+        ds = read_file(FOLDER / "CT_small.dcm")
+        elements = dict(ds.walk())
+        assert all(element.value is ds[path] for path, element in elements.items())
+        ds.ImageType.append("CHANGED")
+        assert elements[(0x00080008,)].value[-1] == "CHANGED"
+        assert b"CHANGED" in ds.to_bytes()
+
+
+@built
+def test_no_value_is_made_for_those_who_want_none():
+    with switched(to=True):
+        ds = read_file(FOLDER / "CT_small.dcm")
+        assert len(list(ds.walk())) == 262
+        # Its sequence was walked through, and that asks for what items inherit.
+        assert set(content_of(ds).values) == {0x00080005, 0x00280103, 0x00101002}
+
+
+@built
+def test_items_are_limited_as_without_it():
+    item = pack("<HHIHH2sHHH2sH", 0xFFFE, 0xE000, 16, 8, 8, b"LO", 0, 9, 8, b"LO", 0)
+    data = pack("<HH2s2xI", 8, 0x1115, b"SQ", 4 * len(item)) + 4 * item
+    for most in range(1, 14):
+        found = []
+        for to in (False, True):
+            with switched(to=to):
+                limits = Limits(max_elements=most)
+                ds = DataSet.from_bytes(data, EXPLICIT_VR_LITTLE_ENDIAN, limits=limits)
+                try:
+                    found.append(len(ds[0x00081115]))
+                except DicomError as error:
+                    found.append(str(error))
+        assert found[0] == found[1]
+        assert (found[0] == 4) == (most >= 13)
 
 
 @pytest.mark.parametrize("seed", range(40))

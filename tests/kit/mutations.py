@@ -215,9 +215,32 @@ def _outcome(data: bytes, options: dict[str, Any]) -> tuple[Any, ...]:
     """What reading gives: values, where elements stand, warnings; or the error."""
     try:
         ds = read_file(data, **options)
-        return raw_values(ds), dict(content_of(ds).index), [*map(str, ds.warnings)]
+        found = raw_values(ds), dict(content_of(ds).index), [*map(str, ds.warnings)]
     except DicomError as error:
         return (type(error), str(error))
+    return found, decoded(ds), [*map(str, ds.warnings)]
+
+
+def decoded(ds: DataSet) -> list[Any]:
+    """All values, each with its type; items in two ways, and the error at which they end."""
+    found: list[Any] = []
+    try:
+        found += ((path, e.vr, _shown(e.value)) for path, e in ds.copy().walk())
+        found += map(_shown, ds.copy().values())
+        found += ((path, e.vr, _shown(e.value)) for path, e in ds.walk())
+    except DicomError as error:
+        found.append((type(error), str(error)))
+    return found
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, DataSet):
+        return sorted(value)
+    if isinstance(value, list):
+        return type(value), [_shown(one) for one in value[:100]]
+    if isinstance(value, memoryview):
+        return memoryview, len(value)
+    return type(value), repr(value), getattr(value, "text", None)
 
 
 def _check_writing(ds: DataSet, values: dict[int, tuple[str, bytes]]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from dicom_actors.actors.storing import identity
+from dicom_actors.data.dataset import element_index
 from dicom_actors.data.scan import elements, native, selection
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ IS_BUILT = native.index_usual is not None
 
 def switch(*, is_on: bool) -> None:
     """Use the compiled scan from now on, or do not."""
+    elements.items_usual = native.items_usual if is_on else None
+    element_index.headers_usual = native.headers_usual if is_on else None
+    element_index.values_usual = native.values_usual if is_on else None
     elements.index_usual = identity.index_usual = native.index_usual if is_on else None
     identity.uids_usual = native.uids_usual if is_on else None
     selection.pick_usual = native.pick_usual if is_on else None

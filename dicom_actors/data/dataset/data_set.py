@@ -311,18 +311,11 @@ class DataElement:
 
 
 class _ReadElement(DataElement):
-    """An element that was read and stands in a data set's bytes; made by the data set."""
+    """An element that was read and stands in a data set's bytes; see `_read_element`."""
 
     __slots__ = ()
 
     _holder: ElementIndex
-
-    def __init__(self, holder: ElementIndex, tag: int, vr: str, offset: int) -> None:
-        self._holder = holder
-        self._tag = tag
-        self._vr = vr
-        self._offset = offset
-        self._value = _UNREAD
 
     @property
     def vr(self) -> str:
@@ -354,6 +347,17 @@ class _ReadElement(DataElement):
                 values[tag] = value
             self._value = value
         return value
+
+
+def _read_element(holder: ElementIndex, tag: int, vr: str, offset: int) -> _ReadElement:
+    """Make an element that stands in the bytes of a data set."""
+    made = object.__new__(_ReadElement)
+    made._holder = holder
+    made._tag = tag
+    made._vr = vr
+    made._offset = offset
+    made._value = holder.values.get(tag, _UNREAD)
+    return made
 
 
 class _CutSequence(DataElement):
@@ -439,16 +443,28 @@ class _Content(ElementIndex):
 
     new_element = staticmethod(element_of)
     parts_of = attrgetter("_vr", "_value")
-    read_element = _ReadElement
+    read_element = staticmethod(_read_element)
 
     def make_items(self, scope: Context, rows: list[Row], end: int) -> Sequence:
         """Make the items of a sequence of what a scan found up to `end`."""
         items = list.__new__(Sequence)
         kind: type[Any] = scope.reading.data_set_class
         new, append = object.__new__, list.append  # what is read need not be checked
+        inherited = scope.character_set
         for number, (start, item_end, index) in enumerate(rows):
             item = new(kind)
-            last = _Content(scope, number, start, item_end, index)
+            # What `__init__` does, without a call: items are many.
+            last = new(_Content)
+            last.scope = scope
+            last.number = number
+            last.start = start
+            last.end = item_end
+            last.index = index  # type: ignore[assignment]  # has nothing that was put in
+            last.values = {}
+            last.is_sorted = True
+            last.known_character_set = None if CHARACTER_SET in index else inherited
+            last.replaced = None
+            last.file_meta = None
             set_content(item, last)
             append(items, item)
         if rows and rows[-1][1] > end:

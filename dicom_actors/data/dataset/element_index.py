@@ -19,6 +19,7 @@ from dicom_actors.data.dictionary import VR, VR_TABLE, keyword_of, vr_of_private
 from dicom_actors.data.scan.elements import layout_of_items, read_items
 from dicom_actors.data.scan.headers import element_header
 from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, UNDEFINED, Layout
+from dicom_actors.data.scan.native import headers_usual, values_usual
 from dicom_actors.data.scan.scope import (
     DEFAULT_LIMITS,
     BeyondLimitsError,
@@ -28,7 +29,7 @@ from dicom_actors.data.scan.scope import (
     Scope,
 )
 from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet
-from dicom_actors.data.values.codec import DECODERS
+from dicom_actors.data.values.codec import COMPILED_KINDS, DECODERS
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.noted_list import NotedList
 from dicom_actors.data.values.number_strings import NumberList
@@ -60,6 +61,7 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 _LUT_DATA: Final = 0x00283006
 _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
+_USUAL_SETS: Final = frozenset((b"ISO_IR 100", b"ISO_IR 192", b"ISO_IR 6", b"GB18030 "))
 _NO_LENGTH: Final = bytes(4)
 _NONE: Final[Any] = frozenset()
 """What was changed where nothing was; shared, since most contexts stay as they are."""
@@ -155,14 +157,16 @@ class _Decoders:
 
     Attributes:
         by_vr: by VR.
+        names: VRs by number, without UN.
         short: by VR number, those with a length of 16 bits.
         long: by VR number, those with a length of 32 bits, without SQ and UN.
     """
 
-    __slots__ = ("by_vr", "long", "short")
+    __slots__ = ("by_vr", "long", "names", "short")
 
     def __init__(self, layout: Layout) -> None:
         self.by_vr: dict[str, Any] = DECODERS[layout.order]
+        self.names = {code: vr for code, vr in layout.names.items() if vr != "UN"}
         named = {code: (vr, self.by_vr.get(vr)) for code, vr in layout.names.items()}
         self.short = {code: named[code][1] for code in layout.short}
         self.long = {code: named[code][1] for code in layout.long if named[code][0] != "UN"}
@@ -447,6 +451,23 @@ class ElementIndex(ABC):
             return self.read_element(self, tag, "UN", offset)
         return self.read_element(self, tag, self.vr_at(tag, offset), offset)
 
+    def headers(self) -> list[tuple[int, Any, str | None]]:
+        """Give all tags in order, with what the index has, and the VR where that is enough to know.
+
+        It is None where something was put in, and where the VR is not written, or UN.
+        """
+        index, scope = self.sorted_index(), self.scope
+        layout, buffer = scope.layout, scope.buffer
+        if not layout.is_explicit:
+            return [(tag, item, None) for tag, item in index.items()]
+        if headers_usual is not None and layout is EXPLICIT:
+            return headers_usual(buffer, index, scope.decoders.names)
+        read, name = layout.read_vr, scope.decoders.names.get
+        return [
+            (tag, item, name(read(buffer, item)[0]) if type(item) is int else None)
+            for tag, item in index.items()
+        ]
+
     def elements(self) -> Iterator[Any]:
         """Give all elements in tag order, without those inside sequences."""
         element = self.element_at
@@ -480,9 +501,31 @@ class ElementIndex(ABC):
         made.number = self.number
         return made
 
+    def decode_usual(self) -> None:
+        """Decode all values of which nothing is unusual, at once, if that was compiled."""
+        scope = self.scope
+        if values_usual is None or scope.layout is not EXPLICIT:
+            return
+        characters = self.known_character_set
+        if characters is None and self._declares_usual():
+            characters = self.character_set
+        has_ascii = characters is not None and characters.codec is not None
+        values = self.values
+        for tag in values_usual(scope.buffer, self.index, values, COMPILED_KINDS, has_ascii):
+            values[tag] = self.handed_out(values[tag])
+
+    def _declares_usual(self) -> bool:
+        """Whether nothing is to be said of the character set, which would come before its time."""
+        offset = self.index.get(CHARACTER_SET)
+        if type(offset) is not int:
+            return offset is None
+        raw = bytes(self.scope.buffer[offset : offset + 18])
+        return raw[4:6] == b"CS" and raw[8 : 8 + raw[6] + (raw[7] << 8)] in _USUAL_SETS
+
     def all_values(self) -> list[Any]:
         """Return all values in tag order: `value` for each, without its overhead."""
         values, index, scope = self.values, self.sorted_index(), self.scope
+        self.decode_usual()
         layout, buffer = scope.layout, scope.buffer
         read, decoders = layout.read_vr, scope.decoders.short
         is_explicit = layout.is_explicit

@@ -77,7 +77,9 @@ class Items(ItemsView[Any, Any]):
 def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
     """Give all elements with their paths; see `DataSet.walk`.
 
-    The data sets may be changed on the way; what is put in does not come.
+    The data sets may be changed on the way; what is put in does not come. Once somebody asks for
+    a value of what is given, the others of its data set are decoded, too, and those of all that
+    come after it, where many at a time cost less.
     """
     # What is left to visit: of a data set, tags and elements; of the sequence that it is an item
     # of, the items after it. The stack has the same of each data set further out.
@@ -85,26 +87,27 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
     # Their tags and numbers: one list for all, since paths of all would take the square of the
     # depth.
     trail: list[int] = []
-    holder, rest = content, _pairs(content)
+    holder, rest = content, iter(content.headers())
     prefix: tuple[int, ...] = ()
     items: Iterator[tuple[int, Any]] = iter(())
     new = content.read_element
+    are_asked_for = False
     while True:
-        scope = holder.scope
-        buffer, layout = scope.buffer, scope.layout
-        read, names, is_explicit = layout.read_vr, layout.names, layout.is_explicit
-        for tag, item in rest:
-            if type(item) is not int:
-                element = item
-                vr = item.vr
-            elif is_explicit and (vr := names.get(read(buffer, item)[0], "UN")) != "UN":
-                element = new(holder, tag, vr, item)
+        values = holder.values
+        known = len(values)
+        for tag, item, written in rest:
+            if written is not None:
+                element, vr = new(holder, tag, written, item), written
             else:
-                element = holder.element_at(tag, item)
+                element = holder.element_at(tag, item) if type(item) is int else item
                 vr = element.vr
             yield Path(prefix + (tag,)), element  # noqa: RUF005 - costs less
+            if not are_asked_for and len(values) != known:
+                are_asked_for = True
+                holder.decode_usual()
             if vr == "SQ":
                 value = element.value
+                known = len(values)
                 if isinstance(value, ItemList):
                     stack.append((holder, rest, items))
                     trail += (tag, 0)
@@ -112,8 +115,10 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
                     break
         for number, inner in items:
             holder = content_of(inner)
+            if are_asked_for:
+                holder.decode_usual()
             trail[-1] = number
-            prefix, rest = tuple(trail), _pairs(holder)
+            prefix, rest = tuple(trail), iter(holder.headers())
             break
         else:
             if not stack:
@@ -121,10 +126,6 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
             holder, rest, items = stack.pop()
             del trail[-2:]
             prefix = tuple(trail)
-
-
-def _pairs(holder: ElementIndex) -> Iterator[tuple[int, Any]]:
-    return iter(list(holder.sorted_index().items()))
 
 
 # --- copies ----------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
-/* The headers of usual data elements, passed over and indexed.
+/* Usual data elements: headers passed over and indexed, values made of bytes.
 
-   Three functions that keep nothing. Each goes on from a position as long as what stands there is
-   usual, and returns where it stopped: at the end, or at the first element that is not. What that
-   one means, and every warning and error, is the business of the Python code around it, which is
-   the judge of this one: with or without it, the same comes out.
+   Functions that keep nothing. Each that goes over bytes does so from a position as long as what
+   stands there is usual, and returns where it stopped: at the end, or at the first element that is
+   not. The one that makes values leaves out those that are not usual. What these mean, and every
+   warning and error, is the business of the Python code around it, which is the judge of this one:
+   with or without it, the same comes out. The types of values are handed in; what a value of them
+   means is not known here.
 
    Nothing is read beyond the end that is given, nor beyond that of the buffer. The limited API of
    CPython 3.11, so that one build serves every later version; and no format with a length ("y#"):
@@ -14,8 +16,9 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 #include <stdint.h>
+#include <string.h>
 
-#define REVISION 2 /* of what the functions take and return; `native.py` asks for it */
+#define REVISION 3 /* of what the functions take and return; `native.py` asks for it */
 
 #define UNDEFINED 0xFFFFFFFFu
 #define ITEM 0xFFFEE000u
@@ -273,6 +276,503 @@ static PyObject *uids_usual(PyObject *self, PyObject *arguments)
     return found;
 }
 
+static int append_row(PyObject *rows, Py_ssize_t start, Py_ssize_t end, PyObject *index)
+{
+    PyObject *row = Py_BuildValue("nnO", start, end, index);
+    int failed = row == NULL || PyList_Append(rows, row) < 0;
+
+    Py_XDECREF(row);
+    return failed ? -1 : 0;
+}
+
+static PyObject *items_usual(PyObject *self, PyObject *arguments)
+{
+    PyObject *source, *rows;
+    Py_ssize_t at, end, most, seen = 0;
+    Py_buffer view;
+    int failed = 0;
+
+    (void)self;
+    if (!PyArg_ParseTuple(arguments, "OO!nnn", &source, &PyList_Type, &rows, &at, &end, &most) ||
+        view_of(source, &view, at, &end) < 0)
+        return NULL;
+    const uint8_t *data = view.buf;
+    while (!failed && end - at >= 8 && u16(data + at) == 0xFFFE && u16(data + at + 2) == 0xE000) {
+        uint32_t length = u32(data + at + 4);
+        Py_ssize_t pos = at + 8, item_end, count = 1;
+        int64_t last = -1;
+        PyObject *index;
+
+        if ((int64_t)length > (int64_t)(end - pos))
+            break;
+        item_end = pos + (Py_ssize_t)length;
+        index = PyDict_New();
+        failed = index == NULL;
+        while (!failed && item_end - pos >= 8) {
+            uint32_t tag = u16(data + pos) << 16 | u16(data + pos + 2);
+            Py_ssize_t next;
+
+            if (tag <= last || tag >> 16 == 0xFFFE)
+                break;
+            next = next_of(data, pos, item_end, 1);
+            if (next < 0 || next > item_end)
+                break;
+            failed = note(index, tag, pos);
+            count++;
+            last = tag;
+            pos = next;
+        }
+        if (!failed && (pos != item_end || count > most - seen)) {
+            Py_DECREF(index);
+            break;
+        }
+        failed = failed || append_row(rows, at + 8, item_end, index) < 0;
+        Py_XDECREF(index);
+        seen += count;
+        at = item_end;
+    }
+    PyBuffer_Release(&view);
+    return failed ? NULL : Py_BuildValue("nn", at, seen);
+}
+
+static PyObject *headers_usual(PyObject *self, PyObject *arguments)
+{
+    PyObject *source, *index, *names, *tag, *offset, *rows;
+    Py_ssize_t end = PY_SSIZE_T_MAX, at = 0;
+    Py_buffer view;
+    int failed = 0;
+
+    (void)self;
+    if (!PyArg_ParseTuple(arguments, "OO!O!", &source, &PyDict_Type, &index, &PyDict_Type,
+                          &names) ||
+        view_of(source, &view, 0, &end) < 0)
+        return NULL;
+    const uint8_t *data = view.buf;
+    rows = PyList_New(0);
+    failed = rows == NULL;
+    while (!failed && PyDict_Next(index, &at, &tag, &offset)) {
+        Py_ssize_t pos = PyLong_CheckExact(offset) ? PyLong_AsSsize_t(offset) : -1;
+        PyObject *vr = NULL, *row;
+
+        if (pos >= 0 && end - pos >= 8) {
+            PyObject *code = PyLong_FromUnsignedLong(u16(data + pos + 4));
+
+            vr = code == NULL ? NULL : PyDict_GetItemWithError(names, code);
+            Py_XDECREF(code);
+        }
+        if (vr == NULL && PyErr_Occurred()) {
+            failed = 1;
+            break;
+        }
+        row = PyTuple_Pack(3, tag, offset, vr == NULL ? Py_None : vr);
+        failed = row == NULL || PyList_Append(rows, row) < 0;
+        Py_XDECREF(row);
+    }
+    PyBuffer_Release(&view);
+    if (failed)
+        Py_CLEAR(rows);
+    return rows;
+}
+
+/* --- values ------------------------------------------------------------------------------- */
+
+/* What values are made as: subclasses of str, float and int, in this order. */
+enum kind { KIND_AS, KIND_DA, KIND_DT, KIND_TM, KIND_UI, KIND_PN, KIND_DS, KIND_IS, KINDS };
+
+#define MOST_NUMBERS 64 /* of one element; more are left */
+#define MOST_NUMBER_STRINGS 16
+#define MOST_TEXT 1024
+#define MOST_BYTES 0x10000
+#define LONGEST_NUMBER 32
+
+struct makers {
+    PyObject *kinds[KINDS];
+    PyObject *text; /* the name of the attribute of numbers that has their text */
+    int has_ascii;  /* whether text of ASCII means itself in the character set */
+};
+
+/* The value of an element that is left is NULL without an exception. */
+static PyObject *is_left(void) { return NULL; }
+
+static PyObject *made_as(PyTypeObject *base, PyObject *kind, PyObject *value)
+{
+    newfunc make = (newfunc)PyType_GetSlot(base, Py_tp_new);
+    PyObject *arguments = value == NULL ? NULL : PyTuple_Pack(1, value), *made = NULL;
+
+    if (arguments != NULL)
+        made = make((PyTypeObject *)kind, arguments, NULL);
+    Py_XDECREF(arguments);
+    return made;
+}
+
+static inline int is_padding(uint8_t one) { return one == ' ' || one == 0; }
+
+static PyObject *text_of(const uint8_t *start, const uint8_t *end, int keeps_leading,
+                         PyObject *kind)
+{
+    PyObject *text, *made;
+
+    while (end > start && is_padding(end[-1]))
+        end--;
+    while (!keeps_leading && start < end && is_padding(*start))
+        start++;
+    text = PyUnicode_DecodeASCII((const char *)start, end - start, "strict");
+    if (text == NULL || kind == NULL)
+        return text;
+    made = made_as(&PyUnicode_Type, kind, text);
+    Py_DECREF(text);
+    return made;
+}
+
+/* One text, or a list of those between backslashes. */
+static PyObject *texts_of(const uint8_t *start, Py_ssize_t length, PyObject *kind)
+{
+    const uint8_t *end = start + length, *stop;
+    PyObject *list;
+
+    if (memchr(start, '\\', (size_t)length) == NULL)
+        return text_of(start, end, 0, kind);
+    list = PyList_New(0);
+    while (list != NULL) {
+        PyObject *one;
+
+        stop = memchr(start, '\\', (size_t)(end - start));
+        one = text_of(start, stop == NULL ? end : stop, 0, kind);
+        if (one == NULL || PyList_Append(list, one) < 0) {
+            Py_XDECREF(one);
+            Py_DECREF(list);
+            return NULL;
+        }
+        Py_DECREF(one);
+        if (stop == NULL)
+            break;
+        start = stop + 1;
+    }
+    return list;
+}
+
+static int is_ascii(const uint8_t *at, Py_ssize_t length)
+{
+    uint8_t all = 0;
+
+    while (length-- > 0)
+        all |= *at++;
+    return all < 0x80;
+}
+
+/* Whether a text is a decimal number as it is most often written, and sure to be finite. */
+static int is_decimal(const uint8_t *at, const uint8_t *end)
+{
+    int digits = 0, of_exponent = 0;
+
+    if (end - at > LONGEST_NUMBER)
+        return 0;
+    if (at < end && (*at == '-' || *at == '+'))
+        at++;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        digits++;
+    if (at < end && *at == '.')
+        for (at++; at < end && *at >= '0' && *at <= '9'; at++)
+            digits++;
+    if (digits && at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '-' || *at == '+'))
+            at++;
+        for (; at < end && *at >= '0' && *at <= '9'; at++)
+            of_exponent++;
+        if (of_exponent < 1 || of_exponent > 2)
+            return 0;
+    }
+    return digits && at == end;
+}
+
+static PyObject *with_text(const struct makers *makers, PyObject *number, PyObject *text)
+{
+    if (number != NULL && PyObject_SetAttr(number, makers->text, text) < 0) {
+        Py_DECREF(number);
+        number = NULL;
+    }
+    return number;
+}
+
+static PyObject *decimal_of(const struct makers *makers, const uint8_t *start, const uint8_t *end)
+{
+    PyObject *text, *number;
+
+    if (!is_decimal(start, end))
+        return is_left();
+    text = PyUnicode_DecodeASCII((const char *)start, end - start, "strict");
+    if (text == NULL)
+        return NULL;
+    number = with_text(makers, made_as(&PyFloat_Type, makers->kinds[KIND_DS], text), text);
+    Py_DECREF(text);
+    return number;
+}
+
+/* A whole number; the text of one that is written as Python writes it need not be kept. */
+static PyObject *integer_of(const struct makers *makers, const uint8_t *start, const uint8_t *end)
+{
+    const uint8_t *at = start;
+    int is_negative = start < end && *start == '-', is_plain;
+    long long value = 0;
+    PyObject *plain, *number, *text;
+
+    if (at < end && (*at == '-' || *at == '+'))
+        at++;
+    if (at == end || end - at > 12)
+        return is_left();
+    is_plain = *start != '+' && (*at != '0' || (end - at == 1 && !is_negative));
+    for (; at < end; at++) {
+        if (*at < '0' || *at > '9')
+            return is_left();
+        value = 10 * value + (*at - '0');
+    }
+    plain = PyLong_FromLongLong(is_negative ? -value : value);
+    number = made_as(&PyLong_Type, makers->kinds[KIND_IS], plain);
+    Py_XDECREF(plain);
+    if (number == NULL || is_plain)
+        return number;
+    text = PyUnicode_DecodeASCII((const char *)start, end - start, "strict");
+    if (text == NULL) {
+        Py_DECREF(number);
+        return NULL;
+    }
+    number = with_text(makers, number, text);
+    Py_DECREF(text);
+    return number;
+}
+
+typedef PyObject *number_maker(const struct makers *, const uint8_t *, const uint8_t *);
+
+static PyObject *number_strings_of(const struct makers *makers, const uint8_t *start,
+                                   Py_ssize_t length, number_maker *make)
+{
+    const uint8_t *end = start + length, *stop;
+    PyObject *list;
+    int count = 1;
+
+    while (end > start && is_padding(end[-1]))
+        end--;
+    for (stop = start; (stop = memchr(stop, '\\', (size_t)(end - stop))) != NULL; stop++)
+        if (++count > MOST_NUMBER_STRINGS)
+            return is_left();
+    if (count == 1) {
+        while (start < end && is_padding(*start))
+            start++;
+        return make(makers, start, end);
+    }
+    list = PyList_New(0);
+    while (list != NULL) {
+        PyObject *one;
+
+        stop = memchr(start, '\\', (size_t)(end - start));
+        one = make(makers, start, stop == NULL ? end : stop);
+        if (one == NULL || PyList_Append(list, one) < 0) {
+            Py_XDECREF(one);
+            Py_DECREF(list);
+            return NULL;
+        }
+        Py_DECREF(one);
+        if (stop == NULL)
+            break;
+        start = stop + 1;
+    }
+    return list;
+}
+
+static PyObject *real_of(double value)
+{
+    return value == value ? PyFloat_FromDouble(value) : is_left();
+}
+
+static PyObject *number_of(const uint8_t *at, uint32_t vr)
+{
+    uint64_t bits;
+    uint32_t half;
+    float single;
+    double real;
+
+    switch (vr) {
+    case 'U' << 8 | 'S':
+        return PyLong_FromLong((long)u16(at));
+    case 'S' << 8 | 'S':
+        return PyLong_FromLong((long)(int16_t)u16(at));
+    case 'U' << 8 | 'L':
+        return PyLong_FromUnsignedLong(u32(at));
+    case 'S' << 8 | 'L':
+        return PyLong_FromLong((long)(int32_t)u32(at));
+    case 'F' << 8 | 'L':
+        half = u32(at);
+        memcpy(&single, &half, sizeof single);
+        return real_of((double)single);
+    default:
+        bits = (uint64_t)u32(at) | (uint64_t)u32(at + 4) << 32;
+        memcpy(&real, &bits, sizeof real);
+        return real_of(real);
+    }
+}
+
+static PyObject *numbers_of(const uint8_t *at, Py_ssize_t length, uint32_t vr, Py_ssize_t size)
+{
+    Py_ssize_t count = length / size;
+    PyObject *list;
+
+    if (length == size)
+        return number_of(at, vr);
+    /* In some tables of SS, not all of the numbers have a sign. */
+    if (length % size || count > MOST_NUMBERS || vr == ('S' << 8 | 'S'))
+        return is_left();
+    list = PyList_New(0);
+    for (; list != NULL && count > 0; count--, at += size) {
+        PyObject *one = number_of(at, vr);
+
+        if (one == NULL || PyList_Append(list, one) < 0) {
+            Py_DECREF(list);
+            list = NULL;
+        }
+        Py_XDECREF(one);
+    }
+    return list;
+}
+
+static PyObject *short_value(const struct makers *makers, uint32_t vr, const uint8_t *at,
+                             Py_ssize_t length)
+{
+    PyObject *kind = NULL;
+
+    switch (vr) {
+    case 'U' << 8 | 'S': case 'S' << 8 | 'S':
+        return numbers_of(at, length, vr, 2);
+    case 'U' << 8 | 'L': case 'S' << 8 | 'L': case 'F' << 8 | 'L':
+        return numbers_of(at, length, vr, 4);
+    case 'F' << 8 | 'D':
+        return numbers_of(at, length, vr, 8);
+    case 'D' << 8 | 'S':
+        return number_strings_of(makers, at, length, decimal_of);
+    case 'I' << 8 | 'S':
+        return number_strings_of(makers, at, length, integer_of);
+    case 'L' << 8 | 'O': case 'S' << 8 | 'H': case 'L' << 8 | 'T': case 'S' << 8 | 'T':
+    case 'P' << 8 | 'N':
+        if (!makers->has_ascii)
+            return is_left();
+        break;
+    case 'A' << 8 | 'E': case 'C' << 8 | 'S': case 'A' << 8 | 'S': case 'D' << 8 | 'A':
+    case 'D' << 8 | 'T': case 'T' << 8 | 'M': case 'U' << 8 | 'I':
+        break;
+    default:
+        return is_left();
+    }
+    if (length > MOST_TEXT || !is_ascii(at, length))
+        return is_left();
+    switch (vr) {
+    case 'L' << 8 | 'T': case 'S' << 8 | 'T':
+        return text_of(at, at + length, 1, NULL);
+    case 'P' << 8 | 'N': kind = makers->kinds[KIND_PN]; break;
+    case 'A' << 8 | 'S': kind = makers->kinds[KIND_AS]; break;
+    case 'D' << 8 | 'A': kind = makers->kinds[KIND_DA]; break;
+    case 'D' << 8 | 'T': kind = makers->kinds[KIND_DT]; break;
+    case 'T' << 8 | 'M': kind = makers->kinds[KIND_TM]; break;
+    case 'U' << 8 | 'I': kind = makers->kinds[KIND_UI]; break;
+    }
+    return texts_of(at, length, kind);
+}
+
+/* The value of the element at `pos`, or NULL: left, or with an exception. */
+static PyObject *value_at(const struct makers *makers, const uint8_t *data, Py_ssize_t pos,
+                          Py_ssize_t end)
+{
+    uint32_t vr;
+    Py_ssize_t next;
+
+    if (pos < 0 || end - pos < 8)
+        return is_left();
+    next = next_of(data, pos, end, 1);
+    if (next < 0 || next > end)
+        return is_left();
+    vr = (uint32_t)data[pos + 4] << 8 | data[pos + 5];
+    if (form_of(data[pos + 4], data[pos + 5]) == SHORT) {
+        if (next == pos + 8)
+            Py_RETURN_NONE;
+        return short_value(makers, vr, data + pos + 8, next - pos - 8);
+    }
+    if (data[pos + 4] != 'O' || next - pos - 12 > MOST_BYTES)
+        return is_left();
+    if (next == pos + 12)
+        Py_RETURN_NONE;
+    return PyBytes_FromStringAndSize((const char *)data + pos + 12, next - pos - 12);
+}
+
+static int take_makers(struct makers *makers, PyObject *kinds)
+{
+    int at;
+
+    if (PyTuple_Size(kinds) != KINDS) {
+        PyErr_SetString(PyExc_ValueError, "expected 8 classes");
+        return -1;
+    }
+    for (at = 0; at < KINDS; at++) {
+        PyTypeObject *base = at == KIND_DS   ? &PyFloat_Type
+                             : at == KIND_IS ? &PyLong_Type
+                                             : &PyUnicode_Type;
+
+        makers->kinds[at] = PyTuple_GetItem(kinds, at);
+        if (!PyType_Check(makers->kinds[at]) ||
+            !PyType_IsSubtype((PyTypeObject *)makers->kinds[at], base)) {
+            PyErr_SetString(PyExc_TypeError, "expected classes of text, float and int");
+            return -1;
+        }
+    }
+    makers->text = PyUnicode_InternFromString("_text");
+    return makers->text == NULL ? -1 : 0;
+}
+
+static PyObject *values_usual(PyObject *self, PyObject *arguments)
+{
+    PyObject *source, *index, *values, *kinds, *tag, *offset, *lists;
+    Py_ssize_t end = PY_SSIZE_T_MAX, at = 0;
+    struct makers makers;
+    Py_buffer view;
+    int failed = 0;
+
+    (void)self;
+    if (!PyArg_ParseTuple(arguments, "OO!O!O!p", &source, &PyDict_Type, &index, &PyDict_Type,
+                          &values, &PyTuple_Type, &kinds, &makers.has_ascii) ||
+        take_makers(&makers, kinds) < 0)
+        return NULL;
+    lists = PyList_New(0);
+    if (lists == NULL || view_of(source, &view, 0, &end) < 0) {
+        Py_XDECREF(lists);
+        Py_DECREF(makers.text);
+        return NULL;
+    }
+    while (!failed && PyDict_Next(index, &at, &tag, &offset)) {
+        PyObject *value;
+        int is_known;
+
+        if (!PyLong_CheckExact(offset) || !PyLong_CheckExact(tag))
+            continue;
+        Py_INCREF(tag);
+        is_known = PyDict_GetItemWithError(values, tag) != NULL;
+        if (!is_known && !PyErr_Occurred()) {
+            value = value_at(&makers, view.buf, PyLong_AsSsize_t(offset), end);
+            if (value != NULL) {
+                failed = PyDict_SetItem(values, tag, value) < 0 ||
+                         (PyList_CheckExact(value) && PyList_Append(lists, tag) < 0);
+                Py_DECREF(value);
+            }
+        }
+        failed = failed || PyErr_Occurred() != NULL;
+        Py_DECREF(tag);
+    }
+    PyBuffer_Release(&view);
+    Py_DECREF(makers.text);
+    if (failed) {
+        Py_DECREF(lists);
+        return NULL;
+    }
+    return lists;
+}
+
 static PyMethodDef methods[] = {
     {"index_usual", index_usual, METH_VARARGS,
      "index_usual(buffer, index, pos, end, last, stop, is_explicit) -> (pos, last)\n\n"
@@ -287,6 +787,19 @@ static PyMethodDef methods[] = {
      "uids_usual(buffer, end, is_explicit, wanted) -> tuple of texts, or None\n\n"
      "Pass over a whole data set, little endian, and give the UIDs of the wanted tags (numbers of\n"
      "32 bits, little endian); empty: it has none, None: something in it is not usual."},
+    {"items_usual", items_usual, METH_VARARGS,
+     "items_usual(buffer, rows, start, end, most) -> (pos, count)\n\n"
+     "Index items of defined lengths in Explicit VR Little Endian: rows gets where the elements of\n"
+     "each start and end, and their index. No more than so many items and elements are counted."},
+    {"headers_usual", headers_usual, METH_VARARGS,
+     "headers_usual(buffer, index, names) -> [(tag, what the index has, VR or None), ...]\n\n"
+     "The VRs of the elements in Explicit VR Little Endian that stand where the index says; None\n"
+     "for what does not stand there. names: VRs by number, without those that are not usual."},
+    {"values_usual", values_usual, METH_VARARGS,
+     "values_usual(buffer, index, values, kinds, has_ascii) -> tags of lists\n\n"
+     "Make values of the elements in Explicit VR Little Endian that stand where the index says,\n"
+     "of those that have none. kinds: what AS, DA, DT, TM, UI, PN, DS and IS are made as;\n"
+     "has_ascii: whether ASCII means itself in the character set."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -26,7 +26,7 @@ from dicom_actors.data.scan.layout import (
     UNDEFINED,
     Layout,
 )
-from dicom_actors.data.scan.native import index_usual
+from dicom_actors.data.scan.native import index_usual, items_usual
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -632,7 +632,16 @@ def read_items(scope: Scope, start: int, end: int) -> list[Row]:
             f"sequences nested deeper than {scope.reading.limits.max_depth}", 0, offset=start
         )
     items: list[Row] = []
-    pos = _plain_items(scope, start, end, items) if scope.layout.is_explicit else start
+    pos = start
+    if items_usual is not None and scope.layout is EXPLICIT:
+        reading = scope.reading
+        most = reading.limits.max_elements - reading.seen_elements
+        pos, count = items_usual(scope.buffer, items, start, end, most)
+        reading.seen_elements += count
+        if pos == end:
+            return items
+    if scope.layout.is_explicit:
+        pos = _plain_items(scope, pos, end, items)
     while pos + 8 <= end:
         number = len(items)
         try:

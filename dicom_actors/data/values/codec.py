@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = [
+    "COMPILED_KINDS",
     "DECODERS",
     "LUT_DESCRIPTORS",
     "PADDING",
@@ -392,6 +393,9 @@ def _decoders(order: str) -> dict[str, Any]:
 
 DECODERS: Final[dict[str, dict[str, Any]]] = {"<": _decoders("<"), ">": _decoders(">")}
 """By byte order and VR: the decoder of values that are not empty. SQ has none."""
+
+COMPILED_KINDS: Final = (AS, DA, DT, TM, UID, PersonName, DS, IS)
+"""What the compiled part of the scan makes values as, in its order."""
 
 
 def _character_encoder(kind: TextKind) -> Any:
