@@ -420,6 +420,7 @@ def _next(body: Iterator[Piece]) -> deque[Piece]:
     until = time.monotonic() + _GATHERING
     for piece in body:
         if isinstance(piece, FileBytes):
+            piece.load()
             taken += (b"".join(small), piece)
             small.clear()
             files += 1

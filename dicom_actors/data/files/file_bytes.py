@@ -5,7 +5,7 @@ somebody else made the file shorter, dies by a signal (SIGBUS). Here that is an 
 What goes to the system as it is may be a map all the same, which saves a copy: to a call of the
 system that part is no address at all, and it says so.
 
-pread(2), mmap(2), EFAULT of send(2).
+pread(2), mmap(2), sendfile(2), EFAULT of send(2).
 """
 
 from __future__ import annotations
@@ -86,6 +86,23 @@ class FileBytes:
         """
         return self._file.read(self._start, self._length)
 
+    def load(self) -> None:
+        """Wait here until the system has them in memory: who sends them then waits for no disk.
+
+        Only where there is sendfile(2), which is how they are sent then. What is missing of them
+        is found by that.
+
+        Raises:
+            FileChangedError: the file cannot be read any more.
+        """
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.sendfile(nowhere, self._file.descriptor, self._start, self._length)
+        except OSError as error:
+            raise FileChangedError(f"{self._file.name}: {error.strerror or error}") from error
+        finally:
+            os.close(nowhere)
+
     def for_system(self) -> memoryview:
         """Give them to a call of the system that reads them, and to nothing else.
 
@@ -137,12 +154,12 @@ class _Reader(io.RawIOBase):
 class _File:
     """An open file, and what was read of it last."""
 
-    __slots__ = ("_close", "_end", "_is_mappable", "_name", "_window", "descriptor", "map")
+    __slots__ = ("_close", "_end", "_is_mappable", "_window", "descriptor", "map", "name")
 
     def __init__(self, descriptor: int, end: int, name: str) -> None:
         self.descriptor = descriptor
         self._end = end
-        self._name = name
+        self.name = name
         self._window: tuple[int, memoryview] = (0, memoryview(b""))
         self.map: memoryview | None = None
         self._is_mappable = True
@@ -175,10 +192,10 @@ class _File:
         try:
             data = read_bytes(self.descriptor, wanted, start)
         except OSError as error:
-            raise FileChangedError(f"{self._name}: {error.strerror or error}") from error
+            raise FileChangedError(f"{self.name}: {error.strerror or error}") from error
         if len(data) < (wanted if at_least is None else at_least):
             raise FileChangedError(
-                f"{self._name}: expected {self._end} bytes, there are {start + len(data)} now:"
+                f"{self.name}: expected {self._end} bytes, there are {start + len(data)} now:"
                 " it was made shorter while it was read"
             )
         return memoryview(data)
