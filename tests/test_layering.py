@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "web_user": {"errors", "data", "storage", "web"},
     "engine": {*_PUBLIC, "supervision", "archive"},
-    "web": {*_PUBLIC, "supervision", "archive", "pixels"},
+    "web": {*_PUBLIC, "supervision", "archive", "pixels", "deidentification"},
     "metrics": {*_PUBLIC, "supervision", "dimse", "archive"},
     "testing": {*_BELOW_ARCHIVE, "archive", ""},
     "cli": {

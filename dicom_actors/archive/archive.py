@@ -26,8 +26,9 @@ from dicom_actors.archive.actors import (
     IndexRows,
     Keep,
 )
-from dicom_actors.archive.actors.index_writer import WriteChanges
+from dicom_actors.archive.actors.index_writer import StudiesChanged, WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
+from dicom_actors.archive.actors.kernel import FolderIsBack
 from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
 from dicom_actors.archive.actors.unpacker import Finish, Place
 from dicom_actors.archive.files import (
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
     Router = Callable[[DataSet, Origin], Iterable[Queued]]
     from dicom_actors.supervision import ChildInfo, Clock
 
-__all__ = ["ActorInfo", "Archive", "Stats", "checked_settings"]
+__all__ = ["ActorInfo", "Archive", "Stats", "checked_settings", "store_in"]
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +184,9 @@ class Archive(Holdings):
         self._lock = lock
         super().__init__(kernel.store, kernel.index, IndexRows(kernel))
         kernel.on_inherited = self._wake_reporter
+        kernel.on_emptied = self._begin_anew
+        self._device = kernel.store.root.stat().st_dev
+        self._when_begun_anew: Callable[[], object] = lambda: None
         self._router: Router | None = None
         self._gate: Callable[[], str] = str
         self._duplicates = Duplicates(kernel.settings.duplicates)
@@ -261,7 +265,7 @@ class Archive(Holdings):
         try:
             is_synchronous = checked.durability == "disk"
             disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
-            store = _store(root.absolute(), disk, checked)
+            store = store_in(root.absolute(), disk, checked)
             handle = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
             if index is not None:
                 handle = _share(index, store, checked)
@@ -308,6 +312,35 @@ class Archive(Holdings):
         self._kernel.index.close()
         if self._lock is not None:
             self._lock.release()
+
+    def _begin_anew(self) -> None:
+        """Go on with nothing in a folder that is empty; in the thread of who looks at the disk.
+
+        Raises:
+            ArchiveError: another process keeps an archive there, or an index cannot be made.
+            OSError: the folder cannot be written.
+        """
+        kernel = self._kernel
+        if self._lock is None or kernel.store.root.stat().st_dev != self._device:
+            return  # what is left where a disk was mounted that will be back
+        lock = FolderLock(kernel.store.root, is_shared=kernel.index.is_shared)
+        self._lock.release()
+        self._lock = lock
+        kernel.store.make_folders()
+        if not kernel.index.is_shared:
+            kernel.index.create()
+        logger.warning("the folder %s was emptied: the archive begins anew in it", self.folder)
+        kernel.tell("studies", StudiesChanged(None))
+        kernel.tell("unpacker", FolderIsBack())
+        self._when_begun_anew()
+
+    def when_begun_anew(self, do: Callable[[], object]) -> None:
+        """Have something done after the folder was emptied by somebody, and the index with it.
+
+        Args:
+            do: is called when there is a new index, in an actor's thread; may raise ArchiveError.
+        """
+        self._when_begun_anew = do
 
     # --- objects -----------------------------------------------------------------------------
 
@@ -728,7 +761,7 @@ def _info_of(child: ChildInfo, above: str = "") -> ActorInfo:
     return ActorInfo(f"{above}{child.id}", child.state.value, child.restarts, waiting)
 
 
-def _store(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
+def store_in(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
     """Have the files and buckets of an archive ready."""
     buckets = Buckets(disk, settings.bucket_timeout)
     bucket = buckets.register(settings.bucket) if settings.bucket else ""

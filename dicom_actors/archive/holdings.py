@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors import DataSet, read_file
-from dicom_actors.archive.files import Location
+from dicom_actors.archive.files import AS_WANTED, Location
 from dicom_actors.archive.index import Deleted, QueueCommand, Result
 from dicom_actors.archive.query import Model, Settings, find
 from dicom_actors.archive.upkeep import FrameRanges, Removing
@@ -207,7 +207,7 @@ class Holdings(abc.ABC):
         return self.read_part(instance, 0, instance.size, is_fresh=is_fresh)
 
     def open_bytes(
-        self, instance: StoredInstance, *, is_fresh: bool = False
+        self, instance: StoredInstance, *, is_fresh: bool = False, as_wanted: int = AS_WANTED
     ) -> memoryview | FileBytes:
         """The bytes of an instance's file; of many those of a file are read when they are wanted.
 
@@ -217,12 +217,13 @@ class Holdings(abc.ABC):
         Args:
             instance: the instance.
             is_fresh: see `read`.
+            as_wanted: how many are many; fewer are read at once.
 
         Raises:
             ArchiveError: there is no such instance any more, or its file is shorter.
             OSError: the file cannot be read.
         """
-        give = functools.partial(self.store.open, is_fresh=is_fresh)
+        give = functools.partial(self.store.open, is_fresh=is_fresh, as_wanted=as_wanted)
         return self._found(instance, instance.size, give)
 
     def read_part(

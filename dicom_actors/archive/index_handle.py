@@ -42,12 +42,15 @@ class IndexHandle:
         self._identity: tuple[int, int] | None = None
 
     def create(self) -> Index:
-        """Open it, or make it; for the start.
+        """Open it, or make it; for the start, and for a start from nothing.
 
         Raises:
             ArchiveError: it cannot be.
         """
         with self._lock:
+            old, self._index = self._index, None
+            if old is not None:
+                old.close()
             self._index = Index.open(self.path, durability=self._durability)
             self._identity = _identity_of(self.path)
             return self._index

@@ -19,8 +19,8 @@ from dicom_actors.archive.actors import ArchiveKernel
 from dicom_actors.archive.actors.index_writer import WriteRows
 from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.unpacker import Adopt, Unpack
-from dicom_actors.archive.archive import Archive, checked_settings
-from dicom_actors.archive.files import INCOMING, REBUILD, DiskFileSystem, Layout, Store
+from dicom_actors.archive.archive import Archive, checked_settings, store_in
+from dicom_actors.archive.files import INCOMING, REBUILD, DiskFileSystem
 from dicom_actors.archive.files.journal import name_of
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
@@ -144,7 +144,7 @@ class Member(Archive):
         checked = checked_settings(settings)
         root = Path(folder).absolute()
         disk = DiskFileSystem(root, is_synchronous=checked.durability == "disk")
-        store = Store(root, disk, Layout(checked.layout))
+        store = store_in(root, disk, checked)
         index = IndexHandle(str(root / INDEX_NAME), checked.durability)
         index.create()
         link.tell(("member", store.prefix))

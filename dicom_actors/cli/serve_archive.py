@@ -76,7 +76,7 @@ def kept_by_worker(
     """Keep objects in an archive that another process has open, for the length of the block.
 
     Its index in the folder is that process's to write; one of PostgreSQL is written from here, too.
-    What goes on by routes is sent by that process.
+    What goes on by routes is sent by that process, and so are the events for an engine.
 
     Args:
         folder: where it is.
@@ -102,6 +102,8 @@ def kept_by_worker(
         opened = Archive.open(folder, index=options.index, **settings)
     with opened as archive:
         handlers = archive.event_handlers()
+        if options.engine is not None:
+            EventStream.guard(archive)
         if options.flow.routes:
             handlers |= queue_only(archive, options.flow.routes)
         handlers["cstore"] = _told(handlers["cstore"], tell_object)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.cli.passcodes import read_passcode
@@ -101,8 +101,12 @@ def options_of(config: ServeConfig) -> ServeOptions:
     Raises:
         UsageError: settings do not go together, or a file that they name is not right.
     """
+    settings = config.archive
+    if (workers := config["workers"]) > 1:
+        # Each process has copies of its own of what was read of a bucket, the first one included.
+        settings = replace(settings, cache_bytes=settings.cache_bytes // (workers + 1))
     archive = ArchiveOptions(
-        config.archive,
+        settings,
         config.peers,
         config["worklist_folder"],
         config.flow,
@@ -136,7 +140,7 @@ def options_of(config: ServeConfig) -> ServeOptions:
         passcode=_passcode(config),
         drain=config["drain"],
         tls=_tls(config),
-        workers=_workers(config, archive),
+        workers=workers,
     )
 
 
@@ -165,20 +169,6 @@ def check_options(config: ServeConfig, options: ServeOptions) -> str:
         f"{config.file.path}: all is right: {chosen} of {of_all} settings are not left at their"
         f" defaults, {len(config.peers)} destinations for C-MOVE{routes}"
     )
-
-
-def _workers(config: ServeConfig, archive: ArchiveOptions) -> int:
-    count: int = config["workers"]
-    if count == 1 or config["receive_only"]:
-        return count
-    alone = {
-        "an engine": archive.engine,
-        "a bucket": config.archive.bucket,
-    }
-    for name, is_there in alone.items():
-        if is_there:
-            raise UsageError(f"workers: {name} goes with 1 worker for now, got {count}")
-    return count
 
 
 def _passcode(config: ServeConfig) -> str | None:

@@ -2,17 +2,28 @@
 
 While the engine is away they wait there, and it is tried less and less often. What was sent when a
 process, a connection or a server of the engine ended is sent again, under the same id.
+
+Where several nodes share an index one of them sends, for as long as its lease holds; the others
+look at times whether it is still there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from dicom_actors.archive.events import StudyChanged, StudyComplete, StudyUpdated
-from dicom_actors.archive.index import OutboxPublished, OutboxStatus, OutboxWanted
+from dicom_actors.archive.index import (
+    DestinationLeft,
+    DestinationTaken,
+    OutboxPublished,
+    OutboxStatus,
+    OutboxWanted,
+    Result,
+)
 from dicom_actors.engine.link import Link
 from dicom_actors.engine.messages import letter_of, letter_of_association
 from dicom_actors.engine.settings import EngineSettings
@@ -74,11 +85,16 @@ class Publisher(SupervisedActor):
         self._settings = settings
         self._link = Link(servers, settings)
         self._pause = _FIRST_PAUSE
+        # Whether a timer runs, and whether the engine did not answer the last time.
         self._is_waiting = False
+        self._is_away = False
+        # Whether this node is the one that sends, of several.
+        self._is_ours = False
 
     def init(self) -> Any:
         """Begin with what waits. Runs in the Publisher's thread."""
-        self._archive.subscribe(self.actor_ref, _KINDS)
+        # What other processes commit is to be sent, too.
+        self._archive.subscribe(self.actor_ref, _KINDS, everywhere=True)
         return Continue(None)
 
     def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
@@ -101,17 +117,45 @@ class Publisher(SupervisedActor):
         """Try again. Runs in the Publisher's thread."""
         if not isinstance(message, _Look):
             return super().handle_info(message)
-        self._is_waiting = False
+        self._is_waiting = self._is_away = False
         self._publish()
         return None
 
+    def _wait(self, seconds: float) -> None:
+        self._is_waiting = True
+        self.system.timers.send_after(seconds, self.actor_ref, _Look())
+
+    def _is_for_us(self) -> bool:
+        """Whether this node sends; else it looks again when the lease of another one may be over.
+
+        Raises:
+            ArchiveError: the index cannot be asked.
+        """
+        node = self._archive.store.node
+        if not node:
+            return True
+        with self._archive.reader() as reader:
+            sender = reader.queue.sender_of()
+        if not sender:
+            (taken,) = self._archive.rows.write([DestinationTaken(None)])
+            sender = "" if taken.result is Result.MISSING else node
+        self._is_ours = sender == node
+        if not self._is_ours:
+            self._wait(self._archive.settings.node_lease_seconds / 2)
+        return self._is_ours
+
     def terminate(self, reason: Any) -> None:  # noqa: ARG002 - any
-        """Leave the rest to the next one. Runs in the Publisher's thread."""
+        """Leave the rest to the next one, or to another node. Runs in the Publisher's thread."""
         self._archive.unsubscribe(self.actor_ref)
+        if self._is_ours:
+            with contextlib.suppress(ArchiveError):  # then it is so when the lease ends
+                self._archive.rows.write([DestinationLeft(None)])
         self._link.close()
 
     def _publish(self) -> None:
         try:
+            if not self._is_for_us():
+                return
             while True:
                 with self._archive.reader() as reader:
                     waiting = reader.outbox.messages(_BATCH)
@@ -128,10 +172,11 @@ class Publisher(SupervisedActor):
             self._link.drop()
             text = "events wait, %s; the next attempt is in %.2f s"
             self.system.log.write(logger, logging.WARNING, text, error, self._pause)
-            self._is_waiting = True
-            self.system.timers.send_after(self._pause, self.actor_ref, _Look())
+            self._is_away = True
+            self._wait(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         else:
+            self._is_away = False
             self._pause = _FIRST_PAUSE
 
     async def _send(self, letters: Sequence[Letter]) -> list[bool]:
@@ -153,13 +198,16 @@ class Publisher(SupervisedActor):
 
     def _tell_of_association(self, closed: AssociationClosed) -> None:
         """Tell of what no row tells of; nobody waits for an engine that is away."""
-        if self._is_waiting:
+        if self._is_away:
             return
         try:
             letter = letter_of_association(closed)
             self._link.call(self._send([letter]), self._settings.timeout)
         except TransportError:
             self._link.drop()
+            self._is_away = True
+            if not self._is_waiting:
+                self._wait(self._pause)
 
 
 class EventStream:
@@ -191,9 +239,13 @@ class EventStream:
         settings = settings or EngineSettings()
         Link(servers, settings).close()  # which says what is wrong here, and not in an actor
         self = cls(archive, settings)
-        archive.rows.write([OutboxWanted(settings.most_waiting, settings.when_full)])
+        wanted = partial(
+            archive.rows.write, [OutboxWanted(settings.most_waiting, settings.when_full)]
+        )
+        wanted()
+        archive.when_begun_anew(wanted)
         start = partial(Publisher.start, archive, tuple(servers), settings)
-        archive.take_if(self._why_full)
+        cls.guard(archive)
         self._ref = archive.supervise(ChildSpec(_NAME, start))
         return self
 
@@ -209,10 +261,13 @@ class EventStream:
         if status.most:
             archive.rows.write([OutboxWanted(0)])
 
-    def _why_full(self) -> str:
-        with self._archive.reader() as reader:
-            is_full = reader.outbox.is_full()
-        return "as many events wait for the engine as may" if is_full else ""
+    @staticmethod
+    def guard(archive: Archive) -> None:
+        """Have an archive refuse objects while as many events wait as may.
+
+        `start` does so; it is for an archive whose events another process sends.
+        """
+        archive.take_if(partial(_why_full, archive))
 
     def attach(self, endpoint: pykka.ActorRef[Any]) -> None:
         """Tell the engine of the associations of an endpoint as well (`AssociationClosed`).
@@ -234,5 +289,12 @@ class EventStream:
 
     def stop(self) -> None:
         """Send no more; events are written down still, and go on at the next start."""
+        self._archive.when_begun_anew(lambda: None)
         self._archive.take_if(None)
         self._archive.supervise_not(_NAME)
+
+
+def _why_full(archive: Archive) -> str:
+    with archive.reader() as reader:
+        is_full = reader.outbox.is_full()
+    return "as many events wait for the engine as may" if is_full else ""

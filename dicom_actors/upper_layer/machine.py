@@ -255,6 +255,17 @@ class UpperLayer:
                 return end, (Indicate(DataIndication((pdv,))),)
         return self._receive_any(view, size)
 
+    def awaited_data(self, view: memoryview) -> int:
+        """How many bytes of data the P-DATA-TF brings that is not complete yet; 0 if none is.
+
+        Args:
+            view: what `receive_data` has consumed nothing of.
+        """
+        if self.state is not _STA6 or len(view) < HEADER_LENGTH or view[0] != PduType.P_DATA_TF:
+            return 0
+        length = int.from_bytes(view[2:HEADER_LENGTH], "big")  # which `receive_data` has looked at
+        return max(0, length + HEADER_LENGTH - _ONE_PDV_LENGTH)
+
     def receive_values(self, view: memoryview) -> Values | None:
         """Take the P-DATA-TF at the start of what came and was not consumed yet, at one go.
 

@@ -7,7 +7,8 @@
 
     app = Starlette(routes=[Mount("/dicom-web", AsgiAdapter(DicomWeb(archive)))])
 
-Work is done by threads, a piece at a time; no thread waits for a client.
+Work is done by threads, a piece at a time; no thread waits for a client. A server that has the
+extension ``http.response.zerocopysend`` is given files instead of their bytes.
 """
 
 from __future__ import annotations
@@ -17,30 +18,37 @@ import itertools
 import logging
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
-from dicom_actors.web.exchange import PIECE, HttpError, Request, Response, of_error
+from dicom_actors.archive.files import FileBytes
+from dicom_actors.errors import FileChangedError
+from dicom_actors.web.exchange import PIECE, Body, HttpError, Request, Response, of_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 
-    from dicom_actors.web.exchange import Receiver
+    from dicom_actors.web.exchange import Piece, Receiver
     from dicom_actors.web.settings import WebSettings
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-__all__ = ["AsgiAdapter", "RequestInfo", "request_of"]
+__all__ = ["SEND_FILE", "AsgiAdapter", "RequestInfo", "request_of"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_PARAMETERS: Final = 1000
 _DISCARDED_BYTES: Final = 4 << 20
 _DISCARD_TIMEOUT: Final = 1.0
+SEND_FILE: Final = "http.response.zerocopysend"
+"""The extension of ASGI by which a server sends a part of a file itself, and its message."""
+_FILES: Final = 16
+"""Pieces of files that are there at once."""
 _GATHERING: Final = 0.02
 """Seconds for which small pieces are put together, so that nobody waits for the first ones."""
 
@@ -130,7 +138,9 @@ class AsgiAdapter:
         info = RequestInfo(number, request.peer, request.method, request.path, self._clock(), 0, 0)
         self._note(info)
         try:
-            await _Exchange(self, request, number, receive, send).run()
+            exchange = _Exchange(self, request, number, receive, send)
+            exchange.sends_files = SEND_FILE in (scope.get("extensions") or {})
+            await exchange.run()
         except _GoneError:
             return
         finally:
@@ -172,7 +182,11 @@ class AsgiAdapter:
 
 
 class _Exchange:
-    """A request, and what it is answered with."""
+    """A request, and what it is answered with.
+
+    Attributes:
+        sends_files: whether who sends takes files instead of their bytes.
+    """
 
     def __init__(
         self, adapter: AsgiAdapter, request: Request, number: int, receive: Receive, send: Send
@@ -183,7 +197,7 @@ class _Exchange:
         self._number = number
         self._receive = receive
         self._send = send
-        self._has_started = False
+        self.sends_files = False
 
     async def run(self) -> None:
         """Go through it."""
@@ -254,14 +268,14 @@ class _Exchange:
 
     async def _within(self, waiting: Awaitable[Any], seconds: float, status: int) -> Any:
         try:
-            return await asyncio.wait_for(waiting, seconds)
+            async with asyncio.timeout(seconds):
+                return await waiting
         except TimeoutError as error:
             if status == 0:
                 raise _GoneError from error
             raise HttpError(status, f"expected more within {seconds:g} seconds") from error
 
     async def _respond(self, response: Response) -> None:
-        body = iter(response.body)
         headers = dict(response.headers)
         headers.setdefault("x-content-type-options", "nosniff")
         is_head = self._request.method == "HEAD"
@@ -275,9 +289,21 @@ class _Exchange:
                 for name, value in headers.items()
             ],
         }
+        if isinstance(response.body, tuple):
+            # All of it is at hand, so that no thread is needed.
+            whole = b"" if is_head else b"".join(response.body)
+            await self._put(start)
+            await self._put(_message(whole, is_last=True))
+            self._adapter.count(self._number, sent=len(whole))
+            return
+        body: Iterator[Piece] = iter(response.body)
+        if self.sends_files and isinstance(response.body, Body):
+            body = response.body.pieces
         try:
             # The first piece before the status: what fails at once is told by it.
-            piece = b"" if is_head else await self._adapter.work(_next, body)
+            pieces: deque[Piece] = deque()
+            if not is_head:
+                pieces = await self._adapter.work(_next, body)
         except HttpError as error:
             _close(response)
             await self._respond(of_error(error))
@@ -289,13 +315,13 @@ class _Exchange:
             return
         try:
             await self._put(start)
-            while piece:
-                following = None
-                await self._put({"type": "http.response.body", "body": piece, "more_body": True})
-                self._adapter.count(self._number, sent=len(piece))
-                following = await self._adapter.work(_next, body)
-                piece = following
-            await self._put({"type": "http.response.body", "body": b"", "more_body": False})
+            while pieces:
+                while pieces:
+                    length = len(pieces[0])
+                    await self._put(_message(pieces.popleft(), is_last=False))
+                    self._adapter.count(self._number, sent=length)
+                pieces = await self._adapter.work(_next, body)
+            await self._put(_message(b"", is_last=True))
         except HttpError as error:
             # It has begun: that it ends too soon is all that can be told.
             logger.warning("a response of the web ended too soon: %s", error.text)
@@ -307,24 +333,43 @@ class _Exchange:
     async def _put(self, message: dict[str, Any]) -> None:
         try:
             await self._within(self._send(message), self._settings.write_timeout, 0)
+        except FileChangedError:
+            raise
         except OSError as error:
             raise _GoneError from error
 
 
-def _next(body: Iterator[bytes]) -> bytes:
-    """The next piece, of several small ones that are there at once; empty at the end.
+def _message(piece: Piece, *, is_last: bool) -> dict[str, Any]:
+    """What a server is given of a body."""
+    if isinstance(piece, FileBytes):
+        place = {"file": piece, "offset": piece.offset, "count": len(piece)}
+        return {"type": SEND_FILE, **place, "more_body": not is_last}
+    return {"type": "http.response.body", "body": piece, "more_body": not is_last}
 
-    Each costs a way between threads and to the socket, which is more than to put them together.
+
+def _next(body: Iterator[Piece]) -> deque[Piece]:
+    """The next pieces, several small ones that are there at once as one; none at the end.
+
+    Each time costs a way between threads, and each piece one to the socket, which is more than to
+    put small ones together.
     """
-    taken, length = [], 0
+    taken: deque[Piece] = deque()
+    small: list[bytes] = []
+    length = files = 0
     until = time.monotonic() + _GATHERING
     for piece in body:
-        if piece:
-            taken.append(piece)
+        if isinstance(piece, FileBytes):
+            piece.load()
+            taken += (b"".join(small), piece)
+            small.clear()
+            files += 1
+        elif piece:
+            small.append(piece)
             length += len(piece)
-            if length >= PIECE or time.monotonic() > until:
-                break
-    return taken[0] if len(taken) == 1 else b"".join(taken)
+        if length >= PIECE or files == _FILES or time.monotonic() > until:
+            break
+    taken.append(small[0] if len(small) == 1 else b"".join(small))
+    return deque(piece for piece in taken if len(piece))
 
 
 def _close(response: Response) -> None:

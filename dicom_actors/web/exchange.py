@@ -14,15 +14,17 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from dicom_actors.archive.files import FileBytes
 
-    from dicom_actors.archive.files import FileBytes
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "DICOM_JSON",
     "PIECE",
+    "Body",
     "HttpError",
+    "Piece",
     "Receiver",
     "Request",
     "Response",
@@ -30,9 +32,12 @@ __all__ = [
     "json_response",
     "not_modified",
     "of_error",
+    "pieces_of",
     "ranged",
 ]
 
+Piece = bytes | FileBytes
+"""Of a body: in memory, or in a file."""
 PIECE: Final = 1 << 20
 """How much of a large body goes out at once, in bytes."""
 DICOM_JSON: Final = "application/dicom+json"
@@ -86,6 +91,36 @@ class Request:
         return values[-1] if values else None
 
 
+class Body:
+    """A body of which some pieces may be in files.
+
+    Gone through, it gives bytes, up to `PIECE` at once.
+
+    Args:
+        pieces: what it is made of.
+
+    Attributes:
+        pieces: the same; for those who send files without reading them.
+    """
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self.pieces: Final = iter(pieces)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            if isinstance(piece, FileBytes):
+                for at in range(0, len(piece), PIECE):
+                    yield bytes(piece[at : at + PIECE])
+            else:
+                yield piece
+
+    def close(self) -> None:
+        """Let go of everything."""
+        close = getattr(self.pieces, "close", None)
+        if close is not None:
+            close()
+
+
 @dataclass(slots=True)
 class Response:
     """A response.
@@ -93,7 +128,8 @@ class Response:
     Attributes:
         status: its code.
         headers: names and values.
-        body: its pieces; gone through once, and closed at the end if it can be.
+        body: its pieces; gone through once, and closed at the end if it can be. A tuple is at
+            hand; a `Body` may be in files.
         length: bytes of all pieces; None: not known before.
     """
 
@@ -199,14 +235,17 @@ def ranged(
     condition = request.headers.get("if-range")
     part = None if condition not in {None, headers.get("etag")} else _range(asked, len(data))
     if part is None:
-        return Response(200, whole, _pieces(data), len(data))
+        return Response(200, whole, Body(pieces_of(data)), len(data))
     start, end = part
     whole["content-range"] = f"bytes {start}-{end - 1}/{len(data)}"
-    return Response(206, whole, _pieces(data[start:end]), end - start)
+    return Response(206, whole, Body(pieces_of(data[start:end])), end - start)
 
 
-def _pieces(data: memoryview | FileBytes) -> Iterable[bytes]:
-    return (bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
+def pieces_of(data: memoryview | FileBytes) -> Iterator[Piece]:
+    """Give bytes as pieces of a body."""
+    for at in range(0, len(data), PIECE):
+        piece = data[at : at + PIECE]
+        yield piece if isinstance(piece, FileBytes) else bytes(piece)
 
 
 def _range(asked: str, length: int) -> tuple[int, int] | None:

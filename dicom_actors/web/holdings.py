@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors import DataSet, read_file
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["Held", "unavailable"]
 
 _Bytes = TypeVar("_Bytes")
+
+_AS_WANTED: Final = 64 * 1024
+"""Bytes that go from a file to a socket with less work than through memory."""
 
 _LEVELS: Final = {
     "study": Level.STUDY,
@@ -73,7 +77,7 @@ class Held:
 
     def open(self, instance: StoredInstance) -> memoryview | FileBytes:
         """Give the bytes of its file, many of them as they are wanted; raises as `read` does."""
-        return self._given(self.archive.open_bytes, instance)
+        return self._given(partial(self.archive.open_bytes, as_wanted=_AS_WANTED), instance)
 
     @staticmethod
     def _given(give: Callable[[StoredInstance], _Bytes], instance: StoredInstance) -> _Bytes:

@@ -14,12 +14,24 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dicom_actors.web.exchange import HttpError
+from dicom_actors.web.exchange import Body, HttpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Limits", "MultipartReader", "Part", "PartData", "PartEnd", "PartStart", "write_parts"]
+    from dicom_actors.web.exchange import Piece
+
+__all__ = [
+    "Limits",
+    "MultipartReader",
+    "Part",
+    "PartData",
+    "PartEnd",
+    "PartStart",
+    "length_of",
+    "new_boundary",
+    "write_parts",
+]
 
 
 class Limits(NamedTuple):
@@ -248,35 +260,62 @@ class Part(NamedTuple):
 
     headers: dict[str, str]
     length: int | None
-    pieces: Iterable[bytes]
+    pieces: Iterable[Piece]
+
+    def head(self, boundary: str, *, is_first: bool) -> bytes:
+        """What stands before its pieces."""
+        headers = dict(self.headers)
+        if self.length is not None:
+            headers["Content-Length"] = str(self.length)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        start = "" if is_first else "\r\n"
+        return f"{start}--{boundary}\r\n{lines}\r\n".encode("latin-1")
 
 
-def write_parts(kind: str, parts: Iterable[Part]) -> tuple[str, Iterable[bytes]]:
+def length_of(boundary: str, parts: Iterable[Part]) -> int:
+    """How long a body of parts is, whose lengths are known."""
+    length = len(_end(boundary))
+    for number, part in enumerate(parts):
+        assert part.length is not None  # else nobody asks
+        length += len(part.head(boundary, is_first=number == 0)) + part.length
+    return length
+
+
+def new_boundary() -> str:
+    """Make a boundary that is in no body."""
+    return secrets.token_hex(20)
+
+
+def write_parts(kind: str, parts: Iterable[Part], boundary: str | None = None) -> tuple[str, Body]:
     """Write parts as multipart/related.
 
     Args:
         kind: the media type of the parts.
         parts: the parts, which are gone through once.
+        boundary: what stands between them; None: a new one.
 
     Returns:
         The content type, and the body.
     """
-    boundary = secrets.token_hex(20)
-    return f'multipart/related; type="{kind}"; boundary={boundary}', _written(boundary, parts)
+    boundary = boundary or new_boundary()
+    body = Body(_written(boundary, parts))
+    return f'multipart/related; type="{kind}"; boundary={boundary}', body
 
 
-def _written(boundary: str, parts: Iterable[Part]) -> Iterator[bytes]:
-    start = ""
-    for part in parts:
-        headers = dict(part.headers)
-        if part.length is not None:
-            headers["Content-Length"] = str(part.length)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"{start}--{boundary}\r\n{lines}\r\n".encode("latin-1")
-        start = "\r\n"
+def _written(boundary: str, parts: Iterable[Part]) -> Iterator[Piece]:
+    for number, part in enumerate(parts):
+        head = part.head(boundary, is_first=number == 0)
         pieces = iter(part.pieces)
         first = next(pieces, b"")
-        # One piece instead of two: each costs a way to the socket.
-        yield head + first
+        if isinstance(first, bytes):
+            # One piece instead of two: each costs a way to the socket.
+            yield head + first
+        else:
+            yield head
+            yield first
         yield from pieces
-    yield f"{start}--{boundary}--\r\n".encode("latin-1")
+    yield _end(boundary)
+
+
+def _end(boundary: str) -> bytes:
+    return f"\r\n--{boundary}--\r\n".encode("latin-1")

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from dicom_actors.web.controls import controls
 from dicom_actors.web.holdings import Held
 from dicom_actors.web.live_stream import EventStream
-from dicom_actors.web.media import Media, Tickets, download_routes
+from dicom_actors.web.media import Media, Tickets, deidentifier_of, download_routes
 from dicom_actors.web.page_routes import PageSettings, page_routes
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def page_of(
     """
     archive, adapter, endpoint = live.sources
     settings = application.settings
-    media = Media(Held(archive, settings.max_instances))
+    media = Media(Held(archive, settings.max_instances), deidentifier_of(settings))
     application.router.add("GET", "/studies/{study}/media", media.study)
     token = secrets.token_urlsafe(24) if is_private and not has_tokens else None
     routes: list[BaseRoute] = [

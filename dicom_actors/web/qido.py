@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import DataSet, DimseFailure, Tag
-from dicom_actors.archive.query import Settings, find_page
+from dicom_actors.archive.query import Paging, Settings, find_page, find_page_as_json
 from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.web.accept import Offer, choose
 from dicom_actors.web.exchange import DICOM_JSON, HttpError, Response, compressed
 from dicom_actors.web.holdings import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dicom_actors.web.exchange import Request
     from dicom_actors.web.holdings import Held
@@ -104,31 +105,44 @@ class Searches:
         newest_first = _choice(request, "sort", ("oldest", "newest")) == "newest"
         fuzzy = _choice(request, "fuzzymatching", ("false", "true")) == "true"
         words = _fuzzy_words(identifier) if fuzzy else {}
-        found: Iterator[DataSet]
+        base_url = request.base_url
+        paging = Paging(
+            0 if words else offset,
+            None if words or limit is None else limit + 1,
+            newest_first,
+        )
+        texts: Iterator[str]
         try:
-            found = find_page(
-                self._held.archive,
-                identifier,
-                offset=0 if words else offset,
-                limit=None if words or limit is None else limit + 1,
-                newest_first=newest_first,
-                has_everything=has_everything,
-                settings=self._settings,
-            )
+            if words or has_everything:
+                found = find_page(
+                    self._held.archive,
+                    identifier,
+                    paging,
+                    has_everything=has_everything,
+                    settings=self._settings,
+                )
+                if words:
+                    found = _page((one for one in found if _is_like(one, words)), offset, limit)
+                texts = (json.dumps(_model(one, base_url)) for one in found)
+            else:
+                texts = find_page_as_json(
+                    self._held.archive,
+                    identifier,
+                    paging,
+                    address=partial(_address, base_url),
+                    settings=self._settings,
+                )
         except DimseFailure as error:
             raise _refused(error) from error
         except ArchiveError as error:
             raise unavailable(error) from error
-        if words:
-            found = _page((one for one in found if _is_like(one, words)), offset, limit)
-        models = (_model(one, request.base_url) for one in found)
         if limit is None:
-            return _streamed(models, offer.kind)
+            return _streamed(texts, offer.kind)
         try:
-            page = list(models)
+            page = list(texts)
         except ArchiveError as error:
             raise unavailable(error) from error
-        body = json.dumps(page[:limit]).encode()
+        body = f"[{','.join(page[:limit])}]".encode()
         response = compressed(request, Response.of_bytes(200, body, offer.kind))
         if len(page) > limit:
             response.headers["warning"] = (
@@ -307,28 +321,31 @@ def _model(answer: DataSet, base_url: str) -> dict[str, Any]:
         if keyword in answer:
             del answer[keyword]
     model = answer.to_json_dict()
-    url = f"{base_url}/studies/{answer.get('StudyInstanceUID')}"
-    if level in {"SERIES", "IMAGE"}:
-        url += f"/series/{answer.get('SeriesInstanceUID')}"
-    if level == "IMAGE":
-        url += f"/instances/{answer.get('SOPInstanceUID')}"
-    model[_RETRIEVE_URL] = {"vr": "UR", "Value": [url]}
+    keywords = {"SERIES": _UIDS, "IMAGE": f"{_UIDS} SOPInstanceUID"}.get(level, "StudyInstanceUID")
+    uids = [str(answer.get(keyword)) for keyword in keywords.split()]
+    model[_RETRIEVE_URL] = {"vr": "UR", "Value": [_address(base_url, uids)]}
     return dict(sorted(model.items()))
 
 
-def _streamed(models: Iterator[dict[str, Any]], content_type: str) -> Response:
+def _address(base_url: str, uids: Sequence[str]) -> str:
+    """The address of a study, a series or an instance."""
+    names = ("studies", "series", "instances")
+    return base_url + "".join(f"/{name}/{uid}" for name, uid in zip(names, uids, strict=False))
+
+
+def _streamed(texts: Iterator[str], content_type: str) -> Response:
     """Answer with all, some at a time; what is short is made at once."""
-    first = list(islice(models, _MOST_AT_ONCE))
+    first = list(islice(texts, _MOST_AT_ONCE))
 
     def body() -> Iterator[bytes]:
-        separator = b"["
-        rest: list[dict[str, Any]] = first
+        separator = "["
+        rest = first
         while rest:
-            yield separator + json.dumps(rest)[1:-1].encode()
-            separator = b","
-            rest = list(islice(models, _MOST_AT_ONCE))
-        yield b"]" if separator == b"," else b"[]"
+            yield (separator + ",".join(rest)).encode()
+            separator = ","
+            rest = list(islice(texts, _MOST_AT_ONCE))
+        yield b"]"
 
     if len(first) < _MOST_AT_ONCE:
-        return Response.of_bytes(200, json.dumps(first).encode(), content_type)
+        return Response.of_bytes(200, f"[{','.join(first)}]".encode(), content_type)
     return Response(200, {"content-type": content_type}, body(), None)

@@ -15,9 +15,16 @@ from typing import cast as as_type
 from dicom_actors import write_file
 from dicom_actors.errors import DataError
 from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, Offer, choose
-from dicom_actors.web.exchange import PIECE, HttpError, Response, not_modified, ranged
+from dicom_actors.web.exchange import (
+    PIECE,
+    HttpError,
+    Response,
+    not_modified,
+    pieces_of,
+    ranged,
+)
 from dicom_actors.web.media_types import UNCOMPRESSED, is_uncompressed
-from dicom_actors.web.multipart import Part, write_parts
+from dicom_actors.web.multipart import Part, length_of, new_boundary, write_parts
 from dicom_actors.web.zip_sink import ZipSink
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
     from dicom_actors import DataSet
     from dicom_actors.archive import StoredInstance
     from dicom_actors.archive.files import FileBytes
-    from dicom_actors.web.exchange import Request
+    from dicom_actors.web.exchange import Piece, Request
     from dicom_actors.web.holdings import Held
     from dicom_actors.web.pictures import Pictures
 
@@ -75,9 +82,13 @@ class Retrieval:
             data = self._file(instance, syntax)
             used = syntax or instance.transfer_syntax_uid
             return ranged(request, data, f"{_DICOM}; transfer-syntax={used}", headers)
+        boundary, length = new_boundary(), None
+        if all(syntax in {None, instance.transfer_syntax_uid} for instance in instances):
+            # Nothing is opened for that.
+            length = length_of(boundary, (self._stored(instance) for instance in instances))
         parts = (self._part(instance, syntax) for instance in instances)
-        content_type, body = write_parts(_DICOM, parts)
-        return Response(200, {**headers, "content-type": content_type}, body, None)
+        content_type, body = write_parts(_DICOM, parts, boundary)
+        return Response(200, {**headers, "content-type": content_type}, body, length)
 
     def _offers(self, instances: Sequence[StoredInstance], *, is_one: bool) -> list[Offer]:
         """The forms that all the instances have.
@@ -109,10 +120,18 @@ class Retrieval:
         return self._pictures is not None and self._pictures.can_decode(syntax)
 
     def _part(self, instance: StoredInstance, syntax: str | None) -> Part:
+        if syntax in {None, instance.transfer_syntax_uid}:
+            return self._stored(instance)
         data = self._file(instance, syntax)
-        used = syntax or instance.transfer_syntax_uid
-        headers = {"Content-Type": f"{_DICOM}; transfer-syntax={used}"}
-        return Part(headers, len(data), _pieces(data))
+        return Part(_headers_of(str(syntax)), len(data), pieces_of(data))
+
+    def _stored(self, instance: StoredInstance) -> Part:
+        """An instance as it is; it is opened when the first piece is taken."""
+
+        def pieces() -> Iterator[Piece]:
+            yield from pieces_of(self._held.open(instance))
+
+        return Part(_headers_of(instance.transfer_syntax_uid), instance.size, pieces())
 
     def _file(self, instance: StoredInstance, syntax: str | None) -> memoryview | FileBytes:
         """The bytes of an instance's file, in a transfer syntax; None: as it is."""
@@ -141,8 +160,8 @@ def etag_of(instances: Iterable[StoredInstance], form: str) -> str:
     return f'"{digest.hexdigest()[:32]}"'
 
 
-def _pieces(data: memoryview | FileBytes) -> Iterator[bytes]:
-    return (bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
+def _headers_of(transfer_syntax: str) -> dict[str, str]:
+    return {"Content-Type": f"{_DICOM}; transfer-syntax={transfer_syntax}"}
 
 
 def zipped(held: Held, instances: Sequence[StoredInstance]) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from dicom_actors.deidentification.options import checked_options
 from dicom_actors.errors import ConfigurationError
 
 __all__ = ["WebSettings"]
@@ -47,6 +48,10 @@ class WebSettings:
         ups: whether there is a worklist of unified procedure steps (UPS-RS), at ``/workitems``.
         cors_origins: pages of which origins may ask, such as ``https://viewer.example.org``;
             ``*`` for all.
+        deidentification_salt_file: the key of what is downloaded without what identifies the
+            patient: the first line of this file. Empty: a key for as long as the server runs.
+        deidentification_options: of PS3.15 Annex E, such as ``retain-modified-dates``; see
+            `dicom_actors.deidentification.Option`.
         max_body_bytes: of a request.
         max_part_bytes: of an object that is stored, or of bulk data.
         max_parts: parts of a request.
@@ -75,6 +80,8 @@ class WebSettings:
     allow_delete: bool = False
     ups: bool = False
     cors_origins: tuple[str, ...] = ()
+    deidentification_salt_file: str = ""
+    deidentification_options: tuple[str, ...] = ()
     max_body_bytes: int = 1 << 40
     max_part_bytes: int = 1 << 37
     max_parts: int = 20_000
@@ -103,6 +110,10 @@ class WebSettings:
                 raise ConfigurationError(
                     f"{name}: expected {lowest:g} to {highest:g}, got {value!r}"
                 )
+        try:
+            checked_options(self.deidentification_options)
+        except ValueError as error:
+            raise ConfigurationError(f"deidentification_options: {error}") from error
         if self.public_url:
             _check_url("public_url", self.public_url)
         for origin in self.cors_origins:

@@ -87,6 +87,20 @@ def test_an_empty_buffer_is_kept_while_few_are_lent() -> None:
     assert lent == [3, 2, 2, 2]
 
 
+def test_little_is_read_ahead_where_buffers_are_scarce_and_a_long_pdu_all_the_same() -> None:
+    length = 1 << 20
+    few, many = BufferPool(length, 4, Lock()), BufferPool(length, 0, Lock())
+    assert len(InputBuffer(few).room()) == length
+    buffer, rooms = InputBuffer(many), []
+    while buffer.unread_length < length:
+        rooms.append(len(buffer.room()))
+        buffer.received(rooms[-1])
+        buffer.settle()
+    assert rooms[0] <= 32 * 1024
+    assert len(rooms) <= 7  # doubled each time: copied twice, whatever the length
+    assert sum(rooms) == length
+
+
 def test_clear_forgets_and_gives_back() -> None:
     pool = BufferPool(64, 4, Lock())
     buffer = InputBuffer(pool)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from kit.archive_objects import make_file, uid_of
+from kit.file_systems import small_disk
 from kit.waiting import until
 
 from dicom_actors.archive import Archive
@@ -45,6 +48,60 @@ def test_a_folder_is_gone_for_a_while(tmp_path, gone, size):
         assert verify(archive, print).problems == 0
         assert not list(folder.glob("journal/*"))
         assert not list(folder.glob("incoming/*"))
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize("size", [10, 2 * LARGE])
+def test_in_an_emptied_folder_it_begins_anew(tmp_path, size, is_whole):
+    folder = tmp_path / "archive"
+    with open_archive(folder, disk_interval=0.05) as archive:
+        assert archive.add(make_file(1, size=size)).is_kept
+        if is_whole:
+            shutil.rmtree(folder)
+            with pytest.raises((ArchiveError, OSError)):
+                archive.add(make_file(2, size=size))
+            folder.mkdir()
+        else:
+            for path in list(folder.iterdir()):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+        until(lambda: is_kept(archive, make_file(3, size=size)))
+        archive.settle()
+        assert [found.sop_instance_uid for found in archive.instances()] == [uid_of(3)]
+        assert places(folder) == [f"{uid_of(3)}.dcm"]
+        assert verify(archive, print).problems == 0
+        with pytest.raises(ArchiveError, match="is open already"):
+            open_archive(folder)
+    with open_archive(folder) as archive:
+        assert archive.counts().instances == 1
+
+
+def is_kept(archive, data):
+    try:
+        return archive.add(data).is_kept
+    except (ArchiveError, OSError):
+        return False
+
+
+def test_where_a_disk_was_mounted_it_does_not_begin_anew(tmp_path):
+    with small_disk(4 << 20) as disk:
+        folder = disk.folder / "archive"
+        with open_archive(folder, disk_interval=0.01) as archive:
+            assert archive.add(make_file(1)).is_kept
+            archive.settle()
+            folder.rename(disk.folder / "away")
+            (tmp_path / "other").mkdir()
+            folder.symlink_to(tmp_path / "other")
+            looks = []
+            kernel = archive._kernel
+            look = kernel.look_at_disk
+            kernel.look_at_disk = lambda needed=0: (looks.append(needed), look(needed))
+            until(lambda: len(looks) >= 5)
+            assert not is_kept(archive, make_file(2))
+            folder.unlink()
+            (disk.folder / "away").rename(folder)
+            until(lambda: is_kept(archive, make_file(2)))
+    assert not list((tmp_path / "other").iterdir())
 
 
 def test_nobody_waits_for_the_next_attempt_when_the_folder_is_back(tmp_path, monkeypatch):

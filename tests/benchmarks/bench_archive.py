@@ -187,7 +187,7 @@ def rows(count: int, studies: int | None = None) -> Iterator[list[NewInstance]]:
         ds.PatientName = f"{_name(study)}^Jane"
         ds.InstanceNumber = number % 100 + 1
         ds.ImagePositionPatient = [1.0, 2.0, float(number)]
-        described = describe(ds)
+        described = describe(DataSet.from_bytes(ds.to_bytes(_EXPLICIT), _EXPLICIT))  # as received
         location = f"{ds.StudyInstanceUID}/{ds.SeriesInstanceUID}/{ds.SOPInstanceUID}.dcm"
         group.append(
             NewInstance(

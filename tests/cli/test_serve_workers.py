@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
@@ -10,8 +12,11 @@ import subprocess
 import threading
 from pathlib import Path
 
+import nats
 import pytest
 from kit.archive_objects import make_file, uid_of
+from kit.nats_cluster import NatsCluster
+from kit.object_store import BUCKET, object_store
 from kit.serving import serving
 from kit.waiting import LIMIT, until
 
@@ -226,6 +231,93 @@ def test_what_workers_receive_goes_on_by_routes(tmp_path, index, request):
     whole = [path for path in (tmp_path / "studies").rglob("*") if path.is_file()]
     assert len(whole) == 24
     assert len(list((tmp_path / "copies").iterdir())) == 24
+
+
+@pytest.mark.parametrize("index", ["sqlite", "postgresql"])
+def test_with_a_bucket_and_an_engine_all_is_there_and_told_once(
+    tmp_path, index, request, monkeypatch
+):
+    options = ["--store", str(tmp_path / "store"), "--workers", "2"]
+    options += ["--set", f"archive.bucket=s3://{BUCKET}/site"]
+    if index == "postgresql":
+        options += ["--index", request.getfixturevalue("postgresql").new_database()]
+    cluster = NatsCluster(tmp_path / "nats")
+    acknowledged = []
+    lock = threading.Lock()
+
+    def send_all(port, sender):
+        number = 0
+        while number < 12:
+            with contextlib.suppress(DicomError), connect("127.0.0.1", port) as association:
+                for number in range(number, 12):  # noqa: B020 - goes on where it was cut off
+                    data = make_file(number, series=sender, size=SIZES[number % len(SIZES)])
+                    if association.store(data).status == 0:
+                        with lock:
+                            acknowledged.append((sender, number))
+                number = 12
+
+    try:
+        with (
+            object_store(monkeypatch) as bucket,
+            serving(*options, "--nats", cluster.servers[0]) as server,
+        ):
+            threads = [
+                threading.Thread(target=send_all, args=(server.port, sender))
+                for sender in (1, 2, 3)
+            ]
+            for thread in threads:
+                thread.start()
+            until(lambda: len(acknowledged) >= 6)
+            victim = workers_of(server)[0]
+            os.kill(victim, signal.SIGKILL)
+            for thread in threads:
+                thread.join(LIMIT)
+                assert not thread.is_alive()
+            until(lambda: len(workers_of(server)) == 2)
+            wanted = {(sender, number) for sender in (1, 2, 3) for number in range(12)}
+            assert set(acknowledged) == wanted
+            with connect("127.0.0.1", server.port) as association:
+                keys = {"QueryRetrieveLevel": "IMAGE", "StudyInstanceUID": "1.2.1"}
+                found = {
+                    str(one.SOPInstanceUID)
+                    for sender in (1, 2, 3)
+                    for one in association.find(
+                        {**keys, "SeriesInstanceUID": f"1.2.1.{sender}", "SOPInstanceUID": None}
+                    )
+                }
+            assert found == {uid_of(number, 1, sender) for sender, number in wanted}
+            for sender, number in wanted:
+                data = make_file(number, series=sender, size=SIZES[number % len(SIZES)])
+                start = f"site/1.2.1/1.2.1.{sender}/{uid_of(number, 1, sender)}-"
+                kept = [value for key, value in bucket.objects.items() if key.startswith(start)]
+                assert all(read_file(one).to_bytes() == read_file(data).to_bytes() for one in kept)
+                assert kept
+            until(lambda: len(stored_in(cluster)) >= len(wanted))
+            assert server.stop() == 0
+        told = stored_in(cluster)
+        assert len(told) == len(set(told))
+        assert set(told) == found
+    finally:
+        cluster.close()
+
+
+def stored_in(cluster):
+    """The instances that the engine was told of."""
+
+    async def read():
+        connection = await nats.connect(servers=cluster.servers)
+        try:
+            context = connection.jetstream()
+            state = (await context.stream_info("dicom")).state
+            messages = [
+                json.loads((await context.get_msg("dicom", number)).data)
+                for number in range(state.first_seq, state.last_seq + 1)
+            ]
+        finally:
+            await connection.close()
+        return [one["sop_instance_uid"] for one in messages if one["event"] == "InstanceStored"]
+
+    return asyncio.run(read())
 
 
 def test_workers_end_with_their_parent(tmp_path):

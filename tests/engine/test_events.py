@@ -213,6 +213,45 @@ def test_of_three_servers_one_may_go(tmp_path):
     assert set(seen.values()) == {1}
 
 
+def test_of_several_nodes_one_tells_and_another_one_goes_on(server, tmp_path, postgresql):
+    address = postgresql.new_database()
+
+    def opened():
+        return Archive.open(tmp_path / "archive", index=address, node_lease_seconds=0.6)
+
+    def sender(archive):
+        with archive.reader() as reader:
+            return reader.queue.sender_of()
+
+    def count():
+        return len([one for one in bodies(server) if one["event"] == "InstanceStored"])
+
+    one, other = opened(), opened()
+    with other:
+        stream = EventStream.start(one, server.servers, QUICK)
+        until(lambda: sender(other) == one.store.node)
+        of_other = EventStream.start(other, server.servers, QUICK)
+        for number in range(1, 11):  # whoever commits it
+            (one, other)[number % 2].add(make_file(number))
+        until(lambda: not stream.status().waiting)
+        assert sender(other) == one.store.node
+        abandon(one)
+        other.add(make_file(11))
+        until(lambda: not of_other.status().waiting)
+        assert sender(other) == other.store.node
+        with opened() as third:  # one that comes waits until it is left
+            EventStream.start(third, server.servers, QUICK)
+            third.add(make_file(12))
+            until(lambda: count() == 12)
+            assert sender(third) == other.store.node
+            of_other.stop()
+            third.add(make_file(13))
+            until(lambda: count() == 13)
+            assert sender(third) == third.store.node
+    names = [body["id"] for body in bodies(server)]
+    assert len(names) == len(set(names))
+
+
 STORING = """
 import sys
 from dicom_actors.archive import Archive

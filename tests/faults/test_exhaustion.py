@@ -30,7 +30,7 @@ from dicom_actors.actors.association.association import Association
 from dicom_actors.actors.connection.record import ConnectionRecord
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.actors.storing import part_file
-from dicom_actors.pdu import AssociateAc
+from dicom_actors.pdu import AssociateAc, encode_pdu
 from dicom_actors.supervision import ManualClock, System
 from dicom_actors.testing import HostilePeer, assert_healthy
 
@@ -246,6 +246,34 @@ def test_a_data_set_waits_for_room_and_goes_on_when_there_is(tmp_path: Path) -> 
             assert status_of(second.receive()) == (1, 0)
             assert stored == [len(data)] * 2
         siege.until(lambda: siege.kernel.storage.disk.used == 0)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_the_rest_of_a_pdu_is_not_read_before_there_is_room_for_it(tmp_path: Path) -> None:
+    settings = {
+        "memory_bytes": 1, "spool_total_bytes": 125_000, "spool_directory": tmp_path,
+        "pdu_timeout": 5.0, "room_timeout": 20.0,
+    }  # fmt: skip
+    with besieged(**settings) as siege:
+        first, second = siege.associated(), siege.associated()
+        with first, second:
+            head = store_pdus(data_set(1, 100_000), 1, "1.2.1")
+            for pdu in head[:-1]:
+                first.send(pdu)
+            siege.until(lambda: siege.kernel.storage.disk.used > 90_000)
+            command, *rest = store_pdus(data_set(1, 50_000), 1, "1.2.1", 60_000)
+            assert len(rest) == 1
+            whole = encode_pdu(rest[0])
+            second.send(command)
+            second.send(whole[:20])
+            siege.until(lambda: siege.kernel.storage.disk.waiting == 1)
+            siege.sync(f"association {siege.record().id}")
+            siege.clock.advance(6.0)  # the peer is not to blame for what nobody reads
+            assert siege.neighbor.echo() == 0
+            first.send(head[-1])
+            assert status_of(first.receive()) == (1, 0)
+            second.send(whole[20:])
+            assert status_of(second.receive()) == (1, 0)
 
 
 @pytest.mark.usefixtures("nothing_left")

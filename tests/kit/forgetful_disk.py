@@ -16,7 +16,7 @@ import os
 import random
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -145,7 +145,7 @@ class ForgetfulDisk:
         data = bytes(self._file(name).data)
         return memoryview(data[offset:] if length is None else data[offset : offset + length])
 
-    def open(self, name: str, offset: int = 0, length: int | None = None) -> memoryview:
+    def open(self, name: str, offset: int = 0, length: int | None = None, **_: Any) -> memoryview:
         return self.read(name, offset, length)
 
     def size(self, name: str) -> int | None:

@@ -24,6 +24,7 @@ from dicom_actors import (
     write_file,
 )
 from dicom_actors.archive import Archive
+from dicom_actors.deidentification import Deidentifier
 from dicom_actors.errors import EncodeError
 from dicom_actors.supervision import ManualClock
 from dicom_actors.web import WebServer, WebSettings
@@ -281,6 +282,34 @@ def test_a_study_is_a_file_set(tmp_path):
     found = {dcmread(path).SOPInstanceUID for path in directory.files()}
     assert found == {one.SOPInstanceUID for one in objects}
     assert not directory.warnings
+
+
+def test_a_study_without_what_identifies_the_patient(tmp_path):
+    salt = tmp_path / "salt"
+    salt.write_text("a secret\n")
+    burned = image(3, BurnedInAnnotation="YES")
+    objects = [image(1), image(2), burned]
+    settings = WebSettings(
+        deidentification_salt_file=str(salt), deidentification_options=("retain-full-dates",)
+    )
+    with served(tmp_path / "archive", *objects, settings=settings) as (client, _):
+        url = client.ask("/api/studies/1.2.3/download?deidentified=true").json()["url"]
+        answer = client.ask(f"/{url}")
+        again = client.ask("/dicom-web/studies/1.2.3/media?deidentified=true")
+        assert client.ask("/dicom-web/studies/1.2.3/media?deidentified=1").status == 400
+        assert client.ask("/api/studies/1.2.3/download?deidentified=yes").status == 400
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        archive.extractall(tmp_path / "media")
+        assert b"Left out, since it cannot be removed from them: 1." in archive.read("README.TXT")
+    cleaner = Deidentifier(options=["retain-full-dates"], salt="a secret")
+    found = [dcmread(path) for path in read_directory(tmp_path / "media" / "DICOMDIR").files()]
+    assert {one.SOPInstanceUID for one in found} == {
+        cleaner.new_uid(one.SOPInstanceUID) for one in objects[:2]
+    }
+    assert all(one.PatientIdentityRemoved == "YES" for one in found)
+    files = [path.read_bytes() for path in (tmp_path / "media").rglob("*") if path.is_file()]
+    assert not any(b"Doe" in file for file in files)
+    assert len(again.body) == len(answer.body)
 
 
 def test_tickets_are_good_once_and_for_a_while():

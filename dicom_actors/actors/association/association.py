@@ -286,7 +286,8 @@ class Association(SupervisedActor):
                 consumed, effects = machine.receive_data(view)
                 if not consumed:
                     incarnation.phase = Phase.WAITING
-                    break
+                    self._flow.has_room_for(machine.awaited_data(view))
+                    break  # and be paused until there is room for the rest
                 length = _data_length_of(effects)
             if not self._flow.has_room_for(length):
                 incarnation.phase = Phase.WAITING

@@ -186,7 +186,7 @@ class RequestFlow:
         if incarnation.deadlines.room is None:
             config = self._kernel.config
             incarnation.deadlines.room = self._kernel.clock.monotonic() + config.room_timeout
-        incarnation.deadlines.message = None
+        incarnation.deadlines.message = incarnation.deadlines.pdu = None
         return False
 
     def refuse(self) -> None:

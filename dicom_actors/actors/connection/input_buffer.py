@@ -3,6 +3,7 @@
 Few, large reads: one `recv_into` brings many PDUs, which are handled in place. A buffer is lent
 from a pool while data streams, and is given back when the connection is parked, so that an idle
 association costs none; sooner, as soon as nothing unread is left, where more than a few are lent.
+Then reads are small, too: what has been read, but may not be taken yet, cannot go back to the peer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from threading import Lock
 
 __all__ = ["BufferPool", "InputBuffer"]
+
+_SMALL: Final = 32 * 1024
+"""Bytes of a read where buffers are scarce: as much as is left unread, or this."""
 
 _PRIVATE: Final = (
     {"flags": mapping.MAP_PRIVATE | mapping.MAP_ANONYMOUS}
@@ -102,7 +106,8 @@ class InputBuffer:
     def room(self) -> memoryview:
         """Where the next bytes may be received into; never empty.
 
-        Unread bytes move to the front, since a PDU is handled in one piece.
+        Unread bytes move to the front, since a PDU is handled in one piece. Where buffers are
+        scarce it is small, but doubles for a PDU that is longer.
         """
         if self._buffer is None:
             self._buffer = self._pool.take()
@@ -114,6 +119,8 @@ class InputBuffer:
             length = self._end - self._start
             self._view[:length] = self._view[self._start : self._end]
             self._start, self._end = 0, length
+        if self._pool.is_scarce:
+            return self._view[self._end : self._end + max(_SMALL, self._end)]
         return self._view[self._end :]
 
     def received(self, length: int) -> None:

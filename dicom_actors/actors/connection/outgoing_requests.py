@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["OutgoingRequests"]
 
 
-_SECONDS_AFTER_CANCEL: Final = 0.5
+_SECONDS_AFTER_CANCEL: Final = 0.1
 _MOST_POSTED: Final = 16
 """Requests that wait for the Association to send them."""
 

@@ -1,14 +1,21 @@
 """The DiskWatch: looks now and then how much room there is, and says when that changes.
 
 Whoever keeps an object looks for itself as well: this one is for those who want to know before.
+
+It also finds out when the archive's folder was taken away and another one made in its place, or
+all that was in it was removed. Only what is empty at two looks is taken to be one: somebody may be
+about to put the archive there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.archive.events import DiskSpace
+from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import SupervisedActor
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ class DiskWatch(SupervisedActor):
     def __init__(self, kernel: ArchiveKernel) -> None:
         super().__init__()
         self._kernel = kernel
+        self._was_empty = False
 
     def init(self) -> Any:
         """Look at once. Runs in the DiskWatch's thread."""
@@ -50,9 +58,23 @@ class DiskWatch(SupervisedActor):
         self.system.timers.send_after(kernel.settings.disk_interval, self.actor_ref, _Look())
         before = kernel.disk_state
         kernel.look_at_disk()
+        self._look_whether_it_is_empty()
         state, free = kernel.disk_state, kernel.free_bytes
         if state == before:
             return
         level = logging.INFO if state == "enough" else logging.WARNING
         self.system.log.write(logger, level, "room on the disk: %s, %d bytes", state, free)
         kernel.publish([DiskSpace(state, free)])
+
+    def _look_whether_it_is_empty(self) -> None:
+        kernel = self._kernel
+        was_empty, self._was_empty = self._was_empty, False
+        # Of many entries one is enough; that the folder is not there is said elsewhere.
+        with contextlib.suppress(OSError), os.scandir(kernel.store.root) as found:
+            self._was_empty = next(found, None) is None
+        try:
+            if self._was_empty and was_empty:
+                kernel.on_emptied()
+        except (OSError, ArchiveError) as error:
+            text = "the folder is empty, and cannot be begun anew: %s"
+            self.system.log.write(logger, logging.WARNING, text, error)

@@ -51,6 +51,7 @@ class ArchiveKernel:
         senders: which associations have sent to which studies.
         nodes: what the NodeKeeper hears others by.
         on_inherited: is called when what was another node's is everybody's.
+        on_emptied: is called when the folder was found empty, and nothing else, for a while.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ArchiveKernel:
         self.senders: Final = Senders()
         self.nodes: Nodes | None = None
         self.on_inherited: Callable[[], object] = lambda: None
+        self.on_emptied: Callable[[], object] = lambda: None
         self._endpoints: tuple[pykka.ActorRef[Any], ...] = ()
         self._lock = threading.Lock()
         # Replaced as a whole, as it is read without the lock.

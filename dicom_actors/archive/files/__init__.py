@@ -20,7 +20,7 @@ from __future__ import annotations
 from dicom_actors.archive.files.bucket import check_bucket_url
 from dicom_actors.archive.files.buckets import REGISTER, Buckets
 from dicom_actors.archive.files.cache import Cache
-from dicom_actors.archive.files.file_system import DiskFileSystem, FileSystem, OpenFile
+from dicom_actors.archive.files.file_system import AS_WANTED, DiskFileSystem, FileSystem, OpenFile
 from dicom_actors.archive.files.journal import JournalWriter, Record, read_records
 from dicom_actors.archive.files.layout import DEFAULT_PATTERN, Layout
 from dicom_actors.archive.files.locations import (
@@ -37,6 +37,7 @@ from dicom_actors.archive.files.store import Store
 from dicom_actors.scu import FileBytes
 
 __all__ = [
+    "AS_WANTED",
     "CACHE",
     "DEFAULT_PATTERN",
     "INCOMING",

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     Parts = Sequence[bytes | bytearray | memoryview]
 
-__all__ = ["DiskFileSystem", "FileSystem", "OpenFile"]
+__all__ = ["AS_WANTED", "DiskFileSystem", "FileSystem", "OpenFile"]
 
-_AS_WANTED: Final = 1024 * 1024
+AS_WANTED: Final = 1024 * 1024
 """Bytes of which fewer are read when a file is opened, so that nothing can happen to them later."""
 _MOST_AT_ONCE: Final = 512
 """Parts for one `writev`; below any system's IOV_MAX."""
@@ -94,8 +94,10 @@ class FileSystem(Protocol):
     def read(self, name: str, offset: int = 0, length: int | None = None) -> memoryview:
         """Give the bytes of a file, or some of them; fewer, if there are no more."""
 
-    def open(self, name: str, offset: int = 0, length: int | None = None) -> memoryview | FileBytes:
-        """Give what `read` gives, but of a large file it is read when it is wanted."""
+    def open(
+        self, name: str, offset: int = 0, length: int | None = None, *, as_wanted: int = AS_WANTED
+    ) -> memoryview | FileBytes:
+        """Give what `read` gives, but `as_wanted` bytes or more are read when they are wanted."""
 
     def size(self, name: str) -> int | None:
         """The bytes of a file; None: there is no such file."""
@@ -246,12 +248,14 @@ class DiskFileSystem:
         finally:
             os.close(descriptor)
 
-    def open(self, name: str, offset: int = 0, length: int | None = None) -> memoryview | FileBytes:
+    def open(
+        self, name: str, offset: int = 0, length: int | None = None, *, as_wanted: int = AS_WANTED
+    ) -> memoryview | FileBytes:
         """See `FileSystem.open`."""
         descriptor = self._open_file(name)
         try:
             length = _bytes_there(descriptor, name, offset, length)
-            if length < _AS_WANTED:
+            if length < as_wanted:
                 return memoryview(_read_all(descriptor, offset, length))
             made = FileBytes.of(descriptor, offset, length, name)
             descriptor = -1
@@ -428,7 +432,7 @@ class DiskFile:
 
     def content(self) -> memoryview:
         """See `OpenFile.content`."""
-        if self.length < _AS_WANTED:
+        if self.length < AS_WANTED:
             return memoryview(_read_all(self._descriptor, 0, self.length))
         return memoryview(mmap.mmap(self._descriptor, self.length, access=mmap.ACCESS_READ))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.archive.files.buckets import Buckets
+from dicom_actors.archive.files.file_system import AS_WANTED
 from dicom_actors.archive.files.locations import INCOMING, JOURNAL, Location
 
 if TYPE_CHECKING:
@@ -199,16 +200,21 @@ class Store:
         return cache.keep(name, objects.chunks(key))
 
     def open(
-        self, location: Location, size: int, *, is_fresh: bool = False
+        self,
+        location: Location,
+        size: int,
+        *,
+        is_fresh: bool = False,
+        as_wanted: int = AS_WANTED,
     ) -> memoryview | FileBytes:
-        """Give an object's bytes; of many those of a file are read when they are wanted.
+        """Give an object's bytes; `as_wanted` or more of a file are read when they are wanted.
 
         Raises:
             OSError: they cannot be read.
         """
         if location.is_in_bucket:
             return self.read(location, size, is_whole=True, is_fresh=is_fresh)
-        return self.file_system.open(location.name, location.offset, size)
+        return self.file_system.open(location.name, location.offset, size, as_wanted=as_wanted)
 
     def size(self, location: Location) -> int | None:
         """The bytes of a file, a journal or an object in a bucket; None: it is not there.

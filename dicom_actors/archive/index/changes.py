@@ -295,20 +295,20 @@ class DestinationTaken(NamedTuple):
     """A node wants to be the one that sends to a destination; `Result.MISSING`: another one is.
 
     Attributes:
-        destination: its name.
+        destination: its name; None: the engine, which is told what is in the outbox.
     """
 
-    destination: str
+    destination: str | None
 
 
 class DestinationLeft(NamedTuple):
     """A node sends no more to a destination, for now: another one may.
 
     Attributes:
-        destination: its name.
+        destination: as for `DestinationTaken`.
     """
 
-    destination: str
+    destination: str | None
 
 
 class QueueCommand(NamedTuple):

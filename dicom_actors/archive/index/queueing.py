@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["QueueReader", "QueueStatus", "QueueWriting", "QueuedItem"]
 
+_ENGINE: Final = 0
+"""Stands in `sending` for the engine, as no destination has this number."""
 _WAITING: Final = 0
 _COMMITTING: Final = 1
 _SET_ASIDE: Final = 2
@@ -418,10 +420,10 @@ class QueueWriting:
 
     # --- who sends -------------------------------------------------------------------------
 
-    def _take_destination(self, destination: str) -> Outcome:
+    def _take_destination(self, destination: str | None) -> Outcome:
         if not self._node:
             return Outcome(Result.NOTED)
-        number = self._number(destination)
+        number = _ENGINE if destination is None else self._number(destination)
         self._execute(
             "INSERT INTO sending VALUES (?, ?) ON CONFLICT DO NOTHING", (number, self._node)
         )
@@ -435,11 +437,10 @@ class QueueWriting:
         )
         return Outcome(Result.NOTED if taken.rowcount else Result.MISSING)
 
-    def _leave_destination(self, destination: str) -> Outcome:
+    def _leave_destination(self, destination: str | None) -> Outcome:
+        number = _ENGINE if destination is None else self._number(destination)
         left = self._execute(
-            "DELETE FROM sending WHERE node = ?"
-            " AND destination = (SELECT id FROM destination WHERE name = ?)",
-            (self._node, destination),
+            "DELETE FROM sending WHERE node = ? AND destination = ?", (self._node, number)
         )
         return Outcome(Result.NOTED if left.rowcount else Result.MISSING)
 
@@ -511,8 +512,11 @@ class QueueReader:
         ).fetchone()
         return None if row is None else (int(row[0]), bool(row[1]))
 
-    def sender_of(self, number: int) -> str:
-        """The node that sends to a destination, where several share the index; empty: none does."""
+    def sender_of(self, number: int = _ENGINE) -> str:
+        """The node that sends to a destination, or else to the engine; empty: none does.
+
+        For an index that several share.
+        """
         row = self._execute(
             "SELECT node FROM sending JOIN node ON node.name = sending.node"
             " WHERE destination = ? AND keeper = name AND expires > clock_timestamp()",

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.archive.index.attributes import Level
 from dicom_actors.archive.index.changes import Commitment, StoredInstance
-from dicom_actors.archive.index.headers import restore, unpack
+from dicom_actors.archive.index.headers import unpack
 from dicom_actors.archive.index.outbox import OutboxReader
 from dicom_actors.archive.index.queueing import QueueReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dicom_actors.archive.index.database import Connection
 
@@ -44,7 +44,6 @@ _UNIQUE: Final = {
 # There may be several rows, so that who writes at once does so in different ones.
 _SUM: Final = "CAST(sum({}) AS BIGINT)"
 _PAGE: Final = 256
-_KNOWN_HEADERS: Final = 64
 
 
 class Counts(NamedTuple):
@@ -105,7 +104,6 @@ class IndexReader:
         self.connection: Final = connection
         self.queue: Final = QueueReader(connection)
         self.outbox: Final = OutboxReader(connection)
-        self._headers: dict[tuple[str, int], bytes] = {}
 
     def location_of(self, sop_instance_uid: str) -> StoredInstance | None:
         """Find an instance; None if there is none."""
@@ -249,31 +247,20 @@ class IndexReader:
             )
         )
 
-    def upper_header(self, header_id: int) -> bytes:
-        """What is said of a patient, a study or a series.
+    def headers(self, part: str, ids: Collection[int]) -> dict[int, bytes]:
+        """What is said in headers, by their ids.
+
+        Args:
+            part: ``upper`` for what is said of a series and those above it, ``own`` for what the
+                headers of its instances are made with.
+            ids: which.
 
         Raises:
-            ArchiveError: it is damaged.
+            ArchiveError: one is damaged.
         """
-        return self._header_of("upper", header_id)
-
-    def own_header(self, packed: bytes | None, header_id: int) -> bytes:
-        """What an instance says of itself, of what is in its row and the header of its series.
-
-        Raises:
-            ArchiveError: one of them is damaged.
-        """
-        return restore(packed, self._header_of("own", header_id))
-
-    def _header_of(self, part: str, header_id: int) -> bytes:
-        known = self._headers.get((part, header_id))
-        if known is not None:
-            return known
-        (data,) = self.connection.execute(
-            f"SELECT {part} FROM header WHERE id = ?",  # noqa: S608
-            (header_id,),
-        ).fetchone()
-        if len(self._headers) >= _KNOWN_HEADERS:
-            self._headers.clear()
-        header = self._headers[part, header_id] = unpack(data)
-        return header
+        rows = self.connection.execute(
+            f"SELECT id, {part} FROM header"  # noqa: S608
+            " WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        return {number: unpack(data) for number, data in rows}

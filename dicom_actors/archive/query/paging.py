@@ -10,36 +10,57 @@ from __future__ import annotations
 
 from array import array
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from dicom_actors import Status
 from dicom_actors.archive.query.answers import Answers, everything_of
 from dicom_actors.archive.query.finding import Settings
+from dicom_actors.archive.query.json_answers import JsonAnswers
 from dicom_actors.archive.query.models import Model, level_of_identifier
 from dicom_actors.archive.query.plan import make_plan
 from dicom_actors.errors import DimseFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from dicom_actors import DataSet
     from dicom_actors.archive.index import IndexReader
     from dicom_actors.archive.query.finding import HasReaders
+    from dicom_actors.archive.query.json_answers import Address
+    from dicom_actors.archive.query.plan import Plan
 
-__all__ = ["find_page"]
+__all__ = ["Paging", "find_page", "find_page_as_json"]
+
+_Answer = TypeVar("_Answer")
 
 _BATCH: Final = 64
 _ALL: Final = (1 << 63) - 1
 _DEFAULTS: Final = Settings()
 
 
+class Paging(NamedTuple):
+    """Which answers are wanted.
+
+    Attributes:
+        offset: how many answers are left out first.
+        limit: how many there are at most; None: all. A page is of one moment; all are read some
+            at a time.
+        newest_first: whether the last one that came is the first.
+    """
+
+    offset: int = 0
+    limit: int | None = None
+    newest_first: bool = False
+
+
+_FIRST: Final = Paging()
+
+
 def find_page(
     index: HasReaders,
     identifier: DataSet,
+    paging: Paging = _FIRST,
     *,
-    offset: int = 0,
-    limit: int | None = None,
-    newest_first: bool = False,
     has_everything: bool = False,
     settings: Settings = _DEFAULTS,
 ) -> Iterator[DataSet]:
@@ -48,10 +69,7 @@ def find_page(
     Args:
         index: where to look; an `Index`, or whatever lends readers of one.
         identifier: the keys, with a level.
-        offset: how many answers are left out first.
-        limit: how many there are at most; None: all. A page is of one moment; all are read some
-            at a time.
-        newest_first: whether the last one that came is the first.
+        paging: which answers.
         has_everything: whether answers have all that is known at their level.
         settings: how; an answer beyond `Settings.max_matches` is an error.
 
@@ -59,9 +77,63 @@ def find_page(
         DimseFailure: as `find` does.
         ArchiveError: the index cannot be read.
     """
+    answers = _answers_to(identifier, settings)
+
+    def answers_of(reader: IndexReader, ids: Sequence[int]) -> Iterator[DataSet]:
+        if not has_everything:
+            yield from answers.of(reader, ids)
+            return
+        for number in ids:
+            for answer in answers.of(reader, [number]):
+                whole = everything_of(reader, answers.plan.level, number)
+                whole.update(answer)
+                yield whole
+
+    return _paged(index, identifier, answers.plan, paging, settings, answers_of)
+
+
+def find_page_as_json(
+    index: HasReaders,
+    identifier: DataSet,
+    paging: Paging = _FIRST,
+    *,
+    address: Address,
+    settings: Settings = _DEFAULTS,
+) -> Iterator[str]:
+    """Answer a query as `find_page` does, with text in the DICOM JSON Model.
+
+    Args:
+        index: as for `find_page`.
+        identifier: likewise; its text is in ISO_IR 192.
+        paging: likewise.
+        address: gives Retrieve URL for the UIDs of study, series and instance, as many as there
+            are.
+        settings: likewise.
+
+    Raises:
+        DimseFailure: as `find` does.
+        ArchiveError: the index cannot be read.
+    """
+    answers = _answers_to(identifier, settings)
+    texts = JsonAnswers(answers, identifier, address)
+    return _paged(index, identifier, answers.plan, paging, settings, texts.of)
+
+
+def _answers_to(identifier: DataSet, settings: Settings) -> Answers:
     level = level_of_identifier(identifier, Model.STUDY_ROOT)
     plan = make_plan(identifier, level, ignore_accents=settings.ignore_accents)
-    answers = Answers(plan, identifier, settings.retrieve_ae_title)
+    return Answers(plan, identifier, settings.retrieve_ae_title)
+
+
+def _paged(
+    index: HasReaders,
+    identifier: DataSet,
+    plan: Plan,
+    paging: Paging,
+    settings: Settings,
+    answers_of: Callable[[IndexReader, Sequence[int]], Iterator[_Answer]],
+) -> Iterator[_Answer]:
+    offset, limit, newest_first = paging
     direction = "DESC" if newest_first else "ASC"
     statement = f"{plan.statement} ORDER BY 1 {direction}"
     parameters = plan.parameters
@@ -70,19 +142,8 @@ def find_page(
         statement += " LIMIT ? OFFSET ?"
         parameters = (*parameters, _ALL if limit is None else limit, offset)
         offset = 0
-
-    def answers_of(reader: IndexReader, ids: Iterable[int]) -> Iterator[DataSet]:
-        if not has_everything:
-            yield from answers.of(reader, list(ids))
-            return
-        for number in ids:
-            for answer in answers.of(reader, [number]):
-                whole = everything_of(reader, level, number)
-                whole.update(answer)
-                yield whole
-
     if limit is not None:
-        found: list[DataSet] = []
+        found: list[_Answer] = []
         with index.reader() as reader:
             rows = (number for (number,) in reader.connection.rows(statement, parameters))
             skipped = 0
@@ -100,7 +161,7 @@ def find_page(
             if len(numbers) > settings.max_candidates:
                 raise DimseFailure(Status.OUT_OF_RESOURCES, "too much to look at")
 
-    def all_of_them() -> Iterator[DataSet]:
+    def all_of_them() -> Iterator[_Answer]:
         count = 0
         for start in range(0, len(numbers), _BATCH):
             with index.reader() as reader:

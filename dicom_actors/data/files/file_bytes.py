@@ -5,7 +5,7 @@ somebody else made the file shorter, dies by a signal (SIGBUS). Here that is an 
 What goes to the system as it is may be a map all the same, which saves a copy: to a call of the
 system that part is no address at all, and it says so.
 
-pread(2), mmap(2), EFAULT of send(2).
+pread(2), mmap(2), sendfile(2), EFAULT of send(2).
 """
 
 from __future__ import annotations
@@ -69,6 +69,15 @@ class FileBytes:
     def __bytes__(self) -> bytes:
         return bytes(self.read())
 
+    @property
+    def offset(self) -> int:
+        """Bytes before them in the file."""
+        return self._start
+
+    def fileno(self) -> int:
+        """The descriptor of the file, for a call of the system that is over before this is gone."""
+        return self._file.descriptor
+
     def read(self) -> memoryview:
         """Read them.
 
@@ -76,6 +85,23 @@ class FileBytes:
             FileChangedError: the file has become shorter, or cannot be read any more.
         """
         return self._file.read(self._start, self._length)
+
+    def load(self) -> None:
+        """Wait here until the system has them in memory: who sends them then waits for no disk.
+
+        Only where there is sendfile(2), which is how they are sent then. What is missing of them
+        is found by that.
+
+        Raises:
+            FileChangedError: the file cannot be read any more.
+        """
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.sendfile(nowhere, self._file.descriptor, self._start, self._length)
+        except OSError as error:
+            raise FileChangedError(f"{self._file.name}: {error.strerror or error}") from error
+        finally:
+            os.close(nowhere)
 
     def for_system(self) -> memoryview:
         """Give them to a call of the system that reads them, and to nothing else.
@@ -128,26 +154,26 @@ class _Reader(io.RawIOBase):
 class _File:
     """An open file, and what was read of it last."""
 
-    __slots__ = ("_close", "_descriptor", "_end", "_is_mappable", "_name", "_window", "map")
+    __slots__ = ("_close", "_end", "_is_mappable", "_window", "descriptor", "map", "name")
 
     def __init__(self, descriptor: int, end: int, name: str) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._end = end
-        self._name = name
+        self.name = name
         self._window: tuple[int, memoryview] = (0, memoryview(b""))
         self.map: memoryview | None = None
         self._is_mappable = True
         self._close = os.close  # still there when the interpreter goes down
 
     def __del__(self) -> None:
-        self._close(self._descriptor)
+        self._close(self.descriptor)
 
     def mapped(self) -> memoryview | None:
         """All of it as a memory map; None: it cannot be one."""
         if self.map is None and self._is_mappable:
             try:
                 self.map = memoryview(
-                    mmap.mmap(self._descriptor, self._end, access=mmap.ACCESS_READ)
+                    mmap.mmap(self.descriptor, self._end, access=mmap.ACCESS_READ)
                 )
             except (OSError, ValueError):  # it is shorter, or the file system has no maps
                 self._is_mappable = False
@@ -164,12 +190,12 @@ class _File:
 
     def _read(self, start: int, wanted: int, at_least: int | None = None) -> memoryview:
         try:
-            data = read_bytes(self._descriptor, wanted, start)
+            data = read_bytes(self.descriptor, wanted, start)
         except OSError as error:
-            raise FileChangedError(f"{self._name}: {error.strerror or error}") from error
+            raise FileChangedError(f"{self.name}: {error.strerror or error}") from error
         if len(data) < (wanted if at_least is None else at_least):
             raise FileChangedError(
-                f"{self._name}: expected {self._end} bytes, there are {start + len(data)} now:"
+                f"{self.name}: expected {self._end} bytes, there are {start + len(data)} now:"
                 " it was made shorter while it was read"
             )
         return memoryview(data)

@@ -497,10 +497,13 @@ async function picture(path) {
   return URL.createObjectURL(await response.blob());
 }
 
-$("study-download").addEventListener("click", async () => {
+$("study-download").addEventListener("click", () => download("", `study-${study.uid.slice(-12)}.zip`));
+$("study-download-clean").addEventListener("click", () => download("?deidentified=true", "deidentified.zip"));
+
+async function download(query, name) {
   try {
-    const { url } = await server.json(`api/studies/${study.uid}/download`);
-    const link = make("a", { href: url, download: `study-${study.uid.slice(-12)}.zip`, hidden: true });
+    const { url } = await server.json(`api/studies/${study.uid}/download${query}`);
+    const link = make("a", { href: url, download: name, hidden: true });
     document.body.append(link);
     link.click();
     link.remove();
@@ -508,7 +511,7 @@ $("study-download").addEventListener("click", async () => {
   } catch (error) {
     complain(`The study cannot be downloaded: ${error.message}`);
   }
-});
+}
 
 $("study-delete").addEventListener("click", async () => {
   const count = number(study.model, "00201208", 0);

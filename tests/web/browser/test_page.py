@@ -183,7 +183,7 @@ def test_a_study_is_downloaded_as_a_file_set(page, browser, tmp_path):
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", behavior)
     page.shows("#study-title", "Doe, John")
     page.click("#study-download")
-    until(lambda: [one for one in folder.iterdir() if one.suffix == ".zip"])
+    until(lambda: [one.suffix for one in folder.iterdir()] == [".zip"])  # and no part of it
     (path,) = folder.iterdir()
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -191,6 +191,13 @@ def test_a_study_is_downloaded_as_a_file_set(page, browser, tmp_path):
     found = [dcmread(one) for one in read_directory(tmp_path / "media" / "DICOMDIR").files()]
     assert {one.SOPInstanceUID for one in found} == {one.SOPInstanceUID for one in objects}
     assert len(dcmread(tmp_path / "media" / "DICOMDIR").DirectoryRecordSequence) == 7
+
+    page.click("#study-download-clean")
+    until(lambda: [one.suffix for one in folder.iterdir()] == [".zip", ".zip"])
+    with zipfile.ZipFile(folder / "deidentified.zip") as archive:
+        names = archive.namelist()
+        assert len(names) == len(objects) + 2
+        assert not any(b"Doe" in archive.read(name) for name in names)
 
 
 # --- uploads -------------------------------------------------------------------------------

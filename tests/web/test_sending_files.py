@@ -1,0 +1,173 @@
+"""What is large goes from files to sockets by the system, whoever reads it and however slowly."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+import threading
+
+import pytest
+import trustme
+from kit.waiting import until
+from web.serving import file_of, image, served
+
+from dicom_actors.archive.files import Location
+
+STUDY = "/dicom-web/studies/1.2.3"
+PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+PIXELS = bytes(range(256)) * 8192
+"""2 MiB: some of them are more than the buffers of sockets hold."""
+COUNT = 5
+
+
+def large(number):
+    made = image(number)
+    made.put("PixelData", "OW", PIXELS)
+    return made
+
+
+OBJECTS = [large(number) for number in range(1, COUNT + 1)]
+
+
+@pytest.fixture(scope="module")
+def served_study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive")
+    with served(folder, *OBJECTS) as (client, archive):
+        archive.settle()
+        yield client, archive, folder
+
+
+@pytest.fixture
+def sendfile(monkeypatch):
+    """Notes what the system is asked to send, and that it could not take more."""
+    calls, is_full, real = [], threading.Event(), os.sendfile
+
+    def noted(target, source, offset, count):
+        calls.append(count)
+        try:
+            return real(target, source, offset, count)
+        except BlockingIOError:
+            is_full.set()
+            raise
+
+    monkeypatch.setattr(os, "sendfile", noted)
+    noted.calls, noted.is_full = calls, is_full
+    return noted
+
+
+REQUEST = (
+    f"GET {STUDY} HTTP/1.1\r\nHost: localhost\r\nAccept: {PARTS}\r\nConnection: close\r\n\r\n"
+).encode()
+
+
+def asked(client):
+    """A connection on which something was asked for, and nothing was read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(60)
+    connection.connect((client.host, client.port))
+    connection.sendall(REQUEST)
+    return connection
+
+
+def rest_of(connection):
+    """What comes until the end, and how long it was to be."""
+    received = bytearray()
+    while piece := connection.recv(1 << 16):
+        received += piece
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
+    return int(re.search(rb"content-length: (\d+)", head.lower())[1]), body
+
+
+def files_open(folder):
+    names = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            names.append(os.readlink(f"/proc/self/fd/{number}"))
+        except FileNotFoundError:  # that of the listing itself
+            continue
+    return [name for name in names if name.startswith(f"{folder}/1.2.3/")]
+
+
+def test_a_study_comes_whole_by_the_system(served_study, sendfile):
+    client, _, _ = served_study
+
+    parts = client.ask(STUDY, Accept=PARTS)
+
+    assert [body for _, body in parts.parts()] == [file_of(one) for one in OBJECTS]
+    assert int(parts.headers["content-length"]) == len(parts.body)
+    assert sum(sendfile.calls) >= COUNT * len(PIXELS)
+
+
+def test_a_range_of_an_instance_comes_by_the_system(served_study, sendfile):
+    client, _, _ = served_study
+    path = f"{STUDY}/series/1.2.3.1/instances/1.2.3.1.2"
+
+    answer = client.ask(path, Accept="application/dicom; transfer-syntax=*", Range="bytes=1000-")
+
+    assert answer.status == 206
+    assert answer.body == file_of(OBJECTS[1])[1000:]
+    assert sendfile.calls
+
+
+def test_who_reads_slowly_gets_all(served_study, sendfile):
+    client, _, folder = served_study
+    with asked(client) as connection:
+        assert sendfile.is_full.wait(60)
+        length, body = rest_of(connection)
+
+    assert len(body) == length
+    assert all(file_of(one) in body for one in OBJECTS)
+    until(lambda: not files_open(folder))
+
+
+def test_others_are_answered_while_somebody_does_not_read(served_study, sendfile):
+    client, _, _ = served_study
+    with asked(client):
+        assert sendfile.is_full.wait(60)
+        assert client.ask("/dicom-web/studies").status == 200
+
+
+def test_nothing_stays_open_for_who_has_gone(served_study, sendfile):
+    client, _, folder = served_study
+    with asked(client):
+        assert sendfile.is_full.wait(60)
+        assert files_open(folder)
+
+    until(lambda: not files_open(folder))
+    until(lambda: not client.ask("/api/requests").json())
+
+
+def test_what_is_encrypted_comes_whole(tmp_path, sendfile):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    own = ssl.create_default_context()
+    authority.configure_trust(own)
+    with (
+        served(tmp_path, OBJECTS[0], context=context) as (client, _),
+        socket.create_connection((client.host, client.port), 60) as plain,
+        own.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(REQUEST)
+        length, body = rest_of(connection)
+
+    assert len(body) == length
+    assert file_of(OBJECTS[0]) in body
+    assert sendfile.calls == []
+
+
+def test_a_file_that_is_cut_ends_that_response_alone(tmp_path, sendfile):
+    with served(tmp_path, *OBJECTS) as (client, archive):
+        archive.settle()
+        with asked(client) as connection:
+            assert sendfile.is_full.wait(60)
+            for number in range(1, COUNT + 1):
+                found = archive.find_instance(f"1.2.3.1.{number}")
+                os.truncate(archive.store.path(Location.of(found.location)), 1000)
+            length, body = rest_of(connection)
+
+        assert len(body) < length
+        assert client.ask("/dicom-web/studies").status == 200
