@@ -198,14 +198,22 @@ class Archive(Holdings):
         self._services: Final = (
             QueryRetrieve(self, peers),
             StorageCommitment(
-                self, write, now, self._wake_reporter, requests, self._note_commitment
+                self,
+                write,
+                now,
+                self._wake_reporter,
+                requests,
+                self._note_commitment,
+                is_alone=not (self.is_member or kernel.index.is_shared),
             ),
             self.worklist,
             self.procedure_steps,
         )
-        reports = CommitmentReports(self, write, peers, now, requests)
+        reports = CommitmentReports(
+            self, write, peers, now, requests, is_for_all=not self.is_member
+        )
         start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
-        children = [] if self.is_member else [ChildSpec(_REPORTER, start_reporter)]
+        children = [ChildSpec(_REPORTER, start_reporter)]
         self.is_rebuilding = kernel.store.file_system.size(REBUILD) is not None
         if self.is_rebuilding and not self.is_member:
             start_rebuilder = partial(

@@ -2,9 +2,10 @@
 
 A member writes the bytes of objects itself, into a journal of its own or into ``incoming/``, and
 reads the index itself, from snapshots. Rows it hands to the process that has the index, and answers
-nobody before these are durable. That one also brings objects to their places, tells of complete
-studies and of commitments, and when a member is gone takes care of what it leaves: its journals
-are unpacked, and its files are placed or taken in, as after a crash of a process that is alone.
+nobody before these are durable. Of storage commitment it tells whoever has asked it. The other one
+also brings objects to their places, tells of complete studies, and when a member is gone takes care
+of what it leaves: its journals are unpacked, its files are placed or taken in, as after a crash of
+a process that is alone, and the commitments that it owed are told.
 """
 
 from __future__ import annotations
@@ -185,7 +186,8 @@ class Member(Archive):
         self._tell("sends_not", association, study_instance_uid)
 
     def _wake_reporter(self) -> None:
-        self._tell("wake_reporter")
+        super()._wake_reporter()
+        self._tell("wake_reporter")  # it sees to what this one does not
 
     def _tell(self, *value: Any) -> None:
         assert isinstance(self._kernel, _Kernel)

@@ -12,6 +12,7 @@ number of workers; with `--index` on that index of PostgreSQL, which is to be em
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import tempfile
@@ -105,8 +106,26 @@ def head(folder: Path, rows: int) -> tuple[float, float]:
     return statistics.median(times), max(times)
 
 
-def to_workers(folder: Path, count: int, senders: int, objects: int, more: list[str]) -> float:
-    """Objects a second that `serve` with so many workers takes from so many senders."""
+def cpu_seconds(pid: int) -> float:
+    """What a process and its children have computed."""
+    # Each belongs to the thread that has started it.
+    lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    pids = [pid, *(int(child) for text in lists for child in text.split())]
+    ticks = 0
+    for one in pids:
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def to_workers(
+    folder: Path, count: int, senders: int, objects: int, more: list[str]
+) -> tuple[float, float]:
+    """What `serve` with so many workers takes from so many senders.
+
+    Returns:
+        Objects a second, and seconds of CPU for each.
+    """
     files = folder / "files"
     for sender in range(senders):
         there = files / str(sender)
@@ -117,6 +136,7 @@ def to_workers(folder: Path, count: int, senders: int, objects: int, more: list[
     options = ["--store", str(folder / "store"), "--workers", str(count), *more]
     with serving(*options) as server:
         command = ["storescu", "+sd", "127.0.0.1", str(server.port)]
+        computed = cpu_seconds(server.pid)
         begun = time.perf_counter()
         processes = [
             subprocess.Popen([*command, str(files / str(sender))]) for sender in range(senders)
@@ -124,19 +144,27 @@ def to_workers(folder: Path, count: int, senders: int, objects: int, more: list[
         codes = [process.wait(600) for process in processes]
         took = time.perf_counter() - begun
         assert not any(codes), codes
+        computed = cpu_seconds(server.pid) - computed
         server.stop()
-    return senders * objects / took
+    return senders * objects / took, computed / (senders * objects)
 
 
 def of_workers(options: argparse.Namespace) -> None:
     """Say how fast each number of workers is, in turn."""
-    more = [] if options.index is None else ["--index", options.index]
+    more = ["--durability", options.durability]
+    more += [] if options.index is None else ["--index", options.index]
     rates: dict[int, list[float]] = {int(one): [] for one in options.workers.split(",")}
-    for _ in range(options.rounds):
+    for turn in range(options.rounds):
         for count, found in rates.items():
             with tempfile.TemporaryDirectory() as name:
                 each = max(options.objects // options.senders, 1)
-                found.append(to_workers(Path(name), count, options.senders, each, more))
+                rate, cpu = to_workers(Path(name), count, options.senders, each, more)
+                found.append(rate)
+                # At once: all of it takes minutes, of which most go to senders, starts and ends.
+                print(
+                    f"round {turn + 1}: {count} workers {rate:.0f}/s, {cpu * 1e3:.2f} ms of CPU",
+                    flush=True,
+                )
     first = statistics.median(next(iter(rates.values())))
     for count, found in rates.items():
         rate = statistics.median(found)
@@ -151,6 +179,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", help="numbers of workers, such as 1,2,4: measure these alone")
     parser.add_argument("--senders", type=int, default=16)
+    parser.add_argument("--durability", choices=["disk", "os"], default="os", help="with --workers")
     parser.add_argument("--index", help="postgresql://...")
     options = parser.parse_args()
     if options.workers:

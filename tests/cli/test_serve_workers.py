@@ -19,12 +19,14 @@ from kit.nats_cluster import NatsCluster
 from kit.object_store import BUCKET, object_store
 from kit.serving import serving
 from kit.waiting import LIMIT, until
+from services.commitment import Commitments
 
 from dicom_actors import connect, read_file
 from dicom_actors.cli.control import ask
 from dicom_actors.errors import AssociationRejected, DicomError
 
 SIZES = (64, 9_000, 300_000)
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 def workers_of(server):
@@ -112,6 +114,27 @@ def test_what_was_acknowledged_is_there_whoever_is_killed(tmp_path, option):
         size = SIZES[(number - 1) % 10 % len(SIZES)]
         made = make_file(number, study=1, series=sender, size=size)
         assert read_file(path).to_bytes() == read_file(made).to_bytes()
+
+
+def test_commitment_is_reported_on_the_association_that_asked(tmp_path):
+    reports = []
+    with serving("--store", str(tmp_path / "store"), "--workers", "2") as server:
+        for number in range(4):  # by either worker
+            with connect(
+                "127.0.0.1", server.port, calling="NOBODY_KNOWN", on_event_report=reports.append
+            ) as association:
+                assert association.store(make_file(number)).status == 0
+                transaction = Commitments().ask(
+                    association, {uid_of(number): SECONDARY_CAPTURE, "1.2.3": SECONDARY_CAPTURE}
+                )
+                assert association.listen(LIMIT)
+            report = reports.pop().data_set
+            assert report.TransactionUID == transaction
+            (kept,) = report.ReferencedSOPSequence
+            (failed,) = report.FailedSOPSequence
+            assert kept.ReferencedSOPInstanceUID == uid_of(number)
+            assert failed.FailureReason == 0x0112
+        assert server.stop() == 0
 
 
 def test_the_whole_is_controlled_as_one(tmp_path):

@@ -7,7 +7,7 @@ nobody from writing.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.archive.index.attributes import Level
 from dicom_actors.archive.index.changes import Commitment, StoredInstance
@@ -87,6 +87,11 @@ def select_instances(connection: Connection, uids: Sequence[str]) -> Iterator[St
             (json.dumps(uids),),
         )
     return map(stored_instance, rows)
+
+
+_SELECT_COMMITMENT: Final = """
+    SELECT id, transaction_uid, ae_title, instances, attempts, due FROM commitment
+"""
 
 
 class IndexReader:
@@ -218,14 +223,18 @@ class IndexReader:
     def owed(self, until: float, limit: int) -> list[Commitment]:
         """Storage commitment that is due at a time, the longest due first."""
         rows = self.connection.execute(
-            "SELECT id, transaction_uid, ae_title, instances, attempts, due FROM commitment"
-            " WHERE due <= ? ORDER BY due, id LIMIT ?",
+            f"{_SELECT_COMMITMENT} WHERE due <= ? ORDER BY due, id LIMIT ?",
             (until, limit),
         )
-        return [
-            Commitment(number, uid, title, [(c, i) for c, i in json.loads(instances)], tried, due)
-            for number, uid, title, instances, tried, due in rows
-        ]
+        return [_commitment(row) for row in rows]
+
+    def owed_for(self, ae_title: str, transaction_uid: str) -> Commitment | None:
+        """Storage commitment that is owed for a transaction; None: it is not, or no more."""
+        row = self.connection.execute(
+            f"{_SELECT_COMMITMENT} WHERE ae_title = ? AND transaction_uid = ?",
+            (ae_title, transaction_uid),
+        ).fetchone()
+        return None if row is None else _commitment(row)
 
     def next_owed(self) -> tuple[int, float | None]:
         """How many commitments are owed, and when the first of them is due."""
@@ -264,3 +273,8 @@ class IndexReader:
             (json.dumps(list(ids)),),
         )
         return {number: unpack(data) for number, data in rows}
+
+
+def _commitment(row: tuple[Any, ...]) -> Commitment:
+    number, uid, title, instances, tried, due = row
+    return Commitment(number, uid, title, [(c, i) for c, i in json.loads(instances)], tried, due)

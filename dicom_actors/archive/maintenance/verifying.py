@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
 from dicom_actors.archive.files import Location
@@ -119,12 +119,25 @@ def _checksum(holdings: Holdings, instance: StoredInstance) -> bytes:
     return made.digest()
 
 
+def _beginning_of(
+    holdings: Holdings, location: Location, size: int | None
+) -> memoryview | IO[bytes]:
+    """Give an object, or its beginning; a large file is read as far as is needed."""
+    if location.is_in_bucket:
+        return holdings.store.read(location, size)
+    data = holdings.store.file_system.open(location.name)
+    return data if isinstance(data, memoryview) else data.as_file()
+
+
+def _uid_of(source: memoryview | IO[bytes]) -> str:
+    return str(read_file(source, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
+
+
 def _uid_in(holdings: Holdings, name: str) -> str:
     # Of an object in a bucket the beginning will do, nearly always.
     for size in (_BEGINNING, None) if Location(name).is_in_bucket else (None,):
         try:
-            data = holdings.store.read(Location(name), size)
-            return str(read_file(data, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
+            return _uid_of(_beginning_of(holdings, Location(name), size))
         except (DicomError, OSError):
             continue
     return ""

@@ -8,7 +8,8 @@ calls it, and when, is left to `CommitmentReporter`.
 The report goes on the association of the request if that is still open a moment after, else, and
 whenever nobody answers it there, on one of its own to the peer of that AE title. Where no such
 peer is configured, and none is after some hours, there is no way to tell it: that is logged, and
-what it is owed is forgotten.
+what it is owed is forgotten. Where several processes keep an archive each reports what it was asked
+for, as it has the association; the others do so when it has not for a while.
 
 An instance counts as kept if it has its row, which is written after its bytes are safe, and its
 bytes are there.
@@ -61,6 +62,8 @@ MAX_INSTANCES: Final = 100_000
 MAX_OWED: Final = 10_000
 """Requests that are not reported yet."""
 
+_OURS_FOR: Final = 30.0
+"""Seconds that a process has to begin to report what it was asked for, before others do."""
 _FIRST_PAUSE: Final = 10.0
 _LONGEST_PAUSE: Final = 3_600.0
 _TRIES_FOR_NOBODY: Final = 10
@@ -89,19 +92,30 @@ class OpenRequests:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._reporters: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        # With what reports, and when; the times rise.
+        self._open: OrderedDict[tuple[str, str], tuple[Any, float]] = OrderedDict()
 
-    def put(self, ae_title: str, transaction_uid: str, reporter: Any) -> None:
-        """Note what reports on the association of a request."""
+    def put(self, ae_title: str, transaction_uid: str, reporter: Any, due: float) -> None:
+        """Note what reports on the association of a request, and when it is to."""
         with self._lock:
-            self._reporters[ae_title, transaction_uid] = reporter
-            while len(self._reporters) > _MOST_OPEN:
-                self._reporters.popitem(last=False)
+            self._open[ae_title, transaction_uid] = reporter, due
+            while len(self._open) > _MOST_OPEN:
+                self._open.popitem(last=False)
+
+    def due(self, now: float) -> list[tuple[str, str]]:
+        """AE titles and transactions of the requests that are to be reported by now."""
+        with self._lock:
+            return [request for request, (_, due) in self._open.items() if due <= now]
+
+    def next_due(self) -> float | None:
+        """When the next one is to be reported; None: there is none."""
+        with self._lock:
+            return min((due for _, due in self._open.values()), default=None)
 
     def take(self, ae_title: str, transaction_uid: str) -> Any:
         """Give what reports on the association of a request, once; None: it is not open."""
         with self._lock:
-            reporter = self._reporters.pop((ae_title, transaction_uid), None)
+            reporter, _ = self._open.pop((ae_title, transaction_uid), (None, 0.0))
         return reporter if reporter is not None and reporter.is_open else None
 
 
@@ -115,6 +129,7 @@ class StorageCommitment(Service):
         wake: is called when there is something to report.
         requests: where it is noted on which association a request came.
         on_request: is called with the SOP Instance UIDs of a request, once it is taken.
+        is_alone: whether no other process keeps the archive, too.
     """
 
     def __init__(
@@ -125,7 +140,10 @@ class StorageCommitment(Service):
         wake: Callable[[], object],
         requests: OpenRequests,
         on_request: Callable[[Sequence[str]], object] | None = None,
+        *,
+        is_alone: bool = True,
     ) -> None:
+        self._ours_for = 0.0 if is_alone else _OURS_FOR
         self._on_request = on_request
         self._holdings = holdings
         self._write = write
@@ -159,12 +177,12 @@ class StorageCommitment(Service):
             if count >= MAX_OWED:
                 raise DimseFailure(Status.RESOURCE_LIMITATION, "too much is owed already")
             due = self._now() + _BREATH
-            (outcome,) = self._write([Owed(uid, ae_title, instances, due)])
+            (outcome,) = self._write([Owed(uid, ae_title, instances, due + self._ours_for)])
         except ArchiveError as error:
             raise DimseFailure(Status.RESOURCE_LIMITATION, f"the index: {error.reason}") from error
         if outcome.result is Result.SAME:
             raise DimseFailure(Status.DUPLICATE_TRANSACTION_UID, "it is owed already")
-        self._requests.put(ae_title, uid, event.event_reporter())
+        self._requests.put(ae_title, uid, event.event_reporter(), due)
         if self._on_request is not None:
             self._on_request([instance for _, instance in instances])
         self._wake()
@@ -201,6 +219,8 @@ class CommitmentReports:
         now: gives the time.
         requests: says on which association a request came.
         calling: our AE title, where the peer has none for us.
+        is_for_all: whether also that is reported which is owed for another process, or by one
+            that is gone.
     """
 
     def __init__(
@@ -211,7 +231,10 @@ class CommitmentReports:
         now: Callable[[], float],
         requests: OpenRequests,
         calling: str = "DICOM_ACTORS",
+        *,
+        is_for_all: bool = True,
     ) -> None:
+        self._is_for_all = is_for_all
         self._holdings = holdings
         self._write = write
         self._peers = peers
@@ -230,13 +253,13 @@ class CommitmentReports:
         """
         if self._holdings.is_rebuilding:  # what has no row yet is kept all the same
             return self._now() + _FIRST_PAUSE
-        with self._holdings.reader() as reader:
-            due = reader.owed(self._now(), _AT_A_TIME)
-        for commitment in due:
+        for commitment in self._due():
             claim = Claimed(commitment.number, commitment.due, self._now() + _CLAIMED_FOR)
             (claimed,) = self._write([claim])
             if claimed.result is Result.MISSING:
-                continue  # another one that shares the index reports it
+                # Another one that shares the index reports it.
+                self._requests.take(commitment.ae_title, commitment.transaction_uid)
+                continue
             report = self.report(commitment)
             try:
                 if not (self._send_there(commitment, report) or self._is_nobody(commitment)):
@@ -252,9 +275,26 @@ class CommitmentReports:
                 )
             else:
                 self._write([Settled(commitment.number)])
+        following = [self._requests.next_due()]
+        if self._is_for_all:
+            with self._holdings.reader() as reader:
+                following.append(reader.next_owed()[1])
+        return min((due for due in following if due is not None), default=None)
+
+    def _due(self) -> list[Commitment]:
+        """Give what is to be reported, some of it: what came here, and what nobody else has."""
+        now = self._now()
+        found: dict[int, Commitment] = {}
         with self._holdings.reader() as reader:
-            _, following = reader.next_owed()
-        return following
+            for request in self._requests.due(now)[:_AT_A_TIME]:
+                commitment = reader.owed_for(*request)
+                if commitment is None:
+                    self._requests.take(*request)
+                else:
+                    found[commitment.number] = commitment
+            if self._is_for_all:
+                found |= {one.number: one for one in reader.owed(now, _AT_A_TIME)}
+        return list(found.values())
 
     def report(self, commitment: Commitment) -> DataSet:
         """Make the event information: what is kept, and what is not for which reason.
