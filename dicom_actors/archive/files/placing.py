@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from dicom_actors.archive.files.locations import Location
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicom_actors.archive.files.store import Store
+
+    _Waiting = tuple[tuple[str, str, str], Location, Callable[[], memoryview], str]
 
 __all__ = ["FilePlacing", "Placed", "Placing", "Uploading", "folders_of", "placing_in"]
 
@@ -51,7 +55,8 @@ class Placing(Protocol):
         self,
         uids: tuple[str, str, str],
         old: Location,
-        data: memoryview,
+        size: int,
+        read: Callable[[], memoryview],
         received: float,
     ) -> None:
         """Give an object its place.
@@ -59,7 +64,8 @@ class Placing(Protocol):
         Args:
             uids: Study, Series and SOP Instance UID.
             old: where it is.
-            data: its bytes.
+            size: how many bytes it has.
+            read: gives these, where they are needed; it may raise OSError.
             received: when it came, in seconds since 1970.
 
         Raises:
@@ -94,18 +100,19 @@ class Uploading:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: list[tuple[tuple[str, str, str], Location, memoryview, str]] = []
+        self._waiting: list[_Waiting] = []
 
     def add(
         self,
         uids: tuple[str, str, str],
         old: Location,
-        data: memoryview,
+        size: int,  # noqa: ARG002 - that of the bytes
+        read: Callable[[], memoryview],
         received: float,
     ) -> None:
         """See `Placing.add`."""
         name = hashlib.sha256(f"{old}\n{received!r}".encode()).hexdigest()[:12]
-        self._waiting.append((uids, old, data, name))
+        self._waiting.append((uids, old, read, name))
 
     def finish(self) -> list[Placed]:
         """See `Placing.finish`; several are uploaded at once."""
@@ -114,10 +121,15 @@ class Uploading:
             return []
         with ThreadPoolExecutor(_UPLOADS_AT_ONCE, "upload") as pool:
             places = [
-                (uids[2], old, pool.submit(self._store.upload, uids, attempt, [data]))
-                for uids, old, data, attempt in waiting
+                (uids[2], old, pool.submit(self._upload, uids, attempt, read))
+                for uids, old, read, attempt in waiting
             ]
         return [Placed(uid, old, place.result()) for uid, old, place in places]
+
+    def _upload(
+        self, uids: tuple[str, str, str], attempt: str, read: Callable[[], memoryview]
+    ) -> Location:
+        return self._store.upload(uids, attempt, [read()])
 
 
 class FilePlacing:
@@ -139,20 +151,21 @@ class FilePlacing:
         self,
         uids: tuple[str, str, str],
         old: Location,
-        data: memoryview,
+        size: int,
+        read: Callable[[], memoryview],
         received: float = 0.0,  # noqa: ARG002 - files are told apart by their bytes
     ) -> None:
         """See `Placing.add`."""
-        name, is_there = self._free_name(uids, data)
+        name, is_there = self._free_name(uids, size, read)
         if not is_there and not self._make_folder_of(name):
-            name, is_there = self._free_name(uids, data, f"{_DETOUR}/")
+            name, is_there = self._free_name(uids, size, read, f"{_DETOUR}/")
             if not is_there:
                 self._disk.make_folder(_folder_of(name))
         if is_there:
             self._found.append(name)
         elif old.is_in_journal or not self._disk.link(old.name, name):
             part = self._store.part_name()
-            self._store.write(part, [data], is_synchronous=False)
+            self._store.write(part, [read()], is_synchronous=False)
             self._written.append((part, name))
         self._names.add(name)
         self._placed.append(Placed(uids[2], old, Location(name)))
@@ -181,7 +194,11 @@ class FilePlacing:
         return True
 
     def _free_name(
-        self, uids: tuple[str, str, str], data: memoryview, above: str = ""
+        self,
+        uids: tuple[str, str, str],
+        length: int,
+        read: Callable[[], memoryview],
+        above: str = "",
     ) -> tuple[str, bool]:
         """Find a name for an object; returns also whether that is there already.
 
@@ -196,7 +213,7 @@ class FilePlacing:
             if size is None:
                 if not free and not self._disk.is_taken(name):
                     free = name
-            elif size == len(data) and self._disk.read(name) == data:
+            elif size == length and self._disk.read(name) == read():
                 return name, True
         if not free:
             free = above + layout.name_for(*uids, os.urandom(6).hex())

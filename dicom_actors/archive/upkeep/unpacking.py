@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import partial
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
 from dicom_actors.archive.files import REBUILD, Location, placing_in, read_records
@@ -63,7 +64,8 @@ class _Object(NamedTuple):
 
     sop_instance_uid: str
     location: Location
-    data: memoryview
+    size: int
+    read: Callable[[], memoryview]  # of a file that is placed by a second name nobody needs it
     received: float
     is_sound: Callable[[], bool]
 
@@ -184,7 +186,8 @@ class Unpacking:
             yield _Object(
                 record.sop_instance_uid,
                 record.location,
-                data,
+                len(data),
+                lambda data=data: data,  # type: ignore[misc]
                 record.received,
                 lambda record=record, data=data: record.is_sound(data),  # type: ignore[misc]
             )
@@ -193,16 +196,18 @@ class Unpacking:
         for name in names:
             location = Location(f"{self._store.incoming}/{name}")
             with contextlib.suppress(FileNotFoundError):  # it has its place by now
-                yield name, _uid_in(self._disk.read(location.name)), location
+                data = self._disk.open(location.name)
+                source = data if isinstance(data, memoryview) else data.as_file()
+                yield name, _uid_in(source), location
 
     def _files(self, files: Iterable[tuple[str, Location]]) -> Iterator[_Object]:
         for uid, location in files:
-            try:
-                data = self._disk.read(location.name)
-            except FileNotFoundError:
+            size = self._disk.size(location.name)
+            if size is None:
                 continue  # it has its place already
             came = self._disk.changed(location.name) or self._now()
-            yield _Object(uid, location, data, came, lambda: True)
+            read = partial(self._disk.read, location.name)
+            yield _Object(uid, location, size, read, came, lambda: True)
 
     def _bring(self, objects: list[_Object]) -> Recovered:
         placing, adopted, damaged = placing_in(self._store), 0, 0
@@ -227,7 +232,7 @@ class Unpacking:
                     over.append(one.location)  # somebody else has found the same bytes elsewhere
                     continue
                 adopted += 1
-            placing.add(row[:3], one.location, one.data, row.received)
+            placing.add(row[:3], one.location, one.size, one.read, row.received)
         placed = placing.finish()
         self._learn(placed)
         for location in (*over, *(one.old for one in placed)):
@@ -250,7 +255,7 @@ class Unpacking:
 
     def _describe(self, one: _Object) -> Intake | None:
         try:
-            return describe_file(one.data)
+            return describe_file(one.read())
         except DataError as error:
             logger.warning("%s has no row and cannot be read: %s", one.location, type(error))
             self._set_aside(one.location)
@@ -279,7 +284,7 @@ def _batches(objects: Iterable[_Object]) -> Iterator[list[_Object]]:
     length = 0
     for one in objects:
         batch.append(one)
-        length += len(one.data)
+        length += one.size if one.location.is_in_journal else 0  # which is in memory
         if len(batch) >= _BATCH or length >= _BATCH_BYTES:
             yield batch
             batch, length = [], 0
@@ -287,9 +292,9 @@ def _batches(objects: Iterable[_Object]) -> Iterator[list[_Object]]:
         yield batch
 
 
-def _uid_in(data: memoryview) -> str:
+def _uid_in(source: memoryview | IO[bytes]) -> str:
     """The SOP Instance UID of a file; empty if it cannot be read."""
     try:
-        return str(read_file(data, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
+        return str(read_file(source, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
     except DataError:
         return ""
