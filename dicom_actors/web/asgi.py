@@ -237,23 +237,28 @@ class _Exchange:
     async def _take_body(self, receiver: Receiver) -> None:
         settings, clock = self._settings, self._adapter.clock
         since, length = clock(), 0
-        while True:
-            message = await self._within(self._receive(), settings.body_timeout, 408)
-            if message["type"] == "http.disconnect":
-                raise _GoneError
-            data = message.get("body", b"")
-            if data:
-                length += len(data)
-                if length > settings.max_body_bytes:
-                    raise HttpError(
-                        413, f"expected bodies of up to {settings.max_body_bytes} bytes"
-                    )
-                self._adapter.count(self._number, received=len(data))
-                await self._adapter.work(receiver.feed, data)
-            if not message.get("more_body", False):
-                return
-            if clock() - since > settings.body_timeout + length / settings.min_body_rate:
-                raise HttpError(408, f"expected {settings.min_body_rate} bytes in a second")
+        feeder = _Feeder(self._adapter, receiver)
+        try:
+            while True:
+                message = await self._within(self._receive(), settings.body_timeout, 408)
+                if message["type"] == "http.disconnect":
+                    raise _GoneError
+                data = message.get("body", b"")
+                if data:
+                    length += len(data)
+                    if length > settings.max_body_bytes:
+                        raise HttpError(
+                            413, f"expected bodies of up to {settings.max_body_bytes} bytes"
+                        )
+                    self._adapter.count(self._number, received=len(data))
+                    await feeder.take(data)
+                if not message.get("more_body", False):
+                    await feeder.finish()
+                    return
+                if clock() - since > settings.body_timeout + length / settings.min_body_rate:
+                    raise HttpError(408, f"expected {settings.min_body_rate} bytes in a second")
+        finally:
+            await feeder.stop()
 
     async def _discard(self) -> None:
         """Read on for a moment: who still sends would lose the answer with the connection."""
@@ -337,6 +342,62 @@ class _Exchange:
             raise
         except OSError as error:
             raise _GoneError from error
+
+
+class _Feeder:
+    """Feeds a receiver by a thread, while more comes: up to `PIECE` bytes, and what came with them.
+
+    What comes meanwhile is fed at once, as each way to a thread costs more than to receive it.
+    """
+
+    def __init__(self, adapter: AsgiAdapter, receiver: Receiver) -> None:
+        self._adapter = adapter
+        self._receiver = receiver
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._feeding: asyncio.Future[None] | None = None
+
+    async def take(self, data: bytes) -> None:
+        """Take a piece; waits while too much is not fed yet. Raises HttpError: it is refused."""
+        self._pieces.append(data)
+        self._length += len(data)
+        if self._feeding is not None and (self._feeding.done() or self._length >= PIECE):
+            await self._fed()
+        if self._feeding is None:
+            self._begin()
+
+    async def finish(self) -> None:
+        """All has come; raises as `take` does."""
+        await self._fed()
+        if self._pieces:
+            self._begin()
+            await self._fed()
+
+    async def stop(self) -> None:
+        """Wait for the thread; what is not fed is forgotten."""
+        if self._feeding is not None:
+            await asyncio.wait([self._feeding])
+            with suppress(Exception):
+                self._feeding.result()
+
+    def _begin(self) -> None:
+        pieces, self._pieces, self._length = self._pieces, [], 0
+        work = self._adapter.work(_feed, self._receiver, pieces)
+        self._feeding = asyncio.ensure_future(work)
+
+    async def _fed(self) -> None:
+        feeding, self._feeding = self._feeding, None
+        if feeding is not None:
+            try:
+                await asyncio.shield(feeding)
+            except asyncio.CancelledError:
+                self._feeding = feeding
+                raise
+
+
+def _feed(receiver: Receiver, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        receiver.feed(piece)
 
 
 def _message(piece: Piece, *, is_last: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.errors import ArchiveError, DataError
+from dicom_actors.errors import ArchiveError, DataError, ElementNotFoundError
 from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, Offer, choose
 from dicom_actors.web.exchange import HttpError, Response, not_modified, ranged
 from dicom_actors.web.holdings import unavailable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive import StoredInstance
     from dicom_actors.web.exchange import Request
     from dicom_actors.web.holdings import Held
-    from dicom_actors.web.pictures import Pictures
+    from dicom_actors.web.pictures import Images, Pictures
 
 __all__ = ["Frames"]
 
@@ -134,18 +134,31 @@ class Frames:
         """Give what decodes frames, counted from 1."""
         pictures = self._pictures
         assert pictures is not None  # else it is not offered
-        data_set = self._held.data_set(instance)
-        count = len(_frames_of(data_set))
+        images = self._images(instance, pictures, absent=404)
+        count = len(images)
 
         def read(number: int) -> bytes:
             if number > count:
                 raise HttpError(404, f"frames: there are {count}")
             try:
-                return pictures.frame(data_set, number - 1)
+                return images.frame(number - 1)
             except DataError as error:
                 raise HttpError(406, "accept: the frame cannot be decoded") from error
+            except OSError as error:
+                raise HttpError(503, "the file cannot be read now") from error
 
         return read
+
+    def _images(self, instance: StoredInstance, pictures: Pictures, *, absent: int) -> Images:
+        """The frames of an instance; without any, the status is `absent`."""
+        try:
+            return self._held.images(instance, pictures)
+        except ElementNotFoundError as error:
+            raise HttpError(absent, "the instance has no frames") from error
+        except DataError as error:
+            raise HttpError(406, "accept: the frames cannot be decoded") from error
+        except OSError as error:
+            raise HttpError(503, "the file cannot be read now") from error
 
     # --- pictures ----------------------------------------------------------------------------
 
@@ -187,8 +200,8 @@ class Frames:
         known = not_modified(request, etag)
         if known is not None:
             return known
-        data_set = self._held.data_set(instance)
-        count = len(_frames_of(data_set, status=406))
+        images = self._images(instance, pictures, absent=406)
+        count = len(images)
         if numbers is None:
             numbers = list(range(1, count + 1)) if offer.kind == _GIF else [1]
             if most is not None:
@@ -200,9 +213,11 @@ class Frames:
 
         def drawn(*wanted: int) -> bytes:
             try:
-                return pictures.render(data_set, [number - 1 for number in wanted], rendering)
+                return images.render([number - 1 for number in wanted], rendering)
             except DataError as error:
                 raise HttpError(406, "there is no picture of it: it cannot be decoded") from error
+            except OSError as error:
+                raise HttpError(503, "the file cannot be read now") from error
 
         headers = {"etag": etag, "vary": "accept"}
         if offer.is_multipart:
@@ -235,11 +250,11 @@ def _numbers(text: str) -> list[int]:
     return numbers
 
 
-def _frames_of(data_set: DataSet, status: int = 404) -> Any:
+def _frames_of(data_set: DataSet) -> Any:
     try:
         return data_set.frames()
     except (DataError, ValueError, TypeError) as error:
-        raise HttpError(status, "the instance has no frames") from error
+        raise HttpError(404, "the instance has no frames") from error
 
 
 def _rendering(request: Request, kind: str, most: int | None) -> Rendering:

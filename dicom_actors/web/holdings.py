@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors import DataSet, read_file
+from dicom_actors.archive.files import Location
 from dicom_actors.archive.index.attributes import Level
 from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.web.exchange import HttpError
@@ -15,11 +17,14 @@ if TYPE_CHECKING:
 
     from dicom_actors.archive import Archive, StoredInstance
     from dicom_actors.archive.files import FileBytes
+    from dicom_actors.web.pictures import Images, Pictures
 
 __all__ = ["Held", "unavailable"]
 
 _Bytes = TypeVar("_Bytes")
 
+_LARGE: Final = 1024 * 1024
+"""Bytes of a file that is not read whole for a picture."""
 _AS_WANTED: Final = 64 * 1024
 """Bytes that go from a file to a socket with less work than through memory."""
 
@@ -98,6 +103,20 @@ class Held:
             return read_file(self.read(instance))
         except DataError as error:
             raise HttpError(500, "the instance is damaged") from error
+
+    def images(self, instance: StoredInstance, pictures: Pictures) -> Images:
+        """Give its frames, to be decoded; of a large file those alone are read that are wanted.
+
+        Raises:
+            HttpError: as `read` does.
+            DataError: it has none, or they cannot be decoded.
+        """
+        if instance.size >= _LARGE:
+            path = self.archive.store.path(Location.of(instance.location))
+            if path is not None:
+                with suppress(FileNotFoundError):  # it is somewhere else meanwhile
+                    return pictures.open(path)
+        return pictures.open(self.data_set(instance))
 
 
 def unavailable(error: ArchiveError) -> HttpError:

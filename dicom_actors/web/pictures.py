@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dicom_actors import DataSet
 
-__all__ = ["Pictures", "Rendering"]
+__all__ = ["Images", "Pictures", "Rendering"]
 
 
 class Rendering(NamedTuple):
@@ -34,6 +36,29 @@ class Rendering(NamedTuple):
     overlays: bool = True
 
 
+class Images(Protocol):
+    """Frames that are decoded when they are asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def frame(self, number: int) -> bytes:
+        """Decode a frame, counted from 0, as it is in Explicit VR Little Endian.
+
+        Raises:
+            DataError: it cannot be decoded.
+            OSError: the file cannot be read any more.
+        """
+
+    def render(self, numbers: list[int], rendering: Rendering) -> bytes:
+        """Make a picture of frames, counted from 0.
+
+        Raises:
+            DataError: it cannot be decoded, or is no image.
+            OSError: the file cannot be read any more.
+        """
+
+
 class Pictures(Protocol):
     """Decodes pixels."""
 
@@ -43,11 +68,13 @@ class Pictures(Protocol):
     def can_decode(self, transfer_syntax: str) -> bool:
         """Whether frames in a transfer syntax can be decoded."""
 
-    def frame(self, data_set: DataSet, number: int) -> bytes:
-        """Decode a frame, counted from 0, as it is in Explicit VR Little Endian.
+    def open(self, source: DataSet | Path) -> Images:
+        """Find the frames of a data set or of a file.
 
         Raises:
-            DataError: it cannot be decoded.
+            ElementNotFoundError: it has none.
+            DataError: they are none that can be decoded.
+            OSError: the file cannot be read.
         """
 
     def decompressed(self, data_set: DataSet, transfer_syntax: str) -> DataSet:
@@ -55,11 +82,4 @@ class Pictures(Protocol):
 
         Raises:
             DataError: it cannot be decoded, or not encoded so.
-        """
-
-    def render(self, data_set: DataSet, numbers: list[int], rendering: Rendering) -> bytes:
-        """Make a picture of frames, counted from 0.
-
-        Raises:
-            DataError: it cannot be decoded, or is no image.
         """

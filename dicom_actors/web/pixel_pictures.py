@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from dicom_actors.errors import DecodeError
-from dicom_actors.pixels import CODECS, FrameReader, decompress, frame, render
+from dicom_actors.errors import DataError, DecodeError
+from dicom_actors.pixels import CODECS, FrameReader, decompress, render
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dicom_actors import DataSet
     from dicom_actors.web.pictures import Rendering
 
@@ -30,49 +32,68 @@ class PixelPictures:
         """Whether there is a codec."""
         return transfer_syntax == _RLE or transfer_syntax in CODECS
 
-    def frame(self, data_set: DataSet, number: int) -> bytes:
-        """Decode a frame."""
-        array = frame(data_set, number)
-        return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    def open(self, source: DataSet | Path) -> _Images:
+        """Find the frames of a data set or of a file."""
+        try:
+            return _Images(FrameReader(source))
+        except (ValueError, TypeError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DecodeError(f"no frames: {error}") from error
 
     def decompressed(self, data_set: DataSet, transfer_syntax: str) -> DataSet:
         """Make an object without compression."""
         return decompress(data_set, transfer_syntax)
 
-    def render(self, data_set: DataSet, numbers: list[int], rendering: Rendering) -> bytes:
+
+class _Images:
+    """See `dicom_actors.web.pictures.Images`."""
+
+    def __init__(self, reader: FrameReader) -> None:
+        self._reader = reader
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def frame(self, number: int) -> bytes:
+        """Decode a frame."""
+        array = self._reader[number]
+        return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+    def render(self, numbers: list[int], rendering: Rendering) -> bytes:
         """Make a picture of frames."""
         try:
-            reader = FrameReader(data_set)
-            pictures = [self._picture(reader, number, rendering) for number in numbers]
+            pictures = [_picture(self._reader, number, rendering) for number in numbers]
             return _saved(pictures, rendering)
         except (ValueError, IndexError) as error:
             raise DecodeError(f"no picture: {error}") from error
 
-    def _picture(self, reader: FrameReader, number: int, rendering: Rendering) -> Any:
-        window = None
-        if rendering.window is not None:
-            center, width, function = rendering.window
-            window = (center, width, _FUNCTIONS[function])
-        if rendering.region is None:
-            return render(
-                reader, number, window=window, size=rendering.size, overlays=rendering.overlays
-            )
-        left, top, width, height = rendering.region
-        picture = render(reader, number, window=window, overlays=rendering.overlays)
-        right, bottom = left + (abs(width) or picture.width), top + (abs(height) or picture.height)
-        box = (max(0, left), max(0, top), min(picture.width, right), min(picture.height, bottom))
-        if box[0] >= box[2] or box[1] >= box[3]:
-            raise DecodeError("viewport: the region is outside of the image")
-        picture = picture.crop(box)
-        if width < 0:  # PS3.18 8.3.5.1.3: flipped
-            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        if height < 0:
-            picture = picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-        assert rendering.size is not None  # a region comes with a size
-        scale = min(rendering.size[0] / picture.width, rendering.size[1] / picture.height)
-        return picture.resize(
-            (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+
+def _picture(reader: FrameReader, number: int, rendering: Rendering) -> Any:
+    window = None
+    if rendering.window is not None:
+        center, width, function = rendering.window
+        window = (center, width, _FUNCTIONS[function])
+    if rendering.region is None:
+        return render(
+            reader, number, window=window, size=rendering.size, overlays=rendering.overlays
         )
+    left, top, width, height = rendering.region
+    picture = render(reader, number, window=window, overlays=rendering.overlays)
+    right, bottom = left + (abs(width) or picture.width), top + (abs(height) or picture.height)
+    box = (max(0, left), max(0, top), min(picture.width, right), min(picture.height, bottom))
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise DecodeError("viewport: the region is outside of the image")
+    picture = picture.crop(box)
+    if width < 0:  # PS3.18 8.3.5.1.3: flipped
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if height < 0:
+        picture = picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    assert rendering.size is not None  # a region comes with a size
+    scale = min(rendering.size[0] / picture.width, rendering.size[1] / picture.height)
+    return picture.resize(
+        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    )
 
 
 def _saved(pictures: list[Any], rendering: Rendering) -> bytes:

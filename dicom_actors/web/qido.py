@@ -284,13 +284,17 @@ def _refused(error: DimseFailure) -> HttpError:
 
 
 def _fuzzy_words(identifier: DataSet) -> dict[int, list[str]]:
-    """Take the names out of an identifier, as words that a name must have beginnings of."""
+    """Take the names out of an identifier, as words that a name must have beginnings of.
+
+    The longest of them stays, for the index to find what may match.
+    """
     words: dict[int, list[str]] = {}
     for element in list(identifier.elements()):
         if element.vr == "PN" and not element.is_empty:
             text = " ".join(str(value) for value in element.values)
-            words[int(element.tag)] = _folded(text.replace("*", " ").replace("?", " "))
-            identifier.put(element.tag, "PN", None)
+            found = _folded(text.replace("*", " ").replace("?", " "))
+            words[int(element.tag)] = found
+            identifier.put(element.tag, "PN", f"*{max(found, key=len)}*" if found else None)
     return words
 
 

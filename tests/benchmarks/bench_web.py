@@ -120,8 +120,10 @@ def fill(folder: Path, count: int) -> None:
     for first in range(0, count, 256):
         numbers = range(first, min(first + 256, count))
         index.write(
-            new_instance(image(study=f"1.3.{number}", PatientName=f"Name{number}^First"))
-            for number in numbers
+            [
+                new_instance(image(study=f"1.3.{number}", PatientName=f"Name{number}^First"))
+                for number in numbers
+            ]
         )
     index.close()
 

@@ -277,3 +277,11 @@ class TestKeys:
         assert made == read
         assert read == made
         assert read != DataSet.from_keywords(PatientID="X")
+
+
+@pytest.mark.parametrize("vr", ["FL", "FD"])
+@pytest.mark.parametrize("text", ["1_0", "\u0661", "", "one"])
+def test_a_text_that_is_no_number_in_dicom_is_none_in_binary_either(vr, text):
+    with pytest.raises(EncodeError):
+        DataElement(0x00189073, vr, text)
+    assert DataElement(0x00189073, vr, "1.5 ").value == 1.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 
 import pytest
 from dicomweb_client.api import DICOMwebClient
@@ -199,3 +200,30 @@ def test_the_client_of_scripts_has_pictures(client):
         scripts.retrieve_series_rendered(*uids[:2], media_types=("image/jpeg",)),
     ):
         assert Image.open(io.BytesIO(data)).size == SIZE
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2.5"])
+def test_a_large_object_is_not_read_whole(tmp_path, monkeypatch, syntax):
+    made = image(rows=512, columns=512, frames=6)
+    made.put("PixelData", "OW", random.Random(1).randbytes(6 * 512 * 1024))
+    frames = [bytes(one) for one in made.frames()]
+    object_ = made if syntax == EXPLICIT else file_of(transcode(made, syntax), syntax)
+    with served(tmp_path, object_) as (client, archive):
+        archive.settle()
+        asked = []
+        read_part = archive.read_part
+
+        def noted(instance, offset, length, **named):
+            asked.append(length)
+            return read_part(instance, offset, length, **named)
+
+        monkeypatch.setattr(archive, "read_part", noted)
+
+        picture = client.web(f"{PLAIN}/frames/5/rendered", Accept="image/png")
+        small = client.web(f"{PLAIN}/thumbnail", Accept="image/jpeg")
+        decoded = client.web(f"{PLAIN}/frames/5", Accept="application/octet-stream")
+
+    assert (picture.status, small.status) == (200, 200)
+    assert Image.open(io.BytesIO(picture.body)).size == (512, 512)
+    assert decoded.body == frames[4] or syntax != EXPLICIT
+    assert max(asked, default=0) <= 2 * 512 * 1024

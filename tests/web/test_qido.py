@@ -10,6 +10,7 @@ from web.serving import image
 
 from dicom_actors import DataSet
 from dicom_actors.archive import Archive
+from dicom_actors.archive.query import answers
 from dicom_actors.web import DicomWeb, Request
 
 PEOPLE = [
@@ -103,6 +104,19 @@ def test_it_is_what_c_find_answers(application, archive, query):
     assert sorted(found(application, **query)) == sorted(
         str(one.StudyInstanceUID) for one in archive.find(keys)
     )
+
+
+def test_a_fuzzy_search_looks_at_nothing_that_cannot_match(application, monkeypatch):
+    seen, real = [], answers.Page
+
+    def noted(reader, level, ids, **named):
+        seen.extend(ids)
+        return real(reader, level, ids, **named)
+
+    monkeypatch.setattr(answers, "Page", noted)
+
+    assert found(application, PatientName="rich roe", fuzzymatching="true") == ["1.4"]
+    assert len(seen) == 1
 
 
 def test_several_keys_of_a_name_are_alternatives(application):

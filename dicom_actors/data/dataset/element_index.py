@@ -63,6 +63,7 @@ _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
 _USUAL_SETS: Final = frozenset((b"ISO_IR 100", b"ISO_IR 192", b"ISO_IR 6", b"GB18030 "))
 _NO_LENGTH: Final = bytes(4)
+_EMPTY_UNKNOWN: Final = b"UN" + bytes(6)
 _NONE: Final[Any] = frozenset()
 """What was changed where nothing was; shared, since most contexts stay as they are."""
 
@@ -435,6 +436,15 @@ class ElementIndex(ABC):
     def is_unknown(self, tag: int) -> bool:
         """Whether a private element is in no block, so that its VR cannot be known."""
         return tag & 0xFFFF > 0xFF and tag & 0xFFFF0000 | tag >> 8 & 0xFF not in self.index
+
+    def is_empty_unknown(self, tag: int, offset: int) -> bool:
+        """Whether a private element is in no block and has no value, as far as a look tells."""
+        if not tag & 0x10000 or not self.is_unknown(tag):
+            return False
+        scope = self.scope
+        if scope.layout.is_explicit:
+            return scope.buffer[offset + 4 : offset + 12] == _EMPTY_UNKNOWN
+        return scope.buffer[offset + 4 : offset + 8] == _NO_LENGTH
 
     def element_at(self, tag: int, offset: int) -> Any:
         """Make the element at an offset."""

@@ -48,6 +48,7 @@ from dicom_actors.data.scan.layout import (
     Layout,
     layout_of,
 )
+from dicom_actors.data.scan.native import index_usual
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
 from dicom_actors.data.scan.selection import Selection, look_beyond
 from dicom_actors.errors import DataError, DecodeError, EncodeError, NotPart10Error
@@ -80,6 +81,7 @@ _DIRECTORY_RECORDS: Final = 0x00041220
 _TRANSFER_SYNTAX: Final = 0x00020010
 _PIXEL_DATA: Final = 0x7FE00010
 _DAMAGED: Final = 0x0002FFFF
+_BEHIND: Final = 0x00030000
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -333,6 +335,8 @@ class _Options:
         )
         made = open_data_set(DataSet, found)
         content_of(made).file_meta = meta
+        if self.selection is not None:
+            content_of(made).decode_usual()  # it was asked for by name
         context = found.context
         size = len(context.buffer)
         if found.looked_to is not None and not size - 8 < found.looked_to <= size:
@@ -375,6 +379,8 @@ class _Options:
         ):
             return None
         content.file_meta = meta
+        if self.selection is not None:
+            content.decode_usual()  # it was asked for by name
         return made
 
     def _is_right_behind(self, found: Found, pos: int, rest: _Rest | None) -> bool:
@@ -522,6 +528,12 @@ def _scan_meta(scope: Scope, index: dict[int, int], start: int) -> int:
     read, short = layout.read_explicit, layout.short
     is_explicit = layout.is_explicit
     pos, end, tag, said_end = start, len(buffer), 0, -1
+    if index_usual is not None and is_explicit:
+        pos, _ = index_usual(buffer, index, start, end, -1, _BEHIND, True)
+        if pos + 8 <= end and read(buffer, pos)[0] != 2:
+            return pos
+        index.clear()
+        pos = start
     while pos + 8 <= end:
         group, element, code, length = read(buffer, pos)
         last, tag = tag, 0x00020000 | element

@@ -2,8 +2,10 @@
 
 Values keep what they mean: numbers are JSON numbers, person names objects, bytes base64 or a
 URI that the caller provides. Bytes that are no value of their VR (of another length, or text that
-is no number) are given as those of a UN, so that whatever is written can be read. The text of a DS
-or IS survives on request. File meta and group lengths have no place in the model.
+is no number) are given as those of a UN, so that whatever is written can be read. NaN and the
+infinities of FL and FD, which JSON has no numbers for, are the strings "NaN", "Infinity" and
+"-Infinity"; without quotes they are no JSON. The text of a DS or IS survives on request. File meta
+and group lengths have no place in the model.
 """
 
 from __future__ import annotations
@@ -110,11 +112,23 @@ class _Writer:
         if len(prefix) > 2 * _MAX_DEPTH:
             raise EncodeError(f"sequences nested deeper than {_MAX_DEPTH}")
         made: dict[str, Any] = {}
-        for element in data_set.elements():
-            tag = element.tag
+        content = content_of(data_set)
+        content.decode_usual()
+        values, element_at = content.values, content.element_at
+        is_empty_unknown = content.is_empty_unknown
+        for tag, item, vr in content.headers():
             # Group lengths have no place there (PS3.18 F.2.2), nor has what belongs to a file.
-            if tag & 0xFFFF and (prefix or tag >> 16 != _FILE_META):
-                made[f"{tag:08X}"] = self._attribute(element, (*prefix, tag))
+            if not tag & 0xFFFF or (tag >> 16 == _FILE_META and not prefix):
+                continue
+            if vr is not None and tag in values and values[tag] is None:
+                made[f"{tag:08X}"] = {"vr": vr}
+            elif type(item) is not int:
+                made[f"{tag:08X}"] = self._attribute(item, (*prefix, item.tag))
+            elif vr is None and is_empty_unknown(tag, item):
+                made[f"{tag:08X}"] = {"vr": "UN"}
+            else:
+                element = element_at(tag, item)
+                made[f"{tag:08X}"] = self._attribute(element, (*prefix, element.tag))
         return made
 
     def _attribute(self, element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:

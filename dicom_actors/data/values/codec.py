@@ -657,7 +657,7 @@ def _number(code: str) -> Callable[[Any], Any]:
         return number
 
     def real(value: Any) -> float:
-        number = float(value)
+        number = float(_plain_text(value) if isinstance(value, str) else value)
         pack(code, number)
         return number
 
