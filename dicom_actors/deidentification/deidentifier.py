@@ -15,7 +15,7 @@ from dicom_actors.deidentification.clean_file import CleanFile, Memory, is_usual
 from dicom_actors.deidentification.cleaner import Cleaner, Patient, first_text, value_of
 from dicom_actors.deidentification.identity import IdentityCheck, texts_of
 from dicom_actors.deidentification.options import CODES, Option, Profile, checked_options
-from dicom_actors.deidentification.pixels import Image, blanked, matching_region
+from dicom_actors.deidentification.pixels import Image, blanked, matching_region, without_bits
 from dicom_actors.deidentification.plan import Plans
 from dicom_actors.deidentification.replacing import Pseudonyms, Replacing
 from dicom_actors.deidentification.report import Report
@@ -45,6 +45,10 @@ _IDENTIFIERS: Final = (0x00100020, 0x00101000, 0x00100022, 0x00101005, 0x0010106
 _NAMES: Final = (0x00100010, 0x00101001, 0x00101005, 0x00101060)
 _WHO: Final = tuple(dict.fromkeys((*_IDENTIFIERS, *_NAMES)))
 _OFTEN_BURNED_IN: Final = frozenset({"US", "ES", "SC", "OT", "IVUS", "XC", "DOC", "GM", "SM", "OP"})
+_OVERLAY_GROUPS: Final = range(0x60000000, 0x60200000, 0x20000)
+_OVERLAY_POSITION: Final = 0x0102
+_OVERLAY_DATA: Final = 0x3000
+_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 _HEAD: Final = frozenset({"HEAD", "BRAIN", "FACE", "SKULL", "HEADNECK", "ORBIT", "JAW", "MAXILLA"})
 _VOLUMES: Final = frozenset({"CT", "MR", "PT", "NM"})
 _PHOTOGRAPHS: Final = frozenset({"XC", "GM"})
@@ -278,6 +282,7 @@ class Deidentifier:
         content = content_of(data_set)
         if _PIXEL_DATA not in content.index:
             return data_set
+        self._clean_overlays(data_set, replaced, report)
         burned_in = first_text(content, _BURNED_IN).upper()
         cleans = Option.CLEAN_PIXEL_DATA in self.options
         modality = first_text(content, 0x00080060).upper()
@@ -304,6 +309,33 @@ class Deidentifier:
             replaced[_VISUAL_FEATURES] = content.new_element(_VISUAL_FEATURES, "CS", "NO")
         return data_set
 
+    def _clean_overlays(self, data_set: DataSet, replaced: dict[int, Any], report: Report) -> None:
+        """Blank overlays that are in the pixel data: what is drawn there is text, often enough."""
+        content, syntax = content_of(data_set), data_set.transfer_syntax
+        positions = [
+            position
+            for group in _OVERLAY_GROUPS
+            if group | _OVERLAY_POSITION in content.index
+            and group | _OVERLAY_DATA not in content.index
+            and isinstance(position := value_of(content, group | _OVERLAY_POSITION), int)
+            and position > 0
+        ]
+        if not positions:
+            return
+        pixels = value_of(content, _PIXEL_DATA)
+        if not isinstance(pixels, bytes | memoryview):
+            report.unjudged["PixelData", "may have overlays in bits that are not used"] += 1
+            return
+        is_big_endian = syntax is not None and syntax.uid == _BIG_ENDIAN
+        try:
+            made = without_bits(pixels, _image_of(content), positions, is_big_endian=is_big_endian)
+        except ValueError as error:
+            raise NotCleanError(f"overlays cannot be removed from pixel data: {error}") from error
+        if made != pixels:
+            vr = content.vr_of(_PIXEL_DATA)
+            replaced[_PIXEL_DATA] = content.new_element(_PIXEL_DATA, vr, made)
+            report.actions["blanked"] += 1
+
     def _check_visual_features(self, content: ElementIndex, modality: str) -> None:
         said = first_text(content, _VISUAL_FEATURES).upper()
         body_part = first_text(content, 0x00180015).upper()
@@ -328,6 +360,8 @@ class Deidentifier:
         """Blank regions; returns the data set, decompressed if need be."""
         content = content_of(data_set)
         pixels = value_of(content, _PIXEL_DATA)
+        if _PIXEL_DATA in replaced:
+            pixels = replaced[_PIXEL_DATA].value
         if isinstance(pixels, EncapsulatedPixelData):
             if self._decompress is None:
                 raise NotCleanError(

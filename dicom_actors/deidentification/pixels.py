@@ -1,10 +1,12 @@
-"""Regions of images that devices burn text into, blanked in the bytes of native pixel data.
+"""What is drawn into images by devices, blanked in the bytes of native pixel data.
+
+That is text in regions of them, and overlays in bits that no sample uses.
 
 Which regions: those of a rule that a data set matches. How samples lie in the bytes is PS3.3
 C.7.6.3.1 and PS3.5 8.1; black is zero, for YCbCr zero luminance and chrominance in the middle, for
 MONOCHROME1 the highest value. Compressed frames are not touched here.
 
-Standard: PS3.15 E.3.1 (Clean Pixel Data).
+Standard: PS3.15 E.3.1 (Clean Pixel Data); PS3.3 C.9.2, as it was (Overlay Bit Position).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.deidentification.tables import Region
 
-__all__ = ["Image", "blanked", "matching_region"]
+__all__ = ["Image", "blanked", "matching_region", "without_bits"]
 
 
 class Image(NamedTuple):
@@ -99,6 +101,34 @@ def blanked(
         for box in clipped:
             _blank(made, image, frame, box)
     return made
+
+
+def without_bits(
+    data: bytes | memoryview, image: Image, positions: Iterable[int], *, is_big_endian: bool
+) -> bytes:
+    """Return native pixel data in which bits of all samples are zero.
+
+    Args:
+        data: the pixel data.
+        image: how it lies there.
+        positions: the bits, counted from 0, the least significant one.
+        is_big_endian: the byte order of `data`.
+
+    Raises:
+        ValueError: samples are no whole bytes, or one of the bits is not beside the value.
+    """
+    size, rest = divmod(image.bits, 8)
+    mask = (1 << image.bits) - 1
+    for position in positions:
+        if rest or not image.bits_stored <= position < image.bits:
+            raise ValueError(
+                f"bit {position} of samples of {image.bits_stored} bits in {image.bits}"
+            )
+        mask &= ~(1 << position)
+    pattern = mask.to_bytes(size, "big" if is_big_endian else "little")
+    count, rest = divmod(len(data), size)
+    kept = int.from_bytes(pattern * count + b"\xff" * rest, "little")
+    return (int.from_bytes(data, "little") & kept).to_bytes(len(data), "little")
 
 
 def _check(data: bytes | memoryview, image: Image) -> None:

@@ -8,6 +8,7 @@ Standard: PS3.18 8.3.4, 10.6.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from functools import partial
 from itertools import chain, islice
@@ -283,6 +284,11 @@ def _refused(error: DimseFailure) -> HttpError:
 # --- fuzzy matching of names ---------------------------------------------------------------
 
 
+_BETWEEN_WORDS: Final = str.maketrans("*?^=", "    ")
+_FOLDED_OTHERWISE: Final = re.compile("(?i:ss)|[^\0-\x7f\u4e00-\u9fff\uac00-\ud7a3]")
+"""What the index may have in another form: ß, for one, and characters whose marks it keeps."""
+
+
 def _fuzzy_words(identifier: DataSet) -> dict[int, list[str]]:
     """Take the names out of an identifier, as words that a name must have beginnings of.
 
@@ -292,15 +298,18 @@ def _fuzzy_words(identifier: DataSet) -> dict[int, list[str]]:
     for element in list(identifier.elements()):
         if element.vr == "PN" and not element.is_empty:
             text = " ".join(str(value) for value in element.values)
-            found = _folded(text.replace("*", " ").replace("?", " "))
-            words[int(element.tag)] = found
-            identifier.put(element.tag, "PN", f"*{max(found, key=len)}*" if found else None)
+            text = text.translate(_BETWEEN_WORDS)
+            words[int(element.tag)] = found = _folded(text)
+            longest = max(unicodedata.normalize("NFC", text).split(), key=len, default="")
+            pattern = _FOLDED_OTHERWISE.sub("*", longest)
+            identifier.put(element.tag, "PN", f"*{pattern}*" if found else None)
     return words
 
 
 def _folded(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", text.replace("^", " ").replace("=", " ")).casefold()
-    return "".join(c for c in plain if not unicodedata.combining(c)).split()
+    plain = unicodedata.normalize("NFKD", text.translate(_BETWEEN_WORDS)).casefold()
+    bare = "".join(c for c in plain if not unicodedata.combining(c))
+    return unicodedata.normalize("NFC", bare).split()
 
 
 def _is_like(answer: DataSet, words: Mapping[int, list[str]]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from kit.patients import KEY, patient
 from pydicom.data import get_testdata_file
 
-from dicom_actors import read_file
+from dicom_actors import read_file, write_file
 from dicom_actors.deidentification import Deidentifier, NotCleanError, Report, Rules
 from dicom_actors.deidentification.pixels import Image, blanked
 from dicom_actors.pixels import decompress, transcode, volume
@@ -196,3 +197,40 @@ def test_regions_of_compressed_pixels_are_blanked_by_the_codecs_that_there_are()
         Deidentifier(options=["clean-pixel-data"], salt=KEY, rules=rules).deidentify(
             transcode(plain, "JPEGLSLossless")
         )
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+def test_overlays_in_bits_that_are_not_used_are_blanked(syntax) -> None:
+    samples = np.arange(48, dtype="<u2") * 80
+    drawn = (samples | np.where(np.arange(48) % 3, 0x2000, 0) | 0x8000).astype("<u2")
+    given = image(
+        BurnedInAnnotation="NO",
+        BitsAllocated=16,
+        BitsStored=12,
+        HighBit=11,
+        PixelData=drawn.astype(">u2" if syntax.endswith(".2.2") else "<u2").tobytes(),
+    )
+    for tag, vr, value in (
+        (0x60000010, "US", 6),
+        (0x60000011, "US", 8),
+        (0x60000040, "CS", "G"),
+        (0x60000050, "SS", [1, 1]),
+        (0x60000100, "US", 16),
+        (0x60000102, "US", 13),
+    ):
+        given.put(tag, vr, [value] if not isinstance(value, list) else value)
+    file = io.BytesIO()
+    write_file(file, given, transfer_syntax=syntax)
+    report = Report()
+    made = Deidentifier(salt=KEY).deidentify(read_file(file.getvalue()), report)
+    kind = ">u2" if syntax.endswith(".2.2") else "<u2"
+    found = np.frombuffer(bytes(made.PixelData), kind)
+    assert found.tolist() == (drawn & 0xDFFF).tolist()
+    assert report.actions["blanked"] == 1
+
+
+def test_an_overlay_among_the_bits_of_the_values_is_refused() -> None:
+    given = image(BurnedInAnnotation="NO")
+    given.put(0x60000102, "US", [3])
+    with pytest.raises(NotCleanError, match="bit 3 of samples of 8 bits in 8"):
+        Deidentifier(salt=KEY).deidentify(given)

@@ -119,6 +119,31 @@ def test_a_fuzzy_search_looks_at_nothing_that_cannot_match(application, monkeypa
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ("Groß^Anna", "gross"),
+        ("Gross^Anna", "GROß"),
+        ("Müller^Jörg", "muller jorg"),
+        ("Muller^Jorg", "Müller"),
+        ("=김^희중", "희"),
+        ("=山田^太郎=ヤマダ^タロウ", "太"),
+        ("=山田^太郎=ヤマダ^タロウ", "ヤマ"),
+        ("=山田^太郎=やまだ^たろう", "やまだ"),
+        ("=山田^太郎=やまだ^たろう", "やまた"),
+        ("Иванов^Иван", "иван"),
+        ("Ｙａｍａｄａ^Ｔａｒｏ", "Ｙａｍａ"),  # noqa: RUF001
+    ],
+)
+def test_a_fuzzy_search_knows_all_scripts(tmp_path, stored, asked):
+    with Archive.open(tmp_path / "archive", durability="os") as archive:
+        for number, name in enumerate((stored, "Nobody^Else")):
+            study = f"1.{number}"
+            archive.add(image(study=study, PatientName=name, SpecificCharacterSet="ISO_IR 192"))
+        made = DicomWeb(archive)
+        assert found(made, PatientName=asked, fuzzymatching="true") == ["1.0"]
+
+
 def test_several_keys_of_a_name_are_alternatives(application):
     query = [("ModalitiesInStudy", "MR"), ("ModalitiesInStudy", "US")]
 
