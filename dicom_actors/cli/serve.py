@@ -334,8 +334,7 @@ def _run(options: ServeOptions, root: Path, teller: Teller, signals: EndSignals)
         stack.enter_context(serving_web(options.web, archive, endpoint, system, teller))
         notify("READY=1")
         try:
-            with signals.awaited():
-                endpoint.actor_stopped.wait()
+            signals.wait(endpoint.actor_stopped)
         except KeyboardInterrupt:
             notify("STOPPING=1")
             _finish(endpoint, options.drain, teller, signals)

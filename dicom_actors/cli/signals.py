@@ -14,6 +14,7 @@ import signal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
     from types import FrameType
 
@@ -22,6 +23,9 @@ __all__ = ["EndSignals", "giving_back"]
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENOUGH: Final = 2
 """The second one cuts short what the first one began; the next ends the process as it is."""
+_LOOK_SECONDS: Final = 0.5
+"""The system may deliver a signal to any thread, and one that waits is not woken by those of
+others: it has to look by itself."""
 
 
 class EndSignals(contextlib.AbstractContextManager["EndSignals"]):
@@ -50,6 +54,16 @@ class EndSignals(contextlib.AbstractContextManager["EndSignals"]):
         for number, previous in self._previous.items():
             signal.signal(number, previous)
         self._previous.clear()
+
+    def wait(self, event: threading.Event) -> None:
+        """Wait for an event, or for a signal.
+
+        Raises:
+            KeyboardInterrupt: one came; see `awaited`.
+        """
+        with self.awaited():
+            while not event.wait(_LOOK_SECONDS):
+                pass
 
     @contextlib.contextmanager
     def awaited(self) -> Iterator[None]:

@@ -56,8 +56,7 @@ def _work(options: Namespace, handler: Callable[[str, bytes], object]) -> int:
         code = 1
         try:
             print(f"working on {options.stream}.{options.event} as {options.name}", flush=True)
-            with signals.awaited():
-                worker.stopped.wait()
+            signals.wait(worker.stopped)
         except KeyboardInterrupt:
             code = 0
         finally:
