@@ -67,8 +67,8 @@ def deidentifying_results(
 
     Args:
         retrieve: a handler that returns instances (data sets, paths or files as bytes), with
-            their number before them or not, one `MoveTo`, or a status. What the peer asks for are
-            the UIDs and identifiers of the originals.
+            their number before them or not, one `MoveTo` or several, or a status. What the peer
+            asks for are the UIDs and identifiers of the originals.
         deidentifier: what cleans the instances; where they are given out again, its key has to be
             the same one, so that UIDs are.
 
@@ -82,8 +82,11 @@ def deidentifying_results(
     if not callable(retrieve) or iscoroutinefunction(retrieve) or isasyncgenfunction(retrieve):
         raise TypeError("expected a function that returns instances")
 
-    def clean(instances: Iterable[Any]) -> Iterator[DataSet]:
+    def clean(instances: Iterable[Any]) -> Iterator[Any]:
         for instance in instances:
+            if _is_move(instance):
+                yield replace(instance, instances=counted(instance.instances))
+                continue
             data_set = instance if isinstance(instance, DataSet) else read_file(instance)
             yield deidentifier.deidentify(data_set)
 
@@ -97,11 +100,15 @@ def deidentifying_results(
         found = retrieve(event)
         if found is None or isinstance(found, int):
             return found
-        if is_dataclass(found) and not isinstance(found, type):
-            return replace(found, instances=counted(found.instances))  # type: ignore[attr-defined]
+        if _is_move(found):
+            return replace(found, instances=counted(found.instances))
         return counted(found)
 
     return handle
+
+
+def _is_move(found: Any) -> bool:
+    return is_dataclass(found) and not isinstance(found, type)
 
 
 class DeidentifiedEvent:

@@ -100,6 +100,8 @@ def test_what_is_moved_is_clean_and_a_status_stays(cleaner) -> None:
     assert (made.host, made.ae_title) == ("127.0.0.1", "THERE")
     assert list(made.instances) == [cleaner.deidentify(patient())]
     assert handler(False) == 0xA801
+    several = deidentifying_results(lambda event: [move(event), move(event)], cleaner)(True)
+    assert [list(one.instances) for one in several] == [[cleaner.deidentify(patient())]] * 2
     with pytest.raises(TypeError, match="returns instances"):
         deidentifying_results(None, cleaner)
 
