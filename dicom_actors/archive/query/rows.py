@@ -1,6 +1,7 @@
 """Rows of the index as answers need them: many at a time, with what is said of them and counted.
 
-What a page of answers needs takes a few statements, however many rows it has.
+What a page of answers needs takes a few statements, however many rows it has; anatomic regions
+alone take one for each series, so that their headers are not in memory all at once.
 
 Standard: PS3.4 C.3.4, C.6.
 """
