@@ -76,12 +76,21 @@ def postgresql() -> Iterator[Postgresql]:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def new_index(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], str]:
+) -> Iterator[Callable[[], str]]:
     """Gives, each time, where a new index may be: in a file, and in a database of PostgreSQL."""
     if request.param == "sqlite":
-        return lambda: str(tmp_path_factory.mktemp("index") / "index.db")
-    address: Callable[[], str] = request.getfixturevalue("postgresql").new_database
-    return address
+        yield lambda: str(tmp_path_factory.mktemp("index") / "index.db")
+        return
+    server: Postgresql = request.getfixturevalue("postgresql")
+    given: list[str] = []
+
+    def new() -> str:
+        given.append(server.new_index())
+        return given[-1]
+
+    yield new
+    for address in given:
+        server.give_back(address)
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -217,7 +217,7 @@ class Archive(Holdings):
         self.is_rebuilding = kernel.store.file_system.size(REBUILD) is not None
         if self.is_rebuilding and not self.is_member:
             start_rebuilder = partial(
-                Rebuilder.start, self, self._settle_here, self._duplicates, name=_REBUILDER
+                Rebuilder.start, self, self.settle, self._duplicates, name=_REBUILDER
             )
             children.append(ChildSpec(_REBUILDER, start_rebuilder))
         self._supervisor: Final = ArchiveSupervisor.start(
@@ -270,12 +270,14 @@ class Archive(Holdings):
         root = Path(folder)
         root.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(root, is_shared=index is not None)
+        handle: IndexHandle | None = None
         try:
             is_synchronous = checked.durability == "disk"
             disk = file_system or DiskFileSystem(root, is_synchronous=is_synchronous)
             store = store_in(root.absolute(), disk, checked)
-            handle = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
-            if index is not None:
+            if index is None:
+                handle = IndexHandle(str(store.root / INDEX_NAME), checked.durability)
+            else:
                 handle = _share(index, store, checked)
             store.make_folders()
             _create(handle, store, heal=heal)
@@ -283,6 +285,8 @@ class Archive(Holdings):
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
             return cls(kernel, lock, {} if peers is None else peers, worklist_folder)
         except BaseException:
+            if handle is not None:
+                handle.close()
             lock.release()
             raise
 
@@ -741,9 +745,13 @@ def _share(index: str, store: Store, settings: ArchiveSettings) -> IndexHandle:
     """Become one of those that share an index."""
     store.node = new_node_name()
     handle = SharedIndexHandle(index, settings.durability, store.node)
-    handle.get()  # which makes it what it is today
-    with contextlib.closing(Nodes(index, settings.node_lease_seconds)) as nodes:
-        nodes.join(store.node)
+    try:
+        handle.get()  # which makes it what it is today
+        with contextlib.closing(Nodes(index, settings.node_lease_seconds)) as nodes:
+            nodes.join(store.node)
+    except BaseException:
+        handle.close()
+        raise
     return handle
 
 
@@ -756,8 +764,8 @@ def _leave(kernel: ArchiveKernel) -> None:
         contextlib.suppress(ArchiveError, OSError),  # then they find out for themselves
         contextlib.closing(Nodes(kernel.index.path, lease)) as nodes,
     ):
-        left = [disk.remove_folder(folder) for folder in (store.incoming, store.journal)]
-        if all(left):
+        # In this order: see `Holdings.waiting`.
+        if disk.remove_folder(store.journal) and disk.remove_folder(store.incoming):
             nodes.forget(store.node, store.node)
         else:
             nodes.give_up(store.node)

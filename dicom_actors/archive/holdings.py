@@ -86,6 +86,8 @@ class Holdings(abc.ABC):
         return {
             f"{folder}/{name}"
             for one in everybody
+            # Else it was seen to what a node has left; what is in its journals is damaged.
+            if not one.node or disk.has_folder(one.incoming)
             for folder in (one.incoming, one.journal)
             for name in disk.names(folder)
             if name.endswith((".dcm", ".journal"))

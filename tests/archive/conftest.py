@@ -1,46 +1,71 @@
-"""Tests of archives are run on an index in the folder; those named here on PostgreSQL as well."""
+"""Tests of archives are run on an index in the folder; those named here on PostgreSQL as well.
+
+All others are, too, if the environment variable DICOM_ACTORS_TEST_INDEX is ``postgresql``, but
+those that are about what is in the folder. Those that open an index without an archive are run on
+both by the fixtures `new_index` and `index_address`.
+"""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kit.index_places import InFolder, OnServer
 
 from dicom_actors.archive import Archive
+from dicom_actors.archive.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ON_BOTH = {"test_archive", "test_study_evidence"}
 """Modules all of whose tests, but those that are marked, are run on both."""
-if os.environ.get("DICOM_ACTORS_TEST_INDEX") == "postgresql":  # which takes a minute more
-    ON_BOTH |= {"test_cstore", "test_frames"}
+if os.environ.get("DICOM_ACTORS_TEST_INDEX") == "postgresql":
+    ON_BOTH |= {
+        "test_buckets",
+        "test_crashes",
+        "test_cstore",
+        "test_folder_gone",
+        "test_frames",
+        "test_healing",
+        "test_links",
+        "test_maintenance",
+        "test_power_cut",
+        "test_serving",
+        "test_study_watch",
+        "test_synchronizing",
+    }
 LEASE = 0.5
 
 
 @pytest.fixture(autouse=True)
-def index_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def index_place(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[InFolder | OnServer]:
     """Have archives that are opened without an index have theirs where the test is to be run."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        yield
+        yield InFolder()
         return
-    server = request.getfixturevalue("postgresql")
-    addresses: dict[Path, str] = {}
-    plainly: Any = Archive.open
+    place = OnServer(request.getfixturevalue("postgresql"))
+    open_plainly: Any = Archive.open
+    visit_plainly: Any = Visit.__init__
 
     def opened(_: type[Archive], folder: Any, **settings: Any) -> Archive:
-        place = Path(folder).resolve()
-        if place not in addresses:
-            addresses[place] = server.new_database()
-        archive: Archive = plainly(
-            folder, **{"node_lease_seconds": LEASE, "index": addresses[place], **settings}
-        )
+        if "index" not in settings:
+            settings["index"] = place.address(folder)
+        archive: Archive = open_plainly(folder, **{"node_lease_seconds": LEASE, **settings})
         return archive
 
+    def visit(self: Visit, folder: Any, *arguments: Any, **settings: Any) -> None:
+        if place.knows(folder):
+            settings.setdefault("index", place.address(folder))
+        visit_plainly(self, folder, *arguments, **settings)
+
     monkeypatch.setattr(Archive, "open", classmethod(opened))
-    yield
+    monkeypatch.setattr(Visit, "__init__", visit)
+    yield place
+    place.lose_all()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -205,18 +205,17 @@ def test_upkeep_knows_buckets(bucket, folder, tmp_path):
         assert done == (6, 6, sum(map(len, bucket.objects.values())), 0)
         assert problems == []
     before = dict(bucket.calls)
-    with Archive.open(tmp_path / "copy") as copy:
+    with Archive.open(tmp_path / "copy", index=None) as copy:  # where a backup has its own
         assert copy.counts().instances == 6
         assert bytes(copy.read(copy.find_instance(uid_of(9)))) == make_file(9)
     assert bucket.calls == before
 
 
-def test_an_index_that_is_gone_is_made_anew_of_the_bucket(bucket, folder):
+def test_an_index_that_is_gone_is_made_anew_of_the_bucket(bucket, folder, index_place):
     with opened(folder) as archive:
         for number in range(1, 4):
             archive.add(make_file(number))
-    for path in folder.glob("index.sqlite*"):
-        path.unlink()
+    index_place.lose(folder)
     with opened(folder) as archive:
         ready = threading.Event()
         for _ in range(6_000):
@@ -225,15 +224,33 @@ def test_an_index_that_is_gone_is_made_anew_of_the_bucket(bucket, folder):
         assert archive.counts().instances == 3
 
 
-def test_another_process_works_beside(bucket, folder):
+def test_another_process_works_beside(bucket, folder, index_place):
     with opened(folder) as archive:
         archive.add(make_file(1))
-        with Visit(folder, archive.settings) as visit:
+        # Those who share an index open the archive: a visitor adds nothing to it.
+        visiting = opened(folder) if index_place.is_shared else Visit(folder, archive.settings)
+        with visiting as visit:
             assert bytes(visit.read(visit.find_instance(uid_of(1)))) == make_file(1)
             visit.add(make_file(2, size=300_000))
             assert visit.delete(sop_instance_uid=uid_of(1)) == 1
         assert [len(found) > 300_000 for found in bucket.objects.values()] == [True]
         assert all(location.startswith("@b") for location in locations(archive))
+
+
+@pytest.mark.index_in_folder  # it has one of its own
+def test_what_a_node_leaves_goes_there_as_what_others_are_sent(bucket, folder, postgresql):
+    settings = {"index": postgresql.new_index(), "node_lease_seconds": 0.5, "upload": "after"}
+    files = [make_file(1), make_file(2, size=100_000)]
+    one = opened(folder, **settings, bucket_timeout=0.3, journal_seconds=3_000.0)
+    with opened(folder, **settings) as other:
+        bucket.fault = lambda kind, key: "error"
+        for data in files:
+            one.add(data)
+        one.close()  # which leaves one in its journal, and one in its folder
+        bucket.fault = lambda kind, key: None
+        other.settle()
+        assert sorted(bucket.objects.values()) == sorted(files)
+        assert all(location.startswith("@b") for location in locations(other))
 
 
 @pytest.mark.parametrize("kind", ["PUT", "PART", "MULTIPART"])

@@ -66,9 +66,9 @@ def check_all_is_there(archive):
     assert not list(archive.folder.glob("index.rebuild"))
 
 
-def lose(folder):
-    for path in folder.glob("index.sqlite*"):
-        path.unlink()
+@pytest.fixture
+def lose(index_place):
+    return index_place.lose
 
 
 def fill_with_noise(folder):
@@ -89,19 +89,30 @@ def scribble_on_rows(folder):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("harm", [lose, fill_with_noise, cut_short])
-def test_an_index_is_made_anew(folder, harm):
+def test_an_index_that_is_gone_is_made_anew(folder, lose):
+    lose(folder)
+
+    with Archive.open(folder, **ROOM) as archive:
+        check_all_is_there(archive)
+    assert list(folder.glob("index.sqlite.damaged-*")) == []
+    with Archive.open(folder, **ROOM) as archive:
+        assert not archive.is_rebuilding
+
+
+@pytest.mark.index_in_folder  # a database is for those to mend who keep it
+@pytest.mark.parametrize("harm", [fill_with_noise, cut_short])
+def test_an_index_that_is_damaged_is_made_anew(folder, harm):
     harm(folder)
 
     with Archive.open(folder, **ROOM) as archive:
         check_all_is_there(archive)
-    assert len(list(folder.glob("index.sqlite.damaged-*"))) == (harm is not lose)
+    assert len(list(folder.glob("index.sqlite.damaged-*"))) == 1
     with Archive.open(folder, **ROOM) as archive:
         assert not archive.is_rebuilding
 
 
 @pytest.mark.parametrize("settles_first", [True, False])
-def test_what_comes_meanwhile_is_kept(folder, rebuilder, settles_first):
+def test_what_comes_meanwhile_is_kept(folder, rebuilder, settles_first, lose):
     lose(folder)
     with Archive.open(folder, **ROOM) as archive:
         assert archive.add(make_file(1, study=3)).is_kept
@@ -116,7 +127,7 @@ def test_what_comes_meanwhile_is_kept(folder, rebuilder, settles_first):
         assert verify(archive, print).problems == 0
 
 
-def test_it_goes_on_after_a_crash(folder, monkeypatch):
+def test_it_goes_on_after_a_crash(folder, monkeypatch, lose):
     lose(folder)
     halfway, files_in_place = Gate(), rebuilding.files_in_place
     halfway.release()
@@ -139,7 +150,7 @@ def test_it_goes_on_after_a_crash(folder, monkeypatch):
 
 @pytest.mark.parametrize("is_first", ["rebuilder", "unpacker"])
 def test_what_a_journal_alone_has_is_taken_in_whoever_comes_first(
-    tmp_path, rebuilder, unpacker, is_first
+    tmp_path, rebuilder, unpacker, is_first, lose
 ):
     older, newer = make_file(1), make_file(1, fill=1)
     unpacker.release()
@@ -164,7 +175,9 @@ def test_what_a_journal_alone_has_is_taken_in_whoever_comes_first(
         assert verify(archive, print).problems == 0
 
 
-def test_what_is_deleted_while_its_row_is_being_made_has_none(tmp_path, unpacker, monkeypatch):
+def test_what_is_deleted_while_its_row_is_being_made_has_none(
+    tmp_path, unpacker, monkeypatch, lose
+):
     unpacker.release()
     with Archive.open(tmp_path, **ROOM) as archive:
         archive.add(make_file(1))
@@ -199,7 +212,7 @@ def test_what_is_deleted_while_its_row_is_being_made_has_none(tmp_path, unpacker
 @pytest.mark.parametrize("size", [64, 2_000])
 @pytest.mark.parametrize("is_first", ["rebuilder", "unpacker"])
 def test_what_replaced_another_is_the_current_one_whoever_comes_first(
-    tmp_path, rebuilder, unpacker, is_first, size
+    tmp_path, rebuilder, unpacker, is_first, size, lose
 ):
     settings = {"duplicates": "replace", "journal_object_bytes": 1_000, **ROOM}
     older, newer = make_file(1), make_file(1, fill=1, size=size)
@@ -238,7 +251,9 @@ def test_what_replaced_another_is_the_current_one_whoever_comes_first(
 
 
 @pytest.mark.parametrize("is_first", ["rebuilder", "unpacker"])
-def test_what_was_refused_does_not_become_the_current_one(tmp_path, rebuilder, unpacker, is_first):
+def test_what_was_refused_does_not_become_the_current_one(
+    tmp_path, rebuilder, unpacker, is_first, lose
+):
     unpacker.release()
     rebuilder.release()
     with Archive.open(tmp_path, **ROOM) as archive:
@@ -262,18 +277,19 @@ def test_what_was_refused_does_not_become_the_current_one(tmp_path, rebuilder, u
         assert verify(archive, print).problems == 0
 
 
-def test_an_old_journal_does_not_replace_what_came_later(tmp_path, rebuilder, unpacker):
+def test_an_old_journal_does_not_replace_what_came_later(tmp_path, rebuilder, unpacker, lose):
     settings = {"duplicates": "replace", **ROOM}
     rebuilder.release()
     unpacker.release()
     archive = Archive.open(tmp_path, journal_seconds=600, **settings)
     assert archive.add(make_file(1)).is_kept
-    (journal,) = (tmp_path / "journal").iterdir()
+    (journal,) = (tmp_path / archive.store.journal).iterdir()
     old = journal.read_bytes()
     assert archive.add(make_file(1, fill=1)).is_kept
     archive.settle()
     archive.close()
     # As it is left when something in it is damaged.
+    journal.parent.mkdir(exist_ok=True)
     journal.write_bytes(old)
     lose(tmp_path)
 
@@ -285,7 +301,9 @@ def test_an_old_journal_does_not_replace_what_came_later(tmp_path, rebuilder, un
         assert archive.read(archive.find_instance(uid_of(1))) == make_file(1, fill=1)
 
 
-def test_a_file_without_a_place_is_found_once_whoever_comes_first(tmp_path, rebuilder, unpacker):
+def test_a_file_without_a_place_is_found_once_whoever_comes_first(
+    tmp_path, rebuilder, unpacker, lose
+):
     unpacker.release()
     rebuilder.release()
     with Archive.open(tmp_path, **ROOM) as archive:
@@ -301,10 +319,11 @@ def test_a_file_without_a_place_is_found_once_whoever_comes_first(tmp_path, rebu
         until(lambda: archive.find_instance(uid_of(1)) is not None)
         unpacker.release()
         until(lambda: not archive.is_rebuilding)
-        assert list((tmp_path / "incoming").iterdir()) == []
+        assert archive.waiting() == set()
         assert verify(archive, print) == (1, len(make_file(1)), 0)
 
 
+@pytest.mark.index_in_folder
 def test_damage_that_is_found_later_is_mended_at_the_next_start(folder, rebuilder):
     scribble_on_rows(folder)
     with Archive.open(folder, **ROOM) as archive:
@@ -325,6 +344,7 @@ def test_a_new_archive_needs_nothing(tmp_path):
         assert not archive.is_rebuilding
 
 
+@pytest.mark.index_in_folder
 def test_nothing_is_done_unasked(folder):
     fill_with_noise(folder)
     with pytest.raises(ArchiveError) as caught:
@@ -332,7 +352,8 @@ def test_nothing_is_done_unasked(folder):
     assert caught.value.reason == "damaged"
 
 
-def test_an_index_of_another_program_is_not_touched_and_kept(folder):
+@pytest.mark.index_in_folder
+def test_an_index_of_another_program_is_not_touched_and_kept(folder, lose):
     lose(folder)
     connection = sqlite3.connect(folder / "index.sqlite")
     connection.execute("CREATE TABLE theirs (x)")

@@ -153,18 +153,20 @@ def test_a_backup_is_not_written_through_a_link(tmp_path, outside):
 def test_what_would_be_written_elsewhere_is_not_acknowledged(tmp_path, outside, folder):
     size = LARGE if folder == "incoming" else SMALL
     with Archive.open(tmp_path / "archive", **SETTINGS) as archive:
-        (archive.folder / folder).rmdir()
-        (archive.folder / folder).symlink_to(outside)
+        place = archive.folder / getattr(archive.store, folder)
+        place.rmdir()
+        place.symlink_to(outside)
         with (
             running(archive.event_handlers(), **archive.endpoint_settings()) as endpoint,
             connect("127.0.0.1", endpoint.port) as association,
         ):
             assert association.store(read_file(make_file(1, size=size))).status == 0xA700
         assert archive.find_instance(uid_of(1)) is None
-        (archive.folder / folder).unlink()
-        (archive.folder / folder).mkdir()
+        place.unlink()
+        place.mkdir()
 
 
+@pytest.mark.index_in_folder  # these are files, whose ever
 @pytest.mark.parametrize(
     "by_path", [True, pytest.param(False, marks=pytest.mark.skipif(not HAS_DESCRIPTORS, reason=""))]
 )
@@ -233,6 +235,7 @@ class TestDiskFileSystem:
 # --- the index itself ------------------------------------------------------------------------
 
 
+@pytest.mark.index_in_folder
 @pytest.mark.parametrize("name", ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"])
 @pytest.mark.parametrize("is_dangling", [False, True])
 def test_an_index_that_is_a_link_is_not_opened(tmp_path, name, is_dangling):
@@ -261,6 +264,7 @@ def test_an_index_that_is_a_link_is_not_opened(tmp_path, name, is_dangling):
         until(lambda: archive.counts().instances == 1)  # made anew if it is gone
 
 
+@pytest.mark.index_in_folder
 def test_an_index_that_becomes_a_link_is_not_written_to(tmp_path):
     folder, elsewhere = tmp_path / "archive", tmp_path / "elsewhere"
     with Archive.open(folder, **SETTINGS) as archive:
@@ -296,6 +300,7 @@ assert bytes(data) == bytes(size)
 """
 
 
+@pytest.mark.index_in_folder  # or anywhere
 def test_who_reads_a_file_survives_that_it_is_cut_off(tmp_path):
     size = 8 << 20
     (tmp_path / "object").write_bytes(bytes(size))

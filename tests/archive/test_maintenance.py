@@ -83,15 +83,14 @@ def test_verify_says_what_reindex_does_with_a_file_without_a_row(tmp_path):
         assert [problem.location for problem in problems] == ["1.2.1/copy.dcm"]
 
 
-def test_reindex_makes_a_new_index_of_the_files(tmp_path):
+def test_reindex_makes_a_new_index_of_the_files(tmp_path, index_place):
     problems: list[Problem] = []
     with filled(tmp_path) as archive:
         archive.add(make_file(1, fill=1))
         archive.settle()
         before = {(one.sop_instance_uid, one.checksum) for one in archive.instances()}
         counts = archive.counts()
-    for path in tmp_path.glob("index.sqlite*"):
-        path.unlink()
+    index_place.lose(tmp_path)
     (tmp_path / "1.2.1" / "text.dcm").write_text("no object")
     with Archive.open(tmp_path, heal=False, **ROOM) as archive:
         assert archive.counts().instances == 0
@@ -149,9 +148,10 @@ def test_a_backup_can_be_opened_and_a_second_one_copies_what_is_new(tmp_path):
         expected = {one.sop_instance_uid: one.checksum for one in archive.instances()}
         with pytest.raises(ArchiveError, match="folder of its own"):
             backup(archive, tmp_path / "archive", print)
-    with Archive.open(tmp_path / "copy", **ROOM) as copy:
-        with pytest.raises(ArchiveError, match="is open already"), Archive.open(tmp_path / "copy"):
-            pass
+    # Wherever that of the archive is: a backup has its index in its folder.
+    with Archive.open(tmp_path / "copy", index=None, **ROOM) as copy:
+        with pytest.raises(ArchiveError, match="is open already"):
+            Archive.open(tmp_path / "copy", index=None)
         assert {one.sop_instance_uid: one.checksum for one in copy.instances()} == expected
         assert [one for one in expected if not copy.open_instance(one)] == []
         problems: list[Problem] = []
@@ -183,10 +183,12 @@ def test_a_backup_that_breaks_off_leaves_the_one_before(tmp_path, monkeypatch):
             assert verify(copy, print).problems == 0
 
 
-def test_all_of_it_beside_a_process_that_has_it_open(tmp_path):
+def test_all_of_it_beside_a_process_that_has_it_open(tmp_path, index_place):
+    # Those who share an index open the archive, and none of them is a visitor who adds anything.
+    beside = Archive.open if index_place.is_shared else Visit
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "1").write_bytes(make_file(7, size=LARGE))
-    with filled(tmp_path / "archive") as archive, Visit(tmp_path / "archive") as visit:
+    with filled(tmp_path / "archive") as archive, beside(tmp_path / "archive") as visit:
         assert verify(visit, print).problems == 0
         assert adopt(visit, tmp_path / "new", print) == (1, 1, 0, 0, 0)
         assert archive.open_instance(uid_of(7)).InstanceNumber == 7
@@ -202,16 +204,23 @@ def test_all_of_it_beside_a_process_that_has_it_open(tmp_path):
         assert reindex(visit, print)[1:] == (0, 0, 0)
 
 
-def test_the_command_line(tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def command(tmp_path, capsys, monkeypatch, index_place):
+    """Work on the archive by a command."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    store = str(tmp_path / "archive")
-    filled(tmp_path / "archive").close()
+    store = tmp_path / "archive"
 
-    def command(*words: str) -> tuple[int, dict[str, int], str]:
-        code = main(["archive", *words, "--store", store, "--json"])
+    def run(*words: str) -> tuple[int, dict[str, int], str]:
+        where = ["--store", str(store), *index_place.words(store)]
+        code = main(["archive", *words, *where, "--json"])
         out, error = capsys.readouterr()
         return code, json.loads(out) if out else {}, error
 
+    return run
+
+
+def test_the_command_line(tmp_path, capsys, command, index_place):
+    filled(tmp_path / "archive").close()
     assert command("stats")[1]["instances"] == 4
     assert command("verify")[:2] == (
         0,
@@ -227,7 +236,17 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     assert error.endswith(f"{place_of(1, 1)}: the file is missing\n")
     assert command("delete", "StudyDate=2026")[0] == 2
     assert main(["archive", "stats", "--store", str(tmp_path / "none")]) == 2
-    # An index that is damaged is said, and made anew.
+    assert command("delete", f"SOPInstanceUID={uid_of(1)}")[1] == {"deleted": 1}
+    assert command("reindex")[1]["added"] == 0
+    assert command("stats")[1]["instances"] == 3
+    where = ["--store", str(tmp_path / "archive"), *index_place.words(tmp_path / "archive")]
+    assert main(["archive", "stats", *where]) == 0
+    assert "instances 3" in capsys.readouterr().out
+
+
+@pytest.mark.index_in_folder  # a database is for those to mend who keep it
+def test_an_index_that_is_damaged_is_said_and_made_anew(tmp_path, command):
+    filled(tmp_path / "archive").close()
     (tmp_path / "archive" / "index.sqlite").write_bytes(b"no index" * 1000)
     for path in (tmp_path / "archive").glob("index.sqlite-*"):
         path.unlink()
@@ -235,19 +254,14 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     assert code == 1
     assert "`reindex` makes a new one" in error
     code, result, error = command("reindex")
-    assert (code, result["added"]) == (0, 3)
+    assert (code, result["added"]) == (0, 4)
     assert "is kept as index.sqlite.damaged-" in error
-    assert main(["archive", "stats", "--store", store]) == 0
-    assert "instances 3" in capsys.readouterr().out
+    assert command("stats")[1]["instances"] == 4
 
 
-def test_an_index_of_a_newer_version_is_left_alone_and_said(tmp_path):
-    import sqlite3
-
+def test_an_index_of_a_newer_version_is_left_alone_and_said(tmp_path, index_place):
     filled(tmp_path).close()
-    connection = sqlite3.connect(tmp_path / "index.sqlite")
-    connection.execute("PRAGMA user_version = 9999")
-    connection.close()
+    index_place.set_version(tmp_path, 9999)
     with pytest.raises(ArchiveError) as caught:
         Archive.open(tmp_path)
     assert caught.value.reason == "newer"

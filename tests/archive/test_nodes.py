@@ -190,6 +190,42 @@ def test_what_one_that_is_gone_has_left_is_brought_to_its_place(site):
     assert problems_of(other) == []
 
 
+def test_who_was_closed_leaves_his_journal_to_others_if_there_is_nothing_else(site, monkeypatch):
+    one, other = site(journal_seconds=FOR_EVER), site()
+    one.add(make_file(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "_settle_here", lambda archive: None)  # it fails, say
+        node = one.store.node
+        one.close()
+
+    until(lambda: node not in other.store.nodes())
+    (found,) = other.instances()
+    assert not found.location.startswith("journal/")
+    assert problems_of(other) == []
+
+
+def test_nobody_waits_for_what_is_damaged_in_the_journal_of_one_that_is_gone(site):
+    one, other = site(journal_seconds=FOR_EVER), site()
+    one.add(make_file(1))
+    one.add(make_file(2))
+    (journal,) = (site.folder / one.store.journal).iterdir()
+    abandon(one)
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-1] + b"x")
+
+    other.settle()
+    assert "journal/" not in other.find_instance(uid_of(1)).location
+    assert other.find_instance(uid_of(2)).location.startswith("journal/")
+    assert journal.exists()
+    other.close()
+    with site() as again:  # it looks once more, and it is still so
+        again.settle()
+        journal.write_bytes(whole)
+    with site() as again:
+        until(lambda: not journal.exists())
+        assert problems_of(again) == []
+
+
 def test_one_that_is_gone_leaves_its_studies_to_others(site):
     one, other = site(study_quiet_seconds=FOR_EVER), site(study_quiet_seconds=0.2)
     listener = Listener.start()

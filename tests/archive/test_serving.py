@@ -23,10 +23,16 @@ CT, MR = (Path(str(get_testdata_file(name))) for name in ("CT_small.dcm", "MR_sm
 SOON = ("--set", "archive.journal_seconds=0.05")
 
 
-def test_five_lines_from_nothing_to_files(tmp_path, capsys):
+def placed(store):
+    """The files in their places."""
+    return list(store.glob("[0-9]*/*/*.dcm"))
+
+
+def test_five_lines_from_nothing_to_files(tmp_path, capsys, index_place):
     store = tmp_path / "archive"
     sent = read_file(CT)
-    with serving("--store", str(store)) as server:
+    where = ["--store", str(store), *index_place.words(store)]
+    with serving(*where) as server:
         assert run("echoscu", "127.0.0.1", server.port).returncode == 0
         assert storescu(server.port, CT).returncode == 0
         keys = (
@@ -46,20 +52,19 @@ def test_five_lines_from_nothing_to_files(tmp_path, capsys):
         assert result.returncode == 0, result.stderr
         (got,) = out.iterdir()
         assert read_file(got).PixelData == sent.PixelData
-        assert main(["archive", "verify", "--store", str(store)]) == 0
-        assert (
-            main(["archive", "delete", f"PatientID={sent.PatientID}", "--store", str(store)]) == 0
-        )
+        assert main(["archive", "verify", *where]) == 0
+        assert main(["archive", "delete", f"PatientID={sent.PatientID}", *where]) == 0
         assert storescu(server.port, CT).returncode == 0
         assert server.stop() == 0
     assert "instances 1" in capsys.readouterr().out
-    (path,) = store.glob("*/*/*.dcm")
+    (path,) = placed(store)
     assert path == store.joinpath(
         sent.StudyInstanceUID, sent.SeriesInstanceUID, f"{sent.SOPInstanceUID}.dcm"
     )
-    assert main(["archive", "stats", "--store", str(store)]) == 0
+    assert main(["archive", "stats", *where]) == 0
 
 
+@pytest.mark.index_in_folder  # there is none
 def test_settings_come_from_a_file_and_are_shown(tmp_path, capsys):
     config = tmp_path / "archive.toml"
     config.write_text(
@@ -96,11 +101,11 @@ def sent(server, path):
     return re.search(r"Received Store Response \((.*)\)", output)[1]
 
 
-def test_a_folder_that_is_read_only_for_a_while(tmp_path):
+def test_a_folder_that_is_read_only_for_a_while(tmp_path, index_place):
     store = tmp_path / "archive"
-    with serving("--store", str(store), *SOON) as server:
+    with serving("--store", str(store), *index_place.words(store), *SOON) as server:
         assert sent(server, CT) == "Success"
-        until(lambda: list(store.glob("*/*/*.dcm")) and not list((store / "journal").iterdir()))
+        until(lambda: placed(store) and not list(store.glob("journal/**/*.journal")))
         with read_only(store), read_only(store / "journal"):
             assert sent(server, MR) == "Refused: OutOfResources"
             assert sent(server, CT) == "Success"  # it is there
@@ -108,14 +113,14 @@ def test_a_folder_that_is_read_only_for_a_while(tmp_path):
             assert re.search("an object is refused: .*(Read-only|denied)", server.output)
         assert sent(server, MR) == "Success"
         assert server.stop() == 0
-    assert len(list(store.glob("*/*/*.dcm"))) == 2
+    assert len(placed(store)) == 2
 
 
-def test_a_folder_that_is_gone_for_a_while(tmp_path):
+def test_a_folder_that_is_gone_for_a_while(tmp_path, index_place):
     store, away = tmp_path / "archive", tmp_path / "away"
-    with serving("--store", str(store), *SOON) as server:
+    with serving("--store", str(store), *index_place.words(store), *SOON) as server:
         assert sent(server, CT) == "Success"
-        until(lambda: list(store.glob("*/*/*.dcm")) and not list((store / "journal").iterdir()))
+        until(lambda: placed(store) and not list(store.glob("journal/**/*.journal")))
         store.rename(away)
         assert sent(server, MR) == "Refused: OutOfResources"
         server.wait_for("C-STORE was answered A700H (out of resources): ")
@@ -124,9 +129,10 @@ def test_a_folder_that_is_gone_for_a_while(tmp_path):
         away.rename(store)
         assert sent(server, MR) == "Success"
         assert server.stop() == 0
-    assert len(list(store.glob("*/*/*.dcm"))) == 2
+    assert len(placed(store)) == 2
 
 
+@pytest.mark.index_in_folder  # whose rights are a part of it
 def test_what_another_user_may_not_is_said():
     # Below the system's folder: that of the test is for its owner alone.
     with tempfile.TemporaryDirectory() as name:
@@ -159,7 +165,7 @@ def test_what_another_user_may_not_is_said():
             (store / "journal").chmod(0o777)
             assert sent(server, MR) == "Success"
             assert server.stop() == 0
-        assert len(list(store.glob("*/*/*.dcm"))) == 2
+        assert len(placed(store)) == 2
 
 
 def refusal(store):

@@ -199,6 +199,7 @@ class Schedule:
         assert self.senders.busy_studies(lambda: ()) == set()
 
 
+@pytest.mark.index_in_folder  # there is none
 def test_10_000_random_schedules_hold_to_the_model():
     for seed in range(10_000):
         schedule = Schedule(seed)
@@ -352,12 +353,11 @@ def test_evidence_needs_no_quiet_time(opened, clock, heard):
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_what_an_index_is_made_anew_of_is_not_new(opened, clock, heard, tmp_path):
+def test_what_an_index_is_made_anew_of_is_not_new(opened, clock, heard, tmp_path, index_place):
     with opened() as archive:
         archive.add(make_file(1))
         archive.settle()
-    for path in tmp_path.glob("index.sqlite*"):
-        path.unlink()
+    index_place.lose(tmp_path)
     with opened() as archive:
         until(lambda: not archive.is_rebuilding)
         assert archive.find_instance(uid_of(1)) is not None

@@ -28,6 +28,7 @@ def flushed(monkeypatch):
     return found
 
 
+@pytest.mark.index_in_folder  # there is none
 @pytest.mark.parametrize("is_synchronous", [True, False])
 def test_a_file_and_a_folder_are_made_safe_by_the_system(tmp_path, flushed, is_synchronous):
     disk = DiskFileSystem(tmp_path, is_synchronous=is_synchronous)
@@ -41,6 +42,7 @@ def test_a_file_and_a_folder_are_made_safe_by_the_system(tmp_path, flushed, is_s
     assert flushed == [path.stat().st_ino for path in paths if is_synchronous]
 
 
+@pytest.mark.index_in_folder  # there is none
 def test_many_are_made_safe_one_by_one_where_they_cannot_be_at_once(tmp_path, flushed, monkeypatch):
     monkeypatch.setattr(file_system, "_syncfs", None)
     disk = DiskFileSystem(tmp_path)
@@ -51,6 +53,7 @@ def test_many_are_made_safe_one_by_one_where_they_cannot_be_at_once(tmp_path, fl
     assert flushed == [path.stat().st_ino for path in paths]
 
 
+@pytest.mark.index_in_folder  # there is none
 def test_many_are_made_safe_at_once(tmp_path, monkeypatch):
     if file_system._syncfs is None:
         pytest.skip("this system makes no file system safe at once")
@@ -104,6 +107,7 @@ def _module_of(function):
     return sys.modules[function.__module__]
 
 
+@pytest.mark.index_in_folder  # there is none
 @pytest.mark.parametrize("left_out", [None, "a placed file", "the folder of the archive"])
 def test_the_register_of_buckets_is_safe(left_out):
     disk = ForgetfulDisk()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from typing import TYPE_CHECKING
 
 from dicom_actors import DataSet, write_file
@@ -42,7 +43,12 @@ def uid_of(number: int, study: int = 1, series: int = 1) -> str:
 
 def abandon(archive: Archive) -> None:
     """End an archive as the end of its process does: nothing is finished."""
+    keeper = archive._kernel.system.registry.lookup("nodes")
     kill(archive._supervisor)
+    # It may be about to connect.
+    for thread in threading.enumerate():
+        if keeper is not None and getattr(thread, "actor_ref", None) == keeper:
+            thread.join()
     archive._kernel.system.close()
     archive._kernel.index.close()
     if archive._kernel.nodes is not None:

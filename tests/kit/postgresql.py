@@ -10,10 +10,16 @@ import subprocess
 import tempfile
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from dicom_actors.archive.index import Index
 
 LIMIT = 60.0
+ROOM = 2 << 30
 
 
 def programs() -> Path:
@@ -37,7 +43,7 @@ class Postgresql:
     def __init__(self, *, is_durable: bool = False) -> None:
         self.programs = programs()
         # A path of its own, as those of sockets may be 100 characters long.
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=None if is_durable else _memory()))
         # It refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
@@ -54,10 +60,14 @@ class Postgresql:
             "fsync": "on" if is_durable else "off",
             "log_destination": "'stderr'",
         }
+        if not is_durable:  # then there is little to write for a database that is made
+            settings |= {"wal_level": "minimal", "max_wal_senders": "0", "full_page_writes": "off"}
         text = "".join(f"{name} = {value}\n" for name, value in settings.items())
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
             file.write(text)
         self._numbers = count(1)
+        self._empty: dict[str, list[tuple[Any, ...]]] = {}
+        self._returned: list[str] = []
         self.start()
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -113,10 +123,78 @@ class Postgresql:
 
     def new_database(self) -> str:
         """Make a database, and give its address."""
+        return self._create("")
+
+    def new_index(self) -> str:
+        """Give the address of a database that has an empty index, be it one that was used."""
+        if self._returned:
+            return self._returned.pop()
+        address = self.new_database()
+        Index.open(address).close()
+        if not self._empty:
+            with psycopg.connect(address) as connection:
+                rows = {
+                    one: connection.execute(_all_of(one)).fetchall() for one in _tables(connection)
+                }
+            self._empty = {table: found for table, found in rows.items() if found}
+        return address
+
+    def give_back(self, address: str) -> None:
+        """Empty an index for somebody else; who has it open is thrown out.
+
+        To make and to remove a database are some 300 files each time.
+        """
+        self._throw_out(address)
+        with psycopg.connect(address) as connection:
+            every = sql.SQL(", ").join(map(sql.Identifier, _tables(connection)))
+            connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(every))
+            for table, rows in self._empty.items():
+                marks = sql.SQL(", ").join([sql.Placeholder()] * len(rows[0]))
+                insert = sql.SQL("INSERT INTO {} VALUES ({})").format(sql.Identifier(table), marks)
+                connection.cursor().executemany(insert, rows)
+        self._returned.append(address)
+
+    def copy(self, address: str) -> str:
+        """Copy an index, and give the address of the copy; who has it open is thrown out."""
+        self._throw_out(address)
+        return self._create(f"TEMPLATE {conninfo_to_dict(address)['dbname']} STRATEGY file_copy")
+
+    def drop(self, address: str) -> None:
+        """Remove a database; who has it open is thrown out."""
+        name = conninfo_to_dict(address)["dbname"]
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    def _throw_out(self, address: str) -> None:
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                [conninfo_to_dict(address)["dbname"]],
+            )
+
+    def _create(self, options: str) -> str:
         name = f"archive{next(self._numbers)}"
         with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} {options}".encode())
         return self.address(name)
+
+
+def _memory() -> str | None:
+    """A folder in memory, if there is room: a busy disk takes a minute to remove it all."""
+    folder = "/dev/shm"
+    try:
+        return folder if shutil.disk_usage(folder).free > ROOM else None
+    except OSError:
+        return None
+
+
+def _tables(connection: psycopg.Connection[Any]) -> list[str]:
+    found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return [table for (table,) in found]
+
+
+def _all_of(table: str) -> sql.Composed:
+    return sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))
 
 
 def _await_end(pid: int) -> None:

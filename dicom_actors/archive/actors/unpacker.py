@@ -199,14 +199,18 @@ class Unpacker(Gathering["_Item"]):
         kernel = self._kernel
         store = kernel.store.of_node(node)
         disk = store.file_system
-        if all(map(disk.has_folder, (store.incoming, store.journal))):
+        folders = (store.incoming, store.journal)
+        if any(map(disk.has_folder, folders)):
+            for folder in folders:
+                disk.make_folder(folder)
             unpacking = _unpacking(kernel, store)
             # Of a folder that nobody has for himself, others may be writing what is not whole.
             leftovers = unpacking.leftovers() if node else set(disk.names(store.incoming))
             self._say(unpacking.recover(leftovers, journal_names(disk, store.journal)))
         if node:
-            for folder in (store.incoming, store.journal):
-                disk.remove_folder(folder)  # it stays if something in it is damaged
+            # A journal in which something is damaged stays, and the others wait for it no more.
+            for folder in folders:
+                disk.remove_folder(folder)
         kernel.tell("nodes", Inherited(node))
 
     def _wait(self, items: list[_Item], error: Exception) -> None:

@@ -90,7 +90,15 @@ class Store:
 
     def of_node(self, node: str) -> Store:
         """The same folder, as another one keeps it."""
-        return Store(self.root, self.file_system, self.layout, node)
+        return Store(
+            self.root,
+            self.file_system,
+            self.layout,
+            node,
+            buckets=self.buckets,
+            bucket=self.bucket,
+            cache=self._cache,
+        )
 
     def nodes(self) -> set[str]:
         """Who has folders, or had them: the names of nodes; raises OSError."""

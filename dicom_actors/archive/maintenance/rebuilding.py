@@ -86,7 +86,8 @@ class Rebuilder(SupervisedActor):
 
     Args:
         holdings: the archive.
-        settle: brings all that has no place to its place; raises ArchiveError if it cannot.
+        settle: brings all that has no place to its place, what other nodes have or have left
+            included; raises ArchiveError if it cannot.
         duplicates: says which of several versions is the current one.
     """
 
