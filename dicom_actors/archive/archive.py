@@ -411,27 +411,44 @@ class Archive(Holdings):
         settings = self.settings
         is_uploaded = bool(settings.bucket) and settings.upload == "before"
         is_small = new.intake.size <= settings.journal_object_bytes and not is_uploaded
-        existing = None
-        # For small ones it is enough that the index says so in the end: to ask before costs more
-        # than to keep them.
-        if not is_small or self._duplicates is Duplicates.REPLACE:
-            existing = self.find_instance(uid)
-        if existing is not None:
-            if existing.checksum == new.intake.checksum:
-                return Added(uid, Result.SAME, is_kept=True)
-            if self._duplicates is Duplicates.KEEP_FIRST:
-                return Added(uid, Result.DIFFERENT, is_kept=False)
-            if any(one.checksum == new.intake.checksum for one in self.rows.versions_of(uid)):
-                return Added(uid, Result.SAME, is_kept=True)
         put = self._put_small if is_small else self._put_large
-        if existing is None or self._duplicates is not Duplicates.REPLACE:
-            outcome = put(new, queued)
-        else:
-            outcome = self._replace(existing, lambda: put(new, queued))
+        # It is enough that the index says in the end what was there: to ask before costs more than
+        # to keep it, where it is not sent elsewhere or put in the place of another one.
+        existing = None
+        if is_uploaded or self._duplicates is Duplicates.REPLACE:
+            existing = self.find_instance(uid)
+        try:
+            if existing is None:
+                return self._added(put(new, queued), new)
+            outcome = self._as_it_is(existing, new)
+            if outcome is None and self._duplicates is not Duplicates.REPLACE:
+                outcome = put(new, queued)
+            elif outcome is None:
+                outcome = self._replace(existing, lambda: put(new, queued))
+        except (OSError, ArchiveError):
+            # What is there already needs neither room nor a disk that can be written.
+            existing = self.find_instance(uid)
+            outcome = None if existing is None else self._as_it_is(existing, new)
+            if outcome is None:
+                raise
+        return self._added(outcome, new)
+
+    def _as_it_is(self, existing: StoredInstance, new: NewObject) -> Outcome | None:
+        """What comes of an object without keeping it, as another one is there; None: nothing."""
+        if existing.checksum == new.intake.checksum:
+            return Outcome(Result.SAME, existing)
+        if self._duplicates is Duplicates.KEEP_FIRST:
+            return Outcome(Result.DIFFERENT, existing)
+        versions = self.rows.versions_of(existing.sop_instance_uid)
+        if any(one.checksum == new.intake.checksum for one in versions):
+            return Outcome(Result.SAME, existing)
+        return None
+
+    def _added(self, outcome: Outcome, new: NewObject) -> Added:
         is_kept = outcome.result is not Result.DIFFERENT or (
             self._duplicates is not Duplicates.KEEP_FIRST
         )
-        return Added(uid, outcome.result, is_kept)
+        return Added(new.intake.sop_instance_uid, outcome.result, is_kept)
 
     def _replace(self, existing: StoredInstance, put: Callable[[], Outcome]) -> Outcome:
         """Put an object in the place of another one, whose file goes."""
@@ -449,14 +466,7 @@ class Archive(Holdings):
 
     def _put_small(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         keep = Keep(new.intake, new.header, new.data, self._duplicates, queued)
-        try:
-            outcome: Outcome = self._kernel.ask("store", keep)
-        except (OSError, ArchiveError):
-            # What is there already needs neither room nor a disk that can be written.
-            existing = self.find_instance(new.intake.sop_instance_uid)
-            if existing is None or existing.checksum != new.intake.checksum:
-                raise
-            return Outcome(Result.SAME, existing)
+        outcome: Outcome = self._kernel.ask("store", keep)
         return outcome
 
     def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:

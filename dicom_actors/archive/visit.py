@@ -16,7 +16,7 @@ from dicom_actors.archive.index import Duplicates, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
 from dicom_actors.archive.objects import Added, NewObject
 from dicom_actors.archive.settings import ArchiveSettings
-from dicom_actors.archive.upkeep import Unpacking
+from dicom_actors.archive.upkeep import Rows, Unpacking
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Visit(Holdings):
         return Added(uid, outcome.result, is_kept=True)
 
 
-class _DirectRows:
+class _DirectRows(Rows):
     """The index as `upkeep.Rows`, without anybody between."""
 
     def __init__(self, index: IndexHandle) -> None:
@@ -116,7 +116,7 @@ class _DirectRows:
         """See `Rows.write`."""
         return self._index.get().write(changes) if changes else []
 
-    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
-        """See `Rows.versions_of`."""
+    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
+        """See `Rows.versions_of_each`."""
         with self._index.get().reader() as reader:
-            return reader.versions_of(sop_instance_uid)
+            return reader.versions_of_each(uids)

@@ -18,6 +18,7 @@ from dicom_actors.archive.events import (
     StudyUpdated,
 )
 from dicom_actors.archive.index import NewInstance, Result, StudyTold
+from dicom_actors.archive.upkeep import Rows
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class IndexWriter(Gathering[_Work]):
             self._kernel.publish(_events_of(changes, outcomes))
 
 
-class IndexRows:
+class IndexRows(Rows):
     """The index as `upkeep.Rows`, by way of the IndexWriter; any thread may use it.
 
     Args:
@@ -155,10 +156,10 @@ class IndexRows:
         outcomes: list[Outcome] = self._kernel.ask("index", WriteChanges(tuple(changes)))
         return outcomes
 
-    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
-        """See `Rows.versions_of`."""
+    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
+        """See `Rows.versions_of_each`."""
         with self._kernel.index.get().reader() as reader:
-            return reader.versions_of(sop_instance_uid)
+            return reader.versions_of_each(uids)
 
 
 def _events_of(changes: Sequence[Change], outcomes: Sequence[Outcome]) -> Iterator[Any]:
