@@ -26,11 +26,11 @@ from dicom_actors.archive.actors import (
     IndexRows,
     Keep,
 )
-from dicom_actors.archive.actors.index_writer import StudiesChanged, WriteChanges
+from dicom_actors.archive.actors.index_writer import Place, StudiesChanged, WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.kernel import FolderIsBack
 from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
-from dicom_actors.archive.actors.unpacker import Finish, Place
+from dicom_actors.archive.actors.unpacker import Finish
 from dicom_actors.archive.files import (
     INCOMING,
     REBUILD,
@@ -471,7 +471,6 @@ class Archive(Holdings):
 
     def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         kernel = self._kernel
-        store = kernel.store
         location = self._put_bytes(new)
         uid = new.intake.sop_instance_uid
         row = new.intake.row(location, kernel.now(), self._duplicates, queued)
@@ -480,16 +479,14 @@ class Archive(Holdings):
         except ArchiveError:
             # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
             if not location.is_placed:
-                kernel.tell("unpacker", Place(uid, str(location)))
+                kernel.tell("unpacker", Place(((uid, str(location)),)))
             raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )
         if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
             with contextlib.suppress(OSError):  # what is left of it harms nobody
-                store.remove(location)
-        elif not location.is_placed:
-            kernel.tell("unpacker", Place(uid, str(location)))
+                kernel.store.remove(location)
         return outcomes[0]
 
     def _put_bytes(self, new: NewObject) -> Location:

@@ -17,6 +17,7 @@ from dicom_actors.archive.events import (
     StudyComplete,
     StudyUpdated,
 )
+from dicom_actors.archive.files import INCOMING
 from dicom_actors.archive.index import NewInstance, Result, StudyTold
 from dicom_actors.archive.upkeep import Rows
 from dicom_actors.errors import ArchiveError
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from dicom_actors.archive.index import Change, Outcome, StoredInstance
     from dicom_actors.supervision import Reply
 
-__all__ = ["IndexRows", "IndexWriter", "StudiesChanged", "WriteChanges", "WriteRows"]
+__all__ = ["IndexRows", "IndexWriter", "Place", "StudiesChanged", "WriteChanges", "WriteRows"]
 
 
+_INCOMING = f"{INCOMING}/"
 _ARRIVED = frozenset({Result.NEW, Result.DIFFERENT})
 
 
@@ -48,6 +50,16 @@ class StudiesChanged(NamedTuple):
     """
 
     studies: frozenset[str] | None
+
+
+class Place(NamedTuple):
+    """To the Unpacker, a cast: files in ``incoming/`` have their rows, or may have.
+
+    Attributes:
+        files: pairs of a SOP Instance UID and a location; None: whoever looks finds them.
+    """
+
+    files: tuple[tuple[str, str], ...] | None
 
 
 class WriteRows(NamedTuple):
@@ -78,6 +90,7 @@ class IndexWriter(Gathering[_Work]):
         self._kernel.fail_owed(ArchiveError("the archive's index writer crashed"))
         # It may have been about to tell of what it had committed.
         self._kernel.tell("studies", StudiesChanged(None))
+        self._kernel.tell("unpacker", Place(None))
 
     def handle_call(self, message: Any) -> Any:
         """Take changes. Runs in the IndexWriter's thread."""
@@ -137,6 +150,8 @@ class IndexWriter(Gathering[_Work]):
             mine = outcomes[at : at + len(work.changes)]
             at += len(mine)
             work.reply.offer(mine[0] if work.is_single else mine)
+        if come := tuple(_files_that_came(changes)):
+            self._kernel.tell("unpacker", Place(come))
         if self._kernel.has_subscribers:
             self._kernel.publish(_events_of(changes, outcomes))
 
@@ -160,6 +175,17 @@ class IndexRows(Rows):
         """See `Rows.versions_of_each`."""
         with self._kernel.index.get().reader() as reader:
             return reader.versions_of_each(uids)
+
+
+def _files_that_came(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
+    """The files that wait for their places; not those that the Unpacker itself has found."""
+    for change in changes:
+        if (
+            isinstance(change, NewInstance)
+            and change.location.startswith(_INCOMING)
+            and not change.is_adopted
+        ):
+            yield change.description.sop_instance_uid, change.location
 
 
 def _events_of(changes: Sequence[Change], outcomes: Sequence[Outcome]) -> Iterator[Any]:
