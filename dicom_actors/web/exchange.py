@@ -23,6 +23,7 @@ __all__ = [
     "DICOM_JSON",
     "PIECE",
     "Body",
+    "Channel",
     "HttpError",
     "Piece",
     "Receiver",
@@ -164,6 +165,35 @@ class Receiver(Protocol):
 
     def close(self) -> None:
         """Let go of everything; called once, at the end, whatever came before."""
+
+
+class Channel(Protocol):
+    """Gives what a client is told over a WebSocket; what the client says there means nothing.
+
+    One thread at a time uses it; whoever made it was given what wakes that one.
+
+    Attributes:
+        is_closed: whether nothing will come any more.
+        code: why then, by RFC 6455 7.4; with `reason` in words.
+    """
+
+    @property
+    def is_closed(self) -> bool:
+        """See the class."""
+
+    @property
+    def code(self) -> int:
+        """See the class."""
+
+    @property
+    def reason(self) -> str:
+        """See the class."""
+
+    def take(self) -> str | None:
+        """Take the next message; None if there is none now."""
+
+    def close(self) -> None:
+        """Let go of everything; called once, at the end."""
 
 
 def of_error(error: HttpError) -> Response:
