@@ -144,14 +144,15 @@ class IndexWriter(Gathering[_Work]):
             # If nobody is there just now, they are found in the index. Before whoever waits hears
             # of it, who may have evidence to give then.
             self._kernel.tell("studies", StudiesChanged(arrived))
+        if come := tuple(_files_that_came(changes)):
+            # Before, too: who has his answer may want all that came before to have its place.
+            self._kernel.tell("unpacker", Place(come))
         self._kernel.settle(work.reply for work in items)
         at = 0
         for work in items:
             mine = outcomes[at : at + len(work.changes)]
             at += len(mine)
             work.reply.offer(mine[0] if work.is_single else mine)
-        if come := tuple(_files_that_came(changes)):
-            self._kernel.tell("unpacker", Place(come))
         if self._kernel.has_subscribers:
             self._kernel.publish(_events_of(changes, outcomes))
 
