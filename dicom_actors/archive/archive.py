@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import time
@@ -53,7 +52,7 @@ from dicom_actors.archive.maintenance.rebuilding import (
     has_objects,
     set_aside,
 )
-from dicom_actors.archive.objects import Added, NewObject, Origin
+from dicom_actors.archive.objects import Added, NewObject, Origin, Source, new_object
 from dicom_actors.archive.services import (
     EXTENDED_NEGOTIATION,
     CommitmentReporter,
@@ -352,9 +351,7 @@ class Archive(Holdings):
 
     # --- objects -----------------------------------------------------------------------------
 
-    def add(
-        self, source: str | os.PathLike[str] | DataSet | bytes | bytearray | memoryview
-    ) -> Added:
+    def add(self, source: Source) -> Added:
         """Keep an object; it is durable when this returns.
 
         Args:
@@ -369,7 +366,8 @@ class Archive(Holdings):
             ArchiveError: it could not be kept, as far as is known: the index, or the room.
             OSError: it could not be kept.
         """
-        return self.keep(NewObject.of(source))
+        with new_object(source, self.store, self.settings.journal_object_bytes) as new:
+            return self.keep(new)
 
     def keep(self, new: NewObject) -> Added:
         """Keep an object that was made ready; see `add`.
@@ -497,15 +495,7 @@ class Archive(Holdings):
             uids = new.intake.description[:3]
             return store.upload(uids, os.urandom(6).hex(), [new.header, new.data])
         kernel.look_at_disk(needed=new.intake.size)
-        if new.save is None:
-            return store.put([new.header, new.data])
-        name, folder = store.incoming_name(), store.incoming
-        new.save(os.path.join(store.root, folder), name)  # noqa: PTH118
-        location = Location(f"{folder}/{name}")
-        if store.file_system.size(location.name) != new.intake.size:
-            # The folder was replaced by another one, or by a link.
-            raise FileNotFoundError(errno.ENOENT, "what was written is not there", str(location))
-        return location
+        return new.put(store)
 
     # --- how it is ---------------------------------------------------------------------------
 
