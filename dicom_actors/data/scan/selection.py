@@ -254,8 +254,7 @@ def _others_from(tag: int) -> re.Pattern[bytes]:
     group = tag >> 16
     below = b"%b|%b(?:%b)" % (_numbers_below(group), _number(group), _numbers_below(tag & 0xFFFF))
     return re.compile(
-        b"((?!%b|[\\xfe\\xff]\\xff)....(?:%b)(?:%b))*+"
-        % (below, _short_vrs(), _usual_lengths()),
+        b"((?!%b|[\\xfe\\xff]\\xff)....(?:%b)(?:%b))*+" % (below, _short_vrs(), _usual_lengths()),
         re.DOTALL,
     )
 
