@@ -21,7 +21,8 @@ served; who may ask is `gate` and `tokens`) > `asgi` (threads, time limits, back
 `application` (`routing`) > a handler: `qido` (searches), `retrieve`, `metadata`, `frames`
 (WADO-RS), `wado_uri`, `stow`, `ups`, whose events `asgi_channel` sends over WebSockets. They share
 `exchange` (requests and responses), `accept` (which form a client is given), `multipart` (bodies as
-streams) and `holdings` (the archive). Pixels are decoded behind `pictures`.
+streams), `holdings` (the archive) and `large_values` (of large objects what need not be read
+whole). Pixels are decoded behind `pictures`.
 
 The page at ``/`` is in ``page/``: one HTML file, one module, one style sheet. `page_site` puts
 together what it needs: `page_routes` (its files), `live_stream` (``/api/events``: what a

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dicom_actors.archive.index.database import Connection
 
@@ -57,7 +57,9 @@ class SqliteConnection(sqlite3.Connection):
         (number,) = self.execute("PRAGMA user_version").fetchone()
         return int(number)
 
-    def step(self, number: int, script: str) -> None:
+    def step(
+        self, number: int, script: str, function: Callable[[Connection], None] | None = None
+    ) -> None:
         """See `Connection.step`."""
         self.begin(writes=True)
         try:
@@ -67,6 +69,8 @@ class SqliteConnection(sqlite3.Connection):
                     self._check_empty()
                 for statement in _statements(script):
                     self.execute(statement)
+                if function is not None:
+                    function(self)
                 self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self.execute(f"PRAGMA user_version = {number}")
             self.commit()
