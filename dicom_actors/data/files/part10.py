@@ -266,16 +266,19 @@ def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool)
 def _read_stream(source: IO[bytes], options: _Options) -> DataSet:
     """Read what is wanted of a file object: as much as it takes, and headers behind that."""
     rest = _Rest.of_file_object(source)
-    front, length = b"", _FRONT
+    pieces, missing, length = list[bytes](), _FRONT, _FRONT
     while True:
-        while len(front) < length:
-            piece = source.read(length - len(front))
+        while missing > 0:
+            piece = source.read(missing)
             if not piece:
-                return options.read(front)
-            front += piece
-        made = options.read_front(front, rest)
+                return options.read(b"".join(pieces))
+            pieces.append(piece)
+            missing -= len(piece)
+        pieces = [b"".join(pieces)]
+        made = options.read_front(pieces[0], rest)
         if made is not None:
             return made
+        missing = length * _FRONT_GROWTH - len(pieces[0])
         length *= _FRONT_GROWTH
 
 
