@@ -19,9 +19,10 @@ application of it, for anyone's Starlette or FastAPI application::
 The way of a request: `server` (uvicorn, in a thread that an actor owns) > `site` (all that is
 served; who may ask is `gate` and `tokens`) > `asgi` (threads, time limits, back-pressure) >
 `application` (`routing`) > a handler: `qido` (searches), `retrieve`, `metadata`, `frames`
-(WADO-RS), `wado_uri`, `stow`, `ups`. They share `exchange` (requests and responses), `accept`
-(which form a client is given), `multipart` (bodies as streams) and `holdings` (the archive). Pixels
-are decoded behind `pictures`.
+(WADO-RS), `wado_uri`, `stow`, `ups`, whose events `asgi_channel` sends over WebSockets. They share
+`exchange` (requests and responses), `accept` (which form a client is given), `multipart` (bodies as
+streams), `holdings` (the archive) and `large_values` (of large objects what need not be read
+whole). Pixels are decoded behind `pictures`.
 
 The page at ``/`` is in ``page/``: one HTML file, one module, one style sheet. `page_site` puts
 together what it needs: `page_routes` (its files), `live_stream` (``/api/events``: what a

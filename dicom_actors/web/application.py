@@ -23,10 +23,10 @@ from dicom_actors.web.ups import UnifiedProcedureSteps
 from dicom_actors.web.wado_uri import WadoUri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dicom_actors.archive import Archive
-    from dicom_actors.web.exchange import Receiver, Request
+    from dicom_actors.web.exchange import Channel, Receiver, Request
     from dicom_actors.web.pictures import Pictures
     from dicom_actors.web.routing import Route
 
@@ -66,6 +66,13 @@ class DicomWeb:
             self.settings.cache_bytes,
             self.settings.metadata_bytes,
         )
+        self._ups = (
+            UnifiedProcedureSteps(
+                archive, self.settings.max_results, self.settings.max_event_channels
+            )
+            if self.settings.ups
+            else None
+        )
         self._add_routes(pictures)
 
     def _add_routes(self, pictures: Pictures | None) -> None:
@@ -100,8 +107,8 @@ class DicomWeb:
         add("GET", f"{instance}/bulkdata/{{*}}", metadata.bulk_data)
         add("GET", "/wado", WadoUri(self._held, retrieval, frames).retrieve)
         add("GET", "/", self._capabilities)
-        if settings.ups:
-            UnifiedProcedureSteps(self._archive, settings.max_results).add_to(self.router)
+        if self._ups is not None:
+            self._ups.add_to(self.router)
         if settings.allow_delete:
             for level in (study, series, instance):
                 add("DELETE", level, self._delete)
@@ -121,6 +128,24 @@ class DicomWeb:
             return of_error(error)
         except ArchiveError as error:
             return of_error(unavailable(error))
+
+    def listen(self, request: Request, wake: Callable[[], object]) -> Channel:
+        """Open the channel that a WebSocket is for.
+
+        Args:
+            request: which asks for a WebSocket.
+            wake: called by any thread when there is something to take, and at the end; must not
+                block.
+
+        Raises:
+            HttpError: there is none of that name, or none more.
+        """
+        if self._ups is None:
+            raise HttpError(404, "path: there is nothing of that name")
+        try:
+            return self._ups.listen(request, wake)
+        except ArchiveError as error:
+            raise unavailable(error) from error
 
     def close(self) -> None:
         """Let go of its threads; the archive stays open."""

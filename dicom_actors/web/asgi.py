@@ -26,17 +26,15 @@ from urllib.parse import parse_qsl
 
 from dicom_actors.archive.files import FileBytes
 from dicom_actors.errors import FileChangedError
+from dicom_actors.web.asgi_channel import run_channel
 from dicom_actors.web.exchange import PIECE, Body, HttpError, Request, Response, of_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterator
 
-    from dicom_actors.web.exchange import Piece, Receiver
+    from dicom_actors.web.asgi_channel import Receive, Scope, Send
+    from dicom_actors.web.exchange import Channel, Piece, Receiver
     from dicom_actors.web.settings import WebSettings
-
-    Scope = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 __all__ = ["SEND_FILE", "AsgiAdapter", "RequestInfo", "request_of"]
 
@@ -62,6 +60,9 @@ class Application(Protocol):
 
     def begin(self, request: Request) -> Response | Receiver:
         """Answer a request, or give who takes its body."""
+
+    def listen(self, request: Request, wake: Callable[[], object]) -> Channel:
+        """Open the channel that a WebSocket is for."""
 
 
 class RequestInfo(NamedTuple):
@@ -131,13 +132,16 @@ class AsgiAdapter:
         if scope["type"] == "lifespan":
             await _live(receive, send)
             return
-        if scope["type"] != "http":
-            raise ValueError(f"scope: expected http, got {scope['type']!r}")
+        if scope["type"] not in {"http", "websocket"}:
+            raise ValueError(f"scope: expected http or websocket, got {scope['type']!r}")
         request = request_of(scope, self._settings.public_url)
         number = next(self._numbers)
         info = RequestInfo(number, request.peer, request.method, request.path, self._clock(), 0, 0)
         self._note(info)
         try:
+            if scope["type"] == "websocket":
+                await run_channel(self, request, number, scope, receive, send)
+                return
             exchange = _Exchange(self, request, number, receive, send)
             exchange.sends_files = SEND_FILE in (scope.get("extensions") or {})
             await exchange.run()
@@ -169,6 +173,10 @@ class AsgiAdapter:
         if len(request.query) > _MOST_PARAMETERS:
             return of_error(HttpError(400, f"query: expected up to {_MOST_PARAMETERS} parameters"))
         return self._application.begin(request)
+
+    def listen(self, request: Request, wake: Callable[[], object]) -> Channel:
+        """Have the application open a channel. Runs in a thread. Raises HttpError: it does not."""
+        return self._application.listen(request, wake)
 
     @property
     def settings(self) -> WebSettings:
@@ -467,7 +475,7 @@ def request_of(scope: Scope, public_url: str) -> Request:
     )
     client = scope.get("client")
     return Request(
-        scope["method"],
+        scope.get("method", "WEBSOCKET"),
         path or "/",
         (public_url.rstrip("/") or _address(scope)) + root,
         query,

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from dicom_actors.archive.files import FileBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = [
     "DICOM_JSON",
     "PIECE",
     "Body",
+    "Channel",
     "HttpError",
+    "Joined",
     "Piece",
     "Receiver",
     "Request",
@@ -89,6 +91,28 @@ class Request:
         """The last value of a name in the query; None if there is none."""
         values = self.values(name)
         return values[-1] if values else None
+
+
+class Joined:
+    """Bytes that are in several places, one behind the other; a slice copies nothing.
+
+    Args:
+        places: where they are.
+    """
+
+    def __init__(self, places: Sequence[memoryview | FileBytes]) -> None:
+        self.places: Final = tuple(place for place in places if len(place))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.places))
+
+    def __getitem__(self, part: slice) -> Joined:
+        start, stop, _ = part.indices(len(self))
+        found, at = [], 0
+        for place in self.places:
+            found.append(place[max(start - at, 0) : max(stop - at, 0)])
+            at += len(place)
+        return Joined(found)
 
 
 class Body:
@@ -166,6 +190,35 @@ class Receiver(Protocol):
         """Let go of everything; called once, at the end, whatever came before."""
 
 
+class Channel(Protocol):
+    """Gives what a client is told over a WebSocket; what the client says there means nothing.
+
+    One thread at a time uses it; whoever made it was given what wakes that one.
+
+    Attributes:
+        is_closed: whether nothing will come any more.
+        code: why then, by RFC 6455 7.4; with `reason` in words.
+    """
+
+    @property
+    def is_closed(self) -> bool:
+        """See the class."""
+
+    @property
+    def code(self) -> int:
+        """See the class."""
+
+    @property
+    def reason(self) -> str:
+        """See the class."""
+
+    def take(self) -> str | None:
+        """Take the next message; None if there is none now."""
+
+    def close(self) -> None:
+        """Let go of everything; called once, at the end."""
+
+
 def of_error(error: HttpError) -> Response:
     """Make the response of a refusal."""
     body = f"{error.text}\n".encode()
@@ -223,7 +276,10 @@ def not_modified(request: Request, etag: str) -> Response | None:
 
 
 def ranged(
-    request: Request, data: memoryview | FileBytes, content_type: str, headers: Mapping[str, str]
+    request: Request,
+    data: memoryview | FileBytes | Joined,
+    content_type: str,
+    headers: Mapping[str, str],
 ) -> Response:
     """Answer with bytes, or the range of them that is asked for (RFC 9110 14).
 
@@ -241,8 +297,12 @@ def ranged(
     return Response(206, whole, Body(pieces_of(data[start:end])), end - start)
 
 
-def pieces_of(data: memoryview | FileBytes) -> Iterator[Piece]:
+def pieces_of(data: memoryview | FileBytes | Joined) -> Iterator[Piece]:
     """Give bytes as pieces of a body."""
+    if isinstance(data, Joined):
+        for place in data.places:
+            yield from pieces_of(place)
+        return
     for at in range(0, len(data), PIECE):
         piece = data[at : at + PIECE]
         yield piece if isinstance(piece, FileBytes) else bytes(piece)

@@ -12,12 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from dicom_actors.web.asgi_channel import IS_STILL_KNOWN, refuse_channel
 from dicom_actors.web.exchange import HttpError, of_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from dicom_actors.web.asgi import Receive, Scope, Send
+    from dicom_actors.web.asgi_channel import Receive, Scope, Send
     from dicom_actors.web.tokens import Token, Tokens
 
 __all__ = ["SESSION_COOKIE", "Gate"]
@@ -26,6 +27,8 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ADMIN: Final = "/api"
 _DICOM_WEB: Final = "/dicom-web"
+_WORKITEMS: Final = f"{_DICOM_WEB}/workitems/"
+"""Below it subscriptions are deleted, and nothing else."""
 SESSION_COOKIE: Final = "dicom-actors-session"
 """Lets viewers made by others ask, in a browser whose page was shown a token."""
 
@@ -58,13 +61,19 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or not."""
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             await self._inner(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         try:
-            self._check(scope, {name: value.decode("latin-1") for name, value in headers.items()})
+            self._check(scope, headers)
         except HttpError as error:
+            if scope["type"] == "websocket":
+                await receive()  # that it is to be opened
+                await refuse_channel(scope, send, error)
+                return
             response = of_error(error)
             await send(
                 {
@@ -84,10 +93,12 @@ class Gate:
         host = headers.get("host", "")
         if self._hosts is not None and _name_of(host) not in self._hosts:
             raise HttpError(421, "host: expected a name of this server")
-        method, path = scope["method"], scope["path"]
+        is_channel = scope["type"] == "websocket"
+        method, path = "GET" if is_channel else scope["method"], scope["path"]
         origin = headers.get("origin")
         if (
-            method not in _READING
+            # A browser opens channels for the pages of any origin, and shows them what comes.
+            (is_channel or method not in _READING)
             and origin is not None
             and origin not in self._origins
             and "*" not in self._origins
@@ -102,10 +113,13 @@ class Gate:
             challenge = 'Bearer realm="dicom-actors"'
             raise HttpError(401, "authorization: expected a token", www_authenticate=challenge)
         right = "read" if method in _READING else "write"
-        if method == "DELETE" or (path.startswith(_ADMIN) and method not in _READING):
+        deletes = method == "DELETE" and not path.startswith(_WORKITEMS)
+        if deletes or (path.startswith(_ADMIN) and method not in _READING):
             right = "admin"
         if not token.allows(right):
             raise HttpError(403, f"authorization: the token is not for {right}")
+        if is_channel:
+            scope[IS_STILL_KNOWN] = lambda: self._token(path, headers) is not None
         scope["dicom_actors.token"] = token
         scope["dicom_actors.tokens"] = self._tokens
 

@@ -7,24 +7,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors import DataSet, read_file
-from dicom_actors.archive.files import Location
+from dicom_actors.archive.files import FileBytes, Location
 from dicom_actors.archive.index.attributes import Level
-from dicom_actors.errors import ArchiveError, DataError
+from dicom_actors.errors import ArchiveError, DataError, FileChangedError
 from dicom_actors.web.exchange import HttpError
+from dicom_actors.web.large_values import LARGE, cut_out, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dicom_actors.archive import Archive, StoredInstance
-    from dicom_actors.archive.files import FileBytes
+    from dicom_actors.web.large_values import LargeValue
     from dicom_actors.web.pictures import Images, Pictures
 
 __all__ = ["Held", "unavailable"]
 
 _Bytes = TypeVar("_Bytes")
 
-_LARGE: Final = 1024 * 1024
-"""Bytes of a file that is not read whole for a picture."""
 _AS_WANTED: Final = 64 * 1024
 """Bytes that go from a file to a socket with less work than through memory."""
 
@@ -104,6 +103,31 @@ class Held:
         except DataError as error:
             raise HttpError(500, "the instance is damaged") from error
 
+    def cut_out(self, instance: StoredInstance) -> LargeValue | None:
+        """Read a large instance but for its large value; None: it is to be read whole.
+
+        Raises:
+            HttpError: as `read` does.
+        """
+        file = self._large(instance)
+        return None if file is None else self._tried(cut_out, self.archive, file, instance)
+
+    def value_at(self, instance: StoredInstance, tag: int) -> FileBytes | None:
+        """Find a value of a large instance; see `large_values.value_at`. Raises as `read` does."""
+        file = self._large(instance)
+        return None if file is None else self._tried(value_at, file, instance, tag)
+
+    def _large(self, instance: StoredInstance) -> FileBytes | None:
+        file = self.open(instance) if instance.size >= LARGE else None
+        return file if isinstance(file, FileBytes) else None
+
+    @staticmethod
+    def _tried(look: Callable[..., _Bytes], *arguments: object) -> _Bytes:
+        try:
+            return look(*arguments)
+        except (OSError, FileChangedError) as error:
+            raise HttpError(503, "the file cannot be read now") from error
+
     def images(self, instance: StoredInstance, pictures: Pictures) -> Images:
         """Give its frames, to be decoded; of a large file those alone are read that are wanted.
 
@@ -111,7 +135,7 @@ class Held:
             HttpError: as `read` does.
             DataError: it has none, or they cannot be decoded.
         """
-        if instance.size >= _LARGE:
+        if instance.size >= LARGE:
             path = self.archive.store.path(Location.of(instance.location))
             if path is not None:
                 with suppress(FileNotFoundError):  # it is somewhere else meanwhile

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
-    from dicom_actors.web.asgi import Receive, Scope, Send
+    from dicom_actors.web.asgi_channel import Receive, Scope, Send
     from dicom_actors.web.live_hub import Listener, LiveHub
 
 __all__ = ["EventStream"]

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from dicom_actors import DataSet
     from dicom_actors.archive import StoredInstance
-    from dicom_actors.web.asgi import AsgiAdapter, Receive, Scope, Send
+    from dicom_actors.web.asgi import AsgiAdapter
+    from dicom_actors.web.asgi_channel import Receive, Scope, Send
     from dicom_actors.web.exchange import Request
     from dicom_actors.web.holdings import Held
     from dicom_actors.web.settings import WebSettings

@@ -26,10 +26,11 @@ from dicom_actors.web.qido import json_offers
 from dicom_actors.web.retrieve import etag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dicom_actors import DataElement
     from dicom_actors.archive import StoredInstance
+    from dicom_actors.archive.files import FileBytes
     from dicom_actors.web.exchange import Request
     from dicom_actors.web.holdings import Held
 
@@ -143,11 +144,16 @@ class Metadata:
             f"{base_url}/studies/{instance.study_instance_uid}"
             f"/series/{instance.series_instance_uid}/instances/{instance.sop_instance_uid}"
         )
-        data_set = self._held.data_set(instance)
+        large = self._held.cut_out(instance)
+        left_out = -1 if large is None else large.tag
+        data_set = self._held.data_set(instance) if large is None else large.without_value()
 
         def bulk_data_uri(path: Any, element: DataElement) -> str | None:
-            if int(element.tag) not in _PIXELS or len(path) > 1:
+            is_left_out = len(path) == 1 and int(element.tag) == left_out
+            if not is_left_out and (int(element.tag) not in _PIXELS or len(path) > 1):
                 length = element.length
+                if length is None and isinstance(element.value, bytes | memoryview):
+                    length = len(element.value)
                 if length is not None and length <= self._bulk_data_bytes:
                     return None
             steps = "/".join(
@@ -169,39 +175,73 @@ class Metadata:
         """Retrieve the value of an element of an instance."""
         instance = self._held.instance(uids)
         steps = uids["rest"].split("/")
+        etag = etag_of([instance], uids["rest"])
+        large = self._large_value(instance, steps)
+        if large is not None:
+            return _octets(request, etag, lambda: large)
+        cut = self._held.cut_out(instance)
+        if cut is not None and steps != [f"{cut.tag:08X}"]:
+            element = _element_at(cut.without_value(), steps)
+            return _octets(request, etag, lambda: _value_of(element))
+        if cut is not None and cut.value is None:
+            return self._compressed(request, etag, instance, self._frames(instance))
         data_set = self._held.data_set(instance)
         element = _element_at(data_set, steps)
-        etag = etag_of([instance], uids["rest"])
-        syntax = instance.transfer_syntax_uid
         if hasattr(element.value, "fragments"):
-            kind = MEDIA_TYPES.get(syntax, (OCTETS,))[0]
-            offers = [
-                Offer(kind, is_multipart=True, transfer_syntax=syntax, is_stored=True),
-                Offer(OCTETS, is_multipart=True, transfer_syntax=syntax, is_default=False),
-            ]
-            offer = choose(request, offers)
-            parts = (
-                Part({"Content-Type": f"{offer.kind}; transfer-syntax={syntax}"}, len(one), (one,))
-                for one in map(bytes, data_set.frames())
-            )
-            content_type, body = write_parts(offer.kind, parts)
-            return Response(200, {"content-type": content_type, "etag": etag}, body, None)
-        offer = choose(
-            request,
-            [Offer(OCTETS, True, _EXPLICIT, is_stored=True), Offer(OCTETS, False, _EXPLICIT)],
+            return self._compressed(request, etag, instance, map(bytes, data_set.frames()))
+        return _octets(request, etag, lambda: _value_of(element))
+
+    def _large_value(self, instance: StoredInstance, steps: Sequence[str]) -> FileBytes | None:
+        """The value of an element of a large instance, if it need not be read for that."""
+        if len(steps) != 1:
+            return None
+        try:
+            return self._held.value_at(instance, _tag(steps[0]))
+        except ValueError:
+            return None
+
+    def _frames(self, instance: StoredInstance) -> Iterator[bytes]:
+        """Read compressed frames, one when it is wanted."""
+        archive = self._held.archive
+        for number in range(1, archive.frames_of(instance).number_of_frames + 1):
+            yield bytes(archive.frame(instance, number))
+
+    @staticmethod
+    def _compressed(
+        request: Request, etag: str, instance: StoredInstance, frames: Iterator[bytes]
+    ) -> Response:
+        """Answer with frames, each as a part."""
+        syntax = instance.transfer_syntax_uid
+        kind = MEDIA_TYPES.get(syntax, (OCTETS,))[0]
+        offers = [
+            Offer(kind, is_multipart=True, transfer_syntax=syntax, is_stored=True),
+            Offer(OCTETS, is_multipart=True, transfer_syntax=syntax, is_default=False),
+        ]
+        offer = choose(request, offers)
+        parts = (
+            Part({"Content-Type": f"{offer.kind}; transfer-syntax={syntax}"}, len(one), (one,))
+            for one in frames
         )
-        known = not_modified(request, etag)
-        if known is not None:
-            return known
-        data = _value_of(element)
-        headers = {"etag": etag, "vary": "accept"}
-        if not offer.is_multipart:
-            return ranged(request, data, OCTETS, headers)
-        part = Part(
-            {"Content-Type": OCTETS}, len(data), ranged(_whole(request), data, OCTETS, {}).body
-        )
-        content_type, body = write_parts(OCTETS, [part])
-        return Response(200, {**headers, "content-type": content_type}, body, None)
+        content_type, body = write_parts(offer.kind, parts)
+        return Response(200, {"content-type": content_type, "etag": etag}, body, None)
+
+
+def _octets(request: Request, etag: str, give: Callable[[], memoryview | FileBytes]) -> Response:
+    """Answer with the bytes of a value."""
+    offer = choose(
+        request,
+        [Offer(OCTETS, True, _EXPLICIT, is_stored=True), Offer(OCTETS, False, _EXPLICIT)],
+    )
+    known = not_modified(request, etag)
+    if known is not None:
+        return known
+    data = give()
+    headers = {"etag": etag, "vary": "accept"}
+    if not offer.is_multipart:
+        return ranged(request, data, OCTETS, headers)
+    part = Part({"Content-Type": OCTETS}, len(data), ranged(_whole(request), data, OCTETS, {}).body)
+    content_type, body = write_parts(OCTETS, [part])
+    return Response(200, {**headers, "content-type": content_type}, body, None)
 
 
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"

@@ -300,7 +300,7 @@ def _fuzzy_words(identifier: DataSet) -> dict[int, list[str]]:
             text = " ".join(str(value) for value in element.values)
             text = text.translate(_BETWEEN_WORDS)
             words[int(element.tag)] = found = _folded(text)
-            longest = max(unicodedata.normalize("NFC", text).split(), key=len, default="")
+            longest = max(_in_one_width(text).split(), key=len, default="")
             pattern = _FOLDED_OTHERWISE.sub("*", longest)
             identifier.put(element.tag, "PN", f"*{pattern}*" if found else None)
     return words
@@ -310,6 +310,14 @@ def _folded(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKD", text.translate(_BETWEEN_WORDS)).casefold()
     bare = "".join(c for c in plain if not unicodedata.combining(c))
     return unicodedata.normalize("NFC", bare).split()
+
+
+def _in_one_width(text: str) -> str:
+    """Composed, and as narrow or wide as the index has it."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(
+        c if len(wide := unicodedata.normalize("NFKC", c)) > 1 else wide for c in composed
+    )
 
 
 def _is_like(answer: DataSet, words: Mapping[int, list[str]]) -> bool:

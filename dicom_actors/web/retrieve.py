@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dicom_actors import DataSet
     from dicom_actors.archive import StoredInstance
     from dicom_actors.archive.files import FileBytes
-    from dicom_actors.web.exchange import Piece, Request
+    from dicom_actors.web.exchange import Joined, Piece, Request
     from dicom_actors.web.holdings import Held
     from dicom_actors.web.pictures import Pictures
 
@@ -133,11 +133,17 @@ class Retrieval:
 
         return Part(_headers_of(instance.transfer_syntax_uid), instance.size, pieces())
 
-    def _file(self, instance: StoredInstance, syntax: str | None) -> memoryview | FileBytes:
+    def _file(
+        self, instance: StoredInstance, syntax: str | None
+    ) -> memoryview | FileBytes | Joined:
         """The bytes of an instance's file, in a transfer syntax; None: as it is."""
         if syntax is None or syntax == instance.transfer_syntax_uid:
             return self._held.open(instance)
         try:
+            large = self._held.cut_out(instance)
+            made = None if large is None else large.converted(syntax)
+            if made is not None:
+                return made
             return memoryview(self._converted(self._held.data_set(instance), syntax))
         except DataError as error:
             raise HttpError(406, "accept: it cannot be made in that transfer syntax") from error

@@ -22,6 +22,7 @@ import uvicorn
 from h11 import IDLE as H11_IDLE
 from h11 import Data
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from dicom_actors.errors import ConfigurationError, FileChangedError, TransportError
 from dicom_actors.supervision import (
@@ -52,6 +53,10 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 256
 _MAX_HEADER_BYTES: Final = 64 * 1024
+_MAX_MESSAGE_BYTES: Final = 16 * 1024
+"""Of a message over a WebSocket, which means nothing to us."""
+_CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that a client has to take what is left, when a WebSocket ends."""
 _START_TIMEOUT: Final = 30.0
 _CUT_TIMEOUT: Final = 5.0
 _NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -160,7 +165,9 @@ class HttpServer(SupervisedActor):
             uvicorn.Config(
                 site,
                 http=_protocol(settings),
-                ws="none",
+                ws=_ChannelProtocol,
+                ws_max_size=_MAX_MESSAGE_BYTES,
+                ws_per_message_deflate=False,
                 loop="asyncio",
                 lifespan="off",
                 interface="asgi3",
@@ -296,6 +303,30 @@ def _protocol(settings: WebSettings) -> type[H11Protocol]:
                 self.transport.close()
 
     return Connection
+
+
+class _ChannelProtocol(WSProtocol):
+    """A WebSocket: what its client does not read does not stay."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.logger = logging.getLogger(f"{__name__}.connections")
+
+    def handle_ping(self, event: Any) -> None:
+        """Answer a ping, unless the answers are not read."""
+        if self.writable.is_set():
+            super().handle_ping(event)
+        else:
+            self.transport.abort()
+
+    def keepalive_timeout(self) -> None:
+        """Give up a client that does not answer."""
+        self.transport.abort()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Let the client take what is left, for a while."""
+        super().on_task_complete(task)
+        self.loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
 
 
 def _sending_files(connection: H11Protocol, app: Any) -> Any:

@@ -24,6 +24,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "cache_bytes": (0, 1 << 40),
     "metadata_bytes": (0, 1 << 50),
     "max_connections": (1, 1_000_000),
+    "max_event_channels": (0, 100_000),
     "threads": (1, 1000),
     "header_timeout": (0.001, 86_400),
     "body_timeout": (0.001, 86_400),
@@ -62,6 +63,7 @@ class WebSettings:
         cache_bytes: of metadata that are kept in memory, compressed.
         metadata_bytes: of metadata that are kept on the disk, compressed; 0: none are.
         max_connections: that may be open; more are told so by 503.
+        max_event_channels: that may be open for events of workitems; more are told so by 503.
         threads: that work on requests.
         header_timeout: seconds in which the headers of a request must have come.
         body_timeout: seconds in which more of a body must come.
@@ -92,6 +94,7 @@ class WebSettings:
     cache_bytes: int = 64 * _MIB
     metadata_bytes: int = 1024 * _MIB
     max_connections: int = 2000
+    max_event_channels: int = 100
     threads: int = 8
     header_timeout: float = 20.0
     body_timeout: float = 60.0

@@ -99,7 +99,18 @@ def _viewer_routes(folder: Path) -> list[BaseRoute]:
     ]
 
 
-class _Viewer(StaticFiles):
+class _StaticFiles(StaticFiles):
+    """Files, for HTTP alone."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close"})
+            return
+        await super().__call__(scope, receive, send)
+
+
+class _Viewer(_StaticFiles):
     """The files of a viewer; what is none of them is a page of it, and so its index."""
 
     async def get_response(self, path: str, scope: Any) -> Response:
@@ -111,7 +122,7 @@ class _Viewer(StaticFiles):
             return FileResponse(Path(str(self.directory)) / "index.html")
 
 
-class _Files(StaticFiles):
+class _Files(_StaticFiles):
     """The files of a viewer at the root: no pages, and no worker that would answer for others."""
 
     async def get_response(self, path: str, scope: Any) -> Response:

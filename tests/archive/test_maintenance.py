@@ -235,7 +235,9 @@ def test_the_command_line(tmp_path, capsys, command, index_place):
     assert code == 1
     assert error.endswith(f"{place_of(1, 1)}: the file is missing\n")
     assert command("delete", "StudyDate=2026")[0] == 2
-    assert main(["archive", "stats", "--store", str(tmp_path / "none")]) == 2
+    for words in (["stats"], ["reindex"], ["adopt", str(tmp_path / "nothing")]):
+        assert main(["archive", *words, "--store", str(tmp_path / "none")]) == 2
+        assert not (tmp_path / "none").exists()
     assert command("delete", f"SOPInstanceUID={uid_of(1)}")[1] == {"deleted": 1}
     assert command("reindex")[1]["added"] == 0
     assert command("stats")[1]["instances"] == 3

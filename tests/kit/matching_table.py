@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - widths are what it is about
 """What a key means: attribute, key, stored value, whether it matches (PS3.4 C.2.2.2).
 
 A row's value is kept in a study of its own; ``None`` is no attribute at all. Names ignore accents.
@@ -145,6 +146,20 @@ ROWS: list[tuple[str, Any, Any, bool]] = [
     ("PatientName", "=Yamada*", "Yamada^Tarou=山田^太郎=やまだ^たろう", False),
     ("PatientName", "Yamada*=山*", "Yamada^Tarou=山田^太郎", True),
     ("PatientName", "Suzuki*=山*", "Yamada^Tarou=山田^太郎", False),
+    # Letters and kana in half width and full width are the same (NFKC).
+    ("PatientName", "yamada^taro", "Ｙａｍａｄａ^Ｔａｒｏ", True),
+    ("PatientName", "ＹＡＭＡＤＡ*", "Yamada^Taro", True),
+    ("PatientName", "ﾔﾏﾀﾞ*", "=山田=ヤマダ^タロウ", True),
+    ("PatientName", "ヤマダ^タロウ", "ﾔﾏﾀﾞ^ﾀﾛｳ", True),
+    ("PatientName", "ヤマ?^*", "ﾔﾏﾀﾞ^ﾀﾛｳ", True),
+    ("PatientName", "ﾊﾟ*", "パク", True),
+    ("PatientName", "ヤマタ*", "ﾔﾏﾀﾞ^ﾀﾛｳ", False),
+    ("PatientName", "山田 太郎", "山田　太郎", True),
+    ("PatientName", "神*", "\ufa19谷", True),
+    ("PatientName", "a＊", "abc", False),
+    ("PatientName", "é", "Ｅ\u0301", True),
+    ("OtherPatientNames", "ＲＯＥ*", ["Doe^J", "Roe^J"], True),
+    ("ReferringPhysicianName", "*ﾀﾛｳ", "ヤマダ^タロウ", True),
     ("PatientName", "Doe^John", "", False),
     ("PatientName", "Doe^John", None, False),
     ("PatientName", "O'Neil*", "O'Neil^Pat", True),

@@ -133,6 +133,12 @@ def test_a_fuzzy_search_looks_at_nothing_that_cannot_match(application, monkeypa
         ("=山田^太郎=やまだ^たろう", "やまた"),
         ("Иванов^Иван", "иван"),
         ("Ｙａｍａｄａ^Ｔａｒｏ", "Ｙａｍａ"),  # noqa: RUF001
+        ("Ｙａｍａｄａ^Ｔａｒｏ", "yama taro"),  # noqa: RUF001
+        ("Yamada^Taro", "ＴＡＲＯ"),  # noqa: RUF001
+        ("=山田^太郎=ﾔﾏﾀﾞ^ﾀﾛｳ", "ヤマダ"),
+        ("=山田^太郎=ヤマダ^タロウ", "ﾔﾏﾀﾞ ﾀﾛｳ"),
+        ("Ｇｒｏß", "gross"),
+        ("ＧＲＯＳＳ", "groß"),  # noqa: RUF001
     ],
 )
 def test_a_fuzzy_search_knows_all_scripts(tmp_path, stored, asked):

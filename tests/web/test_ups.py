@@ -6,84 +6,10 @@ import json
 
 import pytest
 from web.serving import served
+from web.workitems import LOCK, OTHER, PERFORMED, UID, Asker, attribute, workitem
 
 from dicom_actors.archive import Archive
-from dicom_actors.web import DicomWeb, HttpError, Request, WebSettings
-
-UID = "1.2.826.77"
-LOCK, OTHER = "1.2.826.78", "1.2.826.79"
-
-
-def attribute(vr, *values):
-    return {"vr": vr, "Value": list(values)}
-
-
-def workitem(**more):
-    return {
-        "00741200": attribute("CS", "MEDIUM"),
-        "00741204": attribute("LO", "Segment the liver"),
-        "00404041": attribute("CS", "READY"),
-        "00404005": attribute("DT", "20260105120000"),
-        "00741000": attribute("CS", "SCHEDULED"),
-        "00081195": {"vr": "UI"},
-        "00100010": attribute("PN", {"Alphabetic": "Doe^Jane"}),
-        "00100020": attribute("LO", "P1"),
-        **more,
-    }
-
-
-def code(value):
-    return {
-        "00080100": attribute("SH", value),
-        "00080102": attribute("SH", "99T"),
-        "00080104": attribute("LO", value),
-    }
-
-
-PERFORMED = {
-    "00741216": attribute(
-        "SQ",
-        {
-            "00404028": attribute("SQ", code("station")),
-            "00404050": attribute("DT", "20260105120100"),
-            "00404019": attribute("SQ", code("work")),
-            "00404051": attribute("DT", "20260105120200"),
-            "00404033": {"vr": "SQ"},
-        },
-    )
-}
-
-
-class Asker:
-    """Asks the application, without sockets."""
-
-    def __init__(self, application):
-        self.application = application
-
-    def __call__(self, method, path, body=None, *query):
-        request = Request(method, path, "http://here", tuple(query), {})
-        found = self.application.begin(request)
-        if hasattr(found, "feed"):
-            try:
-                raw = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
-                for at in range(0, len(raw), 7000):
-                    found.feed(raw[at : at + 7000])
-                found = found.finish()
-            except HttpError as error:
-                return error.status, error.headers, error.text
-        return found.status, found.headers, b"".join(found.body)
-
-    def state(self, state, lock=LOCK, uid=UID):
-        body = {"00741000": attribute("CS", state)}
-        if lock:
-            body["00081195"] = attribute("UI", lock)
-        return self("PUT", f"/workitems/{uid}/state", body)[0]
-
-    def now(self, uid=UID):
-        status, _, body = self("GET", f"/workitems/{uid}")
-        assert status == 200
-        (model,) = json.loads(body)
-        return model
+from dicom_actors.web import DicomWeb, WebSettings
 
 
 @pytest.fixture
@@ -195,15 +121,14 @@ def test_each_change_of_state_is_as_the_table_has_it(ask):
         ("1.2.9", "POST", "/workitems/{}", 404),
         ("1.2.9", "POST", "/workitems/{}/cancelrequest", 404),
         ("..", "GET", "/workitems/{}", 400),
-        (UID, "POST", "/workitems/{}/subscribers/ME", 501),
-        (UID, "DELETE", "/workitems/{}/subscribers/ME", 501),
-        ("1.2.840.10008.5.1.4.34.5", "POST", "/workitems/{}/subscribers/ME", 501),
+        ("1.2.9", "DELETE", "/workitems/{}/subscribers/ME", 404),
+        (UID, "DELETE", "/workitems/{}/subscribers/ME", 404),
         (UID, "DELETE", "/workitems/{}", 405),
     ],
 )
 def test_what_is_not_there_is_refused(created, uid, method, path, expected):
     assert created(method, path.format(uid))[0] == expected
-    if "{}/s" not in path and uid == "1.2.9":
+    if uid == "1.2.9":
         assert created.state("IN PROGRESS", uid=uid) == 404
 
 

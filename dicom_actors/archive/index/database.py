@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_actors.errors import ArchiveError
@@ -68,8 +68,15 @@ class Connection(Protocol):
     def version(self) -> int:
         """The number of the latest step of the schema that was done."""
 
-    def step(self, number: int, script: str) -> None:
+    def step(
+        self, number: int, script: str, function: Callable[[Connection], None] | None = None
+    ) -> None:
         """Do a step of the schema, in a transaction of its own, if nobody has.
+
+        Args:
+            number: of the step.
+            script: its statements.
+            function: called after them, in the same transaction.
 
         Raises:
             ArchiveError: the database is another program's.

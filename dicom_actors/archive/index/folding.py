@@ -1,8 +1,8 @@
 """How values of text, names, dates and numbers stand in the columns.
 
-Names are folded: without regard to case, to accents, to spaces around components and to empty
-components at the end. Each character is folded by itself, so that a part of a name that is folded
-is a part of the folded name.
+Names are folded: without regard to case, to accents, to the width of letters and kana, to spaces
+around components and to empty components at the end. Each character is folded by itself, so that a
+part of a name that is folded is a part of the folded name; so the mark of a kana is one of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from dicom_actors.errors import DecodeError
 if TYPE_CHECKING:
     from dicom_actors import DataSet
 
-__all__ = ["NO_CHARACTER", "SEPARATOR", "SEVERAL", "folded", "stored_values", "value_of"]
+__all__ = [
+    "NO_CHARACTER",
+    "SEPARATOR",
+    "SEVERAL",
+    "folded",
+    "folded_again",
+    "stored_values",
+    "value_of",
+]
 
 SEVERAL: Final = -1
 """Stands for several numbers, dates or times, and for what no column can hold."""
@@ -29,6 +37,9 @@ _LONGEST: Final = 512
 NO_CHARACTER: Final = "\ufffd"
 """Stands for NUL, which a text in a database cannot have."""
 _LARGEST: Final = (1 << 63) - 1
+_SPECIAL: Final = frozenset("*?^=\\")
+_MARKS: Final = frozenset("\u3099\u309a")
+"""Of kana; in half width they are characters of their own."""
 _GROUPS: Final = 3
 _NONE: Final = (None,) * _GROUPS
 
@@ -43,12 +54,36 @@ def folded(text: str) -> str:
 
 @lru_cache(4096)
 def _folded_character(character: str) -> str:
-    lower = character.casefold()
-    # What becomes longer stays as it is, as in matching.
-    lower = character if len(lower) > 1 else lower
+    wide = unicodedata.normalize("NFKC", character)
+    # What becomes longer stays as it is, as in matching, and nothing becomes a wild card.
+    wide = character if len(wide) > 1 or wide in _SPECIAL else wide
+    lower = _lower(wide)
     parts = unicodedata.normalize("NFD", lower)
     bare = "".join(part for part in parts if not "\u0300" <= part <= "\u036f")
-    return lower if bare == parts else bare
+    # A capital that has no small letter with its accents has one without them.
+    return lower if bare == parts and not _MARKS.intersection(parts) else _lower(bare)
+
+
+def _lower(text: str) -> str:
+    lower = text.casefold()
+    return text if len(lower) > len(text) else lower
+
+
+def folded_again(column: Column, values: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """Fold what stands in the columns of names, as an older version has folded it.
+
+    Args:
+        column: which attribute.
+        values: what stands in each of its columns.
+    """
+    if column.kind is Kind.NAMES:
+        return tuple(
+            value and SEPARATOR.join(map(folded, value.split(SEPARATOR))) for value in values
+        )
+    groups = tuple(value and folded(value) for value in values)
+    if any(group is not None and len(group) > _LONGEST for group in groups):
+        return ("\\", None, None)
+    return groups
 
 
 def stored_values(column: Column, value: Any) -> tuple[Any, ...]:

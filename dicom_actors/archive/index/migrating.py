@@ -1,19 +1,21 @@
 """Making an index of an older version what it is today.
 
-The steps are the numbered files of `schema/`, in SQLite's words. Each is done in one transaction
-together with the number that says that it was done, so that whatever interrupts it leaves the step
-before.
+The steps are the numbered files of `schema/`, in the words of SQLite; some have a function for what
+SQL cannot say. Each is done in one transaction together with the number that says that it was done,
+so that whatever interrupts it leaves the step before.
 """
 
 from __future__ import annotations
 
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from dicom_actors.archive.index.attributes import Kind, Level, columns_of
+from dicom_actors.archive.index.folding import folded_again
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dicom_actors.archive.index.database import Connection, Database
 
@@ -35,7 +37,7 @@ def migrate(database: Database, connection: Connection) -> bool:
     first = connection.version()
     for number, script in sorted(_steps()):
         if connection.version() < number:
-            connection.step(number, script)
+            connection.step(number, script, _FUNCTIONS.get(number))
     if (found := connection.version()) > newest_version():
         raise ArchiveError(
             f"the index {database.name} is of version {found}, this program knows those up to"
@@ -50,6 +52,32 @@ def schema_files(*below: str) -> Iterator[tuple[int, str]]:
     for file in resources.files("dicom_actors.archive.index").joinpath("schema", *below).iterdir():
         if file.name.endswith(".sql"):
             yield int(file.name.removesuffix(".sql")), file.read_text("utf-8")
+
+
+def _fold_names(connection: Connection) -> None:
+    """Fold names by the width of their letters, too, as they were folded before they were kept."""
+    for table, level in (("patient", Level.PATIENT), ("study", Level.STUDY)):
+        columns = [one for one in columns_of(level) if one.kind in {Kind.NAME, Kind.NAMES}]
+        names = [name for column in columns for name in column.names]
+        select = f"SELECT id, {', '.join(names)} FROM {table} WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+        changed = ", ".join(f"{name} = ?" for name in names)
+        update = f"UPDATE {table} SET {changed} WHERE id = ?"  # noqa: S608
+        last = 0
+        while rows := connection.execute(select, (last, _BATCH)).fetchall():
+            updates = []
+            for row, *values in rows:
+                found: list[str | None] = []
+                for column in columns:
+                    at = len(found)
+                    found += folded_again(column, tuple(values[at : at + len(column.names)]))
+                if found != values:
+                    updates.append((*found, row))
+            connection.executemany(update, updates)
+            last = rows[-1][0]
+
+
+_BATCH: Final = 1_000
+_FUNCTIONS: Final[dict[int, Callable[[Connection], None]]] = {7: _fold_names}
 
 
 def _steps() -> Iterator[tuple[int, str]]:

@@ -29,7 +29,7 @@ from dicom_actors.archive.index.sqlite import SqliteDatabase
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_actors.archive.index.database import Connection, Cursor
@@ -162,7 +162,9 @@ class PostgresqlConnection:
         row = self.driver.execute("SELECT number FROM schema_version").fetchone()
         return 0 if row is None else int(row[0])
 
-    def step(self, number: int, script: str) -> None:
+    def step(
+        self, number: int, script: str, function: Callable[[Connection], None] | None = None
+    ) -> None:
         """See `Connection.step`."""
         self.begin(writes=True)
         try:
@@ -170,6 +172,8 @@ class PostgresqlConnection:
             self.driver.execute(f"SELECT pg_advisory_xact_lock({_LOCK})".encode())
             if self.version() < number:
                 self._step(number, script)
+                if function is not None:
+                    function(self)
             self.commit()
         except BaseException:
             self.rollback()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dicom_actors.archive.index.database import Connection
 
@@ -57,7 +57,9 @@ class SqliteConnection(sqlite3.Connection):
         (number,) = self.execute("PRAGMA user_version").fetchone()
         return int(number)
 
-    def step(self, number: int, script: str) -> None:
+    def step(
+        self, number: int, script: str, function: Callable[[Connection], None] | None = None
+    ) -> None:
         """See `Connection.step`."""
         self.begin(writes=True)
         try:
@@ -67,6 +69,8 @@ class SqliteConnection(sqlite3.Connection):
                     self._check_empty()
                 for statement in _statements(script):
                     self.execute(statement)
+                if function is not None:
+                    function(self)
                 self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self.execute(f"PRAGMA user_version = {number}")
             self.commit()
@@ -128,6 +132,8 @@ class SqliteDatabase:
             connection.execute("PRAGMA cache_size = -32768")
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA journal_size_limit = 67108864")
+            # Pages: 32 MB, as what is written again and again is so brought to its place seldom.
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
             if reads_only:
                 connection.execute("PRAGMA query_only = ON")
             else:

@@ -46,7 +46,8 @@ class Settings(NamedTuple):
         max_matches: answers to one query; one more ends it with A700H.
         max_candidates: rows that are looked at for one query; one more ends it with A700H.
         max_instances: instances that are sent for one C-GET or C-MOVE; if it names more, none is.
-        ignore_accents: whether letters of names match with and without their accents.
+        ignore_accents: whether letters of names match with and without their accents,
+            and in either width.
         is_relational: whether unique keys of higher levels may be absent.
         combines_dates_and_times: whether a range of dates and one of times are one span.
         retrieve_ae_title: what answers have as Retrieve AE Title; empty: none.

@@ -2,7 +2,8 @@
 
 Each service is a class that is made of what it needs of the archive and gives its handlers:
 `query_retrieve` answers C-FIND, C-GET and C-MOVE; `commitment` takes on storage commitment;
-`worklist` and `procedure_steps` are for modalities, `workitems` for whoever works by UPS-RS.
+`worklist` and `procedure_steps` are for modalities, `workitems` for whoever works by UPS-RS;
+`subscriptions` says who is told of those, `workitem_events` what.
 `combined` makes one table of handlers of theirs, where several answer the same service for
 different SOP classes. How objects are kept and what queries mean is left to the other rooms.
 

@@ -60,6 +60,14 @@ class Records:
             found = list(reader.records(self._kind))
         return {name: DataSet.from_bytes(data, _EXPLICIT) for name, data in found}
 
+    def kept(self, name: str, data_set: DataSet | None) -> Record:
+        """The change that keeps a data set, or, with None, keeps it no more.
+
+        Raises:
+            EncodeError: it cannot be encoded.
+        """
+        return Record(self._kind, name, None if data_set is None else data_set.to_bytes(_EXPLICIT))
+
     def put(self, name: str, data_set: DataSet) -> None:
         """Keep a data set, in place of the one of that name.
 
@@ -67,7 +75,7 @@ class Records:
             EncodeError: it cannot be encoded.
             ArchiveError: the index cannot be written.
         """
-        self._write([Record(self._kind, name, data_set.to_bytes(_EXPLICIT))])
+        self._write([self.kept(name, data_set)])
 
     def remove(self, name: str) -> None:
         """Keep the data set of a name no more; there need be none.
@@ -75,4 +83,4 @@ class Records:
         Raises:
             ArchiveError: the index cannot be written.
         """
-        self._write([Record(self._kind, name, None)])
+        self._write([self.kept(name, None)])

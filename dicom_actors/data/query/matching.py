@@ -202,7 +202,8 @@ class Query:
         identifier: the keys; it is not kept, and not changed.
         matches_unknown: whether an attribute without a value matches every key, as PS3.4
             C.2.2.1.2 has it for required keys.
-        ignore_accents: whether letters of person names match with and without their accents.
+        ignore_accents: whether letters of person names match with and without their accents,
+            and in half and full width (NFKC).
         combines_dates_and_times: whether a range of dates and one of times, of the same event,
             are one span together.
 

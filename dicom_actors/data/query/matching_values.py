@@ -14,6 +14,7 @@ C.2.2.2.5 (ranges).
 from __future__ import annotations
 
 import datetime as dt
+import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
@@ -191,7 +192,8 @@ def value_test(vr: str, values: list[Any], *, ignore_accents: bool = False) -> V
         vr: its VR, not SQ.
         values: its values, as a data set gives them, none empty; any of them may match. At
             least one.
-        ignore_accents: whether letters of person names match with and without their accents.
+        ignore_accents: whether letters of person names match with and without their accents, and
+            in half width and full width.
 
     Returns:
         The test; None if every value passes, and no value at all, too.
@@ -319,18 +321,37 @@ def _normal_group(text: str) -> str:
     return "".join(c if len(lower := c.casefold()) > 1 else lower for c in text)
 
 
+_SPECIAL: Final = frozenset("*?^=\\")
+_VOICED: Final = re.compile("[\u3046-\u30fd][\u3099\u309a]")
+"""A kana and the mark behind it, which in half width is a character of its own."""
+
+
 def _bare_group(text: str) -> str:
-    """The group in normal form without the accents of its letters (U+0300 to U+036F)."""
+    """The group in normal form without accents (U+0300 to U+036F), in one width (NFKC)."""
     text = _normal_group(text)
-    return text if text.isascii() else "".join(map(_bare_letter, text))
+    if text.isascii():
+        return text
+    text = "".join(map(_bare_letter, text))
+    return _VOICED.sub(lambda found: unicodedata.normalize("NFC", found[0]), text)
 
 
 @lru_cache(4_096)
 def _bare_letter(letter: str) -> str:
+    wide = unicodedata.normalize("NFKC", letter)
+    # What becomes longer stays as it is, and nothing becomes a wild card or a delimiter.
+    if len(wide) == 1 and wide not in _SPECIAL:
+        letter = _lower(wide)
     parts = unicodedata.normalize("NFD", letter)
     bare = "".join(part for part in parts if not "\u0300" <= part <= "\u036f")
     # What is no accent stays: the marks of kana, the letters that a Hangul syllable is made of.
-    return letter if bare == parts else bare
+    # A capital that has no small letter with its accents has one without them.
+    return letter if bare == parts else _lower(bare)
+
+
+def _lower(text: str) -> str:
+    """Small letters, unless there are more of them."""
+    lower = text.casefold()
+    return text if len(lower) > len(text) else lower
 
 
 def _spellings(group: str) -> list[str]:

@@ -4,10 +4,13 @@ import sqlite3
 import threading
 
 import pytest
+from archive.index.test_folding import folded_once
 from kit.stored_instances import data_set, new_instance
 
+from dicom_actors import DataSet
 from dicom_actors.archive.index import Index, Owed
 from dicom_actors.archive.index import migrating as module
+from dicom_actors.archive.query import Model, Settings, find
 from dicom_actors.errors import ArchiveError
 
 
@@ -99,6 +102,59 @@ def test_several_open_an_older_one_at_once(first_version):
         one.join(60)
     assert failures == []
     assert version_of(first_version) == module.newest_version()
+
+
+NAMES = ["Ｙａｍａｄａ^Ｔａｒｏ=山田^太郎=ﾔﾏﾀﾞ^ﾀﾛｳ", "Doe^John", "", "Müller", "ガ" * 600]  # noqa: RUF001
+
+
+def named(number):
+    """A study whose names are as hard to fold as there are."""
+    name = NAMES[number % len(NAMES)]
+    return data_set(
+        patient=number,
+        study=number,
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName=name,
+        OtherPatientNames=[name, "Roe"],
+        ReferringPhysicianName=name,
+    )
+
+
+def columns_of_names(index):
+    with index.reader() as reader:
+        rows = [
+            reader.connection.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
+            for table in ("patient", "study")
+        ]
+    return [[value for value in row if not isinstance(value, float)] for one in rows for row in one]
+
+
+def test_names_are_folded_again(monkeypatch, new_index):
+    """An index that did not know of widths becomes one that does, row by row."""
+    monkeypatch.setattr(module, "_BATCH", 3)
+    addresses = new_index(), new_index()
+    steps = [step for step in module._steps() if step[0] < 7]
+    with monkeypatch.context() as past:
+        past.setattr(module, "_steps", lambda: iter(steps))
+        past.setattr("dicom_actors.archive.index.folding.folded", folded_once)
+        old = Index.open(addresses[0])
+        old.write([new_instance(named(number)) for number in range(11)])
+        before = columns_of_names(old)
+        old.close()
+    new = Index.open(addresses[1])
+    new.write([new_instance(named(number)) for number in range(11)])
+
+    old = Index.open(addresses[0])
+
+    assert columns_of_names(old) == columns_of_names(new) != before
+    for key in ("yamada*", "ヤマダ*", "ﾔﾏﾀﾞ^ﾀﾛｳ"):
+        keys = DataSet.from_keywords(
+            SpecificCharacterSet="ISO_IR 192", QueryRetrieveLevel="STUDY", PatientName=key
+        )
+        keys.put("StudyInstanceUID", "UI", None)
+        assert len(list(find(old, keys, Model.STUDY_ROOT, Settings()))) == 3
+    old.close()
+    new.close()
 
 
 def test_steps_are_numbered_without_a_gap():

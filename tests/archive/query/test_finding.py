@@ -21,8 +21,10 @@ UNIQUE = {
 
 _letters = st.text("aAéÉbz^= *?_%[]\\ß山\u0301'", max_size=6).map(lambda t: t.replace("\\", "/"))
 _texts = st.one_of(_letters, st.sampled_from(["", "a", "ab", "abc", "a*", "*c", "a?c", '""']))
+_wide = st.text("Ａａa^*?＊？＾　 ｶﾞカガﾊﾟパ\u3099神神①㈱ﬁ가ﾡ", max_size=6)  # noqa: RUF001
 _names = st.one_of(
     _letters,
+    _wide,
     st.sampled_from(["Doe^John", "doe^*", "D*^J*", "=山田", "*=山*", "Doé^john", "Doe", "*e"]),
 )
 _dates = st.sampled_from(["", "20200101", "20200102", "20191231", "2020.01.01"])

@@ -1,0 +1,1 @@
+-- Names are folded by the width of their letters, too; `migrating` does that with those that are there.

@@ -1,0 +1,191 @@
+"""Large objects, of which all is read but one large value: pixel data, a document, a spectrum.
+
+That value is bytes of the file, read as they are wanted. What is unusual (deflated, big endian, out
+of order, with several large values) is not taken apart; it has to be read whole.
+
+Standard: PS3.5 7.1 (data elements), A.4 (compressed pixel data).
+"""
+
+from __future__ import annotations
+
+import io
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dicom_actors import DataSet, TransferSyntax, read_file, write_file
+from dicom_actors.errors import ArchiveError, DataError
+from dicom_actors.web.exchange import Joined
+
+if TYPE_CHECKING:
+    from dicom_actors.archive import Archive, StoredInstance
+    from dicom_actors.archive.files import FileBytes
+
+__all__ = ["LargeValue", "cut_out", "value_at"]
+
+LARGE: Final = 1 << 20
+"""Bytes of an object that is worth it; of what is beside the large value there may be so many."""
+_WORTH: Final = 64 * 1024
+"""Bytes of a value that is left in the file."""
+_DOCUMENT, _SPECTRUM, _PIXELS = 0x00420011, 0x56000020, 0x7FE00008
+_LARGE_ONES: Final = {
+    _DOCUMENT: frozenset({_DOCUMENT}),
+    _SPECTRUM: frozenset({_SPECTRUM}),
+    _PIXELS: frozenset({_PIXELS, 0x7FE00009, 0x7FE00010}),
+}
+_IMPLICIT_VRS: Final = {
+    _DOCUMENT: "OB",
+    _SPECTRUM: "OF",
+    _PIXELS: "OF",
+    0x7FE00009: "OD",
+    0x7FE00010: "OW",
+}
+"""What stands in no file of that transfer syntax (PS3.5 A.1)."""
+_EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+_BYTES: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_UNDEFINED: Final = 0xFFFFFFFF
+_HEADER: Final = Struct("<HH2sHI")
+_SHORT_HEADER: Final = Struct("<HHI")
+_DELIMITER: Final = bytes.fromhex("feffdde000000000")
+
+
+class LargeValue(NamedTuple):
+    """An object, and its large value.
+
+    Attributes:
+        before: what stands before that.
+        tag: its tag.
+        vr: its VR.
+        value: its bytes; None: it is compressed.
+        behind: what stands behind it.
+    """
+
+    before: DataSet
+    tag: int
+    vr: str
+    value: FileBytes | None
+    behind: DataSet
+
+    def without_value(self) -> DataSet:
+        """The object, with a few zeros for its value."""
+        made = self.before.copy()
+        made.put(self.tag, self.vr, bytes(8))
+        made.merge(self.behind)
+        return made
+
+    def converted(self, transfer_syntax: str) -> Joined | None:
+        """The object as a file in another transfer syntax; None: all of it is different there."""
+        if self.value is None or transfer_syntax not in {_EXPLICIT, _IMPLICIT}:
+            return None
+        front = io.BytesIO()
+        write_file(front, self.before, transfer_syntax=transfer_syntax)
+        group, element = self.tag >> 16, self.tag & 0xFFFF
+        length = len(self.value)
+        header = (
+            _HEADER.pack(group, element, self.vr.encode(), 0, length)
+            if transfer_syntax == _EXPLICIT
+            else _SHORT_HEADER.pack(group, element, length)
+        )
+        behind = self.behind.to_bytes(transfer_syntax)
+        return Joined([memoryview(front.getvalue() + header), self.value, memoryview(behind)])
+
+
+class _Element(NamedTuple):
+    """An element that is left in the file: its header, and where its value is."""
+
+    before: DataSet
+    tag: int
+    vr: str
+    start: int
+    length: int
+
+
+def value_at(file: FileBytes, instance: StoredInstance, tag: int) -> FileBytes | None:
+    """Find the value of an element of bytes; None: all of the object has to be read for it.
+
+    Args:
+        file: the object.
+        instance: what the index knows of it.
+        tag: of the element, which is in no sequence.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    found = _element(file, instance, tag)
+    if found is None or found.tag != tag or found.length == _UNDEFINED or found.vr not in _BYTES:
+        return None
+    return file[found.start : found.start + found.length]
+
+
+def cut_out(archive: Archive, file: FileBytes, instance: StoredInstance) -> LargeValue | None:
+    """Read all of an object but for its large value; None: it cannot be done.
+
+    Args:
+        archive: knows where frames are.
+        file: the object.
+        instance: what the index knows of it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    for stop, tags in _LARGE_ONES.items():
+        found = _element(file, instance, stop)
+        if found is None:
+            return None
+        if found.tag not in tags or found.length < _WORTH:
+            continue
+        value, end = None, found.start + found.length
+        if found.length == _UNDEFINED:
+            end = _end_of_frames(archive, file, instance)
+            if found.vr not in {"OB", "OW"} or end < 0:
+                return None
+        elif found.vr in _BYTES:
+            value = file[found.start : end]
+        else:
+            return None
+        rest = file[end:]
+        if end > len(file) or len(rest) >= LARGE:
+            return None
+        try:
+            behind = DataSet.from_bytes(bytes(rest), instance.transfer_syntax_uid)
+        except DataError:
+            return None
+        return LargeValue(found.before, found.tag, found.vr, value, behind)
+    return None
+
+
+def _element(file: FileBytes, instance: StoredInstance, stop: int) -> _Element | None:
+    """Read what is before the first element that is not below a tag, and the header of that."""
+    syntax = TransferSyntax.of(instance.transfer_syntax_uid)
+    if syntax.is_deflated or not (syntax.is_encapsulated or syntax.uid in {_EXPLICIT, _IMPLICIT}):
+        return None
+    try:
+        before = read_file(file.as_file(), until=stop)
+    except DataError:
+        return None
+    as_read = before.elements_as_read()
+    if as_read is None or before.warnings or len(as_read.offsets) <= len(as_read.tags):
+        return None
+    at = instance.header_length + as_read.offsets[-1] - as_read.offsets[0]
+    header = bytes(file[at : at + _HEADER.size])
+    if len(header) < _HEADER.size:
+        return None
+    if syntax.uid == _IMPLICIT:
+        group, element, length = _SHORT_HEADER.unpack_from(header)
+        tag = group << 16 | element
+        return _Element(before, tag, _IMPLICIT_VRS.get(tag, ""), at + _SHORT_HEADER.size, length)
+    group, element, vr, _, length = _HEADER.unpack(header)
+    tag = group << 16 | element
+    return _Element(before, tag, vr.decode("latin-1"), at + _HEADER.size, length)
+
+
+def _end_of_frames(archive: Archive, file: FileBytes, instance: StoredInstance) -> int:
+    """Where compressed pixel data end; -1: the index does not know."""
+    if not instance.pixel_data:
+        return -1
+    try:
+        last = archive.frames_of(instance)
+        where = last.range_of(last.number_of_frames)
+    except (DataError, ArchiveError, IndexError):
+        return -1
+    end = instance.header_length + where.offset + where.length
+    return end + 8 if bytes(file[end : end + 8]) == _DELIMITER else -1
