@@ -1,8 +1,8 @@
 """Tests of archives are run on an index in the folder; those named here on PostgreSQL as well.
 
 All others are, too, if the environment variable DICOM_ACTORS_TEST_INDEX is ``postgresql``, but
-those that are about what is in the folder. Those that open an index without an archive are run on
-both by the fixtures `new_index` and `index_address`.
+those that are about what is in the folder. Those that open an index without an archive ask
+`index_place`, or are run on both by the fixtures `new_index` and `new_place`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from dicom_actors.archive.visit import Visit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ON_BOTH = {"test_archive", "test_study_evidence"}
+ON_BOTH = {"test_archive", "test_maintenance", "test_study_evidence"}
 """Modules all of whose tests, but those that are marked, are run on both."""
 if os.environ.get("DICOM_ACTORS_TEST_INDEX") == "postgresql":
     ON_BOTH |= {
         "test_buckets",
+        "test_commitment",
         "test_crashes",
         "test_cstore",
         "test_folder_gone",
         "test_frames",
         "test_healing",
+        "test_json_answers",
         "test_links",
-        "test_maintenance",
         "test_power_cut",
+        "test_query_retrieve",
         "test_serving",
         "test_study_watch",
         "test_synchronizing",

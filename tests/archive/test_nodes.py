@@ -95,6 +95,38 @@ def test_of_those_who_write_the_same_at_once_one_is_the_first(postgresql):
         index.close()
 
 
+def test_of_those_who_write_to_one_study_at_once_all_go_on_and_all_is_counted(postgresql):
+    address, each = postgresql.new_index(), 40
+    nodes = [Index.open(address, durability="os") for _ in range(3)]
+    failures = []
+
+    def write(series):
+        try:
+            for number in range(each):
+                nodes[series].write([new_instance(data_set(series=series, instance=number))])
+        except ArchiveError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(one,)) for one in range(len(nodes))]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    assert failures == []
+    every = len(nodes) * each
+    assert nodes[0].counts()[:4] == (1, 1, len(nodes), every)
+    with nodes[0].reader() as reader:
+        rows = reader.connection.execute(
+            "SELECT number_of_study_related_series, number_of_study_related_instances,"
+            " (SELECT sum(instances) FROM sop_class_in_study),"
+            " (SELECT sum(instances) FROM modality_in_study),"
+            " (SELECT sum(number_of_series_related_instances) FROM series) FROM study"
+        ).fetchall()
+    assert rows == [(len(nodes), every, every, every, every)]
+    for node in nodes:
+        node.close()
+
+
 def test_what_one_removes_another_finds_gone(postgresql):
     address = postgresql.new_database()
     one, other = Index.open(address, durability="os"), Index.open(address, durability="os")

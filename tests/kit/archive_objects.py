@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-import threading
 from typing import TYPE_CHECKING
+
+from kit.waiting import until
 
 from dicom_actors import DataSet, write_file
 from dicom_actors.supervision import kill
@@ -41,19 +42,13 @@ def uid_of(number: int, study: int = 1, series: int = 1) -> str:
     return f"1.2.{study}.{series}.{number}"
 
 
-def _actor_in(thread: threading.Thread) -> object:
-    return getattr(thread, "actor_ref", None)
-
-
 def abandon(archive: Archive) -> None:
     """End an archive as the end of its process does: nothing is finished."""
     keeper = archive._kernel.system.registry.lookup("nodes")
     kill(archive._supervisor)
     if keeper is not None:  # it may be about to connect
-        threads = [one for one in threading.enumerate() if _actor_in(one) == keeper]
         kill(keeper)
-        for thread in threads:
-            thread.join()
+        until(lambda: keeper.life.thread is None)
     archive._kernel.system.close()
     archive._kernel.index.close()
     if archive._kernel.nodes is not None:

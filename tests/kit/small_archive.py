@@ -12,12 +12,17 @@ from dicom_actors.scu import OutgoingObject
 
 
 class SmallArchive:
-    """Files in a folder."""
+    """Files in a folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: the folder.
+        index: where the index is; None: there.
+    """
+
+    def __init__(self, folder: Path, index: str | None = None) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.index = Index.open(folder / "index.db", durability="os")
+        self.index = Index.open(index or folder / "index.db", durability="os")
         self.reader = self.index.reader
         self.is_rebuilding = False
 

@@ -173,8 +173,6 @@ class Writing:
         self._connection = connection
         self._execute = connection.execute
         self._node = node
-        # By which one of the rows of `total` is chosen.
-        self._number = int.from_bytes(os.urandom(4))
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
         self._uids: dict[str, int] = {}
         self._queue = QueueWriting(connection, node)
@@ -331,7 +329,8 @@ class Writing:
                 "UPDATE total SET patients = patients + ?, studies = studies + ?,"
                 " series = series + ?, instances = instances + ?, bytes = bytes + ?"
                 " WHERE id = (SELECT 1 + ? % count(*) FROM total)",
-                [*(self._totals[name] for name in names), self._number],
+                # Of its rows one is chosen, each time another: who meets somebody there waits.
+                [*(self._totals[name] for name in names), int.from_bytes(os.urandom(4))],
             )
 
     def _count_in_studies(self, table: str, column: str, counter: Counter[tuple[int, Any]]) -> None:

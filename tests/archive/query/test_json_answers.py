@@ -30,8 +30,8 @@ SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
 
 
 @pytest.fixture
-def index(tmp_path):
-    index = Index.open(tmp_path / "index.db", durability="os")
+def index(tmp_path, index_place):
+    index = Index.open(index_place.address(tmp_path) or tmp_path / "index.db", durability="os")
     yield index
     index.close()
 

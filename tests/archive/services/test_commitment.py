@@ -77,8 +77,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path):
-    archive = SmallArchive(tmp_path / "archive")
+def site(tmp_path, index_place):
+    archive = SmallArchive(tmp_path / "archive", index_place.address(tmp_path))
     archive.add(data_set(instance=1), data_set(instance=2))
     yield Site(archive)
     archive.close()

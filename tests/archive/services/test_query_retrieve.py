@@ -27,8 +27,8 @@ EVERY = [
 
 
 @pytest.fixture
-def archive(tmp_path):
-    archive = SmallArchive(tmp_path / "archive")
+def archive(tmp_path, index_place):
+    archive = SmallArchive(tmp_path / "archive", index_place.address(tmp_path))
     archive.add(*EVERY)
     yield archive
     archive.close()
