@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import time
@@ -26,11 +25,11 @@ from dicom_actors.archive.actors import (
     IndexRows,
     Keep,
 )
-from dicom_actors.archive.actors.index_writer import StudiesChanged, WriteChanges
+from dicom_actors.archive.actors.index_writer import Place, StudiesChanged, WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.kernel import FolderIsBack
 from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
-from dicom_actors.archive.actors.unpacker import Finish, Place
+from dicom_actors.archive.actors.unpacker import Finish
 from dicom_actors.archive.files import (
     INCOMING,
     REBUILD,
@@ -53,7 +52,7 @@ from dicom_actors.archive.maintenance.rebuilding import (
     has_objects,
     set_aside,
 )
-from dicom_actors.archive.objects import Added, NewObject, Origin
+from dicom_actors.archive.objects import Added, NewObject, Origin, Source, new_object
 from dicom_actors.archive.services import (
     EXTENDED_NEGOTIATION,
     CommitmentReporter,
@@ -352,9 +351,7 @@ class Archive(Holdings):
 
     # --- objects -----------------------------------------------------------------------------
 
-    def add(
-        self, source: str | os.PathLike[str] | DataSet | bytes | bytearray | memoryview
-    ) -> Added:
+    def add(self, source: Source) -> Added:
         """Keep an object; it is durable when this returns.
 
         Args:
@@ -369,7 +366,8 @@ class Archive(Holdings):
             ArchiveError: it could not be kept, as far as is known: the index, or the room.
             OSError: it could not be kept.
         """
-        return self.keep(NewObject.of(source))
+        with new_object(source, self.store, self.settings.journal_object_bytes) as new:
+            return self.keep(new)
 
     def keep(self, new: NewObject) -> Added:
         """Keep an object that was made ready; see `add`.
@@ -411,27 +409,44 @@ class Archive(Holdings):
         settings = self.settings
         is_uploaded = bool(settings.bucket) and settings.upload == "before"
         is_small = new.intake.size <= settings.journal_object_bytes and not is_uploaded
-        existing = None
-        # For small ones it is enough that the index says so in the end: to ask before costs more
-        # than to keep them.
-        if not is_small or self._duplicates is Duplicates.REPLACE:
-            existing = self.find_instance(uid)
-        if existing is not None:
-            if existing.checksum == new.intake.checksum:
-                return Added(uid, Result.SAME, is_kept=True)
-            if self._duplicates is Duplicates.KEEP_FIRST:
-                return Added(uid, Result.DIFFERENT, is_kept=False)
-            if any(one.checksum == new.intake.checksum for one in self.rows.versions_of(uid)):
-                return Added(uid, Result.SAME, is_kept=True)
         put = self._put_small if is_small else self._put_large
-        if existing is None or self._duplicates is not Duplicates.REPLACE:
-            outcome = put(new, queued)
-        else:
-            outcome = self._replace(existing, lambda: put(new, queued))
+        # It is enough that the index says in the end what was there: to ask before costs more than
+        # to keep it, where it is not sent elsewhere or put in the place of another one.
+        existing = None
+        if is_uploaded or self._duplicates is Duplicates.REPLACE:
+            existing = self.find_instance(uid)
+        try:
+            if existing is None:
+                return self._added(put(new, queued), new)
+            outcome = self._as_it_is(existing, new)
+            if outcome is None and self._duplicates is not Duplicates.REPLACE:
+                outcome = put(new, queued)
+            elif outcome is None:
+                outcome = self._replace(existing, lambda: put(new, queued))
+        except (OSError, ArchiveError):
+            # What is there already needs neither room nor a disk that can be written.
+            existing = self.find_instance(uid)
+            outcome = None if existing is None else self._as_it_is(existing, new)
+            if outcome is None:
+                raise
+        return self._added(outcome, new)
+
+    def _as_it_is(self, existing: StoredInstance, new: NewObject) -> Outcome | None:
+        """What comes of an object without keeping it, as another one is there; None: nothing."""
+        if existing.checksum == new.intake.checksum:
+            return Outcome(Result.SAME, existing)
+        if self._duplicates is Duplicates.KEEP_FIRST:
+            return Outcome(Result.DIFFERENT, existing)
+        versions = self.rows.versions_of(existing.sop_instance_uid)
+        if any(one.checksum == new.intake.checksum for one in versions):
+            return Outcome(Result.SAME, existing)
+        return None
+
+    def _added(self, outcome: Outcome, new: NewObject) -> Added:
         is_kept = outcome.result is not Result.DIFFERENT or (
             self._duplicates is not Duplicates.KEEP_FIRST
         )
-        return Added(uid, outcome.result, is_kept)
+        return Added(new.intake.sop_instance_uid, outcome.result, is_kept)
 
     def _replace(self, existing: StoredInstance, put: Callable[[], Outcome]) -> Outcome:
         """Put an object in the place of another one, whose file goes."""
@@ -449,19 +464,11 @@ class Archive(Holdings):
 
     def _put_small(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         keep = Keep(new.intake, new.header, new.data, self._duplicates, queued)
-        try:
-            outcome: Outcome = self._kernel.ask("store", keep)
-        except (OSError, ArchiveError):
-            # What is there already needs neither room nor a disk that can be written.
-            existing = self.find_instance(new.intake.sop_instance_uid)
-            if existing is None or existing.checksum != new.intake.checksum:
-                raise
-            return Outcome(Result.SAME, existing)
+        outcome: Outcome = self._kernel.ask("store", keep)
         return outcome
 
     def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         kernel = self._kernel
-        store = kernel.store
         location = self._put_bytes(new)
         uid = new.intake.sop_instance_uid
         row = new.intake.row(location, kernel.now(), self._duplicates, queued)
@@ -470,16 +477,14 @@ class Archive(Holdings):
         except ArchiveError:
             # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
             if not location.is_placed:
-                kernel.tell("unpacker", Place(uid, str(location)))
+                kernel.tell("unpacker", Place(((uid, str(location)),)))
             raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )
         if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
             with contextlib.suppress(OSError):  # what is left of it harms nobody
-                store.remove(location)
-        elif not location.is_placed:
-            kernel.tell("unpacker", Place(uid, str(location)))
+                kernel.store.remove(location)
         return outcomes[0]
 
     def _put_bytes(self, new: NewObject) -> Location:
@@ -490,15 +495,7 @@ class Archive(Holdings):
             uids = new.intake.description[:3]
             return store.upload(uids, os.urandom(6).hex(), [new.header, new.data])
         kernel.look_at_disk(needed=new.intake.size)
-        if new.save is None:
-            return store.put([new.header, new.data])
-        name, folder = store.incoming_name(), store.incoming
-        new.save(os.path.join(store.root, folder), name)  # noqa: PTH118
-        location = Location(f"{folder}/{name}")
-        if store.file_system.size(location.name) != new.intake.size:
-            # The folder was replaced by another one, or by a link.
-            raise FileNotFoundError(errno.ENOENT, "what was written is not there", str(location))
-        return location
+        return new.put(store)
 
     # --- how it is ---------------------------------------------------------------------------
 

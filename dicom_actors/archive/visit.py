@@ -10,20 +10,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from dicom_actors.archive.files import Buckets, DiskFileSystem, Layout, Location, Store
+from dicom_actors.archive.files import Buckets, DiskFileSystem, Layout, Store
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Duplicates, Result
 from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
-from dicom_actors.archive.objects import Added, NewObject
+from dicom_actors.archive.objects import Added, NewObject, Source, new_object
 from dicom_actors.archive.settings import ArchiveSettings
-from dicom_actors.archive.upkeep import Unpacking
+from dicom_actors.archive.upkeep import Rows, Unpacking
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from dicom_actors import DataSet
     from dicom_actors.archive.index import Change, Outcome, StoredInstance
 
 __all__ = ["Visit"]
@@ -77,9 +76,7 @@ class Visit(Holdings):
         """See `Holdings.settle`; the other process does it when nothing comes for a while."""
         self.await_places(self.waiting())
 
-    def add(
-        self, source: str | os.PathLike[str] | DataSet | bytes | bytearray | memoryview
-    ) -> Added:
+    def add(self, source: Source) -> Added:
         """Keep an object; see `Archive.add`. Other bytes of its UID are kept beside.
 
         Raises:
@@ -90,7 +87,10 @@ class Visit(Holdings):
         """
         if self._index.is_shared:
             raise ArchiveError("a visitor adds nothing to an index of PostgreSQL: open the archive")
-        new = NewObject.of(source)
+        with new_object(source, self.store, self.settings.journal_object_bytes) as new:
+            return self._add(new)
+
+    def _add(self, new: NewObject) -> Added:
         intake = new.intake
         uid = intake.sop_instance_uid
         versions = self.rows.versions_of(uid)
@@ -99,14 +99,14 @@ class Visit(Holdings):
         policy = Duplicates(self.settings.duplicates)
         if versions and policy is not Duplicates.KEEP_BOTH:
             return Added(uid, Result.DIFFERENT, is_kept=False)
-        location = self.store.put([new.header, new.data])
+        location = new.put(self.store)
         row = intake.row(location, time.time(), Duplicates.KEEP_BOTH)
         (outcome,) = self.rows.write([row])
-        Unpacking(self.store, self.rows, time.time).place([(uid, Location.of(row.location))])
+        Unpacking(self.store, self.rows, time.time).place([(uid, location)])
         return Added(uid, outcome.result, is_kept=True)
 
 
-class _DirectRows:
+class _DirectRows(Rows):
     """The index as `upkeep.Rows`, without anybody between."""
 
     def __init__(self, index: IndexHandle) -> None:
@@ -116,7 +116,7 @@ class _DirectRows:
         """See `Rows.write`."""
         return self._index.get().write(changes) if changes else []
 
-    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
-        """See `Rows.versions_of`."""
+    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
+        """See `Rows.versions_of_each`."""
         with self._index.get().reader() as reader:
-            return reader.versions_of(sop_instance_uid)
+            return reader.versions_of_each(uids)

@@ -44,6 +44,8 @@ def run(options: Namespace) -> int:
         OSError: neither can the disk.
     """
     keys = _keys(options.keys) if options.action == "delete" else {}
+    if options.action == "adopt":
+        _folder(options.folder)  # before anything is made
     with _open(options) as archive:
         result, problems = _do(archive, options, keys)
     if options.json:
@@ -79,6 +81,8 @@ def _open(options: Namespace) -> Archive | Visit:
     config = load_config(options)
     settings, folder = config.archive, Path(config["store"])
     chosen = {name: getattr(settings, name) for name in settings.__slots__}
+    if options.action != "adopt" and not folder.is_dir():
+        raise UsageError(f"{folder}: expected an archive, there is no such folder")
     if config["index"] is not None:
         return Archive.open(folder, heal=False, index=config["index"], **chosen)
     if not (folder / INDEX_NAME).exists() and options.action not in {"adopt", "reindex"}:

@@ -485,8 +485,8 @@ def _finish(
 ) -> None:
     """Let the open associations finish; a second Ctrl-C does not wait for them."""
     try:
-        with signals.awaited(), contextlib.suppress(pykka.ActorDeadError):
-            listed = endpoint.ask(messages.ListAssociations())
+        with contextlib.suppress(pykka.ActorDeadError):
+            listed = signals.call(lambda: endpoint.ask(messages.ListAssociations()))
             if waiting := [each for each in listed if each.state != "closing"]:
                 teller.tell(
                     f"waiting {drain:g} s at the most for {counted(len(waiting), 'association')}, "
@@ -502,7 +502,7 @@ def _finish(
                         event="waiting_for",
                         association=association.id,
                     )
-            report = endpoint.ask(messages.Drain(drain))
+            report = signals.call(lambda: endpoint.ask(messages.Drain(drain)))
             if report.cut:
                 were = "was" if len(report.cut) == 1 else "were"
                 text = f"{counted(len(report.cut), 'association')} {were} cut"

@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING, Any, Final, Self
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator
     from types import FrameType
 
 __all__ = ["EndSignals", "giving_back"]
+
+_T = TypeVar("_T")
 
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENOUGH: Final = 2
@@ -64,6 +67,29 @@ class EndSignals(contextlib.AbstractContextManager["EndSignals"]):
         with self.awaited():
             while not event.wait(_LOOK_SECONDS):
                 pass
+
+    def call(self, do: Callable[[], _T]) -> _T:
+        """Call what may take long, until it is done or a signal comes.
+
+        It is called in a thread of its own, which goes on after a signal, and nobody hears of it.
+
+        Raises:
+            KeyboardInterrupt: one came; see `awaited`.
+            Exception: what it raised.
+        """
+        answer: Future[_T] = Future()
+        done = threading.Event()
+        answer.add_done_callback(lambda _: done.set())
+
+        def run() -> None:
+            try:
+                answer.set_result(do())
+            except BaseException as error:  # noqa: BLE001 - theirs to hear
+                answer.set_exception(error)
+
+        threading.Thread(target=run, name="until-signal", daemon=True).start()
+        self.wait(done)
+        return answer.result()
 
     @contextlib.contextmanager
     def awaited(self) -> Iterator[None]:

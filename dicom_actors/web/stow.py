@@ -13,7 +13,7 @@ from dicom_actors.web.exchange import DICOM_JSON, HttpError, Response
 from dicom_actors.web.media_types import OCTETS
 from dicom_actors.web.multipart import Limits, MultipartReader, PartData, PartStart
 from dicom_actors.web.stow_json import JSON_TYPES, MetadataAndBulkData
-from dicom_actors.web.stow_session import NOT_SUPPORTED, Session, Spool
+from dicom_actors.web.stow_session import NOT_SUPPORTED, PartSpool, Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ class _Objects:
     def __init__(self, reader: MultipartReader, session: Session) -> None:
         self._reader = reader
         self._session = session
-        self._spool: Spool | None = None
+        self._spool: PartSpool | None = None
         self._is_skipped = False
 
     def feed(self, data: bytes) -> None:

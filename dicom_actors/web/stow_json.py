@@ -23,7 +23,7 @@ from dicom_actors.web.stow_session import CANNOT_UNDERSTAND, NOT_SUPPORTED, OUT_
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dicom_actors.web.stow_session import Session, Spool
+    from dicom_actors.web.stow_session import PartSpool, Session
 
 __all__ = ["JSON_TYPES", "MetadataAndBulkData"]
 
@@ -149,7 +149,7 @@ class MetadataAndBulkData:
 
     def _keep(self, model: Any) -> None:
         uids = ("", "", "", "")
-        joined: list[Spool] = []
+        joined: list[PartSpool] = []
         try:
             stated = ""
             pixels = None
@@ -181,7 +181,7 @@ class MetadataAndBulkData:
             for spool in joined:
                 spool.remove()
 
-    def _pixels(self, uri: str, stated: str, joined: list[Spool]) -> _Pixels:
+    def _pixels(self, uri: str, stated: str, joined: list[PartSpool]) -> _Pixels:
         """Give pixel data, and the transfer syntax that they are in."""
         bulk_data = self._bulk[uri]
         frames = [self._all[start : end + end % 2] for start, end in bulk_data.ranges]
@@ -191,12 +191,12 @@ class MetadataAndBulkData:
         self._count(sum(map(len, frames)))
         return _Pixels(EncapsulatedPixelData(frames), syntax)
 
-    def _value(self, uri: str, joined: list[Spool]) -> Any:
+    def _value(self, uri: str, joined: list[PartSpool]) -> Any:
         """Give the value of any other element."""
         value = self._joined(uri, joined)
         return bytes(value) if len(value) <= _SMALL else value
 
-    def _joined(self, uri: str, joined: list[Spool]) -> memoryview:
+    def _joined(self, uri: str, joined: list[PartSpool]) -> memoryview:
         """Give the parts of an address as one, without having them in memory."""
         ranges = self._bulk[uri].ranges
         self._count(sum(end - start for start, end in ranges))

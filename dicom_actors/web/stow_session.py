@@ -10,24 +10,21 @@ Standard: PS3.18 10.5.3, Annex I.2.
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
-from typing import cast as as_type
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors import DataSet, read_file, write_file
-from dicom_actors.archive.files import Location
+from dicom_actors import DataSet, write_file
+from dicom_actors.archive.files import Spool
 from dicom_actors.archive.objects import NewObject
-from dicom_actors.archive.upkeep.intake import describe_file
-from dicom_actors.errors import ArchiveError, DataError, DecodeError
-from dicom_actors.web.exchange import PIECE, HttpError, Response, json_response
+from dicom_actors.errors import ArchiveError, DataError
+from dicom_actors.web.exchange import HttpError, Response, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from concurrent.futures import ThreadPoolExecutor
 
     from dicom_actors.archive import Archive
     from dicom_actors.web.settings import WebSettings
 
-__all__ = ["CANNOT_UNDERSTAND", "NOT_SUPPORTED", "OUT_OF_RESOURCES", "Session", "Spool"]
+__all__ = ["CANNOT_UNDERSTAND", "NOT_SUPPORTED", "OUT_OF_RESOURCES", "PartSpool", "Session"]
 
 # Failure reasons (PS3.18 I.2.2).
 _PROCESSING_FAILURE: Final = 0x0110
@@ -55,28 +52,17 @@ class _Outcome(NamedTuple):
 _UNKNOWN: Final = ("", "", "", "")
 
 
-class Spool:
-    """Takes bytes: to memory, and to a file of the archive when they are many.
+class PartSpool(Spool):
+    """Takes the bytes of a part.
 
     Args:
         archive: the archive.
         most: how many it takes.
-
-    Attributes:
-        name: of the file; empty while there is none.
-        length: how many there are.
     """
 
     def __init__(self, archive: Archive, most: int) -> None:
-        self._archive = archive
-        self._in_memory = archive.settings.journal_object_bytes
+        super().__init__(archive.store, archive.settings.journal_object_bytes)
         self._most = most
-        self._parts: list[bytes] = []
-        self._pending = 0
-        self._file: Any = None
-        self._content = memoryview(b"")
-        self.name = ""
-        self.length = 0
 
     def write(self, data: bytes) -> None:
         """Take more.
@@ -84,84 +70,12 @@ class Spool:
         Raises:
             HttpError: 413, they are too many; 507, there is no room.
         """
-        self.length += len(data)
-        if self.length > self._most:
+        if self.length + len(data) > self._most:
             raise HttpError(413, f"expected parts of up to {self._most} bytes")
-        self._parts.append(data)
-        self._pending += len(data)
-        if self._pending <= self._in_memory:
-            return
         try:
-            self._append()
+            super().write(data)
         except OSError as error:
-            self.remove()
             raise HttpError(507, "there is no room, or the disk cannot be written") from error
-
-    def write_all(self, data: memoryview) -> None:
-        """Take many, a piece at a time; raises as `write` does."""
-        for at in range(0, len(data), PIECE):
-            self.write(bytes(data[at : at + PIECE]))
-
-    def _append(self) -> None:
-        store = self._archive.store
-        if self._file is None:
-            self.name = store.part_name()
-            self._file = store.file_system.create(self.name)
-        self._file.append(self._parts)
-        self._parts = []
-        self._pending = 0
-
-    def finish(self) -> memoryview:
-        """All has come: make it safe and give it, mapped where it is in a file and large.
-
-        Raises:
-            OSError: the file cannot be made safe or read.
-        """
-        if self._file is not None:
-            self._append()
-            self._file.synchronize()
-        return self.look()
-
-    def look(self) -> memoryview:
-        """All has come: give it as `finish` does, though it need not outlast us.
-
-        Raises:
-            OSError: the file cannot be written or read.
-        """
-        if self._file is not None:
-            self._append()
-            self._content = self._file.content()
-            self._file.close()
-            self._file = None
-        return self._content if self.name else memoryview(b"".join(self._parts))
-
-    def become(self, other: Spool) -> None:
-        """Forget it all, and be what another one is, which is nothing then."""
-        self.remove()
-        self.name, other.name = other.name, ""
-        self._content = other._content
-        self.length, self._parts = other.length, other._parts
-
-    def move(self, folder: str, name: str) -> None:
-        """Give the file a name in ``incoming/``, and make that safe."""
-        del folder  # it is the one of the archive's incoming objects
-        disk, folder = self._archive.store.file_system, self._archive.store.incoming
-        disk.rename(self.name, f"{folder}/{name}")
-        disk.synchronize_folder(folder)
-        self.name = ""
-
-    def remove(self) -> None:
-        """Forget it all."""
-        self._parts, self._content = [], memoryview(b"")
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if self.name:
-            try:
-                self._archive.store.remove(Location(self.name))
-            except OSError:
-                return  # it is removed at the next start
-            self.name = ""
 
 
 class Session:
@@ -183,13 +97,13 @@ class Session:
         self._outcomes: list[Future[_Outcome] | _Outcome] = []
         self._waiting = 0
 
-    def spool(self) -> Spool:
+    def spool(self) -> PartSpool:
         """Make a place for a part."""
-        return Spool(self._archive, self._settings.max_part_bytes)
+        return PartSpool(self._archive, self._settings.max_part_bytes)
 
-    def spool_of_all(self) -> Spool:
+    def spool_of_all(self) -> PartSpool:
         """Make a place for all parts, one behind the other."""
-        return Spool(self._archive, self._settings.max_body_bytes + self._settings.max_parts)
+        return PartSpool(self._archive, self._settings.max_body_bytes + self._settings.max_parts)
 
     def check_part(self, length: int) -> None:
         """Refuse a part that is too long.
@@ -223,7 +137,7 @@ class Session:
         """
         spool = self.spool()
         try:
-            write_file(as_type("IO[bytes]", _Writer(spool)), data_set, transfer_syntax=syntax)
+            write_file(spool.as_file(), data_set, transfer_syntax=syntax)
         except DataError:
             spool.remove()
             self.refuse(CANNOT_UNDERSTAND, uids)
@@ -251,7 +165,7 @@ class Session:
         """Keep an object; runs in a thread of its own."""
         uids = _UNKNOWN
         try:
-            new = self._new_object(spool)
+            new = NewObject.of_spool(spool, self.spool)
             description = new.intake.description
             uids = (
                 description.study_instance_uid,
@@ -272,27 +186,6 @@ class Session:
             return _Outcome(uids, OUT_OF_RESOURCES)
         finally:
             spool.remove()
-
-    def _new_object(self, spool: Spool) -> NewObject:
-        data = spool.finish()
-        try:
-            intake = describe_file(data)
-        except DecodeError:
-            if not spool.name:
-                made: NewObject = NewObject.of(data)
-                return made
-            # What has no file meta of a known length gets one; the object is written again.
-            other = self.spool()
-            try:
-                write_file(as_type("IO[bytes]", _Writer(other)), read_file(data))
-                data = other.finish()
-                spool.become(other)
-            finally:
-                other.remove()
-            intake = describe_file(data)
-        length = intake.header_length
-        save = spool.move if spool.name else None
-        return NewObject(intake, data[:length], data[length:], save)
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -351,22 +244,3 @@ def _reference(outcome: _Outcome) -> dict[str, Any]:
         "00081150": _attribute("UI", outcome.uids[2]),
         "00081155": _attribute("UI", outcome.uids[3]),
     }
-
-
-class _Writer:
-    """A file that is written to a spool."""
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-
-    def write(self, data: Any) -> int:
-        whole = memoryview(data)
-        self._spool.write_all(whole)
-        return len(whole)
-
-    def writelines(self, pieces: Iterable[Any]) -> None:
-        for piece in pieces:
-            self.write(piece)
-
-    def flush(self) -> None:
-        """There is nothing to do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SMALL, LARGE = 64, 8192
 ROOM = {"reserve_bytes": 0, "warn_free_bytes": 0, "journal_object_bytes": 4096}
 LIMIT = 60.0
+IMPLICIT = "1.2.840.10008.1.2"
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -54,6 +56,42 @@ def test_what_is_added_is_there_at_once_and_at_its_place_later(tmp_path, size, k
         assert archive.is_whole(found)
         assert archive.stats()[:5] == (1, 1, 1, 1, len(data))
         assert (archive.stats().journal_bytes, archive.stats().incoming_files) == (0, 0)
+
+
+@pytest.mark.parametrize("size", [SMALL, 5_000_000])
+@pytest.mark.parametrize("has_file_meta", [True, False])
+def test_a_file_goes_through_memory_a_piece_at_a_time(tmp_path, size, has_file_meta):
+    data = make_file(1, size=size)
+    if not has_file_meta:  # as there was none before 1993
+        data = read_file(data).to_bytes(IMPLICIT)
+    path = tmp_path / "one.dcm"
+    path.write_bytes(data)
+    folder = tmp_path / "archive"
+    with Archive.open(folder, reserve_bytes=0, warn_free_bytes=0) as archive:
+        tracemalloc.start()
+        try:
+            archive.add(path)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 4_000_000
+        assert archive.add(path).result is Result.SAME
+        archive.settle()
+        (found,) = files_below(folder).values()
+        same = [read_file(one).to_bytes(IMPLICIT) for one in (found, make_file(1, size=size))]
+        assert same[0] == same[1]
+        assert not any(one.is_file() for one in (folder / "incoming").rglob("*"))
+
+
+def test_nothing_is_left_of_a_file_that_cannot_be_taken(tmp_path):
+    path = tmp_path / "none.dcm"
+    path.write_bytes(make_file(1, size=5_000_000)[:4_000_000])
+    with Archive.open(tmp_path / "archive", reserve_bytes=0, warn_free_bytes=0) as archive:
+        with pytest.raises(DataError):
+            archive.add(path)
+        with pytest.raises(FileNotFoundError):
+            archive.add(tmp_path / "nothing.dcm")
+        assert not any(one.is_file() for one in (tmp_path / "archive" / "incoming").rglob("*"))
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])

@@ -21,6 +21,7 @@ from dicom_actors.archive.actors.journal_store import JournalStore
 from dicom_actors.archive.actors.kernel import ArchiveKernel
 from dicom_actors.archive.actors.unpacker import Unpacker
 from dicom_actors.archive.files import DiskFileSystem, JournalWriter, Store
+from dicom_actors.archive.files.file_system import FileStatus
 from dicom_actors.archive.files.placing import FilePlacing
 from dicom_actors.archive.index import Index
 from dicom_actors.archive.maintenance import verify
@@ -140,8 +141,9 @@ class WithoutLinks(DiskFileSystem):
     def link(self, name: str, new_name: str) -> bool:
         return False
 
-    def links(self, name: str) -> int:
-        return 0 if self.size(name) is None else 1
+    def file_status(self, name: str) -> FileStatus | None:
+        status = super().file_status(name)
+        return None if status is None else status._replace(links=1)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -168,20 +169,42 @@ def test_what_would_be_written_elsewhere_is_not_acknowledged(tmp_path, outside, 
 @pytest.mark.parametrize(
     "by_path", [True, pytest.param(False, marks=pytest.mark.skipif(not HAS_DESCRIPTORS, reason=""))]
 )
+@pytest.mark.parametrize("is_held", [True, False])
 class TestDiskFileSystem:
     @pytest.fixture
-    def disk(self, tmp_path, outside, by_path):
+    def disk(self, tmp_path, outside, by_path, is_held):
         root = tmp_path / "root"
         (root / "in").mkdir(parents=True)
         (root / "in/file").write_bytes(b"ours")
         (root / "out").symlink_to(outside)
         (root / "file").symlink_to(outside / "precious.dcm")
-        return DiskFileSystem(root, by_path=by_path)
+        disk = DiskFileSystem(root, by_path=by_path)
+        with disk.held() if is_held else nullcontext(disk) as there:
+            yield there
+
+    def test_a_folder_that_is_made_anew_is_not_the_one_that_was(self, disk):
+        disk.make_folder("a/b")
+        disk.create("a/b/one").close()
+        disk.remove("a/b/one")
+        assert disk.remove_folder("a/b")
+        assert disk.remove_folder("a")
+        disk.make_folder("a/b")
+        disk.create("a/b/two").close()
+        assert os.listdir(Path(disk.root) / "a/b") == ["two"]
+
+    def test_many_folders_are_not_all_open(self, disk):
+        before = set(os.listdir("/dev/fd"))
+        for number in range(200):
+            disk.make_folder(f"many/{number}")
+            disk.create(f"many/{number}/one").close()
+            assert disk.link(f"many/{number}/one", f"many/{number // 2}/of {number}")
+        assert len(set(os.listdir("/dev/fd")) - before) < 70
+        assert disk.names("many/0") == ["of 0", "of 1", "one"]
 
     @pytest.mark.usefixtures("untouched")
     def test_no_call_follows_a_link(self, disk):
         assert (disk.size("out/precious.dcm"), disk.size("file")) == (None, None)
-        assert (disk.links("out/precious.dcm"), disk.links("file")) == (0, 0)
+        assert disk.file_status("out/precious.dcm") is disk.file_status("file") is None
         assert disk.names("out") == []
         assert not disk.has_folder("out")
         assert disk.is_taken("out")
@@ -212,7 +235,8 @@ class TestDiskFileSystem:
         disk.make_folder("in/deep/er")
         disk.create("in/deep/er/one").append([b"12", b"34"])
         assert disk.link("in/deep/er/one", "in/two")
-        assert disk.links("in/two") == 2
+        assert (status := disk.file_status("in/two")) is not None
+        assert status.links == 2
         disk.rename("in/two", "in/deep/three")
         assert bytes(disk.read("in/deep/three", 1, 2)) == b"23"
         assert disk.names("in/deep") == ["er", "three"]

@@ -226,7 +226,9 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     assert code == 1
     assert error.endswith(f"{place_of(1, 1)}: the file is missing\n")
     assert command("delete", "StudyDate=2026")[0] == 2
-    assert main(["archive", "stats", "--store", str(tmp_path / "none")]) == 2
+    for words in (["stats"], ["reindex"], ["adopt", str(tmp_path / "nothing")]):
+        assert main(["archive", *words, "--store", str(tmp_path / "none")]) == 2
+        assert not (tmp_path / "none").exists()
     # An index that is damaged is said, and made anew.
     (tmp_path / "archive" / "index.sqlite").write_bytes(b"no index" * 1000)
     for path in (tmp_path / "archive").glob("index.sqlite-*"):

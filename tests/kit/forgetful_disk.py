@@ -16,10 +16,14 @@ import os
 import random
 import re
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
+
+from dicom_actors.archive.files.file_system import FileStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
 
 _LOWER = frozenset({"synchronize_all", "synchronize_folder", "synchronize", "write"})
@@ -152,18 +156,17 @@ class ForgetfulDisk:
         found = self._find(name)
         return len(found.data) if isinstance(found, _File) else None
 
-    def changed(self, name: str) -> float | None:
-        return 0.0 if self.size(name) is not None else None
-
-    def links(self, name: str) -> int:
+    def file_status(self, name: str) -> FileStatus | None:
         file = self._find(name)
+        if not isinstance(file, _File):
+            return None
         rest, found = [self.root], 0
         while rest:
             for entry in rest.pop().entries.values():
                 found += entry is file
                 if isinstance(entry, _Folder):
                     rest.append(entry)
-        return found
+        return FileStatus(len(file.data), 0.0, found)
 
     def names(self, folder: str) -> list[str]:
         if self.is_off:
@@ -236,6 +239,9 @@ class ForgetfulDisk:
 
     def free_bytes(self) -> int:
         return 1 << 40
+
+    def held(self) -> AbstractContextManager[ForgetfulDisk]:
+        return nullcontext(self)
 
 
 class _OpenFile:

@@ -60,9 +60,11 @@ def _uid_values(rest_of_length: bytes) -> bytes:
 
 
 def _usual(vrs: bytes, wanted_vr: bytes, rest_of_length: bytes) -> re.Pattern[bytes]:
-    """Make the pattern of any number of usual elements that say nothing here, then a wanted one.
+    """Make the pattern of a wanted element, then any number of usual ones that say nothing here.
 
-    The wanted one may be missing; else its tag and its length with its value are the groups.
+    Either may be missing. The tag of the wanted one, its length with its value, and the last of
+    the others are the groups; the last group ends where they end: the end of a match that is
+    possessive is further on before Python 3.11.5, by what fits of one more.
 
     Args:
         vrs: the pattern of what stands between tag and length.
@@ -74,8 +76,8 @@ def _usual(vrs: bytes, wanted_vr: bytes, rest_of_length: bytes) -> re.Pattern[by
     others = b"|".join(b"%b.{%d}" % of for of in zip(lengths, _USUAL_LENGTHS, strict=True))
     return re.compile(
         # What begins with a group of FFFEH is an item or a delimiter.
-        b"(?:(?!%b|\\xfe\\xff)....%b(?:%b))*+(?:(%b)%b(%b))?"
-        % (tags, vrs, others, tags, wanted_vr, _uid_values(rest_of_length)),
+        b"(?:(%b)%b(%b))?((?!%b|\\xfe\\xff)....%b(?:%b))*+"
+        % (tags, wanted_vr, _uid_values(rest_of_length), tags, vrs, others),
         re.DOTALL,
     )
 
@@ -198,17 +200,16 @@ def _pick_explicit(data: memoryview, limits: Limits, end: int, uids: dict[int, s
     while pos <= limit:
         found = usual(data, pos)
         assert found is not None  # it may match nothing
-        pos = found.end()
-        raw, value = found.groups()
+        raw, value, _ = found.groups()
         if raw is not None:
             tag = _TAGS[raw]
             if tag <= last:
                 return False
             uids[tag] = str(value[2:], "ascii").rstrip("\0 ")
             last = tag
+        if found.lastindex:
+            pos = found.end(found.lastindex)
             continue
-        if pos > limit:
-            break
         group, element, code, length = read(data, pos)
         tag = group << 16 | element
         if tag <= last or tag >= ITEM or tag in uids:
@@ -235,17 +236,16 @@ def _pick_implicit(data: memoryview, limits: Limits, end: int, uids: dict[int, s
     while pos <= limit:
         found = usual(data, pos)
         assert found is not None  # it may match nothing
-        pos = found.end()
-        raw, value = found.groups()
+        raw, value, _ = found.groups()
         if raw is not None:
             tag = _TAGS[raw]
             if tag <= last:
                 return False
             uids[tag] = str(value[4:], "ascii").rstrip("\0 ")
             last = tag
+        if found.lastindex:
+            pos = found.end(found.lastindex)
             continue
-        if pos > limit:
-            break
         group, element, length = read(data, pos)
         tag = group << 16 | element
         if tag <= last or tag >= ITEM or tag in uids:

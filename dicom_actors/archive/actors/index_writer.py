@@ -17,7 +17,9 @@ from dicom_actors.archive.events import (
     StudyComplete,
     StudyUpdated,
 )
+from dicom_actors.archive.files import INCOMING
 from dicom_actors.archive.index import NewInstance, Result, StudyTold
+from dicom_actors.archive.upkeep import Rows
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from dicom_actors.archive.index import Change, Outcome, StoredInstance
     from dicom_actors.supervision import Reply
 
-__all__ = ["IndexRows", "IndexWriter", "StudiesChanged", "WriteChanges", "WriteRows"]
+__all__ = ["IndexRows", "IndexWriter", "Place", "StudiesChanged", "WriteChanges", "WriteRows"]
 
 
+_INCOMING = f"{INCOMING}/"
 _ARRIVED = frozenset({Result.NEW, Result.DIFFERENT})
 
 
@@ -47,6 +50,16 @@ class StudiesChanged(NamedTuple):
     """
 
     studies: frozenset[str] | None
+
+
+class Place(NamedTuple):
+    """To the Unpacker, a cast: files in ``incoming/`` have their rows, or may have.
+
+    Attributes:
+        files: pairs of a SOP Instance UID and a location; None: whoever looks finds them.
+    """
+
+    files: tuple[tuple[str, str], ...] | None
 
 
 class WriteRows(NamedTuple):
@@ -77,6 +90,7 @@ class IndexWriter(Gathering[_Work]):
         self._kernel.fail_owed(ArchiveError("the archive's index writer crashed"))
         # It may have been about to tell of what it had committed.
         self._kernel.tell("studies", StudiesChanged(None))
+        self._kernel.tell("unpacker", Place(None))
 
     def handle_call(self, message: Any) -> Any:
         """Take changes. Runs in the IndexWriter's thread."""
@@ -130,6 +144,9 @@ class IndexWriter(Gathering[_Work]):
             # If nobody is there just now, they are found in the index. Before whoever waits hears
             # of it, who may have evidence to give then.
             self._kernel.tell("studies", StudiesChanged(arrived))
+        if come := tuple(_files_that_came(changes)):
+            # Before, too: who has his answer may want all that came before to have its place.
+            self._kernel.tell("unpacker", Place(come))
         self._kernel.settle(work.reply for work in items)
         at = 0
         for work in items:
@@ -140,7 +157,7 @@ class IndexWriter(Gathering[_Work]):
             self._kernel.publish(_events_of(changes, outcomes))
 
 
-class IndexRows:
+class IndexRows(Rows):
     """The index as `upkeep.Rows`, by way of the IndexWriter; any thread may use it.
 
     Args:
@@ -155,10 +172,21 @@ class IndexRows:
         outcomes: list[Outcome] = self._kernel.ask("index", WriteChanges(tuple(changes)))
         return outcomes
 
-    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
-        """See `Rows.versions_of`."""
+    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
+        """See `Rows.versions_of_each`."""
         with self._kernel.index.get().reader() as reader:
-            return reader.versions_of(sop_instance_uid)
+            return reader.versions_of_each(uids)
+
+
+def _files_that_came(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
+    """The files that wait for their places; not those that the Unpacker itself has found."""
+    for change in changes:
+        if (
+            isinstance(change, NewInstance)
+            and change.location.startswith(_INCOMING)
+            and not change.is_adopted
+        ):
+            yield change.description.sop_instance_uid, change.location
 
 
 def _events_of(changes: Sequence[Change], outcomes: Sequence[Outcome]) -> Iterator[Any]:

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.archive.actors.gathering import Gathering
-from dicom_actors.archive.actors.index_writer import IndexRows
+from dicom_actors.archive.actors.index_writer import IndexRows, Place
 from dicom_actors.archive.actors.kernel import FolderIsBack
 from dicom_actors.archive.files import JOURNAL, Location
 from dicom_actors.archive.files.journal import journal_names
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive.actors.kernel import ArchiveKernel
     from dicom_actors.archive.files import Store
 
-__all__ = ["Adopt", "Finish", "Inherit", "Inherited", "Place", "Unpack", "Unpacker"]
+__all__ = ["Adopt", "Finish", "Inherit", "Inherited", "Unpack", "Unpacker"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,6 @@ class Unpack(NamedTuple):
     """To the Unpacker, a cast: a journal is not written any more."""
 
     journal: str
-
-
-class Place(NamedTuple):
-    """To the Unpacker, a cast: a file in ``incoming/`` has its row."""
-
-    sop_instance_uid: str
-    location: str
 
 
 class Adopt(NamedTuple):
@@ -105,6 +98,7 @@ class Unpacker(Gathering["_Item"]):
     def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
         """Look for what is left; messages wait meanwhile. Runs in the Unpacker's thread."""
         self.gather(_Recover())
+        self.finish()
 
     def handle_cast(self, message: Any) -> Any:
         """Take work. Runs in the Unpacker's thread."""
@@ -118,6 +112,8 @@ class Unpacker(Gathering["_Item"]):
             return None
         if not isinstance(message, Unpack | Place | Inherit):
             return super().handle_cast(message)
+        if isinstance(message, Place) and message.files is None:
+            message = _Recover()
         self.gather(message)
         return None
 
@@ -145,7 +141,12 @@ class Unpacker(Gathering["_Item"]):
     def work_off(self, items: list[_Item]) -> None:
         """Do all of it, or keep what cannot be done now. Runs in the Unpacker's thread."""
         self._problem = ""
-        files = [(item[0], Location.of(item[1])) for item in items if isinstance(item, Place)]
+        files = [
+            (uid, Location.of(location))
+            for item in items
+            if isinstance(item, Place)
+            for uid, location in item.files or ()
+        ]
         journals = dict.fromkeys(item.journal for item in items if isinstance(item, Unpack))
         try:
             self._check_folders()

@@ -10,9 +10,9 @@ An object is safe as soon as it is in one of the two folders at the bottom and s
 the index learns of it, and only then of the way from there to its place (`placing`). So what has
 no row yet can only be in those two folders, and a start looks nowhere else.
 
-Way down: `placing` > `store` > `journal`, `layout`, `buckets`, `cache`, `locations` > `bucket`,
-`file_system`. None of it knows the index or an actor; all that touches the disk goes through a
-`FileSystem`, so that a test can have one that forgets what was not synchronized.
+Way down: `placing`, `spool` > `store` > `journal`, `layout`, `buckets`, `cache`, `locations` >
+`bucket`, `file_system`. None of it knows the index or an actor; all that touches the disk goes
+through a `FileSystem`, so that a test can have one that forgets what was not synchronized.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from dicom_actors.archive.files.locations import (
     Location,
 )
 from dicom_actors.archive.files.placing import Placed, Placing, placing_in
+from dicom_actors.archive.files.spool import Spool
 from dicom_actors.archive.files.store import Store
 from dicom_actors.scu import FileBytes
 
@@ -58,6 +59,7 @@ __all__ = [
     "Placed",
     "Placing",
     "Record",
+    "Spool",
     "Store",
     "check_bucket_url",
     "placing_in",

@@ -19,22 +19,25 @@ fsync(2), syncfs(2), link(2), rename(2), openat(2).
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 import errno
 import mmap
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, Final, Protocol
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from dicom_actors.scu import FileBytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     Parts = Sequence[bytes | bytearray | memoryview]
 
-__all__ = ["AS_WANTED", "DiskFileSystem", "FileSystem", "OpenFile"]
+__all__ = ["AS_WANTED", "DiskFileSystem", "FileStatus", "FileSystem", "OpenFile"]
 
 AS_WANTED: Final = 1024 * 1024
 """Bytes of which fewer are read when a file is opened, so that nothing can happen to them later."""
@@ -54,6 +57,22 @@ HAS_DESCRIPTORS: Final = _HAS_FOLDERS and (
 )
 """Whether this system opens folders, and goes on from there."""
 _REPARSE_POINT: Final = 0x400
+_MOST_HELD: Final = 64
+"""Folders that are open at a time for one thread."""
+
+
+class FileStatus(NamedTuple):
+    """How a file is.
+
+    Attributes:
+        size: its bytes.
+        changed: when it was written last, in seconds since 1970.
+        links: how many names it has.
+    """
+
+    size: int
+    changed: float
+    links: int
 
 
 class OpenFile(Protocol):
@@ -102,11 +121,8 @@ class FileSystem(Protocol):
     def size(self, name: str) -> int | None:
         """The bytes of a file; None: there is no such file."""
 
-    def changed(self, name: str) -> float | None:
-        """When a file was written last, in seconds since 1970; None: there is no such file."""
-
-    def links(self, name: str) -> int:
-        """How many names a file has; 0: there is no such file."""
+    def file_status(self, name: str) -> FileStatus | None:
+        """How a file is; None: there is no such file."""
 
     def names(self, folder: str) -> list[str]:
         """The names of all that is in a folder, in order; none if it is not there."""
@@ -145,6 +161,12 @@ class FileSystem(Protocol):
     def free_bytes(self) -> int:
         """How many bytes can still be written."""
 
+    def held(self) -> AbstractContextManager[FileSystem]:
+        """Give the same disk for one thread and a short time, in which each folder is opened once.
+
+        What somebody puts in the place of a folder meanwhile is not seen.
+        """
+
 
 class DiskFileSystem:
     """A folder of the system's.
@@ -166,6 +188,7 @@ class DiskFileSystem:
         self.root: Final = os.path.abspath(os.fspath(root))
         self.is_synchronous: Final = is_synchronous
         self._by_path = by_path
+        self._held: OrderedDict[str, int] | None = None
 
     @contextlib.contextmanager
     def _at(self, name: str) -> Iterator[tuple[str, int | None]]:
@@ -190,15 +213,18 @@ class DiskFileSystem:
                     error.filename = name  # the system knows of its folder by the descriptor alone
                 raise
             finally:
-                os.close(descriptor)
+                self._close_folder(descriptor)
 
     def _open_folder(self, name: str) -> int:
         """Open a folder, step by step; empty means the archive's own."""
-        if self._by_path:
-            return os.open(self._path_without_links(name), _FOLDER)
-        descriptor = os.open(self.root, _FOLDER)
+        if self._held is not None:
+            return self._hold_folder(name, self._held)
+        if self._by_path or not name:
+            return self._open_top(name)
+        first, *parts = name.split("/")
+        descriptor = self._open_top(first)
         try:
-            for part in name.split("/") if name else ():
+            for part in parts:
                 above = descriptor
                 descriptor = _open_below(_checked(part, name), above, name)
                 os.close(above)
@@ -206,6 +232,36 @@ class DiskFileSystem:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _open_top(self, name: str) -> int:
+        """Open the archive's own folder, or one in it; or, by path, any."""
+        if self._by_path or not name:
+            return os.open(self._path_without_links(name), _FOLDER)
+        return _open_below(os.path.join(self.root, _checked(name, name)), None, name)
+
+    def _hold_folder(self, name: str, held: OrderedDict[str, int]) -> int:
+        descriptor = held.get(name)
+        if descriptor is not None:
+            held.move_to_end(name)
+            return descriptor
+        above, _, leaf = name.rpartition("/")
+        if above and not self._by_path:
+            descriptor = _open_below(_checked(leaf, name), self._hold_folder(above, held), name)
+        else:
+            descriptor = self._open_top(name)
+        held[name] = descriptor
+        if len(held) > _MOST_HELD:
+            os.close(held.popitem(last=False)[1])
+        return descriptor
+
+    def _close_folder(self, descriptor: int) -> None:
+        if self._held is None:
+            os.close(descriptor)
+
+    def _let_go(self) -> None:
+        """Close the folders that are held."""
+        while self._held:
+            os.close(self._held.popitem()[1])
 
     def _path_without_links(self, name: str) -> str:
         path = self.root
@@ -277,15 +333,12 @@ class DiskFileSystem:
         status = self.status(name)
         return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else None
 
-    def changed(self, name: str) -> float | None:
-        """See `FileSystem.changed`."""
+    def file_status(self, name: str) -> FileStatus | None:
+        """See `FileSystem.file_status`."""
         status = self.status(name)
-        return status.st_mtime if status is not None and stat.S_ISREG(status.st_mode) else None
-
-    def links(self, name: str) -> int:
-        """See `FileSystem.links`."""
-        status = self.status(name)
-        return status.st_nlink if status is not None and stat.S_ISREG(status.st_mode) else 0
+        if status is None or not stat.S_ISREG(status.st_mode):
+            return None
+        return FileStatus(status.st_size, status.st_mtime, status.st_nlink)
 
     def is_taken(self, name: str) -> bool:
         """See `FileSystem.is_taken`."""
@@ -303,7 +356,7 @@ class DiskFileSystem:
         try:
             return sorted(os.listdir(descriptor))
         finally:
-            os.close(descriptor)
+            self._close_folder(descriptor)
 
     def has_folder(self, name: str) -> bool:
         """See `FileSystem.has_folder`."""
@@ -355,6 +408,7 @@ class DiskFileSystem:
 
     def remove_folder(self, name: str) -> bool:
         """See `FileSystem.remove_folder`."""
+        self._let_go()  # so that none of them is taken for one that is made anew
         try:
             with self._at(name) as (leaf, folder):
                 os.rmdir(leaf, dir_fd=folder)
@@ -369,14 +423,22 @@ class DiskFileSystem:
     def synchronize_folder(self, name: str) -> None:
         """See `FileSystem.synchronize_folder`."""
         if self.is_synchronous and _HAS_FOLDERS:
-            _synchronize(self._open_folder(name))
+            descriptor = self._open_folder(name)
+            try:
+                _synchronize(descriptor)
+            finally:
+                self._close_folder(descriptor)
 
     def synchronize_all(self, files: Iterable[str], folders: Iterable[str]) -> None:
         """See `FileSystem.synchronize_all`."""
         if not self.is_synchronous or _synchronize_file_system(self.root):
             return
         for name in files:
-            _synchronize(self._open_file(name))
+            descriptor = self._open_file(name)
+            try:
+                _synchronize(descriptor)
+            finally:
+                os.close(descriptor)
         for name in folders:
             self.synchronize_folder(name)
 
@@ -388,6 +450,16 @@ class DiskFileSystem:
         import shutil  # noqa: PLC0415 - Windows alone comes here
 
         return shutil.disk_usage(self.root).free
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Self]:
+        """See `FileSystem.held`."""
+        held = copy.copy(self)
+        held._held = OrderedDict()  # noqa: SLF001 - one of ours
+        try:
+            yield held
+        finally:
+            held._let_go()  # noqa: SLF001
 
 
 class DiskFile:
@@ -474,8 +546,8 @@ def _is_adopted(name: str) -> bool:
     return os.path.isabs(name)  # noqa: PTH117 - of a text, for each call
 
 
-def _open_below(part: str, folder: int, name: str) -> int:
-    """Open a folder in another one."""
+def _open_below(part: str, folder: int | None, name: str) -> int:
+    """Open a folder in another one; None: it is a path, to the last part of which no link leads."""
     try:
         return os.open(part, _FOLDER | _NO_LINKS, dir_fd=folder)
     except OSError as error:
@@ -501,14 +573,12 @@ def _no_file(name: str) -> OSError:
 
 
 def _synchronize(descriptor: int) -> None:
-    """Make an open file or folder safe, and close it."""
+    """Make an open file or folder safe."""
     try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in _CANNOT_SYNCHRONIZE:
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _load_syncfs() -> ctypes._NamedFuncPointer | None:

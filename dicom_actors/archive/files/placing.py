@@ -58,6 +58,8 @@ class Placing(Protocol):
         size: int,
         read: Callable[[], memoryview],
         received: float,
+        *,
+        is_first: bool,
     ) -> None:
         """Give an object its place.
 
@@ -67,6 +69,7 @@ class Placing(Protocol):
             size: how many bytes it has.
             read: gives these, where they are needed; it may raise OSError.
             received: when it came, in seconds since 1970.
+            is_first: whether it is known that nobody has given it one before.
 
         Raises:
             OSError: there is no room, for example.
@@ -109,6 +112,8 @@ class Uploading:
         size: int,  # noqa: ARG002 - that of the bytes
         read: Callable[[], memoryview],
         received: float,
+        *,
+        is_first: bool = False,  # noqa: ARG002 - a key is that of one attempt
     ) -> None:
         """See `Placing.add`."""
         name = hashlib.sha256(f"{old}\n{received!r}".encode()).hexdigest()[:12]
@@ -154,8 +159,31 @@ class FilePlacing:
         size: int,
         read: Callable[[], memoryview],
         received: float = 0.0,  # noqa: ARG002 - files are told apart by their bytes
+        *,
+        is_first: bool = False,
     ) -> None:
         """See `Placing.add`."""
+        name = self._store.layout.name_for(*uids) if is_first else ""
+        if not name or not self._link(old, name):
+            name = self._place(uids, old, size, read)
+        self._names.add(name)
+        self._placed.append(Placed(uids[2], old, Location(name)))
+
+    def _link(self, old: Location, name: str) -> bool:
+        """Give a file the name that it should have, where that is easily done."""
+        try:
+            return self._disk.link(old.name, name)
+        except (FileExistsError, FileNotFoundError, NotADirectoryError):
+            return False  # there is another one, or no folder yet
+
+    def _place(
+        self,
+        uids: tuple[str, str, str],
+        old: Location,
+        size: int,
+        read: Callable[[], memoryview],
+    ) -> str:
+        """Find a name for an object that is free, and give it that; or one that it has already."""
         name, is_there = self._free_name(uids, size, read)
         if not is_there and not self._make_folder_of(name):
             name, is_there = self._free_name(uids, size, read, f"{_DETOUR}/")
@@ -167,8 +195,7 @@ class FilePlacing:
             part = self._store.part_name()
             self._store.write(part, [read()], is_synchronous=False)
             self._written.append((part, name))
-        self._names.add(name)
-        self._placed.append(Placed(uids[2], old, Location(name)))
+        return name
 
     def finish(self) -> list[Placed]:
         """See `Placing.finish`."""

@@ -6,6 +6,8 @@ journal is `journal`, and how both find their places is `placing`.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
 from itertools import count
 from pathlib import Path
@@ -16,7 +18,7 @@ from dicom_actors.archive.files.file_system import AS_WANTED
 from dicom_actors.archive.files.locations import INCOMING, JOURNAL, Location
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dicom_actors.archive.files.cache import Cache
     from dicom_actors.archive.files.file_system import FileSystem
@@ -61,7 +63,7 @@ class Store:
         cache: Cache | None = None,
     ) -> None:
         self.root: Final = Path(root)
-        self.file_system: Final = file_system
+        self.file_system = file_system
         self.layout: Final = layout
         self.buckets: Final = buckets or Buckets(file_system, _TIMEOUT)
         self.bucket: Final = bucket
@@ -69,6 +71,14 @@ class Store:
         self.node = node
         self.prefix: Final = f"{os.urandom(6).hex()}-"
         self._names: Final = map(f"{self.prefix}{{:x}}".format, count(1))
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Store]:
+        """Give the same store for one thread and a short time; see `FileSystem.held`."""
+        with self.file_system.held() as disk:
+            held = copy.copy(self)
+            held.file_system = disk
+            yield held
 
     def make_folders(self) -> None:
         """Make what must be there before anything is put; raises OSError."""

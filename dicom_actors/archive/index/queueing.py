@@ -168,10 +168,11 @@ class QueueWriting:
                     f"UPDATE destination SET {what} = {what} + ? WHERE id = ?",  # noqa: S608
                     (count, destination),
                 )
-        self._many(
-            "UPDATE destination SET last_error = ? WHERE id = ?",
-            [(error[:_LONGEST_ERROR], number) for number, error in self._errors.items()],
-        )
+        if self._errors:
+            self._many(
+                "UPDATE destination SET last_error = ? WHERE id = ?",
+                [(error[:_LONGEST_ERROR], number) for number, error in self._errors.items()],
+            )
         self._clear()
 
     # --- what comes ------------------------------------------------------------------------

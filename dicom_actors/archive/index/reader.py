@@ -16,7 +16,7 @@ from dicom_actors.archive.index.outbox import OutboxReader
 from dicom_actors.archive.index.queueing import QueueReader
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from dicom_actors.archive.index.database import Connection
 
@@ -79,16 +79,23 @@ def stored_instance(
 
 def select_instances(connection: Connection, uids: Sequence[str]) -> Iterator[StoredInstance]:
     """Find the instances of some SOP Instance UIDs, in any order."""
+    return map(stored_instance, _select(connection, f"{_SELECT_INSTANCES}{{}}", uids))
+
+
+def _select(connection: Connection, statement: str, uids: Sequence[str]) -> Iterable[Any]:
+    """Find the rows that are of some UIDs, of which the statement says where they are."""
     if len(uids) == 1:
-        rows = connection.execute(f"{_SELECT_INSTANCES} = ?", (uids[0],))
-    else:
-        rows = connection.execute(
-            f"{_SELECT_INSTANCES} IN (SELECT value FROM json_each(?))",  # noqa: S608
-            (json.dumps(uids),),
-        )
-    return map(stored_instance, rows)
+        return connection.execute(statement.format(" = ?"), (uids[0],))
+    listed = " IN (SELECT value FROM json_each(?))"
+    return connection.execute(statement.format(listed), (json.dumps(uids),))
 
 
+_SELECT_VERSIONS: Final = """
+    SELECT other.sop_instance_uid, syntax.uid, other.location, other.size, other.checksum,
+    other.header_length, other.received, other.pixel_data
+    FROM other_version AS other JOIN common_uid AS syntax ON syntax.id = other.transfer_syntax
+    WHERE other.sop_instance_uid{} ORDER BY other.id
+"""
 _SELECT_COMMITMENT: Final = """
     SELECT id, transaction_uid, ae_title, instances, attempts, due FROM commitment
 """
@@ -116,31 +123,18 @@ class IndexReader:
 
     def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
         """Find an instance and the other versions of it that were kept, the instance first."""
-        found = self.location_of(sop_instance_uid)
-        if found is None:
-            return []
-        rows = self.connection.execute(
-            "SELECT other.location, other.size, other.checksum, other.header_length,"
-            " other.received, other.pixel_data, syntax.uid FROM other_version AS other"
-            " JOIN common_uid AS syntax ON syntax.id = other.transfer_syntax"
-            " WHERE other.sop_instance_uid = ? ORDER BY other.id",
-            (sop_instance_uid,),
-        )
-        return [
-            found,
-            *(
-                found._replace(
-                    location=expand(location, *found[:3]),
-                    size=size,
-                    checksum=checksum,
-                    header_length=header_length,
-                    received=received,
-                    pixel_data=pixel_data,
-                    transfer_syntax_uid=syntax,
-                )
-                for location, size, checksum, header_length, received, pixel_data, syntax in rows
-            ),
-        ]
+        return self.versions_of_each([sop_instance_uid])[sop_instance_uid]
+
+    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
+        """Find the versions of some instances, by their UIDs; see `versions_of`."""
+        found: dict[str, list[StoredInstance]] = {uid: [] for uid in uids}
+        for one in select_instances(self.connection, uids):
+            found[one.sop_instance_uid] = [one]
+        there = [uid for uid, versions in found.items() if versions]
+        for uid, *row in _select(self.connection, _SELECT_VERSIONS, there) if there else ():
+            first = found[uid][0]
+            found[uid].append(stored_instance((*first[:4], *row)))
+        return found
 
     def instances(
         self,

@@ -132,6 +132,8 @@ class SqliteDatabase:
             connection.execute("PRAGMA cache_size = -32768")
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA journal_size_limit = 67108864")
+            # Pages: 32 MB, as what is written again and again is so brought to its place seldom.
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
             if reads_only:
                 connection.execute("PRAGMA query_only = ON")
             else:

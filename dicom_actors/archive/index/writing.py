@@ -109,6 +109,22 @@ _INSERT_VERSION: Final = _insert(
         "pixel_data",
     ),
 )
+_COUNT_SERIES: Final = """
+    UPDATE series SET number_of_series_related_instances = number_of_series_related_instances + ?
+    WHERE id = ?
+"""
+_COUNT_STUDY: Final = """
+    UPDATE study SET number_of_study_related_series = number_of_study_related_series + ?,
+    number_of_study_related_instances = number_of_study_related_instances + ?,
+    changed = CASE WHEN changed < ? THEN ? ELSE changed END
+    WHERE id = ?
+"""
+_COUNT_PATIENT: Final = """
+    UPDATE patient SET number_of_patient_related_studies = number_of_patient_related_studies + ?,
+    number_of_patient_related_series = number_of_patient_related_series + ?,
+    number_of_patient_related_instances = number_of_patient_related_instances + ?
+    WHERE id = ?
+"""
 _SELECT_SERIES: Final = """
     SELECT series.id, series.study, study.patient, series.header, series.modality
     FROM series JOIN study ON study.id = series.study
@@ -260,30 +276,28 @@ class Writing:
 
     def _finish(self) -> None:
         """Write the counters."""
-        many = self._connection.executemany
+        many = self._many
+        many(_COUNT_SERIES, [(n, row) for row, n in sorted(self._of_series.items()) if n])
+        studies = sorted({*self._touched, *(study for study, _ in self._of_study)})
         many(
-            "UPDATE series SET number_of_series_related_instances ="
-            " number_of_series_related_instances + ? WHERE id = ?",
-            sorted(
-                ((count, row) for row, count in self._of_series.items() if count),
-                key=lambda pair: pair[1],
-            ),
+            _COUNT_STUDY,
+            [
+                (
+                    self._of_study[study, "series"],
+                    self._of_study[study, "instances"],
+                    *(2 * (self._touched.get(study, 0.0),)),
+                    study,
+                )
+                for study in studies
+            ],
         )
-        for kind in ("series", "instances"):
-            many(
-                f"UPDATE study SET number_of_study_related_{kind} ="  # noqa: S608
-                f" number_of_study_related_{kind} + ? WHERE id = ?",
-                [(n, row) for (row, of), n in sorted(self._of_study.items()) if n and of == kind],
-            )
-        for kind in ("studies", "series", "instances"):
-            many(
-                f"UPDATE patient SET number_of_patient_related_{kind} ="  # noqa: S608
-                f" number_of_patient_related_{kind} + ? WHERE id = ?",
-                [(n, row) for (row, of), n in sorted(self._of_patient.items()) if n and of == kind],
-            )
+        kinds = ("studies", "series", "instances")
         many(
-            "UPDATE study SET changed = ? WHERE id = ? AND changed < ?",
-            [(when, row, when) for row, when in sorted(self._touched.items())],
+            _COUNT_PATIENT,
+            [
+                (*(self._of_patient[patient, kind] for kind in kinds), patient)
+                for patient in sorted({patient for patient, _ in self._of_patient})
+            ],
         )
         many(
             "INSERT INTO watched_study (study_instance_uid, revision, told) VALUES (?, 1, ?)"
@@ -312,16 +326,21 @@ class Writing:
 
     def _count_in_studies(self, table: str, column: str, counter: Counter[tuple[int, Any]]) -> None:
         changed = [(*key, count) for key, count in sorted(counter.items()) if count]
-        self._connection.executemany(
+        self._many(
             f"INSERT INTO {table} (study, {column}, instances) VALUES (?, ?, ?)"  # noqa: S608
             f" ON CONFLICT (study, {column})"
             f" DO UPDATE SET instances = {table}.instances + excluded.instances",
             changed,
         )
-        self._connection.executemany(
+        self._many(
             f"DELETE FROM {table} WHERE study = ? AND {column} = ? AND instances <= 0",  # noqa: S608
             [(study, of) for study, of, count in changed if count < 0],
         )
+
+    def _many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """Execute a statement for each of some rows; nothing is asked of the database for none."""
+        if rows:
+            self._connection.executemany(statement, rows)
 
     # --- new instances ---------------------------------------------------------------------
 
@@ -720,6 +739,8 @@ def _node_of(location: str) -> str:
 def _abbreviated(location: str, study: str, series: str, instance: str) -> str:
     """Replace UIDs in a location by their names; `expand` undoes it, whatever is in it."""
     location = location.replace("{", "{{").replace("}", "}}")
+    if location.startswith(_WAITING_ROOMS):
+        return location
     uids = {"instance": instance, "series": series, "study": study}
     for name in sorted(uids, key=lambda name: -len(uids[name])):
         location = location.replace(uids[name], f"{{{name}}}")

@@ -17,7 +17,7 @@ from dicom_actors.archive.index import Deleted, Moved
 from dicom_actors.archive.index_handle import INDEX_NAME
 from dicom_actors.archive.maintenance.verifying import Problem
 from dicom_actors.archive.maintenance.walking import NEW_INDEX, instances_with_versions
-from dicom_actors.archive.upkeep import Removing
+from dicom_actors.archive.upkeep import Removing, Rows
 from dicom_actors.archive.visit import Visit
 from dicom_actors.errors import ArchiveError
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from dicom_actors.archive.holdings import Holdings
     from dicom_actors.archive.index import Change, Outcome, StoredInstance
-    from dicom_actors.archive.upkeep import Rows
 
 __all__ = ["BackedUp", "backup"]
 
@@ -196,7 +195,7 @@ class _Backup:
         self._written.clear()
 
 
-class _RowsOf:
+class _RowsOf(Rows):
     """The index that is in a folder when it is first asked, as `upkeep.Rows`."""
 
     def __init__(self, folder: Path) -> None:
@@ -212,8 +211,8 @@ class _RowsOf:
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         return self._rows.write(changes)
 
-    def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
-        return self._rows.versions_of(sop_instance_uid)
+    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
+        return self._rows.versions_of_each(uids)
 
     def close(self) -> None:
         if self._visit is not None:

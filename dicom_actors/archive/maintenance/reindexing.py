@@ -188,8 +188,9 @@ def _changes_for(
                 return []  # a copy
             return [Moved(uid, one.location, name, intake.header_length, intake.size)]
     place, store = Location(name), holdings.store
-    written = None if place.is_in_bucket else store.file_system.changed(name)
-    row = intake.row(place, written or time.time(), Duplicates.KEEP_BOTH)
+    status = None if place.is_in_bucket else store.file_system.file_status(name)
+    written = time.time() if status is None else status.changed
+    row = intake.row(place, written, Duplicates.KEEP_BOTH)
     row = row._replace(is_arrival=False)
     if versions and lost is not None:
         if lost.may_wait and not Location.of(versions[0].location).is_placed:

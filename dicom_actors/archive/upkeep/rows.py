@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import abc
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["Rows"]
 
 
-class Rows(Protocol):
+class Rows(abc.ABC):
     """The index."""
 
+    @abc.abstractmethod
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """Write changes in one transaction, which is durable when this returns.
 
@@ -24,9 +26,18 @@ class Rows(Protocol):
             ArchiveError: the index cannot be written.
         """
 
+    @abc.abstractmethod
+    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
+        """Find the versions of some instances, by their SOP Instance UIDs; see `versions_of`.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+
     def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
         """Find an instance and its other versions, the instance first; none if there is none.
 
         Raises:
             ArchiveError: the index cannot be read.
         """
+        return self.versions_of_each([sop_instance_uid])[sop_instance_uid]

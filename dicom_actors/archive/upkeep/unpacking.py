@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from functools import partial
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from dicom_actors import read_file
 from dicom_actors.archive.files import REBUILD, Location, placing_in, read_records
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Recovered", "Unpacking"]
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _BATCH: Final = 256
 _BATCH_BYTES: Final = 64 * 1024 * 1024
@@ -68,6 +70,7 @@ class _Object(NamedTuple):
     read: Callable[[], memoryview]  # of a file that is placed by a second name nobody needs it
     received: float
     is_sound: Callable[[], bool]
+    is_first: bool  # whether it has no second name
 
 
 class Unpacking:
@@ -137,7 +140,8 @@ class Unpacking:
     ) -> Iterator[tuple[str, Location]]:
         for name, uid, location in self._read_uids(names):
             # What has a place has a second name.
-            if name in leftovers or self._disk.links(location.name) > 1:
+            status = self._disk.file_status(location.name)
+            if name in leftovers or (status is not None and status.links > 1):
                 yield uid, location
             elif self._has_row(uid, location):
                 leftovers.add(name)
@@ -159,8 +163,9 @@ class Unpacking:
         # What was being written when it was closed has its row after this, or never.
         self._rows.write(())
         found = Recovered()
-        for batch in _batches(self._records(journal)):
-            found += self._bring(batch)
+        for batch in _batches(self._records(journal), lambda one: one.size):  # in memory
+            with self._store.held() as store:
+                found += self._bring(batch, store)
         if not found.damaged:
             self._disk.remove(journal)
         return found
@@ -177,8 +182,9 @@ class Unpacking:
         """
         self._rows.write(())
         found = Recovered()
-        for batch in _batches(self._files(files)):
-            found += self._bring(batch)
+        for batch in _batches(files, lambda _: 0):
+            with self._store.held() as store:
+                found += self._bring(self._files(batch, store), store)
         return found
 
     def _records(self, journal: str) -> Iterator[_Object]:
@@ -190,6 +196,7 @@ class Unpacking:
                 lambda data=data: data,  # type: ignore[misc]
                 record.received,
                 lambda record=record, data=data: record.is_sound(data),  # type: ignore[misc]
+                is_first=False,
             )
 
     def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, str, Location]]:
@@ -200,20 +207,33 @@ class Unpacking:
                 source = data if isinstance(data, memoryview) else data.as_file()
                 yield name, _uid_in(source), location
 
-    def _files(self, files: Iterable[tuple[str, Location]]) -> Iterator[_Object]:
+    def _files(self, files: Iterable[tuple[str, Location]], store: Store) -> list[_Object]:
+        found = []
         for uid, location in files:
-            size = self._disk.size(location.name)
-            if size is None:
-                continue  # it has its place already
-            came = self._disk.changed(location.name) or self._now()
-            read = partial(self._disk.read, location.name)
-            yield _Object(uid, location, size, read, came, lambda: True)
+            status = store.file_system.file_status(location.name)
+            if status is not None:  # else it has its place already
+                # By whatever thread.
+                read = partial(self._disk.read, location.name)
+                is_first = status.links == 1
+                found.append(
+                    _Object(
+                        uid,
+                        location,
+                        status.size,
+                        read,
+                        status.changed,
+                        _is_sound,
+                        is_first=is_first,
+                    )
+                )
+        return found
 
-    def _bring(self, objects: list[_Object]) -> Recovered:
-        placing, adopted, damaged = placing_in(self._store), 0, 0
+    def _bring(self, objects: list[_Object], store: Store) -> Recovered:
+        placing, adopted, damaged = placing_in(store), 0, 0
         over: list[Location] = []
+        versions_of = self._rows.versions_of_each([one.sop_instance_uid for one in objects])
         for one in objects:
-            versions = self._rows.versions_of(one.sop_instance_uid)
+            versions = versions_of[one.sop_instance_uid]
             row = next((found for found in versions if found.location == str(one.location)), None)
             is_known = row is not None
             if row is None and versions and not self._is_index_lost():
@@ -228,15 +248,24 @@ class Unpacking:
                 if intake is None:
                     continue
                 row = self._take_in(one, intake, versions)
+                # There may be more of them here.
+                versions_of |= self._rows.versions_of_each([one.sop_instance_uid])
                 if row is None:
                     over.append(one.location)  # somebody else has found the same bytes elsewhere
                     continue
                 adopted += 1
-            placing.add(row[:3], one.location, one.size, one.read, row.received)
+            placing.add(
+                row[:3],
+                one.location,
+                one.size,
+                one.read,
+                row.received,
+                is_first=one.is_first,
+            )
         placed = placing.finish()
         self._learn(placed)
         for location in (*over, *(one.old for one in placed)):
-            self._store.remove(location)
+            store.remove(location)
         return Recovered(len(placed), adopted, damaged)
 
     def _learn(self, placed: list[Placed]) -> None:
@@ -279,17 +308,21 @@ class Unpacking:
             self._disk.rename(location.name, location.name.removesuffix(_OBJECT) + _DAMAGED)
 
 
-def _batches(objects: Iterable[_Object]) -> Iterator[list[_Object]]:
-    batch: list[_Object] = []
+def _batches(items: Iterable[_T], length_of: Callable[[_T], int]) -> Iterator[list[_T]]:
+    batch: list[_T] = []
     length = 0
-    for one in objects:
+    for one in items:
         batch.append(one)
-        length += one.size if one.location.is_in_journal else 0  # which is in memory
+        length += length_of(one)
         if len(batch) >= _BATCH or length >= _BATCH_BYTES:
             yield batch
             batch, length = [], 0
     if batch:
         yield batch
+
+
+def _is_sound() -> bool:
+    return True
 
 
 def _uid_in(source: memoryview | IO[bytes]) -> str:

@@ -61,7 +61,10 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 _LUT_DATA: Final = 0x00283006
 _LUT_DESCRIPTOR: Final = 0x00283002
 _PIXEL_DATA: Final = 0x7FE00010
-_USUAL_SETS: Final = frozenset((b"ISO_IR 100", b"ISO_IR 192", b"ISO_IR 6", b"GB18030 "))
+_USUAL_SETS: Final = {
+    raw: CharacterSet.of((str(raw, "ascii").rstrip(),))
+    for raw in (b"ISO_IR 100", b"ISO_IR 192", b"ISO_IR 6", b"GB18030 ")
+}
 _NO_LENGTH: Final = bytes(4)
 _EMPTY_UNKNOWN: Final = b"UN" + bytes(6)
 _NONE: Final[Any] = frozenset()
@@ -516,21 +519,23 @@ class ElementIndex(ABC):
         scope = self.scope
         if values_usual is None or scope.layout is not EXPLICIT:
             return
-        characters = self.known_character_set
-        if characters is None and self._declares_usual():
-            characters = self.character_set
+        characters = self.known_character_set or self._usual_character_set()
         has_ascii = characters is not None and characters.codec is not None
         values = self.values
         for tag in values_usual(scope.buffer, self.index, values, COMPILED_KINDS, has_ascii):
             values[tag] = self.handed_out(values[tag])
 
-    def _declares_usual(self) -> bool:
-        """Whether nothing is to be said of the character set, which would come before its time."""
+    def _usual_character_set(self) -> CharacterSet | None:
+        """The character set, if nothing is to be said of it, which would come before its time."""
         offset = self.index.get(CHARACTER_SET)
-        if type(offset) is not int:
-            return offset is None
+        if offset is None:
+            return self.character_set
+        if type(offset) is not int or self.scope.reading.character_set is not None:
+            return None
         raw = bytes(self.scope.buffer[offset : offset + 18])
-        return raw[4:6] == b"CS" and raw[8 : 8 + raw[6] + (raw[7] << 8)] in _USUAL_SETS
+        if raw[4:6] == b"CS":
+            self.known_character_set = _USUAL_SETS.get(raw[8 : 8 + raw[6] + (raw[7] << 8)])
+        return self.known_character_set
 
     def all_values(self) -> list[Any]:
         """Return all values in tag order: `value` for each, without its overhead."""

@@ -150,13 +150,7 @@ def read_file(
         return _read_path(source, options, mapped=mapped)
     if stop is None or keep_damaged:
         return options.read(source.read())
-    rest = _Rest.of_file_object(source)
-    size, pieces = _FRONT, list[bytes]()
-    while True:
-        made = _read_front(source.read, options, size, pieces, rest)
-        if made is not None:
-            return made
-        size *= _FRONT_GROWTH
+    return _read_stream(source, options)
 
 
 class _Rest:
@@ -251,51 +245,41 @@ def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool)
     try:
         if mapped and size:
             return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
-        pieces: list[bytes] = []
         if options.reads_front and hasattr(os, "pread"):
             rest = _Rest(size, partial(os.pread, handle))
-            for front in (_FRONT, _FRONT * _FRONT_GROWTH):
-                made = _read_front(partial(os.read, handle), options, front, pieces, rest)
+            for length in (_FRONT, _FRONT * _FRONT_GROWTH):
+                if length >= size:
+                    break
+                made = options.read_front(os.pread(handle, length, 0), rest)
                 if made is not None:
                     return made
-        left = max(size - sum(map(len, pieces)), 0)
+        pieces: list[bytes] = []
         # One byte more tells that it ends there, without another call for most.
-        while piece := os.read(handle, left + 1):
+        while piece := os.read(handle, size + 1):
             pieces.append(piece)
-            left = max(left - len(piece), _FRONT)
+            size = max(size - len(piece), _FRONT)
         return options.read(pieces[0] if len(pieces) == 1 else b"".join(pieces))
     finally:
         os.close(handle)
 
 
-def _read_front(
-    read: Callable[[int], bytes],
-    options: _Options,
-    size: int,
-    pieces: list[bytes],
-    rest: _Rest | None,
-) -> DataSet | None:
-    """Read what is wanted of a file, if that is in its first bytes or these are all.
-
-    Args:
-        read: reads up to so many bytes more.
-        options: what is wanted.
-        size: how many bytes.
-        pieces: what was read so far; what is read now comes into it.
-        rest: see `_Options.read_front`.
-
-    Returns:
-        The data set, None if there is more to read.
-    """
-    missing = size - sum(map(len, pieces))
-    while missing > 0:
-        piece = read(missing)
-        if not piece:
-            return options.read(b"".join(pieces))
-        pieces.append(piece)
-        missing -= len(piece)
-    pieces[:] = [b"".join(pieces)]
-    return options.read_front(pieces[0], rest)
+def _read_stream(source: IO[bytes], options: _Options) -> DataSet:
+    """Read what is wanted of a file object: as much as it takes, and headers behind that."""
+    rest = _Rest.of_file_object(source)
+    pieces, missing, length = list[bytes](), _FRONT, _FRONT
+    while True:
+        while missing > 0:
+            piece = source.read(missing)
+            if not piece:
+                return options.read(b"".join(pieces))
+            pieces.append(piece)
+            missing -= len(piece)
+        pieces = [b"".join(pieces)]
+        made = options.read_front(pieces[0], rest)
+        if made is not None:
+            return made
+        missing = length * _FRONT_GROWTH - len(pieces[0])
+        length *= _FRONT_GROWTH
 
 
 class _Options:

@@ -104,7 +104,7 @@ class Selection:
                 passed = pass_over(buffer, pos)
                 assert passed is not None  # it may be of none
                 if passed[1] is not None:
-                    pos, seen = passed.end(), _tag_in(passed[1])
+                    pos, seen = passed.end(1), _tag_in(passed[1])
             if pos > limit:
                 break
             group, element, code, length = read(buffer, pos)
@@ -212,7 +212,7 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
             passed = pass_over(buffer, pos)
             assert passed is not None  # as above
             if passed[1] is not None:
-                last, pos = _tag_in(passed[1]), passed.end()
+                last, pos = _tag_in(passed[1]), passed.end(1)
                 continue
         group, element, code, length = read(buffer, pos)
         tag = group << 16 | element
@@ -240,22 +240,21 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
     return pos
 
 
-def _tag_in(header: bytes) -> int:
+def _tag_in(element: bytes) -> int:
     """The tag of the last element that a pattern passed over."""
-    return header[1] << 24 | header[0] << 16 | header[3] << 8 | header[2]
+    return element[1] << 24 | element[0] << 16 | element[3] << 8 | element[2]
 
 
 @lru_cache(maxsize=16)
 def _others_from(tag: int) -> re.Pattern[bytes]:
     """Make the pattern of any number of elements that are not below a tag.
 
-    Its group is the tag of the last of them.
+    Its group is the last of them, as in `_others`.
     """
     group = tag >> 16
     below = b"%b|%b(?:%b)" % (_numbers_below(group), _number(group), _numbers_below(tag & 0xFFFF))
     return re.compile(
-        b"(?:(?!%b|[\\xfe\\xff]\\xff)(....)(?:%b)(?:%b))*+"
-        % (below, _short_vrs(), _usual_lengths()),
+        b"((?!%b|[\\xfe\\xff]\\xff)....(?:%b)(?:%b))*+" % (below, _short_vrs(), _usual_lengths()),
         re.DOTALL,
     )
 
@@ -273,13 +272,14 @@ def _others(wanted: Iterable[int]) -> bytes:
     """Make the pattern of any number of elements that are neither wanted nor items.
 
     It matches those with the usual lengths, each header byte for byte, in little endian. Its group
-    is the tag of the last of them.
+    is the last of them, and where that ends they end: the end of a match that is possessive is
+    further on before Python 3.11.5, by what fits of one more.
     """
     excluded = b"|".join(
         b"%b(?:%b)" % (_number(number), b"|".join(map(_number, in_group)))
         for number, in_group in groupby(sorted(wanted), key=lambda tag: tag >> 16)
     )
-    return b"(?:(?!%b|[\\xfe\\xff]\\xff)(....)(?:%b)(?:%b))*+" % (
+    return b"((?!%b|[\\xfe\\xff]\\xff)....(?:%b)(?:%b))*+" % (
         excluded or b"(?!)",
         _short_vrs(),
         _usual_lengths(),
