@@ -116,7 +116,8 @@ class _Writer:
         content.decode_usual()
         values, element_at = content.values, content.element_at
         vr_of_empty = content.vr_of_empty
-        for tag, item in list(content.sorted_index().items()):
+        found: list[tuple[int, Any]] = list(content.sorted_index().items())
+        for tag, item in found:
             # Group lengths have no place there (PS3.18 F.2.2), nor has what belongs to a file.
             if not tag & 0xFFFF or (tag >> 16 == _FILE_META and not prefix):
                 continue
