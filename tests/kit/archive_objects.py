@@ -41,13 +41,18 @@ def uid_of(number: int, study: int = 1, series: int = 1) -> str:
     return f"1.2.{study}.{series}.{number}"
 
 
+def _actor_in(thread: threading.Thread) -> object:
+    return getattr(thread, "actor_ref", None)
+
+
 def abandon(archive: Archive) -> None:
     """End an archive as the end of its process does: nothing is finished."""
     keeper = archive._kernel.system.registry.lookup("nodes")
     kill(archive._supervisor)
-    # It may be about to connect.
-    for thread in threading.enumerate():
-        if keeper is not None and getattr(thread, "actor_ref", None) == keeper:
+    if keeper is not None:  # it may be about to connect
+        threads = [one for one in threading.enumerate() if _actor_in(one) == keeper]
+        kill(keeper)
+        for thread in threads:
             thread.join()
     archive._kernel.system.close()
     archive._kernel.index.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from dicom_actors.errors import ArchiveError
@@ -50,8 +51,17 @@ class Connection(Protocol):
     def rows(self, statement: str, parameters: Sequence[Any]) -> Iterator[Any]:
         """Execute a query that may give very many rows, of which few are held at a time."""
 
+    def together(self) -> AbstractContextManager[object]:
+        """Have statements sent together, of which nothing is asked before the block ends.
+
+        What they raise comes when it does.
+        """
+
     def begin(self, *, writes: bool) -> None:
-        """Begin a transaction; one that does not write is of one moment throughout."""
+        """Begin a transaction; one that does not write is of one moment throughout.
+
+        That the connection was lost may be found out by the first statement of one that writes.
+        """
 
     def commit(self) -> None:
         """End it."""

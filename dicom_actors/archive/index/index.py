@@ -36,6 +36,10 @@ _ATTEMPTS: Final = 50
 """How often a transaction is begun that others get in the way of."""
 
 
+class _LostError(Exception):
+    """The connection was lost since it was used last, or before anything was committed."""
+
+
 class Index:
     """What an archive has.
 
@@ -131,22 +135,30 @@ class Index:
 
     def _write(self, changes: Sequence[Change]) -> list[Outcome]:
         try:
-            self._connection.begin(writes=True)
-        except self._database.errors:
-            if not self._database.is_lost(self._connection):
-                raise
+            return self._write_once(changes, is_second=False)
+        except _LostError:
             self._connection.close()
             self._take(self._database.connect(reads_only=False))
-            self._connection.begin(writes=True)
+            return self._write_once(changes, is_second=True)
+
+    def _write_once(self, changes: Sequence[Change], *, is_second: bool) -> list[Outcome]:
+        may_be_committed = False
         try:
+            self._connection.begin(writes=True)
             # Another process, as one that deletes, may have written.
             if self._connection.was_written():
                 self._writing.forget()
             outcomes = self._writing.write(changes)
+            may_be_committed = True
             self._connection.commit()
-        except BaseException:
+        except BaseException as error:
             self._writing.forget()
             self._connection.rollback()
+            is_lost = isinstance(error, self._database.errors) and self._database.is_lost(
+                self._connection
+            )
+            if is_lost and not is_second and not may_be_committed:
+                raise _LostError from error
             raise
         return outcomes
 

@@ -110,9 +110,15 @@ class PostgresqlConnection:
 
     def __init__(self, driver: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.driver: Final = driver
+        # What begins a transaction that writes goes out with its first statement.
+        self._beginning = b""
+        self._is_together = False
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """See `Connection.execute`."""
+        if self._beginning:
+            with self.together():
+                return self.execute(statement, parameters)
         with _conflicts():
             return self.driver.execute(_translated(statement).encode(), parameters)
 
@@ -121,7 +127,8 @@ class PostgresqlConnection:
         cursor = self.driver.cursor()
         rows = list(parameters)
         if rows:
-            with _conflicts():
+            # In a block within another one the outer one would be waited for.
+            with _conflicts() if self._is_together else self.together():
                 cursor.executemany(_translated(statement).encode(), rows)
         return cursor
 
@@ -132,19 +139,40 @@ class PostgresqlConnection:
             cursor.execute(_translated(statement).encode(), parameters)
             yield from cursor
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """See `Connection.together`; one waits for all of it once."""
+        with _conflicts(), self.driver.pipeline():
+            self._is_together = True
+            try:
+                self._begin()
+                yield
+            finally:
+                self._is_together = False
+
     def begin(self, *, writes: bool) -> None:
         """See `Connection.begin`."""
-        self.driver.execute(
-            "BEGIN" if writes else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        )
+        if writes:
+            self._beginning = b"BEGIN"
+        else:
+            self.driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def _begin(self) -> None:
+        beginning, self._beginning = self._beginning, b""
+        if beginning:
+            self.driver.execute(beginning)
 
     def commit(self) -> None:
         """See `Connection.commit`."""
+        if self._beginning:
+            self._beginning = b""
+            return
         with _conflicts():
             self.driver.execute("COMMIT")
 
     def rollback(self) -> None:
         """See `Connection.rollback`."""
+        self._beginning = b""
         if self.driver.closed or self.driver.info.transaction_status == TransactionStatus.IDLE:
             return
         with contextlib.suppress(psycopg.Error):  # a connection that is lost has none
@@ -166,7 +194,7 @@ class PostgresqlConnection:
         self, number: int, script: str, function: Callable[[Connection], None] | None = None
     ) -> None:
         """See `Connection.step`."""
-        self.begin(writes=True)
+        self.driver.execute("BEGIN")
         try:
             # Another process may have done it while this one waited.
             self.driver.execute(f"SELECT pg_advisory_xact_lock({_LOCK})".encode())

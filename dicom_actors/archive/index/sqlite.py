@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from dicom_actors.archive.index.database import Connection
 
@@ -41,6 +43,10 @@ class SqliteConnection(sqlite3.Connection):
     def rows(self, statement: str, parameters: Sequence[Any]) -> Iterator[Any]:
         """See `Connection.rows`."""
         return self.execute(statement, parameters)
+
+    def together(self) -> AbstractContextManager[object]:
+        """See `Connection.together`: nothing is sent."""
+        return nullcontext()
 
     def begin(self, *, writes: bool) -> None:
         """See `Connection.begin`."""

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dicom_actors import DataSet
-    from dicom_actors.archive.index.database import Connection
+    from dicom_actors.archive.index.database import Connection, Cursor
 
 __all__ = ["Writing"]
 
@@ -212,8 +212,12 @@ class Writing:
             self._check_lease(changes)
         self._look_up(changes)
         outcomes = [self._apply(change) for change in changes]
-        self._flush()
-        self._finish()
+        with self._connection.together():
+            sent = self._send()
+            self._send_counters()
+        _check(sent)
+        self._queue.finish()
+        self._clear_counters()
         self._outbox.note(changes, outcomes)
         return outcomes
 
@@ -268,14 +272,22 @@ class Writing:
 
     def _flush(self) -> None:
         """Write the rows of instances that were collected."""
+        with self._connection.together():
+            sent = self._send()
+        _check(sent)
+
+    def _send(self) -> list[tuple[Cursor, int]]:
+        """Have these rows written; returns how many each statement is to write: see `_check`."""
         inserts, self._inserts = self._inserts, []
         moves, self._moves = self._moves, []
-        for statement, rows in ((_INSERT_INSTANCE, inserts), (_MOVE, moves)):
-            if rows and self._connection.executemany(statement, rows).rowcount != len(rows):
-                raise ConflictError
+        return [
+            (self._connection.executemany(statement, rows), len(rows))
+            for statement, rows in ((_INSERT_INSTANCE, inserts), (_MOVE, moves))
+            if rows
+        ]
 
-    def _finish(self) -> None:
-        """Write the counters."""
+    def _send_counters(self) -> None:
+        """Have the counters written."""
         many = self._many
         many(_COUNT_SERIES, [(n, row) for row, n in sorted(self._of_series.items()) if n])
         studies = sorted({*self._touched, *(study for study, _ in self._of_study)})
@@ -321,8 +333,6 @@ class Writing:
                 " WHERE id = (SELECT 1 + ? % count(*) FROM total)",
                 [*(self._totals[name] for name in names), self._number],
             )
-        self._queue.finish()
-        self._clear_counters()
 
     def _count_in_studies(self, table: str, column: str, counter: Counter[tuple[int, Any]]) -> None:
         changed = [(*key, count) for key, count in sorted(counter.items()) if count]
@@ -719,6 +729,12 @@ class Writing:
         else:
             done = self._execute("DELETE FROM commitment WHERE id = ?", (change.number,))
         return Outcome(Result.NOTED if done.rowcount else Result.MISSING)
+
+
+def _check(sent: list[tuple[Cursor, int]]) -> None:
+    """Raise ConflictError if another one was faster."""
+    if any(cursor.rowcount != count for cursor, count in sent):
+        raise ConflictError
 
 
 def _values(level: Level, data_set: DataSet) -> tuple[Any, ...]:

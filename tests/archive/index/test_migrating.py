@@ -129,10 +129,10 @@ def columns_of_names(index):
     return [[value for value in row if not isinstance(value, float)] for one in rows for row in one]
 
 
-def test_names_are_folded_again(monkeypatch, new_index):
+def test_names_are_folded_again(monkeypatch, new_place):
     """An index that did not know of widths becomes one that does, row by row."""
     monkeypatch.setattr(module, "_BATCH", 3)
-    addresses = new_index(), new_index()
+    addresses = new_place(), new_place()
     steps = [step for step in module._steps() if step[0] < 7]
     with monkeypatch.context() as past:
         past.setattr(module, "_steps", lambda: iter(steps))
