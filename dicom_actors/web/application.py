@@ -5,12 +5,21 @@ Standard: PS3.18 9 to 11.
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import quoteattr
 
 from dicom_actors.errors import ArchiveError
 from dicom_actors.web.accept import Offer, choose
-from dicom_actors.web.exchange import HttpError, Response, json_response, of_error
+from dicom_actors.web.exchange import (
+    DICOM_JSON,
+    HttpError,
+    Request,
+    Response,
+    json_response,
+    of_error,
+)
 from dicom_actors.web.frames import Frames
 from dicom_actors.web.holdings import Held, unavailable
 from dicom_actors.web.metadata import Metadata
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from dicom_actors.archive import Archive
-    from dicom_actors.web.exchange import Channel, Receiver, Request
+    from dicom_actors.web.exchange import Channel, Receiver
     from dicom_actors.web.pictures import Pictures
     from dicom_actors.web.routing import Route
 
@@ -146,6 +155,18 @@ class DicomWeb:
             return self._ups.listen(request, wake)
         except ArchiveError as error:
             raise unavailable(error) from error
+
+    def warm_up(self) -> None:
+        """Ask what is asked first, so that who does so waits for nothing that is done but once.
+
+        That is: a connection to the index, its statements and its pages, and what values are
+        decoded with.
+        """
+        headers = {"accept": DICOM_JSON}
+        found = self.begin(Request("GET", "/studies", "", (("limit", "50"),), headers))
+        with suppress(HttpError, ArchiveError):
+            if isinstance(found, Response):
+                deque(found.body, maxlen=0)
 
     def close(self) -> None:
         """Let go of its threads; the archive stays open."""

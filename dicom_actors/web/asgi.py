@@ -123,6 +123,10 @@ class AsgiAdapter:
         with self._lock:
             return list(self._requests.values())
 
+    def begin_early(self, function: Callable[[], object]) -> None:
+        """Have a thread do something before anybody asks."""
+        self._threads.submit(function)
+
     def close(self) -> None:
         """Let go of the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)

@@ -168,14 +168,18 @@ class _Telling:
             self._adapter.count(self._number, sent=len(message))
 
     async def _hear(self, receive: Receive) -> None:
-        """Throw away what the client says, until it is gone."""
-        while (await receive())["type"] != "websocket.disconnect":
-            self._said += 1
-            if self._said > _MOST_SAID:
-                self._is_there.set()
-                return  # so that no more of it is read
-        self._is_gone = True
-        self._is_there.set()
+        """Throw away what the client says, until it is gone, or has said too much."""
+        try:
+            while (await receive())["type"] != "websocket.disconnect":
+                self._said += 1
+                if self._said > _MOST_SAID:
+                    return  # so that no more of it is read
+            self._is_gone = True
+        except BaseException:
+            self._is_gone = True
+            raise
+        finally:
+            self._is_there.set()
 
     async def _close(self, code: int, reason: str) -> None:
         await self._put({"type": "websocket.close", "code": code, "reason": reason})

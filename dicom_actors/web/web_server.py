@@ -141,6 +141,7 @@ class WebServer:
         except BaseException:
             listener.socket.close()
             raise
+        adapter.begin_early(application.warm_up)
         return cls(listener.url, supervisor, application, own)
 
     def __enter__(self) -> Self:

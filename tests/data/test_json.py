@@ -2,17 +2,23 @@
 
 import json
 import math
+from struct import pack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset as PydicomDataset
 
-from dicom_actors.data.dataset.data_set import DataSet
+from dicom_actors.data.dataset.data_set import DataElement, DataSet
 from dicom_actors.data.dictionary.tag import Tag
+from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.forms.json import from_json, from_json_dict, to_json, to_json_dict
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.errors import DecodeError, DicomError, EncodeError
+
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
 law = settings(derandomize=True, deadline=None, max_examples=150)
 
@@ -126,6 +132,42 @@ def test_pydicom_writes_what_is_read():
 
 
 # --- values --------------------------------------------------------------------------------
+
+
+def empty(tag: int, vr: str, syntax: str) -> bytes:
+    order = ">" if syntax == BIG_ENDIAN else "<"
+    if syntax == IMPLICIT:
+        return pack("<HHI", tag >> 16, tag & 0xFFFF, 0)
+    head = pack(order + "HH2sH", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), 0)
+    return head + bytes(4) if VR(vr).has_long_length else head
+
+
+@pytest.mark.parametrize("is_touched", [False, True])
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN])
+def test_elements_without_a_value_have_the_vr_that_they_have_as_elements(syntax, is_touched):
+    creators = b"".join(
+        DataSet([DataElement(tag, "LO", name)]).to_bytes(syntax)
+        for tag, name in ((0x00190010, "GEMS_ACQU_01"), (0x00210010, "NOBODY KNOWS IT"))
+    )
+    empties = [(int(tag, 16), vr) for tag, vr, _, _ in ATTRIBUTES]
+    empties += [(0x00280106, "US"), (0x7FE00010, "OW"), (0x00282000, "UN"), (0x00400275, "UN")]
+    empties += [(0x00190011, "LO"), (0x00191002, "SL"), (0x00191003, "UN"), (0x00211001, "UN")]
+    empties += [(0x00231001, "UN"), (0x00231002, "LO")]
+    data = creators + b"".join(empty(tag, vr, syntax) for tag, vr in sorted(set(empties)))
+    ds = DataSet.from_bytes(data, syntax, character_set="ISO_IR 192")
+    if is_touched:
+        assert len([element.value for element in ds.elements()]) == len(ds)
+    model = to_json_dict(ds)
+    expected = {f"{element.tag:08X}": {"vr": element.vr} for element in ds.elements()}
+    del expected["00190010"], expected["00210010"]
+    assert {key: value for key, value in model.items() if "Value" not in value} == expected
+
+
+def test_items_that_were_put_into_a_sequence_that_was_read_empty_are_written():
+    for syntax in (IMPLICIT, EXPLICIT):
+        ds = DataSet.from_bytes(empty(0x00400275, "SQ", syntax), syntax)
+        ds[0x00400275].append({"PatientID": "1"})
+        assert to_json_dict(ds)["00400275"]["Value"] == [{"00100020": {"vr": "LO", "Value": ["1"]}}]
 
 
 def test_empty_values_among_others_are_null():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from web.serving import Client, file_of, image, served
 
 from dicom_actors import connect
 from dicom_actors.cli.main import main
+from dicom_actors.web import DicomWeb
 from dicom_actors.web.server import _Ended, server_of
 from dicom_actors.web.tokens import new_token
 
@@ -30,6 +32,20 @@ def test_what_is_sent_is_found_by_http(tmp_path):
         assert tree["children"]
         assert client.ask("/api/status").json()["endpoint"]["port"] == server.port
         assert server.stop() == 0
+
+
+def test_what_is_asked_first_is_asked_before(tmp_path, monkeypatch):
+    done, real = threading.Event(), DicomWeb.warm_up
+
+    def noted(application):
+        real(application)
+        done.set()
+
+    monkeypatch.setattr(DicomWeb, "warm_up", noted)
+    with served(tmp_path / "archive", image()) as (client, archive):
+        assert done.wait(60)
+        assert client.ask("/api/requests").json() == []  # it is no request of anybody
+    DicomWeb(archive).warm_up()  # one that is closed has nothing to say
 
 
 def test_a_port_that_was_chosen_and_is_taken(tmp_path, capsys):

@@ -9,9 +9,11 @@ import os
 import re
 import signal
 import socket
+import ssl
 import struct
 
 import pytest
+import trustme
 from kit.serving import serving
 from kit.waiting import until
 from web.serving import Client, image, served
@@ -19,6 +21,7 @@ from web.workitems import UID, attribute, workitem
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from dicom_actors import DataSet
 from dicom_actors.web import WebSettings
 from dicom_actors.web.tokens import Tokens, new_token
 
@@ -175,6 +178,20 @@ def test_a_token_that_is_taken_back_ends_its_channel(tmp_path, monkeypatch):
             with pytest.raises(ConnectionClosed) as caught:
                 channel.recv(timeout=20)
             assert caught.value.rcvd.code == 1008
+
+
+def test_a_channel_may_be_encrypted(tmp_path):
+    authority = trustme.CA()
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(own)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with served(tmp_path, settings=SETTINGS, context=own) as (client, archive):
+        archive.workitems.subscribe(WORKLIST, "ME")
+        url = f"wss://127.0.0.1:{client.port}/dicom-web/ws/subscribers/ME"
+        with connect(url, ssl=trusting, open_timeout=20, close_timeout=5) as channel:
+            archive.workitems.create(UID, DataSet.from_json(workitem()))
+            assert event(channel) == (1, UID, "SCHEDULED")
 
 
 @pytest.mark.parametrize(

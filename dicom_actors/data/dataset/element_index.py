@@ -66,7 +66,6 @@ _USUAL_SETS: Final = {
     for raw in (b"ISO_IR 100", b"ISO_IR 192", b"ISO_IR 6", b"GB18030 ")
 }
 _NO_LENGTH: Final = bytes(4)
-_EMPTY_UNKNOWN: Final = b"UN" + bytes(6)
 _NONE: Final[Any] = frozenset()
 """What was changed where nothing was; shared, since most contexts stay as they are."""
 
@@ -440,14 +439,24 @@ class ElementIndex(ABC):
         """Whether a private element is in no block, so that its VR cannot be known."""
         return tag & 0xFFFF > 0xFF and tag & 0xFFFF0000 | tag >> 8 & 0xFF not in self.index
 
-    def is_empty_unknown(self, tag: int, offset: int) -> bool:
-        """Whether a private element is in no block and has no value, as far as a look tells."""
-        if not tag & 0x10000 or not self.is_unknown(tag):
-            return False
-        scope = self.scope
-        if scope.layout.is_explicit:
-            return scope.buffer[offset + 4 : offset + 12] == _EMPTY_UNKNOWN
-        return scope.buffer[offset + 4 : offset + 8] == _NO_LENGTH
+    def vr_of_empty(self, tag: int, offset: int) -> str | None:
+        """Find the VR of the element at an offset, if a look at its header tells it has no value.
+
+        None: it has one, or its header is not usual.
+        """
+        layout, buffer = self.scope.layout, self.scope.buffer
+        if not layout.is_explicit:
+            is_empty = buffer[offset + 4 : offset + 8] == _NO_LENGTH
+            return self.dictionary_vr(tag) if is_empty else None
+        code, length = layout.read_vr(buffer, offset)
+        if length:
+            return None
+        if code not in layout.short and (
+            code not in layout.long or buffer[offset + 8 : offset + 12] != _NO_LENGTH
+        ):
+            return None
+        vr = layout.names[code]
+        return self.dictionary_vr(tag) if vr == "UN" else vr
 
     def element_at(self, tag: int, offset: int) -> Any:
         """Make the element at an offset."""

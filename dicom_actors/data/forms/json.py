@@ -115,17 +115,16 @@ class _Writer:
         content = content_of(data_set)
         content.decode_usual()
         values, element_at = content.values, content.element_at
-        is_empty_unknown = content.is_empty_unknown
-        for tag, item, vr in content.headers():
+        vr_of_empty = content.vr_of_empty
+        found: list[tuple[int, Any]] = list(content.sorted_index().items())
+        for tag, item in found:
             # Group lengths have no place there (PS3.18 F.2.2), nor has what belongs to a file.
             if not tag & 0xFFFF or (tag >> 16 == _FILE_META and not prefix):
                 continue
-            if vr is not None and tag in values and values[tag] is None:
-                made[f"{tag:08X}"] = {"vr": vr}
-            elif type(item) is not int:
+            if type(item) is not int:
                 made[f"{tag:08X}"] = self._attribute(item, (*prefix, item.tag))
-            elif vr is None and is_empty_unknown(tag, item):
-                made[f"{tag:08X}"] = {"vr": "UN"}
+            elif values.get(tag) is None and (vr := vr_of_empty(tag, item)) is not None:
+                made[f"{tag:08X}"] = {"vr": vr}
             else:
                 element = element_at(tag, item)
                 made[f"{tag:08X}"] = self._attribute(element, (*prefix, element.tag))

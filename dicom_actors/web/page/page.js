@@ -107,7 +107,9 @@ function number(model, tag, otherwise = NaN) {
 }
 
 function day(value) {
-  return /^\d{8}$/.test(value) ? `${value.slice(0, 4)}-${value.slice(4, 6)}-${value.slice(6)}` : value;
+  // With dots, as ACR-NEMA had it.
+  const digits = /^\d{4}\.\d\d\.\d\d$/.test(value) ? value.replaceAll(".", "") : value;
+  return /^\d{8}$/.test(digits) ? `${digits.slice(0, 4)}-${digits.slice(4, 6)}-${digits.slice(6)}` : value;
 }
 
 const patientOf = (model) => text(model, "00100010") || "No name";
@@ -448,6 +450,7 @@ const study = {
     });
     if (facts[2]) facts[2] = `born ${facts[2]}`;
     setText($("study-facts"), facts.filter(Boolean).join(" · "));
+    $("study-facts").title = $("study-facts").textContent;
     found.sort((one, other) => number(one, "00200011", 1e9) - number(other, "00200011", 1e9));
     arrange($("series-list"), found, (one) => text(one, "0020000E"), (one) => seriesItem(uid, text(one, "0020000E")), fillSeries);
     const uids = found.map((one) => text(one, "0020000E"));
@@ -1605,10 +1608,9 @@ const system = {
     this.queuesDue = performance.now() + 3000;
     try {
       const answer = await server.json("api/queues");
-      const rows = Array.isArray(answer) ? answer : answer?.queues ?? answer?.destinations ?? [];
-      const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => rows.every((row) => typeof row[name] !== "object" || row[name] === null));
-      $("queues-head").replaceChildren(...names.map((name) => make("th", { scope: "col" }, name.replaceAll("_", " "))));
-      $("queues-body").replaceChildren(...rows.map((row) => make("tr", {}, ...names.map((name) => make("td", {}, shownValue(row[name]))))));
+      if (!Array.isArray(answer)) throw new Error(answer.error);
+      const rows = answer;
+      $("queues-body").replaceChildren(...rows.map(queueRow));
       $("queues").hidden = rows.length === 0;
       $("queues-empty").hidden = rows.length > 0;
     } catch (error) {
@@ -1618,7 +1620,23 @@ const system = {
   },
 };
 
-const shownValue = (value) => (value === null || value === undefined ? "" : value === true ? "yes" : value === false ? "no" : value);
+function queueRow(row) {
+  const counts = [row.waiting, row.committing, row.set_aside, row.delivered];
+  const state = row.is_paused ? "paused" : row.waiting || row.committing ? "sending" : "idle";
+  const oldest = row.oldest === null ? "" : moment(new Date(row.oldest * 1000));
+  return make("tr", {},
+    make("td", {}, row.destination),
+    make("td", {}, state),
+    ...counts.map((count) => make("td", { class: "number" }, count.toLocaleString("en"))),
+    make("td", {}, oldest),
+    make("td", {}, row.last_error ?? ""));
+}
+
+function moment(time) {
+  const two = (value) => String(value).padStart(2, "0");
+  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  return make("time", { datetime: time.toISOString() }, `${date} ${time.toLocaleTimeString("en-GB")}`);
+}
 
 function sumOf(trees, name) {
   return trees.reduce((sum, tree) => sum + tree[name] + sumOf(tree.children, name), 0);

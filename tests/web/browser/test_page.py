@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from web.serving import file_of, image
 
 from dicom_actors import Endpoint, connect, messages, read_directory, read_file
 from dicom_actors.archive import Archive
+from dicom_actors.archive.index.queueing import QueueStatus
 from dicom_actors.errors import AssociationError
 from dicom_actors.pixels import render
 from dicom_actors.testing import crash_at
@@ -480,11 +482,36 @@ def test_operations(page):
 
 
 def test_destinations_are_shown_where_there_are_queues(page):
-    rows = [{"destination": "PACS", "waiting": 3, "failed": 0, "last_error": None}]
-    routes = [Route("/api/queues", lambda _: JSONResponse(rows))]
+    came = datetime(2026, 1, 5, 7, 8, 9).astimezone()
+    found = [
+        QueueStatus("PACS", False, 1300, 2, 1, 40, came.timestamp(), "refused"),
+        QueueStatus("AI", True, 3, 0, 0, 0, came.timestamp(), None),
+        QueueStatus("WS", False, 0, 0, 0, 7, None, None),
+    ]
+    routes = [Route("/api/queues", lambda _: JSONResponse([one._asdict() for one in found]))]
     page = page(where="#/system", routes=routes)
     page.shows("#queues", "PACS")
-    assert page.rows("#queues-body tr") == ["PACS|3|0|"]
+    assert page.rows("#queues-body tr") == [
+        "PACS|sending|1,300|2|1|40|2026-01-05 07:08:09|refused",
+        "AI|paused|3|0|0|0|2026-01-05 07:08:09|",
+        "WS|idle|0|0|0|7||",
+    ]
+
+
+def test_what_is_long_pushes_nothing_out_of_its_line(page):
+    long = study(1, StudyDescription="x" * 64, PatientName="Doe^Jane", StudyDate="1996.10.29")
+    page = page(long)
+    page.shows("#studies-body", "1996-10-29")
+    page.go("#/study/1.2.1")
+    page.until(lambda: page.frame() == 1)
+    tops = page.run(
+        "return ['study-title', 'study-download', 'study-delete'].map(one =>"
+        " document.getElementById(one).getBoundingClientRect()).map(one =>"
+        " (one.top + one.bottom) / 2)"
+    )
+    assert max(tops) - min(tops) < 3
+    page.emulate(width=390)
+    assert page.run("return document.documentElement.scrollWidth") <= 390
 
 
 # --- tokens --------------------------------------------------------------------------------
