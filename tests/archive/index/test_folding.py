@@ -11,7 +11,12 @@ from dicom_actors.archive.index.attributes import COLUMNS
 from dicom_actors.archive.index.folding import folded, folded_again, stored_values
 from dicom_actors.data.query.matching_values import _bare_group
 
-EVERYTHING = [chr(code) for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+EVERYTHING = [
+    character
+    for character in map(chr, range(1, sys.maxunicode + 1))
+    if unicodedata.category(character) not in {"Cn", "Co", "Cs"}
+]
+"""All characters; what is none, or somebody's own, is as it is."""
 
 
 def folded_once(text):
