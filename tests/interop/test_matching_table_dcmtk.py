@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("nothing_left")]
 
-NAMES = "names match there as other text does; PS3.4 C.2.2.2.1 leaves case, accents, widths and groups open"
+NAMES = "names match there as other text does; PS3.4 C.2.2.2.1 leaves what is alike in them open"
 TIMES = "a time without seconds is one instant there, and here all of what it says"
 SEVERAL = "several values are one text there; PS3.4 C.2.2.3 has any of them match"
 COMPUTED = "it does not have the attribute, and takes it for a return key"
