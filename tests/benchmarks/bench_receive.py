@@ -335,12 +335,13 @@ class Benchmark:
     def computing(self) -> dict[str, dict[str, float]]:
         """C-ECHO on one association while a handler of another computes; milliseconds."""
         figures = {}
-        for title, interval, beside in (
-            ("nobody computes", None, None),
-            ("a handler computes", None, self._small),
-            ("the same, sys.setswitchinterval(0.001)", 0.001, self._small),
+        for title, kind, interval, beside in (
+            ("nobody computes", "busy", None, None),
+            ("a handler computes", "busy", None, self._small),
+            ("the same, sys.setswitchinterval(0.001)", "busy", 0.001, self._small),
+            ("an isolated handler computes", "isolated", None, self._small),
         ):
-            with running("busy", self.folder, switch_interval=interval) as server:
+            with running(kind, self.folder, switch_interval=interval) as server:
                 times = sorted(self.user.call(echo_times, server.port, 2.5, beside))
             figures[title] = {
                 "echoes": len(times),

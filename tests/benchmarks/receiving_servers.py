@@ -127,7 +127,8 @@ def running(
     """Run a server for the length of the block.
 
     Args:
-        name: one of `SERVERS`, or ``busy``: ours, with a handler that computes.
+        name: one of `SERVERS`, or ``busy``: ours, with a handler that computes; ``isolated``: the
+            same in a process of its own.
         folder: the folder for what it gets, on tmpfs; a new one is made in it.
         fork: whether DCMTK's has a process for each association.
         switch_interval: seconds for `sys.setswitchinterval`, in ours.
@@ -193,19 +194,24 @@ def dcmtk_program(name: str) -> str:
 # --- what runs in the processes -------------------------------------------------------------------
 
 
+def compute(_: Any) -> None:
+    """Be a handler that computes."""
+    end = time.monotonic() + COMPUTING
+    while time.monotonic() < end:
+        sum(number * number for number in range(1_000))
+
+
 def run_ours(kind: str, port: int, folder: str) -> None:
     """Run our endpoint until the process is killed."""
     from dicom_actors import Endpoint, EndpointConfig
+    from dicom_actors.processes import Isolated
 
     def save(event: Any) -> None:
         event.save(folder)
 
-    def compute(_: Any) -> None:
-        end = time.monotonic() + COMPUTING
-        while time.monotonic() < end:
-            sum(number * number for number in range(1_000))
-
-    handlers = {"handler": save, "null": lambda _: None, "busy": compute}
+    handlers: dict[str, Any] = {"handler": save, "null": lambda _: None, "busy": compute}
+    if kind == "isolated":
+        handlers[kind] = Isolated(compute)
     endpoint = Endpoint.start(
         port,
         host="127.0.0.1",
