@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.stored_instances import data_set, new_instance
@@ -75,6 +79,30 @@ def _stored(draw):
     return draw(st.fixed_dictionaries({}, optional={k: v for k, (_, v) in _KINDS.items()}))
 
 
+KINDS_OF_INDEX = ["sqlite", "postgresql"]
+if os.environ.get("DICOM_ACTORS_TEST_INDEX") != "postgresql":
+    KINDS_OF_INDEX.remove("postgresql")  # where a new one for each example takes its time
+
+
+@pytest.fixture(scope="module", params=KINDS_OF_INDEX)
+def an_index(request, tmp_path_factory):
+    """Gives, each time, an index for the length of a block."""
+    server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+
+    @contextmanager
+    def lent():
+        path = server.new_index() if server else tmp_path_factory.mktemp("index") / "index.db"
+        index = Index.open(path, durability="os")
+        try:
+            yield index
+        finally:
+            index.close()
+            if server:
+                server.give_back(path)
+
+    return lent
+
+
 @given(
     stored=st.lists(_stored(), min_size=1, max_size=6),
     level=st.sampled_from(sorted(_LEVELS)),
@@ -84,7 +112,7 @@ def _stored(draw):
 )
 @settings(max_examples=150, deadline=None)
 def test_the_database_loses_no_match_and_adds_none(
-    tmp_path_factory, stored, level, data, ignore_accents, combines
+    an_index, stored, level, data, ignore_accents, combines
 ):
     sets = []
     for number, values in enumerate(stored):
@@ -92,32 +120,34 @@ def test_the_database_loses_no_match_and_adds_none(
         for keyword, value in values.items():
             _put(made, keyword, value)
         sets.append(made)
-    index = Index.open(tmp_path_factory.mktemp("index") / "index.db", durability="os")
-    index.write([new_instance(made) for made in sets])
-    queries = data.draw(
-        st.lists(
-            st.dictionaries(st.sampled_from(_LEVELS[level]), st.none(), min_size=1, max_size=3),
-            min_size=1,
-            max_size=8,
+    with an_index() as index:
+        index.write([new_instance(made) for made in sets])
+        queries = data.draw(
+            st.lists(
+                st.dictionaries(st.sampled_from(_LEVELS[level]), st.none(), min_size=1, max_size=3),
+                min_size=1,
+                max_size=8,
+            )
         )
-    )
-    for keys in queries:
-        identifier = DataSet.from_keywords(
-            SpecificCharacterSet="ISO_IR 192", QueryRetrieveLevel=level
-        )
-        identifier[UNIQUE[level]] = None
-        for keyword in keys:
-            _put(identifier, keyword, data.draw(_KINDS[keyword][0], keyword))
-        judge = Query(identifier, ignore_accents=ignore_accents, combines_dates_and_times=combines)
-        # As it is once it is stored: what was written is what is read.
-        rows = [
-            DataSet.from_bytes(made.to_bytes("1.2.840.10008.1.2.1"), "1.2.840.10008.1.2.1")
-            for made in sets
-        ]
-        expected = {row[UNIQUE[level]] for row in rows if judge.matches(row)}
-        own = LOOSE._replace(ignore_accents=ignore_accents, combines_dates_and_times=combines)
-        found = [
-            answer[UNIQUE[level]] for _, answer in find(index, identifier, Model.STUDY_ROOT, own)
-        ]
-        assert sorted(found) == sorted(expected)
-    index.close()
+        for keys in queries:
+            identifier = DataSet.from_keywords(
+                SpecificCharacterSet="ISO_IR 192", QueryRetrieveLevel=level
+            )
+            identifier[UNIQUE[level]] = None
+            for keyword in keys:
+                _put(identifier, keyword, data.draw(_KINDS[keyword][0], keyword))
+            judge = Query(
+                identifier, ignore_accents=ignore_accents, combines_dates_and_times=combines
+            )
+            # As it is once it is stored: what was written is what is read.
+            rows = [
+                DataSet.from_bytes(made.to_bytes("1.2.840.10008.1.2.1"), "1.2.840.10008.1.2.1")
+                for made in sets
+            ]
+            expected = {row[UNIQUE[level]] for row in rows if judge.matches(row)}
+            own = LOOSE._replace(ignore_accents=ignore_accents, combines_dates_and_times=combines)
+            found = [
+                answer[UNIQUE[level]]
+                for _, answer in find(index, identifier, Model.STUDY_ROOT, own)
+            ]
+            assert sorted(found) == sorted(expected)
