@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import time
 from typing import Any, Generic, TypeVar
 
 from dicom_actors.supervision import SupervisedActor
@@ -17,7 +18,8 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
 
     Where somebody waits for it, what comes alone is done at once. Where several came together the
     last time, as many and one more are waited for, as long as that helps: all of them pay for one
-    flush then, instead of each for the next one after that of another.
+    flush then, instead of each for the next one after that of another. The time is that of the
+    inbox, whose patience is not by the clock of the system.
 
     Args:
         most: items that are done at once.
@@ -48,12 +50,12 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
     def gather(self, *items: _T) -> None:
         """Add to what is to be done."""
         if not self._items:
-            self._since = self.system.clock.monotonic()
+            self._since = time.monotonic()
             self._inbox.patience = self._linger
         self._items += items
         if (
             len(self._items) >= self._most
-            or self.system.clock.monotonic() - self._since >= self._longest
+            or time.monotonic() - self._since >= self._longest
         ):
             self.finish()
 
@@ -73,7 +75,7 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
     def handle_idle(self) -> Any:
         """Nothing waits. Runs in the actor's own thread."""
         if self._items:
-            rest = self._since + self._longest - self.system.clock.monotonic()
+            rest = self._since + self._longest - time.monotonic()
             if len(self._items) < self._expected and rest > 0 and not self._linger:
                 self._inbox.patience = rest
                 return
