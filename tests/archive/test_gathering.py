@@ -8,7 +8,14 @@ import queue
 import pytest
 
 from dicom_actors.archive.actors.gathering import Gathering
-from dicom_actors.supervision import ChildSpec, ManualClock, Supervisor, System, cast, which_children
+from dicom_actors.supervision import (
+    ChildSpec,
+    ManualClock,
+    Supervisor,
+    System,
+    cast,
+    which_children,
+)
 
 LIMIT = 60.0
 

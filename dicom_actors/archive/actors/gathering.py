@@ -53,10 +53,7 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
             self._since = time.monotonic()
             self._inbox.patience = self._linger
         self._items += items
-        if (
-            len(self._items) >= self._most
-            or time.monotonic() - self._since >= self._longest
-        ):
+        if len(self._items) >= self._most or time.monotonic() - self._since >= self._longest:
             self.finish()
 
     def finish(self) -> None:
