@@ -139,7 +139,7 @@ class SupervisedActor(pykka.ThreadingActor):
 
     def exit(self, reason: Any = ExitReason.NORMAL) -> None:
         """End with `reason` when the current callback is done, before any other message."""
-        self._life.request_exit(ExitReason.of(reason))
+        self._life.exit(ExitReason.of(reason))
 
     def stop(self) -> None:
         """End with reason ``shutdown`` when the current callback is done."""

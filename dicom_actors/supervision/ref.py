@@ -322,10 +322,14 @@ class Life:
         self._dependents: dict[SupervisedRef[Any], None] = {}
         self._watchers: dict[Monitor, None] = {}
 
+    def exit(self, reason: ExitReason) -> None:
+        """End once the current message is handled; the actor itself wants to."""
+        self.inbox.put_control(Exit(reason))
+
     def request_exit(self, reason: ExitReason) -> None:
         """Ask the actor to end once it has handled its current message."""
-        self.ends_unnoticed = False
-        self.inbox.put_control(Exit(reason))
+        self.ends_unnoticed = False  # whoever asks waits for that
+        self.exit(reason)
 
     def watch(self, ref: SupervisedRef[Any], recipient: Recipient) -> Monitor:
         """Send one `Down` to `recipient` when this life, that of `ref`, is over."""

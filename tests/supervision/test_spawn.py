@@ -239,6 +239,39 @@ def test_a_spawned_child_that_fails_again_and_again_costs_its_budget(system, jou
     assert count_children(supervisor).specs == 0
 
 
+@pytest.mark.parametrize(
+    ("restart", "ends", "wakes"),
+    [
+        (Restart.TRANSIENT, lambda ref: ref.tell(lambda actor: actor.exit()), False),
+        (Restart.TEMPORARY, lambda ref: ref.tell(lambda actor: actor.exit()), False),
+        (Restart.TRANSIENT, lambda ref: ref.tell(raise_error), True),
+        (Restart.TRANSIENT, lambda ref: ref.stop(timeout=LIMIT), True),
+        (Restart.PERMANENT, lambda ref: ref.tell(lambda actor: actor.exit()), True),
+    ],
+    ids=["by itself", "temporary, by itself", "by a crash", "by request", "permanent, by itself"],
+)
+def test_a_supervisor_sleeps_over_ends_that_nothing_follows_from(
+    system, monkeypatch, restart, ends, wakes
+):
+    supervisor = DynamicSupervisor.start(system=system)
+    inbox = supervisor.life.inbox
+    put, woken = inbox.put_control, {}
+
+    def put_control(message, *, in_turn=False, wakes=True):
+        woken.setdefault(type(message).__name__, wakes)
+        return put(message, in_turn=in_turn, wakes=wakes)
+
+    monkeypatch.setattr(inbox, "put_control", put_control)
+    ref = spawn_child(supervisor, worker("a", spec={"restart": restart}))
+    down = watch(ref)
+    ends(ref)
+    assert down_of(down).ref is ref
+    assert woken["_Spawned"] is False
+    assert woken["ChildDown"] is wakes
+    if not wakes:  # and has heard of them when somebody asks
+        assert which_children(supervisor, timeout=LIMIT) == []
+
+
 @pytest.mark.parametrize("restart", Restart)
 def test_ignore_drops_a_spawned_child(system, restart):
     supervisor = DynamicSupervisor.start(intensity=0, system=system)
