@@ -215,6 +215,7 @@ class SupervisedActor(pykka.ThreadingActor):
         cls,
         parent: SupervisedRef[Any],
         notice: Callable[[SupervisedRef[Any]], object],
+        report: Callable[[SupervisedRef[Any]], object],
         *args: Any,
         name: str | None = None,
         ends_unnoticed: bool = False,
@@ -225,6 +226,7 @@ class SupervisedActor(pykka.ThreadingActor):
         Args:
             parent: the supervisor.
             notice: makes what the supervisor is told, before the actor begins.
+            report: is called after that, and before the actor begins.
             *args: for ``__init__``.
             name: a name that no live actor of the system may have.
             ends_unnoticed: see `Life`.
@@ -257,6 +259,7 @@ class SupervisedActor(pykka.ThreadingActor):
             system.threads.give_back(thread)
             life.end(ref, ExitReason.KILLED)
             return None
+        report(ref)
         life.thread = thread
         thread.begin(actor._actor_loop)
         return ref

@@ -172,7 +172,7 @@ class DynamicSupervisor(BaseSupervisor):
 
     def _change(self, message: _Spawned | _Respecified) -> None:
         if isinstance(message, _Spawned):
-            self._runs(Child(message.spec), message.ref)
+            self._knows(Child(message.spec), message.ref)
         elif message.ref in self._children:
             self._children[message.ref].take(message.spec)
 
@@ -221,9 +221,12 @@ class DynamicSupervisor(BaseSupervisor):
             self.system.log.write(logger, logging.ERROR, text, self, child.spec.id, exc_info=fault)
 
     def _runs(self, child: Child, ref: SupervisedRef[Any]) -> None:
+        self._knows(child, ref)
+        self._report(Started, child, ref, None)
+
+    def _knows(self, child: Child, ref: SupervisedRef[Any]) -> None:
         child.runs_as(ref)
         self._children[ref] = child
-        self._report(Started, child, ref, None)
 
     def _forget(self, child: Child) -> None:
         """Take a child out, and answer those who wait for that."""
@@ -280,6 +283,7 @@ def spawn_child(supervisor: SupervisedRef[Any], spec: ChildSpec) -> SupervisedRe
         ref = actor_class.spawn(
             supervisor,
             functools.partial(_Spawned, spec=spec),
+            functools.partial(_report_start, supervisor, spec),
             *life.extra_arguments,
             *args,
             ends_unnoticed=spec.restart is not Restart.PERMANENT,
@@ -295,6 +299,11 @@ def spawn_child(supervisor: SupervisedRef[Any], spec: ChildSpec) -> SupervisedRe
     if ref is None:
         raise NoProcError(f"{supervisor} is dead: child {spec.id!r} was not started")
     return ref
+
+
+def _report_start(supervisor: SupervisedRef[Any], spec: ChildSpec, ref: SupervisedRef[Any]) -> None:
+    if (system := supervisor.life.system) is not None:
+        system.report(Started(supervisor, spec.id, ref, None, 0))
 
 
 def respecify_child(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.supervision.errors import InboxFull, NoProcError, SpecError
@@ -182,6 +183,15 @@ class Inbox:
         if waker is not None:
             waker()
         return True
+
+    def take_back(self, message: Any) -> bool:
+        """Take a control message back; returns False if it was taken, or many wait."""
+        with self._lock:
+            for at, waiting in enumerate(islice(self._control, _MANY)):
+                if waiting is message:
+                    del self._control[at]
+                    return True
+        return False
 
     def take_control(self, *kinds: type) -> list[Any]:
         """Take control messages of some kinds out before their turn; for the actor's thread."""

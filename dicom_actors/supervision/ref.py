@@ -271,8 +271,8 @@ class Life:
         thread: its thread, while that runs it.
         extra_arguments: what a dynamic supervisor puts before those of its children.
         spawns: whether children may still be spawned.
-        ends_unnoticed: whether its supervisor need not hear at once of a normal end of its own
-            accord, since nothing follows from that.
+        ends_unnoticed: whether nothing follows from a normal end of its own accord, so that a
+            supervisor that has not heard of its start need not hear of it at all.
         reason: why it ended; None while it lives.
         is_down: everybody was told of its end, or is being told.
         is_disowned: it was killed while its thread went on.
@@ -319,7 +319,7 @@ class Life:
         self.ends_unnoticed = False
         self._lock = threading.Lock()
         self._deferred: weakref.WeakSet[Reply] | None = None
-        self._dependents: dict[SupervisedRef[Any], None] = {}
+        self._dependents: dict[SupervisedRef[Any], object] = {}  # and the notice of its start
         self._watchers: dict[Monitor, None] = {}
 
     def exit(self, reason: ExitReason) -> None:
@@ -367,28 +367,18 @@ class Life:
         with self._lock:
             if self.reason is not None or not self.spawns:
                 return False
-            self._dependents[ref] = None
+            self._dependents[ref] = notice
             return self.inbox.put_control(notice, wakes=False)
-
-    def hear_of(self, down: ChildDown, *, wakes: bool) -> None:
-        """Let this actor, a supervisor, know of the end of a child.
-
-        Args:
-            down: the end.
-            wakes: at once; otherwise with its next message, unless it is ending itself.
-        """
-        with self._lock:
-            self.inbox.put_control(down, wakes=wakes or not self.spawns)
 
     def end_spawning(self) -> None:
         """Take nobody in from now on."""
         with self._lock:
             self.spawns = False
 
-    def let_go(self, ref: SupervisedRef[Any]) -> None:
-        """Forget a dependent that is dead."""
+    def let_go(self, ref: SupervisedRef[Any]) -> object:
+        """Forget a dependent that is dead; returns the notice of its start, if it was spawned."""
         with self._lock:
-            self._dependents.pop(ref, None)
+            return self._dependents.pop(ref, None)
 
     def defer(self) -> Reply:
         """Take the call that is being answered out of the loop's hands.
@@ -427,9 +417,9 @@ class Life:
         self.inbox.close()
         for dependent in reversed(dependents):
             dependent.life.end(dependent, ExitReason.KILLED, disown=True)
-        self._sign_off(ref)
+        notice = self._sign_off(ref)
         self._answer(reason)
-        self._tell(ref, reason)
+        self._tell(ref, reason, notice)
         if self.owns_system and self.system is not None:
             self.system.close()
         return True
@@ -457,14 +447,15 @@ class Life:
             self.system.count_disowned(-1)
         self.thread = None
 
-    def _sign_off(self, ref: SupervisedRef[Any]) -> None:
+    def _sign_off(self, ref: SupervisedRef[Any]) -> object:
         if self.name is not None and self.system is not None:
             self.system.registry.release(self.name, ref)
         ref.actor_stopped.set()
         if self.parent is not None:
-            self.parent.life.let_go(ref)
-        elif self.system is not None:
+            return self.parent.life.let_go(ref)
+        if self.system is not None:
             self.system.remove_root(ref)
+        return None
 
     def _answer(self, reason: ExitReason) -> None:
         with self._lock:
@@ -477,10 +468,13 @@ class Life:
     def _crash(self, reason: ExitReason) -> ActorCrashed:
         return ActorCrashed(f"{self.inbox.owner} ended without an answer: {reason}", reason)
 
-    def _tell(self, ref: SupervisedRef[Any], reason: ExitReason) -> None:
+    def _tell(self, ref: SupervisedRef[Any], reason: ExitReason, notice: object) -> None:
         if self.parent is not None:
-            wakes = not self.ends_unnoticed or reason.kind != "normal"
-            self.parent.life.hear_of(ChildDown(ref, reason), wakes=wakes)
+            inbox = self.parent.life.inbox
+            is_unnoticed = notice is not None and self.ends_unnoticed and reason.kind == "normal"
+            # So nothing is left of it, and nobody wakes up.
+            if not (is_unnoticed and inbox.take_back(notice)):
+                inbox.put_control(ChildDown(ref, reason))
         with self._lock:
             self.is_down = True
             watchers = list(self._watchers)

@@ -37,6 +37,7 @@ from dicom_actors.supervision import (
     Restart,
     RestartWindow,
     SpecError,
+    Started,
     SupervisedActor,
     Supervisor,
     count_children,
@@ -239,26 +240,31 @@ def test_a_spawned_child_that_fails_again_and_again_costs_its_budget(system, jou
     assert count_children(supervisor).specs == 0
 
 
+def crash(ref):
+    ref.tell(raise_error)
+
+
 @pytest.mark.parametrize(
-    ("restart", "ends", "wakes"),
+    ("restart", "ends", "is_heard_of"),
     [
         (Restart.TRANSIENT, lambda ref: ref.tell(lambda actor: actor.exit()), False),
         (Restart.TEMPORARY, lambda ref: ref.tell(lambda actor: actor.exit()), False),
-        (Restart.TRANSIENT, lambda ref: ref.tell(raise_error), True),
+        (Restart.TRANSIENT, crash, True),
         (Restart.TRANSIENT, lambda ref: ref.stop(timeout=LIMIT), True),
         (Restart.PERMANENT, lambda ref: ref.tell(lambda actor: actor.exit()), True),
     ],
     ids=["by itself", "temporary, by itself", "by a crash", "by request", "permanent, by itself"],
 )
-def test_a_supervisor_sleeps_over_ends_that_nothing_follows_from(
-    system, monkeypatch, restart, ends, wakes
+def test_a_supervisor_sleeps_through_lives_that_nothing_follows_from(
+    system, monkeypatch, restart, ends, is_heard_of
 ):
     supervisor = DynamicSupervisor.start(system=system)
-    inbox = supervisor.life.inbox
-    put, woken = inbox.put_control, {}
+    inbox, wakers = supervisor.life.inbox, []
+    put = inbox.put_control
 
     def put_control(message, *, in_turn=False, wakes=True):
-        woken.setdefault(type(message).__name__, wakes)
+        if wakes:
+            wakers.append(type(message).__name__)
         return put(message, in_turn=in_turn, wakes=wakes)
 
     monkeypatch.setattr(inbox, "put_control", put_control)
@@ -266,10 +272,23 @@ def test_a_supervisor_sleeps_over_ends_that_nothing_follows_from(
     down = watch(ref)
     ends(ref)
     assert down_of(down).ref is ref
-    assert woken["_Spawned"] is False
-    assert woken["ChildDown"] is wakes
-    if not wakes:  # and has heard of them when somebody asks
-        assert which_children(supervisor, timeout=LIMIT) == []
+    assert wakers == ["ChildDown"] * is_heard_of
+    assert is_heard_of or inbox.qsize() == 0
+    sync(supervisor)
+    starts = [report for report in system.seen if isinstance(report, Started)]
+    assert starts[0].ref is ref
+    assert len(starts) == 1 + (restart is Restart.PERMANENT or ends is crash)
+
+
+def test_who_was_heard_of_is_heard_of_in_the_end(system):
+    supervisor = DynamicSupervisor.start(system=system)
+    ref = spawn_child(supervisor, worker("a", spec={"restart": Restart.TEMPORARY}))
+    assert count_children(supervisor, timeout=LIMIT).active == 1
+    down = watch(ref)
+    ref.tell(lambda actor: actor.exit())
+    down_of(down)
+    until(lambda: supervisor.life.inbox.qsize() == 0)
+    assert count_children(supervisor, timeout=LIMIT).specs == 0
 
 
 @pytest.mark.parametrize("restart", Restart)
