@@ -69,14 +69,16 @@ def test_an_outage_refuses_what_comes_and_costs_nothing_that_was_kept(
     bucket, folder, fault, caplog
 ):
     caplog.set_level(logging.DEBUG)
-    with opened(folder, bucket_timeout=0.5) as archive:
+    with opened(folder) as archive:
         archive.add(make_file(1))
+    with opened(folder, bucket_timeout=0.5) as archive:
         bucket.fault = lambda kind, key: fault
         with pytest.raises(OSError, match="object store") as caught:
             archive.add(make_file(2))
         with pytest.raises(OSError, match="object store"):
             archive.read(archive.find_instance(uid_of(1)))
-        bucket.fault = lambda kind, key: None
+    bucket.fault = lambda kind, key: None
+    with opened(folder) as archive:
         assert archive.add(make_file(2)).result is Result.NEW
         assert bytes(archive.read(archive.find_instance(uid_of(1)))) == make_file(1)
     assert SECRET not in str(caught.value) + caplog.text
@@ -99,7 +101,8 @@ def test_while_the_bucket_is_away_what_comes_waits_on_the_disk(bucket, folder):
         with pytest.raises(ArchiveError, match="object store"):
             archive.settle()
         assert bytes(archive.read(archive.find_instance(uid_of(1)))) == make_file(1)
-        bucket.fault = lambda kind, key: None
+    bucket.fault = lambda kind, key: None
+    with opened(folder, upload="after") as archive:
         archive.settle()
         assert len(bucket.objects) == 2
 
@@ -260,8 +263,9 @@ def test_the_end_of_the_process_at_any_step_loses_nothing_acknowledged(
     bucket, folder, kind, fault, upload
 ):
     """Of one who ends while an upload is on its way; what he had not acknowledged may be there."""
+    with opened(folder, upload=upload) as archive:
+        archive.add(make_file(1))
     archive = opened(folder, upload=upload, bucket_timeout=0.3)
-    archive.add(make_file(1))
     bucket.fault = lambda of, key: fault if of == kind else None
     big = make_file(2, size=9_000_000 if kind != "PUT" else 300_000)
     try:
