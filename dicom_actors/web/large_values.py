@@ -12,7 +12,8 @@ import io
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dicom_actors import DataSet, TransferSyntax, read_file, write_file
+from dicom_actors import DataSet, write_file
+from dicom_actors.archive.upkeep import LARGE_ONES, UNDEFINED, LargeElement, element_at
 from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.web.exchange import Joined
 
@@ -26,23 +27,8 @@ LARGE: Final = 1 << 20
 """Bytes of an object that is worth it; of what is beside the large value there may be so many."""
 _WORTH: Final = 64 * 1024
 """Bytes of a value that is left in the file."""
-_DOCUMENT, _SPECTRUM, _PIXELS = 0x00420011, 0x56000020, 0x7FE00008
-_LARGE_ONES: Final = {
-    _DOCUMENT: frozenset({_DOCUMENT}),
-    _SPECTRUM: frozenset({_SPECTRUM}),
-    _PIXELS: frozenset({_PIXELS, 0x7FE00009, 0x7FE00010}),
-}
-_IMPLICIT_VRS: Final = {
-    _DOCUMENT: "OB",
-    _SPECTRUM: "OF",
-    _PIXELS: "OF",
-    0x7FE00009: "OD",
-    0x7FE00010: "OW",
-}
-"""What stands in no file of that transfer syntax (PS3.5 A.1)."""
 _EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 _BYTES: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-_UNDEFINED: Final = 0xFFFFFFFF
 _HEADER: Final = Struct("<HH2sHI")
 _SHORT_HEADER: Final = Struct("<HHI")
 _DELIMITER: Final = bytes.fromhex("feffdde000000000")
@@ -89,16 +75,6 @@ class LargeValue(NamedTuple):
         return Joined([memoryview(front.getvalue() + header), self.value, memoryview(behind)])
 
 
-class _Element(NamedTuple):
-    """An element that is left in the file: its header, and where its value is."""
-
-    before: DataSet
-    tag: int
-    vr: str
-    start: int
-    length: int
-
-
 def value_at(file: FileBytes, instance: StoredInstance, tag: int) -> FileBytes | None:
     """Find the value of an element of bytes; None: all of the object has to be read for it.
 
@@ -111,7 +87,7 @@ def value_at(file: FileBytes, instance: StoredInstance, tag: int) -> FileBytes |
         OSError: the file cannot be read.
     """
     found = _element(file, instance, tag)
-    if found is None or found.tag != tag or found.length == _UNDEFINED or found.vr not in _BYTES:
+    if found is None or found.tag != tag or found.length == UNDEFINED or found.vr not in _BYTES:
         return None
     return file[found.start : found.start + found.length]
 
@@ -127,14 +103,14 @@ def cut_out(archive: Archive, file: FileBytes, instance: StoredInstance) -> Larg
     Raises:
         OSError: the file cannot be read.
     """
-    for stop, tags in _LARGE_ONES.items():
+    for stop, tags in LARGE_ONES.items():
         found = _element(file, instance, stop)
         if found is None:
             return None
         if found.tag not in tags or found.length < _WORTH:
             continue
         value, end = None, found.start + found.length
-        if found.length == _UNDEFINED:
+        if found.length == UNDEFINED:
             end = _end_of_frames(archive, file, instance)
             if found.vr not in {"OB", "OW"} or end < 0:
                 return None
@@ -153,29 +129,8 @@ def cut_out(archive: Archive, file: FileBytes, instance: StoredInstance) -> Larg
     return None
 
 
-def _element(file: FileBytes, instance: StoredInstance, stop: int) -> _Element | None:
-    """Read what is before the first element that is not below a tag, and the header of that."""
-    syntax = TransferSyntax.of(instance.transfer_syntax_uid)
-    if syntax.is_deflated or not (syntax.is_encapsulated or syntax.uid in {_EXPLICIT, _IMPLICIT}):
-        return None
-    try:
-        before = read_file(file.as_file(), until=stop)
-    except DataError:
-        return None
-    as_read = before.elements_as_read()
-    if as_read is None or before.warnings or len(as_read.offsets) <= len(as_read.tags):
-        return None
-    at = instance.header_length + as_read.offsets[-1] - as_read.offsets[0]
-    header = bytes(file[at : at + _HEADER.size])
-    if len(header) < _HEADER.size:
-        return None
-    if syntax.uid == _IMPLICIT:
-        group, element, length = _SHORT_HEADER.unpack_from(header)
-        tag = group << 16 | element
-        return _Element(before, tag, _IMPLICIT_VRS.get(tag, ""), at + _SHORT_HEADER.size, length)
-    group, element, vr, _, length = _HEADER.unpack(header)
-    tag = group << 16 | element
-    return _Element(before, tag, vr.decode("latin-1"), at + _HEADER.size, length)
+def _element(file: FileBytes, instance: StoredInstance, stop: int) -> LargeElement | None:
+    return element_at(file, instance.header_length, instance.transfer_syntax_uid, stop)
 
 
 def _end_of_frames(archive: Archive, file: FileBytes, instance: StoredInstance) -> int:

@@ -220,12 +220,18 @@ class Store:
     def open(
         self,
         location: Location,
-        size: int,
+        size: int | None = None,
         *,
         is_fresh: bool = False,
         as_wanted: int = AS_WANTED,
     ) -> memoryview | FileBytes:
         """Give an object's bytes; `as_wanted` or more of a file are read when they are wanted.
+
+        Args:
+            location: where they are.
+            size: how many; needed in a journal.
+            is_fresh: whether a copy will not do.
+            as_wanted: how many are many.
 
         Raises:
             OSError: they cannot be read.

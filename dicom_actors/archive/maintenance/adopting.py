@@ -9,7 +9,7 @@ from dicom_actors.archive.files import Location
 from dicom_actors.archive.index import Duplicates, NewInstance, Result
 from dicom_actors.archive.maintenance.verifying import Problem
 from dicom_actors.archive.maintenance.walking import files_of
-from dicom_actors.archive.upkeep import Rows, describe_file
+from dicom_actors.archive.upkeep import Rows, describe_at
 from dicom_actors.errors import DataError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def adopt(
         try:
             size = path.stat().st_size
             if in_place:
-                intake = describe_file(archive.store.read(Location(str(path))))
+                intake = describe_at(archive.store, Location(str(path)))
                 row = intake.row(Location(str(path)), time.time(), Duplicates.KEEP_FIRST)
                 rows.append(row)
             else:

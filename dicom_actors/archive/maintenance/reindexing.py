@@ -12,7 +12,7 @@ from dicom_actors.archive.files.placing import folders_of
 from dicom_actors.archive.index import Deleted, Duplicates, Moved, NewInstance, Result
 from dicom_actors.archive.maintenance.verifying import Problem
 from dicom_actors.archive.maintenance.walking import files_in_place
-from dicom_actors.archive.upkeep import describe_file, in_front_of
+from dicom_actors.archive.upkeep import describe_at, in_front_of
 from dicom_actors.errors import DataError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def reindexing(
     for name in with_those_that_wait():
         files += lost is None or lost.may_wait
         try:
-            intake = describe_file(holdings.store.read(Location(name)))
+            intake = describe_at(holdings.store, Location(name))
         except (DataError, OSError) as error:
             problems += 1
             tell(Problem(name, "", f"it cannot be read: {error}"))

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 from dicom_actors import read_file
 from dicom_actors.archive.files import Location
 from dicom_actors.archive.maintenance.walking import files_in_place, instances_with_versions
-from dicom_actors.archive.upkeep import describe_file
+from dicom_actors.archive.upkeep import describe_at
 from dicom_actors.errors import ArchiveError, DicomError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _what_is_wrong(holdings: Holdings, instance: StoredInstance) -> str:
 
 def _why_without_row(holdings: Holdings, name: str, versions: Sequence[StoredInstance]) -> str:
     with contextlib.suppress(DicomError, OSError):
-        checksum = describe_file(holdings.store.read(Location(name))).checksum
+        checksum = describe_at(holdings.store, Location(name)).checksum
         for one in versions:
             there = holdings.store.size(Location.of(one.location)) is not None
             if one.checksum == checksum and there:

@@ -1,6 +1,7 @@
 """What keeps the files of an archive and its index of one mind.
 
-`intake` makes of an object what the index is told of it, and `pixel_data` finds its frames;
+`intake` makes of an object what the index is told of it, `large_files` without reading all of a
+large one, and `pixel_data` finds its frames;
 `unpacking` brings objects to their places, those that a crash left included; `removing` takes
 files away that have no row any more; `study_watch` says when a study is complete. Each can break
 off anywhere and be done again. None of it knows an actor: what it asks of the index is in `Rows`.
@@ -8,7 +9,14 @@ off anywhere and be done again. None of it knows an actor: what it asks of the i
 
 from __future__ import annotations
 
-from dicom_actors.archive.upkeep.intake import Intake, describe_file, in_front_of
+from dicom_actors.archive.upkeep.intake import Intake, describe_at, describe_file, in_front_of
+from dicom_actors.archive.upkeep.large_files import (
+    LARGE_ONES,
+    PIXEL_DATA,
+    UNDEFINED,
+    LargeElement,
+    element_at,
+)
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
 from dicom_actors.archive.upkeep.removing import Removing
 from dicom_actors.archive.upkeep.rows import Rows
@@ -16,14 +24,20 @@ from dicom_actors.archive.upkeep.study_watch import Senders, StudyWatch
 from dicom_actors.archive.upkeep.unpacking import Recovered, Unpacking
 
 __all__ = [
+    "LARGE_ONES",
+    "PIXEL_DATA",
+    "UNDEFINED",
     "FrameRanges",
     "Intake",
+    "LargeElement",
     "Recovered",
     "Removing",
     "Rows",
     "Senders",
     "StudyWatch",
     "Unpacking",
+    "describe_at",
     "describe_file",
+    "element_at",
     "in_front_of",
 ]

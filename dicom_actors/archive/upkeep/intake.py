@@ -14,19 +14,32 @@ from dicom_actors import read_file
 from dicom_actors.archive.files import Location
 from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe
 from dicom_actors.archive.upkeep.acquisitions import Acquisition
+from dicom_actors.archive.upkeep.large_files import hollow_copy
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
 from dicom_actors.errors import DataError, DecodeError
 
 if TYPE_CHECKING:
     from dicom_actors import DataSet
-    from dicom_actors.archive.files import Store
+    from dicom_actors.archive.files import FileBytes, Store
     from dicom_actors.archive.index import Description, StoredInstance
 
-__all__ = ["Intake", "checksum_of", "describe_file", "header_length_of", "in_front_of"]
+__all__ = [
+    "Intake",
+    "checksum_of",
+    "describe_at",
+    "describe_file",
+    "header_length_of",
+    "in_front_of",
+]
 
 _PIECE = 2_047
 _HASHED_IN_PIECES = 64 * 1024
 _PREFIX_END = 132
+_FRONT = 64 * 1024
+_LARGE = 16 * 1024 * 1024
+"""Bytes of a file that is not read whole for that."""
+_CHUNK = 1024 * 1024
+_FIRST_OF_DATA = 0x00080000
 _GROUP_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
 
 
@@ -53,7 +66,12 @@ class Intake(NamedTuple):
 
     @classmethod
     def of(
-        cls, data_set: DataSet, transfer_syntax_uid: str, header_length: int, data: memoryview
+        cls,
+        data_set: DataSet,
+        transfer_syntax_uid: str,
+        header_length: int,
+        data: memoryview,
+        checksum: bytes | None = None,
     ) -> Intake:
         """Make it of a data set and its bytes.
 
@@ -62,6 +80,7 @@ class Intake(NamedTuple):
             transfer_syntax_uid: how `data` is encoded.
             header_length: bytes that stand before it in the file.
             data: the data set's bytes.
+            checksum: theirs, if somebody has it already.
 
         Raises:
             DecodeError: one of its UIDs is missing, or none.
@@ -73,7 +92,7 @@ class Intake(NamedTuple):
             transfer_syntax_uid,
             header_length,
             header_length + len(data),
-            checksum_of(data),
+            checksum or checksum_of(data),
             None if frames is None else frames.encoded(),
             Acquisition.of(data_set),
         )
@@ -116,7 +135,7 @@ def in_front_of(row: NewInstance, current: StoredInstance, store: Store) -> list
     changes = [row._replace(duplicates=Duplicates.REPLACE)]
     location = Location.of(current.location)
     with contextlib.suppress(DataError, OSError):
-        again = describe_file(store.read(location, current.size))
+        again = describe_at(store, location, current.size)
         beside = again.row(location, current.received, Duplicates.KEEP_BOTH)
         changes.append(beside._replace(is_arrival=False))
     return changes
@@ -135,16 +154,52 @@ def checksum_of(data: memoryview | bytes) -> bytes:
     return checksum.digest()
 
 
-def describe_file(data: memoryview) -> Intake:
+def describe_at(store: Store, location: Location, size: int | None = None) -> Intake:
+    """Make it of a file, or an object in a journal or a bucket; see `describe_file`.
+
+    Args:
+        store: where it is.
+        location: its place.
+        size: its bytes; needed in a journal.
+    """
+    return describe_file(store.open(location, size, as_wanted=_LARGE))
+
+
+def describe_file(data: memoryview | FileBytes) -> Intake:
     """Make it of the bytes of a Part 10 file (PS3.10 7.1).
+
+    Of what is left in a file, little is in memory at a time, if it is as files mostly are.
 
     Raises:
         DataError: it is no such file, or one that is cut short; or it has no UIDs.
+        OSError: it cannot be read.
     """
+    if not isinstance(data, memoryview):
+        return _describe_large(data)
     data_set = read_file(data)
     header_length = header_length_of(data)
-    syntax = str(data_set.file_meta.value_for("TransferSyntaxUID"))
-    return Intake.of(data_set, syntax, header_length, data[header_length:])
+    return Intake.of(data_set, _syntax_of(data_set), header_length, data[header_length:])
+
+
+def _describe_large(file: FileBytes) -> Intake:
+    try:
+        syntax = _syntax_of(read_file(file.as_file(), until=_FIRST_OF_DATA))
+        header_length = header_length_of(file[:_FRONT].read())
+    except DataError:
+        return describe_file(file.read())
+    copy = hollow_copy(file, header_length, syntax)
+    if copy is None:
+        return describe_file(file.read())
+    checksum = sha256()
+    for chunk in file[header_length:].chunks(_CHUNK):
+        checksum.update(chunk)
+    return Intake.of(
+        read_file(copy), syntax, header_length, copy[header_length:], checksum.digest()
+    )
+
+
+def _syntax_of(data_set: DataSet) -> str:
+    return str(data_set.file_meta.value_for("TransferSyntaxUID"))
 
 
 def header_length_of(data: memoryview) -> int:

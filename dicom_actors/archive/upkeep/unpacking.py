@@ -18,7 +18,7 @@ from dicom_actors import read_file
 from dicom_actors.archive.files import REBUILD, Location, placing_in, read_records
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index import Duplicates, Moved
-from dicom_actors.archive.upkeep.intake import describe_file, in_front_of
+from dicom_actors.archive.upkeep.intake import describe_at, describe_file, in_front_of
 from dicom_actors.archive.upkeep.removing import Removing
 from dicom_actors.errors import DataError
 
@@ -284,7 +284,9 @@ class Unpacking:
 
     def _describe(self, one: _Object) -> Intake | None:
         try:
-            return describe_file(one.read())
+            if one.location.is_in_journal:
+                return describe_file(one.read())
+            return describe_at(self._store, one.location)
         except DataError as error:
             logger.warning("%s has no row and cannot be read: %s", one.location, type(error))
             self._set_aside(one.location)
