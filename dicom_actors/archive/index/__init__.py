@@ -23,6 +23,7 @@ from dicom_actors.archive.index.changes import (
     DestinationLeft,
     DestinationTaken,
     Duplicates,
+    EventsTaken,
     LateRouted,
     Level,
     Moved,
@@ -35,17 +36,28 @@ from dicom_actors.archive.index.changes import (
     QueueCommand,
     Queued,
     Record,
+    RecordChanged,
     Refused,
     Result,
     Settled,
     StoredInstance,
     StudyTold,
+    Subscribed,
+    SubscribedToMatching,
+    SubscribersTold,
+    Unsubscribed,
+    WorkitemChanged,
+    WorkitemCreated,
+    WorkitemRow,
+    WorklistSubscribed,
+    WorklistUnsubscribed,
 )
 from dicom_actors.archive.index.description import Description, describe
 from dicom_actors.archive.index.index import Counts, Index
 from dicom_actors.archive.index.outbox import OutboxMessage, OutboxStatus
 from dicom_actors.archive.index.queueing import QueuedItem, QueueReader, QueueStatus
 from dicom_actors.archive.index.reader import IndexReader
+from dicom_actors.archive.index.workitems import WorklistSubscription
 
 __all__ = [
     "Change",
@@ -60,6 +72,7 @@ __all__ = [
     "DestinationLeft",
     "DestinationTaken",
     "Duplicates",
+    "EventsTaken",
     "Index",
     "IndexReader",
     "LateRouted",
@@ -79,10 +92,21 @@ __all__ = [
     "Queued",
     "QueuedItem",
     "Record",
+    "RecordChanged",
     "Refused",
     "Result",
     "Settled",
     "StoredInstance",
     "StudyTold",
+    "Subscribed",
+    "SubscribedToMatching",
+    "SubscribersTold",
+    "Unsubscribed",
+    "WorkitemChanged",
+    "WorkitemCreated",
+    "WorkitemRow",
+    "WorklistSubscribed",
+    "WorklistSubscription",
+    "WorklistUnsubscribed",
     "describe",
 ]
