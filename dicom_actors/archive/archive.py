@@ -224,6 +224,8 @@ class Archive(Holdings):
         self._supervisor: Final = ArchiveSupervisor.start(
             kernel, children, is_member=self.is_member, system=kernel.system
         )
+        with contextlib.suppress(ArchiveError):  # then it is said when somebody asks for something
+            self.workitems.begin()
 
     @classmethod
     def open(

@@ -57,6 +57,8 @@ _PATIENT_ID: Final = 0x00100020
 _STARTS: Final = 0x00404005
 _MODIFIED: Final = 0x00404010
 _LONGEST: Final = 256
+_PAGE: Final = 128
+"""Workitems that are read at once."""
 
 _INSERT: Final = f"""
     INSERT INTO workitem ({", ".join(WorkitemRow._fields)})
@@ -167,8 +169,9 @@ class WorkitemWriting:
         elif any(isinstance(change, WorkitemCreated) for change in changes):
             self._execute("SELECT 1 FROM worklist WHERE id = 1 FOR SHARE")
         uids = {change.row.uid for change in changes if isinstance(change, WorkitemChanged)}
-        uids |= {change.uid for change in changes if isinstance(change, Subscribed)}
-        if uids:
+        held = {change.uid for change in changes if isinstance(change, Subscribed)}
+        uids |= held
+        if held or len(uids) > 1:  # else the change itself is the first to hold it
             self._execute(
                 "SELECT 1 FROM workitem WHERE uid IN (SELECT value FROM json_each(?))"
                 " ORDER BY uid FOR UPDATE",
@@ -438,7 +441,7 @@ class WorkitemReader:
         given = {condition: value for condition, value in given.items() if value is not None}
         where = f"WHERE {' AND '.join(given)}" if given else ""
         statement = f"SELECT uid, data FROM workitem {where} ORDER BY starts, uid"  # noqa: S608
-        for uid, data in self._connection.rows(statement, tuple(given.values())):
+        for uid, data in self._connection.rows(statement, tuple(given.values()), _PAGE):
             yield uid, bytes(data)
 
     def worklists(self) -> tuple[int, list[WorklistSubscription]]:

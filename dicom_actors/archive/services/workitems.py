@@ -196,6 +196,19 @@ class Workitems:
         self._lock = threading.Lock()
         self._channels: Final = EventChannels(reader, write)
 
+    def begin(self) -> None:
+        """Tell those who had subscribed before that the archive was started, once (CC.2.4).
+
+        Raises:
+            ArchiveError: the index cannot be used; it is done later, then.
+        """
+        if not self._begins:
+            return
+        with self._lock:
+            if self._begins and self.ae_titles():
+                self._write([SubscribersTold(*restarted())])
+            self._begins = False
+
     def create(self, uid: str, workitem: DataSet) -> None:
         """Schedule a workitem (CC.2.5).
 
@@ -531,7 +544,7 @@ class Workitems:
             ArchiveError: the index cannot be read.
         """
         ae_title = _receiver(ae_title)
-        self._begin()
+        self.begin()
         return self._channels.open(ae_title, wake, most)
 
     def wake(self, ae_titles: Iterable[str] | None = None) -> None:
@@ -540,17 +553,8 @@ class Workitems:
 
     # --- what they share ---------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        """Tell those who had subscribed before that the archive was started, once."""
-        if not self._begins:
-            return
-        with self._lock:
-            if self._begins:
-                self._write([SubscribersTold(*restarted())])
-                self._begins = False
-
     def _put(self, change: Change) -> Outcome:
-        self._begin()
+        self.begin()
         return self._write([change])[0]
 
     def _there(self, uid: str) -> bytes:
