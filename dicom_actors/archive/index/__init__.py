@@ -3,9 +3,10 @@
 The way through it: `description` makes, of a data set, what is kept of an instance; `Index.write`
 puts what was received, moved or deleted into the file, all of it in one transaction; an
 `IndexReader` answers from a snapshot. `attributes` says which attributes have columns of their
-own, `folding` how these are compared, `headers` how everything else is kept, `schema/` what the
-file looks like and `migrating` how an older one becomes that. Files of objects, actors and the
-network are left to others, and so is what a query means (`dicom_actors.archive.query`).
+own, `folding` how these are compared, `headers` how everything else is kept, `queueing` what is to
+be sent on, `workitems` unified procedure steps and who is told of them, `schema/` what the file
+looks like and `migrating` how an older one becomes that. Files of objects, actors and the network
+are left to others, and so is what a query means (`dicom_actors.archive.query`).
 
 All SQL of the archive stands in here and in `query`, and none is made of anybody's values.
 """
