@@ -192,7 +192,9 @@ class Archive(Holdings):
         write, now = self.rows.write, kernel.now
         self.worklist: Final = Worklist(self.reader, write, worklist_folder)
         self.procedure_steps: Final = ProcedureSteps(self.reader, write, self._note_step)
-        self.workitems: Final = Workitems(self.reader, write, now)
+        begins = kernel.index.is_first and not self.is_member
+        self.workitems: Final = Workitems(self.reader, write, now, begins=begins)
+        kernel.on_told = self.workitems.wake
         requests = OpenRequests()
         self._services: Final = (
             QueryRetrieve(self, peers),
@@ -222,6 +224,8 @@ class Archive(Holdings):
         self._supervisor: Final = ArchiveSupervisor.start(
             kernel, children, is_member=self.is_member, system=kernel.system
         )
+        with contextlib.suppress(ArchiveError):  # then it is said when somebody asks for something
+            self.workitems.begin()
 
     @classmethod
     def open(
@@ -745,6 +749,7 @@ def _share(index: str, store: Store, settings: ArchiveSettings) -> IndexHandle:
     try:
         handle.get()  # which makes it what it is today
         with contextlib.closing(Nodes(index, settings.node_lease_seconds)) as nodes:
+            handle.is_first = not nodes.is_anybody_there()
             nodes.join(store.node)
     except BaseException:
         handle.close()

@@ -15,6 +15,7 @@ __all__ = [
     "StudyChanged",
     "StudyComplete",
     "StudyUpdated",
+    "WorkitemsTold",
 ]
 
 
@@ -84,6 +85,17 @@ class StudyUpdated:
 
     study_instance_uid: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkitemsTold:
+    """Who has subscribed to workitems is told something; what, is in the index.
+
+    Attributes:
+        ae_titles: of those who are.
+    """
+
+    ae_titles: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

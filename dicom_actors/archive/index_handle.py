@@ -29,9 +29,11 @@ class IndexHandle:
 
     Attributes:
         is_shared: whether other processes may write it.
+        is_first: whether none did when this one began to.
     """
 
     is_shared = False
+    is_first = True
 
     def __init__(self, path: str, durability: Any) -> None:
         self.path: Final = path

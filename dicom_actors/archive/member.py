@@ -5,7 +5,8 @@ reads the index itself, from snapshots. Rows it hands to the process that has th
 nobody before these are durable. Of storage commitment it tells whoever has asked it. The other one
 also brings objects to their places, tells of complete studies, and when a member is gone takes care
 of what it leaves: its journals are unpacked, its files are placed or taken in, as after a crash of
-a process that is alone, and the commitments that it owed are told.
+a process that is alone, and the commitments that it owed are told. What becomes of workitems it
+tells those who listen at the other one; a member's own channels are not woken.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from kit.serving import serving
 from kit.waiting import LIMIT, until
 from services.commitment import Commitments
 
-from dicom_actors import connect, read_file
+from dicom_actors import DataSet, DimseFailure, connect, read_file
 from dicom_actors.cli.control import ask
 from dicom_actors.errors import AssociationRejected, DicomError
 
@@ -135,6 +135,71 @@ def test_commitment_is_reported_on_the_association_that_asked(tmp_path):
             assert kept.ReferencedSOPInstanceUID == uid_of(number)
             assert failed.FailureReason == 0x0112
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("index", ["sqlite", "postgresql"])
+def test_a_procedure_step_is_made_once_and_ended_once(tmp_path, index, request):
+    options = ["--store", str(tmp_path / "store"), "--workers", "2"]
+    if index == "postgresql":
+        options += ["--index", request.getfixturevalue("postgresql").new_database()]
+    with serving(*options) as server, contextlib.ExitStack() as stack:
+        # More associations than workers: some are at each of them.
+        associations = [
+            stack.enter_context(connect("127.0.0.1", server.port, contexts=[MPPS]))
+            for _ in range(6)
+        ]
+        for turn in range(5):
+            uid = f"1.2.3.{turn}"
+            made = at_once(associations, lambda one, _, uid=uid: one.n_create(MPPS, uid, STEP))
+            assert sorted(made) == [0, *[0x0111] * 5]
+            ended = at_once(associations, lambda one, n, uid=uid: one.n_set(MPPS, uid, ENDS[n % 2]))
+            assert sorted(ended) == [0, *[0x0110] * 5]
+        assert server.stop() == 0
+
+
+MPPS = "1.2.840.10008.3.1.2.3.3"
+STEP = DataSet.from_keywords(
+    PerformedStationAETitle="CT1",
+    PerformedProcedureStepStartDate="20240705",
+    PerformedProcedureStepStartTime="1030",
+    PerformedProcedureStepID="1",
+    PerformedProcedureStepStatus="IN PROGRESS",
+    Modality="CT",
+    ScheduledStepAttributesSequence=[{"ScheduledProcedureStepID": "S1"}],
+)
+ENDS = [
+    DataSet.from_keywords(
+        PerformedProcedureStepStatus=state,
+        PerformedProcedureStepEndDate="20240705",
+        PerformedProcedureStepEndTime="1045",
+        PerformedSeriesSequence=[{"SeriesInstanceUID": "1.2.4"}],
+    )
+    for state in ("COMPLETED", "DISCONTINUED")
+]
+
+
+def at_once(associations, do):
+    """Do something on each association at once; gives the statuses."""
+    statuses = []
+    barrier = threading.Barrier(len(associations))
+
+    def work(association, number):
+        barrier.wait(LIMIT)
+        try:
+            do(association, number)
+            statuses.append(0)
+        except DimseFailure as error:
+            statuses.append(error.status)
+
+    threads = [
+        threading.Thread(target=work, args=(one, number)) for number, one in enumerate(associations)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+        assert not thread.is_alive()
+    return statuses
 
 
 def test_the_whole_is_controlled_as_one(tmp_path):

@@ -376,7 +376,7 @@ def test_one_that_vanishes_leaves_nothing(tmp_path):
             linger = struct.pack("ii", 1, 0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)  # ends by RST
         until(lambda: not channels_of(client))
-        assert archive.workitems._queues._channels == {}
+        assert archive.workitems._channels._listening == {}
 
 
 def test_a_thousand_more_than_may_be_are_refused_and_nothing_else_is(tmp_path):

@@ -10,7 +10,7 @@ from web.workitems import LOCK, PERFORMED, UID, Asker, attribute, code, workitem
 
 from dicom_actors import DataSet
 from dicom_actors.archive import Archive
-from dicom_actors.archive.services.workitem_events import Event, EventQueues
+from dicom_actors.archive.index import workitems as index
 from dicom_actors.web import DicomWeb, HttpError, Request, WebSettings
 
 WORKLIST = "1.2.840.10008.5.1.4.34.5"
@@ -79,7 +79,7 @@ def in_state(ask, state, uid, is_global):
 
 def state_of(ask, uid):
     """The state of an AE for a workitem: none, lock or plain."""
-    found = ask.application._archive.workitems._subscriptions().of(uid).get("ME")
+    found = ask.application._archive.workitems.subscribers(uid).get("ME")
     return {None: "none", True: "lock", False: "plain"}[found]
 
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_subscribed_to_is_refused(ask, uid, ae_title, query, expe
     ask.make()
     assert ask.subscribe(uid, ae_title, *query) == expected
     workitems = ask.application._archive.workitems
-    assert not workitems._subscriptions().ae_titles()
+    assert workitems.ae_titles() == []
     assert ask.suspend(UID) == 400  # to one workitem
 
 
@@ -366,7 +366,8 @@ def test_subscriptions_outlive_the_process_and_say_that_it_was_started(folder):
         ask.make("1.2.2", **{"00100020": attribute("LO", "P2")})
         ask.state("IN PROGRESS")
         again = (STATUS, WORKLIST)
-        assert ask.told("ONE") == [again, (STATE, UID)]
+        # What was not taken in the life before has waited.
+        assert ask.told("ONE") == [(STATE, UID), again, (STATE, UID)]
         assert ask.told("ALL") == [again, (STATE, "1.2.2"), (STATE, UID)]
         assert ask.told("SOME") == [again, (STATE, "1.2.2")]
         assert ask.told("GONE") == []
@@ -399,12 +400,12 @@ def test_a_deletion_lock_keeps_what_is_over(ask):
     assert ask.subscribe("1.2.1", "ME", ("deletionlock", "false")) == 201  # gives it back
     ask.make("1.2.4")
     assert ask("GET", "/workitems/1.2.1")[0] == 404
-    assert workitems._subscriptions().ae_titles() == set()
+    assert workitems.ae_titles() == []
 
 
 def test_there_is_a_limit_to_who_subscribes(ask):
     ask.make()
-    ask.application._archive.workitems._subscriptions()._most = 3
+    ask.application._archive.workitems._most_subscribers = 3
     for ae_title in ("A", "B", "C"):
         assert ask.subscribe(UID, ae_title) == 201
     for uid, query in ((UID, ()), (WORKLIST, ()), (FILTERED, (("filter", "PatientID=P1"),))):
@@ -466,59 +467,92 @@ def test_without_the_option_there_is_no_channel(tmp_path):
         application.close()
 
 
-def event(number, size=10):
-    return Event(str(number), STATE, "x" * size)
+@pytest.fixture
+def few(monkeypatch):
+    """Few events are kept."""
+    monkeypatch.setattr(index, "MOST_EVENTS", 3)
+    monkeypatch.setattr(index, "MOST_CHARACTERS", 1500)
 
 
-def taken(channel):
-    return [one.uid for one in iter(channel.take, None)]
+def progress(ask, uid, length):
+    """Have a progress of some length told."""
+    item = {"00741006": attribute("ST", "x" * length)}
+    assert ask("POST", f"/workitems/{uid}", {"00741002": attribute("SQ", item)})[0] == 200
 
 
-def test_of_what_waits_the_oldest_is_lost():
-    queues = EventQueues(lambda *_: None, most_events=3, most_bytes=100)
-    for number in range(5):
-        queues.post(["ME"], event(number))
-    channel = queues.open("ME", lambda: None, 9)
-    assert taken(channel) == ["2", "3", "4"]
+def lengths(ask):
+    channel = ask.listen()
+    found = [
+        len(one["00741002"]["Value"][0]["00741006"]["Value"][0])
+        for one in all_of(channel)
+        if "00741002" in one
+    ]
     channel.close()
-    for number in range(5):
-        queues.post(["ME"], event(number, 45))
-    assert taken(queues.open("ME", lambda: None, 9)) == ["3", "4"]
-    queues.post(["YOU"], event(0), event(1, 500))
-    assert taken(queues.open("YOU", lambda: None, 9)) == ["1"]  # one may be longer
+    return found
 
 
-def test_a_channel_that_is_not_emptied_ends_and_the_others_do_not():
-    queues = EventQueues(lambda *_: None, most_events=3, most_bytes=1000)
+@pytest.mark.usefixtures("few")
+def test_of_what_waits_the_oldest_is_lost(ask):
+    ask.make()
+    ask.subscribe(UID)
+    for length in range(1, 6):
+        progress(ask, UID, length)
+    assert lengths(ask) == [3, 4, 5]
+    for length in range(601, 606):
+        progress(ask, UID, length)
+    assert lengths(ask) == [604, 605]
+    progress(ask, UID, 1)
+    progress(ask, UID, 5000)
+    assert lengths(ask) == [5000]  # one may be longer
+
+
+@pytest.mark.usefixtures("few")
+def test_a_channel_that_is_not_emptied_ends_and_the_others_do_not(ask):
     woken = []
-    slow = queues.open("ME", lambda: woken.append("slow"), 9)
-    quick, other = queues.open("ME", lambda: None, 9), queues.open("YOU", lambda: None, 9)
-    for number in range(10):
-        queues.post(["ME", "YOU"], event(number))
-        assert taken(quick) == taken(other) == [str(number)]
+    ask.subscribe(WORKLIST, "ME")
+    ask.subscribe(WORKLIST, "YOU")
+    slow = ask.listen(wake=lambda: woken.append("slow"))
+    quick, other = ask.listen(), ask.listen("YOU")
+    for number in range(1, 7):
+        ask.make(f"1.2.{number}")
+        for channel in (quick, other):
+            assert [one["00001000"]["Value"] for one in all_of(channel)] == [[f"1.2.{number}"]]
+    assert woken == ["slow"] * 6
+    assert slow.take() is None
     assert slow.is_closed
-    assert slow.has_lost
-    assert woken == ["slow"] * 4
     assert not quick.is_closed
+    assert slow.take() is None
+    slow.close()
+    quick.close()
+    assert ask.told() == []
 
 
-def test_who_unsubscribes_leaves_nothing():
-    queues = EventQueues(lambda *_: None)
-    channel = queues.open("ME", lambda: None, 9)
-    queues.post(["ME"], event(1))
-    queues.forget("ME")
+def test_who_unsubscribes_leaves_nothing(ask):
+    ask.make()
+    ask.subscribe(UID)
+    channel = ask.listen()
+    ask.state("IN PROGRESS")
+    ask.unsubscribe(UID)
+    assert all_of(channel) == []
+    for table in ("subscriber", "workitem_subscriber", "workitem_event"):
+        assert rows_of(ask, table) == 0
+
+    # What comes next has other numbers than what was there before.
+    ask.subscribe(UID)
+    assert len(all_of(channel)) == 1
     channel.close()
-    queues.post(["YOU"], event(2))
-    queues.forget("YOU")
-    assert queues._waiting == {}
-    assert queues._channels == {}
-    assert queues._told == set()
+    assert ask.application._archive.workitems._channels._listening == {}
+
+
+def rows_of(ask, table):
+    with ask.application._archive.reader() as reader:
+        (count,) = reader.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return count
 
 
 def test_states_are_told_as_they_are_when_they_are_taken(ask):
     for number in range(1, 1501):  # more than events may wait
-        ask.application._archive.workitems._records.put(f"1.2.{number}", scheduled(number))
-    ask.application._archive.workitems._kept = None
+        ask.application._archive.workitems.create(f"1.2.{number}", scheduled(number))
     assert ask.subscribe(WORKLIST, "ME", LOCKED) == 201
     ask.state("IN PROGRESS", uid="1.2.7")
     channel = ask.listen()
@@ -536,7 +570,6 @@ def scheduled(number):
 def test_many_threads_lose_nothing(ask):
     ask.subscribe(WORKLIST)
     channel = ask.listen()
-    channel._channel.waiting._most_events = 10_000
     made = [f"1.2.{part}.{number}" for part in range(4) for number in range(25)]
     threads = [
         threading.Thread(

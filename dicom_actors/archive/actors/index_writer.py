@@ -16,6 +16,7 @@ from dicom_actors.archive.events import (
     StudyChanged,
     StudyComplete,
     StudyUpdated,
+    WorkitemsTold,
 )
 from dicom_actors.archive.files import INCOMING
 from dicom_actors.archive.index import NewInstance, Result, StudyTold
@@ -147,6 +148,9 @@ class IndexWriter(Gathering[_Work]):
         if come := tuple(_files_that_came(changes)):
             # Before, too: who has his answer may want all that came before to have its place.
             self._kernel.tell("unpacker", Place(come))
+        if told := frozenset(title for outcome in outcomes for title in outcome.told):
+            # Before, too: who has changed a workitem may count on it that others are woken.
+            self._kernel.publish([WorkitemsTold(told)])
         self._kernel.settle(work.reply for work in items)
         at = 0
         for work in items:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pykka
 
+from dicom_actors.archive.events import WorkitemsTold
 from dicom_actors.archive.files.journal import journal_names, number_of
 from dicom_actors.archive.upkeep import Senders
 from dicom_actors.errors import ArchiveError
@@ -51,6 +52,7 @@ class ArchiveKernel:
         senders: which associations have sent to which studies.
         nodes: what the NodeKeeper hears others by.
         on_inherited: is called when what was another node's is everybody's.
+        on_told: is called with the AE titles that have events of workitems to take; None: all may.
         on_emptied: is called when the folder was found empty, and nothing else, for a while.
     """
 
@@ -76,6 +78,7 @@ class ArchiveKernel:
         self.senders: Final = Senders()
         self.nodes: Nodes | None = None
         self.on_inherited: Callable[[], object] = lambda: None
+        self.on_told: Callable[[Iterable[str] | None], object] = lambda _: None
         self.on_emptied: Callable[[], object] = lambda: None
         self._endpoints: tuple[pykka.ActorRef[Any], ...] = ()
         self._lock = threading.Lock()
@@ -217,6 +220,8 @@ class ArchiveKernel:
         if self.index.is_shared and not is_of_others:
             self.tell("nodes", events)
         for event in events:
+            if isinstance(event, WorkitemsTold):
+                self.on_told(event.ae_titles)
             for ref, kinds, everywhere in subscribers:
                 if is_of_others and not everywhere:
                     continue

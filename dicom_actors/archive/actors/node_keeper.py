@@ -27,6 +27,7 @@ from dicom_actors.archive.events import (
     StudyChanged,
     StudyComplete,
     StudyUpdated,
+    WorkitemsTold,
 )
 from dicom_actors.archive.index.nodes import LONGEST_MESSAGE, Nodes
 from dicom_actors.errors import ArchiveError
@@ -50,6 +51,7 @@ _TOLD: Final[dict[str, type]] = {
         StudyChanged,
         StudyComplete,
         StudyUpdated,
+        WorkitemsTold,
     )
 }
 _BEATS: Final = 3
@@ -166,6 +168,8 @@ class NodeKeeper(SupervisedActor):
             if not was_connected:
                 # What others were told of meanwhile.
                 self._kernel.tell("studies", StudiesChanged(None))
+            # What nobody could tell, or one was not there to hear.
+            self._kernel.on_told(None)
             self._is_away = False
         except (ArchiveError, OSError) as error:
             self._be_away(error)

@@ -3,9 +3,10 @@
 The way through it: `description` makes, of a data set, what is kept of an instance; `Index.write`
 puts what was received, moved or deleted into the file, all of it in one transaction; an
 `IndexReader` answers from a snapshot. `attributes` says which attributes have columns of their
-own, `folding` how these are compared, `headers` how everything else is kept, `schema/` what the
-file looks like and `migrating` how an older one becomes that. Files of objects, actors and the
-network are left to others, and so is what a query means (`dicom_actors.archive.query`).
+own, `folding` how these are compared, `headers` how everything else is kept, `queueing` what is to
+be sent on, `workitems` unified procedure steps and who is told of them, `schema/` what the file
+looks like and `migrating` how an older one becomes that. Files of objects, actors and the network
+are left to others, and so is what a query means (`dicom_actors.archive.query`).
 
 All SQL of the archive stands in here and in `query`, and none is made of anybody's values.
 """
@@ -23,6 +24,7 @@ from dicom_actors.archive.index.changes import (
     DestinationLeft,
     DestinationTaken,
     Duplicates,
+    EventsTaken,
     LateRouted,
     Level,
     Moved,
@@ -35,17 +37,28 @@ from dicom_actors.archive.index.changes import (
     QueueCommand,
     Queued,
     Record,
+    RecordChanged,
     Refused,
     Result,
     Settled,
     StoredInstance,
     StudyTold,
+    Subscribed,
+    SubscribedToMatching,
+    SubscribersTold,
+    Unsubscribed,
+    WorkitemChanged,
+    WorkitemCreated,
+    WorkitemRow,
+    WorklistSubscribed,
+    WorklistUnsubscribed,
 )
 from dicom_actors.archive.index.description import Description, describe
 from dicom_actors.archive.index.index import Counts, Index
 from dicom_actors.archive.index.outbox import OutboxMessage, OutboxStatus
 from dicom_actors.archive.index.queueing import QueuedItem, QueueReader, QueueStatus
 from dicom_actors.archive.index.reader import IndexReader
+from dicom_actors.archive.index.workitems import WorklistSubscription
 
 __all__ = [
     "Change",
@@ -60,6 +73,7 @@ __all__ = [
     "DestinationLeft",
     "DestinationTaken",
     "Duplicates",
+    "EventsTaken",
     "Index",
     "IndexReader",
     "LateRouted",
@@ -79,10 +93,21 @@ __all__ = [
     "Queued",
     "QueuedItem",
     "Record",
+    "RecordChanged",
     "Refused",
     "Result",
     "Settled",
     "StoredInstance",
     "StudyTold",
+    "Subscribed",
+    "SubscribedToMatching",
+    "SubscribersTold",
+    "Unsubscribed",
+    "WorkitemChanged",
+    "WorkitemCreated",
+    "WorkitemRow",
+    "WorklistSubscribed",
+    "WorklistSubscription",
+    "WorklistUnsubscribed",
     "describe",
 ]

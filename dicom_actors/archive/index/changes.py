@@ -17,6 +17,7 @@ __all__ = [
     "Deleted",
     "Delivered",
     "Duplicates",
+    "EventsTaken",
     "LateRouted",
     "Level",
     "Moved",
@@ -30,11 +31,22 @@ __all__ = [
     "QueueCommand",
     "Queued",
     "Record",
+    "RecordChanged",
     "Refused",
     "Result",
     "Settled",
     "StoredInstance",
     "StudyTold",
+    "Subscribed",
+    "SubscribedToMatching",
+    "SubscribersTold",
+    "Unsubscribed",
+    "WorkitemChange",
+    "WorkitemChanged",
+    "WorkitemCreated",
+    "WorkitemRow",
+    "WorklistSubscribed",
+    "WorklistUnsubscribed",
 ]
 
 
@@ -218,6 +230,177 @@ class Record(NamedTuple):
     data: bytes | None
 
 
+class RecordChanged(NamedTuple):
+    """A data set becomes another one; `Result.CONFLICT`: it is not any more what was read.
+
+    Attributes:
+        kind: what it is.
+        name: its name among those of that kind.
+        before: the data set as it was read, encoded; None: there was none.
+        data: as it will be.
+    """
+
+    kind: str
+    name: str
+    before: bytes | None
+    data: bytes
+
+
+class WorkitemRow(NamedTuple):
+    """A unified procedure step.
+
+    Attributes:
+        uid: its SOP Instance UID.
+        state: its Procedure Step State.
+        patient_id: its Patient ID; a backslash, where that is several.
+        starts: its Scheduled Procedure Step Start DateTime.
+        ended: the time that it was over, as text that sorts; None: it is not.
+        data: the workitem, encoded.
+    """
+
+    uid: str
+    state: str
+    patient_id: str
+    starts: str
+    ended: str | None
+    data: bytes
+
+
+class WorkitemCreated(NamedTuple):
+    """A workitem is there.
+
+    `Result.SAME`: there is one of that UID; `Result.FULL`: there are too many, none of which may
+    go; `Result.CONFLICT`: subscriptions to what is created have changed.
+
+    Attributes:
+        row: the workitem.
+        subscribed: who is subscribed to it: AE titles, and whether with a deletion lock.
+        revision: of the subscriptions that say so; see `WorkitemReader.worklists`.
+        events: what they are told: Event Type IDs, and the attributes as JSON.
+        most: workitems; when there are more, the one that ended first goes.
+    """
+
+    row: WorkitemRow
+    subscribed: tuple[tuple[str, bool], ...]
+    revision: int
+    events: tuple[tuple[int, str], ...]
+    most: int
+
+
+class WorkitemChanged(NamedTuple):
+    """A workitem becomes another one; `Result.CONFLICT`: it is not any more what was read.
+
+    Attributes:
+        before: the workitem as it was read, encoded.
+        row: as it will be.
+        events: what those are told who are subscribed to it; see `WorkitemCreated`.
+    """
+
+    before: bytes
+    row: WorkitemRow
+    events: tuple[tuple[int, str], ...]
+
+
+class Subscribed(NamedTuple):
+    """An AE subscribes to a workitem, and is told its state.
+
+    `Result.MISSING`: there is none; `Result.FULL`: there are too many who subscribe.
+
+    Attributes:
+        ae_title: who.
+        uid: of the workitem.
+        has_lock: whether it stays when it is over.
+        most: who may subscribe to anything.
+    """
+
+    ae_title: str
+    uid: str
+    has_lock: bool
+    most: int
+
+
+class WorklistSubscribed(NamedTuple):
+    """An AE subscribes to what is created; `Result.FULL`: there are too many who subscribe.
+
+    Attributes:
+        ae_title: who.
+        has_lock: whether that stays when it is over.
+        keys: what has to match, as JSON; what does now is another change's. None: all, and all
+            that are there now.
+        told_by: the workitem that an event is of which stands for the states of all; empty: these
+            are not told.
+        most: who may subscribe to anything.
+    """
+
+    ae_title: str
+    has_lock: bool
+    keys: str | None
+    told_by: str
+    most: int
+
+
+class SubscribedToMatching(NamedTuple):
+    """An AE subscribes to workitems that match its keys; nothing, if they are others by now.
+
+    Attributes:
+        ae_title: who.
+        has_lock: see `WorklistSubscribed`.
+        keys: see `WorklistSubscribed`.
+        uids: of those that match.
+        told_by: see `WorklistSubscribed`.
+    """
+
+    ae_title: str
+    has_lock: bool
+    keys: str
+    uids: tuple[str, ...]
+    told_by: str
+
+
+class Unsubscribed(NamedTuple):
+    """An AE is told of a workitem no more; `Result.MISSING`: it was not."""
+
+    ae_title: str
+    uid: str
+
+
+class WorklistUnsubscribed(NamedTuple):
+    """An AE subscribes to nothing that is created; `Result.MISSING`: it did not.
+
+    Attributes:
+        ae_title: who.
+        is_matching: whether it is the subscription to what matches that ends.
+        is_suspended: whether those to workitems stay; they do, too, where the one to what matches
+            ends, and there is one to all.
+    """
+
+    ae_title: str
+    is_matching: bool
+    is_suspended: bool
+
+
+class SubscribersTold(NamedTuple):
+    """All who have subscribed to anything are told something; see `WorkitemCreated`."""
+
+    uid: str
+    type_id: int
+    attributes: str
+
+
+class EventsTaken(NamedTuple):
+    """An AE was told its events up to a number.
+
+    Attributes:
+        ae_title: which.
+        number: of the last one.
+        is_exact: whether what was told beyond it is to be told again.
+    """
+
+    ae_title: str
+    number: int
+    is_exact: bool = False
+
+
 class Delivered(NamedTuple):
     """A row of the queue is done."""
 
@@ -378,6 +561,17 @@ QueueChange = (
     | QueueCommand
 )
 CommitmentChange = Owed | Claimed | Postponed | Settled
+WorkitemChange = (
+    WorkitemCreated
+    | WorkitemChanged
+    | Subscribed
+    | WorklistSubscribed
+    | SubscribedToMatching
+    | Unsubscribed
+    | WorklistUnsubscribed
+    | SubscribersTold
+    | EventsTaken
+)
 Change = (
     NewInstance
     | Moved
@@ -385,6 +579,8 @@ Change = (
     | StudyTold
     | CommitmentChange
     | Record
+    | RecordChanged
+    | WorkitemChange
     | QueueChange
     | OutboxChange
 )
@@ -404,7 +600,11 @@ class Result(Enum):
     MISSING = "missing"
     """There was nothing to move or to delete."""
     NOTED = "noted"
-    """A commitment or a record is kept, or was removed."""
+    """A commitment, a record or a workitem is kept, or was removed."""
+    CONFLICT = "conflict"
+    """It is not any more what the change rests on; nothing was written."""
+    FULL = "full"
+    """There are too many; nothing was written."""
     COMPLETE = "complete"
     """A study is told of for the first time."""
     UPDATED = "updated"
@@ -450,6 +650,7 @@ class Outcome(NamedTuple):
         others: locations of other versions that a deletion leaves without a row.
         queued: destinations that have something to do.
         rows: of how many rows something was wanted.
+        told: AE titles that have an event of a workitem.
     """
 
     result: Result
@@ -457,3 +658,4 @@ class Outcome(NamedTuple):
     others: tuple[str, ...] = ()
     queued: tuple[str, ...] = ()
     rows: int = 0
+    told: tuple[str, ...] = ()

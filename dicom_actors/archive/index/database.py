@@ -48,8 +48,14 @@ class Connection(Protocol):
     def executemany(self, statement: str, parameters: Iterable[Sequence[Any]], /) -> Cursor:
         """Execute a statement for each of some rows of parameters; `rowcount` is of them all."""
 
-    def rows(self, statement: str, parameters: Sequence[Any]) -> Iterator[Any]:
-        """Execute a query that may give very many rows, of which few are held at a time."""
+    def rows(self, statement: str, parameters: Sequence[Any], at_once: int = ...) -> Iterator[Any]:
+        """Execute a query that may give very many rows, of which few are held at a time.
+
+        Args:
+            statement: the query.
+            parameters: its parameters.
+            at_once: rows that may be held.
+        """
 
     def together(self) -> AbstractContextManager[object]:
         """Have statements sent together, of which nothing is asked before the block ends.

@@ -7,11 +7,13 @@ so that whatever interrupts it leaves the step before.
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.archive.index.attributes import Kind, Level, columns_of
 from dicom_actors.archive.index.folding import folded_again
+from dicom_actors.archive.index.workitems import insert_workitem, workitem_row
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -76,8 +78,50 @@ def _fold_names(connection: Connection) -> None:
             last = rows[-1][0]
 
 
+def _move_workitems(connection: Connection) -> None:
+    """Give workitems and subscriptions, which were records, the tables of their own."""
+
+    def records(kind: str) -> Iterator[tuple[str, bytes]]:
+        last = ""
+        while rows := connection.execute(
+            "SELECT name, data FROM record WHERE kind = ? AND name > ? ORDER BY name LIMIT ?",
+            (kind, last, _BATCH),
+        ).fetchall():
+            yield from ((name, bytes(data)) for name, data in rows)
+            last = rows[-1][0]
+
+    for uid, data in records("workitem"):
+        insert_workitem(connection, workitem_row(uid, data))
+    enter = "INSERT INTO subscriber (ae_title, begun, taken, newest) VALUES (?, 0, 0, 0)"
+    enter += " ON CONFLICT DO NOTHING"
+    for ae_title, data in records("worklist subscription"):
+        found = json.loads(data)
+        connection.execute(enter, (ae_title,))
+        keys = found.get("keys")
+        connection.execute(
+            "UPDATE subscriber SET everything = ?, matching = ?, keys = ? WHERE ae_title = ?",
+            (
+                None if found["all"] is None else int(found["all"]),
+                None if keys is None else int(found["filtered"]),
+                None if keys is None else json.dumps(keys),
+                ae_title,
+            ),
+        )
+    for uid, data in records("workitem subscription"):
+        for ae_title, has_lock in json.loads(data).items():
+            connection.execute(enter, (ae_title,))
+            connection.execute(
+                "INSERT INTO workitem_subscriber (workitem, ae_title, has_lock) VALUES (?, ?, ?)",
+                (uid, ae_title, int(has_lock)),
+            )
+    connection.execute(
+        "DELETE FROM record"
+        " WHERE kind IN ('workitem', 'workitem subscription', 'worklist subscription')"
+    )
+
+
 _BATCH: Final = 1_000
-_FUNCTIONS: Final[dict[int, Callable[[Connection], None]]] = {7: _fold_names}
+_FUNCTIONS: Final[dict[int, Callable[[Connection], None]]] = {7: _fold_names, 8: _move_workitems}
 
 
 def _steps() -> Iterator[tuple[int, str]]:

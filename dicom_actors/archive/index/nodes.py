@@ -62,9 +62,21 @@ class Nodes:
         connection: Connection = self._listening
         try:
             cursor = connection.execute(statement, parameters)
-            return cursor.fetchall() if "RETURNING" in statement else []
+            has_rows = statement.startswith("SELECT") or "RETURNING" in statement
+            return cursor.fetchall() if has_rows else []
         except self._database.errors as error:
             raise self._database.failure(error) from error
+
+    def is_anybody_there(self) -> bool:
+        """Whether a node is.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        rows = self._run(
+            "SELECT 1 FROM node WHERE keeper = name AND expires > clock_timestamp() LIMIT 1"
+        )
+        return bool(rows)
 
     def join(self, name: str) -> None:
         """Be there, under a name that nobody had.

@@ -132,10 +132,12 @@ class PostgresqlConnection:
                 cursor.executemany(_translated(statement).encode(), rows)
         return cursor
 
-    def rows(self, statement: str, parameters: Sequence[Any]) -> Iterator[Any]:
+    def rows(
+        self, statement: str, parameters: Sequence[Any], at_once: int = _BATCH
+    ) -> Iterator[Any]:
         """See `Connection.rows`."""
         with self.driver.cursor("rows") as cursor:
-            cursor.itersize = _BATCH
+            cursor.itersize = at_once
             cursor.execute(_translated(statement).encode(), parameters)
             yield from cursor
 

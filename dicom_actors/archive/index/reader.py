@@ -14,6 +14,7 @@ from dicom_actors.archive.index.changes import Commitment, StoredInstance
 from dicom_actors.archive.index.headers import unpack
 from dicom_actors.archive.index.outbox import OutboxReader
 from dicom_actors.archive.index.queueing import QueueReader
+from dicom_actors.archive.index.workitems import WorkitemReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -110,12 +111,14 @@ class IndexReader:
     Attributes:
         queue: what is to be sent on.
         outbox: what an engine is to be told.
+        workitems: unified procedure steps, and who has subscribed to them.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection: Final = connection
         self.queue: Final = QueueReader(connection)
         self.outbox: Final = OutboxReader(connection)
+        self.workitems: Final = WorkitemReader(connection)
 
     def location_of(self, sop_instance_uid: str) -> StoredInstance | None:
         """Find an instance; None if there is none."""

@@ -40,7 +40,12 @@ class SqliteConnection(sqlite3.Connection):
 
     _data_version = -1
 
-    def rows(self, statement: str, parameters: Sequence[Any]) -> Iterator[Any]:
+    def rows(
+        self,
+        statement: str,
+        parameters: Sequence[Any],
+        at_once: int = 1,  # noqa: ARG002 - it is one
+    ) -> Iterator[Any]:
         """See `Connection.rows`."""
         return self.execute(statement, parameters)
 

@@ -27,10 +27,12 @@ from dicom_actors.archive.index.changes import (
     Owed,
     Postponed,
     Record,
+    RecordChanged,
     Result,
     Settled,
     StoredInstance,
     StudyTold,
+    WorkitemChange,
 )
 from dicom_actors.archive.index.database import ConflictError
 from dicom_actors.archive.index.description import open_header
@@ -39,6 +41,7 @@ from dicom_actors.archive.index.headers import difference, pack, unpack
 from dicom_actors.archive.index.outbox import Outbox
 from dicom_actors.archive.index.queueing import QueueWriting
 from dicom_actors.archive.index.reader import expand, select_instances
+from dicom_actors.archive.index.workitems import WorkitemWriting
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -177,6 +180,7 @@ class Writing:
         self._uids: dict[str, int] = {}
         self._queue = QueueWriting(connection, node)
         self._outbox = Outbox(connection)
+        self._workitems = WorkitemWriting(connection, is_shared=bool(node))
         self._clear_counters()
 
     def _clear_counters(self) -> None:
@@ -198,6 +202,7 @@ class Writing:
         self._series.clear()
         self._uids.clear()
         self._queue.forget()
+        self._workitems.forget()
         self._clear_counters()
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
@@ -208,6 +213,7 @@ class Writing:
         """
         if self._node:
             self._check_lease(changes)
+        self._workitems.prepare(changes)
         self._look_up(changes)
         outcomes = [self._apply(change) for change in changes]
         with self._connection.together():
@@ -215,6 +221,7 @@ class Writing:
             self._send_counters()
         _check(sent)
         self._queue.finish()
+        self._workitems.finish()
         self._clear_counters()
         self._outbox.note(changes, outcomes)
         return outcomes
@@ -262,6 +269,10 @@ class Writing:
             return self._tell(change)
         if isinstance(change, Record):
             return self._record(change)
+        if isinstance(change, RecordChanged):
+            return self._change_record(change)
+        if isinstance(change, WorkitemChange):
+            return self._workitems.apply(change)
         if isinstance(change, Owed | Claimed | Postponed | Settled):
             return self._commitment(change)
         if isinstance(change, OutboxWanted | OutboxPublished):
@@ -706,6 +717,20 @@ class Writing:
                 record,
             )
         return Outcome(Result.NOTED)
+
+    def _change_record(self, changed: RecordChanged) -> Outcome:
+        kind, name, before, data = changed
+        if before is None:
+            done = self._execute(
+                "INSERT INTO record (kind, name, data) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (kind, name, data),
+            )
+        else:
+            done = self._execute(
+                "UPDATE record SET data = ? WHERE kind = ? AND name = ? AND data = ?",
+                (data, kind, name, before),
+            )
+        return Outcome(Result.NOTED if done.rowcount else Result.CONFLICT)
 
     def _commitment(self, change: Owed | Claimed | Postponed | Settled) -> Outcome:
         if isinstance(change, Owed):

@@ -9,12 +9,11 @@ Standard: PS3.4 F.7, F.8; PS3.3 B.17.2.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import DataSet, DimseFailure, Status
 from dicom_actors.archive.services.combining import Service
-from dicom_actors.archive.services.records import Records
+from dicom_actors.archive.services.records import Records, decoded
 from dicom_actors.errors import ArchiveError, DataError
 
 if TYPE_CHECKING:
@@ -81,7 +80,6 @@ class ProcedureSteps(Service):
         on_change: Callable[[str, DataSet], None] | None = None,
     ) -> None:
         self._records = Records("procedure step", reader, write)
-        self._lock = threading.Lock()
         self._on_change = on_change
 
     def get(self, sop_instance_uid: str) -> DataSet | None:
@@ -117,10 +115,8 @@ class ProcedureSteps(Service):
         _check_values(step, _REQUIRED)
         if _status(step) != _IN_PROGRESS:
             raise DimseFailure(Status.INVALID_ATTRIBUTE_VALUE, "a step begins as IN PROGRESS")
-        with self._lock:
-            if self._read(event.sop_instance_uid) is not None:
-                raise DimseFailure(Status.DUPLICATE_SOP_INSTANCE)
-            self._keep(event.sop_instance_uid, step)
+        if not self._keep(event.sop_instance_uid, None, step):
+            raise DimseFailure(Status.DUPLICATE_SOP_INSTANCE)
         self._tell(event.sop_instance_uid, step)
 
     def set(self, event: Any) -> None:
@@ -130,31 +126,13 @@ class ProcedureSteps(Service):
             DimseFailure: there is no such step, it is over, or the change is not allowed.
         """
         changes = DataSet() if event.dataset is None else event.dataset
-        with self._lock:
-            step = self._there(event.sop_instance_uid)
-            if (status := _status(step)) in _FINAL:
-                raise DimseFailure(
-                    Status.MPPS_MAY_NO_LONGER_BE_UPDATED,
-                    f"the step is {status}",
-                    ErrorID=_MAY_NO_LONGER_BE_UPDATED,
-                )
-            fixed = [keyword for keyword in _FIXED if keyword in changes]
-            if fixed:
-                raise DimseFailure(
-                    Status.NO_SUCH_ATTRIBUTE,
-                    f"{fixed[0]} does not change",
-                    AttributeIdentifierList=fixed,
-                )
-            step.merge(changes)
-            status = _status(step)
-            if status in _FINAL:
-                _check_values(step, _REQUIRED_IN_THE_END)
-            elif status != _IN_PROGRESS:
-                raise DimseFailure(
-                    Status.INVALID_ATTRIBUTE_VALUE, "Performed Procedure Step Status"
-                )
-            self._keep(event.sop_instance_uid, step)
-        self._tell(event.sop_instance_uid, step)
+        uid = event.sop_instance_uid
+        while True:
+            before = self._there(uid)
+            step = _changed(decoded(before), changes)
+            if self._keep(uid, before, step):
+                break  # else somebody else has changed it meanwhile: it is looked at again
+        self._tell(uid, step)
 
     def answer(self, event: Any) -> DataSet:
         """Answer N-GET: the attributes that are wanted, or all.
@@ -162,30 +140,28 @@ class ProcedureSteps(Service):
         Raises:
             DimseFailure: there is no such step.
         """
-        step = self._there(event.sop_instance_uid)
+        step = decoded(self._there(event.sop_instance_uid))
         wanted = event.attribute_identifier_list
         if not wanted:
             return step
         return DataSet(element for element in step.elements() if element.tag in wanted)
 
-    def _there(self, sop_instance_uid: str) -> DataSet:
-        step = self._read(sop_instance_uid)
+    def _there(self, sop_instance_uid: str) -> bytes:
+        try:
+            step = self._records.read(sop_instance_uid)
+        except ArchiveError as error:
+            raise _refused(error) from error
         if step is None:
             raise DimseFailure(Status.NO_SUCH_SOP_INSTANCE)
         return step
 
-    def _read(self, sop_instance_uid: str) -> DataSet | None:
-        try:
-            return self._records.get(sop_instance_uid)
-        except ArchiveError as error:
-            raise _refused(error) from error
-
-    def _keep(self, sop_instance_uid: str, step: DataSet) -> None:
+    def _keep(self, sop_instance_uid: str, before: bytes | None, step: DataSet) -> bool:
+        """Keep a step in place of what was read; returns whether that is still what is there."""
         try:
             data_set = DataSet(step.elements())
             if len(data_set.to_bytes()) > MAX_STEP:
                 raise DimseFailure(Status.RESOURCE_LIMITATION, f"more than {MAX_STEP} bytes")
-            self._records.put(sop_instance_uid, data_set)
+            return self._records.replace(sop_instance_uid, before, data_set)
         except ArchiveError as error:
             raise _refused(error) from error
         except DataError as error:
@@ -194,6 +170,34 @@ class ProcedureSteps(Service):
     def _tell(self, sop_instance_uid: str, step: DataSet) -> None:
         if self._on_change is not None:
             self._on_change(sop_instance_uid, step.copy())
+
+
+def _changed(step: DataSet, changes: DataSet) -> DataSet:
+    """Make of a step what an N-SET wants of it.
+
+    Raises:
+        DimseFailure: it is over, or the change is not allowed.
+    """
+    if (status := _status(step)) in _FINAL:
+        raise DimseFailure(
+            Status.MPPS_MAY_NO_LONGER_BE_UPDATED,
+            f"the step is {status}",
+            ErrorID=_MAY_NO_LONGER_BE_UPDATED,
+        )
+    fixed = [keyword for keyword in _FIXED if keyword in changes]
+    if fixed:
+        raise DimseFailure(
+            Status.NO_SUCH_ATTRIBUTE,
+            f"{fixed[0]} does not change",
+            AttributeIdentifierList=fixed,
+        )
+    step.merge(changes)
+    status = _status(step)
+    if status in _FINAL:
+        _check_values(step, _REQUIRED_IN_THE_END)
+    elif status != _IN_PROGRESS:
+        raise DimseFailure(Status.INVALID_ATTRIBUTE_VALUE, "Performed Procedure Step Status")
+    return step
 
 
 def _status(step: DataSet) -> str:

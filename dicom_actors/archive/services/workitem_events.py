@@ -1,9 +1,9 @@
 """What is told of workitems, and what waits for those who are told.
 
-An `Event` is made once for all who are told of it. Each of them, by an AE title, has channels: who
-listens there takes what was put in. What comes while nobody listens waits, up to a limit; then what
-is oldest is lost, as the standard allows. A channel that is not emptied ends, and nothing else is
-the slower for it.
+An `Event` is written for all who are told of it, in the transaction of what it tells. Each of them,
+by an AE title, has channels, in any of the processes that share the index: who listens there takes
+what was written. What comes while nobody listens waits, up to a limit; then what is oldest is lost,
+as the standard allows. A channel that is not emptied ends, and nothing else is the slower for it.
 
 Standard: PS3.4 CC.2.4 (events and their attributes).
 """
@@ -11,20 +11,27 @@ Standard: PS3.4 CC.2.4 (events and their attributes).
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet
+from dicom_actors.archive.index import EventsTaken
+from dicom_actors.archive.services.records import decoded
+from dicom_actors.archive.services.subscriptions import FILTERED_WORKLIST, WORKLIST, Filter
+from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from dicom_actors.archive.index import Change, IndexReader
+    from dicom_actors.archive.index.workitems import WorkitemReader
 
 __all__ = [
-    "WORKLIST",
     "Event",
     "EventChannel",
-    "EventQueues",
+    "EventChannels",
     "assigned",
     "cancel_requested",
     "progress_report",
@@ -32,8 +39,7 @@ __all__ = [
     "state_report",
 ]
 
-WORKLIST: Final = "1.2.840.10008.5.1.4.34.5"
-"""The well-known UID of all workitems (UPS Global Subscription SOP Instance)."""
+logger = logging.getLogger(__name__)
 
 STATE_REPORT: Final = 1
 CANCEL_REQUESTED: Final = 2
@@ -41,6 +47,7 @@ PROGRESS_REPORT: Final = 3
 SCP_STATUS_CHANGE: Final = 4
 ASSIGNED: Final = 5
 
+_PAGE: Final = 64
 _PROGRESS: Final = "ProcedureStepProgressInformationSequence"
 _DISCONTINUATION: Final = "ProcedureStepDiscontinuationReasonCodeSequence"
 _PERFORMER: Final = (
@@ -120,58 +127,25 @@ def _some(data_set: DataSet, *keywords: str) -> DataSet:
     return found
 
 
-class _Waiting:
-    """What waits to be taken: workitems whose state is to be told, and events behind them.
-
-    Args:
-        most_events: that wait.
-        most_bytes: of them together; one may be longer.
-    """
-
-    def __init__(self, most_events: int, most_bytes: int) -> None:
-        self._most_events = most_events
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self.states: dict[str, None] = {}
-        self.events: deque[Event] = deque()
-
-    def put(self, event: Event) -> bool:
-        """Add an event; returns whether older ones are lost for it."""
-        self.events.append(event)
-        self._bytes += len(event.attributes)
-        has_lost = False
-        while len(self.events) > 1 and (
-            len(self.events) > self._most_events or self._bytes > self._most_bytes
-        ):
-            self.pop()
-            has_lost = True
-        return has_lost
-
-    def pop(self) -> Event:
-        """Take the oldest event."""
-        event = self.events.popleft()
-        self._bytes -= len(event.attributes)
-        return event
-
-
 class EventChannel:
-    """Where one takes what somebody is told; made by `EventQueues.open`. One thread takes.
+    """Where one takes what somebody is told; made by `EventChannels.open`. One thread takes.
 
     Attributes:
         ae_title: who is told.
         is_closed: whether nothing will come any more.
         has_lost: whether it was closed since it was not emptied.
+        after: the number of the event that was taken last.
+        state_of: the workitem whose state was taken last, of an event that stands for several.
     """
 
-    def __init__(
-        self, queues: EventQueues, ae_title: str, waiting: _Waiting, wake: Callable[[], object]
-    ) -> None:
+    def __init__(self, channels: EventChannels, ae_title: str, wake: Callable[[], object]) -> None:
         self.ae_title: Final = ae_title
+        self.wake: Final = wake
         self.is_closed = False
         self.has_lost = False
-        self._queues = queues
-        self.waiting: Final = waiting
-        self.wake: Final = wake
+        self.after = 0
+        self.state_of = ""
+        self._channels = channels
 
     def take(self) -> Event | None:
         """Take the next event; None if there is none now.
@@ -179,70 +153,45 @@ class EventChannel:
         Raises:
             ArchiveError: the index cannot be read.
         """
-        return self._queues.take(self)
+        return self._channels.take(self)
 
     def close(self) -> None:
         """Listen no more; what was not taken waits for the next who does."""
-        self._queues.leave(self)
+        self._channels.leave(self)
 
 
-class EventQueues:
-    """What all who are told have before them. Any thread may use it.
+class _Listening:
+    """Those who listen for an AE here, and up to which number its events are noted as taken."""
+
+    def __init__(self) -> None:
+        self.channels: list[EventChannel] = []
+        self.taken = 0
+
+
+class EventChannels:
+    """The channels that are open in this process. Any thread may use it.
+
+    Events are in the index. A channel takes them from there when it is woken, and it is noted up to
+    where they were taken when it has no more, so that the next one goes on there, wherever it is.
 
     Args:
-        state_of: gives the report of a workitem's state, for whom, by its UID; None: there is
-            nothing to tell.
-        most_events: that wait for one who is told.
-        most_bytes: see `most_events`.
+        reader: lends a snapshot of the index.
+        write: puts changes into it.
     """
 
     def __init__(
         self,
-        state_of: Callable[[str, str], Event | None],
-        *,
-        most_events: int = 1000,
-        most_bytes: int = 2 << 20,
+        reader: Callable[[], AbstractContextManager[IndexReader]],
+        write: Callable[[Sequence[Change]], object],
     ) -> None:
-        self._state_of = state_of
-        self._most = most_events, most_bytes
+        self._reader = reader
+        self._write = write
         self._lock = threading.Lock()
-        self._channels: dict[str, list[EventChannel]] = {}
-        self._waiting: dict[str, _Waiting] = {}
-        self._told: set[str] = set()
+        self._listening: dict[str, _Listening] = {}
 
-    def post(self, ae_titles: Iterable[str], *events: Event) -> None:
-        """Tell of events; returns at once."""
-        with self._lock:
-            for ae_title in ae_titles:
-                self._told.add(ae_title)
-                channels = tuple(self._channels.get(ae_title, ()))
-                for event in events:
-                    for channel in channels:
-                        channel.has_lost |= channel.waiting.put(event)
-                    if not channels:
-                        self._waiting_for(ae_title).put(event)
-                for channel in channels:
-                    if channel.has_lost:
-                        self._leave(channel)
-                    channel.wake()
-
-    def post_states(self, ae_title: str, uids: Iterable[str]) -> None:
-        """Tell of the states of workitems, as they are when that is taken."""
-        with self._lock:
-            self._told.add(ae_title)
-            channels = self._channels.get(ae_title, ())
-            states = dict.fromkeys(uids)
-            if not channels:
-                self._waiting_for(ae_title).states.update(states)
-            for channel in channels:
-                channel.waiting.states.update(states)
-                channel.wake()
-
-    def forget(self, ae_title: str) -> None:
-        """Nobody of that title is to be told any more: what waits for a channel is void."""
-        with self._lock:
-            self._told.discard(ae_title)
-            self._waiting.pop(ae_title, None)
+    def __len__(self) -> int:
+        """How many are open."""
+        return sum(len(one.channels) for one in self._listening.values())
 
     def open(self, ae_title: str, wake: Callable[[], object], most: int) -> EventChannel | None:
         """Begin to listen.
@@ -251,45 +200,122 @@ class EventQueues:
             ae_title: for whom.
             wake: called when there is something to take, and at the end; must not block.
             most: channels that may be open; None is returned where there are so many.
+
+        Raises:
+            ArchiveError: the index cannot be read.
         """
+        channel = EventChannel(self, ae_title, wake)
         with self._lock:
-            if sum(map(len, self._channels.values())) >= most:
+            if len(self) >= most:
                 return None
-            waiting = self._waiting.pop(ae_title, None) or _Waiting(*self._most)
-            channel = EventChannel(self, ae_title, waiting, wake)
-            self._channels.setdefault(ae_title, []).append(channel)
-        if waiting.states or waiting.events:
+            here = self._listening.setdefault(ae_title, _Listening())
+            is_first = not here.channels
+            here.channels.append(channel)
+        # From now on it is woken: what comes after this is looked at is not missed.
+        try:
+            with self._reader() as reader:
+                taken, lost, newest = reader.workitems.events_of(ae_title)
+        except BaseException:
+            with self._lock:
+                self._remove(channel)
+            raise
+        if is_first:
+            here.taken = taken
+        # Else those who listen already have what waits before them.
+        channel.after = max(taken, lost) if is_first else newest
+        if channel.after < newest:
             wake()
         return channel
 
+    def wake(self, ae_titles: Iterable[str] | None = None) -> None:
+        """Have channels take what there is; None: all of them, whatever that is."""
+        with self._lock:
+            woken = [
+                channel
+                for title in (self._listening if ae_titles is None else ae_titles)
+                if title in self._listening
+                for channel in self._listening[title].channels
+            ]
+        for channel in woken:
+            channel.wake()
+
     def take(self, channel: EventChannel) -> Event | None:
         """See `EventChannel.take`."""
-        while True:
-            with self._lock:
-                waiting = channel.waiting
-                if not waiting.states:
-                    return waiting.pop() if waiting.events else None
-                uid = next(iter(waiting.states))
-                del waiting.states[uid]
-            if (event := self._state_of(channel.ae_title, uid)) is not None:
+        while not channel.is_closed:
+            with self._reader() as reader:
+                found = reader.workitems.next_event(channel.ae_title, channel.after)
+                if found is None:
+                    break
+                lost, number, (uid, type_id, attributes) = found
+                if lost:
+                    event = None
+                elif attributes is not None:
+                    event = Event(uid, type_id, attributes)
+                else:
+                    event = self._next_state(reader.workitems, channel, uid)
+            if lost:
+                channel.has_lost = True
+                self.leave(channel)
+                return None
+            if event is None or attributes is not None or not channel.state_of:
+                channel.after, channel.state_of = number, ""
+            if event is not None:
                 return event
+        self._note(channel)
+        return None
+
+    @staticmethod
+    def _next_state(reader: WorkitemReader, channel: EventChannel, uid: str) -> Event | None:
+        """Report the state of a workitem, or the next one of several, if there is one."""
+        if uid not in {WORKLIST, FILTERED_WORKLIST}:
+            data = reader.get(uid) if channel.ae_title in reader.subscribers(uid) else None
+            return None if data is None else _state_of(uid, data)
+        wanted = None
+        if uid == FILTERED_WORKLIST:
+            subscription = reader.worklist_of(channel.ae_title)
+            if subscription is None or subscription.keys is None:
+                return None
+            wanted = Filter(DataSet.from_json(subscription.keys))
+        while page := reader.subscribed_to(channel.ae_title, channel.state_of, _PAGE):
+            for found, data in page:
+                channel.state_of = found
+                if wanted is None or wanted.matches(decoded(data)):
+                    return _state_of(found, data)
+        return None
+
+    def _note(self, channel: EventChannel) -> None:
+        """Note up to where events were taken, so that nobody is told them again."""
+        with self._lock:
+            here = self._listening.get(channel.ae_title)
+            if here is None or channel.is_closed or channel.after <= here.taken:
+                return
+            here.taken = channel.after
+        self._put(EventsTaken(channel.ae_title, channel.after))
 
     def leave(self, channel: EventChannel) -> None:
         """See `EventChannel.close`."""
         with self._lock:
-            self._leave(channel)
+            was = self._remove(channel)
+            is_last = was is not None and not was.channels
+        if is_last and was is not None and was.taken != channel.after:
+            self._put(EventsTaken(channel.ae_title, channel.after, is_exact=True))
 
-    def _leave(self, channel: EventChannel) -> None:
+    def _remove(self, channel: EventChannel) -> _Listening | None:
         channel.is_closed = True
-        channels = self._channels.get(channel.ae_title, [])
-        if channel in channels:
-            channels.remove(channel)
-            if not channels:
-                del self._channels[channel.ae_title]
-                if channel.ae_title in self._told:
-                    self._waiting[channel.ae_title] = channel.waiting
+        here = self._listening.get(channel.ae_title)
+        if here is None or channel not in here.channels:
+            return None
+        here.channels.remove(channel)
+        if not here.channels:
+            del self._listening[channel.ae_title]
+        return here
 
-    def _waiting_for(self, ae_title: str) -> _Waiting:
-        if ae_title not in self._waiting:
-            self._waiting[ae_title] = _Waiting(*self._most)
-        return self._waiting[ae_title]
+    def _put(self, taken: EventsTaken) -> None:
+        try:
+            self._write([taken])
+        except ArchiveError as error:
+            logger.warning("somebody may be told events of workitems again: %s", error)
+
+
+def _state_of(uid: str, data: bytes) -> Event:
+    return state_report(uid, decoded(data))

@@ -2,9 +2,11 @@
 
 A workitem is SCHEDULED when it is created. Whoever takes it makes it IN PROGRESS with a Transaction
 UID of his own, which is the lock: only who knows it changes the workitem from then on, and ends it
-as COMPLETED or CANCELED, after which it does not change any more. Workitems are in the index; what
-was answered with success is durable. When there are too many, those that ended first go, but for
-those on which somebody has a deletion lock.
+as COMPLETED or CANCELED, after which it does not change any more. Workitems are in the index, and
+nowhere else, so that all who share it give the same answers; what was answered with success is
+durable. A change is decided of what was read, and none if that has changed by then: it is decided
+again. When there are too many, those that ended first go, but for those on which somebody has a
+deletion lock.
 
 Who subscribes is told what becomes of workitems: `subscriptions` says who that is, and
 `workitem_events` what is told.
@@ -16,14 +18,30 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors import DataSet, DimseFailure, Query, Status
-from dicom_actors.archive.services.records import Records
-from dicom_actors.archive.services.subscriptions import Subscriptions
-from dicom_actors.archive.services.workitem_events import (
+from dicom_actors import DataSet, DimseFailure, Status
+from dicom_actors.archive.index import (
+    Result,
+    Subscribed,
+    SubscribedToMatching,
+    SubscribersTold,
+    Unsubscribed,
+    WorkitemChanged,
+    WorkitemCreated,
+    WorklistSubscribed,
+    WorklistUnsubscribed,
+)
+from dicom_actors.archive.index.workitems import FINAL_STATES, workitem_row
+from dicom_actors.archive.services.records import decoded, encoded
+from dicom_actors.archive.services.subscriptions import (
+    FILTERED_WORKLIST,
     WORKLIST,
-    EventQueues,
+    Filter,
+    subscribed_to_new,
+)
+from dicom_actors.archive.services.workitem_events import (
+    EventChannels,
     assigned,
     cancel_requested,
     progress_report,
@@ -31,10 +49,10 @@ from dicom_actors.archive.services.workitem_events import (
     state_report,
 )
 from dicom_actors.config import check_ae_title
-from dicom_actors.errors import ConfigurationError, DataError, DecodeError
+from dicom_actors.errors import ArchiveError, ConfigurationError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from dicom_actors.archive.index import Change, IndexReader, Outcome
@@ -55,9 +73,6 @@ __all__ = [
 ]
 
 UPS_PUSH: Final = "1.2.840.10008.5.1.4.34.6.1"
-FILTERED_WORKLIST: Final = "1.2.840.10008.5.1.4.34.5.1"
-"""The well-known UID of workitems that match (UPS Filtered Global Subscription SOP Instance)."""
-
 MAX_WORKITEM: Final = 1 << 20
 """Bytes of a workitem."""
 
@@ -84,7 +99,7 @@ _SCHEDULED: Final = "SCHEDULED"
 _IN_PROGRESS: Final = "IN PROGRESS"
 _COMPLETED: Final = "COMPLETED"
 _CANCELED: Final = "CANCELED"
-_FINAL: Final = frozenset({_COMPLETED, _CANCELED})
+_FINAL: Final = FINAL_STATES
 
 # Table CC.2.5-3: what a creation must have (type 1) ...
 _REQUIRED: Final = (
@@ -126,6 +141,25 @@ _DISCONTINUATION: Final = "ProcedureStepDiscontinuationReasonCodeSequence"
 _ASSIGNMENT: Final = ("ScheduledStationNameCodeSequence", "ScheduledHumanPerformersSequence")
 _SOMEBODY: Final = "DICOMWEB"
 """Requests a cancellation where the request does not say who does: HTTP knows no AE titles."""
+_NOT_PLAIN: Final = frozenset('*?"\\')
+_ATTEMPTS: Final = 1_000
+"""How often a change is decided that others get in the way of; each time one of them gets on."""
+
+
+class _Decided(NamedTuple):
+    """What becomes of a workitem.
+
+    Attributes:
+        workitem: as it will be; None: it stays as it is.
+        events: of that.
+        status: that is answered.
+        is_request: whether it is for those alone who are told of it.
+    """
+
+    workitem: DataSet | None = None
+    events: tuple[Event, ...] = ()
+    status: int = 0
+    is_request: bool = False
 
 
 class Workitems:
@@ -137,6 +171,7 @@ class Workitems:
         now: gives the time, in seconds since 1970.
         most: workitems; when there are so many, those that ended first go.
         most_subscribers: AEs that are told of anything.
+        begins: whether those who have subscribed are to be told that the archive was started.
 
     All methods raise `DimseFailure` with a status of PS3.4 CC.2 where they refuse, and
     `ArchiveError` where the index cannot be used; nothing is changed then.
@@ -150,17 +185,29 @@ class Workitems:
         *,
         most: int = 20_000,
         most_subscribers: int = 64,
+        begins: bool = True,
     ) -> None:
-        self._records = Records("workitem", reader, write)
         self._reader = reader
         self._write = write
-        self._most_subscribers = most_subscribers
         self._now = now
         self._most = most
+        self._most_subscribers = most_subscribers
+        self._begins = begins
         self._lock = threading.Lock()
-        self._kept: dict[str, DataSet] | None = None
-        self._subscribed: Subscriptions | None = None
-        self._queues: Final = EventQueues(self._state_of)
+        self._channels: Final = EventChannels(reader, write)
+
+    def begin(self) -> None:
+        """Tell those who had subscribed before that the archive was started, once (CC.2.4).
+
+        Raises:
+            ArchiveError: the index cannot be used; it is done later, then.
+        """
+        if not self._begins:
+            return
+        with self._lock:
+            if self._begins and self.ae_titles():
+                self._write([SubscribersTold(*restarted())])
+            self._begins = False
 
     def create(self, uid: str, workitem: DataSet) -> None:
         """Schedule a workitem (CC.2.5).
@@ -191,12 +238,25 @@ class Workitems:
         events = [state_report(uid, made)]
         if any(made.get(keyword) for keyword in _ASSIGNMENT):
             events.append(assigned(uid, made))
-        with self._lock:
-            if uid in self._all() or uid in {WORKLIST, FILTERED_WORKLIST}:
+        if uid in {WORKLIST, FILTERED_WORKLIST}:
+            raise DimseFailure(Status.DUPLICATE_SOP_INSTANCE, "there is such a workitem")
+        row = workitem_row(uid, self._encoded(made))
+        for _ in range(_ATTEMPTS):
+            with self._reader() as reader:
+                revision, subscriptions = reader.workitems.worklists()
+            subscribed = subscribed_to_new(subscriptions, made)
+            new = WorkitemCreated(row, subscribed, revision, _told(events), self._most)
+            result = self._put(new).result
+            if result is Result.SAME:
                 raise DimseFailure(Status.DUPLICATE_SOP_INSTANCE, "there is such a workitem")
-            self._make_room()
-            self._keep(uid, made, self._subscriptions().of_new(made))
-            self._tell(uid, *events)
+            if result is Result.FULL:
+                raise DimseFailure(
+                    Status.RESOURCE_LIMITATION,
+                    f"{self._most} workitems are not over, or have a deletion lock",
+                )
+            if result is not Result.CONFLICT:  # else somebody has subscribed meanwhile
+                return
+        raise _busy()
 
     def get(self, uid: str) -> DataSet:
         """Give a workitem, without its lock (CC.2.7).
@@ -205,8 +265,7 @@ class Workitems:
             DimseFailure: C307H, there is none.
             ArchiveError: the index cannot be read.
         """
-        with self._lock:
-            return _shown(self._there(uid))
+        return _shown(decoded(self._there(uid)))
 
     def update(self, uid: str, changes: DataSet, transaction_uid: str = "") -> None:
         """Change attributes (CC.2.6).
@@ -225,28 +284,29 @@ class Workitems:
         if fixed:
             raise DimseFailure(Status.INVALID_ATTRIBUTE_VALUE, f"{fixed[0]} does not change")
         _check_choices(changes)
-        with self._lock:
-            workitem = self._there(uid).copy()
-            state = _state(workitem)
+
+        def decide(workitem: DataSet) -> _Decided:
+            state, lock = _state(workitem), _text(workitem, "TransactionUID")
+            readiness = _text(workitem, _READINESS)
             if state != _SCHEDULED:
-                self._check_lock(workitem, transaction_uid)
+                _check_lock(workitem, transaction_uid)
             if state in _FINAL:
                 raise DimseFailure(MAY_NO_LONGER_BE_UPDATED, f"the workitem is {state}")
-            lock = _text(workitem, "TransactionUID")
             workitem.merge(changes)
             workitem.put("TransactionUID", "UI", lock or None)
             for keyword in _REQUIRED:
                 if not _text(workitem, keyword):
                     raise DimseFailure(Status.MISSING_ATTRIBUTE_VALUE, keyword)
             events = []
-            if _text(self._there(uid), _READINESS) != _text(workitem, _READINESS):
+            if readiness != _text(workitem, _READINESS):
                 events.append(state_report(uid, workitem))
             if any(keyword in changes for keyword in _ASSIGNMENT):
                 events.append(assigned(uid, workitem))
             if _PROGRESS in changes:
                 events.append(progress_report(uid, workitem))
-            self._keep(uid, workitem)
-            self._tell(uid, *events)
+            return _Decided(workitem, tuple(events))
+
+        self._change(uid, decide)
 
     def change_state(self, uid: str, state: str, transaction_uid: str) -> int:
         """Take a workitem, or end it (CC.2.1, table CC.1.1-2).
@@ -268,17 +328,18 @@ class Workitems:
                 Status.INVALID_ATTRIBUTE_VALUE,
                 "ProcedureStepState: expected IN PROGRESS, COMPLETED or CANCELED",
             )
-        with self._lock:
-            workitem = self._there(uid).copy()
+
+        def decide(workitem: DataSet) -> _Decided:
             was = _state(workitem)
             if state == _SCHEDULED:
                 raise DimseFailure(ONLY_BY_CREATION, "only its creation makes it SCHEDULED")
             if not transaction_uid:
                 raise DimseFailure(NO_TRANSACTION, "the Transaction UID is missing")
             if was != _SCHEDULED:
-                self._check_lock(workitem, transaction_uid)
+                _check_lock(workitem, transaction_uid)
             if was == state and state in _FINAL:
-                return ALREADY_CANCELED if state == _CANCELED else ALREADY_COMPLETED
+                already = ALREADY_CANCELED if state == _CANCELED else ALREADY_COMPLETED
+                return _Decided(status=already)
             if was in _FINAL:
                 raise DimseFailure(MAY_NO_LONGER_BE_UPDATED, f"the workitem is {was}")
             if was == state:
@@ -291,10 +352,9 @@ class Workitems:
                 self._note_cancellation(workitem, DataSet())
             workitem.put("TransactionUID", "UI", transaction_uid)
             workitem.put("ProcedureStepState", "CS", state)
-            report = state_report(uid, workitem)
-            self._keep(uid, workitem)
-            self._tell(uid, report)
-        return 0
+            return _Decided(workitem, (state_report(uid, workitem),))
+
+        return self._change(uid, decide)
 
     def request_cancellation(self, uid: str, wanted: DataSet | None = None) -> int:
         """Ask that a workitem be given up (CC.2.2).
@@ -316,27 +376,24 @@ class Workitems:
         """
         wanted = DataSet() if wanted is None else wanted
         request = cancel_requested(uid, wanted, _requesting_ae(wanted))
-        with self._lock:
-            workitem = self._there(uid).copy()
+
+        def decide(workitem: DataSet) -> _Decided:
             state = _state(workitem)
             if state == _CANCELED:
-                return ALREADY_CANCELED
+                return _Decided(status=ALREADY_CANCELED)
             if state == _COMPLETED:
                 raise DimseFailure(IS_COMPLETED, "the workitem is COMPLETED")
             if state == _IN_PROGRESS:
-                if not self._subscriptions().of(uid):
-                    raise DimseFailure(NOBODY_TO_TELL, "the performer cannot be contacted")
-                self._tell(uid, request)
-                return 0
+                return _Decided(workitem, (request,), is_request=True)
             # By way of IN PROGRESS (CC.2.2.3), in one step, so that nobody gets in between.
             workitem.put("ProcedureStepState", "CS", _IN_PROGRESS)
             events = [request, state_report(uid, workitem)]
             self._note_cancellation(workitem, wanted)
             workitem.put("ProcedureStepState", "CS", _CANCELED)
             events.append(state_report(uid, workitem))
-            self._keep(uid, workitem)
-            self._tell(uid, *events)
-        return 0
+            return _Decided(workitem, tuple(events))
+
+        return self._change(uid, decide)
 
     def find(self, identifier: DataSet, *, has_everything: bool = False) -> Iterator[DataSet]:
         """Find workitems, by the time that they are to begin (CC.2.8).
@@ -349,18 +406,12 @@ class Workitems:
             DimseFailure: C000H, a key is none that can be matched.
             ArchiveError: the index cannot be read.
         """
-        try:
-            query = Query(identifier, ignore_accents=True)
-        except DecodeError as error:
-            raise DimseFailure(Status.UNABLE_TO_PROCESS, str(error)[:64]) from error
-        with self._lock:
-            kept = list(self._all().items())
-        found = [(uid, one) for uid, one in kept if _matches(query, one)]
-        found.sort(
-            key=lambda pair: (_text(pair[1], "ScheduledProcedureStepStartDateTime"), pair[0])
-        )
-        for _, one in found:
-            yield _shown(one) if has_everything else _shown(query.answer(one))
+        wanted = Filter(identifier)
+        with self._reader() as reader:
+            for _, data in reader.workitems.find(**_narrowed(identifier)):
+                one = decoded(data)
+                if wanted.matches(one):
+                    yield _shown(one if has_everything else wanted.query.answer(one))
 
     # --- who is told -------------------------------------------------------------------------
 
@@ -385,19 +436,38 @@ class Workitems:
         ae_title = _receiver(ae_title)
         if (keys is None) is (uid == FILTERED_WORKLIST):
             raise DimseFailure(NOT_FOR_THIS, "keys are for the filtered worklist")
-        with self._lock:
-            subscriptions, kept = self._subscriptions(), self._all()
-            if uid == WORKLIST:
-                subscriptions.subscribe_to_all(ae_title, kept, has_lock=has_lock)
-                told = list(kept) if has_lock else []
-            elif keys is not None:
-                found = subscriptions.subscribe_to_matching(ae_title, keys, kept, has_lock=has_lock)
-                told = found if has_lock else []
-            else:
-                self._there(uid)
-                subscriptions.subscribe(ae_title, uid, has_lock=has_lock)
-                told = [uid]
-            self._queues.post_states(ae_title, told)
+        most = self._most_subscribers
+        if keys is not None:
+            self._subscribe_to_matching(ae_title, keys, has_lock=has_lock)
+            return
+        if uid == WORKLIST:
+            told_by = WORKLIST if has_lock else ""
+            result = self._put(WorklistSubscribed(ae_title, has_lock, None, told_by, most)).result
+        else:
+            result = self._put(Subscribed(ae_title, uid, has_lock, most)).result
+        if result is Result.MISSING:
+            raise _no_such_workitem()
+        self._check_room(result)
+
+    def _subscribe_to_matching(self, ae_title: str, keys: DataSet, *, has_lock: bool) -> None:
+        wanted, text = Filter(keys), keys.to_json()
+        subscribed = WorklistSubscribed(ae_title, has_lock, text, "", self._most_subscribers)
+        self._check_room(self._put(subscribed).result)
+        # What is created from now on is looked at when it is: here is all that was before.
+        with self._reader() as reader:
+            uids = tuple(
+                uid
+                for uid, data in reader.workitems.find(**_narrowed(keys))
+                if wanted.matches(decoded(data))
+            )
+        told_by = FILTERED_WORKLIST if has_lock else ""
+        self._put(SubscribedToMatching(ae_title, has_lock, text, uids, told_by))
+
+    def _check_room(self, result: Result) -> None:
+        if result is Result.FULL:
+            raise DimseFailure(
+                Status.RESOURCE_LIMITATION, f"{self._most_subscribers} AEs have subscribed"
+            )
 
     def unsubscribe(self, uid: str, ae_title: str) -> bool:
         """Have somebody told no more (CC.2.3).
@@ -415,17 +485,11 @@ class Workitems:
             ArchiveError: the index cannot be used.
         """
         ae_title = _receiver(ae_title)
-        with self._lock:
-            subscriptions = self._subscriptions()
-            if uid in {WORKLIST, FILTERED_WORKLIST}:
-                was = subscriptions.unsubscribe_from_all(
-                    ae_title, is_filtered=uid == FILTERED_WORKLIST
-                )
-            else:
-                was = subscriptions.unsubscribe(ae_title, uid)
-            if was and ae_title not in subscriptions.ae_titles():
-                self._queues.forget(ae_title)
-        return was
+        ended: Change = Unsubscribed(ae_title, uid)
+        if uid in {WORKLIST, FILTERED_WORKLIST}:
+            is_matching = uid == FILTERED_WORKLIST
+            ended = WorklistUnsubscribed(ae_title, is_matching, is_suspended=False)
+        return self._put(ended).result is not Result.MISSING
 
     def suspend(self, uid: str, ae_title: str) -> bool:
         """Subscribe somebody to nothing that is created from now on (CC.2.3).
@@ -444,12 +508,27 @@ class Workitems:
         if uid not in {WORKLIST, FILTERED_WORKLIST}:
             raise DimseFailure(NOT_FOR_THIS, "a subscription to one workitem is ended instead")
         ae_title = _receiver(ae_title)
-        with self._lock:
-            subscriptions = self._subscriptions()
-            was = subscriptions.suspend(ae_title, is_filtered=uid == FILTERED_WORKLIST)
-            if was and ae_title not in subscriptions.ae_titles():
-                self._queues.forget(ae_title)
-        return was
+        is_matching = uid == FILTERED_WORKLIST
+        ended = WorklistUnsubscribed(ae_title, is_matching, is_suspended=True)
+        return self._put(ended).result is not Result.MISSING
+
+    def subscribers(self, uid: str) -> dict[str, bool]:
+        """Who is told of a workitem: AE titles, and whether each has a deletion lock.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        with self._reader() as reader:
+            return reader.workitems.subscribers(uid)
+
+    def ae_titles(self) -> list[str]:
+        """All who are told of anything.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        with self._reader() as reader:
+            return reader.workitems.ae_titles()
 
     def listen(self, ae_title: str, wake: Callable[[], object], most: int) -> EventChannel | None:
         """Listen to what somebody is told; what waits comes first.
@@ -465,86 +544,54 @@ class Workitems:
             ArchiveError: the index cannot be read.
         """
         ae_title = _receiver(ae_title)
-        with self._lock:
-            self._subscriptions()  # so that who was subscribed before is told of the restart
-        return self._queues.open(ae_title, wake, most)
+        self.begin()
+        return self._channels.open(ae_title, wake, most)
 
-    def _state_of(self, ae_title: str, uid: str) -> Event | None:
-        """Report a state, to somebody who still is to be told."""
-        with self._lock:
-            workitem = self._all().get(uid)
-            if workitem is None or ae_title not in self._subscriptions().of(uid):
-                return None
-            return state_report(uid, workitem)
+    def wake(self, ae_titles: Iterable[str] | None = None) -> None:
+        """Have those who listen look for what they are told; None: all of them."""
+        self._channels.wake(ae_titles)
 
-    # --- what they share; the lock is held ---------------------------------------------------
+    # --- what they share ---------------------------------------------------------------------
 
-    def _all(self) -> dict[str, DataSet]:
-        if self._kept is None:
-            self._kept = self._records.all()
-        return self._kept
+    def _put(self, change: Change) -> Outcome:
+        self.begin()
+        return self._write([change])[0]
 
-    def _subscriptions(self) -> Subscriptions:
-        if self._subscribed is None:
-            found = Subscriptions(self._reader, self._write, most=self._most_subscribers)
-            self._queues.post(found.ae_titles(), restarted())
-            self._subscribed = found
-        return self._subscribed
+    def _there(self, uid: str) -> bytes:
+        with self._reader() as reader:
+            data = reader.workitems.get(uid)
+        if data is None:
+            raise _no_such_workitem()
+        return data
 
-    def _tell(self, uid: str, *events: Event) -> None:
-        self._queues.post(self._subscriptions().of(uid), *events)
+    def _change(self, uid: str, decide: Callable[[DataSet], _Decided]) -> int:
+        """Have a workitem changed as it is decided, of what it is; returns what is answered."""
+        for _ in range(_ATTEMPTS):
+            before = self._there(uid)
+            workitem, events, status, is_request = decide(decoded(before))
+            if workitem is None:
+                return status
+            data = before if is_request else self._encoded(workitem)
+            changed = WorkitemChanged(before, workitem_row(uid, data), _told(events))
+            outcome = self._put(changed)
+            if outcome.result is Result.CONFLICT:
+                continue  # somebody else was faster: it may not be allowed any more
+            if is_request and not outcome.told:
+                raise DimseFailure(NOBODY_TO_TELL, "the performer cannot be contacted")
+            return status
+        raise _busy()
 
-    def _there(self, uid: str) -> DataSet:
-        workitem = self._all().get(uid)
-        if workitem is None:
-            raise DimseFailure(NO_SUCH_WORKITEM, "there is no such workitem")
-        return workitem
-
-    @staticmethod
-    def _check_lock(workitem: DataSet, transaction_uid: str) -> None:
-        if not transaction_uid:
-            raise DimseFailure(NO_TRANSACTION, "the Transaction UID is missing")
-        if transaction_uid != _text(workitem, "TransactionUID"):
-            raise DimseFailure(NO_TRANSACTION, "the Transaction UID is incorrect")
-
-    def _keep(
-        self, uid: str, workitem: DataSet, subscribed: Mapping[str, bool] | None = None
-    ) -> None:
-        """Keep a workitem, and who is subscribed to it where that is new."""
+    def _encoded(self, workitem: DataSet) -> bytes:
+        """What is kept of a workitem, with the time of now."""
         workitem.put("ScheduledProcedureStepModificationDateTime", "DT", self._time())
         workitem.put("SpecificCharacterSet", "CS", "ISO_IR 192")
         try:
-            if len(workitem.to_bytes()) > MAX_WORKITEM:
-                raise DimseFailure(Status.RESOURCE_LIMITATION, f"more than {MAX_WORKITEM} bytes")
-            changes = [self._records.kept(uid, workitem)]
+            data = encoded(workitem)
         except DataError as error:
             raise DimseFailure(Status.INVALID_ATTRIBUTE_VALUE, str(error)[:64]) from error
-        subscriptions = self._subscriptions()
-        if subscribed:
-            changes.append(subscriptions.kept(uid, subscribed))
-        self._write(changes)
-        self._all()[uid] = workitem
-        if subscribed:
-            subscriptions.note(uid, subscribed)
-
-    def _make_room(self) -> None:
-        kept, subscriptions = self._all(), self._subscriptions()
-        if len(kept) < self._most:
-            return
-        over = (
-            (_text(one, "ScheduledProcedureStepModificationDateTime"), uid)
-            for uid, one in kept.items()
-            if _state(one) in _FINAL and not any(subscriptions.of(uid).values())
-        )
-        _, oldest = min(over, default=("", ""))
-        if not oldest:
-            raise DimseFailure(
-                Status.RESOURCE_LIMITATION,
-                f"{self._most} workitems are not over, or have a deletion lock",
-            )
-        self._write([self._records.kept(oldest, None), subscriptions.kept(oldest, {})])
-        del kept[oldest]
-        subscriptions.note(oldest, {})
+        if len(data) > MAX_WORKITEM:
+            raise DimseFailure(Status.RESOURCE_LIMITATION, f"more than {MAX_WORKITEM} bytes")
+        return data
 
     def _note_cancellation(self, workitem: DataSet, wanted: DataSet) -> None:
         items: Any = workitem.get(_PROGRESS) or []
@@ -623,8 +670,43 @@ def _check_performed(workitem: DataSet) -> None:
         raise DimseFailure(NOT_FINAL, _PERFORMED) from error
 
 
-def _matches(query: Query, workitem: DataSet) -> bool:
+def _check_lock(workitem: DataSet, transaction_uid: str) -> None:
+    if not transaction_uid:
+        raise DimseFailure(NO_TRANSACTION, "the Transaction UID is missing")
+    if transaction_uid != _text(workitem, "TransactionUID"):
+        raise DimseFailure(NO_TRANSACTION, "the Transaction UID is incorrect")
+
+
+def _no_such_workitem() -> DimseFailure:
+    return DimseFailure(NO_SUCH_WORKITEM, "there is no such workitem")
+
+
+def _busy() -> ArchiveError:
+    return ArchiveError("others change the same workitem all the time", "busy")
+
+
+def _told(events: Iterable[Event]) -> tuple[tuple[int, str], ...]:
+    return tuple((event.type_id, event.attributes) for event in events)
+
+
+def _narrowed(keys: DataSet) -> dict[str, Any]:
+    """What the index can look for of keys: it finds all that match, and perhaps more."""
+    found: dict[str, Any] = {}
+    if uids := _plain(keys, "SOPInstanceUID"):
+        found["uids"] = uids
+    if states := _plain(keys, "ProcedureStepState"):
+        found["states"] = states
+    if len(patients := _plain(keys, "PatientID")) == 1:
+        (found["patient_id"],) = patients
+    return found
+
+
+def _plain(keys: DataSet, keyword: str) -> list[str]:
+    """The values of a key; none, if it has none, or one that has to be looked at more closely."""
     try:
-        return query.matches(workitem)
-    except DecodeError:  # a value that nobody can read matches nothing
-        return False
+        value: Any = keys.get(keyword)
+    except DataError:
+        return []
+    values = [str(one).strip() for one in (value if isinstance(value, list) else [value]) if one]
+    is_plain = all(one.isprintable() and not set(one) & _NOT_PLAIN for one in values)
+    return values if is_plain else []

@@ -52,7 +52,6 @@ class Worklist(Service):
         self._records = Records("worklist", reader, write)
         self._folder = None if folder is None else WorklistFolder(folder)
         self._lock = threading.Lock()
-        self._known: dict[str, DataSet] | None = None
         self._max_matches = max_matches
         self._ignore_accents = ignore_accents
 
@@ -77,9 +76,7 @@ class Worklist(Service):
             step_id = ""
         if not step_id:
             raise ValueError("expected one scheduled procedure step with an ID")
-        with self._lock:
-            self._records.put(step_id, made)
-            self._known = None
+        self._records.put(step_id, made)
         return step_id
 
     def remove(self, step_id: str) -> None:
@@ -88,9 +85,7 @@ class Worklist(Service):
         Raises:
             ArchiveError: the index cannot be written.
         """
-        with self._lock:
-            self._records.remove(step_id)
-            self._known = None
+        self._records.remove(step_id)
 
     def items(self) -> list[DataSet]:
         """All that is scheduled: what was put, and what is in the folder. Do not change them.
@@ -98,11 +93,9 @@ class Worklist(Service):
         Raises:
             ArchiveError: the index cannot be read.
         """
-        with self._lock:
-            if self._known is None:
-                self._known = self._records.all()
-            found = list(self._known.values())
-            if self._folder is not None:
+        found = self._records.all()
+        if self._folder is not None:
+            with self._lock:
                 found.extend(self._folder.items())
         return found
 

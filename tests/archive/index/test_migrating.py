@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 
 import pytest
 from archive.index.test_folding import folded_once
-from kit.stored_instances import data_set, new_instance
+from kit.stored_instances import EXPLICIT, data_set, new_instance
 
 from dicom_actors import DataSet
-from dicom_actors.archive.index import Index, Owed
+from dicom_actors.archive.index import Index, Owed, Record, Result, WorkitemCreated
 from dicom_actors.archive.index import migrating as module
+from dicom_actors.archive.index.workitems import workitem_row
 from dicom_actors.archive.query import Model, Settings, find
 from dicom_actors.errors import ArchiveError
 
@@ -154,6 +156,62 @@ def test_names_are_folded_again(monkeypatch, new_place):
         keys.put("StudyInstanceUID", "UI", None)
         assert len(list(find(old, keys, Model.STUDY_ROOT, Settings()))) == 3
     old.close()
+    new.close()
+
+
+LIVER = DataSet.from_keywords(WorklistLabel="LIVER")
+
+
+def test_workitems_and_subscriptions_are_still_there(monkeypatch, new_place):
+    """An index whose workitems were records, as they were kept before they had tables."""
+    address = new_place()
+    steps = [step for step in module._steps() if step[0] < 8]
+    kept = {
+        uid: DataSet.from_keywords(
+            SOPInstanceUID=uid,
+            ProcedureStepState=state,
+            ScheduledProcedureStepStartDateTime=f"2026010{5 - number}",
+            ScheduledProcedureStepModificationDateTime=f"2026020{number}",
+            PatientID="P1",
+        )
+        for number, (uid, state) in enumerate([("1.2.1", "SCHEDULED"), ("1.2.2", "COMPLETED")], 1)
+    }
+    filtered = {"all": None, "filtered": True, "keys": LIVER.to_json_dict()}
+    with monkeypatch.context() as past:
+        past.setattr(module, "_steps", lambda: iter(steps))
+        old = Index.open(address)
+        old.write(
+            [
+                *(Record("workitem", uid, one.to_bytes(EXPLICIT)) for uid, one in kept.items()),
+                Record("workitem subscription", "1.2.1", b'{"ONE": false, "TWO": true}'),
+                Record("worklist subscription", "ALL", b'{"all": false}'),
+                Record("worklist subscription", "TWO", json.dumps(filtered).encode()),
+                Record("procedure step", "1.2.9", b"kept"),
+            ]
+        )
+        old.close()
+
+    new = Index.open(address)
+
+    with new.reader() as reader:
+        found = reader.workitems
+        assert list(found.find()) == [
+            (uid, kept[uid].to_bytes(EXPLICIT)) for uid in ("1.2.2", "1.2.1")
+        ]
+        assert [uid for uid, _ in found.find(states=["COMPLETED"], patient_id="P1")] == ["1.2.2"]
+        assert found.subscribers("1.2.1") == {"ONE": False, "TWO": True}
+        assert found.subscribers("1.2.2") == {}
+        assert found.ae_titles() == ["ALL", "ONE", "TWO"]
+        _, (everything, matching) = found.worklists()
+        assert everything == ("ALL", False, None, None)
+        assert matching[:3] == ("TWO", None, True)
+        assert DataSet.from_json(matching.keys) == LIVER
+        assert reader.record("procedure step", "1.2.9") == b"kept"
+        assert list(reader.records("workitem")) == []
+    ended = new.write([WorkitemCreated(workitem_row("1.2.3", b""), (), 0, (), most=2)])
+    assert ended[0].result is Result.NEW
+    with new.reader() as reader:
+        assert {uid for uid, _ in reader.workitems.find()} == {"1.2.1", "1.2.3"}
     new.close()
 
 

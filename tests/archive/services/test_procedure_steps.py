@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -33,10 +34,18 @@ def event(data_set, uid="1.2.3"):
 
 
 @pytest.fixture
-def index(new_index):
-    index = Index.open(new_index(), durability="os")
-    yield index
-    index.close()
+def indexes(new_index):
+    """Two who have the same index open."""
+    address = new_index()
+    indexes = [Index.open(address, durability="os") for _ in range(2)]
+    yield indexes
+    for one in indexes:
+        one.close()
+
+
+@pytest.fixture
+def index(indexes):
+    return indexes[0]
 
 
 def test_a_step_is_there_in_another_life(index):
@@ -78,3 +87,77 @@ def test_nobody_hears_of_what_is_not_durable(index):
     assert caught.value.status == 0x0213
     assert "path" not in str(caught.value)
     assert heard == []
+
+
+END = {
+    "PerformedProcedureStepEndDate": "20240705",
+    "PerformedProcedureStepEndTime": "1045",
+    "PerformedSeriesSequence": [{"SeriesInstanceUID": "1.2.4"}],
+}
+
+
+def test_a_step_is_made_once_and_ended_once_whoever_is_asked(indexes):
+    heard, lock = [], threading.Lock()
+
+    def hear(uid, changed):
+        with lock:
+            heard.append((uid, str(changed.PerformedProcedureStepStatus)))
+
+    nodes = [ProcedureSteps(index.reader, index.write, hear) for index in indexes]
+    uids = [f"1.2.3.{number}" for number in range(10)]
+    statuses = []
+
+    def work(node, number):
+        state = ("COMPLETED", "DISCONTINUED")[number % 2]
+        for uid in uids:
+            for do, data_set in (
+                (node.create, step()),
+                (node.set, DataSet.from_keywords(PerformedProcedureStepStatus=state, **END)),
+            ):
+                try:
+                    do(event(data_set, uid))
+                    status = 0
+                except DimseFailure as error:
+                    status = error.status
+                with lock:
+                    statuses.append((do.__name__, uid, status))
+
+    threads = [
+        threading.Thread(target=work, args=(nodes[number // 2 % 2], number)) for number in range(8)
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+        assert not one.is_alive()
+
+    for uid in uids:
+        for name, refused in (("create", 0x0111), ("set", 0x0110)):
+            found = sorted(status for did, of, status in statuses if (did, of) == (name, uid))
+            assert found == [0, *[refused] * 7]
+        assert nodes[0].get(uid) == nodes[1].get(uid)
+        state = str(nodes[0].get(uid).PerformedProcedureStepStatus)
+        assert sorted(one for of, one in heard if of == uid) == sorted(["IN PROGRESS", state])
+
+
+def test_changes_of_a_step_that_come_at_once_are_all_there(indexes):
+    nodes = [ProcedureSteps(index.reader, index.write) for index in indexes]
+    nodes[0].create(event(step()))
+    keywords = [
+        "PerformedProcedureStepDescription",
+        "PerformedProcedureTypeDescription",
+        "CommentsOnThePerformedProcedureStep",
+        "PerformedLocation",
+    ]
+    threads = [
+        threading.Thread(
+            target=nodes[number % 2].set, args=(event(DataSet.from_keywords(**{keyword: "x"})),)
+        )
+        for number, keyword in enumerate(keywords)
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    found = nodes[1].get("1.2.3")
+    assert [found.get(keyword) for keyword in keywords] == ["x"] * len(keywords)

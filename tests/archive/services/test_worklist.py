@@ -48,6 +48,17 @@ def ids(worklist, **keys):
     return sorted(str(answer.PatientID) for answer in worklist.find(event))
 
 
+def test_what_one_puts_another_finds_at_once(index):
+    one, other = (Worklist(index.reader, index.write) for _ in range(2))
+    assert ids(other) == []
+    one.put(item("1"))
+    assert ids(other) == ["P1"]
+    one.put(item("1", name="Roe^Joe"))
+    assert ids(other, PatientName="roe*") == ["P1"]
+    other.remove("1")
+    assert ids(one) == []
+
+
 def test_what_is_put_is_there_in_another_life(index, worklist):
     worklist.put(item("1"))
     assert worklist.put({"PatientID": "P2", STEP: [{"ScheduledProcedureStepID": "2"}]}) == "2"
