@@ -38,6 +38,7 @@ _REASONS: Final = {
 class SqliteConnection(sqlite3.Connection):
     """See `Connection`."""
 
+    sees_others = True
     _data_version = -1
 
     def rows(self, statement: str, parameters: Sequence[Any]) -> Iterator[Any]:
