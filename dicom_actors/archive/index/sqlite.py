@@ -35,6 +35,9 @@ _REASONS: Final = {
 }
 
 
+_NOTHING: Final = nullcontext()
+
+
 class SqliteConnection(sqlite3.Connection):
     """See `Connection`."""
 
@@ -47,7 +50,7 @@ class SqliteConnection(sqlite3.Connection):
 
     def together(self) -> AbstractContextManager[object]:
         """See `Connection.together`: nothing is sent."""
-        return nullcontext()
+        return _NOTHING
 
     def begin(self, *, writes: bool) -> None:
         """See `Connection.begin`."""

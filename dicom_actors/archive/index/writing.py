@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter, OrderedDict
+from collections import OrderedDict, defaultdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -133,6 +133,19 @@ _LOSE_CLASS: Final = """
         WHERE series.study = sop_class_in_study.study
         AND instance.sop_class = sop_class_in_study.sop_class)
 """
+_WATCH: Final = """
+    INSERT INTO watched_study (study_instance_uid, revision, told) VALUES (?, 1, ?)
+    ON CONFLICT (study_instance_uid)
+    DO UPDATE SET revision = watched_study.revision + 1 - excluded.told
+"""
+_TOTALS: Final = ("patients", "studies", "series", "instances", "bytes")
+_NOTHING: Final = dict.fromkeys(_TOTALS, 0)
+# Of its rows one is chosen, each time another: who meets somebody there waits.
+_COUNT_ALL: Final = """
+    UPDATE total SET patients = patients + ?, studies = studies + ?, series = series + ?,
+    instances = instances + ?, bytes = bytes + ?
+    WHERE id = (SELECT 1 + ? % count(*) FROM total)
+"""
 _SELECT_SERIES: Final = """
     SELECT series.id, series.study, series.header
     FROM series JOIN study ON study.id = series.study
@@ -183,12 +196,12 @@ class Writing:
         self._uids: dict[str, int] = {}
         self._queue = QueueWriting(connection, node)
         self._outbox = Outbox(connection)
-        self._clear_counters()
-
-    def _clear_counters(self) -> None:
-        self._totals: Counter[str] = Counter()
-        self._of_study: Counter[tuple[int, str]] = Counter()
-        self._of_series: Counter[int] = Counter()
+        self._slot = int.from_bytes(os.urandom(4))
+        # What the changes of a transaction come to, until it is written at its end.
+        self._totals = dict.fromkeys(_TOTALS, 0)
+        self._series_of_study: defaultdict[int, int] = defaultdict(int)
+        self._instances_of_study: defaultdict[int, int] = defaultdict(int)
+        self._instances_of_series: defaultdict[int, int] = defaultdict(int)
         # What studies have now, and what they may have lost; sets of each.
         self._modalities: set[tuple[int, str]] = set()
         self._classes: set[tuple[int, int]] = set()
@@ -201,6 +214,24 @@ class Writing:
         self._inserts: list[tuple[Any, ...]] = []
         self._moves: list[tuple[Any, ...]] = []
 
+    def _clear(self) -> None:
+        self._totals.update(_NOTHING)
+        for collected in (
+            self._series_of_study,
+            self._instances_of_study,
+            self._instances_of_series,
+            self._modalities,
+            self._classes,
+            self._lost_modalities,
+            self._lost_classes,
+            self._touched,
+            self._arrived,
+            self._existing,
+            self._inserts,
+            self._moves,
+        ):
+            collected.clear()
+
     def forget(self) -> None:
         """Forget what is remembered of rows: another connection, or a rollback, changed them."""
         self._series.clear()
@@ -208,7 +239,7 @@ class Writing:
         self._uids.clear()
         self._queue.forget()
         self._outbox.forget()
-        self._clear_counters()
+        self._clear()
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """Do changes, one after the other; nothing may be written after that in the transaction.
@@ -225,7 +256,7 @@ class Writing:
             self._send_counters()
         _check(sent)
         self._queue.finish()
-        self._clear_counters()
+        self._clear()
         self._outbox.note(changes, outcomes)
         return outcomes
 
@@ -286,37 +317,30 @@ class Writing:
 
     def _send(self) -> list[tuple[Cursor, int]]:
         """Have these rows written; returns how many each statement is to write: see `_check`."""
-        inserts, self._inserts = self._inserts, []
-        moves, self._moves = self._moves, []
-        return [
-            (self._connection.executemany(statement, rows), len(rows))
-            for statement, rows in ((_INSERT_INSTANCE, inserts), (_MOVE, moves))
-            if rows
-        ]
+        sent = []
+        for statement, rows in ((_INSERT_INSTANCE, self._inserts), (_MOVE, self._moves)):
+            if rows:
+                sent.append((self._connection.executemany(statement, rows), len(rows)))
+                rows.clear()
+        return sent
 
     def _send_counters(self) -> None:
         """Have the counters written."""
         many = self._many
-        many(_COUNT_SERIES, [(n, row) for row, n in sorted(self._of_series.items()) if n])
-        studies = sorted({*self._touched, *(study for study, _ in self._of_study)})
+        many(_COUNT_SERIES, [(n, row) for row, n in sorted(self._instances_of_series.items()) if n])
         many(
             _COUNT_STUDY,
             [
                 (
-                    self._of_study[study, "series"],
-                    self._of_study[study, "instances"],
+                    self._series_of_study[study],
+                    count,
                     *(2 * (self._touched.get(study, 0.0),)),
                     study,
                 )
-                for study in studies
+                for study, count in sorted(self._instances_of_study.items())
             ],
         )
-        many(
-            "INSERT INTO watched_study (study_instance_uid, revision, told) VALUES (?, 1, ?)"
-            " ON CONFLICT (study_instance_uid)"
-            " DO UPDATE SET revision = watched_study.revision + 1 - excluded.told",
-            [(study, int(not came)) for study, came in sorted(self._arrived.items())],
-        )
+        many(_WATCH, [(study, int(not came)) for study, came in sorted(self._arrived.items())])
         if self._node:
             many(
                 "INSERT INTO study_at_node (study_instance_uid, node) VALUES (?, ?)"
@@ -328,15 +352,9 @@ class Writing:
         many(_NEW_CLASS, sorted(self._classes))
         many(_LOSE_MODALITY, sorted(self._lost_modalities))
         many(_LOSE_CLASS, sorted(self._lost_classes))
-        names = ("patients", "studies", "series", "instances", "bytes")
         if any(self._totals.values()):
-            self._execute(
-                "UPDATE total SET patients = patients + ?, studies = studies + ?,"
-                " series = series + ?, instances = instances + ?, bytes = bytes + ?"
-                " WHERE id = (SELECT 1 + ? % count(*) FROM total)",
-                # Of its rows one is chosen, each time another: who meets somebody there waits.
-                [*(self._totals[name] for name in names), int.from_bytes(os.urandom(4))],
-            )
+            self._slot += 1
+            self._execute(_COUNT_ALL, [*self._totals.values(), self._slot])
 
     def _many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         """Execute a statement for each of some rows; nothing is asked of the database for none."""
@@ -432,8 +450,8 @@ class Writing:
             self._known_classes.add(one)
 
     def _count(self, series: _Series, size: int, one: int) -> None:
-        self._of_series[series.id] += one
-        self._of_study[series.study, "instances"] += one
+        self._instances_of_series[series.id] += one
+        self._instances_of_study[series.study] += one
         self._totals["instances"] += one
         self._totals["bytes"] += one * size
 
@@ -494,7 +512,7 @@ class Writing:
         values = _values(Level.SERIES, data_set)
         row = self._row(_INSERT_SERIES, (study, header, *values))
         self._totals["series"] += 1
-        self._of_study[study, "series"] += 1
+        self._series_of_study[study] += 1
         modality = dict(zip(_names(Level.SERIES), values, strict=True))["modality"]
         if modality:
             self._modalities.add((study, modality))
@@ -620,11 +638,11 @@ class Writing:
         self._series.pop((uid, study_uid), None)
         headers = {header}
         self._execute("DELETE FROM series WHERE id = ?", (series_id,))
-        self._of_series.pop(series_id, None)
+        self._instances_of_series.pop(series_id, None)
         if modality:
             self._lost_modalities.add((study, modality))
         self._totals["series"] -= 1
-        self._of_study[study, "series"] -= 1
+        self._series_of_study[study] -= 1
         if not self._has_any("SELECT 1 FROM series WHERE study = ? LIMIT 1", study):
             headers |= self._remove_study(study, patient)
         for number in headers:
@@ -635,8 +653,8 @@ class Writing:
             self._execute(f"DELETE FROM {table} WHERE study = ?", (study,))  # noqa: S608
         for pairs in (self._modalities, self._classes, self._known_classes):
             pairs -= {pair for pair in pairs if pair[0] == study}
-        for key in [key for key in self._of_study if key[0] == study]:
-            del self._of_study[key]
+        self._series_of_study.pop(study, None)
+        self._instances_of_study.pop(study, None)
         self._touched.pop(study, None)
         (header,) = self._deleted("DELETE FROM study WHERE id = ? RETURNING header", study)
         headers = {header}
@@ -731,8 +749,9 @@ class Writing:
 
 def _check(sent: list[tuple[Cursor, int]]) -> None:
     """Raise ConflictError if another one was faster."""
-    if any(cursor.rowcount != count for cursor, count in sent):
-        raise ConflictError
+    for cursor, count in sent:
+        if cursor.rowcount != count:
+            raise ConflictError
 
 
 def _values(level: Level, data_set: DataSet) -> tuple[Any, ...]:

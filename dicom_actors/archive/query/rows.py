@@ -151,10 +151,10 @@ class Page:
         self._own: dict[int, bytes] = {}
         if level is Level.IMAGE and level in levels:
             self._own = _headers(reader, "own", [row.headers[2] for row in self.rows])
-        self._computed: dict[int, dict[int, Any]] = {}
+        self._computed: dict[int, dict[int | None, Any]] = {}
         studies = json.dumps(list({row.study for row in self.rows} - {None}))
         for tag in set(computed) & _STATEMENTS.keys():
-            listed: dict[int, list[str]] = {}
+            listed: dict[int | None, list[str]] = {}
             for study, value in execute(_STATEMENTS[tag], (studies,)):
                 listed.setdefault(study, []).append(value)
             self._computed[tag] = listed
@@ -208,7 +208,7 @@ _STATEMENTS: Final = {
 }
 
 
-def _regions(reader: IndexReader, studies: str) -> dict[int, list[DataSet]]:
+def _regions(reader: IndexReader, studies: str) -> dict[int | None, list[DataSet]]:
     """The anatomic regions of the series of studies, each once (PS3.3 10.5)."""
     rows = reader.connection.execute(
         f"SELECT study, header FROM series WHERE study {_IDS} ORDER BY id",  # noqa: S608
