@@ -47,9 +47,11 @@ class StudiesChanged(NamedTuple):
 
     Attributes:
         studies: which; None: the index knows.
+        at: when, by the system's clock; None: now.
     """
 
     studies: frozenset[str] | None
+    at: float | None = None
 
 
 class Recover(NamedTuple):
@@ -137,7 +139,9 @@ class IndexWriter(Gathering[_Work]):
         if arrived:
             # If nobody is there just now, they are found in the index. Before whoever waits hears
             # of it, who may have evidence to give then.
-            self._kernel.tell("studies", StudiesChanged(arrived))
+            changed = StudiesChanged(arrived, self.system.clock.monotonic())
+            send = self._kernel.leave if self._kernel.can_wait(arrived) else self._kernel.tell
+            send("studies", changed)
         if come := list(_files_that_came(changes)):
             # Before, too: who has his answer may want all that came before to have its place.
             self._kernel.unplaced.add(come)

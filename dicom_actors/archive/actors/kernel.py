@@ -88,6 +88,8 @@ class ArchiveKernel:
         unplaced: files that wait for their places.
         senders: which associations have sent to which studies.
         nodes: what the NodeKeeper hears others by.
+        can_wait: says whether the StudyWatcher looks at some studies before long in any case, so
+            that it need not be woken for them.
         on_inherited: is called when what was another node's is everybody's.
         on_emptied: is called when the folder was found empty, and nothing else, for a while.
     """
@@ -114,6 +116,7 @@ class ArchiveKernel:
         self.unplaced: Final = Unplaced(lambda message: self.tell("unpacker", message))
         self.senders: Final = Senders()
         self.nodes: Nodes | None = None
+        self.can_wait: Callable[[frozenset[str]], bool] = lambda _: False
         self.on_inherited: Callable[[], object] = lambda: None
         self.on_emptied: Callable[[], object] = lambda: None
         self._endpoints: tuple[pykka.ActorRef[Any], ...] = ()
@@ -188,6 +191,12 @@ class ArchiveKernel:
         """Send a message to an actor of the archive; False: it is not there just now."""
         ref = self.system.registry.lookup(name)
         return ref is not None and cast(ref, message)
+
+    def leave(self, name: str, message: Any) -> None:
+        """Send a message to an actor of the archive that it has when it wakes; see there."""
+        ref: Any = self.system.registry.lookup(name)
+        if ref is not None:
+            ref.leave(message)
 
     def owe(self, replies: Iterable[Reply]) -> None:
         """Note who waits for an answer that was handed on from one actor to another."""
