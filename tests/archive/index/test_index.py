@@ -233,7 +233,10 @@ def test_counters_say_what_there_is(tmp_path_factory, index, batches):
     for batch in batches:
         changes = []
         for is_new, patient, study, series, instance, modality, duplicates, content in batch:
-            made = data_set(patient, study, series, instance, Modality=modality)
+            sop_class = f"1.2.840.10008.5.1.4.1.1.{len(content)}"
+            made = data_set(
+                patient, study, series, instance, Modality=modality, SOPClassUID=sop_class
+            )
             new = new_instance(made, content, duplicates=duplicates)
             changes.append(new if is_new else Deleted(made.SOPInstanceUID))
         index.write(changes)
