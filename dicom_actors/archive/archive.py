@@ -25,7 +25,7 @@ from dicom_actors.archive.actors import (
     IndexRows,
     Keep,
 )
-from dicom_actors.archive.actors.index_writer import Place, StudiesChanged, WriteChanges
+from dicom_actors.archive.actors.index_writer import StudiesChanged, WriteChanges
 from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.kernel import FolderIsBack
 from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
@@ -485,7 +485,7 @@ class Archive(Holdings):
         except ArchiveError:
             # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
             if not location.is_placed:
-                kernel.tell("unpacker", Place(((uid, str(location)),)))
+                kernel.unplaced.add([(uid, str(location))])
             raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST

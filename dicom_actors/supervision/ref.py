@@ -127,6 +127,13 @@ class SupervisedRef(pykka.ActorRef[A], Generic[A]):
         if not self._put(Envelope(message)):
             raise NoProcError(f"{self.life.inbox.owner} is dead")
 
+    def leave(self, message: Any) -> None:
+        """Send a message that need not be heard at once; to the dead it is dropped.
+
+        It wakes nobody: the actor has it with what comes next, and before that.
+        """
+        self.life.inbox.put_control(Envelope(message), in_turn=True, wakes=False)
+
     @overload  # type: ignore[override]  # mypy: an answer of a known type is none of Any
     def ask(
         self, message: Any, *, block: Literal[False], timeout: float | None = None

@@ -292,6 +292,28 @@ def test_a_study_is_complete_once_and_updated_later(opened, clock, heard):
 
 
 @pytest.mark.usefixtures("nothing_left")
+def test_what_comes_to_an_awaited_study_wakes_nobody(opened, clock, heard):
+    with opened() as archive:
+        archive.add(make_file(1))
+        watcher = archive.system.registry.lookup("studies")
+        until(lambda: archive._kernel.can_wait(frozenset({"1.2.1"})))
+        until(lambda: watcher.life.inbox._waker is not None)
+        clock.advance(QUIET / 2)
+        archive.add(make_file(2))
+        assert watcher.queue_length == 1
+        # It counts from when it came all the same.
+        passed = advance_until(clock, lambda: not heard.empty())
+        assert passed >= QUIET
+        assert heard.get(timeout=60) == StudyComplete("1.2.1", "nothing came for a while")
+        assert pending(archive) == []
+        # Of one that was told of nobody would be awake.
+        archive.add(make_file(3))
+        advance_until(clock, lambda: not heard.empty())
+        assert heard.get(timeout=60) == StudyUpdated("1.2.1", "nothing came for a while")
+    assert heard.empty()
+
+
+@pytest.mark.usefixtures("nothing_left")
 def test_a_restart_in_the_quiet_time_forgets_nothing(opened, clock, heard):
     with opened() as archive:
         archive.add(make_file(1))

@@ -3,7 +3,9 @@
 Run it with ``python tests/benchmarks/bench_archive.py`` (``--only small``, ``--instances 1000000``,
 ``--rounds``). Ratios of one run are what counts, the servers taking turns within each round; each
 turn has a new folder and a new process. Folders are below ``--folder``: rates of what is durable
-are those of its disk.
+are those of its disk. They are removed at the end of the run alone: where thousands of files were
+removed a moment ago, ext4 is slow to make new ones for minutes (it gives no inode again that
+was freed a moment ago, and looks at all of them each time), and the next turn would pay for it.
 
 - ``large``: C-STORE of 0.5 MB on four associations, ``durability="os"``: Orthanc with its SQLite
   index as it comes, our endpoint with a handler that saves alone, and an archive;
@@ -54,22 +56,22 @@ def serving(kind: str, folder: Path) -> Iterator[int]:
 
     Args:
         kind: ``orthanc``; or ``save`` or ``archive``, with ``-os`` or ``-disk`` behind.
-        folder: where its folder is made.
+        folder: where its folder is made; it is left there.
     """
-    with tempfile.TemporaryDirectory(dir=folder) as home:
-        if kind == "orthanc":
-            with orthanc(Path(home), OverwriteInstances=False) as server:
-                yield server.dicom_port
-            return
-        port = free_port()
-        command = [sys.executable, __file__, "--serve", kind, str(port), home]
-        process = subprocess.Popen(command)
-        try:
-            wait_for_port(port, process)
-            yield port
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait(30)
+    home = tempfile.mkdtemp(dir=folder)
+    if kind == "orthanc":
+        with orthanc(Path(home), OverwriteInstances=False) as server:
+            yield server.dicom_port
+        return
+    port = free_port()
+    command = [sys.executable, __file__, "--serve", kind, str(port), home]
+    process = subprocess.Popen(command)
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
 
 
 def run_server(kind: str, port: int, folder: str) -> None:
@@ -318,9 +320,11 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=100_000, help="for `find`")
     parser.add_argument("--folder", type=Path, default=Path.cwd())
     options = parser.parse_args()
-    for name in options.only.split(","):
-        ROWS[name](options)
-        sys.stdout.flush()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        options.folder = Path(folder)
+        for name in options.only.split(","):
+            ROWS[name](options)
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -217,11 +217,9 @@ class RequestEvent:
         return self._request.received
 
     def _decoded(self) -> DataSet:
-        return DataSet.from_bytes(
-            self.data,
-            transfer_syntax=self.transfer_syntax,
-            limits=self._kernel.data_set_limits(),
-        )
+        syntax, kernel = self.transfer_syntax, self._kernel
+        limits = kernel.data_set_limits() if syntax.is_deflated else kernel.element_limits
+        return DataSet.from_bytes(self.data, transfer_syntax=syntax, limits=limits)
 
 
 class DataSetEvent(RequestEvent):

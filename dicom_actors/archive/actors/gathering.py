@@ -40,6 +40,10 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
     def work_off(self, items: list[_T]) -> None:
         """Do all of it. Runs in the actor's own thread."""
 
+    def is_growing(self) -> bool:
+        """Whether more has come meanwhile, of which no message told; it is waited for, too."""
+        return False
+
     def quiet_time(self) -> float | None:
         """After how many seconds without a message `handle_quiet` is called; None: never."""
         return None
@@ -75,6 +79,9 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
             rest = self._since + self._longest - time.monotonic()
             if len(self._items) < self._expected and rest > 0 and not self._linger:
                 self._inbox.patience = rest
+                return
+            if rest > 0 and self.is_growing():
+                self._inbox.patience = self._linger
                 return
             self.finish()
         else:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive.index import Change, Outcome, StoredInstance
     from dicom_actors.supervision import Reply
 
-__all__ = ["IndexRows", "IndexWriter", "Place", "StudiesChanged", "WriteChanges", "WriteRows"]
+__all__ = ["IndexRows", "IndexWriter", "Recover", "StudiesChanged", "WriteChanges", "WriteRows"]
 
 
 _INCOMING = f"{INCOMING}/"
@@ -48,19 +48,15 @@ class StudiesChanged(NamedTuple):
 
     Attributes:
         studies: which; None: the index knows.
+        at: when, by the system's clock; None: now.
     """
 
     studies: frozenset[str] | None
+    at: float | None = None
 
 
-class Place(NamedTuple):
-    """To the Unpacker, a cast: files in ``incoming/`` have their rows, or may have.
-
-    Attributes:
-        files: pairs of a SOP Instance UID and a location; None: whoever looks finds them.
-    """
-
-    files: tuple[tuple[str, str], ...] | None
+class Recover(NamedTuple):
+    """To the Unpacker, a cast: files in ``incoming/`` may have their rows; who looks finds them."""
 
 
 class WriteRows(NamedTuple):
@@ -91,7 +87,7 @@ class IndexWriter(Gathering[_Work]):
         self._kernel.fail_owed(ArchiveError("the archive's index writer crashed"))
         # It may have been about to tell of what it had committed.
         self._kernel.tell("studies", StudiesChanged(None))
-        self._kernel.tell("unpacker", Place(None))
+        self._kernel.tell("unpacker", Recover())
 
     def handle_call(self, message: Any) -> Any:
         """Take changes. Runs in the IndexWriter's thread."""
@@ -144,10 +140,12 @@ class IndexWriter(Gathering[_Work]):
         if arrived:
             # If nobody is there just now, they are found in the index. Before whoever waits hears
             # of it, who may have evidence to give then.
-            self._kernel.tell("studies", StudiesChanged(arrived))
-        if come := tuple(_files_that_came(changes)):
+            changed = StudiesChanged(arrived, self.system.clock.monotonic())
+            send = self._kernel.leave if self._kernel.can_wait(arrived) else self._kernel.tell
+            send("studies", changed)
+        if come := list(_files_that_came(changes)):
             # Before, too: who has his answer may want all that came before to have its place.
-            self._kernel.tell("unpacker", Place(come))
+            self._kernel.unplaced.add(come)
         if told := frozenset(title for outcome in outcomes for title in outcome.told):
             # Before, too: who has changed a workitem may count on it that others are woken.
             self._kernel.publish([WorkitemsTold(told)])

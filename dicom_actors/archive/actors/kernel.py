@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive.settings import ArchiveSettings
     from dicom_actors.supervision import Reply, System
 
-__all__ = ["ArchiveKernel", "FolderIsBack"]
+__all__ = ["ArchiveKernel", "FolderIsBack", "Place", "Unplaced"]
 
 _ASKED_FOR: Final = 10.0
 """Seconds that an endpoint has to say which associations are open."""
@@ -31,6 +31,43 @@ _ASKED_FOR: Final = 10.0
 
 class FolderIsBack(NamedTuple):
     """To the Unpacker, a cast: the archive's folder was gone, and can be reached again."""
+
+
+class Place(NamedTuple):
+    """To the Unpacker, a cast: there are files that wait for their places; see `Unplaced`."""
+
+
+class Unplaced:
+    """Files in ``incoming/`` that have their rows, or may have, and wait for their places.
+
+    The Unpacker is told of the first of them alone: it takes all that there are. Any thread may
+    use it.
+
+    Args:
+        tell: tells the Unpacker.
+    """
+
+    def __init__(self, tell: Callable[[Place], object]) -> None:
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._files: list[tuple[str, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def add(self, files: list[tuple[str, str]]) -> None:
+        """Have files brought to their places; pairs of a SOP Instance UID and a location."""
+        with self._lock:
+            is_first = not self._files
+            self._files += files
+        if is_first:
+            self._tell(Place())  # one that is not there now looks for itself when it starts
+
+    def take(self) -> list[tuple[str, str]]:
+        """Take all of them."""
+        with self._lock:
+            files, self._files = self._files, []
+        return files
 
 
 class ArchiveKernel:
@@ -49,8 +86,11 @@ class ArchiveKernel:
             place, and is not seen to yet; the Unpacker's alone.
         disk_state: see `DiskSpace.state`; how the disk was when it was last looked at.
         free_bytes: how much room there was then.
+        unplaced: files that wait for their places.
         senders: which associations have sent to which studies.
         nodes: what the NodeKeeper hears others by.
+        can_wait: says whether the StudyWatcher looks at some studies before long in any case, so
+            that it need not be woken for them.
         on_inherited: is called when what was another node's is everybody's.
         on_told: is called with the AE titles that have events of workitems to take; None: all may.
         on_emptied: is called when the folder was found empty, and nothing else, for a while.
@@ -75,8 +115,10 @@ class ArchiveKernel:
         self.leftovers: set[str] = set()
         self.disk_state = "enough"
         self.free_bytes = 0
+        self.unplaced: Final = Unplaced(lambda message: self.tell("unpacker", message))
         self.senders: Final = Senders()
         self.nodes: Nodes | None = None
+        self.can_wait: Callable[[frozenset[str]], bool] = lambda _: False
         self.on_inherited: Callable[[], object] = lambda: None
         self.on_told: Callable[[Iterable[str] | None], object] = lambda _: None
         self.on_emptied: Callable[[], object] = lambda: None
@@ -152,6 +194,12 @@ class ArchiveKernel:
         """Send a message to an actor of the archive; False: it is not there just now."""
         ref = self.system.registry.lookup(name)
         return ref is not None and cast(ref, message)
+
+    def leave(self, name: str, message: Any) -> None:
+        """Send a message to an actor of the archive that it has when it wakes; see there."""
+        ref: Any = self.system.registry.lookup(name)
+        if ref is not None:
+            ref.leave(message)
 
     def owe(self, replies: Iterable[Reply]) -> None:
         """Note who waits for an answer that was handed on from one actor to another."""

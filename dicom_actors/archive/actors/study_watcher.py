@@ -89,6 +89,17 @@ class StudyWatcher(SupervisedActor):
         self._acquisitions = Acquisitions()
         self._looks = 0
         self._next_look: float | None = None
+        kernel.can_wait = self._looks_anyway
+
+    def _looks_anyway(self, studies: frozenset[str]) -> bool:
+        """Whether all of them will be looked at, and nothing follows from that before; any thread.
+
+        What changes them is known then, if it was left in the inbox by that time. That a study is
+        told of meanwhile takes the IndexWriter, which is the one who asks.
+        """
+        return all(
+            self._watch.is_awaited(study) and study not in self._expected for study in studies
+        )
 
     def init(self) -> Any:
         """Take up what is pending. Runs in the StudyWatcher's thread."""
@@ -104,7 +115,9 @@ class StudyWatcher(SupervisedActor):
             if message.studies is None:
                 self._begin()
             else:
-                self._watch.changed(message.studies, self._now())
+                self._watch.changed(
+                    message.studies, self._now() if message.at is None else message.at
+                )
                 for study in message.studies & self._expected.keys():
                     self._look_for(study)
                 for study in message.studies:

@@ -12,8 +12,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.archive.actors.gathering import Gathering
-from dicom_actors.archive.actors.index_writer import IndexRows, Place
-from dicom_actors.archive.actors.kernel import FolderIsBack
+from dicom_actors.archive.actors.index_writer import IndexRows, Recover
+from dicom_actors.archive.actors.kernel import FolderIsBack, Place
 from dicom_actors.archive.files import JOURNAL, Location
 from dicom_actors.archive.files.journal import journal_names
 from dicom_actors.archive.index import Duplicates
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 60.0
 _MOST: Final = 256
+_MOST_FILES: Final = 1_024
 _LONGEST_WAIT: Final = 1.0
 _LINGER: Final = 0.25
 """Nobody waits for it: so there are many in a transaction, and a synchronization."""
@@ -65,15 +66,17 @@ class Finish(NamedTuple):
     """To the Unpacker, a call: do what there is now; answers with an error's text, or with ""."""
 
 
-class _Recover(NamedTuple):
-    """To itself: look for what a crash left."""
+class _Files(NamedTuple):
+    """Files that were taken, and have no place yet."""
+
+    files: list[tuple[str, str]]
 
 
 class _TryAgain(NamedTuple):
     """To itself, by a timer."""
 
 
-_Item = Unpack | Place | Inherit | _Recover
+_Item = Unpack | Place | Inherit | Recover | _Files
 
 
 class Unpacker(Gathering["_Item"]):
@@ -88,6 +91,7 @@ class Unpacker(Gathering["_Item"]):
         self._kernel = kernel
         self._unpacking = _unpacking(kernel, kernel.store)
         self._waiting: list[_Item] = []
+        self._seen = 0
         self._pause = _FIRST_PAUSE
         self._problem = ""
 
@@ -97,23 +101,22 @@ class Unpacker(Gathering["_Item"]):
 
     def handle_continue(self, term: Any) -> Any:  # noqa: ARG002 - there is one
         """Look for what is left; messages wait meanwhile. Runs in the Unpacker's thread."""
-        self.gather(_Recover())
+        self.gather(Recover())
         self.finish()
 
     def handle_cast(self, message: Any) -> Any:
         """Take work. Runs in the Unpacker's thread."""
         if isinstance(message, Adopt):
             self._kernel.leftovers |= message.names
-            self.gather(_Recover())
+            self.gather(Recover())
             return None
         if isinstance(message, FolderIsBack):
             self._pause = _FIRST_PAUSE
             self._try_again()
             return None
-        if not isinstance(message, Unpack | Place | Inherit):
+        if not isinstance(message, Unpack | Place | Inherit | Recover):
             return super().handle_cast(message)
-        if isinstance(message, Place) and message.files is None:
-            message = _Recover()
+        self._seen = len(self._kernel.unplaced)
         self.gather(message)
         return None
 
@@ -122,7 +125,7 @@ class Unpacker(Gathering["_Item"]):
         if not isinstance(message, Finish):
             return super().handle_call(message)
         waiting, self._waiting = self._waiting, []
-        self.gather(*waiting)
+        self.gather(Place(), *waiting)  # whoever was to tell us of the first file may be about to
         self.finish()
         return self._problem
 
@@ -138,19 +141,26 @@ class Unpacker(Gathering["_Item"]):
         if waiting:
             self.gather(*waiting)
 
+    def is_growing(self) -> bool:
+        """See `Gathering`: of most files no message tells. Runs in the Unpacker's thread."""
+        before, self._seen = self._seen, len(self._kernel.unplaced)
+        return before < self._seen < _MOST_FILES
+
     def work_off(self, items: list[_Item]) -> None:
         """Do all of it, or keep what cannot be done now. Runs in the Unpacker's thread."""
         self._problem = ""
+        if taken := self._kernel.unplaced.take():
+            items.append(_Files(taken))
         files = [
             (uid, Location.of(location))
             for item in items
-            if isinstance(item, Place)
-            for uid, location in item.files or ()
+            if isinstance(item, _Files)
+            for uid, location in item.files
         ]
         journals = dict.fromkeys(item.journal for item in items if isinstance(item, Unpack))
         try:
             self._check_folders()
-            if any(isinstance(item, _Recover) for item in items):
+            if any(isinstance(item, Recover) for item in items):
                 self._recover()
             if files:
                 self._place(files)

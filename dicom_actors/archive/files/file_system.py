@@ -323,8 +323,16 @@ class DiskFileSystem:
     def status(self, name: str) -> os.stat_result | None:
         """What the system says of a file; None: there is nothing of that name."""
         try:
-            with self._at(name) as (leaf, folder):
-                return os.stat(leaf, dir_fd=folder, follow_symlinks=_is_adopted(name))
+            if self._by_path or _is_adopted(name):
+                with self._at(name) as (leaf, _):
+                    return os.stat(leaf, follow_symlinks=_is_adopted(name))  # noqa: PTH116
+            # What `_at` does, which costs as much as all of this: it is asked for each object.
+            above, _, leaf = name.rpartition("/")
+            folder = self._open_folder(above)
+            try:
+                return os.stat(_checked(leaf, name), dir_fd=folder, follow_symlinks=False)
+            finally:
+                self._close_folder(folder)
         except (FileNotFoundError, NotADirectoryError):
             return None
 

@@ -150,6 +150,7 @@ class FilePlacing:
         self._written: list[tuple[str, str]] = []
         self._placed: list[Placed] = []
         self._names: set[str] = set()
+        self._folders: set[str] = set()
         self._found: list[str] = []
 
     def add(
@@ -214,10 +215,13 @@ class FilePlacing:
         return placed
 
     def _make_folder_of(self, name: str) -> bool:
-        try:
-            self._disk.make_folder(_folder_of(name))
-        except NotADirectoryError:
-            return False
+        folder = _folder_of(name)
+        if folder not in self._folders:  # many of the objects are of one series
+            try:
+                self._disk.make_folder(folder)
+            except NotADirectoryError:
+                return False
+            self._folders.add(folder)
         return True
 
     def _free_name(

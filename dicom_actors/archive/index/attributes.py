@@ -105,10 +105,6 @@ _KINDS: Final[dict[Level, dict[Kind, str]]] = {
         Kind.NAMES: "OtherPatientNames",
         Kind.DATE: "PatientBirthDate",
         Kind.TIME: "PatientBirthTime",
-        Kind.COUNT: (
-            "NumberOfPatientRelatedStudies NumberOfPatientRelatedSeries"
-            " NumberOfPatientRelatedInstances"
-        ),
     },
     Level.STUDY: {
         Kind.UID: "StudyInstanceUID PatientAge",
@@ -167,7 +163,8 @@ _OTHERS: Final[dict[Level, str]] = {
         DeidentificationMethodCodeSequence EthnicGroupCodeSequence QualityControlSubject
         PatientBirthName PatientMotherBirthName ClinicalTrialSponsorName ClinicalTrialProtocolID
         ClinicalTrialProtocolName ClinicalTrialSiteID ClinicalTrialSiteName
-        ClinicalTrialSubjectID ClinicalTrialSubjectReadingID
+        ClinicalTrialSubjectID ClinicalTrialSubjectReadingID NumberOfPatientRelatedStudies
+        NumberOfPatientRelatedSeries NumberOfPatientRelatedInstances
         """,
     Level.STUDY: """
         ModalitiesInStudy SOPClassesInStudy AnatomicRegionsInStudyCodeSequence
@@ -216,9 +213,4 @@ def level_of(tag: int) -> Level:
 def columns_of(level: Level) -> tuple[Column, ...]:
     """The columns in the table of a level, the patient's in the study's table included."""
     own = {level, Level.PATIENT} if level is Level.STUDY else {level}
-    skipped = Kind.COUNT if level is Level.STUDY else None
-    return tuple(
-        column
-        for column in COLUMNS
-        if column.level in own and not (column.level is not level and column.kind is skipped)
-    )
+    return tuple(column for column in COLUMNS if column.level in own)

@@ -40,7 +40,13 @@ class Cursor(Protocol):
 
 
 class Connection(Protocol):
-    """A connection to a database; for one thread at a time."""
+    """A connection to a database; for one thread at a time.
+
+    Attributes:
+        sees_others: whether `was_written` tells of all that others write.
+    """
+
+    sees_others: bool
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Execute a statement."""

@@ -224,7 +224,7 @@ def _without_long_ones(
         return [(first, end)]
     kept, start = [], first
     for number, length in enumerate(lengths, first):
-        if length > MAX_VALUE and not _is_kept(data_set, found.tags[number], length):
+        if length > MAX_VALUE and not _is_kept(data_set, found, number, length):
             if start < number:
                 kept.append((start, number))
             start = number + 1
@@ -251,9 +251,16 @@ def _shortened(header: bytes) -> bytes:
     return b"".join([header[:1], *parts])
 
 
-def _is_kept(data_set: DataSet, tag: int, length: int) -> bool:
+def _is_kept(data_set: DataSet, found: Any, number: int, length: int) -> bool:
     """Whether what is longer than a value may be is a sequence, for which there is more room."""
-    return length <= MAX_ITEMS and data_set.fetch(tag).vr == "SQ"
+    if length > MAX_ITEMS:
+        return False
+    if found.transfer_syntax.uid != _IMPLICIT:
+        start = found.offsets[number] + 4  # its tag
+        vr = bytes(found.buffer[start : start + 2])
+        if vr != b"UN":  # which may be a sequence whose VR somebody did not know
+            return vr == b"SQ"
+    return data_set.fetch(found.tags[number]).vr == "SQ"
 
 
 def _in_utf8(data_set: DataSet) -> DataSet:

@@ -142,6 +142,12 @@ class Outbox:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._execute = connection.execute
+        # None: that has to be looked up, each time if others may change it unseen.
+        self._is_wanted: bool | None = None
+
+    def forget(self) -> None:
+        """Forget what is remembered of rows."""
+        self._is_wanted = None
 
     def apply(self, change: OutboxWanted | OutboxPublished) -> Outcome:
         """Do a change."""
@@ -150,6 +156,7 @@ class Outbox:
                 "DELETE FROM outbox WHERE id = ?", [(one,) for one in change.ids]
             )
             return Outcome(Result.NOTED)
+        self._is_wanted = None
         self._execute(
             "INSERT INTO outbox_setting (id, identity, most, when_full) VALUES (1, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET most = excluded.most, when_full = excluded.when_full",
@@ -159,11 +166,15 @@ class Outbox:
 
     def note(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> None:
         """Write messages of what was changed in this transaction, if anybody wants them."""
+        if self._is_wanted is False:
+            return
         rows = list(_rows_of(changes, outcomes))
         if not rows:
             return
         setting = self._execute("SELECT most, when_full FROM outbox_setting").fetchone()
-        if setting is None or not setting[0]:
+        is_wanted = setting is not None and bool(setting[0])
+        self._is_wanted = is_wanted if self._connection.sees_others else None
+        if not is_wanted:
             return
         most, when_full = setting
         first, last = self._execute("SELECT min(id), max(id) FROM outbox").fetchone()

@@ -108,6 +108,8 @@ class PostgresqlConnection:
         driver: psycopg's connection.
     """
 
+    sees_others = False
+
     def __init__(self, driver: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.driver: Final = driver
         # What begins a transaction that writes goes out with its first statement.

@@ -123,13 +123,15 @@ class QueueWriting:
         self._execute = connection.execute
         self._many = connection.executemany
         self._numbers: dict[str, int] = {}
-        self._clear()
-
-    def _clear(self) -> None:
         self._counts: Counter[tuple[int, str]] = Counter()
         # Lanes that have lost rows, and when each may be tried.
         self._touched: dict[tuple[int, str], float] = {}
         self._errors: dict[int, str] = {}
+
+    def _clear(self) -> None:
+        self._counts.clear()
+        self._touched.clear()
+        self._errors.clear()
 
     def forget(self) -> None:
         """Forget what is remembered of rows."""

@@ -35,9 +35,13 @@ _REASONS: Final = {
 }
 
 
+_NOTHING: Final = nullcontext()
+
+
 class SqliteConnection(sqlite3.Connection):
     """See `Connection`."""
 
+    sees_others = True
     _data_version = -1
 
     def rows(
@@ -51,7 +55,7 @@ class SqliteConnection(sqlite3.Connection):
 
     def together(self) -> AbstractContextManager[object]:
         """See `Connection.together`: nothing is sent."""
-        return nullcontext()
+        return _NOTHING
 
     def begin(self, *, writes: bool) -> None:
         """See `Connection.begin`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter, OrderedDict
+from collections import OrderedDict, defaultdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -122,14 +122,35 @@ _COUNT_STUDY: Final = """
     changed = CASE WHEN changed < ? THEN ? ELSE changed END
     WHERE id = ?
 """
-_COUNT_PATIENT: Final = """
-    UPDATE patient SET number_of_patient_related_studies = number_of_patient_related_studies + ?,
-    number_of_patient_related_series = number_of_patient_related_series + ?,
-    number_of_patient_related_instances = number_of_patient_related_instances + ?
-    WHERE id = ?
+_NEW_MODALITY: Final = _insert("modality_in_study", ("study", "modality"))
+_NEW_CLASS: Final = _insert("sop_class_in_study", ("study", "sop_class"))
+_LOSE_MODALITY: Final = """
+    DELETE FROM modality_in_study WHERE study = ? AND modality = ?
+    AND NOT EXISTS (SELECT 1 FROM series
+        WHERE series.study = modality_in_study.study
+        AND series.modality = modality_in_study.modality)
+"""
+_LOSE_CLASS: Final = """
+    DELETE FROM sop_class_in_study WHERE study = ? AND sop_class = ?
+    AND NOT EXISTS (SELECT 1 FROM series JOIN instance ON instance.series = series.id
+        WHERE series.study = sop_class_in_study.study
+        AND instance.sop_class = sop_class_in_study.sop_class)
+"""
+_WATCH: Final = """
+    INSERT INTO watched_study (study_instance_uid, revision, told) VALUES (?, 1, ?)
+    ON CONFLICT (study_instance_uid)
+    DO UPDATE SET revision = watched_study.revision + 1 - excluded.told
+"""
+_TOTALS: Final = ("patients", "studies", "series", "instances", "bytes")
+_NOTHING: Final = dict.fromkeys(_TOTALS, 0)
+# Of its rows one is chosen, each time another: who meets somebody there waits.
+_COUNT_ALL: Final = """
+    UPDATE total SET patients = patients + ?, studies = studies + ?, series = series + ?,
+    instances = instances + ?, bytes = bytes + ?
+    WHERE id = (SELECT 1 + ? % count(*) FROM total)
 """
 _SELECT_SERIES: Final = """
-    SELECT series.id, series.study, study.patient, series.header, series.modality
+    SELECT series.id, series.study, series.header
     FROM series JOIN study ON study.id = series.study
     WHERE series.series_instance_uid = ? AND study.study_instance_uid = ?
 """
@@ -151,16 +172,12 @@ class _Series(NamedTuple):
     Attributes:
         id: of its row.
         study: of its study's row.
-        patient: of its patient's row.
         own: the own header of the first of its instances.
-        modality: its modality; empty if it has none.
     """
 
     id: int
     study: int
-    patient: int
     own: bytes
-    modality: str
 
 
 class Writing:
@@ -177,19 +194,23 @@ class Writing:
         self._execute = connection.execute
         self._node = node
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
+        # The SOP classes that studies are known to have.
+        self._known_classes: set[tuple[int, int]] = set()
         self._uids: dict[str, int] = {}
         self._queue = QueueWriting(connection, node)
         self._outbox = Outbox(connection)
         self._workitems = WorkitemWriting(connection, is_shared=bool(node))
-        self._clear_counters()
-
-    def _clear_counters(self) -> None:
-        self._totals: Counter[str] = Counter()
-        self._of_patient: Counter[tuple[int, str]] = Counter()
-        self._of_study: Counter[tuple[int, str]] = Counter()
-        self._of_series: Counter[int] = Counter()
-        self._modalities: Counter[tuple[int, str]] = Counter()
-        self._classes: Counter[tuple[int, int]] = Counter()
+        self._slot = int.from_bytes(os.urandom(4))
+        # What the changes of a transaction come to, until it is written at its end.
+        self._totals = dict.fromkeys(_TOTALS, 0)
+        self._series_of_study: defaultdict[int, int] = defaultdict(int)
+        self._instances_of_study: defaultdict[int, int] = defaultdict(int)
+        self._instances_of_series: defaultdict[int, int] = defaultdict(int)
+        # What studies have now, and what they may have lost; sets of each.
+        self._modalities: set[tuple[int, str]] = set()
+        self._classes: set[tuple[int, int]] = set()
+        self._lost_modalities: set[tuple[int, str]] = set()
+        self._lost_classes: set[tuple[int, int]] = set()
         self._touched: dict[int, float] = {}
         self._arrived: dict[str, bool] = {}
         # Of the instances that the changes are about: what is there, and is to be written.
@@ -197,13 +218,33 @@ class Writing:
         self._inserts: list[tuple[Any, ...]] = []
         self._moves: list[tuple[Any, ...]] = []
 
+    def _clear(self) -> None:
+        self._totals.update(_NOTHING)
+        for collected in (
+            self._series_of_study,
+            self._instances_of_study,
+            self._instances_of_series,
+            self._modalities,
+            self._classes,
+            self._lost_modalities,
+            self._lost_classes,
+            self._touched,
+            self._arrived,
+            self._existing,
+            self._inserts,
+            self._moves,
+        ):
+            collected.clear()
+
     def forget(self) -> None:
         """Forget what is remembered of rows: another connection, or a rollback, changed them."""
         self._series.clear()
+        self._known_classes.clear()
         self._uids.clear()
         self._queue.forget()
         self._workitems.forget()
-        self._clear_counters()
+        self._outbox.forget()
+        self._clear()
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """Do changes, one after the other; nothing may be written after that in the transaction.
@@ -222,7 +263,7 @@ class Writing:
         _check(sent)
         self._queue.finish()
         self._workitems.finish()
-        self._clear_counters()
+        self._clear()
         self._outbox.note(changes, outcomes)
         return outcomes
 
@@ -287,75 +328,44 @@ class Writing:
 
     def _send(self) -> list[tuple[Cursor, int]]:
         """Have these rows written; returns how many each statement is to write: see `_check`."""
-        inserts, self._inserts = self._inserts, []
-        moves, self._moves = self._moves, []
-        return [
-            (self._connection.executemany(statement, rows), len(rows))
-            for statement, rows in ((_INSERT_INSTANCE, inserts), (_MOVE, moves))
-            if rows
-        ]
+        sent = []
+        for statement, rows in ((_INSERT_INSTANCE, self._inserts), (_MOVE, self._moves)):
+            if rows:
+                sent.append((self._connection.executemany(statement, rows), len(rows)))
+                rows.clear()
+        return sent
 
     def _send_counters(self) -> None:
         """Have the counters written."""
         many = self._many
-        many(_COUNT_SERIES, [(n, row) for row, n in sorted(self._of_series.items()) if n])
-        studies = sorted({*self._touched, *(study for study, _ in self._of_study)})
+        many(_COUNT_SERIES, [(n, row) for row, n in sorted(self._instances_of_series.items()) if n])
         many(
             _COUNT_STUDY,
             [
                 (
-                    self._of_study[study, "series"],
-                    self._of_study[study, "instances"],
+                    self._series_of_study[study],
+                    count,
                     *(2 * (self._touched.get(study, 0.0),)),
                     study,
                 )
-                for study in studies
+                for study, count in sorted(self._instances_of_study.items())
             ],
         )
-        kinds = ("studies", "series", "instances")
-        many(
-            _COUNT_PATIENT,
-            [
-                (*(self._of_patient[patient, kind] for kind in kinds), patient)
-                for patient in sorted({patient for patient, _ in self._of_patient})
-            ],
-        )
-        many(
-            "INSERT INTO watched_study (study_instance_uid, revision, told) VALUES (?, 1, ?)"
-            " ON CONFLICT (study_instance_uid)"
-            " DO UPDATE SET revision = watched_study.revision + 1 - excluded.told",
-            [(study, int(not came)) for study, came in sorted(self._arrived.items())],
-        )
+        many(_WATCH, [(study, int(not came)) for study, came in sorted(self._arrived.items())])
         if self._node:
             many(
                 "INSERT INTO study_at_node (study_instance_uid, node) VALUES (?, ?)"
                 " ON CONFLICT DO NOTHING",
                 [(study, self._node) for study, came in sorted(self._arrived.items()) if came],
             )
-        self._count_in_studies("modality_in_study", "modality", self._modalities)
-        self._count_in_studies("sop_class_in_study", "sop_class", self._classes)
-        names = ("patients", "studies", "series", "instances", "bytes")
+        # After the rows of the studies, for which others wait until it is known what is lost.
+        many(_NEW_MODALITY, sorted(self._modalities))
+        many(_NEW_CLASS, sorted(self._classes))
+        many(_LOSE_MODALITY, sorted(self._lost_modalities))
+        many(_LOSE_CLASS, sorted(self._lost_classes))
         if any(self._totals.values()):
-            self._execute(
-                "UPDATE total SET patients = patients + ?, studies = studies + ?,"
-                " series = series + ?, instances = instances + ?, bytes = bytes + ?"
-                " WHERE id = (SELECT 1 + ? % count(*) FROM total)",
-                # Of its rows one is chosen, each time another: who meets somebody there waits.
-                [*(self._totals[name] for name in names), int.from_bytes(os.urandom(4))],
-            )
-
-    def _count_in_studies(self, table: str, column: str, counter: Counter[tuple[int, Any]]) -> None:
-        changed = [(*key, count) for key, count in sorted(counter.items()) if count]
-        self._many(
-            f"INSERT INTO {table} (study, {column}, instances) VALUES (?, ?, ?)"  # noqa: S608
-            f" ON CONFLICT (study, {column})"
-            f" DO UPDATE SET instances = {table}.instances + excluded.instances",
-            changed,
-        )
-        self._many(
-            f"DELETE FROM {table} WHERE study = ? AND {column} = ? AND instances <= 0",  # noqa: S608
-            [(study, of) for study, of, count in changed if count < 0],
-        )
+            self._slot += 1
+            self._execute(_COUNT_ALL, [*self._totals.values(), self._slot])
 
     def _many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         """Execute a statement for each of some rows; nothing is asked of the database for none."""
@@ -410,7 +420,8 @@ class Writing:
             new.received,
             new.pixel_data,
         )
-        self._count(series, sop_class, new.size, 1)
+        self._count(series, new.size, 1)
+        self._note_class(series.study, sop_class)
         self._touched[series.study] = new.received
         if new.is_arrival or described.study_instance_uid not in self._arrived:
             self._arrived[described.study_instance_uid] = new.is_arrival
@@ -439,13 +450,19 @@ class Writing:
         self._totals["bytes"] += new.size
         return Outcome(Result.DIFFERENT, existing)
 
-    def _count(self, series: _Series, sop_class: int, size: int, one: int) -> None:
-        self._of_series[series.id] += one
-        self._of_study[series.study, "instances"] += one
-        self._of_patient[series.patient, "instances"] += one
-        self._classes[series.study, sop_class] += one
-        if series.modality:
-            self._modalities[series.study, series.modality] += one
+    def _note_class(self, study: int, sop_class: int) -> None:
+        one = (study, sop_class)
+        if one in self._known_classes:
+            return
+        self._classes.add(one)
+        if self._connection.sees_others:  # else one may take out what we know of
+            if len(self._known_classes) >= _KNOWN_SERIES:
+                self._known_classes.clear()
+            self._known_classes.add(one)
+
+    def _count(self, series: _Series, size: int, one: int) -> None:
+        self._instances_of_series[series.id] += one
+        self._instances_of_study[series.study] += one
         self._totals["instances"] += one
         self._totals["bytes"] += one * size
 
@@ -478,9 +495,9 @@ class Writing:
         if found is None:
             series = self._new_series(new)
         else:
-            row, study, patient, header, modality = found
+            row, study, header = found
             (packed,) = self._execute("SELECT own FROM header WHERE id = ?", (header,)).fetchone()
-            series = _Series(row, study, patient, unpack(packed), modality or "")
+            series = _Series(row, study, unpack(packed))
         self._series[key] = series
         if len(self._series) > _KNOWN_SERIES:
             self._series.popitem(last=False)
@@ -503,14 +520,14 @@ class Writing:
             values = (*of_patient, *_values(Level.STUDY, data_set))
             study = self._row(_INSERT_STUDY, (patient, header, new.received, *values))
             self._totals["studies"] += 1
-            self._of_patient[patient, "studies"] += 1
         values = _values(Level.SERIES, data_set)
         row = self._row(_INSERT_SERIES, (study, header, *values))
         self._totals["series"] += 1
-        self._of_study[study, "series"] += 1
-        self._of_patient[patient, "series"] += 1
+        self._series_of_study[study] += 1
         modality = dict(zip(_names(Level.SERIES), values, strict=True))["modality"]
-        return _Series(row, study, patient, described.own, modality or "")
+        if modality:
+            self._modalities.add((study, modality))
+        return _Series(row, study, described.own)
 
     def _patient_of(self, study_uid: str, values: tuple[Any, ...], header: int) -> int:
         named = dict(zip(_names(Level.PATIENT), values, strict=True))
@@ -623,18 +640,20 @@ class Writing:
             " FROM series JOIN study ON study.id = series.study WHERE series.id = ?",
             (series_id,),
         ).fetchone()
-        series = _Series(series_id, study, patient, b"", modality or "")
-        self._count(series, sop_class, size, -1)
+        self._count(_Series(series_id, study, b""), size, -1)
+        self._known_classes.discard((study, sop_class))
+        self._lost_classes.add((study, sop_class))
         self._queue.instance_removed(study_uid, row)
         if self._has_any("SELECT 1 FROM instance WHERE series = ? LIMIT 1", series_id):
             return
         self._series.pop((uid, study_uid), None)
         headers = {header}
         self._execute("DELETE FROM series WHERE id = ?", (series_id,))
-        self._of_series.pop(series_id, None)
+        self._instances_of_series.pop(series_id, None)
+        if modality:
+            self._lost_modalities.add((study, modality))
         self._totals["series"] -= 1
-        self._of_study[study, "series"] -= 1
-        self._of_patient[patient, "series"] -= 1
+        self._series_of_study[study] -= 1
         if not self._has_any("SELECT 1 FROM series WHERE study = ? LIMIT 1", study):
             headers |= self._remove_study(study, patient)
         for number in headers:
@@ -643,20 +662,18 @@ class Writing:
     def _remove_study(self, study: int, patient: int) -> set[int]:
         for table in ("modality_in_study", "sop_class_in_study"):
             self._execute(f"DELETE FROM {table} WHERE study = ?", (study,))  # noqa: S608
-        for counter in (self._modalities, self._classes, self._of_study):
-            for key in [key for key in counter if key[0] == study]:
-                del counter[key]
+        for pairs in (self._modalities, self._classes, self._known_classes):
+            pairs -= {pair for pair in pairs if pair[0] == study}
+        self._series_of_study.pop(study, None)
+        self._instances_of_study.pop(study, None)
         self._touched.pop(study, None)
         (header,) = self._deleted("DELETE FROM study WHERE id = ? RETURNING header", study)
         headers = {header}
         self._totals["studies"] -= 1
-        self._of_patient[patient, "studies"] -= 1
         if not self._has_any("SELECT 1 FROM study WHERE patient = ? LIMIT 1", patient):
             (header,) = self._deleted("DELETE FROM patient WHERE id = ? RETURNING header", patient)
             headers.add(header)
             self._totals["patients"] -= 1
-            for kind in ("studies", "series", "instances"):
-                self._of_patient.pop((patient, kind), None)
         return headers
 
     def _deleted(self, statement: str, row: int | str) -> Any:
@@ -757,8 +774,9 @@ class Writing:
 
 def _check(sent: list[tuple[Cursor, int]]) -> None:
     """Raise ConflictError if another one was faster."""
-    if any(cursor.rowcount != count for cursor, count in sent):
-        raise ConflictError
+    for cursor, count in sent:
+        if cursor.rowcount != count:
+            raise ConflictError
 
 
 def _values(level: Level, data_set: DataSet) -> tuple[Any, ...]:

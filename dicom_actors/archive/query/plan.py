@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from dicom_actors import DataElement, DataSet, Query, Status
-from dicom_actors.archive.index.attributes import COLUMNS, LEVELS, Column, Kind, Level, level_of
+from dicom_actors.archive.index.attributes import COLUMNS, LEVELS, Column, Level, level_of
 from dicom_actors.archive.index.folding import NO_CHARACTER
 from dicom_actors.archive.query.conditions import Condition, condition_of, text_condition
 from dicom_actors.errors import DecodeError, DimseFailure
@@ -171,8 +171,6 @@ def _condition(tag: int, vr: str, values: list[Any], level: Level) -> Condition 
     column = _COLUMNS.get(tag)
     if column is not None:
         table = _table_of(column, level)
-        if table is None:
-            return None
         return condition_of(column, vr, values, lambda name: f"{table}.{name}")
     if '""' in values or any(not str(value).strip("*") for value in values):
         return None
@@ -206,9 +204,8 @@ def _of_uids(sql: str, uids: list[str]) -> Condition:
 _MOST_MARKS: Final = 500
 
 
-def _table_of(column: Column, level: Level) -> str | None:
-    """The table that has a column in the statement of a level; None if none has."""
+def _table_of(column: Column, level: Level) -> str:
+    """The table that has a column in the statement of a level."""
     if column.level is Level.PATIENT and level is not Level.PATIENT:
-        # The patient's columns are in the study's row, its counts are not.
-        return None if column.kind is Kind.COUNT else "study"
+        return "study"  # whose row has the patient's columns
     return _NAMES[column.level]

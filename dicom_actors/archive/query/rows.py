@@ -29,52 +29,50 @@ _MODALITIES: Final = 0x00080061
 _SOP_CLASSES: Final = 0x00080062
 _TRANSFER_SYNTAX: Final = 0x00083002
 _COUNTED: Final[dict[int, int]] = {
-    0x00201200: 0,
-    0x00201202: 1,
-    0x00201204: 2,
-    0x00201206: 3,
-    0x00201208: 4,
-    0x00201209: 5,
+    0x00201206: 0,
+    0x00201208: 1,
+    0x00201209: 2,
 }
 """What is counted, and where it is in `Row.counts`."""
-COMPUTED: Final = frozenset({REGIONS, _MODALITIES, _SOP_CLASSES, _TRANSFER_SYNTAX, *_COUNTED})
+_OF_PATIENT: Final = {
+    0x00201200: "count(*)",
+    0x00201202: "sum(number_of_study_related_series)",
+    0x00201204: "sum(number_of_study_related_instances)",
+}
+"""What is counted of a patient, made of the rows of the studies."""
+COMPUTED: Final = frozenset(
+    {REGIONS, _MODALITIES, _SOP_CLASSES, _TRANSFER_SYNTAX, *_COUNTED, *_OF_PATIENT}
+)
 """Attributes that no instance says, but all of them together."""
 _MOST_REGIONS: Final = 100
 _IDS: Final = "IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
 
-_PATIENT_COUNTS: Final = (
-    "patient.number_of_patient_related_studies, patient.number_of_patient_related_series,"
-    " patient.number_of_patient_related_instances"
-)
 _STUDY_COUNTS: Final = (
-    f"{_PATIENT_COUNTS},"
-    " study.number_of_study_related_series, study.number_of_study_related_instances"
+    "study.number_of_study_related_series, study.number_of_study_related_instances"
 )
 _SERIES_COUNTS: Final = f"{_STUDY_COUNTS}, series.number_of_series_related_instances"
-_ABOVE_SERIES: Final = (
-    "JOIN study ON study.id = series.study JOIN patient ON patient.id = study.patient"
-)
+_ABOVE_SERIES: Final = "JOIN study ON study.id = series.study"
 # What is in a `Row`, in its order.
 _ROWS: Final = {
     Level.PATIENT: f"""
         SELECT id, NULL, NULL, NULL, header, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-            {_PATIENT_COUNTS}, NULL, NULL, NULL
+            NULL, NULL, NULL
         FROM patient WHERE id {_IDS}
     """,  # noqa: S608
     Level.STUDY: f"""
-        SELECT patient.id, study.id, NULL, NULL,
+        SELECT study.patient, study.id, NULL, NULL,
             study.header, study.header, NULL, NULL, NULL,
             study.study_instance_uid, NULL, NULL, {_STUDY_COUNTS}, NULL
-        FROM study JOIN patient ON patient.id = study.patient WHERE study.id {_IDS}
+        FROM study WHERE study.id {_IDS}
     """,  # noqa: S608
     Level.SERIES: f"""
-        SELECT patient.id, study.id, series.id, NULL,
+        SELECT study.patient, study.id, series.id, NULL,
             study.header, study.header, series.header, NULL, NULL,
             study.study_instance_uid, series.series_instance_uid, NULL, {_SERIES_COUNTS}
         FROM series {_ABOVE_SERIES} WHERE series.id {_IDS}
     """,  # noqa: S608
     Level.IMAGE: f"""
-        SELECT patient.id, study.id, series.id, instance.id,
+        SELECT study.patient, study.id, series.id, instance.id,
             study.header, study.header, series.header, instance.header, syntax.uid,
             study.study_instance_uid, series.series_instance_uid, instance.sop_instance_uid,
             {_SERIES_COUNTS}
@@ -94,8 +92,7 @@ class Row(NamedTuple):
         instance_header: what the instance says, packed.
         transfer_syntax: of the instance.
         uids: of study, series and instance, as many as there are.
-        counts: how many studies, series and instances the patient has, series and instances the
-            study, and instances the series.
+        counts: how many series and instances the study has, and instances the series.
     """
 
     ids: tuple[int | None, ...]
@@ -154,13 +151,22 @@ class Page:
         self._own: dict[int, bytes] = {}
         if level is Level.IMAGE and level in levels:
             self._own = _headers(reader, "own", [row.headers[2] for row in self.rows])
-        self._computed: dict[int, dict[int, Any]] = {}
+        self._computed: dict[int, dict[int | None, Any]] = {}
         studies = json.dumps(list({row.study for row in self.rows} - {None}))
         for tag in set(computed) & _STATEMENTS.keys():
-            listed: dict[int, list[str]] = {}
+            listed: dict[int | None, list[str]] = {}
             for study, value in execute(_STATEMENTS[tag], (studies,)):
                 listed.setdefault(study, []).append(value)
             self._computed[tag] = listed
+        for tag in set(computed) & _OF_PATIENT.keys():
+            patients = json.dumps(list({row.ids[0] for row in self.rows}))
+            self._computed[tag] = dict(
+                execute(
+                    f"SELECT patient, CAST({_OF_PATIENT[tag]} AS BIGINT) FROM study"  # noqa: S608
+                    f" WHERE patient {_IDS} GROUP BY patient",
+                    (patients,),
+                ).fetchall()
+            )
         if REGIONS in computed:
             self._computed[REGIONS] = _regions(reader, studies)
 
@@ -182,6 +188,8 @@ class Page:
         """The value of one of `COMPUTED`; None if there is none."""
         if tag in _COUNTED:
             return row.counts[_COUNTED[tag]]
+        if tag in _OF_PATIENT:
+            return self._computed[tag].get(row.ids[0])
         if tag == _TRANSFER_SYNTAX:
             return row.transfer_syntax and [row.transfer_syntax]
         return None if row.study is None else self._computed[tag].get(row.study)
@@ -200,7 +208,7 @@ _STATEMENTS: Final = {
 }
 
 
-def _regions(reader: IndexReader, studies: str) -> dict[int, list[DataSet]]:
+def _regions(reader: IndexReader, studies: str) -> dict[int | None, list[DataSet]]:
     """The anatomic regions of the series of studies, each once (PS3.3 10.5)."""
     rows = reader.connection.execute(
         f"SELECT study, header FROM series WHERE study {_IDS} ORDER BY id",  # noqa: S608

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Acquisition", "Acquisitions"]
 
+_IMAGES_IN_ACQUISITION: Final = 0x00201002
 _MOST_IMAGES: Final = 1_000_000
 
 
@@ -35,6 +36,8 @@ class Acquisition(NamedTuple):
     @classmethod
     def of(cls, data_set: DataSet) -> Acquisition | None:
         """Look what a data set says; None: it says nothing of it, or nothing that can be."""
+        if _IMAGES_IN_ACQUISITION not in data_set:  # as most often
+            return None
         with contextlib.suppress(DataError, ValueError, TypeError):
             images = data_set.get("ImagesInAcquisition")
             if images is None or not 1 <= int(images) <= _MOST_IMAGES:

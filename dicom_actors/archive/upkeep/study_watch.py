@@ -130,6 +130,10 @@ class StudyWatch:
         """Whether a study will be told of, now or later."""
         return study in self._due
 
+    def is_awaited(self, study: str) -> bool:
+        """Whether it will be looked whether a study is due, now or later; any thread may ask."""
+        return study in self._entries
+
     def next_due(self) -> float | None:
         """When there is something to look at; None: nothing is pending."""
         return self._heap[0][0] if self._heap else None
