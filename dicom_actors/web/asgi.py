@@ -7,8 +7,8 @@
 
     app = Starlette(routes=[Mount("/dicom-web", AsgiAdapter(DicomWeb(archive)))])
 
-Work is done by threads, a piece at a time; no thread waits for a client. A server that has the
-extension ``http.response.zerocopysend`` is given files instead of their bytes.
+Work is done by threads, a piece at a time; no thread waits for a client. Where the server lends its
+socket (`SENDER`), threads send what they make, and files without reading them.
 """
 
 from __future__ import annotations
@@ -18,37 +18,40 @@ import itertools
 import logging
 import threading
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
-from dicom_actors.archive.files import FileBytes
 from dicom_actors.errors import FileChangedError
 from dicom_actors.web.asgi_channel import run_channel
-from dicom_actors.web.exchange import PIECE, Body, HttpError, Request, Response, of_error
+from dicom_actors.web.exchange import (
+    PIECE,
+    Body,
+    HttpError,
+    Request,
+    Response,
+    gathered,
+    of_error,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from dicom_actors.web.asgi_channel import Receive, Scope, Send
-    from dicom_actors.web.exchange import Channel, Piece, Receiver
+    from dicom_actors.web.exchange import Channel, Gathered, Piece, Receiver
     from dicom_actors.web.settings import WebSettings
+    from dicom_actors.web.socket_sender import SocketSender
 
-__all__ = ["SEND_FILE", "AsgiAdapter", "RequestInfo", "request_of"]
+__all__ = ["SENDER", "AsgiAdapter", "RequestInfo", "request_of"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_PARAMETERS: Final = 1000
 _DISCARDED_BYTES: Final = 4 << 20
 _DISCARD_TIMEOUT: Final = 1.0
-SEND_FILE: Final = "http.response.zerocopysend"
-"""The extension of ASGI by which a server sends a part of a file itself, and its message."""
-_FILES: Final = 16
-"""Pieces of files that are there at once."""
-_GATHERING: Final = 0.02
-"""Seconds for which small pieces are put together, so that nobody waits for the first ones."""
+SENDER: Final = "dicom_actors.sender"
+"""Where a scope has a `SocketSender`, by which a body goes to its socket."""
 
 
 class Application(Protocol):
@@ -147,7 +150,7 @@ class AsgiAdapter:
                 await run_channel(self, request, number, scope, receive, send)
                 return
             exchange = _Exchange(self, request, number, receive, send)
-            exchange.sends_files = SEND_FILE in (scope.get("extensions") or {})
+            exchange.sender = scope.get(SENDER)
             await exchange.run()
         except _GoneError:
             return
@@ -171,6 +174,15 @@ class AsgiAdapter:
         """Have something done by a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, function, *arguments)
+
+    async def work_to_end(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The same; who is cancelled waits for the thread, as nobody else may go on meanwhile."""
+        working = asyncio.ensure_future(self.work(function, *arguments))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait([working])
+            raise
 
     def begin(self, request: Request) -> Response | Receiver:
         """Have the application answer. Runs in a thread."""
@@ -197,7 +209,7 @@ class _Exchange:
     """A request, and what it is answered with.
 
     Attributes:
-        sends_files: whether who sends takes files instead of their bytes.
+        sender: sends bodies; None: they are sent as messages.
     """
 
     def __init__(
@@ -209,7 +221,7 @@ class _Exchange:
         self._number = number
         self._receive = receive
         self._send = send
-        self.sends_files = False
+        self.sender: SocketSender | None = None
 
     async def run(self) -> None:
         """Go through it."""
@@ -313,14 +325,14 @@ class _Exchange:
             await self._put(_message(whole, is_last=True))
             self._adapter.count(self._number, sent=len(whole))
             return
-        body: Iterator[Piece] = iter(response.body)
-        if self.sends_files and isinstance(response.body, Body):
-            body = response.body.pieces
+        sender = self.sender if isinstance(response.body, Body) else None
+        body = gathered(_pieces(response, by_socket=sender is not None))
+        is_over = False
         try:
             # The first piece before the status: what fails at once is told by it.
-            pieces: deque[Piece] = deque()
+            piece: Gathered | None = None
             if not is_head:
-                pieces = await self._adapter.work(_next, body)
+                piece = await self._adapter.work_to_end(next, body, None)
         except HttpError as error:
             _close(response)
             await self._respond(of_error(error))
@@ -332,12 +344,16 @@ class _Exchange:
             return
         try:
             await self._put(start)
-            while pieces:
-                while pieces:
-                    length = len(pieces[0])
-                    await self._put(_message(pieces.popleft(), is_last=False))
-                    self._adapter.count(self._number, sent=length)
-                pieces = await self._adapter.work(_next, body)
+            if sender is not None and piece is not None:
+                pieces = itertools.chain((piece,), body)
+                del piece
+                await self._send_pieces(sender, pieces)
+            else:
+                while piece is not None:
+                    await self._put(_message(piece.data, is_last=False))
+                    self._adapter.count(self._number, sent=len(piece.data))
+                    piece = await self._adapter.work_to_end(next, body, None)
+            is_over = not is_head
             await self._put(_message(b"", is_last=True))
         except HttpError as error:
             # It has begun: that it ends too soon is all that can be told.
@@ -345,13 +361,29 @@ class _Exchange:
             raise
         finally:
             with suppress(Exception):
-                await asyncio.shield(self._adapter.work(_close, response))
+                if not is_over:
+                    await asyncio.shield(self._adapter.work(_close, response))
+
+    async def _send_pieces(self, sender: SocketSender, pieces: Iterator[Gathered]) -> None:
+        seconds = self._settings.write_timeout
+        try:
+            await self._within(sender.open(), seconds, 0)
+            while not sender.is_over:
+                length = await self._adapter.work_to_end(sender.send, pieces)
+                sender.sent(length)
+                self._adapter.count(self._number, sent=length)
+                if sender.is_full:
+                    await self._within(sender.writable(), seconds, 0)
+        except FileChangedError:
+            raise
+        except OSError as error:
+            raise _GoneError from error
+        finally:
+            sender.close()
 
     async def _put(self, message: dict[str, Any]) -> None:
         try:
             await self._within(self._send(message), self._settings.write_timeout, 0)
-        except FileChangedError:
-            raise
         except OSError as error:
             raise _GoneError from error
 
@@ -412,37 +444,14 @@ def _feed(receiver: Receiver, pieces: list[bytes]) -> None:
         receiver.feed(piece)
 
 
-def _message(piece: Piece, *, is_last: bool) -> dict[str, Any]:
+def _message(body: bytes, *, is_last: bool) -> dict[str, Any]:
     """What a server is given of a body."""
-    if isinstance(piece, FileBytes):
-        place = {"file": piece, "offset": piece.offset, "count": len(piece)}
-        return {"type": SEND_FILE, **place, "more_body": not is_last}
-    return {"type": "http.response.body", "body": piece, "more_body": not is_last}
+    return {"type": "http.response.body", "body": body, "more_body": not is_last}
 
 
-def _next(body: Iterator[Piece]) -> deque[Piece]:
-    """The next pieces, several small ones that are there at once as one; none at the end.
-
-    Each time costs a way between threads, and each piece one to the socket, which is more than to
-    put small ones together.
-    """
-    taken: deque[Piece] = deque()
-    small: list[bytes] = []
-    length = files = 0
-    until = time.monotonic() + _GATHERING
-    for piece in body:
-        if isinstance(piece, FileBytes):
-            piece.load()
-            taken += (b"".join(small), piece)
-            small.clear()
-            files += 1
-        elif piece:
-            small.append(piece)
-            length += len(piece)
-        if length >= PIECE or files == _FILES or time.monotonic() > until:
-            break
-    taken.append(small[0] if len(small) == 1 else b"".join(small))
-    return deque(piece for piece in taken if len(piece))
+def _pieces(response: Response, *, by_socket: bool) -> Iterable[Piece]:
+    """The pieces of a body; those of files are read where no socket is sent to."""
+    return response.body.pieces if by_socket and isinstance(response.body, Body) else response.body
 
 
 def _close(response: Response) -> None:
