@@ -205,6 +205,18 @@ class AsgiAdapter:
         return self._clock
 
 
+class _Begun(NamedTuple):
+    """A response whose first piece has been made.
+
+    Attributes:
+        response: the response.
+        pieces: of its body, the first of which is there; none if all of it is at hand.
+    """
+
+    response: Response
+    pieces: Iterator[Gathered] = iter(())
+
+
 class _Exchange:
     """A request, and what it is answered with.
 
@@ -228,30 +240,56 @@ class _Exchange:
         try:
             response = await self._answer()
         except HttpError as error:
-            response = of_error(error)
+            response = _Begun(of_error(error))
             # What is left of the body is not read, so nothing can come behind it.
-            response.headers["connection"] = "close"
+            response.response.headers["connection"] = "close"
             await self._discard()
         except _GoneError:
             raise
         except Exception:
             logger.exception("a request of the web failed")
-            response = of_error(HttpError(500, "the server failed"))
+            response = _Begun(of_error(HttpError(500, "the server failed")))
         await self._respond(response)
 
-    async def _answer(self) -> Response:
+    async def _answer(self) -> _Begun:
         request = self._request
         self._check_length(request)
-        found = await self._adapter.work(self._adapter.begin, request)
-        if isinstance(found, Response):
+        found = await self._adapter.work_to_end(self._begin, request)
+        if isinstance(found, _Begun):
             return found
         receiver: Receiver = found
         try:
             await self._take_body(receiver)
-            finished: Response = await self._adapter.work(receiver.finish)
+            finished: _Begun = await self._adapter.work_to_end(self._finish, receiver)
             return finished
         finally:
             await asyncio.shield(self._adapter.work(receiver.close))
+
+    def _begin(self, request: Request) -> _Begun | Receiver:
+        """Have the application answer, and begin with what it gives. Runs in a thread."""
+        found = self._adapter.begin(request)
+        return self._begun(found) if isinstance(found, Response) else found
+
+    def _finish(self, receiver: Receiver) -> _Begun:
+        """The same, when the body is over. Runs in a thread."""
+        return self._begun(receiver.finish())
+
+    def _begun(self, response: Response) -> _Begun:
+        """Take the first piece before the status: what fails at once is told by it."""
+        if isinstance(response.body, tuple) or self._request.method == "HEAD":
+            return _Begun(response)
+        by_socket = self.sender is not None and isinstance(response.body, Body)
+        body = gathered(_pieces(response, by_socket=by_socket))
+        try:
+            first = next(body, None)
+            # Not kept by anybody once it is taken: it may be an open file.
+            return _Begun(response, itertools.chain(() if first is None else (first,), body))
+        except HttpError as error:
+            _close(response)
+            return _Begun(of_error(error))
+        except BaseException:
+            _close(response)
+            raise
 
     def _check_length(self, request: Request) -> None:
         length = request.headers.get("content-length", "")
@@ -304,7 +342,8 @@ class _Exchange:
                 raise _GoneError from error
             raise HttpError(status, f"expected more within {seconds:g} seconds") from error
 
-    async def _respond(self, response: Response) -> None:
+    async def _respond(self, begun: _Begun) -> None:
+        response, pieces = begun
         headers = dict(response.headers)
         headers.setdefault("x-content-type-options", "nosniff")
         is_head = self._request.method == "HEAD"
@@ -325,34 +364,17 @@ class _Exchange:
             await self._put(_message(whole, is_last=True))
             self._adapter.count(self._number, sent=len(whole))
             return
-        sender = self.sender if isinstance(response.body, Body) else None
-        body = gathered(_pieces(response, by_socket=sender is not None))
         is_over = False
         try:
-            # The first piece before the status: what fails at once is told by it.
-            piece: Gathered | None = None
-            if not is_head:
-                piece = await self._adapter.work_to_end(next, body, None)
-        except HttpError as error:
-            _close(response)
-            await self._respond(of_error(error))
-            return
-        except Exception:
-            _close(response)
-            logger.exception("a response of the web failed")
-            await self._respond(of_error(HttpError(500, "the server failed")))
-            return
-        try:
             await self._put(start)
-            if sender is not None and piece is not None:
-                pieces = itertools.chain((piece,), body)
-                del piece
-                await self._send_pieces(sender, pieces)
+            if self.sender is not None and isinstance(response.body, Body) and not is_head:
+                await self._send_pieces(self.sender, pieces)
             else:
+                piece = next(pieces, None)  # which is there
                 while piece is not None:
                     await self._put(_message(piece.data, is_last=False))
                     self._adapter.count(self._number, sent=len(piece.data))
-                    piece = await self._adapter.work_to_end(next, body, None)
+                    piece = await self._adapter.work_to_end(next, pieces, None)
             is_over = not is_head
             await self._put(_message(b"", is_last=True))
         except HttpError as error:
@@ -360,8 +382,8 @@ class _Exchange:
             logger.warning("a response of the web ended too soon: %s", error.text)
             raise
         finally:
-            with suppress(Exception):
-                if not is_over:
+            if not is_over:
+                with suppress(Exception):
                     await asyncio.shield(self._adapter.work(_close, response))
 
     async def _send_pieces(self, sender: SocketSender, pieces: Iterator[Gathered]) -> None:

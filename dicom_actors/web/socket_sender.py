@@ -1,7 +1,8 @@
 """The way of a body to its socket: threads send what they make, and files without reading them.
 
-A thread sends as much as the socket takes, and goes; who waits for the client is the loop. So what
-a piece costs is a call of the system, and neither a message nor a way between threads.
+A thread sends as much as the socket takes, and goes; who waits for a client is the loop, unless it
+is a matter of milliseconds, as with a client that is as fast as we are. So what a piece costs is a
+call of the system, and neither a message nor a way between threads.
 
 sendfile(2), MSG_MORE of send(2).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import time
 from collections import deque
@@ -33,6 +35,9 @@ __all__ = ["SocketSender"]
 
 _TURN: Final = 0.05
 """Seconds after which a thread goes, even if the socket takes more: others have requests, too."""
+_PATIENCE: Final = 5
+"""Milliseconds that a thread waits until the socket takes more: a way to the loop and back costs as
+much as to send a megabyte."""
 _NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 """What a system says that does not do this with a file."""
 
@@ -53,6 +58,7 @@ class SocketSender:
     def __init__(self, connection: H11Protocol) -> None:
         self._connection = connection
         self._socket: socket.socket | None = None
+        self._poll = select.poll()
         self._left: deque[memoryview | FileBytes] = deque()
         self._is_chunked = False
         self.is_full = False
@@ -74,6 +80,7 @@ class SocketSender:
         self._is_chunked = not self._count(0)
         # The number of the socket is its transport's, which may close it any time.
         self._socket = transport.get_extra_info("socket").dup()
+        self._poll.register(self._socket, select.POLLOUT)
 
     async def writable(self) -> None:
         """Wait until the socket takes more; raises as `open` does."""
@@ -109,7 +116,7 @@ class SocketSender:
         return bool(self._connection.conn.send_with_data_passthrough(Data(data=room)))
 
     def send(self, pieces: Iterator[Gathered]) -> int:
-        """Send as much as goes without waiting for the client. Runs in a thread.
+        """Send as much as goes without waiting long for the client. Runs in a thread.
 
         Args:
             pieces: of the body; as many are taken as there is room for.
@@ -124,19 +131,19 @@ class SocketSender:
         left, total = self._left, 0
         until = time.monotonic() + _TURN
         self.is_full = False
-        try:
-            while True:
-                if not left:
-                    if time.monotonic() > until:
-                        break
-                    piece = next(pieces, None)
-                    if piece is None:
-                        self.is_over = True
-                        break
-                    self._add(piece)
+        while not self.is_full:
+            if not left:
+                if time.monotonic() > until:
+                    break
+                piece = next(pieces, None)
+                if piece is None:
+                    self.is_over = True
+                    break
+                self._add(piece)
+            try:
                 total += self._send_first()
-        except BlockingIOError:
-            self.is_full = True
+            except BlockingIOError:
+                self.is_full = not self._poll.poll(_PATIENCE)
         return total
 
     def _add(self, piece: Gathered) -> None:
