@@ -14,6 +14,7 @@ socket (`SENDER`), threads send what they make, and files without reading them.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import logging
 import threading
@@ -281,9 +282,14 @@ class _Exchange:
         by_socket = self.sender is not None and isinstance(response.body, Body)
         body = gathered(_pieces(response, by_socket=by_socket))
         try:
-            first = next(body, None)
-            # Not kept by anybody once it is taken: it may be an open file.
-            return _Begun(response, itertools.chain(() if first is None else (first,), body))
+            # Not kept by anybody once they are taken: they may be open files.
+            first = list(itertools.islice(body, 1))
+            if all(piece.file is None and len(piece.data) < PIECE for piece in first):
+                first += itertools.islice(body, 1)
+                if len(first) < 2:  # it is all at hand
+                    whole = tuple(piece.data for piece in first)
+                    return _Begun(dataclasses.replace(response, body=whole))
+            return _Begun(response, itertools.chain(first, body))
         except HttpError as error:
             _close(response)
             return _Begun(of_error(error))
