@@ -18,7 +18,7 @@ from dicom_actors.errors import ArchiveError, DecodeError
 from dicom_actors.scu import OutgoingObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from dicom_actors.archive.files import Store
@@ -33,6 +33,8 @@ _Bytes = TypeVar("_Bytes", "memoryview", "memoryview | FileBytes")
 
 _ATTEMPTS: Final = 5
 """How often a location is looked up again whose file was just brought to its place."""
+_HELD: Final = 1.0
+"""Seconds after which folders are opened again that files are read in, one after the other."""
 _DELETED_AT_ONCE: Final = 256
 _PATIENCE: Final = 120.0
 """Seconds for other processes to bring what came before to its place."""
@@ -227,6 +229,27 @@ class Holdings(abc.ABC):
         """
         give = functools.partial(self.store.open, is_fresh=is_fresh, as_wanted=as_wanted)
         return self._found(instance, instance.size, give)
+
+    def open_each(
+        self, instances: Iterable[StoredInstance], *, as_wanted: int = AS_WANTED
+    ) -> Iterator[memoryview | FileBytes]:
+        """Give what `open_bytes` gives, one after the other; folders are opened but now and then.
+
+        Raises:
+            ArchiveError: as for `open_bytes`; there is no next one then.
+            OSError: the same.
+        """
+        left = iter(instances)
+        while True:
+            until = time.monotonic() + _HELD
+            with self.store.held() as store:
+                give = functools.partial(store.open, as_wanted=as_wanted)
+                for instance in left:
+                    yield self._found(instance, instance.size, give)
+                    if time.monotonic() > until:
+                        break
+                else:
+                    return
 
     def read_part(
         self, instance: StoredInstance, offset: int, length: int, *, is_fresh: bool = False

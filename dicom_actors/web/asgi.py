@@ -7,48 +7,52 @@
 
     app = Starlette(routes=[Mount("/dicom-web", AsgiAdapter(DicomWeb(archive)))])
 
-Work is done by threads, a piece at a time; no thread waits for a client. A server that has the
-extension ``http.response.zerocopysend`` is given files instead of their bytes.
+Work is done by threads, a piece at a time; no thread waits for a client. Where the server lends its
+socket (`SENDER`), threads send what they make, and files without reading them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import logging
 import threading
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
-from dicom_actors.archive.files import FileBytes
 from dicom_actors.errors import FileChangedError
 from dicom_actors.web.asgi_channel import run_channel
-from dicom_actors.web.exchange import PIECE, Body, HttpError, Request, Response, of_error
+from dicom_actors.web.exchange import (
+    PIECE,
+    Body,
+    HttpError,
+    Request,
+    Response,
+    gathered,
+    of_error,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from dicom_actors.web.asgi_channel import Receive, Scope, Send
-    from dicom_actors.web.exchange import Channel, Piece, Receiver
+    from dicom_actors.web.exchange import Channel, Gathered, Piece, Receiver
     from dicom_actors.web.settings import WebSettings
+    from dicom_actors.web.socket_sender import SocketSender
 
-__all__ = ["SEND_FILE", "AsgiAdapter", "RequestInfo", "request_of"]
+__all__ = ["SENDER", "AsgiAdapter", "RequestInfo", "request_of"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_PARAMETERS: Final = 1000
 _DISCARDED_BYTES: Final = 4 << 20
 _DISCARD_TIMEOUT: Final = 1.0
-SEND_FILE: Final = "http.response.zerocopysend"
-"""The extension of ASGI by which a server sends a part of a file itself, and its message."""
-_FILES: Final = 16
-"""Pieces of files that are there at once."""
-_GATHERING: Final = 0.02
-"""Seconds for which small pieces are put together, so that nobody waits for the first ones."""
+SENDER: Final = "dicom_actors.sender"
+"""Where a scope has a `SocketSender`, by which a body goes to its socket."""
 
 
 class Application(Protocol):
@@ -147,7 +151,7 @@ class AsgiAdapter:
                 await run_channel(self, request, number, scope, receive, send)
                 return
             exchange = _Exchange(self, request, number, receive, send)
-            exchange.sends_files = SEND_FILE in (scope.get("extensions") or {})
+            exchange.sender = scope.get(SENDER)
             await exchange.run()
         except _GoneError:
             return
@@ -172,6 +176,15 @@ class AsgiAdapter:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, function, *arguments)
 
+    async def work_to_end(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The same; who is cancelled waits for the thread, as nobody else may go on meanwhile."""
+        working = asyncio.ensure_future(self.work(function, *arguments))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait([working])
+            raise
+
     def begin(self, request: Request) -> Response | Receiver:
         """Have the application answer. Runs in a thread."""
         if len(request.query) > _MOST_PARAMETERS:
@@ -193,11 +206,23 @@ class AsgiAdapter:
         return self._clock
 
 
+class _Begun(NamedTuple):
+    """A response whose first piece has been made.
+
+    Attributes:
+        response: the response.
+        pieces: of its body, the first of which is there; none if all of it is at hand.
+    """
+
+    response: Response
+    pieces: Iterator[Gathered] = iter(())
+
+
 class _Exchange:
     """A request, and what it is answered with.
 
     Attributes:
-        sends_files: whether who sends takes files instead of their bytes.
+        sender: sends bodies; None: they are sent as messages.
     """
 
     def __init__(
@@ -209,37 +234,68 @@ class _Exchange:
         self._number = number
         self._receive = receive
         self._send = send
-        self.sends_files = False
+        self.sender: SocketSender | None = None
 
     async def run(self) -> None:
         """Go through it."""
         try:
             response = await self._answer()
         except HttpError as error:
-            response = of_error(error)
+            response = _Begun(of_error(error))
             # What is left of the body is not read, so nothing can come behind it.
-            response.headers["connection"] = "close"
+            response.response.headers["connection"] = "close"
             await self._discard()
         except _GoneError:
             raise
         except Exception:
             logger.exception("a request of the web failed")
-            response = of_error(HttpError(500, "the server failed"))
+            response = _Begun(of_error(HttpError(500, "the server failed")))
         await self._respond(response)
 
-    async def _answer(self) -> Response:
+    async def _answer(self) -> _Begun:
         request = self._request
         self._check_length(request)
-        found = await self._adapter.work(self._adapter.begin, request)
-        if isinstance(found, Response):
+        found = await self._adapter.work_to_end(self._begin, request)
+        if isinstance(found, _Begun):
             return found
         receiver: Receiver = found
         try:
             await self._take_body(receiver)
-            finished: Response = await self._adapter.work(receiver.finish)
+            finished: _Begun = await self._adapter.work_to_end(self._finish, receiver)
             return finished
         finally:
             await asyncio.shield(self._adapter.work(receiver.close))
+
+    def _begin(self, request: Request) -> _Begun | Receiver:
+        """Have the application answer, and begin with what it gives. Runs in a thread."""
+        found = self._adapter.begin(request)
+        return self._begun(found) if isinstance(found, Response) else found
+
+    def _finish(self, receiver: Receiver) -> _Begun:
+        """The same, when the body is over. Runs in a thread."""
+        return self._begun(receiver.finish())
+
+    def _begun(self, response: Response) -> _Begun:
+        """Take the first piece before the status: what fails at once is told by it."""
+        if isinstance(response.body, tuple) or self._request.method == "HEAD":
+            return _Begun(response)
+        by_socket = self.sender is not None and isinstance(response.body, Body)
+        body = gathered(_pieces(response, by_socket=by_socket))
+        try:
+            # Not kept by anybody once they are taken: they may be open files.
+            first = list(itertools.islice(body, 1))
+            if all(piece.file is None and len(piece.data) < PIECE for piece in first):
+                first += itertools.islice(body, 1)
+                if len(first) < 2:  # it is all at hand
+                    whole = tuple(piece.data for piece in first)
+                    return _Begun(dataclasses.replace(response, body=whole))
+            return _Begun(response, itertools.chain(first, body))
+        except HttpError as error:
+            _close(response)
+            return _Begun(of_error(error))
+        except BaseException:
+            _close(response)
+            raise
 
     def _check_length(self, request: Request) -> None:
         length = request.headers.get("content-length", "")
@@ -292,7 +348,8 @@ class _Exchange:
                 raise _GoneError from error
             raise HttpError(status, f"expected more within {seconds:g} seconds") from error
 
-    async def _respond(self, response: Response) -> None:
+    async def _respond(self, begun: _Begun) -> None:
+        response, pieces = begun
         headers = dict(response.headers)
         headers.setdefault("x-content-type-options", "nosniff")
         is_head = self._request.method == "HEAD"
@@ -313,45 +370,48 @@ class _Exchange:
             await self._put(_message(whole, is_last=True))
             self._adapter.count(self._number, sent=len(whole))
             return
-        body: Iterator[Piece] = iter(response.body)
-        if self.sends_files and isinstance(response.body, Body):
-            body = response.body.pieces
-        try:
-            # The first piece before the status: what fails at once is told by it.
-            pieces: deque[Piece] = deque()
-            if not is_head:
-                pieces = await self._adapter.work(_next, body)
-        except HttpError as error:
-            _close(response)
-            await self._respond(of_error(error))
-            return
-        except Exception:
-            _close(response)
-            logger.exception("a response of the web failed")
-            await self._respond(of_error(HttpError(500, "the server failed")))
-            return
+        is_over = False
         try:
             await self._put(start)
-            while pieces:
-                while pieces:
-                    length = len(pieces[0])
-                    await self._put(_message(pieces.popleft(), is_last=False))
-                    self._adapter.count(self._number, sent=length)
-                pieces = await self._adapter.work(_next, body)
+            if self.sender is not None and isinstance(response.body, Body) and not is_head:
+                await self._send_pieces(self.sender, pieces)
+            else:
+                piece = next(pieces, None)  # which is there
+                while piece is not None:
+                    await self._put(_message(piece.data, is_last=False))
+                    self._adapter.count(self._number, sent=len(piece.data))
+                    piece = await self._adapter.work_to_end(next, pieces, None)
+            is_over = not is_head
             await self._put(_message(b"", is_last=True))
         except HttpError as error:
             # It has begun: that it ends too soon is all that can be told.
             logger.warning("a response of the web ended too soon: %s", error.text)
             raise
         finally:
-            with suppress(Exception):
-                await asyncio.shield(self._adapter.work(_close, response))
+            if not is_over:
+                with suppress(Exception):
+                    await asyncio.shield(self._adapter.work(_close, response))
+
+    async def _send_pieces(self, sender: SocketSender, pieces: Iterator[Gathered]) -> None:
+        seconds = self._settings.write_timeout
+        try:
+            await self._within(sender.open(), seconds, 0)
+            while not sender.is_over:
+                length = await self._adapter.work_to_end(sender.send, pieces)
+                sender.sent(length)
+                self._adapter.count(self._number, sent=length)
+                if sender.is_full:
+                    await self._within(sender.writable(), seconds, 0)
+        except FileChangedError:
+            raise
+        except OSError as error:
+            raise _GoneError from error
+        finally:
+            sender.close()
 
     async def _put(self, message: dict[str, Any]) -> None:
         try:
             await self._within(self._send(message), self._settings.write_timeout, 0)
-        except FileChangedError:
-            raise
         except OSError as error:
             raise _GoneError from error
 
@@ -412,37 +472,14 @@ def _feed(receiver: Receiver, pieces: list[bytes]) -> None:
         receiver.feed(piece)
 
 
-def _message(piece: Piece, *, is_last: bool) -> dict[str, Any]:
+def _message(body: bytes, *, is_last: bool) -> dict[str, Any]:
     """What a server is given of a body."""
-    if isinstance(piece, FileBytes):
-        place = {"file": piece, "offset": piece.offset, "count": len(piece)}
-        return {"type": SEND_FILE, **place, "more_body": not is_last}
-    return {"type": "http.response.body", "body": piece, "more_body": not is_last}
+    return {"type": "http.response.body", "body": body, "more_body": not is_last}
 
 
-def _next(body: Iterator[Piece]) -> deque[Piece]:
-    """The next pieces, several small ones that are there at once as one; none at the end.
-
-    Each time costs a way between threads, and each piece one to the socket, which is more than to
-    put small ones together.
-    """
-    taken: deque[Piece] = deque()
-    small: list[bytes] = []
-    length = files = 0
-    until = time.monotonic() + _GATHERING
-    for piece in body:
-        if isinstance(piece, FileBytes):
-            piece.load()
-            taken += (b"".join(small), piece)
-            small.clear()
-            files += 1
-        elif piece:
-            small.append(piece)
-            length += len(piece)
-        if length >= PIECE or files == _FILES or time.monotonic() > until:
-            break
-    taken.append(small[0] if len(small) == 1 else b"".join(small))
-    return deque(piece for piece in taken if len(piece))
+def _pieces(response: Response, *, by_socket: bool) -> Iterable[Piece]:
+    """The pieces of a body; those of files are read where no socket is sent to."""
+    return response.body.pieces if by_socket and isinstance(response.body, Body) else response.body
 
 
 def _close(response: Response) -> None:

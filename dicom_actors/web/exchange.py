@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from dicom_actors.archive.files import FileBytes
 
@@ -24,6 +25,7 @@ __all__ = [
     "PIECE",
     "Body",
     "Channel",
+    "Gathered",
     "HttpError",
     "Joined",
     "Piece",
@@ -31,6 +33,7 @@ __all__ = [
     "Request",
     "Response",
     "compressed",
+    "gathered",
     "json_response",
     "not_modified",
     "of_error",
@@ -45,6 +48,8 @@ PIECE: Final = 1 << 20
 DICOM_JSON: Final = "application/dicom+json"
 
 _WORTH_COMPRESSING: Final = 1024
+_GATHERING: Final = 0.02
+"""Seconds for which small pieces are put together, so that nobody waits for the first ones."""
 
 
 class HttpError(Exception):
@@ -143,6 +148,38 @@ class Body:
         close = getattr(self.pieces, "close", None)
         if close is not None:
             close()
+
+
+class Gathered(NamedTuple):
+    """Pieces that go out together.
+
+    Attributes:
+        data: those in memory.
+        file: what of a file stands behind them; None: nothing does.
+    """
+
+    data: bytes
+    file: FileBytes | None = None
+
+
+def gathered(pieces: Iterable[Piece]) -> Iterator[Gathered]:
+    """Put pieces together that are there at once, up to `PIECE` bytes in memory.
+
+    Each time costs a way to the socket, which is more than to put small ones together.
+    """
+    small: list[bytes] = []
+    length, until = 0, time.monotonic() + _GATHERING
+    for piece in pieces:
+        file = piece if isinstance(piece, FileBytes) else None
+        if not isinstance(piece, FileBytes):
+            small.append(piece)
+            length += len(piece)
+        if file is not None or length >= PIECE or time.monotonic() > until:
+            if length or file:
+                yield Gathered(small[0] if len(small) == 1 else b"".join(small), file)
+            small, length, until = [], 0, time.monotonic() + _GATHERING
+    if length:
+        yield Gathered(b"".join(small))
 
 
 @dataclass(slots=True)
@@ -302,10 +339,11 @@ def pieces_of(data: memoryview | FileBytes | Joined) -> Iterator[Piece]:
     if isinstance(data, Joined):
         for place in data.places:
             yield from pieces_of(place)
-        return
-    for at in range(0, len(data), PIECE):
-        piece = data[at : at + PIECE]
-        yield piece if isinstance(piece, FileBytes) else bytes(piece)
+    elif isinstance(data, FileBytes):
+        yield data
+    else:
+        for at in range(0, len(data), PIECE):
+            yield bytes(data[at : at + PIECE])
 
 
 def _range(asked: str, length: int) -> tuple[int, int] | None:

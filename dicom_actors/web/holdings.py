@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -14,7 +14,7 @@ from dicom_actors.web.exchange import HttpError
 from dicom_actors.web.large_values import LARGE, cut_out, value_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from dicom_actors.archive import Archive, StoredInstance
     from dicom_actors.web.large_values import LargeValue
@@ -83,14 +83,15 @@ class Held:
         """Give the bytes of its file, many of them as they are wanted; raises as `read` does."""
         return self._given(partial(self.archive.open_bytes, as_wanted=_AS_WANTED), instance)
 
+    def open_each(self, instances: Iterable[StoredInstance]) -> Iterator[memoryview | FileBytes]:
+        """Give what `open` gives, one after the other; raises as `read` does."""
+        with _told():
+            yield from self.archive.open_each(instances, as_wanted=_AS_WANTED)
+
     @staticmethod
     def _given(give: Callable[[StoredInstance], _Bytes], instance: StoredInstance) -> _Bytes:
-        try:
+        with _told():
             return give(instance)
-        except ArchiveError as error:
-            raise unavailable(error) from error
-        except OSError as error:
-            raise HttpError(503, "the file cannot be read now") from error
 
     def data_set(self, instance: StoredInstance) -> DataSet:
         """Read an instance; values are decoded when they are asked for.
@@ -141,6 +142,17 @@ class Held:
                 with suppress(FileNotFoundError):  # it is somewhere else meanwhile
                     return pictures.open(path)
         return pictures.open(self.data_set(instance))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Have HTTP tell why a file cannot be read."""
+    try:
+        yield
+    except ArchiveError as error:
+        raise unavailable(error) from error
+    except OSError as error:
+        raise HttpError(503, "the file cannot be read now") from error
 
 
 def unavailable(error: ArchiveError) -> HttpError:

@@ -264,12 +264,10 @@ class Part(NamedTuple):
 
     def head(self, boundary: str, *, is_first: bool) -> bytes:
         """What stands before its pieces."""
-        headers = dict(self.headers)
-        if self.length is not None:
-            headers["Content-Length"] = str(self.length)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         start = "" if is_first else "\r\n"
-        return f"{start}--{boundary}\r\n{lines}\r\n".encode("latin-1")
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
+        length = "" if self.length is None else f"Content-Length: {self.length}\r\n"
+        return f"{start}--{boundary}\r\n{lines}{length}\r\n".encode("latin-1")
 
 
 def length_of(boundary: str, parts: Iterable[Part]) -> int:

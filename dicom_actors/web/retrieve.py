@@ -83,10 +83,10 @@ class Retrieval:
             used = syntax or instance.transfer_syntax_uid
             return ranged(request, data, f"{_DICOM}; transfer-syntax={used}", headers)
         boundary, length = new_boundary(), None
+        parts: Iterable[Part] = (self._part(instance, syntax) for instance in instances)
         if all(syntax in {None, instance.transfer_syntax_uid} for instance in instances):
-            # Nothing is opened for that.
-            length = length_of(boundary, (self._stored(instance) for instance in instances))
-        parts = (self._part(instance, syntax) for instance in instances)
+            length = length_of(boundary, self._stored(instances))  # nothing is opened for that
+            parts = self._stored(instances)
         content_type, body = write_parts(_DICOM, parts, boundary)
         return Response(200, {**headers, "content-type": content_type}, body, length)
 
@@ -121,17 +121,19 @@ class Retrieval:
 
     def _part(self, instance: StoredInstance, syntax: str | None) -> Part:
         if syntax in {None, instance.transfer_syntax_uid}:
-            return self._stored(instance)
+            return next(self._stored([instance]))
         data = self._file(instance, syntax)
         return Part(_headers_of(str(syntax)), len(data), pieces_of(data))
 
-    def _stored(self, instance: StoredInstance) -> Part:
-        """An instance as it is; it is opened when the first piece is taken."""
+    def _stored(self, instances: Sequence[StoredInstance]) -> Iterator[Part]:
+        """Instances as they are; each is opened when the first piece of its part is taken."""
+        files = self._held.open_each(instances)
 
         def pieces() -> Iterator[Piece]:
-            yield from pieces_of(self._held.open(instance))
+            yield from pieces_of(next(files))
 
-        return Part(_headers_of(instance.transfer_syntax_uid), instance.size, pieces())
+        for instance in instances:
+            yield Part(_headers_of(instance.transfer_syntax_uid), instance.size, pieces())
 
     def _file(
         self, instance: StoredInstance, syntax: str | None

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
 import logging
-import os
 import socket
 import sys
 import threading
@@ -20,11 +18,10 @@ from typing import cast as as_type
 
 import uvicorn
 from h11 import IDLE as H11_IDLE
-from h11 import Data
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
-from dicom_actors.errors import ConfigurationError, FileChangedError, TransportError
+from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.supervision import (
     ChildSpec,
     Stop,
@@ -34,9 +31,10 @@ from dicom_actors.supervision import (
     close_in_child,
     which_children,
 )
-from dicom_actors.web.asgi import SEND_FILE
+from dicom_actors.web.asgi import SENDER
 from dicom_actors.web.live_feed import LiveFeed
 from dicom_actors.web.metadata_maker import MetadataMaker
+from dicom_actors.web.socket_sender import SocketSender
 
 if TYPE_CHECKING:
     import ssl
@@ -59,8 +57,6 @@ _CLOSE_TIMEOUT: Final = 5.0
 """Seconds that a client has to take what is left, when a WebSocket ends."""
 _START_TIMEOUT: Final = 30.0
 _CUT_TIMEOUT: Final = 5.0
-_NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-"""What a system says that does not do this with a file."""
 
 
 class Listener(NamedTuple):
@@ -272,7 +268,7 @@ def _protocol(settings: WebSettings) -> type[H11Protocol]:
             self.logger = logging.getLogger(f"{__name__}.connections")
             self.logger.setLevel(logging.ERROR)  # what a client does wrong is told to the client
             self._header_timer: asyncio.TimerHandle | None = None
-            self.app = _sending_files(self, self.app)
+            self.app = _sending(self, self.app)
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -329,106 +325,19 @@ class _ChannelProtocol(WSProtocol):
         self.loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
 
 
-def _sending_files(connection: H11Protocol, app: Any) -> Any:
-    """Have an application send files as the ASGI extension ``http.response.zerocopysend`` has it.
+def _sending(connection: H11Protocol, app: Any) -> Any:
+    """Have an application send bodies to the socket, where the system can send files to that.
 
-    It is not offered where the system cannot do that: with what is encrypted, for example.
+    It cannot where the connection is encrypted, for example.
     """
 
     async def run(scope: Any, receive: Any, send: Any) -> None:
         is_encrypted = connection.transport.get_extra_info("sslcontext") is not None
-        if is_encrypted or not sys.platform.startswith("linux"):
-            await app(scope, receive, send)
-            return
-
-        async def send_more(message: Any) -> None:
-            if message["type"] == SEND_FILE:
-                await _send_file(connection, message)
-            else:
-                await send(message)
-
-        extensions = {**scope.get("extensions", {}), SEND_FILE: {}}
-        await app({**scope, "extensions": extensions}, receive, send_more)
+        if sys.platform.startswith("linux") and not is_encrypted:
+            scope = {**scope, SENDER: SocketSender(connection)}
+        await app(scope, receive, send)
 
     return run
-
-
-class _Room:
-    """Stands for bytes of a file among those that h11 counts."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length
-
-
-async def _send_file(connection: H11Protocol, message: Any) -> None:
-    """Send a part of a file.
-
-    Raises:
-        FileChangedError: the file is shorter; the connection is of no more use then.
-        OSError: the client is gone.
-    """
-    if connection.transport.is_closing() or message["count"] == 0:
-        return
-    event = Data(data=as_type("bytes", _Room(message["count"])))
-    # What stands before and behind it where a body comes in chunks, too.
-    for part in connection.conn.send_with_data_passthrough(event) or ():
-        if isinstance(part, _Room):
-            await _drained(connection)
-            await _send_from(connection, message["file"], message["offset"], message["count"])
-        else:
-            connection.transport.write(part)
-
-
-async def _drained(connection: H11Protocol) -> None:
-    """Wait until the system has all that was written."""
-    transport = connection.transport
-    if transport.get_write_buffer_size():
-        transport.set_write_buffer_limits(0)
-        await connection.flow.drain()
-        transport.set_write_buffer_limits()
-
-
-async def _send_from(connection: H11Protocol, file: Any, offset: int, count: int) -> None:
-    """Have the system send from a file to a socket whose transport has nothing else to write.
-
-    `loop.sendfile` is this, too, but goes around the loop for each part.
-    """
-    transport, loop = connection.transport, connection.loop
-    number = transport.get_extra_info("socket").fileno()
-    own = -1  # the number of the socket is its transport's, to wait for it takes another
-    try:
-        while count and not transport.is_closing():
-            try:
-                sent = os.sendfile(number, file.fileno(), offset, count)
-            except BlockingIOError:
-                own = os.dup(number) if own < 0 else own
-                is_ready = loop.create_future()
-                loop.add_writer(own, _set, is_ready)
-                try:
-                    await is_ready
-                finally:
-                    loop.remove_writer(own)
-                continue
-            except OSError as error:
-                if error.errno not in _NO_SENDFILE:
-                    raise
-                transport.write(os.pread(file.fileno(), count, offset))
-                return
-            if sent == 0:
-                raise FileChangedError(f"expected {count} more bytes of a file: it is shorter now")
-            offset += sent
-            count -= sent
-    finally:
-        if own >= 0:
-            os.close(own)
-
-
-def _set(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class WebSupervisor(Supervisor):

@@ -151,6 +151,30 @@ def test_a_study_is_deleted_and_does_not_come_back(tmp_path):
         ]
 
 
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_several_are_opened_whatever_becomes_of_their_folder_meanwhile(tmp_path, size):
+    files = [make_file(number, size=size) for number in range(1, 5)]
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.add(files[0])
+        archive.settle()
+        for data in files[1:]:
+            archive.add(data)
+        looked_up = list(archive.instances(study_instance_uid="1.2.1"))
+        opened = archive.open_each(looked_up, as_wanted=1)
+        found = [next(opened)]
+        archive.settle()  # it is brought to its place
+        found.append(next(opened))
+        archive.delete(study_instance_uid="1.2.1")  # with its folder
+        for data in files:
+            archive.add(data)
+        archive.settle()
+        found.append(next(opened))
+        archive.delete(sop_instance_uid=uid_of(4))
+        with pytest.raises(ArchiveError, match="there is no instance"):
+            next(opened)
+    assert list(map(bytes, found)) == files[:3]
+
+
 def test_a_uid_that_is_none_makes_no_name(tmp_path):
     data = make_file(1, size=SMALL)
     with Archive.open(tmp_path, **ROOM) as archive:

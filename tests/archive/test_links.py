@@ -194,6 +194,16 @@ class TestDiskFileSystem:
         disk.create("a/b/two").close()
         assert os.listdir(Path(disk.root) / "a/b") == ["two"]
 
+    def test_a_file_is_found_in_the_folder_that_has_the_place_of_one_that_was_read_in(self, disk):
+        assert disk.read("in/file") == b"ours"
+        folder = Path(disk.root) / "in"
+        folder.rename(folder.with_name("before"))
+        folder.mkdir()
+        (folder / "other").write_bytes(b"new")
+        assert disk.read("in/other") == b"new"
+        with pytest.raises(FileNotFoundError):
+            disk.read("in/file")
+
     def test_many_folders_are_not_all_open(self, disk):
         before = set(os.listdir("/dev/fd"))
         for number in range(200):

@@ -82,18 +82,3 @@ def test_the_file_is_closed_with_the_last_slice(path: Path) -> None:
     del part
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="no sendfile(2)")
-def test_it_is_in_memory_before_it_is_sent(path: Path) -> None:
-    whole = opened(path)
-    whole.load()
-    whole[10:20].load()
-    os.truncate(path, 5)
-    whole[10:20].load()  # sending will find it out
-    before = len(os.listdir("/proc/self/fd"))
-    directory = FileBytes.of(os.open(path.parent, os.O_RDONLY), 0, 10, "folder")
-    with pytest.raises(FileChangedError, match="folder: "):
-        directory.load()
-    del directory
-    assert len(os.listdir("/proc/self/fd")) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ from kit.waiting import until
 from web.serving import file_of, image, served
 
 from dicom_actors.archive.files import Location
+from dicom_actors.web.socket_sender import SocketSender
 
 STUDY = "/dicom-web/studies/1.2.3"
 PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -41,18 +43,19 @@ def served_study(tmp_path_factory):
 
 @pytest.fixture
 def sendfile(monkeypatch):
-    """Notes what the system is asked to send, and that it could not take more."""
-    calls, is_full, real = [], threading.Event(), os.sendfile
+    """Notes what the system is asked to send, and that a socket takes no more."""
+    calls, is_full, real, writable = [], threading.Event(), os.sendfile, SocketSender.writable
 
     def noted(target, source, offset, count):
         calls.append(count)
-        try:
-            return real(target, source, offset, count)
-        except BlockingIOError:
-            is_full.set()
-            raise
+        return real(target, source, offset, count)
+
+    def waited_for(self):
+        is_full.set()
+        return writable(self)
 
     monkeypatch.setattr(os, "sendfile", noted)
+    monkeypatch.setattr(SocketSender, "writable", waited_for)
     noted.calls, noted.is_full = calls, is_full
     return noted
 
@@ -171,3 +174,52 @@ def test_a_file_that_is_cut_ends_that_response_alone(tmp_path, sendfile):
 
         assert len(body) < length
         assert client.ask("/dicom-web/studies").status == 200
+
+
+def test_of_what_is_made_the_pixels_come_by_the_system_in_chunks(served_study, sendfile):
+    client, _, _ = served_study
+    syntax = "1.2.840.10008.1.2"
+
+    parts = client.ask(STUDY, Accept=PARTS.replace("*", syntax))
+
+    assert parts.headers["transfer-encoding"] == "chunked"
+    assert [body for _, body in parts.parts()] == [file_of(one, syntax) for one in OBJECTS]
+    assert sum(sendfile.calls) >= COUNT * len(PIXELS)
+
+
+def test_who_knows_no_chunks_gets_all_until_the_end(served_study, sendfile):
+    client, _, _ = served_study
+    with socket.create_connection((client.host, client.port), 60) as connection:
+        request = REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0")
+        connection.sendall(request.replace(b"syntax=*", b"syntax=1.2.840.10008.1.2"))
+        received = bytearray()
+        while piece := connection.recv(1 << 16):
+            received += piece
+
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
+    assert b"chunked" not in head.lower()
+    assert all(file_of(one, "1.2.840.10008.1.2") in body for one in OBJECTS)
+    assert body.endswith(b"--\r\n")
+    assert sendfile.calls
+
+
+def test_a_system_that_sends_no_such_files_has_them_read(served_study, monkeypatch):
+    client, _, _ = served_study
+
+    def cannot(*_):
+        raise OSError(errno.EINVAL, "not with this file")
+
+    monkeypatch.setattr(os, "sendfile", cannot)
+
+    parts = client.ask(STUDY, Accept=PARTS)
+
+    assert [body for _, body in parts.parts()] == [file_of(one) for one in OBJECTS]
+
+
+def test_the_headers_alone_take_no_file(served_study, sendfile):
+    client, _, folder = served_study
+    answer = client.ask(STUDY, "HEAD", Accept=PARTS)
+    assert answer.status == 200
+    assert int(answer.headers["content-length"]) > COUNT * len(PIXELS)
+    assert sendfile.calls == []
+    assert not files_open(folder)

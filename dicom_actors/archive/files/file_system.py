@@ -164,7 +164,8 @@ class FileSystem(Protocol):
     def held(self) -> AbstractContextManager[FileSystem]:
         """Give the same disk for one thread and a short time, in which each folder is opened once.
 
-        What somebody puts in the place of a folder meanwhile is not seen.
+        What somebody puts in the place of a folder meanwhile is not seen, unless a file that is to
+        be read is not in the folder that was.
         """
 
 
@@ -280,7 +281,17 @@ class DiskFileSystem:
         return DiskFile(self, name, descriptor)
 
     def _open_file(self, name: str) -> int:
-        """Open a file for reading; an adopted one may be a link of its owner's."""
+        """Open a file for reading."""
+        try:
+            return self._open_in_folder(name)
+        except FileNotFoundError:
+            if not self._held:
+                raise
+            self._let_go()  # it may be in a folder that has the place of one of those now
+            return self._open_in_folder(name)
+
+    def _open_in_folder(self, name: str) -> int:
+        """The same; an adopted one may be a link of its owner's."""
         with self._at(name) as (leaf, folder):
             if _is_adopted(name):
                 return os.open(leaf, os.O_RDONLY | _OPEN)

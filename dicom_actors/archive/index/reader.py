@@ -74,8 +74,7 @@ def stored_instance(
     row: tuple[str, str, str, str, str, str, int, bytes, int, float, bytes | None],
 ) -> StoredInstance:
     """Make what callers get of a row of instances."""
-    found = StoredInstance(*row)
-    return found._replace(location=expand(found.location, *row[:3]))
+    return StoredInstance(*row[:5], expand(row[5], *row[:3]), *row[6:])
 
 
 def select_instances(connection: Connection, uids: Sequence[str]) -> Iterator[StoredInstance]:

@@ -86,23 +86,6 @@ class FileBytes:
         """
         return self._file.read(self._start, self._length)
 
-    def load(self) -> None:
-        """Wait here until the system has them in memory: who sends them then waits for no disk.
-
-        Only where there is sendfile(2), which is how they are sent then. What is missing of them
-        is found by that.
-
-        Raises:
-            FileChangedError: the file cannot be read any more.
-        """
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.sendfile(nowhere, self._file.descriptor, self._start, self._length)
-        except OSError as error:
-            raise FileChangedError(f"{self._file.name}: {error.strerror or error}") from error
-        finally:
-            os.close(nowhere)
-
     def for_system(self) -> memoryview:
         """Give them to a call of the system that reads them, and to nothing else.
 
