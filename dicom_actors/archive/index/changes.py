@@ -107,6 +107,9 @@ class NewInstance(NamedTuple):
             there before, and its row was lost.
         queued: where it is to be sent on to.
         is_adopted: whether it is what a crash left: where it goes is known when it comes again.
+        goes_by_age: whether it was found, with no saying what came before it: both are kept then,
+            and of the two that is the current one which was received last, where `duplicates`
+            replaces, else the first.
     """
 
     description: Description
@@ -121,6 +124,7 @@ class NewInstance(NamedTuple):
     is_arrival: bool = True
     queued: tuple[Queued, ...] = ()
     is_adopted: bool = False
+    goes_by_age: bool = False
 
 
 class Moved(NamedTuple):

@@ -381,10 +381,17 @@ class Writing:
             return Outcome(Result.NEW, queued=self._queue.arrived(new))
         if existing.checksum == new.checksum:
             return Outcome(Result.SAME, existing, queued=self._queue.came_again(new))
+        if new.goes_by_age:
+            is_later = new.received > existing.received
+            if is_later != (new.duplicates is Duplicates.REPLACE):
+                return self._add_version(new, existing)
+            if self._is_beside(new):
+                return Outcome(Result.SAME, existing)
+            outcome = self._replace(new, existing)
+            self._insert_version(existing, new.description[:3])
+            return outcome
         if new.duplicates is Duplicates.REPLACE:
-            self._remove(existing.sop_instance_uid)
-            self._insert(new)
-            return Outcome(Result.DIFFERENT, existing, queued=self._queue.arrived(new))
+            return self._replace(new, existing)
         if new.duplicates is Duplicates.KEEP_BOTH:
             return self._add_version(new, existing)
         return Outcome(Result.DIFFERENT, existing)
@@ -427,28 +434,51 @@ class Writing:
             self._arrived[described.study_instance_uid] = new.is_arrival
 
     def _add_version(self, new: NewInstance, existing: StoredInstance) -> Outcome:
-        described = new.description
-        same = self._execute(
-            "SELECT 1 FROM other_version WHERE sop_instance_uid = ? AND checksum = ?",
-            (described.sop_instance_uid, new.checksum),
-        ).fetchone()
-        if same:
+        if self._is_beside(new):
             return Outcome(Result.SAME, existing)
+        self._insert_version(new, existing[:3])
+        return Outcome(Result.DIFFERENT, existing)
+
+    def _replace(self, new: NewInstance, existing: StoredInstance) -> Outcome:
+        """Make it the current version, in place of the one that is."""
+        uids, others = new.description[:3], []
+        if uids != existing[:3]:  # by which the locations of others are abbreviated
+            others = self._execute(
+                "SELECT id, location FROM other_version WHERE sop_instance_uid = ?", (uids[2],)
+            ).fetchall()
+        self._remove(uids[2])
+        self._insert(new)
+        self._many(
+            "UPDATE other_version SET location = ? WHERE id = ?",
+            [(_abbreviated(expand(at, *existing[:3]), *uids), row) for row, at in others],
+        )
+        return Outcome(Result.DIFFERENT, existing, queued=self._queue.arrived(new))
+
+    def _is_beside(self, new: NewInstance) -> bool:
+        found = self._execute(
+            "SELECT 1 FROM other_version WHERE sop_instance_uid = ? AND checksum = ?",
+            (new.description.sop_instance_uid, new.checksum),
+        )
+        return found.fetchone() is not None
+
+    def _insert_version(
+        self, version: NewInstance | StoredInstance, uids: tuple[str, str, str]
+    ) -> None:
+        """Note another version of the instance whose UIDs these are."""
         self._execute(
             _INSERT_VERSION,
             (
-                described.sop_instance_uid,
-                self._uid(new.transfer_syntax_uid),
-                _abbreviated(new.location, *existing[:3]),
-                new.size,
-                new.header_length,
-                new.received,
-                new.checksum,
-                new.pixel_data,
+                uids[2],
+                self._uid(version.transfer_syntax_uid),
+                _abbreviated(version.location, *uids),
+                version.size,
+                version.header_length,
+                version.received,
+                version.checksum,
+                version.pixel_data,
             ),
         )
-        self._totals["bytes"] += new.size
-        return Outcome(Result.DIFFERENT, existing)
+        self._totals["bytes"] += version.size
 
     def _note_class(self, study: int, sop_class: int) -> None:
         one = (study, sop_class)

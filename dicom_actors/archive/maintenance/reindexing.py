@@ -12,7 +12,7 @@ from dicom_actors.archive.files.placing import folders_of
 from dicom_actors.archive.index import Deleted, Duplicates, Moved, NewInstance, Result
 from dicom_actors.archive.maintenance.verifying import Problem
 from dicom_actors.archive.maintenance.walking import files_in_place
-from dicom_actors.archive.upkeep import describe_at, in_front_of
+from dicom_actors.archive.upkeep import describe_at
 from dicom_actors.errors import DataError
 
 if TYPE_CHECKING:
@@ -190,12 +190,10 @@ def _changes_for(
     place, store = Location(name), holdings.store
     status = None if place.is_in_bucket else store.file_system.file_status(name)
     written = time.time() if status is None else status.changed
-    row = intake.row(place, written, Duplicates.KEEP_BOTH)
-    row = row._replace(is_arrival=False)
-    if versions and lost is not None:
-        if lost.may_wait and not Location.of(versions[0].location).is_placed:
-            return None  # it is on its way
-        is_later = row.received > versions[0].received
-        if is_later == (lost.duplicates is Duplicates.REPLACE):
-            return [*in_front_of(row, versions[0], store)]
-    return [row]
+    row = intake.row(place, written, Duplicates.KEEP_BOTH)._replace(is_arrival=False)
+    if lost is None:
+        return [row]
+    if lost.may_wait and versions and not Location.of(versions[0].location).is_placed:
+        return None  # it is on its way
+    # Others may come in before this is written.
+    return [row._replace(duplicates=lost.duplicates, goes_by_age=True)]

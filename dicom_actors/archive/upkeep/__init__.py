@@ -9,7 +9,7 @@ off anywhere and be done again. None of it knows an actor: what it asks of the i
 
 from __future__ import annotations
 
-from dicom_actors.archive.upkeep.intake import Intake, describe_at, describe_file, in_front_of
+from dicom_actors.archive.upkeep.intake import Intake, describe_at, describe_file
 from dicom_actors.archive.upkeep.large_files import (
     LARGE_ONES,
     PIXEL_DATA,
@@ -39,5 +39,4 @@ __all__ = [
     "describe_at",
     "describe_file",
     "element_at",
-    "in_front_of",
 ]

@@ -6,12 +6,10 @@ and the same object from two senders is the same.
 
 from __future__ import annotations
 
-import contextlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_actors import read_file
-from dicom_actors.archive.files import Location
 from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe
 from dicom_actors.archive.upkeep.acquisitions import Acquisition
 from dicom_actors.archive.upkeep.large_files import hollow_copy
@@ -20,8 +18,8 @@ from dicom_actors.errors import DataError, DecodeError
 
 if TYPE_CHECKING:
     from dicom_actors import DataSet
-    from dicom_actors.archive.files import FileBytes, Store
-    from dicom_actors.archive.index import Description, StoredInstance
+    from dicom_actors.archive.files import FileBytes, Location, Store
+    from dicom_actors.archive.index import Description
 
 __all__ = [
     "Intake",
@@ -29,7 +27,6 @@ __all__ = [
     "describe_at",
     "describe_file",
     "header_length_of",
-    "in_front_of",
 ]
 
 _PIECE = 2_047
@@ -122,23 +119,6 @@ class Intake(NamedTuple):
             duplicates=duplicates,
             queued=queued,
         )
-
-
-def in_front_of(row: NewInstance, current: StoredInstance, store: Store) -> list[NewInstance]:
-    """Say what makes an instance the current version in place of another, which stays beside it.
-
-    Args:
-        row: what is to be current.
-        current: the one that is.
-        store: where its bytes are; without them it has no row afterwards.
-    """
-    changes = [row._replace(duplicates=Duplicates.REPLACE)]
-    location = Location.of(current.location)
-    with contextlib.suppress(DataError, OSError):
-        again = describe_at(store, location, current.size)
-        beside = again.row(location, current.received, Duplicates.KEEP_BOTH)
-        changes.append(beside._replace(is_arrival=False))
-    return changes
 
 
 def checksum_of(data: memoryview | bytes) -> bytes:

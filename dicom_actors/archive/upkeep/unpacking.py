@@ -18,7 +18,7 @@ from dicom_actors import read_file
 from dicom_actors.archive.files import REBUILD, Location, placing_in, read_records
 from dicom_actors.archive.files.store import PART
 from dicom_actors.archive.index import Duplicates, Moved
-from dicom_actors.archive.upkeep.intake import describe_at, describe_file, in_front_of
+from dicom_actors.archive.upkeep.intake import describe_at, describe_file
 from dicom_actors.archive.upkeep.removing import Removing
 from dicom_actors.errors import DataError
 
@@ -247,7 +247,7 @@ class Unpacking:
                 intake = self._describe(one)
                 if intake is None:
                     continue
-                row = self._take_in(one, intake, versions)
+                row = self._take_in(one, intake)
                 # There may be more of them here.
                 versions_of |= self._rows.versions_of_each([one.sop_instance_uid])
                 if row is None:
@@ -292,16 +292,11 @@ class Unpacking:
             self._set_aside(one.location)
             return None
 
-    def _take_in(
-        self, one: _Object, intake: Intake, versions: Sequence[StoredInstance]
-    ) -> StoredInstance | None:
+    def _take_in(self, one: _Object, intake: Intake) -> StoredInstance | None:
         """Give an object without a row one; None: its bytes are known, and elsewhere."""
-        row = intake.row(one.location, one.received, Duplicates.KEEP_BOTH)._replace(is_adopted=True)
-        changes = [row]
-        is_known = any(version.checksum == intake.checksum for version in versions)
-        if self._replaces and versions and not is_known and versions[0].received < one.received:
-            changes = in_front_of(row, versions[0], self._store)
-        self._rows.write(changes)
+        duplicates = Duplicates.REPLACE if self._replaces else Duplicates.KEEP_BOTH
+        row = intake.row(one.location, one.received, duplicates)
+        self._rows.write([row._replace(is_adopted=True, goes_by_age=self._replaces)])
         versions = self._rows.versions_of(intake.sop_instance_uid)
         return next((found for found in versions if found.location == str(one.location)), None)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from itertools import permutations
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -150,6 +151,36 @@ def test_both_are_kept(index):
     (outcome,) = index.write([Deleted("1.2.1.1.1.1")])
     assert outcome.others == ("1.2.1.1/2", "1.2.1.1.1/3")
     assert index.counts() == Counts(0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("duplicates", [Duplicates.KEEP_FIRST, Duplicates.REPLACE])
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("at_once", [True, False])
+def test_of_what_is_found_the_age_says_which_is_the_current_one(index, duplicates, order, at_once):
+    found = [
+        new_instance(
+            data_set(study=number + 1, SOPInstanceUID="1.2.9"),
+            bytes(number + 1),
+            location=f"1.2.{number + 1}/{number + 1}/1.2.9",
+            received=100.0 + number,
+            duplicates=duplicates,
+            goes_by_age=True,
+        )
+        for number in range(3)
+    ]
+    for changes in [[found[at] for at in order]] if at_once else [[found[at]] for at in order]:
+        index.write(changes)
+
+    with index.reader() as reader:
+        versions = reader.versions_of("1.2.9")
+    assert versions[0].received == (102.0 if duplicates is Duplicates.REPLACE else 100.0)
+    assert versions[0].study_instance_uid == found[int(versions[0].received) - 100].description[0]
+    assert sorted((one.received, one.location, one.size) for one in versions) == [
+        (one.received, one.location, one.size) for one in found
+    ]
+    assert index.counts() == Counts(1, 1, 1, 1, 6)
+    again = index.write(found)
+    assert results(again) == [Result.SAME] * 3
 
 
 def test_bytes_are_moved(index):
