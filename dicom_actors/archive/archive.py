@@ -733,7 +733,8 @@ class Archive(Holdings):
             ref: the actor.
             kinds: of which events.
             everywhere: whether those of other processes that share the archive are told, too, as
-                far as they can be heard; else an event is told in one process alone.
+                far as they can be heard; else an event is told in one process alone. An actor
+                may have some kinds in this way and some in that.
         """
         self._kernel.subscribe(ref, kinds, everywhere=everywhere)
 

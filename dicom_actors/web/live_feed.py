@@ -42,12 +42,8 @@ _KINDS: Final = (
     events.ActorRestarted,
     events.LimitReached,
 )
-_ARCHIVE_KINDS: Final = (
-    archive_events.InstanceStored,
-    archive_events.StudyChanged,
-    archive_events.StudyComplete,
-    archive_events.DiskSpace,
-)
+_OF_THIS_NODE: Final = (archive_events.InstanceStored, archive_events.DiskSpace)
+_OF_EVERY_NODE: Final = (archive_events.StudyChanged, archive_events.StudyComplete)
 
 
 class LiveSources(NamedTuple):
@@ -111,7 +107,8 @@ class LiveFeed(SupervisedActor):
         archive, adapter, endpoint = self._sources
         now = self.system.clock.monotonic
         self._view = LiveView(archive, adapter, endpoint, self._supervisor, now)
-        archive.subscribe(self.actor_ref, _ARCHIVE_KINDS)
+        archive.subscribe(self.actor_ref, _OF_THIS_NODE)
+        archive.subscribe(self.actor_ref, _OF_EVERY_NODE, everywhere=True)
         if endpoint is not None:
             with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout):
                 endpoint.ask(messages.Subscribe(self.actor_ref, kinds=_KINDS), timeout=_TIMEOUT)

@@ -15,6 +15,7 @@ from kit.waiting import until
 from dicom_actors import connect, read_file
 from dicom_actors.archive import Archive
 from dicom_actors.archive.actors import IndexWriter
+from dicom_actors.archive.actors.index_writer import StudiesChanged
 from dicom_actors.archive.events import StudyComplete, StudyUpdated
 from dicom_actors.archive.index import Outcome, Result
 from dicom_actors.archive.upkeep import Senders, StudyWatch
@@ -271,6 +272,19 @@ def advance_until(clock, condition):
 
     until(move)
     return clock.monotonic() - begun
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_what_was_evidence_is_so_when_the_index_is_looked_at_anew(opened, clock, heard):
+    whole = read_file(make_file(1))
+    whole.put("ImagesInAcquisition", "IS", [1])
+    with opened() as archive:
+        archive.add(whole)
+        # As who has not heard of others for a while does.
+        archive._kernel.tell("studies", StudiesChanged(None))
+        advance_until(clock, lambda: not heard.empty())
+        reason = "all instances of Images in Acquisition are there"
+        assert heard.get(timeout=60) == StudyComplete("1.2.1", reason)
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -39,7 +39,7 @@ JSON = {"Content_Type": "application/json"}
 def running(folder, **named):
     """A web server with an endpoint."""
     settings = named.pop("settings", None) or WebSettings(drain_timeout=1.0)
-    with Archive.open(folder, durability="os") as archive:
+    with Archive.open(folder, durability="os", index=named.pop("index", None)) as archive:
         endpoint = Endpoint.start(port=0, event_handlers=archive.event_handlers())
         try:
             with WebServer.start(
@@ -227,6 +227,24 @@ def test_what_happens_is_told(tmp_path):
         assert stream.next("studies") == ["1.2.3"]
         while stream.next("state")["totals"]["objects"] != 1:
             pass
+        stream.close()
+
+
+def test_what_comes_to_another_node_is_told_here(tmp_path, postgresql):
+    index = postgresql.new_index()
+    with (
+        Archive.open(tmp_path, index=index) as other,
+        running(tmp_path, index=index) as (client, _, archive),
+    ):
+        stream = Stream(client)
+        stream.next("state")
+        other.add(file_of(image()))
+        assert stream.next("studies") == ["1.2.3"]
+        archive.add(file_of(image(2)))
+        assert stream.next("studies") == ["1.2.3"]
+        while (seen := stream.next("state"))["archive"]["instances"] != 2:
+            pass
+        assert seen["totals"]["objects"] == 1  # what came to this one
         stream.close()
 
 

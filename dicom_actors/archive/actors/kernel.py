@@ -246,9 +246,14 @@ class ArchiveKernel:
     def subscribe(
         self, ref: pykka.ActorRef[Any], kinds: tuple[type, ...], *, everywhere: bool
     ) -> None:
-        """Have an actor told of events of some kinds, and of those of other nodes, too."""
+        """Have an actor told of events of some kinds, of this node or `everywhere` of others, too.
+
+        What it was told of in the same way before, it is told of no more.
+        """
         with self._lock:
-            others = tuple(one for one in self._subscribers if one[0] is not ref)
+            others = tuple(
+                one for one in self._subscribers if one[0] is not ref or one[2] is not everywhere
+            )
             self._subscribers = (*others, (ref, kinds, everywhere))
 
     def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:

@@ -192,6 +192,12 @@ class StudyWatcher(SupervisedActor):
         except ArchiveError as error:
             self._say(error)
             self.system.timers.send_after(_PAUSE, self.actor_ref, _Look(-1))
+        # What was evidence may be so still.
+        for study in list(self._found):
+            if study in self._expected:
+                self._look_for(study)
+            else:
+                self._count(study)
         self._look_later()
 
     def _look_later(self) -> None:
