@@ -67,7 +67,7 @@ def test_in_an_emptied_folder_it_begins_anew(tmp_path, size, is_whole, index_pla
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
         until(lambda: is_kept(archive, make_file(3, size=size)))
-        archive.settle()
+        until(lambda: is_settled(archive))  # one of the folders is there before the other
         assert [found.sop_instance_uid for found in archive.instances()] == [*lost, uid_of(3)]
         assert places(folder) == [f"{uid_of(3)}.dcm"]
         assert verify(archive, print).problems == len(lost)
@@ -75,6 +75,14 @@ def test_in_an_emptied_folder_it_begins_anew(tmp_path, size, is_whole, index_pla
             open_archive(folder, index=None)
     with open_archive(folder) as archive:
         assert archive.counts().instances == len(lost) + 1
+
+
+def is_settled(archive):
+    try:
+        archive.settle()
+    except (ArchiveError, OSError):
+        return False
+    return True
 
 
 def is_kept(archive, data):
