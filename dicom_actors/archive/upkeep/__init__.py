@@ -12,7 +12,6 @@ from __future__ import annotations
 from dicom_actors.archive.upkeep.intake import Intake, describe_at, describe_file
 from dicom_actors.archive.upkeep.large_files import (
     LARGE_ONES,
-    PIXEL_DATA,
     UNDEFINED,
     LargeElement,
     element_at,
@@ -25,7 +24,6 @@ from dicom_actors.archive.upkeep.unpacking import Recovered, Unpacking
 
 __all__ = [
     "LARGE_ONES",
-    "PIXEL_DATA",
     "UNDEFINED",
     "FrameRanges",
     "Intake",

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from dicom_actors import DataSet
     from dicom_actors.archive.files import FileBytes
 
-__all__ = ["LARGE_ONES", "PIXEL_DATA", "UNDEFINED", "LargeElement", "element_at", "hollow_copy"]
+__all__ = ["LARGE_ONES", "UNDEFINED", "LargeElement", "element_at", "hollow_copy"]
 
-PIXEL_DATA: Final = 0x7FE00010
+_PIXEL_DATA: Final = 0x7FE00010
 _DOCUMENT, _SPECTRUM, _PIXELS = 0x00420011, 0x56000020, 0x7FE00008
 LARGE_ONES: Final = {
     _DOCUMENT: frozenset({_DOCUMENT}),
     _SPECTRUM: frozenset({_SPECTRUM}),
-    _PIXELS: frozenset({_PIXELS, 0x7FE00009, PIXEL_DATA}),
+    _PIXELS: frozenset({_PIXELS, 0x7FE00009, _PIXEL_DATA}),
 }
 """The elements whose values may be large, by the first tag of theirs."""
 UNDEFINED: Final = 0xFFFFFFFF
@@ -40,7 +40,7 @@ _IMPLICIT_VRS: Final = {
     _SPECTRUM: "OF",
     _PIXELS: "OF",
     0x7FE00009: "OD",
-    PIXEL_DATA: "OW",
+    _PIXEL_DATA: "OW",
 }
 """What stands in no file of that transfer syntax (PS3.5 A.1)."""
 _EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
