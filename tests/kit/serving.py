@@ -78,3 +78,4 @@ def serving(*arguments: str, before: str = "") -> Iterator[Server]:
         finally:
             if process.poll() is None:
                 process.kill()
+            print(server.output if said else before_it)  # shown if the test fails
