@@ -169,12 +169,16 @@ class Association(SupervisedActor):
         """Take a ready socket."""
         if self._is_over:
             return
+        record, turns = self._record, self._kernel.watch.turns
+        turns.take(record, self._epoch)
         try:
             self._on_socket(message)
             if not self._is_over:
                 self._settle()
         except StaleIncarnation:
             self._step_down()
+        finally:
+            turns.give_back(record, self._epoch)
 
     def handle_cast(self, message: Any) -> None:
         """Take that there is something to look at in the record."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.actors.connection.signals import LOOK
 from dicom_actors.actors.kernel.parked_sockets import parked_sockets
+from dicom_actors.actors.kernel.turns import Turns
 from dicom_actors.supervision import announce
 
 if TYPE_CHECKING:
@@ -41,10 +42,16 @@ class Engagement(NamedTuple):
 
 
 class Watch:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        sockets: the parked connections'.
+        turns: of those who work; who does for long has none any more.
+    """
 
     def __init__(self) -> None:
         self.sockets = parked_sockets()
+        self.turns = Turns()
         self._watcher: SupervisedRef[Any] | None = None
         self._engaged: dict[tuple[ConnectionRecord, int], Engagement] = {}
         self._ticks = 0
@@ -84,6 +91,7 @@ class Watch:
         if engagement is not None:
             since = self._ticks + round(seconds / TICK_SECONDS)
             self._engaged[record, epoch] = engagement._replace(since=since)
+            self.turns.give_back(record, epoch)
 
     def end(self, record: ConnectionRecord, epoch: int) -> None:
         """Note that the Association of that epoch is done with it."""
@@ -106,7 +114,10 @@ class Watch:
             return []
         self._quiet_ticks = 0
         before = self._ticks - 1
-        return [(*who, one) for who, one in list(self._engaged.items()) if one.since < before]
+        late = [(*who, one) for who, one in list(self._engaged.items()) if one.since < before]
+        for record, epoch, _ in late:
+            self.turns.give_back(record, epoch)
+        return late
 
     def may_sleep(self) -> bool:
         """Whether nobody has been at work for a while; then `begin` wakes the Watcher."""
