@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_actors.web.exchange import Body, HttpError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from dicom_actors.web.exchange import Piece
 
@@ -61,9 +61,9 @@ class PartStart:
 
 @dataclass(frozen=True, slots=True)
 class PartData:
-    """A piece of a part."""
+    """A piece of a part; perhaps a view of what was fed."""
 
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,8 @@ class MultipartReader:
         """
         if self.is_over:
             return
+        if self._state is _State.BODY and not self._is_first:
+            data = yield from self._pass(data)
         self._buffer += data
         step = {
             _State.PREAMBLE: self._preamble,
@@ -144,6 +146,25 @@ class MultipartReader:
         is_at_end = self._state is _State.BOUNDARY and not self._buffer.strip()
         if not self.is_over and not is_at_end:
             raise HttpError(400, f"multipart: the body ended {self._state.value}")
+
+    def _pass(self, data: bytes) -> Generator[Event, None, bytes]:
+        """Give what is of a part for certain, without a copy; returns what has to be looked at."""
+        delimiter = self._newline + self._dashes
+        # As much of a delimiter as may have come may be waiting.
+        rest = len(delimiter) - 1
+        if delimiter in self._buffer + data[:rest]:
+            return data
+        end = data.find(delimiter)
+        if end < 0:
+            end = len(data) - rest
+        if end <= 0:
+            return data
+        if self._buffer:
+            yield PartData(bytes(self._buffer))
+            self._buffer.clear()
+            self._searched = 0
+        yield PartData(memoryview(data)[:end])
+        return data[end:]
 
     # Each takes what it can of the buffer, and says whether there may be more to do.
 

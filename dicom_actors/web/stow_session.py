@@ -64,7 +64,7 @@ class PartSpool(Spool):
         super().__init__(archive.store, archive.settings.journal_object_bytes)
         self._most = most
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Take more.
 
         Raises:

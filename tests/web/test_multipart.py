@@ -136,6 +136,41 @@ def test_what_is_written_is_read(parts, size):
     assert all(headers["content-length"] == str(len(data)) for headers, data in found)
 
 
+TOKENS = (
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"-",
+    b"--",
+    b"b",
+    b"--b",
+    b"\r\n--b",
+    b"\r\n--b\r\n\r\n",
+    b"xxxxxxxx",
+)
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=30).map(b"".join), st.integers(1, 12))
+def test_pieces_make_no_difference(inside, size):
+    def outcome(size):
+        try:
+            return read(b"--b\r\n\r\n" + inside + b"\r\n--b--", size=size)
+        except HttpError as error:
+            return error.status, error.text
+
+    assert outcome(size) == outcome(None)
+
+
+def test_what_is_surely_of_a_part_is_not_copied():
+    reader = MultipartReader("b")
+    list(reader.feed(b"--b\r\n\r\n" + bytes(20)))
+    piece = bytes(100)
+
+    views = [event.data for event in reader.feed(piece) if isinstance(event.data, memoryview)]
+
+    assert [view.obj is piece for view in views] == [True]
+
+
 def test_time_is_linear():
     def seconds(count):
         body = b"--b\r\n\r\n" + b"\r\n--bx" * count + b"\r\n--b--"

@@ -36,15 +36,15 @@ class Spool:
     def __init__(self, store: Store, in_memory: int) -> None:
         self._store = store
         self._in_memory = in_memory
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []
         self._pending = 0
         self._file: Any = None
         self._content = memoryview(b"")
         self.name = ""
         self.length = 0
 
-    def write(self, data: bytes) -> None:
-        """Take more.
+    def write(self, data: bytes | memoryview) -> None:
+        """Take more; it must not change.
 
         Raises:
             OSError: there is no room, for example; nothing is left of it then.
