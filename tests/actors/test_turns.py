@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kit.endpoints import LIMIT, Running, running
+from kit.waiting import until
 
 from dicom_actors import connect
 from dicom_actors.actors.connection.signals import GetKernel
@@ -143,3 +144,79 @@ def test_a_crash_leaves_no_turn_behind(point: str) -> None:
         with connect("127.0.0.1", endpoint.port) as association:
             association.echo()
     assert all_are_free(turns)
+
+
+class Record:
+    """As much of a connection's as is needed."""
+
+    without_turn = 0
+
+
+class Clocks:
+    """Real time, and what a thread has computed."""
+
+    def __init__(self) -> None:
+        self.real = self.computed = 0.0
+
+    def pass_time(self, real: float, computed: float) -> None:
+        self.real += real
+        self.computed += computed
+
+
+@pytest.mark.parametrize(
+    ("real", "computed", "has_waited"),
+    [
+        (0.008, 0.0001, True),
+        (0.008, 0.002, False),  # which waited for the interpreter at the most
+        (0.001, 0.0, False),  # not worth it
+        (1.0, 0.9, False),
+    ],
+)
+def test_where_a_handler_waited_the_next_have_no_turn(
+    real: float, computed: float, has_waited: bool
+) -> None:
+    clocks = Clocks()
+    turns = Turns(1, 0.0, lambda: clocks.real, lambda: clocks.computed)
+    record = Record()
+    had_turn = []
+    for _ in range(20):
+        turns.take(record, 1)
+        begun = turns.begin_handler(record, 1)
+        had_turn.append(not is_free(turns))
+        clocks.pass_time(*((real, computed) if had_turn[-1] else (0.008, 0.0005)))
+        turns.end_handler(record, begun)
+        turns.give_back(record, 1)
+
+    # Those that have none may have waited for the interpreter: it is seen again by one that has.
+    assert had_turn[0]
+    assert had_turn[1] is not has_waited
+    assert had_turn.count(True) == (2 if has_waited else 20)
+
+
+def test_handlers_that_wait_again_and_again_have_none() -> None:
+    gate: queue.SimpleQueue[None] = queue.SimpleQueue()
+    had_turn: list[bool] = []
+
+    def echo(event) -> None:
+        had_turn.append(any(record.id == event.association_id for record, _ in turns._taken))
+        gate.get(timeout=LIMIT)
+
+    with running({"cecho": echo}) as endpoint, ThreadPoolExecutor(1) as pool:
+        turns = turns_of(endpoint)
+        with connect("127.0.0.1", endpoint.port) as association:
+            echoed = pool.submit(association.echo)
+            until(lambda: has_child(endpoint, "handler of connection 1"))  # it is relieved
+            gate.put(None)
+            echoed.result(LIMIT)
+            for _ in range(3):
+                gate.put(None)
+                association.echo()
+    assert had_turn == [True, False, False, False]
+    assert all_are_free(turns)
+
+
+def has_child(endpoint: Running, name: str) -> bool:
+    """Whether the tree has it."""
+    with contextlib.suppress(AssertionError):
+        return endpoint.child(name) is not None
+    return False

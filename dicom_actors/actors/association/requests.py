@@ -503,8 +503,10 @@ class RequestFlow:
         watch = kernel.watch
         record.begin(epoch, request, self._owner.actor_ref, self._due())
         watch.begin(record, epoch)
+        begun = watch.turns.begin_handler(record, epoch)
         try:
             outcome = run_handler(kernel, record, request)
+            watch.turns.end_handler(record, begun)
             is_owner = record.finish(epoch, request.serial, outcome)
         finally:
             watch.end(record, epoch)

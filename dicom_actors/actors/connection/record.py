@@ -80,6 +80,7 @@ class ConnectionRecord:
         pdvs_done: how many presentation data values of the next PDU are handled already.
         partial: how far the message has come that is being received.
         requests: the requests that are not answered yet, oldest first.
+        without_turn: how many of its next handlers have no turn; see `kernel.turns`.
     """
 
     __slots__ = (
@@ -117,6 +118,7 @@ class ConnectionRecord:
         "timer",
         "transport",
         "wanted_abort",
+        "without_turn",
     )
 
     def __init__(
@@ -136,6 +138,7 @@ class ConnectionRecord:
         self.restarts = 0
         self.answered = 0
         self.ignored_cancels = 0
+        self.without_turn = 0
         self.pdu_log = PduLog(record_id)
         self.incarnation = Incarnation()
         self.negotiated: Negotiated | None = None
