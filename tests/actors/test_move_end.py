@@ -186,7 +186,7 @@ def test_the_end_of_the_association_ends_all_at_once(end: str) -> None:
 
         # Whatever arrives somewhere gives the handler new time.
         others = 1 if end == "deadline" else 10**9
-        settings = {"handler_timeout": 0.2} if end == "deadline" else {}
+        settings = {"handler_timeout": 2.0} if end == "deadline" else {}
         with running({"cmove": move}, **settings) as endpoint, Mover.at(endpoint.port) as peer:
             peer.ask()
             gate.wait_until_entered()
