@@ -8,7 +8,8 @@ that outlive every actor) over `connection` and `storing`.
 The way of one stored object:
 
 1. `endpoint.listener` accepts, `kernel.attendance` gives the connection an Association, a thread.
-2. `association.association` reads once into `connection.input_buffer`, a megabyte if there is one.
+2. `association.association` waits for its turn (`kernel.turns`), and reads once into
+   `connection.input_buffer`, a megabyte if there is one.
 3. `upper_layer.machine` cuts it into PDUs, `dimse.assembler` into a command and fragments.
 4. `association.requests` hands the fragments to `storing.receiver`: memory, or a file as they come.
 5. With the last one the request stands in `connection.record`, and whatever crashes now, it counts.

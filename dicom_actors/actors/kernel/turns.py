@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from queue import Empty, SimpleQueue
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class Turns:
         for _ in range(count):
             self._free.put(None)
         self._patience = patience
-        self._taken: dict[tuple[ConnectionRecord, int], Any] = {}
+        self._taken: dict[tuple[ConnectionRecord, int], bool] = {}
 
     def take(self, record: ConnectionRecord, epoch: int) -> None:
         """Wait until it is the turn of the Association of that epoch, within reason."""
@@ -71,7 +71,8 @@ class Turns:
         """A handler begins, without a turn if others of its connection have waited.
 
         Returns:
-            What to end it with.
+            For `end_handler`: real time and what the thread has computed, seconds; None if it is
+            not looked at.
         """
         if record.without_turn:
             record.without_turn -= 1
@@ -80,7 +81,12 @@ class Turns:
         return self._clock(), self._thread_clock()
 
     def end_handler(self, record: ConnectionRecord, begun: tuple[float, float] | None) -> None:
-        """It is over; called in its thread."""
+        """It is over; called in its thread.
+
+        Args:
+            record: its connection's.
+            begun: what `begin_handler` gave.
+        """
         if begun is None:
             return
         took = self._clock() - begun[0]
