@@ -398,8 +398,9 @@ class Archive(Holdings):
     def _queued(self, new: NewObject) -> tuple[Queued, ...]:
         if self._router is None:
             return ()
-        data_set = new.data_set
-        if data_set is None:
+        if new.read is not None:
+            data_set = new.read()
+        else:
             syntax = new.intake.transfer_syntax_uid
             data_set = DataSet.from_bytes(new.data, transfer_syntax=syntax)
         return tuple(self._router(data_set, new.origin))

@@ -64,7 +64,7 @@ class NewObject(NamedTuple):
         save: writes it as a file of a name in a folder, and makes it safe; None: it is written
             like any bytes.
         origin: where it comes from.
-        data_set: it, if somebody has it; None: it is read when it is needed.
+        read: gives it as a data set; None: it is read of `data`.
     """
 
     intake: Intake
@@ -72,7 +72,7 @@ class NewObject(NamedTuple):
     data: bytes | memoryview
     save: Callable[[str, str], object] | None = None
     origin: Origin = Origin()
-    data_set: DataSet | None = None
+    read: Callable[[], DataSet] | None = None
 
     @classmethod
     def of(cls, source: DataSet | bytes | bytearray | memoryview) -> Self:
@@ -94,7 +94,7 @@ class NewObject(NamedTuple):
             else:
                 syntax = str(data_set.file_meta.get("TransferSyntaxUID") or "")
                 if syntax:
-                    intake = Intake.of(data_set, syntax, length, data[length:])
+                    intake = Intake.of(lambda: data_set, syntax, length, data[length:])
                     return cls(intake, data[:length], data[length:])
                 source = data_set
         buffer = io.BytesIO()

@@ -50,13 +50,28 @@ def inputs():
                 data += pack("<HH2s2xI", *tag, vr, length)
             else:
                 data += pack("<HH2sH", *tag, vr, length)
-            data += bytes(min(length, 20))
+            data += _items(draw) if length == 0xFFFFFFFF else bytes(min(length, 20))
         if number % 3 == 0:
             data += b"".join(_value(draw, tag) for tag in range(draw.randrange(6)))
         if number % 5 == 0:
             data = pack("<HHI", 0xFFFE, 0xE000, len(data) + draw.choice((0, 0, 0, 1))) + data
         cut = draw.randrange(len(data) + 1) if number % 2 else len(data)
         yield data[:cut]
+
+
+def _items(draw, depth=0):
+    """Make what may be in a sequence of undefined length, or may not quite."""
+    data = b""
+    for _ in range(draw.randrange(3)):
+        inner = pack("<HH2sH", 8, 8, b"LO", 2) + b"AB"
+        if draw.random() < 0.3 and depth < 12:
+            inner = pack("<HH2s2xI", 8, 9, b"SQ", 0xFFFFFFFF) + _items(draw, depth + 1)
+        if draw.random() < 0.5:
+            inner += pack("<HHI", 0xFFFE, 0xE00D, draw.choice((0, 0, 0, 4)))
+            data += pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + inner
+        else:
+            data += pack("<HHI", 0xFFFE, 0xE000, len(inner) + draw.choice((0, 0, 0, 8))) + inner
+    return data + pack("<HHI", 0xFFFE, draw.choice((0xE0DD, 0xE0DD, 0xE00D)), 0)
 
 
 def _value(draw, tag):
@@ -76,6 +91,8 @@ def feed(module, view, draw):
             for is_explicit in (True, False):
                 at, _ = module.index_usual(view, {}, pos, end, -1, STOP, is_explicit)
                 assert at >= pos
+                found = module.offsets_usual(view, end, is_explicit)
+                assert found is None or len(found[1]) == 2 * len(found[0]) + 8
             at, *_ = module.pick_usual(view, {}, pos, end, 0, -1, -1, 0, wanted)
             assert at >= pos
             at, count = module.items_usual(view, [], pos, end, draw.randrange(4))

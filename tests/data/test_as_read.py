@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import contextlib
+import random
+from functools import cache
+from struct import pack
+
 import pytest
+from kit.mutations import EXPLICIT, IMPLICIT, mutated, seeds
+from kit.native import IS_BUILT, switched
 from pydicom.data import get_testdata_file
 
 from dicom_actors import DataSet, read_file
+from dicom_actors.errors import DicomError
 
 SYNTAXES = {
     "1.2.840.10008.1.2": "1.2.840.10008.1.2",
@@ -77,3 +85,114 @@ def test_nothing_is_copied():
     assert all(part.obj is body for _, part in found.elements)
     with pytest.raises(TypeError):
         found.elements[0][1][0] = 0
+
+
+# --- of bytes, without a data set -----------------------------------------------------------
+
+built = pytest.mark.skipif(not IS_BUILT, reason="the package was installed without a compiler")
+
+
+def judged(data, syntax):
+    """The elements of a data set without reading it, if they are what reading gives; or None."""
+    found = DataSet.elements_of(data, syntax)
+    if found is not None:
+        read = DataSet.from_bytes(data, syntax)
+        assert not read.warnings
+        assert found == read.elements_as_read()
+    return found
+
+
+@cache
+def bodies():
+    """Real data sets that can be encoded anew."""
+    found = []
+    for data in seeds():
+        for syntax in (EXPLICIT, IMPLICIT):
+            with contextlib.suppress(DicomError):
+                found.append((syntax, read_file(data).to_bytes(syntax)))
+    return found
+
+
+@built
+def test_they_are_found_without_reading():
+    with switched(to=True):
+        found = [judged(body, syntax) is not None for syntax, body in bodies()]
+    assert len(found) > 100
+    assert found.count(True) > 0.9 * len(found)
+
+
+@built
+@pytest.mark.parametrize("seed", range(20))
+def test_they_are_those_of_reading_or_there_are_none(seed):
+    draw = random.Random(seed)
+    all_bodies = [body for _, body in bodies()]
+    with switched(to=True):
+        for _ in range(60):
+            body = mutated(draw, draw.choice(all_bodies), all_bodies)
+            for syntax in (EXPLICIT, IMPLICIT):
+                judged(body, syntax)
+
+
+ITEM, ITEM_END, END = (
+    pack("<HHI", 0xFFFE, *of) for of in ((0xE000, 0xFFFFFFFF), (0xE00D, 0), (0xE0DD, 0))
+)
+INNER = pack("<HH2sH", 8, 8, b"LO", 2) + b"AB"
+
+
+def nested(depth):
+    """A sequence in a sequence in a sequence, all of undefined length."""
+    head = pack("<HH2s2xI", 8, 0x1115, b"SQ", 0xFFFFFFFF)
+    inner = nested(depth - 1) if depth > 1 else INNER
+    return head + ITEM + inner + ITEM_END + END
+
+
+@built
+@pytest.mark.parametrize("depth", range(1, 9))
+def test_nested_sequences_of_undefined_length(depth):
+    with switched(to=True):
+        found = judged(nested(depth), EXPLICIT)
+    assert found is not None
+    assert len(found.tags) == 1
+
+
+@built
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        INNER[:-1],
+        INNER + bytes(7),
+        INNER + bytes(8),
+        INNER + INNER,
+        nested(1)[:-8],
+        nested(1)[:-1],
+        nested(100),
+        nested(2)[:-8] + ITEM_END,
+        pack("<HH2s2xI", 8, 0x1115, b"UN", 0xFFFFFFFF) + END,
+        pack("<HH2s2xI", 8, 0x1115, b"OB", 0xFFFFFFFF) + END,
+        pack("<HH2s2xI", 0x7FE0, 0x10, b"SQ", 0xFFFFFFFF) + END,
+        pack("<HH2s2xI", 0x7FE0, 0x10, b"OB", 0xFFFFFFFF) + ITEM + ITEM_END + END,
+        ITEM + ITEM_END,
+    ],
+)
+def test_what_is_unusual_is_read(data):
+    with switched(to=True):
+        assert DataSet.elements_of(data, EXPLICIT) is None
+
+
+@built
+def test_fragments_are_passed_over():
+    fragment = pack("<HHI", 0xFFFE, 0xE000, 4) + b"abcd"
+    data = INNER + pack("<HH2s2xI", 0x7FE0, 0x10, b"OB", 0xFFFFFFFF) + fragment * 3 + END
+    with switched(to=True):
+        found = judged(data, "1.2.840.10008.1.2.4.50")
+    assert found is not None
+    assert found.offsets == [0, len(INNER), len(data)]
+
+
+def test_without_the_compiled_part_they_are_read():
+    with switched(to=False):
+        assert DataSet.elements_of(INNER, EXPLICIT) is None
+    assert DataSet.elements_of(INNER, "1.2.840.10008.1.2.2") is None
+    with pytest.raises(ValueError, match="ExplicitVRLittleEndian"):
+        DataSet.elements_of(INNER, "ExplicitVRLittleEndien")

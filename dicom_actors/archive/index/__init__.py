@@ -53,7 +53,7 @@ from dicom_actors.archive.index.changes import (
     WorklistSubscribed,
     WorklistUnsubscribed,
 )
-from dicom_actors.archive.index.description import Description, describe
+from dicom_actors.archive.index.description import Description, describe, describe_elements
 from dicom_actors.archive.index.index import Counts, Index
 from dicom_actors.archive.index.outbox import OutboxMessage, OutboxStatus
 from dicom_actors.archive.index.queueing import QueuedItem, QueueReader, QueueStatus
@@ -110,4 +110,5 @@ __all__ = [
     "WorklistSubscription",
     "WorklistUnsubscribed",
     "describe",
+    "describe_elements",
 ]

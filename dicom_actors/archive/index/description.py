@@ -11,14 +11,25 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from operator import sub
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet
 from dicom_actors.archive.index.attributes import COLUMNS, Column, Kind, Level, level_of
 from dicom_actors.archive.index.folding import stored_values, value_of
 from dicom_actors.errors import ArchiveError, DataError, DecodeError, ElementNotFoundError
 
-__all__ = ["MAX_HEADER", "MAX_ITEMS", "MAX_VALUE", "Description", "describe", "open_header"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "MAX_HEADER",
+    "MAX_ITEMS",
+    "MAX_VALUE",
+    "Description",
+    "describe",
+    "describe_elements",
+    "open_header",
+]
 
 MAX_VALUE: Final = 1_024
 """Bytes of an element that is kept, sequences apart."""
@@ -86,27 +97,32 @@ class Description(NamedTuple):
     own: bytes
 
 
-def describe(data_set: DataSet, as_read: Any = None) -> Description:
-    """Make a description of a data set, which is not changed.
+def describe(data_set: DataSet) -> Description:
+    """Make a description of a data set, which is not changed; see `describe_elements`."""
+    return describe_elements(data_set.elements_as_read(), lambda: data_set)
+
+
+def describe_elements(elements: Any, read: Callable[[], DataSet]) -> Description:
+    """Make a description of the elements of a data set.
 
     Args:
-        data_set: the data set.
-        as_read: its elements (`DataSet.elements_as_read`), if somebody has them already.
+        elements: them, as they were read (`DataSet.elements_of` or `elements_as_read`); None:
+            nobody has them in that form.
+        read: gives the data set, which is wanted where something is unusual.
 
     Raises:
         DecodeError: one of the four UIDs is absent, empty, or no UID; it has the tag.
     """
-    found = as_read or data_set.elements_as_read()
-    places = _NOWHERE if found is None else _places(found.tags)
+    places = _NOWHERE if elements is None else _places(elements.tags)
     study, series, instance, sop_class = [
-        _plain_text(found, place, b"UI", _PLAIN_UID) or _uid(data_set, keyword)
+        _plain_text(elements, place, b"UI", _PLAIN_UID) or _uid(read(), keyword)
         for keyword, place in zip(_NAMED, places, strict=False)
     ]
     number, container = (
-        _column(data_set, found, column, place)
+        _column(read, elements, column, place)
         for column, place in zip(_OWN, places[len(_NAMED) :], strict=True)
     )
-    headers = _headers(data_set, found)
+    headers = _headers(elements, read)
     return Description(study, series, instance, sop_class, number, container, *headers)
 
 
@@ -128,7 +144,7 @@ def _places(tags: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(tags.index(tag) if tag in tags else _ABSENT for tag in _LOOKED_AT)
 
 
-def _column(data_set: DataSet, found: Any, column: Column, place: int) -> Any:
+def _column(read: Callable[[], DataSet], found: Any, column: Column, place: int) -> Any:
     """What is in a column, which is most often none, or a number."""
     if place == _ABSENT:
         return None
@@ -136,7 +152,7 @@ def _column(data_set: DataSet, found: Any, column: Column, place: int) -> Any:
         text = _plain_text(found, place, b"IS", _PLAIN_NUMBER)
         if text:
             return int(text)
-    (value,) = stored_values(column, value_of(data_set, column.tag))
+    (value,) = stored_values(column, value_of(read(), column.tag))
     return value
 
 
@@ -164,10 +180,10 @@ def _uid(data_set: DataSet, keyword: str) -> str:
     raise DecodeError(f"expected a UID as {keyword}, got {found}", tag=element.tag)
 
 
-def _headers(data_set: DataSet, found: Any) -> tuple[bytes, bytes]:
+def _headers(found: Any, read: Callable[[], DataSet]) -> tuple[bytes, bytes]:
     """Put the attributes that are kept together, behind a letter for their encoding."""
     if found is None:
-        made = _in_utf8(data_set).to_bytes(_EXPLICIT)
+        made = _in_utf8(read()).to_bytes(_EXPLICIT)
         found = DataSet.from_bytes(made, _EXPLICIT).elements_as_read()
         assert found is not None
     code = _CODES[found.transfer_syntax.uid]
@@ -180,7 +196,7 @@ def _headers(data_set: DataSet, found: Any) -> tuple[bytes, bytes]:
         if stop - start <= MAX_VALUE:
             parts = [buffer[start:stop]]
         else:
-            kept = _without_long_ones(data_set, found, first, end)
+            kept = _without_long_ones(found, first, end, read)
             parts = [found.part(*one) for one in kept]
         if is_upper:
             upper += parts
@@ -215,7 +231,7 @@ def _runs(tags: tuple[int, ...]) -> tuple[_Run, ...]:
 
 
 def _without_long_ones(
-    data_set: DataSet, found: Any, first: int, end: int
+    found: Any, first: int, end: int, read: Callable[[], DataSet]
 ) -> list[tuple[int, int]]:
     """Leave out of a run the elements that are too long to be kept."""
     offsets = found.offsets
@@ -224,7 +240,7 @@ def _without_long_ones(
         return [(first, end)]
     kept, start = [], first
     for number, length in enumerate(lengths, first):
-        if length > MAX_VALUE and not _is_kept(data_set, found, number, length):
+        if length > MAX_VALUE and not _is_kept(found, number, length, read):
             if start < number:
                 kept.append((start, number))
             start = number + 1
@@ -251,7 +267,7 @@ def _shortened(header: bytes) -> bytes:
     return b"".join([header[:1], *parts])
 
 
-def _is_kept(data_set: DataSet, found: Any, number: int, length: int) -> bool:
+def _is_kept(found: Any, number: int, length: int, read: Callable[[], DataSet]) -> bool:
     """Whether what is longer than a value may be is a sequence, for which there is more room."""
     if length > MAX_ITEMS:
         return False
@@ -260,7 +276,7 @@ def _is_kept(data_set: DataSet, found: Any, number: int, length: int) -> bool:
         vr = bytes(found.buffer[start : start + 2])
         if vr != b"UN":  # which may be a sequence whose VR somebody did not know
             return vr == b"SQ"
-    return data_set.fetch(found.tags[number]).vr == "SQ"
+    return read().fetch(found.tags[number]).vr == "SQ"
 
 
 def _in_utf8(data_set: DataSet) -> DataSet:

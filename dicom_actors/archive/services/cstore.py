@@ -18,6 +18,7 @@ from dicom_actors.archive.upkeep import Intake
 from dicom_actors.errors import ArchiveError, DataError, DimseFailure, StorageError
 
 if TYPE_CHECKING:
+    from dicom_actors import DataSet
     from dicom_actors.archive.objects import Added
     from dicom_actors.archive.settings import ArchiveSettings
 
@@ -99,8 +100,13 @@ class StoreHandler:
 
     def _new_object(self, event: Any) -> NewObject:
         data, header = event.data, event.file_header
+
+        def read() -> DataSet:
+            data_set: DataSet = event.dataset
+            return data_set
+
         try:
-            intake = Intake.of(event.dataset, event.transfer_syntax.uid, len(header), data)
+            intake = Intake.of(read, event.transfer_syntax.uid, len(header), data)
         except DataError as error:
             tag = getattr(error, "tag", None)
             elements = {} if tag is None else {"OffendingElement": [tag]}
@@ -110,7 +116,7 @@ class StoreHandler:
             event.save(folder, name, is_durable=self._is_durable)
 
         origin = Origin(event.calling_ae_title, event.called_ae_title, str(event.peer[0]))
-        return NewObject(intake, header, data, save, origin, event.dataset)
+        return NewObject(intake, header, data, save, origin, read)
 
 
 def status_of(error: ArchiveError) -> Status:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicom_actors import DataSet
 
 __all__ = ["Acquisition", "Acquisitions"]
@@ -34,10 +36,16 @@ class Acquisition(NamedTuple):
     images: int
 
     @classmethod
-    def of(cls, data_set: DataSet) -> Acquisition | None:
-        """Look what a data set says; None: it says nothing of it, or nothing that can be."""
-        if _IMAGES_IN_ACQUISITION not in data_set:  # as most often
+    def of(cls, elements: Any, read: Callable[[], DataSet]) -> Acquisition | None:
+        """Look what a data set says; None: it says nothing of it, or nothing that can be.
+
+        Args:
+            elements: see `describe_elements`.
+            read: likewise.
+        """
+        if elements is not None and _IMAGES_IN_ACQUISITION not in elements.tags:  # as most often
             return None
+        data_set = read()
         with contextlib.suppress(DataError, ValueError, TypeError):
             images = data_set.get("ImagesInAcquisition")
             if images is None or not 1 <= int(images) <= _MOST_IMAGES:

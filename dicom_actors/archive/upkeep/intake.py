@@ -6,18 +6,20 @@ and the same object from two senders is the same.
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_actors import read_file
-from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe
+from dicom_actors import DataSet, TransferSyntax, read_file
+from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe_elements
 from dicom_actors.archive.upkeep.acquisitions import Acquisition
 from dicom_actors.archive.upkeep.large_files import hollow_copy
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
 from dicom_actors.errors import DataError, DecodeError
 
 if TYPE_CHECKING:
-    from dicom_actors import DataSet
+    from collections.abc import Callable
+
     from dicom_actors.archive.files import FileBytes, Location, Store
     from dicom_actors.archive.index import Description
 
@@ -64,7 +66,7 @@ class Intake(NamedTuple):
     @classmethod
     def of(
         cls,
-        data_set: DataSet,
+        read: Callable[[], DataSet],
         transfer_syntax_uid: str,
         header_length: int,
         data: memoryview,
@@ -73,7 +75,7 @@ class Intake(NamedTuple):
         """Make it of a data set and its bytes.
 
         Args:
-            data_set: the data set, decoded as far as is needed.
+            read: gives the data set, which is wanted where something is unusual.
             transfer_syntax_uid: how `data` is encoded.
             header_length: bytes that stand before it in the file.
             data: the data set's bytes.
@@ -82,16 +84,19 @@ class Intake(NamedTuple):
         Raises:
             DecodeError: one of its UIDs is missing, or none.
         """
-        as_read = data_set.elements_as_read()
-        frames = FrameRanges.of(data_set, as_read)
+        syntax = TransferSyntax.of(transfer_syntax_uid)
+        elements = DataSet.elements_of(data, syntax)
+        if elements is None:
+            elements = read().elements_as_read()
+        frames = None if syntax.is_deflated else FrameRanges.of_elements(elements, read)
         return cls(
-            describe(data_set, as_read),
+            describe_elements(elements, read),
             transfer_syntax_uid,
             header_length,
             header_length + len(data),
             checksum or checksum_of(data),
             None if frames is None else frames.encoded(),
-            Acquisition.of(data_set),
+            Acquisition.of(elements, read),
         )
 
     @property
@@ -158,7 +163,8 @@ def describe_file(data: memoryview | FileBytes) -> Intake:
         return _describe_large(data)
     data_set = read_file(data)
     header_length = header_length_of(data)
-    return Intake.of(data_set, _syntax_of(data_set), header_length, data[header_length:])
+    syntax = _syntax_of(data_set)
+    return Intake.of(lambda: data_set, syntax, header_length, data[header_length:])
 
 
 def _describe_large(file: FileBytes) -> Intake:
@@ -173,9 +179,8 @@ def _describe_large(file: FileBytes) -> Intake:
     checksum = sha256()
     for chunk in file[header_length:].chunks(_CHUNK):
         checksum.update(chunk)
-    return Intake.of(
-        read_file(copy), syntax, header_length, copy[header_length:], checksum.digest()
-    )
+    read = cache(lambda: read_file(copy))
+    return Intake.of(read, syntax, header_length, copy[header_length:], checksum.digest())
 
 
 def _syntax_of(data_set: DataSet) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dicom_actors.errors import DataError, ElementNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from dicom_actors import DataSet
 
@@ -87,12 +87,8 @@ class FrameRanges(NamedTuple):
     spans: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, data_set: DataSet, as_read: Any = None) -> FrameRanges | None:
+    def of(cls, data_set: DataSet) -> FrameRanges | None:
         """Find out where the frames of a data set are that was read and not changed.
-
-        Args:
-            data_set: the data set.
-            as_read: its elements (`DataSet.elements_as_read`), if somebody has them already.
 
         Returns:
             None if there are none, or nothing tells where they are.
@@ -100,16 +96,23 @@ class FrameRanges(NamedTuple):
         syntax = data_set.transfer_syntax
         if syntax is None or syntax.is_deflated:
             return None
-        found = as_read or data_set.elements_as_read()
-        single = None if found is None else _single_frame(found)
+        return cls.of_elements(data_set.elements_as_read(), lambda: data_set)
+
+    @classmethod
+    def of_elements(cls, elements: Any, read: Callable[[], DataSet]) -> FrameRanges | None:
+        """As `of`, of the elements of a data set that is not deflated; see `describe_elements`."""
+        if elements is None:
+            return None
+        single = _single_frame(elements)
         if single is not None:
             return cls(single[0], 1, single[1])
-        tag = next((tag for tag in _PIXEL_DATA if tag in data_set), None)
-        if tag is None or found is None:
+        tag = next((tag for tag in _PIXEL_DATA if tag in elements.tags), None)
+        if tag is None:
             return None
-        number = found.tags.index(tag)
-        start, end = found.offsets[number : number + 2]
-        offset = start - found.offsets[0]
+        data_set = read()
+        number = elements.tags.index(tag)
+        start, end = elements.offsets[number : number + 2]
+        offset = start - elements.offsets[0]
         try:
             frames = data_set.frames()
             if not frames.is_compressed:

@@ -7,7 +7,9 @@ Standard: PS3.5 7.1, Annex A.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
+from struct import unpack
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from dicom_actors.data.dataset.element_index import NOTHING
@@ -16,19 +18,23 @@ from dicom_actors.data.dictionary.transfer_syntax import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT
+from dicom_actors.data.scan.headers import fits
+from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, layout_of
+from dicom_actors.data.scan.native import offsets_usual
 
 if TYPE_CHECKING:
     from dicom_actors.data.dataset.element_index import ElementIndex
     from dicom_actors.data.dictionary import TransferSyntax
 
-__all__ = ["ElementsAsRead", "elements_as_read"]
+__all__ = ["ElementsAsRead", "elements_as_read", "elements_of"]
 
 _SYNTAXES: Final = {
     EXPLICIT: EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT: IMPLICIT_VR_LITTLE_ENDIAN,
     BIG_ENDIAN: EXPLICIT_VR_BIG_ENDIAN,
 }
+_LEAST: Final = 8
+"""Bytes of an element."""
 
 
 class ElementsAsRead(NamedTuple):
@@ -76,3 +82,24 @@ def elements_as_read(content: ElementIndex) -> ElementsAsRead | None:
         return ElementsAsRead(syntax, (), [content.start], buffer[:0])
     ends = [*offsets[1:], content.extent_at(tags[-1], offsets[-1]).following]
     return ElementsAsRead(syntax, tags, [offsets[0], *ends], buffer)
+
+
+def elements_of(data: memoryview, syntax: TransferSyntax) -> ElementsAsRead | None:
+    """See `DataSet.elements_of`."""
+    if offsets_usual is None or not syntax.is_data_set_encoding or syntax.is_deflated:
+        return None
+    layout, end = layout_of(syntax), len(data)
+    if end < _LEAST or layout is BIG_ENDIAN or not fits(data, layout, 0, end):
+        return None
+    found = offsets_usual(data, end, layout is EXPLICIT)
+    if found is None:
+        return None
+    tags, offsets = found
+    placed = memoryview(offsets).cast("q").tolist()
+    return ElementsAsRead(_SYNTAXES[layout], _tags(tags), placed, data.toreadonly())
+
+
+@lru_cache(maxsize=256)
+def _tags(packed: bytes) -> tuple[int, ...]:
+    """Unpack tags; those of a series mostly are the same, and so are the very tuples then."""
+    return unpack(f"={len(packed) // 4}I", packed)

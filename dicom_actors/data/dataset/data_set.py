@@ -27,7 +27,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from dicom_actors.data.dataset.as_read import ElementsAsRead, elements_as_read
+from dicom_actors.data.dataset.as_read import ElementsAsRead, elements_as_read, elements_of
 from dicom_actors.data.dataset.attribute_hints import NoAttributeError
 from dicom_actors.data.dataset.element_index import (
     CHARACTER_SET,
@@ -645,6 +645,25 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             changed since.
         """
         return elements_as_read(self._content)
+
+    @staticmethod
+    def elements_of(
+        data: bytes | bytearray | memoryview, transfer_syntax: TransferSyntax | str
+    ) -> ElementsAsRead | None:
+        """Give the elements of an encoded data set as bytes, several times as fast as by reading.
+
+        Args:
+            data: the data set; it is not copied, and must not be changed.
+            transfer_syntax: how it is encoded: a UID, keyword or `TransferSyntax`.
+
+        Returns:
+            What `elements_as_read` gives after `from_bytes`; None if there may be anything unusual
+            about it, or there is no compiled part: to read it is what tells then.
+
+        Raises:
+            ValueError: `transfer_syntax` is none.
+        """
+        return elements_of(memoryview(data), TransferSyntax.of(transfer_syntax))
 
     @property
     def transfer_syntax(self) -> TransferSyntax | None:

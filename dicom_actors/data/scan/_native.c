@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define REVISION 3 /* of what the functions take and return; `native.py` asks for it */
+#define REVISION 4 /* of what the functions take and return; `native.py` asks for it */
 
 #define UNDEFINED 0xFFFFFFFFu
 #define ITEM 0xFFFEE000u
@@ -272,6 +272,130 @@ static PyObject *uids_usual(PyObject *self, PyObject *arguments)
             found = NULL;
         }
     }
+    PyBuffer_Release(&view);
+    return found;
+}
+
+static Py_ssize_t next_at_all(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end, int is_explicit,
+                              int depth);
+
+/* How deep sequences of undefined length are looked into. */
+#define DEEPEST 8
+
+/* Where an element of undefined length ends whose content starts at `pos`: a sequence, whose items
+   are encoded as it is; or fragments, whose lengths are defined. -1 if anything is not usual. */
+static Py_ssize_t end_of_undefined(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end,
+                                   int is_explicit, int has_fragments, int depth)
+{
+    while (end - pos >= 8 && u16(data + pos) == 0xFFFE) {
+        uint32_t number = u16(data + pos + 2), length = u32(data + pos + 4);
+        int64_t last = -1;
+
+        pos += 8;
+        if (number == 0xE0DD)
+            return length == 0 ? pos : -1;
+        if (number != 0xE000)
+            return -1;
+        if (length != UNDEFINED) {
+            if ((int64_t)length > (int64_t)(end - pos))
+                return -1;
+            pos += (Py_ssize_t)length;
+            continue;
+        }
+        if (has_fragments)
+            return -1;
+        for (;;) {
+            uint32_t tag;
+
+            if (end - pos < 8)
+                return -1;
+            tag = u16(data + pos) << 16 | u16(data + pos + 2);
+            if (tag == 0xFFFEE00Du)
+                break;
+            if (tag <= last || tag >> 16 == 0xFFFE)
+                return -1;
+            last = tag;
+            pos = next_at_all(data, pos, end, is_explicit, depth + 1);
+            if (pos < 0 || pos > end)
+                return -1;
+        }
+        if (u32(data + pos + 4) != 0)
+            return -1;
+        pos += 8;
+    }
+    return -1;
+}
+
+/* As `next_of`; but an element may be of undefined length, if it ends. */
+static Py_ssize_t next_at_all(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end, int is_explicit,
+                              int depth)
+{
+    Py_ssize_t next = next_of(data, pos, end, is_explicit), start = pos + (is_explicit ? 12 : 8);
+    int is_pixel_data = u16(data + pos) == 0x7FE0 && u16(data + pos + 2) == 0x0010;
+    int is_sequence;
+
+    if (next >= 0 || depth > DEEPEST || start > end || u32(data + start - 4) != UNDEFINED)
+        return next;
+    if (!is_explicit)
+        return is_pixel_data ? -1 : end_of_undefined(data, start, end, 0, 0, depth);
+    is_sequence = data[pos + 4] == 'S' && data[pos + 5] == 'Q';
+    if (is_pixel_data ? data[pos + 4] != 'O' || (data[pos + 5] != 'B' && data[pos + 5] != 'W')
+                      : !is_sequence)
+        return -1;
+    return end_of_undefined(data, start, end, 1, is_pixel_data, depth);
+}
+
+static PyObject *offsets_usual(PyObject *self, PyObject *arguments)
+{
+    PyObject *source, *tags = NULL, *offsets = NULL, *found = NULL;
+    Py_ssize_t end, pos = 0, count = 0;
+    int64_t last = -1;
+    int is_explicit;
+    Py_buffer view;
+
+    (void)self;
+    if (!PyArg_ParseTuple(arguments, "Oni", &source, &end, &is_explicit) ||
+        view_of(source, &view, pos, &end) < 0)
+        return NULL;
+    const uint8_t *data = view.buf;
+    while (end - pos >= 8) {
+        uint32_t tag = u16(data + pos) << 16 | u16(data + pos + 2);
+        Py_ssize_t next;
+
+        if (tag <= last || tag >= ITEM)
+            break;
+        next = next_at_all(data, pos, end, is_explicit, 0);
+        if (next < 0 || next > end)
+            break;
+        last = tag;
+        pos = next;
+        count++;
+    }
+    if (pos != end) {
+        PyBuffer_Release(&view);
+        Py_RETURN_NONE;
+    }
+    tags = PyBytes_FromStringAndSize(NULL, 4 * count);
+    offsets = PyBytes_FromStringAndSize(NULL, 8 * (count + 1));
+    if (tags != NULL && offsets != NULL) {
+        char *tag_at = PyBytes_AsString(tags), *offset_at = PyBytes_AsString(offsets);
+        int64_t offset;
+
+        for (pos = 0; pos < end; pos = next_at_all(data, pos, end, is_explicit, 0)) {
+            uint32_t tag = u16(data + pos) << 16 | u16(data + pos + 2);
+
+            offset = pos;
+            memcpy(tag_at, &tag, 4);
+            memcpy(offset_at, &offset, 8);
+            tag_at += 4;
+            offset_at += 8;
+        }
+        offset = end;
+        memcpy(offset_at, &offset, 8);
+        found = PyTuple_Pack(2, tags, offsets);
+    }
+    Py_XDECREF(tags);
+    Py_XDECREF(offsets);
     PyBuffer_Release(&view);
     return found;
 }
@@ -787,6 +911,11 @@ static PyMethodDef methods[] = {
      "uids_usual(buffer, end, is_explicit, wanted) -> tuple of texts, or None\n\n"
      "Pass over a whole data set, little endian, and give the UIDs of the wanted tags (numbers of\n"
      "32 bits, little endian); empty: it has none, None: something in it is not usual."},
+    {"offsets_usual", offsets_usual, METH_VARARGS,
+     "offsets_usual(buffer, end, is_explicit) -> (tags, offsets), or None\n\n"
+     "Pass over a whole data set, little endian: the tag of each element, of 32 bits, and where it\n"
+     "starts and the last one ends, of 64, in the byte order of the machine. None: something in it\n"
+     "is not usual."},
     {"items_usual", items_usual, METH_VARARGS,
      "items_usual(buffer, rows, start, end, most) -> (pos, count)\n\n"
      "Index items of defined lengths in Explicit VR Little Endian: rows gets where the elements of\n"

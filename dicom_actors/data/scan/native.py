@@ -25,22 +25,25 @@ if TYPE_CHECKING:
     HeadersUsual = Callable[[Bytes, dict[int, Any], Names], list[tuple[int, Any, str | None]]]
     Kinds = tuple[type[Any], ...]
     ValuesUsual = Callable[[Bytes, dict[int, Any], dict[int, Any], Kinds, bool], list[int]]
+    OffsetsUsual = Callable[[Bytes, int, bool], tuple[bytes, bytes] | None]
     UidsUsual = Callable[[Bytes, int, bool, bytes], tuple[str, ...] | None]
 
 __all__ = [
     "headers_usual",
     "index_usual",
     "items_usual",
+    "offsets_usual",
     "pick_usual",
     "uids_usual",
     "values_usual",
 ]
 
-_REVISION: Final = 3
+_REVISION: Final = 4
 
 index_usual: IndexUsual | None = None
 pick_usual: PickUsual | None = None
 uids_usual: UidsUsual | None = None
+offsets_usual: OffsetsUsual | None = None
 items_usual: ItemsUsual | None = None
 headers_usual: HeadersUsual | None = None
 values_usual: ValuesUsual | None = None
@@ -52,6 +55,6 @@ except ImportError:
 else:
     if _native.REVISION == _REVISION:
         index_usual, pick_usual = _native.index_usual, _native.pick_usual
-        uids_usual = _native.uids_usual
+        uids_usual, offsets_usual = _native.uids_usual, _native.offsets_usual
         items_usual, headers_usual = _native.items_usual, _native.headers_usual
         values_usual = _native.values_usual
