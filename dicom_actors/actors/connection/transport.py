@@ -99,7 +99,8 @@ class Transport:
             FileChangedError: some of it cannot be read, and the connection ends for it.
             OSError: the connection is lost.
         """
-        length, sent = sum(map(len, buffers)), 0
+        length = len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
+        sent = 0
         if not self.unsent and len(buffers) <= _BUFFERS_AT_A_TIME and not self.is_closed:
             sent = self._sent(buffers)
             if sent == length:

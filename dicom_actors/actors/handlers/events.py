@@ -249,7 +249,7 @@ class StoreEvent(DataSetEvent):
         """See `RequestEvent.check`; the data set must be that of the command, too (PS3.4 B.2.3)."""
         if not self._kernel.config.check_instances:
             return
-        if not self.length:
+        if not self._received.length:
             raise DimseFailure(Status.CANNOT_UNDERSTAND, "the data set is empty")
         try:
             identity = self._identify()
@@ -335,7 +335,7 @@ class StoreEvent(DataSetEvent):
             raise StorageError(Status.OUT_OF_RESOURCES, error) from error
 
     def _check_commit(self) -> None:
-        if not self._record.may_commit(self._request.serial):
+        if not self._record.may_commit(self._request):
             raise HandlerError("save: the request is settled, nobody waits for this object")
 
 
