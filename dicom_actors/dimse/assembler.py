@@ -50,6 +50,9 @@ class MessageLimits:
 _DEFAULT_LIMITS: Final = MessageLimits()
 
 
+_new_tuple: Final = tuple.__new__
+
+
 class Partial(NamedTuple):
     """How far a message has come; between messages there is none.
 
@@ -188,7 +191,11 @@ class MessageAssembler:
             raw = b"".join(fragments)
         command = self._decoder.decode(raw)
         self._empty_fragments = 0
-        self.partial = Partial(context_id, command) if command.has_data_set else None
+        if command.has_data_set:
+            # What `Partial(context_id, command)` does, in half the time.
+            self.partial = _new_tuple(Partial, (context_id, command, (), 0))
+        else:
+            self.partial = None
         return command
 
     def _keep(self, partial: Partial) -> None:

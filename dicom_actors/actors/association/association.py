@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.request import Outcome
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.pdu import AssociateRq
-    from dicom_actors.upper_layer import Effect, Effects, Negotiated, Values
+    from dicom_actors.upper_layer import Effect, Effects, Negotiated
 
 __all__ = ["Association"]
 
@@ -303,10 +303,13 @@ class Association(SupervisedActor):
                     break  # and be paused until there is
             record.pdu_log.received(view, consumed, self._kernel)
             self._leave_core()
-            if values is not None:
-                self._take_values(values)
-            else:
+            if values is None:
                 self._take_effects(effects, consumed)
+                continue
+            try:
+                self._flow.receive_values(values)
+            except RemoteProtocolError as error:
+                self._carry_out(machine.fail(error))
         if not self._is_over:
             if incarnation.receiver is not None:
                 self._flow.flush()
@@ -316,11 +319,16 @@ class Association(SupervisedActor):
 
     @property
     def _is_paused(self) -> bool:
+        """Whether nothing more is to be taken from the peer for now: requests, or data for them."""
         if self._incarnation.is_ending:
             return False
-        if self._release_length or self._record.transport.unsent:
+        record = self._record
+        if self._release_length or record.transport.unsent:
             return True
-        return self._flow.is_full
+        receiver, waiting = self._incarnation.receiver, len(record.requests)
+        if receiver is not None and receiver.is_waiting:
+            return True
+        return waiting > 1 and waiting > self._flow.most_waiting
 
     def _await_more(self) -> None:
         record, kernel, is_paused = self._record, self._kernel, self._is_paused
@@ -339,13 +347,6 @@ class Association(SupervisedActor):
     def _leave_core(self) -> None:
         self._incarnation.phase = Phase.WAITING
         self._incarnation.deadlines.pdu = None
-
-    def _take_values(self, values: Values) -> None:
-        """Take the values of several PDUs, one each."""
-        try:
-            self._flow.receive_values(values)
-        except RemoteProtocolError as error:
-            self._carry_out(self._machine.fail(error))
 
     def _take_effects(self, effects: Effects, consumed: int) -> None:
         """Take what one PDU came to."""

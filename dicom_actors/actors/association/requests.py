@@ -161,7 +161,8 @@ class RequestFlow:
     def resume(self, negotiated: Negotiated) -> None:
         """Go on where an incarnation was relieved, or parked."""
         self.open(negotiated)
-        self._set_next_progress()
+        step = self._kernel.config.dimse_progress_bytes
+        self._next_progress = self._incarnation.received_length + step
         self.await_handlers()
 
     def recover(self, negotiated: Negotiated) -> None:
@@ -191,18 +192,10 @@ class RequestFlow:
         self.await_handlers()
 
     @property
-    def is_full(self) -> bool:
-        """Whether nothing more is to be taken from the peer for now: requests, or data for them."""
-        receiver = self._incarnation.receiver
-        if receiver is not None and receiver.is_waiting:
-            return True
-        waiting = len(self._record.requests)
-        if waiting <= 1:
-            return False
+    def most_waiting(self) -> int:
+        """How many requests may wait, 1 or more; beyond that nothing is taken from the peer."""
         limit = self._kernel.config.async_window
-        if self._record.awaits_response:
-            limit += _AHEAD_OF_RESPONSES
-        return waiting > limit
+        return limit + _AHEAD_OF_RESPONSES if self._record.awaits_response else limit
 
     def has_room_for(self, length: int) -> bool:
         """Take room for bytes that have come of a data set; False: they wait, and we are poked."""
@@ -380,15 +373,12 @@ class RequestFlow:
         incarnation.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
 
-    def _set_next_progress(self) -> None:
-        step = self._kernel.config.dimse_progress_bytes
-        self._next_progress = self._incarnation.received_length + step
-
     def _expect_progress(self) -> None:
-        timeout = self._kernel.config.dimse_timeout
-        self._set_next_progress()
-        self._incarnation.deadlines.message = (
-            None if timeout is None else self._kernel.clock.monotonic() + timeout
+        kernel, incarnation = self._kernel, self._incarnation
+        timeout = kernel.config.dimse_timeout
+        self._next_progress = incarnation.received_length + kernel.config.dimse_progress_bytes
+        incarnation.deadlines.message = (
+            None if timeout is None else kernel.clock.monotonic() + timeout
         )
 
     def _cancel(self, command: Command) -> None:

@@ -102,8 +102,9 @@ class InputBuffer:
     def room(self) -> memoryview:
         """Where the next bytes may be received into; never empty.
 
-        Unread bytes move to the front, since a PDU is handled in one piece. Where buffers are
-        scarce it is small, but doubles for a PDU that is longer.
+        Whoever has done so adds to `unread_length` how many came. Unread bytes move to the front,
+        since a PDU is handled in one piece. Where buffers are scarce it is small, but doubles for a
+        PDU that is longer.
         """
         length = self.unread_length
         if self._buffer is None:
@@ -118,10 +119,6 @@ class InputBuffer:
         if self.pool.is_scarce:
             return self._view[length : length + max(_SMALL, length)]
         return self._view[length:] if length else self._view
-
-    def received(self, length: int) -> None:
-        """Note that `length` bytes were received into `room`."""
-        self.unread_length += length
 
     def consume(self, length: int) -> None:
         """Note that the first `length` unread bytes are handled."""

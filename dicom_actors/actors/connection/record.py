@@ -326,7 +326,7 @@ class ConnectionRecord:
                 self._check(epoch)
             length = self.transport.receive_into(self.input.room())
             if length:
-                self.input.received(length)
+                self.input.unread_length += length
             return length
 
     @property

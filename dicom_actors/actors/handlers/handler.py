@@ -63,7 +63,8 @@ class Handler:
         self._kernel = kernel
         self._record = record
         self._request = request
-        self._responder: Responder | None = None
+
+    _responder: Responder | None = None
 
     def run(self) -> Outcome:
         """Run the handler of the request; returns its outcome, whatever happens."""
