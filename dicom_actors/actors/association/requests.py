@@ -529,10 +529,14 @@ class RequestFlow:
 
     def await_handlers(self) -> None:
         """Await the first deadline of the handlers that run, and of those that wait for a slot."""
-        dues = [r.due for r in self._record.requests if r.stage is not Stage.FINISHED]
-        self._incarnation.deadlines.handler = min(
-            (due for due in dues if due is not None), default=None
-        )
+        first = None
+        for request in self._record.requests:
+            due = request.due
+            if due is None or request.stage is Stage.FINISHED:
+                continue
+            if first is None or due < first:
+                first = due
+        self._incarnation.deadlines.handler = first
 
     def late(self) -> None:
         """A deadline has passed: first the handler is warned, then it is given up."""
