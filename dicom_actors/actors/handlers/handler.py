@@ -59,12 +59,12 @@ class Handler:
         request: the request.
     """
 
+    _responder: Responder | None = None  # most need none
+
     def __init__(self, kernel: EndpointKernel, record: ConnectionRecord, request: Request) -> None:
         self._kernel = kernel
         self._record = record
         self._request = request
-
-    _responder: Responder | None = None
 
     def run(self) -> Outcome:
         """Run the handler of the request; returns its outcome, whatever happens."""

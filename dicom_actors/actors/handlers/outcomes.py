@@ -77,8 +77,6 @@ def outcome_of(service: str, result: Any, event: Any, context: AcceptedContext) 
         HandlerError: it is nothing that this handler may return.
         EncodeError: its data set cannot be encoded.
     """
-    if result is None and service not in _WITH_REPLY:
-        return _SUCCESS
     if isinstance(result, Outcome):
         return result
     if service not in _WITH_REPLY:

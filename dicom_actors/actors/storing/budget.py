@@ -100,10 +100,10 @@ class Share:
         """Take bytes; says whether there were as many, for which nobody else was waiting."""
         budget = self._budget
         with budget._lock:
-            used, is_behind = budget._used + length, budget._waiting and not self.held
-            if self.is_released or is_behind or (budget.limit is not None and used > budget.limit):
+            is_behind = budget._waiting and not self.held
+            if self.is_released or is_behind or not budget.has_room(length):
                 return False
-            budget._used = used
+            budget._used += length
             self.held += length
             return True
 

@@ -126,6 +126,20 @@ class Receiver:
         is_writing: whether what comes is written to a disk, which may take its time.
     """
 
+    # Where most receivers begin and end.
+    _memory: bytes | bytearray = b""
+    _on_disk: Share | None = None
+    _length = 0
+    _admitted = 0
+    _file: PartFile | None = None
+    _failure = ""
+    _is_abandoned = False
+    _is_over = False
+    _is_denied = False
+    is_writing = False
+    is_waiting = False
+    result: ReceivedObject | None = None
+
     def __init__(
         self,
         header: bytes,
@@ -140,19 +154,6 @@ class Receiver:
         self._max_bytes = max_bytes
         self._in_memory = Share(storage.memory)
         self._pending: list[bytes | memoryview] = []
-
-    # Where most receivers begin and end.
-    _memory: bytes | bytearray = b""
-    _on_disk: Share | None = None
-    _length = 0
-    _admitted = 0
-    _file: PartFile | None = None
-    _failure = ""
-    _is_abandoned = False
-    _is_denied = False
-    is_writing = False
-    is_waiting = False
-    result: ReceivedObject | None = None
 
     def admit(self, length: int, when_admitted: Callable[[], None] | None = None) -> bool:
         """Make room for the next `length` bytes before they are read, or written.
@@ -171,7 +172,7 @@ class Receiver:
         if self._is_denied and not self._is_over:
             self.refuse(NO_ROOM)
         is_too_long = self._max_bytes is not None and self._length + length > self._max_bytes
-        if more <= 0 or self._failure or self._is_abandoned or is_too_long:
+        if more <= 0 or self._is_over or is_too_long:
             return True  # or dropped when it comes
         if self._take(more):
             self._admitted = length
@@ -199,6 +200,7 @@ class Receiver:
     def refuse(self, reason: str) -> None:
         """Take no more of it: what still comes is dropped, and the result is a failure."""
         self._failure = self._failure or reason
+        self._is_over = True
         self.is_waiting = False
         self._release()
         if self._file is not None:
@@ -208,7 +210,7 @@ class Receiver:
         """Take the next fragments, a few hundred at most; they may be held until `flush`."""
         length = sum(map(len, fragments))
         more = length - self._admitted
-        if not length or self._failure or self._is_abandoned:
+        if not length or self._is_over:
             pass
         elif self._max_bytes is not None and self._length + length > self._max_bytes:
             self.refuse(f"more than {self._max_bytes} bytes")
@@ -249,7 +251,7 @@ class Receiver:
         if self._pending:
             self.flush()
         header, length = self._header, self._length
-        if self._failure or self._is_abandoned:
+        if self._is_over:
             why = self._failure or "abandoned"
             self.result = ReceivedObject(header, length, failure=why)
         elif self._file is not None:
@@ -266,14 +268,10 @@ class Receiver:
         From any thread: whoever closes a connection may not be the one that receives. Neither a
         thread that is writing nor the disk is waited for.
         """
-        self._is_abandoned = True
+        self._is_abandoned = self._is_over = True
         self._release()
         if self._file is not None:
             self._file.abandon(self._storage.janitor)
-
-    @property
-    def _is_over(self) -> bool:
-        return self._is_abandoned or bool(self._failure)
 
     def _take(self, length: int) -> bool:
         """Take room for `length` more bytes, in memory or else on the disk."""
