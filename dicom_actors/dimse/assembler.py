@@ -50,6 +50,9 @@ class MessageLimits:
 _DEFAULT_LIMITS: Final = MessageLimits()
 
 
+_new_tuple: Final = tuple.__new__
+
+
 class Partial(NamedTuple):
     """How far a message has come; between messages there is none.
 
@@ -124,16 +127,14 @@ class MessageAssembler:
                 a command set that cannot be read, or more than the limits allow.
             UnexpectedPduError: a data fragment where a command is due.
         """
-        partial = self.partial
-        if partial is not None and partial.command is not None:
-            context_id, is_command, is_last, data = pdv
-            if is_command:
-                raise self._interleaved(partial, context_id, is_command=True)
-            self.pass_data(context_id, is_last=is_last)
-            if not (data or is_last):
-                self._count_empty()
-            return DataReceived(data, is_last)
-        return self._receive_command(pdv, partial)
+        context_id, is_command, is_last, data = pdv
+        if is_command:
+            command = self.receive_command(context_id, data, is_last=is_last)
+            return None if command is None else CommandReceived(context_id, command)
+        self.pass_data(context_id, is_last=is_last)
+        if not (data or is_last):
+            self._count_empty()
+        return DataReceived(data, is_last)
 
     def pass_data(self, context_id: int, *, is_last: bool) -> None:
         """Say whether fragments of a data set may come now, for those who need nothing else.
@@ -154,11 +155,24 @@ class MessageAssembler:
         if is_last:
             self.partial = None
 
-    def _receive_command(self, pdv: Pdv, partial: Partial | None) -> CommandReceived | None:
-        context_id, is_command, is_last, data = pdv
-        if not is_command:
-            raise self._no_command(partial, context_id)
-        if partial is not None and context_id != partial.context_id:
+    def receive_command(
+        self, context_id: int, data: bytes | memoryview, *, is_last: bool
+    ) -> Command | None:
+        """Take the next fragment of a command set; see `receive`, which does more.
+
+        Args:
+            context_id: its presentation context.
+            data: the fragment.
+            is_last: whether it is the last of the command set.
+
+        Returns:
+            The command that it completed.
+
+        Raises:
+            InvalidPduError: as `receive` does.
+        """
+        partial = self.partial
+        if partial is not None and (partial.command or context_id != partial.context_id):
             raise self._interleaved(partial, context_id, is_command=True)
         if context_id not in self._context_ids:
             raise InvalidPduError(f"presentation context {context_id} was not accepted")
@@ -177,8 +191,12 @@ class MessageAssembler:
             raw = b"".join(fragments)
         command = self._decoder.decode(raw)
         self._empty_fragments = 0
-        self.partial = Partial(context_id, command) if command.has_data_set else None
-        return CommandReceived(context_id, command)
+        if command.has_data_set:
+            # What `Partial(context_id, command)` does, in half the time.
+            self.partial = _new_tuple(Partial, (context_id, command, (), 0))
+        else:
+            self.partial = None
+        return command
 
     def _keep(self, partial: Partial) -> None:
         limit = self._limits.max_command_fragments

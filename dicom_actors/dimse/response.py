@@ -111,21 +111,22 @@ class _Template(NamedTuple):
 
 
 class ResponseTemplates:
-    """Responses that were written before, without what differs; any thread may use it."""
+    """Responses that were written before, without what differs; any thread may use it.
 
-    __slots__ = ("_templates",)
+    Attributes:
+        get: gives one that is kept, None if it is not.
+    """
+
+    __slots__ = ("_templates", "get")
 
     def __init__(self) -> None:
         self._templates: dict[_Key, _Template] = {}
-
-    def get(self, key: _Key) -> _Template | None:
-        """Return one that is kept."""
-        return self._templates.get(key)
+        self.get: Callable[[_Key], _Template | None] = self._templates.get
 
     def keep(self, key: _Key, template: _Template) -> None:
         """Keep one more; when there are too many, it begins anew."""
         if len(self._templates) >= MAX_TEMPLATES:
-            self._templates = {}
+            self._templates.clear()
         self._templates[key] = template
 
 

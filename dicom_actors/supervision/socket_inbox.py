@@ -61,11 +61,9 @@ class _Source:
         return bool(self.interest & READABLE and self.pending is not None and self.pending())
 
     def event(self, bits: int) -> SocketReady:
-        event = self.events.get(bits)
-        if event is None:
-            event = self.events[bits] = SocketReady(
-                self.token, bool(bits & READABLE), bool(bits & WRITABLE), bool(bits & HANGUP)
-            )
+        event = self.events[bits] = SocketReady(
+            self.token, bool(bits & READABLE), bool(bits & WRITABLE), bool(bits & HANGUP)
+        )
         return event
 
 
@@ -159,13 +157,14 @@ class SocketInbox(Inbox):
                 elif not self._ready and self._wakeup is not None:
                     waits = True
                     self._waker = self._wakeup.set
-            is_idle = not self._ready and not self._ask(self._patience if waits else 0) and waits
-            while self._ready:
-                source, bits = self._ready.popleft()
+            ready = self._ready
+            is_idle = not ready and not self._ask(self._patience if waits else 0) and waits
+            while ready:
+                source, bits = ready.popleft()
                 bits &= source.interest  # which may have changed since the system was asked
                 if bits:
                     self._messages_turn = True
-                    return source.event(bits)
+                    return source.events.get(bits) or source.event(bits)
             with self._lock:
                 if self._messages and not self._control:
                     return self._messages.popleft()
@@ -175,19 +174,20 @@ class SocketInbox(Inbox):
 
     def _ask(self, seconds: float | None) -> bool:
         """Ask the system what is ready, and wait so long; returns whether anything was."""
-        if self._poller is None or self._wakeup is None:
+        poller, wakeup = self._poller, self._wakeup
+        if poller is None or wakeup is None:
             return False
         decrypted = [s for s in self._tls if s.has_decrypted()] if self._tls else ()
-        ready = self._poller.wait(0 if decrypted else seconds)
+        ready = poller.wait(0 if decrypted else seconds)
         self._waker = None  # who has just taken it wakes nobody, which harms nobody
         for fd, bits in ready:
             source = self._sources.get(fd)
             if source is None:
-                self._wakeup.clear()
+                wakeup.clear()
                 continue
             if bits & HANGUP and not source.interest & READABLE:
                 # or the system would repeat it without end
-                self._poller.mute(fd, write=bool(source.interest & WRITABLE))
+                poller.mute(fd, write=bool(source.interest & WRITABLE))
             self._ready.append((source, bits))
         for source in decrypted:
             if source.fd not in dict(ready):

@@ -79,6 +79,7 @@ _ONE_PDV: Final = Struct(">BxIIBB")
 _ONE_PDV_LENGTH: Final = _ONE_PDV.size
 _STA6: Final = State.STA6
 _STA8: Final = State.STA8
+_new_tuple: Final = tuple.__new__
 MAX_FRAGMENTS: Final = 256
 """The most that `Values` have of a data set; however small they are, there is an end to them."""
 
@@ -317,7 +318,8 @@ class UpperLayer:
             at = end
             is_last = (control & 2) == 2
         self._empty_pdus = 0
-        return Values(at, context_id, command, data, is_last)
+        # What `Values(...)` does, in half the time.
+        return _new_tuple(Values, (at, context_id, command, data, is_last))
 
     def receive_eof(self) -> Effects:
         """The transport connection is closed, lost, or could not be opened: Evt17.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import socket
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,7 +12,16 @@ import pykka
 import pytest
 from kit.endpoints import LIMIT, running
 from kit.gate import Gate
-from kit.peer import CT_IMAGE, EXPLICIT, IMPLICIT, Peer, echo_pdus, store_pdus
+from kit.peer import (
+    CT_IMAGE,
+    EXPLICIT,
+    IMPLICIT,
+    VERIFICATION,
+    Peer,
+    command_pdus,
+    echo_pdus,
+    store_pdus,
+)
 
 from dicom_actors import (
     DataSet,
@@ -25,6 +35,7 @@ from dicom_actors import (
     read_file,
 )
 from dicom_actors.actors.storing import part_file
+from dicom_actors.dimse import CommandElement, CommandField
 from dicom_actors.errors import ConfigurationError, TransportError
 from dicom_actors.pdu import AssociateAc, AssociateRj, PresentationContextRq, ReleaseRp
 from dicom_actors.supervision import UnknownMessage
@@ -34,6 +45,9 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 DATA = DataSet.from_keywords(
     SOPClassUID=CT_IMAGE, SOPInstanceUID="1.2.3", PatientID="ABC", Modality="CT"
 ).to_bytes(EXPLICIT)
+
+
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
 
 def test_verification_needs_no_handler() -> None:
@@ -292,6 +306,37 @@ def test_new_handlers_apply_from_the_next_message() -> None:
         with pytest.raises(ConfigurationError, match="expected one of"):
             endpoint.ref.ask(messages.SetHandlers({"nonsense": print}))
         assert peer.echo() == Status.SUCCESS
+
+
+def test_each_kind_of_request_gets_its_own_answer_whatever_came_before() -> None:
+    """What is found out once for a kind of request on a context is not another kind's."""
+
+    def ask(field: CommandField, sop_class: str, context_id: int, data: bytes = b"") -> int:
+        values = {
+            CommandElement.AFFECTED_SOP_CLASS_UID: sop_class,
+            CommandElement.COMMAND_FIELD: field,
+            CommandElement.MESSAGE_ID: 7,
+            CommandElement.AFFECTED_SOP_INSTANCE_UID: "1.2.3",
+        }
+        peer.send(*command_pdus(values, context_id, has_data_set=bool(data)))
+        if data:
+            peer.send(*store_pdus(data, context_id=context_id)[1:])
+        return peer.status()
+
+    kinds = [
+        (CommandField.C_STORE_RQ, CT_IMAGE, 3, DATA, Status.SUCCESS),
+        (CommandField.C_STORE_RQ, CT_IMAGE, 3, b"", Status.MISTYPED_ARGUMENT),
+        (CommandField.C_STORE_RQ, MR_IMAGE, 3, DATA, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS),
+        (CommandField.C_ECHO_RQ, CT_IMAGE, 3, b"", Status.SUCCESS),
+        (CommandField.C_ECHO_RQ, CT_IMAGE, 1, b"", Status.SOP_CLASS_NOT_SUPPORTED),
+        (CommandField.C_ECHO_RQ, VERIFICATION, 1, b"", Status.SUCCESS),
+        (CommandField.N_GET_RQ, VERIFICATION, 1, b"", Status.UNRECOGNIZED_OPERATION),
+    ]
+    with running({"cstore": lambda event: None}) as endpoint:
+        with Peer.associated(endpoint.port) as peer:
+            for first, second in itertools.permutations(kinds, 2):
+                for *request, status in (first, second, second):
+                    assert ask(*request) == status
 
 
 def test_requests_that_are_sent_ahead_are_answered_in_order() -> None:

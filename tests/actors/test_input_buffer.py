@@ -36,7 +36,7 @@ def test_what_goes_in_comes_out_once_and_in_order(
             part = argument[: len(room)]
             assert part
             room[: len(part)] = part
-            buffer.received(len(part))
+            buffer.unread_length += len(part)
             expected += part
         elif step == "consume":
             assert isinstance(argument, int)
@@ -61,7 +61,7 @@ def test_a_scarce_pool_gets_its_buffer_back_with_a_part_left() -> None:
     pool = BufferPool(64, 0, Lock())
     buffer = InputBuffer(pool)
     buffer.room()[:3] = b"abc"
-    buffer.received(3)
+    buffer.unread_length += 3
     assert pool.lent == 1
     buffer.settle()
     assert pool.lent == 0
@@ -94,7 +94,7 @@ def test_little_is_read_ahead_where_buffers_are_scarce_and_a_long_pdu_all_the_sa
     buffer, rooms = InputBuffer(many), []
     while buffer.unread_length < length:
         rooms.append(len(buffer.room()))
-        buffer.received(rooms[-1])
+        buffer.unread_length += rooms[-1]
         buffer.settle()
     assert rooms[0] <= 32 * 1024
     assert len(rooms) <= 7  # doubled each time: copied twice, whatever the length
@@ -105,6 +105,6 @@ def test_clear_forgets_and_gives_back() -> None:
     pool = BufferPool(64, 4, Lock())
     buffer = InputBuffer(pool)
     buffer.room()[:1] = b"x"
-    buffer.received(1)
+    buffer.unread_length += 1
     buffer.clear()
     assert (buffer.unread_length, pool.lent) == (0, 0)

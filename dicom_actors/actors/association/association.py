@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.request import Outcome
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.pdu import AssociateRq
-    from dicom_actors.upper_layer import Effect, Effects, Negotiated, Values
+    from dicom_actors.upper_layer import Effect, Effects, Negotiated
 
 __all__ = ["Association"]
 
@@ -82,6 +82,7 @@ class Association(SupervisedActor):
         self._release_length = 0
         self._is_discarding = self._is_over = self._wants_write = False
         self._watched = (True, False)
+        self._patience: float | None = None
 
     def create_inbox(self) -> SocketInbox:
         """Give the inbox that is the socket, too."""
@@ -236,7 +237,9 @@ class Association(SupervisedActor):
         if self._is_over:
             return
         self._kernel.set_timer(self._record)
-        self._sockets.patience = self._kernel.attendance.patience
+        patience = self._kernel.attendance.patience
+        if patience != self._patience:
+            self._sockets.patience = self._patience = patience
 
     def _on_socket(self, ready: SocketReady) -> None:
         if self._incarnation.deadlines.handshake is not None:
@@ -277,46 +280,60 @@ class Association(SupervisedActor):
     def _consume(self) -> None:
         """Handle the whole PDUs that are there, as far as requests may be taken."""
         record, machine, incarnation = self._record, self._machine, self._incarnation
-        while not (self._is_over or self._is_discarding or self._is_paused):
-            view = record.unread
-            if not view:
-                break
+        received = record.input
+        while received.unread_length and not (
+            self._is_over or self._is_discarding or self._is_paused
+        ):
+            view = received.unread
             incarnation.phase = Phase.CORE
             values = machine.receive_values(view)
             effects: Effects = ()
             if values is not None:
-                consumed, length = values.consumed, sum(map(len, values.data))
+                consumed = values.consumed
             else:
                 consumed, effects = machine.receive_data(view)
                 if not consumed:
                     incarnation.phase = Phase.WAITING
                     self._flow.has_room_for(machine.awaited_data(view))
                     break  # and be paused until there is room for the rest
-                length = _data_length_of(effects)
-            if not self._flow.has_room_for(length):
-                incarnation.phase = Phase.WAITING
-                break  # and be paused until there is
-            record.pdu_log.received(view[:consumed], self._kernel)
+            if incarnation.receiver is not None:
+                length = _data_length_of(effects) if values is None else sum(map(len, values.data))
+                if not self._flow.has_room_for(length):
+                    incarnation.phase = Phase.WAITING
+                    break  # and be paused until there is
+            record.pdu_log.received(view, consumed, self._kernel)
             self._leave_core()
-            if values is not None:
-                self._take_values(values)
-            else:
+            if values is None:
                 self._take_effects(effects, consumed)
+                continue
+            try:
+                self._flow.receive_values(values)
+            except RemoteProtocolError as error:
+                self._carry_out(machine.fail(error))
         if not self._is_over:
-            self._flow.flush()
-            record.settle_input(self._epoch)
+            if incarnation.receiver is not None:
+                self._flow.flush()
+            if not received.pool.is_plentiful:
+                record.settle_input(self._epoch)
             self._await_more()
 
     @property
     def _is_paused(self) -> bool:
-        if not self._release_length and not self._record.transport.unsent:
-            return self._flow.is_full and not self._incarnation.is_ending
-        return not self._incarnation.is_ending
+        """Whether nothing more is to be taken from the peer for now: requests, or data for them."""
+        if self._incarnation.is_ending:
+            return False
+        record = self._record
+        if self._release_length or record.transport.unsent:
+            return True
+        receiver, waiting = self._incarnation.receiver, len(record.requests)
+        if receiver is not None and receiver.is_waiting:
+            return True
+        return waiting > 1 and waiting > self._flow.most_waiting
 
     def _await_more(self) -> None:
         record, kernel, is_paused = self._record, self._kernel, self._is_paused
         self._watch(read=self._is_discarding or not is_paused)
-        has_begun, is_within = record.unread_length > 0, record.partial is not None
+        has_begun, is_within = record.input.unread_length > 0, record.partial is not None
         self._incarnation.deadlines.await_input(
             kernel.clock.monotonic(),
             kernel.config,
@@ -330,13 +347,6 @@ class Association(SupervisedActor):
     def _leave_core(self) -> None:
         self._incarnation.phase = Phase.WAITING
         self._incarnation.deadlines.pdu = None
-
-    def _take_values(self, values: Values) -> None:
-        """Take the values of several PDUs, one each."""
-        try:
-            self._flow.receive_values(values)
-        except RemoteProtocolError as error:
-            self._carry_out(self._machine.fail(error))
 
     def _take_effects(self, effects: Effects, consumed: int) -> None:
         """Take what one PDU came to."""
@@ -527,7 +537,7 @@ class Association(SupervisedActor):
         """End what cannot go on after a crash: A-ABORT, or A-ASSOCIATE-RJ before acceptance."""
         record = self._record
         record.mute(self._epoch)
-        report = record.pdu_log.report(record.unread)
+        report = record.pdu_log.report(record.input.unread)
         text = "connection %d ends: %s; its last PDUs:\n%s"
         self._kernel.system.log.write(_logger, logging.ERROR, text, record.id, why, report)
         self._incarnation.note_end("aborted", why)

@@ -9,13 +9,13 @@ an incarnation stands in the connection record. PS3.7 chapters 6 and 9.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dicom_actors import events
 from dicom_actors.actors.connection.incarnation import Phase
 from dicom_actors.actors.connection.record import StaleIncarnation
 from dicom_actors.actors.connection.request import Outcome, Request, Stage
-from dicom_actors.actors.handlers.handler import run_handler
+from dicom_actors.actors.handlers.handler import Handler
 from dicom_actors.actors.handlers.outcomes import TOO_LATE
 from dicom_actors.actors.kernel.handler_table import ASSOCIATION_VALIDATOR, SERVICES
 from dicom_actors.actors.storing.receiver import NO_ROOM
@@ -36,7 +36,7 @@ from dicom_actors.dimse import (
 )
 from dicom_actors.dimse.command import RESPONSE
 from dicom_actors.errors import UnexpectedPduError
-from dicom_actors.pdu import Pdv, Reject, p_data_buffers
+from dicom_actors.pdu import Reject, p_data_buffers
 from dicom_actors.supervision import kill
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.incarnation import Incarnation
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
+    from dicom_actors.actors.kernel.handler_table import HandlerTable
     from dicom_actors.actors.storing.receiver import ReceivedObject
     from dicom_actors.config import EndpointConfig
+    from dicom_actors.pdu import Pdv
     from dicom_actors.supervision import SupervisedRef
     from dicom_actors.upper_layer import AcceptedContext, Negotiated, Values
 
@@ -56,11 +58,39 @@ _WITH_DATA_SET = frozenset({"cstore", "cfind", "cget", "cmove", "nset"})
 _OF_INSTANCES = frozenset({"cstore", "nset", "nget", "ndelete", "naction", "nevent_report"})
 
 
+_C_CANCEL_RQ = int(CommandField.C_CANCEL_RQ)
 _BEFORE_VALUE = 12
 """Bytes of a P-DATA-TF with one value before that (PS3.8 9.3.5)."""
 
 _AHEAD_OF_RESPONSES = 16
 """Requests beyond the window that are taken while a response of the peer may be behind them."""
+
+
+class _Kind(NamedTuple):
+    """What requests of one operation and SOP class on one presentation context have in common.
+
+    Attributes:
+        command_field: the operation.
+        sop_class_uid: the SOP class.
+        handlers: those of the endpoint, when this was found.
+        service: the name of the handler; empty if there is no such operation.
+        context: the presentation context.
+        refusal: what all of them are answered with, whatever they bring; None: nothing is against
+            them.
+        needs_data_set: whether there must be one.
+        needs_instance: whether there must be a SOP Instance UID.
+        outcome: what those are answered with that are in order; None: that is for the handler.
+    """
+
+    command_field: int
+    sop_class_uid: str
+    handlers: HandlerTable
+    service: str
+    context: AcceptedContext
+    refusal: Outcome | None
+    needs_data_set: bool
+    needs_instance: bool
+    outcome: Outcome | None
 
 
 class Owner(Protocol):
@@ -102,6 +132,7 @@ class RequestFlow:
         record: ConnectionRecord,
     ) -> None:
         self._owner: Owner = weakref.proxy(owner)  # who holds this
+        self._handler = owner.actor_ref  # for as long as a handler runs here
         self._incarnation = incarnation
         self._epoch = incarnation.epoch
         self._kernel = kernel
@@ -110,7 +141,7 @@ class RequestFlow:
         self._negotiated: Negotiated | None = None
         self._contexts: dict[int, AcceptedContext] = {}
         self._responses = ResponseEncoder(0, kernel.response_templates)
-        self._misfits: dict[int, int | None] = {}
+        self._kinds: dict[int, _Kind] = {}
         self._headers: dict[int, FileMetaHeaders] = {}
         self._window = 1
         self._doomed = False
@@ -130,7 +161,8 @@ class RequestFlow:
     def resume(self, negotiated: Negotiated) -> None:
         """Go on where an incarnation was relieved, or parked."""
         self.open(negotiated)
-        self._set_next_progress()
+        step = self._kernel.config.dimse_progress_bytes
+        self._next_progress = self._incarnation.received_length + step
         self.await_handlers()
 
     def recover(self, negotiated: Negotiated) -> None:
@@ -160,18 +192,10 @@ class RequestFlow:
         self.await_handlers()
 
     @property
-    def is_full(self) -> bool:
-        """Whether nothing more is to be taken from the peer for now: requests, or data for them."""
-        receiver = self._incarnation.receiver
-        if receiver is not None and receiver.is_waiting:
-            return True
-        waiting = len(self._record.requests)
-        if waiting <= 1:
-            return False
+    def most_waiting(self) -> int:
+        """How many requests may wait, 1 or more; beyond that nothing is taken from the peer."""
         limit = self._kernel.config.async_window
-        if self._record.awaits_response:
-            limit += _AHEAD_OF_RESPONSES
-        return waiting > limit
+        return limit + _AHEAD_OF_RESPONSES if self._record.awaits_response else limit
 
     def has_room_for(self, length: int) -> bool:
         """Take room for bytes that have come of a data set; False: they wait, and we are poked."""
@@ -219,7 +243,7 @@ class RequestFlow:
             if type(event) is DataReceived:
                 self._receive_data([event.data], done, pdvs_done, is_last=event.is_last)
             elif type(event) is CommandReceived:
-                self._receive_command(event, done, pdvs_done)
+                self._receive_command(event.context_id, event.command, done, pdvs_done)
             else:
                 if self._incarnation.deadlines.message is None:
                     self._expect_progress()
@@ -233,15 +257,15 @@ class RequestFlow:
         Raises:
             RemoteProtocolError: the peer's fault.
         """
-        consumed, context_id, command, data, is_last = values
+        consumed, context_id, command_set, data, is_last = values
         incarnation, assembler = self._incarnation, self._assembler
-        if command is not None:
+        if command_set is not None:
             incarnation.phase = Phase.CORE
-            event = assembler.receive(Pdv(context_id, True, True, command))
+            command = assembler.receive_command(context_id, command_set, is_last=True)
             incarnation.phase = Phase.WAITING
-            assert type(event) is CommandReceived
-            length = _BEFORE_VALUE + len(command)
-            self._receive_command(event, length, 0)
+            assert command is not None
+            length = _BEFORE_VALUE + len(command_set)
+            self._receive_command(context_id, command, length, 0)
             consumed -= length
             if not data or assembler.partial is None:
                 return
@@ -265,23 +289,25 @@ class RequestFlow:
             with self._kernel.watch.while_writing(self._record, self._epoch):
                 receiver.flush()
 
-    def _receive_command(self, event: CommandReceived, consumed: int, pdvs_done: int) -> None:
-        record, command = self._record, event.command
+    def _receive_command(
+        self, context_id: int, command: Command, consumed: int, pdvs_done: int
+    ) -> None:
+        record = self._record
         self._incarnation.deadlines.message = None
-        if command.is_response:
+        if command.command_field & RESPONSE:
             self._receive_response(command)
             if command.has_data_set:
                 self._incarnation.received_length = 0
                 self._expect_progress()
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
-        elif command.command_field == CommandField.C_CANCEL_RQ:
+        elif command.command_field == _C_CANCEL_RQ:
             self._cancel(command)
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
         elif command.has_data_set:
-            self._begin_data(event.context_id, command)
+            self._begin_data(context_id, command)
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
         else:
-            self._complete(event.context_id, command, None, consumed, pdvs_done)
+            self._complete(context_id, command, None, consumed, pdvs_done)
 
     def _receive_response(self, command: Command) -> None:
         """Take the answer to a request of ours: a sub-operation of a C-GET, or an event report.
@@ -322,10 +348,10 @@ class RequestFlow:
     ) -> None:
         record, incarnation = self._record, self._incarnation
         receiver = incarnation.receiver
-        incarnation.received_length += sum(map(len, fragments))
         if receiver is not None:
             receiver.write(*fragments)
         if not is_last:
+            incarnation.received_length += sum(map(len, fragments))
             if incarnation.received_length >= self._next_progress:
                 self._expect_progress()
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
@@ -333,7 +359,7 @@ class RequestFlow:
         partial = record.partial
         assert partial is not None
         assert partial.command is not None
-        if partial.command.is_response:
+        if partial.command.command_field & RESPONSE:
             incarnation.deadlines.message = None
             record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial)
             return
@@ -347,15 +373,12 @@ class RequestFlow:
         incarnation.deadlines.message = None
         self._complete(partial.context_id, partial.command, received, consumed, pdvs_done)
 
-    def _set_next_progress(self) -> None:
-        step = self._kernel.config.dimse_progress_bytes
-        self._next_progress = self._incarnation.received_length + step
-
     def _expect_progress(self) -> None:
-        timeout = self._kernel.config.dimse_timeout
-        self._set_next_progress()
-        self._incarnation.deadlines.message = (
-            None if timeout is None else self._kernel.clock.monotonic() + timeout
+        kernel, incarnation = self._kernel, self._incarnation
+        timeout = kernel.config.dimse_timeout
+        self._next_progress = incarnation.received_length + kernel.config.dimse_progress_bytes
+        incarnation.deadlines.message = (
+            None if timeout is None else kernel.clock.monotonic() + timeout
         )
 
     def _cancel(self, command: Command) -> None:
@@ -373,75 +396,59 @@ class RequestFlow:
         consumed: int,
         pdvs_done: int,
     ) -> None:
-        record = self._record
+        record, kernel = self._record, self._kernel
+        handlers, kind = kernel.handlers, self._kinds.get(context_id)
+        if (
+            kind is None
+            or kind.command_field != command.command_field
+            or kind.sop_class_uid != command.sop_class_uid
+            or kind.handlers is not handlers
+        ):
+            kind = _kind_of(self._contexts[context_id], command, handlers)
+            self._kinds[context_id] = kind
         request = Request(
-            record.next_serial(),
-            SERVICES.get(command.command_field, ""),
-            self._contexts[context_id],
+            next(record.serials),
+            kind.service,
+            kind.context,
             command,
             received,
-            self._kernel.clock.monotonic(),
+            kernel.clock.monotonic(),
         )
-        outcome = self._settled_already(request)
+        outcome = self._settled_already(kind, command, received)
         if outcome is not None:
             request.stage, request.outcome = Stage.FINISHED, outcome
         record.advance(self._epoch, consumed, pdvs_done, self._assembler.partial, request)
         self._incarnation.receiver = None  # what it received is the request's from now on
-        if self._kernel.wants(events.RequestReceived):
-            self._kernel.publish(_received_event(record.id, request))
+        if kernel.is_subscribed and kernel.wants(events.RequestReceived):
+            kernel.publish(_received_event(record.id, request))
         self.progress()
 
-    def _settled_already(self, request: Request) -> Outcome | None:
+    def _settled_already(
+        self, kind: _Kind, command: Command, received: ReceivedObject | None
+    ) -> Outcome | None:
         """What is answered without a handler; None if there is one to ask."""
         if self._doomed:
             self._doomed = False
             return Outcome(Status.PROCESSING_FAILURE, "the association was restarted")
-        command, context = request.command, request.context
-        assert command is not None
-        assert context is not None
-        if not request.service or not command.sop_class_uid:
-            return Outcome(Status.UNRECOGNIZED_OPERATION)
-        misfit = self._misfit(context, command)
-        if misfit is not None:
-            return Outcome(misfit, "not of the presentation context")
-        if request.received is not None and request.received.failure:
-            is_large = request.received.failure.startswith("more than")
+        if kind.refusal is not None:
+            return kind.refusal
+        if received is None:
+            if kind.needs_data_set:
+                return Outcome(Status.MISTYPED_ARGUMENT, "no data set")
+        elif received.failure:
+            is_large = received.failure.startswith("more than")
             name = "max_object_bytes" if is_large else "storage"
-            self._kernel.limit_reached(name, request.received.failure)
-            return Outcome(Status.OUT_OF_RESOURCES, request.received.failure)
-        if request.service in _WITH_DATA_SET and request.received is None:
-            return Outcome(Status.MISTYPED_ARGUMENT, "no data set")
-        if request.service in _OF_INSTANCES and not command.sop_instance_uid:
+            self._kernel.limit_reached(name, received.failure)
+            return Outcome(Status.OUT_OF_RESOURCES, received.failure)
+        if kind.needs_instance and not command.sop_instance_uid:
             return Outcome(Status.INVALID_SOP_INSTANCE, "no SOP Instance UID")
-        if request.service not in self._kernel.handlers:
-            # Verification needs no handler: to answer it is all there is to it (PS3.4 A.4).
-            if request.service == "cecho":
-                return Outcome()
-            if request.service.startswith("n"):
-                # The SOP class is, by another of its services.
-                return Outcome(Status.UNRECOGNIZED_OPERATION, "no handler")
-            return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
-        if request.service == "cstore" and not context.as_scp:
-            return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "accepted for C-GET alone")
-        return None
-
-    def _misfit(self, context: AcceptedContext, command: Command) -> int | None:
-        """Return what refuses a request that is not for its presentation context."""
-        context_id, syntax = context.context_id, context.abstract_syntax
-        mismatch = context_mismatch(command, syntax)
-        if mismatch is not None:
-            return mismatch
-        if command.command_field != CommandField.C_STORE_RQ:
-            return None  # a service that the class has not is for its handler to refuse
-        if context_id not in self._misfits:
-            self._misfits[context_id] = operation_mismatch(command.command_field, syntax)
-        return self._misfits[context_id]
+        return kind.outcome
 
     def validate(self) -> None:
         """Ask the ``association_validator``; the answer comes to `Owner.answer_association`."""
         record = self._record
         now = self._kernel.clock.monotonic()
-        request = Request(record.next_serial(), ASSOCIATION_VALIDATOR, None, None, None, now)
+        request = Request(next(record.serials), ASSOCIATION_VALIDATOR, None, None, None, now)
         record.advance(self._epoch, 0, 0, None, request)
         self.progress()
 
@@ -501,13 +508,13 @@ class RequestFlow:
     def _run(self, request: Request) -> None:
         kernel, record, epoch = self._kernel, self._record, self._epoch
         watch = kernel.watch
-        record.begin(epoch, request, self._owner.actor_ref, self._due())
+        record.begin(epoch, request, self._handler, self._due())
         watch.begin(record, epoch)
         begun = watch.turns.begin_handler(record, epoch)
         try:
-            outcome = run_handler(kernel, record, request)
+            outcome = Handler(kernel, record, request).run()
             watch.turns.end_handler(record, begun)
-            is_owner = record.finish(epoch, request.serial, outcome)
+            is_owner = record.finish(epoch, request, outcome)
         finally:
             watch.end(record, epoch)
             kernel.handler_slots.give_back()
@@ -522,10 +529,14 @@ class RequestFlow:
 
     def await_handlers(self) -> None:
         """Await the first deadline of the handlers that run, and of those that wait for a slot."""
-        dues = [r.due for r in self._record.requests if r.stage is not Stage.FINISHED]
-        self._incarnation.deadlines.handler = min(
-            (due for due in dues if due is not None), default=None
-        )
+        first = None
+        for request in self._record.requests:
+            due = request.due
+            if due is None or request.stage is Stage.FINISHED:
+                continue
+            if first is None or due < first:
+                first = due
+        self._incarnation.deadlines.handler = first
 
     def late(self) -> None:
         """A deadline has passed: first the handler is warned, then it is given up."""
@@ -594,6 +605,8 @@ class RequestFlow:
         if request.command is None:
             return
         kernel = self._kernel
+        if not kernel.is_subscribed:
+            return
         if kernel.wants(events.RequestCompleted):
             self._tell_of(events.RequestCompleted, request, outcome)
         if (
@@ -620,6 +633,53 @@ class RequestFlow:
             seconds=self._kernel.clock.monotonic() - request.began,
         )
         self._kernel.publish(event)
+
+
+def _kind_of(context: AcceptedContext, command: Command, handlers: HandlerTable) -> _Kind:
+    """Find what there is to know of requests like this one without what they bring."""
+    service = SERVICES.get(command.command_field, "")
+    refusal = None
+    if not service or not command.sop_class_uid:
+        refusal = Outcome(Status.UNRECOGNIZED_OPERATION)
+    elif (misfit := _misfit(context, command)) is not None:
+        refusal = Outcome(misfit, "not of the presentation context")
+    return _Kind(
+        command.command_field,
+        command.sop_class_uid,
+        handlers,
+        service,
+        context,
+        refusal,
+        service in _WITH_DATA_SET,
+        service in _OF_INSTANCES,
+        _outcome_without_handler(service, context, handlers),
+    )
+
+
+def _misfit(context: AcceptedContext, command: Command) -> int | None:
+    """Return what refuses a request that is not for its presentation context."""
+    syntax = context.abstract_syntax
+    mismatch = context_mismatch(command, syntax)
+    if mismatch is not None or command.command_field != CommandField.C_STORE_RQ:
+        return mismatch  # another service that the class has not is for its handler to refuse
+    return operation_mismatch(command.command_field, syntax)
+
+
+def _outcome_without_handler(
+    service: str, context: AcceptedContext, handlers: HandlerTable
+) -> Outcome | None:
+    """Return what answers a request that is in order and has no handler; None if it has one."""
+    if service not in handlers:
+        # Verification needs no handler: to answer it is all there is to it (PS3.4 A.4).
+        if service == "cecho":
+            return Outcome()
+        if service.startswith("n"):
+            # The SOP class is, by another of its services.
+            return Outcome(Status.UNRECOGNIZED_OPERATION, "no handler")
+        return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
+    if service == "cstore" and not context.as_scp:
+        return Outcome(Status.SOP_CLASS_NOT_SUPPORTED, "accepted for C-GET alone")
+    return None
 
 
 def _is_alive(handler: SupervisedRef[Any] | None) -> bool:

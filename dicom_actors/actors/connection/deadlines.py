@@ -127,6 +127,9 @@ class Deadlines:
 
     def due(self, now: float) -> str | None:
         """The name of one that has come; None if none has."""
+        earliest = self.earliest()
+        if earliest is None or earliest > now:
+            return None
         for name in _NAMES:
             at = getattr(self, name)
             if at is not None and at <= now:

@@ -35,6 +35,12 @@ class BufferPool:
         plenty: how many may be lent or kept; beyond that number buffers are given back even
             where a part of a PDU is left, at the price of a copy.
         lock: guards the list; handed in because this package makes threads, not this module.
+
+    Attributes:
+        lent: how many buffers are in use.
+        is_scarce: whether more buffers are in use than the pool likes to lend.
+        is_plentiful: whether so few are in use that a connection may keep one from message to
+            message.
     """
 
     def __init__(self, buffer_length: int, plenty: int, lock: Lock) -> None:
@@ -42,27 +48,18 @@ class BufferPool:
         self._plenty = plenty
         self._lock = lock
         self._free: list[mmap] = []
-        self._lent = 0
+        self._note_lent(0)
 
-    @property
-    def lent(self) -> int:
-        """How many buffers are in use."""
-        return self._lent
-
-    @property
-    def is_scarce(self) -> bool:
-        """Whether more buffers are in use than the pool likes to lend."""
-        return self._lent > self._plenty
-
-    @property
-    def is_plentiful(self) -> bool:
-        """Whether so few are in use that a connection may keep one from message to message."""
-        return self._lent <= self._plenty // 2
+    def _note_lent(self, count: int) -> None:
+        # Looked at with each message, and changed much less often.
+        self.lent = count
+        self.is_scarce = count > self._plenty
+        self.is_plentiful = count <= self._plenty // 2
 
     def take(self) -> mmap:
         """Lend a buffer."""
         with self._lock:
-            self._lent += 1
+            self._note_lent(self.lent + 1)
             if self._free:
                 return self._free.pop()
         return _untouched(self.buffer_length)
@@ -70,8 +67,8 @@ class BufferPool:
     def give_back(self, buffer: mmap) -> None:
         """Take a buffer back; nothing may refer to it any more."""
         with self._lock:
-            self._lent -= 1
-            if len(self._free) < self._plenty and self._lent + len(self._free) < self._plenty:
+            self._note_lent(self.lent - 1)
+            if len(self._free) < self._plenty and self.lent + len(self._free) < self._plenty:
                 self._free.append(buffer)
 
 
@@ -79,92 +76,85 @@ class InputBuffer:
     """The received and not yet handled bytes of one connection.
 
     Not locked: the connection record guards it.
+
+    Attributes:
+        pool: where its buffer is lent from.
+        unread_length: how many bytes are not handled yet.
     """
 
-    __slots__ = ("_buffer", "_end", "_parked", "_pool", "_start", "_view")
+    __slots__ = ("_buffer", "_parked", "_start", "_view", "pool", "unread_length")
 
     def __init__(self, pool: BufferPool) -> None:
-        self._pool = pool
+        self.pool = pool
         self._buffer: mmap | None = None
         self._view = memoryview(b"")
         self._parked = b""
         self._start = 0
-        self._end = 0
+        self.unread_length = 0
 
     @property
     def unread(self) -> memoryview:
         """What is not handled yet; valid until the next `room` or `settle`."""
         if self._buffer is None:
             return memoryview(self._parked)
-        return self._view[self._start : self._end]
-
-    @property
-    def unread_length(self) -> int:
-        """How many bytes are not handled yet."""
-        return len(self._parked) if self._buffer is None else self._end - self._start
+        return self._view[self._start : self._start + self.unread_length]
 
     def room(self) -> memoryview:
         """Where the next bytes may be received into; never empty.
 
-        Unread bytes move to the front, since a PDU is handled in one piece. Where buffers are
-        scarce it is small, but doubles for a PDU that is longer.
+        Whoever has done so adds to `unread_length` how many came. Unread bytes move to the front,
+        since a PDU is handled in one piece. Where buffers are scarce it is small, but doubles for a
+        PDU that is longer.
         """
+        length = self.unread_length
         if self._buffer is None:
-            self._buffer = self._pool.take()
+            self._buffer = self.pool.take()
             self._view = memoryview(self._buffer)
-            self._start, self._end = 0, len(self._parked)
-            self._view[: self._end] = self._parked
+            self._view[:length] = self._parked
             self._parked = b""
         elif self._start:
-            length = self._end - self._start
-            self._view[:length] = self._view[self._start : self._end]
-            self._start, self._end = 0, length
-        if self._pool.is_scarce:
-            return self._view[self._end : self._end + max(_SMALL, self._end)]
-        return self._view[self._end :]
-
-    def received(self, length: int) -> None:
-        """Note that `length` bytes were received into `room`."""
-        self._end += length
+            if length:
+                self._view[:length] = self._view[self._start : self._start + length]
+            self._start = 0
+        if self.pool.is_scarce:
+            return self._view[length : length + max(_SMALL, length)]
+        return self._view[length:] if length else self._view
 
     def consume(self, length: int) -> None:
         """Note that the first `length` unread bytes are handled."""
+        self.unread_length -= length
         if self._buffer is None:
             self._parked = self._parked[length:]
         else:
             self._start += length
 
     def settle(self) -> None:
-        """Give the buffer back if buffers are scarce, or nothing is left in it and others read."""
-        if self._buffer is None:
-            return
-        pool = self._pool
-        if self._start != self._end:
-            if not pool.is_scarce:
-                return
-        elif pool.is_plentiful:
-            self._start = self._end = 0
-            return
-        self.park()
+        """Give the buffer back if buffers are scarce, or nothing is left in it and others read.
+
+        Nothing is done where the pool is plentiful, so that nobody needs to call this there.
+        """
+        if self.pool.is_scarce or not (self.pool.is_plentiful or self.unread_length):
+            self.park()
 
     def park(self) -> None:
         """Give the buffer back: nothing comes for a while."""
         if self._buffer is not None:
-            self._parked = bytes(self._view[self._start : self._end])
+            self._parked = bytes(self.unread)
             self._release()
 
     def clear(self) -> None:
         """Forget everything."""
         self._parked = b""
+        self.unread_length = 0
         if self._buffer is not None:
             self._release()
 
     def _release(self) -> None:
         assert self._buffer is not None
         self._view = memoryview(b"")
-        self._pool.give_back(self._buffer)
+        self.pool.give_back(self._buffer)
         self._buffer = None
-        self._start = self._end = 0
+        self._start = 0
 
 
 def _untouched(length: int) -> mmap:

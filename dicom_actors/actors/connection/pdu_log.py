@@ -44,21 +44,22 @@ class PduLog:
         self._record_id = record_id
         self._recent: list[tuple[bool, bytes, int]] = []
 
-    def received(self, pdu: memoryview, tracer: Tracer) -> None:
-        """Note a PDU that came."""
+    def received(self, view: memoryview, length: int, tracer: Tracer) -> None:
+        """Note PDUs that came: the first `length` bytes of `view`."""
         recent = self._recent
         if len(recent) == _KEPT:
             del recent[0]
-        recent.append((True, bytes(pdu[:_HEAD_LENGTH]), len(pdu)))
+        recent.append((True, bytes(view[: min(length, _HEAD_LENGTH)]), length))
         if tracer.is_traced:
-            self._trace(pdu, tracer, is_received=True)
+            self._trace(view[:length], tracer, is_received=True)
 
     def sent(self, buffers: Sequence[bytes | memoryview], tracer: Tracer) -> None:
         """Note PDUs that go, in pieces."""
         recent = self._recent
         if len(recent) == _KEPT:
             del recent[0]
-        recent.append((False, bytes(buffers[0][:_HEAD_LENGTH]), sum(map(len, buffers))))
+        length = len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
+        recent.append((False, bytes(buffers[0][:_HEAD_LENGTH]), length))
         if tracer.is_traced:
             # What is not read before it is sent is nothing that a trace shows.
             shown = (bytes, memoryview)

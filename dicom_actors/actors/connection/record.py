@@ -77,9 +77,13 @@ class ConnectionRecord:
         is_given_up: whether its Association crashed too often.
         wanted_abort: that somebody wants it aborted; None if nobody does.
         timer: the timer for its earliest deadline.
+        input: the bytes from the boundary of the last PDU that was handled whole. To be looked at;
+            what changes it is here.
         pdvs_done: how many presentation data values of the next PDU are handled already.
         partial: how far the message has come that is being received.
-        requests: the requests that are not answered yet, oldest first.
+        requests: the requests that are not answered yet, oldest first. One that runs is among them
+            until the connection is closed.
+        serials: gives the number of the next request.
         without_turn: how many of its next handlers have no turn; see `kernel.turns`.
     """
 
@@ -88,7 +92,6 @@ class ConnectionRecord:
         "_cancellation",
         "_cancelled",
         "_inline",
-        "_input",
         "_is_answerless",
         "_is_handed_on",
         "_is_muted",
@@ -97,13 +100,13 @@ class ConnectionRecord:
         "_lock",
         "_outgoing",
         "_output_changed",
-        "_serials",
         "_wake",
         "answered",
         "association",
         "id",
         "ignored_cancels",
         "incarnation",
+        "input",
         "is_given_up",
         "is_handed_over",
         "negotiated",
@@ -114,6 +117,7 @@ class ConnectionRecord:
         "requests",
         "restart_window",
         "restarts",
+        "serials",
         "since",
         "timer",
         "transport",
@@ -155,13 +159,13 @@ class ConnectionRecord:
         self._is_handed_on = True
         self._wake: Callable[[ConnectionRecord], object] | None = None
         self._inline = 0
-        self._input = InputBuffer(pool)
+        self.input = InputBuffer(pool)
         self.pdvs_done = 0
         self.partial: Partial | None = None
         self.requests: tuple[Request, ...] = ()
         self._cancelled: frozenset[int] = frozenset()
         self._cancellation: Cancellation | None = None
-        self._serials = count(1)
+        self.serials = count(1)
         self._outgoing: OutgoingRequests | None = None
 
     def __repr__(self) -> str:
@@ -208,7 +212,7 @@ class ConnectionRecord:
             if self._is_poked:
                 return False
             self._hand_on()
-            self._input.park()
+            self.input.park()
             self._is_parked = True
             self._wake = wake
             return True
@@ -320,20 +324,15 @@ class ConnectionRecord:
         with self._lock:
             if epoch != self.incarnation.epoch:
                 self._check(epoch)
-            length = self.transport.receive_into(self._input.room())
+            length = self.transport.receive_into(self.input.room())
             if length:
-                self._input.received(length)
+                self.input.unread_length += length
             return length
 
     @property
-    def unread(self) -> memoryview:
-        """The bytes from the boundary of the last PDU that was handled whole."""
-        return self._input.unread
-
-    @property
     def unread_length(self) -> int:
-        """How many bytes there are in `unread`."""
-        return self._input.unread_length
+        """How many bytes are not handled yet."""
+        return self.input.unread_length
 
     def advance(
         self,
@@ -355,7 +354,7 @@ class ConnectionRecord:
         with self._lock:
             if epoch != self.incarnation.epoch:
                 self._check(epoch)
-            self._input.consume(consumed)
+            self.input.consume(consumed)
             self.pdvs_done = pdvs_done
             self.partial = partial
             if request is not None:
@@ -364,15 +363,14 @@ class ConnectionRecord:
     def settle_input(self, epoch: int) -> None:
         """Give the buffer back where it can be; views of it are invalid from now on."""
         with self._lock:
-            if epoch != self.incarnation.epoch:
-                self._check(epoch)
-            self._input.settle()
+            self._check(epoch)
+            self.input.settle()
 
     def discard_input(self, epoch: int) -> None:
         """Forget all unread bytes."""
         with self._lock:
             self._check(epoch)
-            self._input.clear()
+            self.input.clear()
             self.pdvs_done = 0
             self.partial = None
 
@@ -389,10 +387,6 @@ class ConnectionRecord:
             and request.handler is not self.association
         )
 
-    def next_serial(self) -> int:
-        """A number for the next request."""
-        return next(self._serials)
-
     def begin(
         self, epoch: int, request: Request, handler: SupervisedRef[Any], due: float | None
     ) -> None:
@@ -405,12 +399,12 @@ class ConnectionRecord:
             request.due = due
             self._inline = request.serial
 
-    def finish(self, epoch: int, serial: int, outcome: Outcome) -> bool:
+    def finish(self, epoch: int, request: Request, outcome: Outcome) -> bool:
         """Note the outcome of a request, as the thread that has run its handler; the first counts.
 
         Args:
             epoch: that of the Association at `begin`.
-            serial: the request.
+            request: the request.
             outcome: the outcome.
 
         Returns:
@@ -418,12 +412,11 @@ class ConnectionRecord:
         """
         with self._lock:
             if self._cancellation is not None:
-                self._cancellation.forget(serial)
+                self._cancellation.forget(request.serial)
             is_owner = epoch == self.incarnation.epoch
             if is_owner:
                 self._inline = 0
-            request = self.find(serial)
-            if self._is_over or request is None or request.stage is not Stage.RUNNING:
+            if not self.may_commit(request):
                 return is_owner
             request.stage, request.outcome = Stage.FINISHED, outcome
         if not is_owner:
@@ -511,12 +504,13 @@ class ConnectionRecord:
         request = self.find(serial)
         return request is None or request.stage is Stage.FINISHED
 
-    def may_commit(self, serial: int) -> bool:
+    def may_commit(self, request: Request) -> bool:
         """Whether what the handler of a request does through us still counts."""
-        for request in self.requests:
-            if request.serial == serial:
-                return request.stage is Stage.RUNNING and not self._is_over
-        return False
+        return (
+            request.stage is Stage.RUNNING
+            and not self.transport.is_closed
+            and not self.incarnation.is_ending
+        )
 
     # --- what goes out -------------------------------------------------------------------------
 
@@ -588,13 +582,13 @@ class ConnectionRecord:
             if epoch != self.incarnation.epoch:
                 self._check(epoch)
             if consumed:
-                self._input.consume(consumed)
+                self.input.consume(consumed)
             if negotiated is not None:
                 self.negotiated = negotiated
             answered = self.find(serial) if serial else None
             if answered is not None:
                 self.answered += answered.command is not None
-                self.requests = _without(self.requests, answered)
+                self.requests = () if len(self.requests) == 1 else _without(self.requests, answered)
                 if self._cancelled:
                     self._cancelled -= {serial}
             return self.transport.send(buffers)
@@ -690,7 +684,7 @@ class ConnectionRecord:
             self.incarnation = self.incarnation.next()
             self.transport.close()
             self._tell_waiting()
-            self._input.clear()
+            self.input.clear()
             self._is_parked = False
             self._inline = 0
             self._wake = None
@@ -707,8 +701,6 @@ class ConnectionRecord:
 
 def _without(requests: tuple[Request, ...], answered: Request) -> tuple[Request, ...]:
     """Return the other requests."""
-    if len(requests) == 1:
-        return ()
     return tuple(request for request in requests if request is not answered)
 
 

@@ -15,7 +15,7 @@ from dicom_actors.transport.plain import SocketTransport, acknowledge_quickly
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dicom_actors.transport.tls import TlsTransport
 
@@ -39,6 +39,8 @@ class Transport:
         is_handshaken: whether TLS is established.
         is_closed: whether the socket is closed.
         unsent: bytes that wait to be sent.
+        receive_into: reads once into what it is given; returns how many bytes came, 0 at the end of
+            the stream, None if there is nothing yet. Raises OSError when the connection is lost.
         peer_certificate: what `ssl.SSLSocket.getpeercert` gives; None without TLS.
         changed: what could not be sent, since its file had become shorter; None: nothing.
     """
@@ -51,8 +53,12 @@ class Transport:
         self.peer_certificate: dict[str, Any] | None = None
         self.unsent = 0
         self.changed: FileChangedError | None = None
-        self._link: SocketTransport | TlsTransport = SocketTransport(connection)
+        self._use(SocketTransport(connection))
         self._output: deque[Any] | None = None  # made when the socket does not take all
+
+    def _use(self, link: SocketTransport | TlsTransport) -> None:
+        self._link = link
+        self.receive_into: Callable[[memoryview], int | None] = link.receive_into
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Put TLS on the connection; `handshake` does the rest.
@@ -64,7 +70,8 @@ class Transport:
 
         self.is_secure = True
         secured = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self.socket, self._link = secured, TlsTransport(secured)
+        self.socket = secured
+        self._use(TlsTransport(secured))
 
     def handshake(self) -> Literal["done", "read", "write"]:
         """Go on with the TLS handshake; says what it waits for.
@@ -81,17 +88,6 @@ class Transport:
             self.is_handshaken = True
         return wanted
 
-    def receive_into(self, room: memoryview) -> int | None:
-        """Read once.
-
-        Returns:
-            How many bytes came; 0 at the end of the stream; None if there is nothing yet.
-
-        Raises:
-            OSError: the connection is lost.
-        """
-        return 0 if self.is_closed else self._link.receive_into(room)
-
     def send(self, buffers: Sequence[bytes | memoryview]) -> bool:
         """Send, behind what is kept; returns whether all of it went out.
 
@@ -99,9 +95,14 @@ class Transport:
             FileChangedError: some of it cannot be read, and the connection ends for it.
             OSError: the connection is lost.
         """
-        length, sent = sum(map(len, buffers)), 0
+        length = len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
+        sent = 0
         if not self.unsent and len(buffers) <= _BUFFERS_AT_A_TIME and not self.is_closed:
-            sent = self._sent(buffers)
+            try:
+                sent = self._link.send(buffers)
+            except FileChangedError as error:
+                self._end_for(error)
+                raise
             if sent == length:
                 return True
         if self._output is None:
@@ -130,23 +131,22 @@ class Transport:
         while output and not self.is_closed:
             if self.unsent <= until:
                 return False
-            sent = self._sent(list(islice(output, _BUFFERS_AT_A_TIME)))
+            try:
+                sent = self._link.send(list(islice(output, _BUFFERS_AT_A_TIME)))
+            except FileChangedError as error:
+                self._end_for(error)
+                raise
             if not sent:
                 return False
             self._drop(sent)
         return True
 
-    def _sent(self, buffers: Sequence[Any]) -> int:
-        """Send once; raises FileChangedError, and then the connection has ended."""
-        try:
-            return self._link.send(buffers)
-        except FileChangedError as error:
-            # A part of a PDU is out, so that not even an A-ABORT could be told from the rest of it.
-            self.changed = error
-            self._output = None
-            self.unsent = 0
-            self._link.interrupt()
-            raise
+    def _end_for(self, error: FileChangedError) -> None:
+        # A part of a PDU is out, so that not even an A-ABORT could be told from the rest of it.
+        self.changed = error
+        self._output = None
+        self.unsent = 0
+        self._link.interrupt()
 
     def _drop(self, sent: int) -> None:
         """Forget the first bytes of what is kept: they are on their way."""
@@ -166,5 +166,10 @@ class Transport:
     def close(self) -> None:
         """Close the socket."""
         self.is_closed = True
+        self.receive_into = _receive_nothing
         self.socket.close()
         self._output, self.unsent = None, 0
+
+
+def _receive_nothing(_: memoryview) -> int:
+    return 0

@@ -248,14 +248,16 @@ class Endpoint(SupervisedActor):
             drain.reply.set(messages.DrainReport(drain.connections - left, cut))
 
     def _set_handlers(self, event_handlers: EventHandlers) -> None:
-        self._kernel.handlers = HandlerTable(event_handlers)
+        self._kernel.handle_with(HandlerTable(event_handlers))
 
     def _set_limits(self, limits: messages.SetLimits) -> None:
         kernel = self._kernel
-        kernel.config = replace(
-            kernel.config,
-            max_associations=limits.max_associations,
-            max_associations_per_ae=limits.max_associations_per_ae,
+        kernel.configure(
+            replace(
+                kernel.config,
+                max_associations=limits.max_associations,
+                max_associations_per_ae=limits.max_associations_per_ae,
+            )
         )
         kernel.tell_listener()
 

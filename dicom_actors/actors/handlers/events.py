@@ -207,9 +207,11 @@ class RequestEvent:
     @property
     def data(self) -> memoryview:
         """The data set's bytes as received, in `transfer_syntax`; nothing is copied."""
-        if self._data is None:
-            self._data = self._received.data
-        return self._data
+        data = self._data
+        if data is None:
+            assert self._request.received is not None
+            data = self._data = self._request.received.data
+        return data
 
     @property
     def _received(self) -> ReceivedObject:
@@ -247,9 +249,10 @@ class StoreEvent(DataSetEvent):
 
     def check(self) -> None:
         """See `RequestEvent.check`; the data set must be that of the command, too (PS3.4 B.2.3)."""
-        if not self._kernel.config.check_instances:
+        received, kernel = self._request.received, self._kernel
+        if not kernel.config.check_instances:
             return
-        if not self.length:
+        if received is None or not received.length:
             raise DimseFailure(Status.CANNOT_UNDERSTAND, "the data set is empty")
         try:
             identity = self._identify()
@@ -335,7 +338,7 @@ class StoreEvent(DataSetEvent):
             raise StorageError(Status.OUT_OF_RESOURCES, error) from error
 
     def _check_commit(self) -> None:
-        if not self._record.may_commit(self._request.serial):
+        if not self._record.may_commit(self._request):
             raise HandlerError("save: the request is settled, nobody waits for this object")
 
 

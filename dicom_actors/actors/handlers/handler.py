@@ -25,7 +25,6 @@ from dicom_actors.actors.handlers.outcomes import (
     outcome_of_shortage,
     validation_outcome,
 )
-from dicom_actors.actors.kernel.handler_table import ASSOCIATION_VALIDATOR
 from dicom_actors.actors.responding.find import stream_matches
 from dicom_actors.actors.responding.get import send_instances
 from dicom_actors.actors.responding.loop_task import GivenUp, LoopTask
@@ -43,17 +42,12 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.request import Outcome, Request
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
 
-__all__ = ["Handler", "run_handler"]
+__all__ = ["Handler"]
 
 _logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.2
 """Real time between two looks whether an actor that was asked still lives."""
-
-
-def run_handler(kernel: EndpointKernel, record: ConnectionRecord, request: Request) -> Outcome:
-    """Run the handler of a request; returns its outcome, whatever happens."""
-    return Handler(kernel, record, request).run()
 
 
 class Handler:
@@ -65,14 +59,15 @@ class Handler:
         request: the request.
     """
 
+    _responder: Responder | None = None  # most need none
+
     def __init__(self, kernel: EndpointKernel, record: ConnectionRecord, request: Request) -> None:
         self._kernel = kernel
         self._record = record
         self._request = request
-        self._responder: Responder | None = None
 
     def run(self) -> Outcome:
-        """See `run_handler`."""
+        """Run the handler of the request; returns its outcome, whatever happens."""
         service = self._request.service
         try:
             return self._call()
@@ -112,8 +107,11 @@ class Handler:
         handler = kernel.handlers.get(service)
         if handler is None:
             raise DimseFailure(Status.SOP_CLASS_NOT_SUPPORTED, "no handler")
-        event = self._event()
-        if request.command is not None:
+        event: Any
+        if request.command is None:
+            event = self._association_request()
+        else:
+            event = EVENTS[service](self._record, request, kernel)
             event.check()
         if isinstance(handler, pykka.ActorRef):
             result = self._reply_of(handler, event)
@@ -166,16 +164,14 @@ class Handler:
                     raise HandlerError("the actor that is the handler has ended") from None
         raise HandlerError("the actor that is the handler did not answer in time")
 
-    def _event(self) -> Any:
-        record, request = self._record, self._request
-        if request.service == ASSOCIATION_VALIDATOR:
-            rq = record.association_rq
-            assert rq is not None
-            return AssociationRequest(
-                called_ae_title=rq.called_ae_title,
-                calling_ae_title=rq.calling_ae_title,
-                peer=record.peer,
-                presentation_contexts=rq.presentation_contexts,
-                user_identity=rq.user_information.user_identity,
-            )
-        return EVENTS[request.service](record, request, self._kernel)
+    def _association_request(self) -> AssociationRequest:
+        record = self._record
+        rq = record.association_rq
+        assert rq is not None
+        return AssociationRequest(
+            called_ae_title=rq.called_ae_title,
+            calling_ae_title=rq.calling_ae_title,
+            peer=record.peer,
+            presentation_contexts=rq.presentation_contexts,
+            user_identity=rq.user_information.user_identity,
+        )

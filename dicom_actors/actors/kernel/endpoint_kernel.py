@@ -84,8 +84,8 @@ class EndpointKernel:
         shared: SharedPort | None = None,
     ) -> None:
         self._shared = shared
-        self._config = config
-        self._handlers = handlers
+        self.config = config
+        self.handlers = handlers
         self.policy: NegotiationPolicy | None = None
         self.upper_layer_limits = UpperLayerLimits(max_pdu_length=config.max_pdu_length)
         self.known_requests = KnownRequests(self.upper_layer_limits)
@@ -133,6 +133,7 @@ class EndpointKernel:
         self._is_someone_waiting = False
         self._is_looking_again = False
         self.is_traced = False
+        self.is_subscribed = False  # whether anybody wants any events
         self._subscribers: dict[str, tuple[ActorRef[Any], frozenset[type]]] = {}
         # What the subscribers want, taken together; None: everything.
         self._wanted: frozenset[type] | None = frozenset()
@@ -141,34 +142,24 @@ class EndpointKernel:
         self._displaced_events = count()
         self._displaced = 0
 
-    @property
-    def config(self) -> EndpointConfig:
-        """The configuration."""
-        return self._config
-
-    @config.setter
-    def config(self, config: EndpointConfig) -> None:
-        self._config, self.policy = config, None
+    def configure(self, config: EndpointConfig) -> None:
+        """Have another configuration from now on."""
+        self.config, self.policy = config, None
         self.element_limits = _element_limits(config)
         self.inflated.limit = config.max_inflated_bytes
 
     def data_set_limits(self) -> Limits:
         """Make the limits of one data set; what it inflates to counts as long as it is kept."""
-        config = self._config
+        config = self.config
         return Limits(
             max_depth=config.max_sequence_depth,
             max_elements=config.max_elements,
             take_inflated=self.inflated.share().take,
         )
 
-    @property
-    def handlers(self) -> HandlerTable:
-        """The event handlers."""
-        return self._handlers
-
-    @handlers.setter
-    def handlers(self, handlers: HandlerTable) -> None:
-        self._handlers, self.policy = handlers, None
+    def handle_with(self, handlers: HandlerTable) -> None:
+        """Have other event handlers from now on."""
+        self.handlers, self.policy = handlers, None
 
     @property
     def abort_source(self) -> int:
@@ -239,7 +230,7 @@ class EndpointKernel:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             now = self.clock.monotonic()
             with self._lock:
-                config = self._config
+                config = self.config
                 record = ConnectionRecord(
                     number or next(self._ids),
                     connection,
@@ -337,7 +328,7 @@ class EndpointKernel:
             return
         for request in running:
             if request.due is not None and request.handler is not record.association:
-                grace = 0.0 if request.is_warned else self._config.handler_grace
+                grace = 0.0 if request.is_warned else self.config.handler_grace
                 self.timers.send_at(request.due + grace, functools.partial(_give_up, request), None)
 
     def may_not_accept(self) -> bool:
@@ -416,6 +407,7 @@ class EndpointKernel:
         asked = [kinds for _, kinds in self._subscribers.values()]
         self.is_traced = any(events.PduTraced in kinds for kinds in asked)
         self._wanted = None if not all(asked) else frozenset().union(*asked)
+        self.is_subscribed = bool(asked)
 
     @property
     def subscribers(self) -> tuple[tuple[ActorRef[Any], frozenset[type]], ...]:

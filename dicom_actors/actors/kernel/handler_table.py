@@ -11,6 +11,8 @@ from dicom_actors.dimse import CommandField
 from dicom_actors.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicom_actors.messages import EventHandler, EventHandlers
 
 __all__ = ["ASSOCIATION_VALIDATOR", "SERVICES", "HandlerTable"]
@@ -45,6 +47,9 @@ class HandlerTable:
 
     Raises:
         ConfigurationError: an unknown or repeated name, or a handler that cannot be called.
+
+    Attributes:
+        get: gives the handler of a name, None if there is none.
     """
 
     def __init__(self, event_handlers: EventHandlers = ()) -> None:
@@ -62,13 +67,10 @@ class HandlerTable:
                     f"got {type(handler).__name__}"
                 )
             self._handlers[name] = handler
+        self.get: Callable[[str], EventHandler | None] = self._handlers.get
 
     def __contains__(self, name: str) -> bool:
         return name in self._handlers
-
-    def get(self, name: str) -> EventHandler | None:
-        """The handler of that name, None if there is none."""
-        return self._handlers.get(name)
 
 
 def _pairs_of(event_handlers: EventHandlers) -> list[tuple[str, EventHandler]]:

@@ -55,6 +55,7 @@ class Watch:
         self._watcher: SupervisedRef[Any] | None = None
         self._engaged: dict[tuple[ConnectionRecord, int], Engagement] = {}
         self._ticks = 0
+        self._note_tick()
         self._quiet_ticks = 0
         self._is_asleep = True
 
@@ -81,7 +82,7 @@ class Watch:
 
     def begin(self, record: ConnectionRecord, epoch: int, *, is_writing: bool = False) -> None:
         """Note that the Association of that epoch begins what may take long."""
-        self._engaged[record, epoch] = Engagement(self._ticks, is_writing)
+        self._engaged[record, epoch] = self._writing if is_writing else self._handling
         if self._is_asleep:
             self._wake()
 
@@ -106,9 +107,15 @@ class Watch:
         finally:
             self.end(record, epoch)
 
+    def _note_tick(self) -> None:
+        # Whatever begins within one tick is as old.
+        self._handling = Engagement(self._ticks, is_writing=False)
+        self._writing = Engagement(self._ticks, is_writing=True)
+
     def tick(self) -> list[tuple[ConnectionRecord, int, Engagement]]:
         """Let time pass; returns who has been at work for longer than a tick, with the epoch."""
         self._ticks += 1
+        self._note_tick()
         if not self._engaged:
             self._quiet_ticks += 1
             return []

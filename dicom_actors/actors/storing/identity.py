@@ -37,6 +37,7 @@ _SERIES: Final = 0x0020000E
 _WANTED: Final = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
 _WANTED_TAGS: Final = pack("<4I", *_WANTED)
 _TAGS: Final = {pack("<HH", tag >> 16, tag & 0xFFFF): tag for tag in _WANTED}
+_new_tuple: Final = tuple.__new__
 _HEAD_BYTES: Final = 64 * 1024
 _DEFLATED_STEP: Final = 4 * 1024
 
@@ -139,7 +140,7 @@ def _look(data: memoryview, syntax: TransferSyntax, limits: Limits) -> Identity 
     if uids_usual is not None:
         found = uids_usual(data, end, layout is EXPLICIT, _WANTED_TAGS)
         if found is not None:
-            return Identity(*found)
+            return _new_tuple(Identity, found)  # as `Identity(*found)`
     uids = dict.fromkeys(_WANTED, "")
     try:
         if index_usual is not None:

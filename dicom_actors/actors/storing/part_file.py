@@ -286,7 +286,8 @@ def write_file(
             directory.unlink_file(part)
         raise
     finally:
-        _close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
     if is_durable:
         target.synchronize()
 

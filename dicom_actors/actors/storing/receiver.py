@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from dicom_actors.actors.storing.budget import Share
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_actors.actors.storing.budget import ByteBudget, Share
+    from dicom_actors.actors.storing.budget import ByteBudget
     from dicom_actors.actors.storing.janitor import Janitor
     from dicom_actors.actors.storing.part_file import PartFile
 
@@ -93,15 +95,17 @@ class ReceivedObject:
 
     def discard(self) -> None:
         """Remove the spool file, and give back what it held of the budgets."""
-        if self._share is not None:
-            self._share.release()
+        share, self._share = self._share, None
+        if share is not None:
+            share.release()
         if self.file is not None:
             self.file.discard()
 
     def abandon(self) -> None:
         """Do what `discard` does, but never wait for a disk."""
-        if self._share is not None:
-            self._share.release()
+        share, self._share = self._share, None
+        if share is not None:
+            share.release()
         if self.file is not None:
             assert self._janitor is not None
             self.file.abandon(self._janitor)
@@ -119,7 +123,22 @@ class Receiver:
     Attributes:
         result: what `finish` has given; None before.
         is_waiting: whether `admit` waits for room.
+        is_writing: whether what comes is written to a disk, which may take its time.
     """
+
+    # Where most receivers begin and end.
+    _memory: bytes | bytearray = b""
+    _on_disk: Share | None = None
+    _length = 0
+    _admitted = 0
+    _file: PartFile | None = None
+    _failure = ""
+    _is_abandoned = False
+    _is_over = False
+    _is_denied = False
+    is_writing = False
+    is_waiting = False
+    result: ReceivedObject | None = None
 
     def __init__(
         self,
@@ -133,24 +152,8 @@ class Receiver:
         self._storage = storage
         self._spool_bytes = spool_bytes
         self._max_bytes = max_bytes
-        self._in_memory = storage.memory.share()
-        self._on_disk: Share | None = None
-        self._memory = bytearray()
-        self._length = 0
-        self._admitted = 0
-        self._file: PartFile | None = None
-        self._is_spooled = False
+        self._in_memory = Share(storage.memory)
         self._pending: list[bytes | memoryview] = []
-        self._failure = ""
-        self._is_abandoned = False
-        self._is_denied = False
-        self.is_waiting = False
-        self.result: ReceivedObject | None = None
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether what comes is written to a disk, which may take its time."""
-        return self._is_spooled
 
     def admit(self, length: int, when_admitted: Callable[[], None] | None = None) -> bool:
         """Make room for the next `length` bytes before they are read, or written.
@@ -179,7 +182,7 @@ class Receiver:
 
         def settled(is_granted: bool) -> None:  # noqa: FBT001 - called by the budget alone
             if is_granted:
-                self._is_spooled = True
+                self.is_writing = True
                 self._admitted = length
             else:
                 self._is_denied = True
@@ -197,6 +200,7 @@ class Receiver:
     def refuse(self, reason: str) -> None:
         """Take no more of it: what still comes is dropped, and the result is a failure."""
         self._failure = self._failure or reason
+        self._is_over = True
         self.is_waiting = False
         self._release()
         if self._file is not None:
@@ -206,7 +210,7 @@ class Receiver:
         """Take the next fragments, a few hundred at most; they may be held until `flush`."""
         length = sum(map(len, fragments))
         more = length - self._admitted
-        if not length or self._failure or self._is_abandoned:
+        if not length or self._is_over:
             pass
         elif self._max_bytes is not None and self._length + length > self._max_bytes:
             self.refuse(f"more than {self._max_bytes} bytes")
@@ -214,7 +218,7 @@ class Receiver:
             self.refuse(NO_ROOM)
         else:
             self._admitted = -more if more < 0 else 0
-            if self._is_spooled:
+            if self.is_writing:
                 self._pending += fragments
             elif self._memory:
                 for fragment in fragments:
@@ -264,31 +268,27 @@ class Receiver:
         From any thread: whoever closes a connection may not be the one that receives. Neither a
         thread that is writing nor the disk is waited for.
         """
-        self._is_abandoned = True
+        self._is_abandoned = self._is_over = True
         self._release()
         if self._file is not None:
             self._file.abandon(self._storage.janitor)
 
-    @property
-    def _is_over(self) -> bool:
-        return self._is_abandoned or bool(self._failure)
-
     def _take(self, length: int) -> bool:
         """Take room for `length` more bytes, in memory or else on the disk."""
-        if self._is_spooled:
+        if self.is_writing:
             return self._disk_share().take(length)
         in_memory = self._in_memory
         if in_memory.held + length <= self._spool_bytes and in_memory.take(length):
             return True
-        self._is_spooled = self._disk_share().take(self._needed_on_disk(length))
-        return self._is_spooled
+        self.is_writing = self._disk_share().take(self._needed_on_disk(length))
+        return self.is_writing
 
     def _needed_on_disk(self, length: int) -> int:
-        return length if self._is_spooled else self._in_memory.held + length
+        return length if self.is_writing else self._in_memory.held + length
 
     def _disk_share(self) -> Share:
         if self._on_disk is None:
-            self._on_disk = self._storage.disk.share()
+            self._on_disk = Share(self._storage.disk)
         return self._on_disk
 
     def _begin_file(self, pending: list[bytes | memoryview]) -> None:
@@ -296,12 +296,12 @@ class Receiver:
         file.call_at_end(self._disk_share().release)
         self._file = file
         file.write([self._header, self._memory, *pending])
-        self._memory = bytearray()
+        self._memory = b""
         self._in_memory.release()
 
     def _release(self) -> None:
         # Two threads may come here at a time: a second time does nothing.
-        self._memory = bytearray()
+        self._memory = b""
         self._in_memory.release()
         if self._file is None and self._on_disk is not None:
             self._on_disk.release()

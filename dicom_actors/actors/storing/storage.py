@@ -243,10 +243,9 @@ def _temporary_folder() -> str:
 
 def _split(root: str, name: str) -> tuple[str, str]:
     """Cut a name below a root into the folder, empty if it is the root, and the last part."""
-    if os.sep == "/":
-        parts = name.split("/")
-        if _SPECIAL.isdisjoint(parts):
-            return "/".join(parts[:-1]), parts[-1]
+    if os.sep == "/" and _SPECIAL.isdisjoint(name.split("/")):
+        folder, _, leaf = name.rpartition("/")
+        return folder, leaf
     path = PurePath(root, name).relative_to(root)
     if not path.parts or ".." in path.parts:
         raise ValueError(f"expected a name below the directory, got {name!r}")
