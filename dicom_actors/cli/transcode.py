@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dicom_actors.cli.progress import progress
 from dicom_actors.cli.terminal import complain, counted, in_words, say, size_in_words
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.data import TransferSyntax, read_file, write_file
+from dicom_actors.data import TransferSyntax, write_file
 from dicom_actors.data.files.file_values import files_below
+from dicom_actors.data.files.large_value import read_large
 from dicom_actors.errors import DicomError, EncodeError, NotPart10Error
 from dicom_actors.pixels import require_extra
 
@@ -132,11 +133,12 @@ def _transcode(source: Path, target: Path, work: _Work) -> _Result:
             return _Result(name, failure=f"{target} is there already; see --overwrite")
         if target.exists() and target.samefile(source):
             return _Result(name, failure="IN and OUT are the same file")
-        data_set = read_file(source)
+        data_set = read_large(source)
         has_pixels = any(tag in data_set for tag in _PIXEL_DATA)
         target.parent.mkdir(parents=True, exist_ok=True)
         if has_pixels or not TransferSyntax.of(work.syntax).is_encapsulated:
-            write_file(target, transcode(data_set, work.syntax, quality=work.quality))
+            made = transcode(data_set, work.syntax, quality=work.quality, lazily=True)
+            write_file(target, made)
         else:
             write_file(target, data_set)
         return _Result(name, source.stat().st_size, target.stat().st_size)

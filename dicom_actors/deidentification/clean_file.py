@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.data import DataSet
 from dicom_actors.data.dataset.element_index import ElementIndex, content_of, hold
-from dicom_actors.data.dataset.encoder import encode_elements
+from dicom_actors.data.dataset.encoder import encode_elements, joined
 from dicom_actors.data.files.part10 import FileMetaHeaders
 from dicom_actors.deidentification.cleaner import elements_alone
 from dicom_actors.errors import EncodeError
@@ -188,7 +188,7 @@ def _decided(cleaner: Cleaner, content: ElementIndex, tag: int, at: int, raw: by
 def _encoded(content: ElementIndex, elements: dict[int, Any]) -> bytes:
     alone = elements_alone(content, elements)
     alone.known_character_set = content.character_set
-    return b"".join(encode_elements(hold(DataSet, alone), content.scope.layout))
+    return joined(encode_elements(hold(DataSet, alone), content.scope.layout))
 
 
 def _file(

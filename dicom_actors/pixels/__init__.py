@@ -8,7 +8,8 @@ a compressed frame says of itself, before anything is decoded; `frame_source` fi
 each frame, `native` and `rle` take them apart, `codecs` is the table from transfer syntax to
 decoder and encoder, `arrays` puts these together. `color`, `lookup` and `overlays` are the steps
 from stored values to what is shown, `rendering` goes through them. `transcoding` makes the same
-object in another transfer syntax, and `derivation` marks it where that lost something.
+object in another transfer syntax, `frame_writer` takes the compressed frames, `derivation` marks it
+where that lost something, and `converting` makes a stream of a file.
 
 To run codecs in a process that may be killed is `dicom_actors.codec_process`'s; nothing here has
 processes, threads or clocks.
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dicom_actors.pixels.arrays import FrameReader, frame, frames, read_frame, volume
     from dicom_actors.pixels.choosing import Transcoder, transcode_to_one_of
     from dicom_actors.pixels.codecs import CODECS, Codec
+    from dicom_actors.pixels.converting import converted
     from dicom_actors.pixels.lookup import modality_values, padding_mask, windows_of
     from dicom_actors.pixels.overlays import overlay, overlay_groups
     from dicom_actors.pixels.rendering import render
@@ -42,6 +44,7 @@ __all__ = [
     "ImageDescription",
     "PixelLimits",
     "Transcoder",
+    "converted",
     "decompress",
     "frame",
     "frame_bytes",
@@ -64,6 +67,7 @@ _HOMES: Final = {
     "Codec": "codecs",
     "FrameReader": "arrays",
     "Transcoder": "choosing",
+    "converted": "converting",
     "decompress": "transcoding",
     "frame": "arrays",
     "frames": "arrays",

@@ -14,6 +14,7 @@ import numpy as np
 
 from dicom_actors.data import DataSet, read_file
 from dicom_actors.data.dictionary import TransferSyntax
+from dicom_actors.data.files.large_value import pixel_data_file_of
 from dicom_actors.data.files.pixel_data_file import PixelDataFile
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 from dicom_actors.pixels.codecs import CODECS, Codec, Codecs, Decoded, called
@@ -61,6 +62,8 @@ class FrameReader(Sequence["NDArray[Any]"]):
         if not isinstance(source, DataSet):
             self._file = PixelDataFile.open(source)
             source = read_file(source) if self._file is None else self._file.data_set
+        else:
+            self._file = pixel_data_file_of(source)
         self.data_set: DataSet = source
         self.source = FrameSource(self._file or source, limits)
         self.description: ImageDescription = self.source.description

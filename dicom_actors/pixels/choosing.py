@@ -46,11 +46,12 @@ class Transcoder:
     limits: PixelLimits = DEFAULT_LIMITS
 
     def __call__(self, data_set: DataSet, transfer_syntaxes: Iterable[str]) -> DataSet:
-        """Return the data set in one of these transfer syntaxes; see `transcode_to_one_of`."""
+        """Return the data set in one of these, lazily; see `transcode_to_one_of`."""
         return transcode_to_one_of(
             data_set,
             transfer_syntaxes,
             lossy=self.is_lossy,
+            lazily=True,
             codecs=self.codecs,
             limits=self.limits,
         )
@@ -61,6 +62,7 @@ def transcode_to_one_of(
     transfer_syntaxes: Iterable[str],
     *,
     lossy: bool = False,
+    lazily: bool = False,
     codecs: Codecs = CODECS,
     limits: PixelLimits = DEFAULT_LIMITS,
 ) -> DataSet:
@@ -73,7 +75,8 @@ def transcode_to_one_of(
         transfer_syntaxes: UIDs of those that will do.
         lossy: whether, if nothing else does, it may be one that loses information. Then it is an
             instance of its own (see `transcode`).
-        codecs: see `transcode`.
+        lazily: see `transcode`.
+        codecs: likewise.
         limits: likewise.
 
     Raises:
@@ -98,7 +101,7 @@ def transcode_to_one_of(
     failure: DataError | None = None
     for target in sorted(usable, key=rank):
         try:
-            return transcode(data_set, target, codecs=codecs, limits=limits)
+            return transcode(data_set, target, lazily=lazily, codecs=codecs, limits=limits)
         except DataError as error:
             failure = error
     if failure is not None:

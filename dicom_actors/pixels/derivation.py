@@ -51,7 +51,7 @@ def mark_lossy(data_set: DataSet, ratio: float | None, method: str) -> None:
         data_set.put("LossyImageCompressionMethod", "CS", [*methods, method])
 
 
-def mark_derived(data_set: DataSet, syntax: TransferSyntax, frames: Iterable[bytes]) -> None:
+def mark_derived(data_set: DataSet, syntax: TransferSyntax, digests: Iterable[bytes]) -> None:
     """Make it an instance of its own, derived from what it was.
 
     The same frames of the same instance make the same one, so that who gets it twice has it once.
@@ -59,7 +59,7 @@ def mark_derived(data_set: DataSet, syntax: TransferSyntax, frames: Iterable[byt
     Args:
         data_set: the data set, which is changed.
         syntax: what it was compressed with.
-        frames: its frames, compressed.
+        digests: the SHA-256 of each of its frames, compressed.
     """
     sop_class, instance = data_set.get("SOPClassUID"), data_set.get("SOPInstanceUID")
     if sop_class and instance:
@@ -70,7 +70,7 @@ def mark_derived(data_set: DataSet, syntax: TransferSyntax, frames: Iterable[byt
         )
         sources = data_set.get("SourceImageSequence")
         data_set.put("SourceImageSequence", "SQ", [*(sources or ()), source])
-    data_set.put("SOPInstanceUID", "UI", _derived_uid(instance, syntax, frames))
+    data_set.put("SOPInstanceUID", "UI", _derived_uid(instance, syntax, digests))
     data_set.file_meta.put("MediaStorageSOPInstanceUID", "UI", data_set["SOPInstanceUID"])
     image_type = _values(data_set, "ImageType")
     data_set.put("ImageType", "CS", ["DERIVED", *(image_type[1:] or ["PRIMARY"])])
@@ -83,13 +83,13 @@ def mark_derived(data_set: DataSet, syntax: TransferSyntax, frames: Iterable[byt
     data_set.put("DerivationCodeSequence", "SQ", [*(codes or ()), _LOSSY])
 
 
-def _derived_uid(instance: object, syntax: TransferSyntax, frames: Iterable[bytes]) -> str:
+def _derived_uid(instance: object, syntax: TransferSyntax, digests: Iterable[bytes]) -> str:
     """Make a UID under 2.25 (PS3.5 B.2) of a UUID whose bits come from a hash (RFC 9562 5.8)."""
     if not isinstance(instance, str) or not instance:
         return generate_uid()
     digest = hashlib.sha256(f"{instance}\n{syntax.uid}\n".encode())
-    for frame in frames:
-        digest.update(hashlib.sha256(frame).digest())
+    for of_frame in digests:
+        digest.update(of_frame)
     number = int.from_bytes(digest.digest()[:16], "big")
     number = number & ~(0xF << 76) | 0x8 << 76
     number = number & ~(0x3 << 62) | 0x2 << 62

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dicom_actors.data import DataSet, EncapsulatedPixelData, TransferSyntax
+from dicom_actors.data.dataset.data_set import UnreadElement
+from dicom_actors.data.values.unread import PIECE, MadeBytes, UnreadBytes, UnreadFragments
 from dicom_actors.errors import (
     DecodeError,
     EncodeError,
@@ -24,11 +26,12 @@ from dicom_actors.pixels.arrays import FrameReader, codec_for
 from dicom_actors.pixels.codecs import CODECS, Codec, Codecs, Encoded, called
 from dicom_actors.pixels.derivation import mark_derived, mark_lossy
 from dicom_actors.pixels.description import DEFAULT_LIMITS, PixelLimits
+from dicom_actors.pixels.frame_writer import FrameWriter
 from dicom_actors.pixels.native import encode_native
 from dicom_actors.pixels.overlays import is_embedded, overlay, overlay_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -47,6 +50,7 @@ def decompress(
     data_set: DataSet,
     transfer_syntax: str | TransferSyntax = _EXPLICIT,
     *,
+    lazily: bool = False,
     codecs: Codecs = CODECS,
     limits: PixelLimits = DEFAULT_LIMITS,
 ) -> DataSet:
@@ -55,6 +59,7 @@ def decompress(
     Args:
         data_set: the data set; without pixel data, or with native ones, it is only encoded anew.
         transfer_syntax: one that does not encapsulate pixel data.
+        lazily: see `transcode`.
         codecs: see `frame`.
         limits: likewise.
 
@@ -66,7 +71,7 @@ def decompress(
     target = TransferSyntax.of(transfer_syntax)
     if target.is_encapsulated:
         raise EncodeError(f"expected a transfer syntax that does not compress, got {target}")
-    return transcode(data_set, target, codecs=codecs, limits=limits)
+    return transcode(data_set, target, lazily=lazily, codecs=codecs, limits=limits)
 
 
 def transcode(
@@ -74,6 +79,7 @@ def transcode(
     transfer_syntax: str | TransferSyntax,
     *,
     quality: float | None = None,
+    lazily: bool = False,
     codecs: Codecs = CODECS,
     limits: PixelLimits = DEFAULT_LIMITS,
 ) -> DataSet:
@@ -93,6 +99,9 @@ def transcode(
             one. JPEG: 1 to 100 (90); JPEG-LS: the largest difference (2); JPEG 2000: the peak
             signal-to-noise ratio in dB (6 for each of Bits Stored); HTJ2K: the quantization step,
             of 1 for all values that there are (that of 2 values); JPEG XL: the distance (1).
+        lazily: whether no more than a frame or two is in memory at a time: native pixel data are
+            decoded as they are written, and what is wrong with a frame but the first is told
+            then, by the same errors; compressed frames are in a temporary file if they are many.
         codecs: what decodes and encodes which transfer syntax.
         limits: what it may cost.
 
@@ -109,11 +118,14 @@ def transcode(
         return data_set.copy()
     made = data_set.copy()
     _decompress_icons(made, codecs, limits)
-    value = made.get(_PIXEL_DATA)
-    is_compressed = isinstance(value, EncapsulatedPixelData)
+    value = None
+    if _PIXEL_DATA in made:
+        element = made.fetch(_PIXEL_DATA)
+        value = element.value if element.unread is None else element.unread
+    is_compressed = isinstance(value, EncapsulatedPixelData | UnreadFragments)
     has_pixels = value is not None or any(tag in made for tag in (0x7FE00008, 0x7FE00009))
     if has_pixels and (is_compressed or target.is_encapsulated):
-        _Transcoding(made, target, quality, codecs, limits).run()
+        _Transcoding(made, target, quality, codecs, limits, lazily=lazily).run()
     return made.with_transfer_syntax(target)
 
 
@@ -127,8 +139,11 @@ class _Transcoding:
         quality: float | None,
         codecs: Codecs,
         limits: PixelLimits,
+        *,
+        lazily: bool = False,
     ) -> None:
         self.data_set = data_set
+        self.lazily = lazily
         self.target = target
         self.quality = quality
         self.source = data_set.transfer_syntax
@@ -156,7 +171,7 @@ class _Transcoding:
         else:
             self._put_compressed(self.codec)
         for tag, vr, value in overlays:
-            self.data_set.put(tag, vr, value)
+            self._put(tag, vr, value)
         for tag in _EXTENDED if self.codec is None else ():
             self.data_set.__delitem__(tag) if tag in self.data_set else None
         if self.was_lossy and self.data_set.get("LossyImageCompression") != "01":
@@ -179,6 +194,14 @@ class _Transcoding:
             planar=0,
         )
 
+    def _put(self, tag: int, vr: str, value: Any) -> None:
+        if isinstance(value, UnreadBytes | UnreadFragments):
+            if self.lazily:
+                self.data_set.put_element(UnreadElement(tag, vr, value))
+                return
+            value = value.read()
+        self.data_set.put(tag, vr, value)
+
     def _put_native(self) -> None:
         description = self.reader.description
         size = description.array_bytes * description.frames
@@ -187,43 +210,49 @@ class _Transcoding:
                 f"expected at most {_MOST_OF_BASIC_TABLE} bytes of native pixel data, got {size}",
                 tag=description.tag,
             )
-        now = description
-        if description.bits_allocated == 1:
-            bits = [array.reshape(-1) for _, array, _ in self._frames()]
-            data = encode_native(np.concatenate(bits), 1)
-        else:
-            pieces = []
-            for _, array, described in self._frames():
-                pieces.append(encode_native(array, array.itemsize * 8))
-                now = described
-            data = b"".join(pieces)
+        first = self.reader.decoded(0, palette=False)
+        now = self._now(first) if description.bits_allocated != 1 else description
+
+        def frame(number: int) -> NDArray[Any]:
+            found = self.reader.decoded(number, palette=False) if number else first
+            if found.photometric != first.photometric:
+                raise DecodeError(
+                    f"expected frame {number} in {first.photometric} as the first one, got"
+                    f" {found.photometric}",
+                    tag=description.tag,
+                )
+            return found.array
+
+        data = _native(
+            description.frames, description.array_bytes, description.bits_allocated, frame
+        )
         is_narrow = description.bits_allocated <= 8
         vr = "OB" if is_narrow and not self.target.is_implicit_vr else "OW"
-        self.data_set.put(_PIXEL_DATA, vr, data)
+        self._put(_PIXEL_DATA, vr, data)
         self._describe(now, now.photometric, now.bits_stored)
 
     def _put_compressed(self, codec: Codec) -> None:
         assert codec.encode is not None
-        encoded: list[Encoded] = []
-        before = 0
+        count, before, bits_stored, photometric = self.reader.description.frames, 0, 0, ""
         now = self.reader.description
-        for number, array, now in self._frames():
-            made = self._encode(codec, array, now)
-            if not codec.is_lossy:
-                self._prove(codec, made, array, now, number)
-            before += (now.frame_bits + 7) // 8
-            encoded.append(made)
-        frames = [made.data for made in encoded]
-        after = sum(map(len, frames))
-        has_table = after + 9 * len(frames) < _MOST_OF_BASIC_TABLE
-        self.data_set.put(
-            _PIXEL_DATA, "OB", EncapsulatedPixelData.of_frames(frames, has_offset_table=has_table)
-        )
-        self._put_extended_table([] if has_table else frames)
-        self._describe(now, encoded[0].photometric, max(made.bits_stored for made in encoded))
+        with FrameWriter(count, has_digests=codec.is_lossy) as frames:
+            for number, array, now in self._frames():
+                made = self._encode(codec, array, now)
+                if not codec.is_lossy:
+                    self._prove(codec, made, array, now, number)
+                before += (now.frame_bits + 7) // 8
+                bits_stored = max(bits_stored, made.bits_stored)
+                photometric = photometric or made.photometric
+                frames.add(made.data)
+            after = sum(frames.lengths)
+            has_table = after + 9 * count < _MOST_OF_BASIC_TABLE
+            pixels = frames.finish(has_offset_table=has_table)
+        self._put(_PIXEL_DATA, "OB", pixels)
+        self._put_extended_table([] if has_table else frames.lengths)
+        self._describe(now, photometric, bits_stored)
         if codec.is_lossy:
             mark_lossy(self.data_set, before / max(after, 1), codec.method)
-            mark_derived(self.data_set, self.target, frames)
+            mark_derived(self.data_set, self.target, frames.digests)
 
     def _encode(self, codec: Codec, array: NDArray[Any], now: ImageDescription) -> Encoded:
         assert codec.encode is not None
@@ -264,13 +293,13 @@ class _Transcoding:
                 tag=now.tag,
             )
 
-    def _put_extended_table(self, frames: list[bytes]) -> None:
+    def _put_extended_table(self, frame_lengths: list[int]) -> None:
         for tag in _EXTENDED:
             if tag in self.data_set:
                 del self.data_set[tag]
-        if not frames:
+        if not frame_lengths:
             return
-        lengths = np.array([len(data) for data in frames], "<u8")
+        lengths = np.array(frame_lengths, "<u8")
         steps = lengths + (lengths & 1) + 8
         offsets = np.cumsum(steps) - steps
         self.data_set.put(_EXTENDED[0], "OV", offsets.astype("<u8").tobytes())
@@ -299,21 +328,51 @@ class _Transcoding:
         for group in overlay_groups(self.data_set):
             if not is_embedded(self.data_set, group):
                 continue
-            planes = [overlay(self.data_set, group, number) for number in range(count)]
-            bits = np.stack([plane for plane in planes if plane is not None])
+            before = self.data_set.copy()  # of which nothing is taken out
+
+            def plane(number: int, group: int = group, before: DataSet = before) -> NDArray[Any]:
+                found = overlay(before, group, number, source=self.reader.source)
+                assert found is not None  # one that is within pixels is in each frame
+                return found
+
+            pixels = plane(0).size
             base = group << 16
             found += [
                 (base | 0x0100, "US", 1),
                 (base | 0x0102, "US", 0),
-                (base | 0x3000, "OW", _even(encode_native(bits, 1))),
+                (base | 0x3000, "OW", _native(count, pixels, 1, plane)),
             ]
             if count > 1:
                 found += [(base | 0x0015, "IS", count), (base | 0x0051, "US", 1)]
         return found
 
 
-def _even(data: bytes) -> bytes:
-    return data + b"\0" * (len(data) & 1)
+def _native(
+    count: int, array_bytes: int, bits_allocated: int, frame: Callable[[int], NDArray[Any]]
+) -> MadeBytes:
+    """Native frames, made as they are wanted.
+
+    Args:
+        count: how many there are.
+        array_bytes: bytes of each array.
+        bits_allocated: 1 if they are packed, 8 to a byte, without a gap between frames.
+        frame: gives one, counted from 0.
+    """
+    if bits_allocated == 1:
+        # Eight of them are whole bytes.
+        at_once, length = 8, (count * array_bytes + 7) // 8
+        unit = array_bytes
+    else:
+        at_once, length = max(1, PIECE // max(array_bytes, 1)), count * array_bytes
+        unit = at_once * array_bytes
+
+    def make(number: int) -> bytes:
+        arrays = [frame(at) for at in range(number * at_once, min((number + 1) * at_once, count))]
+        if bits_allocated == 1:
+            return encode_native(np.concatenate([array.reshape(-1) for array in arrays]), 1)
+        return b"".join([encode_native(array, array.itemsize * 8) for array in arrays])
+
+    return MadeBytes(length, unit, make)
 
 
 def _decompress_icons(data_set: DataSet, codecs: Codecs, limits: PixelLimits) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dicom_actors.data.files.file_bytes import FileBytes
+from dicom_actors.data.values.unread import UnreadBytes
 from dicom_actors.scu.association import Association, connect
 from dicom_actors.scu.event_reports import EventReport
 from dicom_actors.scu.normalized import NormalizedResult
@@ -30,6 +31,7 @@ __all__ = [
     "OutgoingObject",
     "ProposedContext",
     "StoreResult",
+    "UnreadBytes",
     "connect",
     "contexts_for",
 ]

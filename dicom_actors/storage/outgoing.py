@@ -2,7 +2,8 @@
 
 Of a file only the file meta information is read (PS3.10 7.1); its data set is sent as it is, that
 of a large one as it is read, piece by piece. Where that cannot be, since there is no file meta
-information or the peer wants another transfer syntax, the data set is read and encoded.
+information or the peer wants another transfer syntax, the data set is read and encoded: a large
+value of it piece by piece, through a temporary file if it has to be made anew.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from dicom_actors.data import DataSet, TransferSyntax, read_file
-from dicom_actors.data.dataset.encoder import encode_to_send, may_be_sent
+from dicom_actors.data.dataset.encoder import may_be_sent, pieces_to_send
 from dicom_actors.data.dictionary.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -23,12 +24,14 @@ from dicom_actors.data.dictionary.transfer_syntax import (
 )
 from dicom_actors.data.dictionary.uids import is_valid_uid
 from dicom_actors.data.files.file_bytes import FileBytes, read_bytes
+from dicom_actors.data.files.large_value import read_large, spooled
+from dicom_actors.data.values.unread import MadeBytes, UnreadBytes
 from dicom_actors.errors import EncodeError, FileChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Piece = bytes | memoryview | FileBytes
+    Piece = bytes | memoryview | UnreadBytes
     # Takes a data set, and the UIDs of the transfer syntaxes that are accepted; it returns the
     # data set in one of them, or raises a DataError.
     Transcode = Callable[[DataSet, Sequence[str]], DataSet]
@@ -126,7 +129,7 @@ class OutgoingObject(NamedTuple):
             empty: the same.
     """
 
-    source: Given | Callable[[], Piece]
+    source: Given | Callable[[], bytes | memoryview | FileBytes]
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax: str
@@ -185,7 +188,7 @@ class OutgoingObject(NamedTuple):
         instance = str(made.get("SOPInstanceUID") or self.sop_instance_uid)
         if instance != self.sop_instance_uid and not self.may_lose:
             raise EncodeError(f"in {syntax} it would be another instance: information is lost")
-        return Transcoded(syntax.uid, [*encode_to_send(made, syntax)], instance)
+        return Transcoded(syntax.uid, _to_send(made, syntax), instance)
 
     def _pieces(self, transfer_syntax: str) -> list[Piece]:
         if self.start is not None and transfer_syntax == self.transfer_syntax:
@@ -198,25 +201,36 @@ class OutgoingObject(NamedTuple):
             return [_bytes_from(source, self.start)]
         return self._encoded(transfer_syntax)
 
-    def _opened(self) -> Given | Piece:
+    def _opened(self) -> Given | FileBytes:
         source = self.source
         if isinstance(source, DataSet | str | os.PathLike | bytes | bytearray | memoryview):
             return source
         return source()
 
     def _encoded(self, transfer_syntax: str) -> list[Piece]:
-        return [*encode_to_send(self._data_set(), transfer_syntax)]
+        return _to_send(self._data_set(), TransferSyntax.of(transfer_syntax))
 
     def _data_set(self) -> DataSet:
         source = self._opened()
         if isinstance(source, DataSet):
             return source
-        return read_file(source.read() if isinstance(source, FileBytes) else source)
+        return read_large(source)
+
+
+def _to_send(data_set: DataSet, transfer_syntax: TransferSyntax) -> list[Piece]:
+    """Encode a data set; what is made piece by piece, in a file if it is long.
+
+    So all that can be wrong with it is known before any of it is sent, and costs no association.
+    """
+    pieces = pieces_to_send(data_set, transfer_syntax)
+    if isinstance(pieces, list) and not any(isinstance(piece, MadeBytes) for piece in pieces):
+        return pieces
+    return [spooled(pieces)]
 
 
 def _front_of(data: Piece) -> bytes | memoryview:
     """Take what can be looked at: all, or the beginning of what is in a file."""
-    return data[:_LOOKED_AT].read() if isinstance(data, FileBytes) else data
+    return data[:_LOOKED_AT].read() if isinstance(data, UnreadBytes) else data
 
 
 def _check_whole(data: Piece, transfer_syntax: str) -> None:
@@ -229,7 +243,7 @@ def _check_whole(data: Piece, transfer_syntax: str) -> None:
     is_implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN.uid
     if transfer_syntax not in others and _is_plainly_whole(data, is_implicit=is_implicit):
         return
-    whole = data.read() if isinstance(data, FileBytes) else memoryview(data)
+    whole = data.read() if isinstance(data, UnreadBytes) else memoryview(data)
     DataSet.from_bytes(whole, transfer_syntax)
 
 
@@ -238,7 +252,7 @@ def _is_plainly_whole(data: Piece, *, is_implicit: bool) -> bool:
 
     Sequences and fragments of undefined length are followed to their delimiters (PS3.5 7.5, A.4).
     """
-    if isinstance(data, FileBytes):
+    if isinstance(data, UnreadBytes):
         first = end = 0  # the part that is there, to be looked at; of a file none yet
         there = memoryview(b"")
     else:
@@ -247,7 +261,7 @@ def _is_plainly_whole(data: Piece, *, is_implicit: bool) -> bool:
     implicit, short, long = _IMPLICIT.unpack_from, _SHORT.unpack_from, _LONG.unpack_from
     while position + 8 <= length_of_all:
         if position + 12 > end and end < length_of_all:
-            assert isinstance(data, FileBytes)
+            assert isinstance(data, UnreadBytes)
             first, there = position, data[position : position + _LOOKED_AT].read()
             end = first + len(there)
         at = position - first

@@ -160,13 +160,14 @@ class DicomWeb:
         """Ask what is asked first, so that who does so waits for nothing that is done but once.
 
         That is: a connection to the index, its statements and its pages, and what values are
-        decoded with.
+        decoded with; and what the headers of those studies say, the newest of them first of all.
         """
-        headers = {"accept": DICOM_JSON}
-        found = self.begin(Request("GET", "/studies", "", (("limit", "50"),), headers))
-        with suppress(HttpError, ArchiveError):
-            if isinstance(found, Response):
-                deque(found.body, maxlen=0)
+        for order in ("newest", "oldest"):
+            query = (("limit", "50"), ("sort", order))
+            found = self.begin(Request("GET", "/studies", "", query, {"accept": DICOM_JSON}))
+            with suppress(HttpError, ArchiveError):
+                if isinstance(found, Response):
+                    deque(found.body, maxlen=0)
 
     def close(self) -> None:
         """Let go of its threads; the archive stays open."""

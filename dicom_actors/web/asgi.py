@@ -51,6 +51,10 @@ logger = logging.getLogger(__name__)
 _MOST_PARAMETERS: Final = 1000
 _DISCARDED_BYTES: Final = 4 << 20
 _DISCARD_TIMEOUT: Final = 1.0
+_REFUSED_FOR: Final = 8
+"""How many times as long as its body took to be refused a client waits for the answer."""
+_LONGEST_REFUSAL: Final = 5.0
+"""Seconds of such a wait."""
 SENDER: Final = "dicom_actors.sender"
 """Where a scope has a `SocketSender`, by which a body goes to its socket."""
 
@@ -238,13 +242,17 @@ class _Exchange:
 
     async def run(self) -> None:
         """Go through it."""
+        since = self._adapter.clock()
         try:
             response = await self._answer()
         except HttpError as error:
             response = _Begun(of_error(error))
             # What is left of the body is not read, so nothing can come behind it.
             response.response.headers["connection"] = "close"
+            took = self._adapter.clock() - since
             await self._discard()
+            # Who sends such bodies one after the other leaves time for others, who are in order.
+            await asyncio.sleep(min(_REFUSED_FOR * took, _LONGEST_REFUSAL))
         except _GoneError:
             raise
         except Exception:

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from dicom_actors.archive.files import FileBytes
+from dicom_actors.archive.files import FileBytes, UnreadBytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -102,10 +102,10 @@ class Joined:
     """Bytes that are in several places, one behind the other; a slice copies nothing.
 
     Args:
-        places: where they are.
+        places: where they are, or what makes them when they are wanted.
     """
 
-    def __init__(self, places: Sequence[memoryview | FileBytes]) -> None:
+    def __init__(self, places: Sequence[bytes | memoryview | UnreadBytes]) -> None:
         self.places: Final = tuple(place for place in places if len(place))
 
     def __len__(self) -> int:
@@ -334,13 +334,15 @@ def ranged(
     return Response(206, whole, Body(pieces_of(data[start:end])), end - start)
 
 
-def pieces_of(data: memoryview | FileBytes | Joined) -> Iterator[Piece]:
-    """Give bytes as pieces of a body."""
+def pieces_of(data: bytes | memoryview | UnreadBytes | Joined) -> Iterator[Piece]:
+    """Give bytes as pieces of a body; raises what reading them does."""
     if isinstance(data, Joined):
         for place in data.places:
             yield from pieces_of(place)
     elif isinstance(data, FileBytes):
         yield data
+    elif isinstance(data, UnreadBytes):
+        yield from map(bytes, data.chunks(PIECE))
     else:
         for at in range(0, len(data), PIECE):
             yield bytes(data[at : at + PIECE])

@@ -8,14 +8,11 @@ Standard: PS3.5 7.1 (data elements), A.4 (compressed pixel data).
 
 from __future__ import annotations
 
-import io
-from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dicom_actors import DataSet, write_file
+from dicom_actors import DataSet
 from dicom_actors.archive.upkeep import LARGE_ONES, UNDEFINED, LargeElement, element_at
 from dicom_actors.errors import ArchiveError, DataError
-from dicom_actors.web.exchange import Joined
 
 if TYPE_CHECKING:
     from dicom_actors.archive import Archive, StoredInstance
@@ -27,10 +24,7 @@ LARGE: Final = 1 << 20
 """Bytes of an object that is worth it; of what is beside the large value there may be so many."""
 _WORTH: Final = 64 * 1024
 """Bytes of a value that is left in the file."""
-_EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 _BYTES: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-_HEADER: Final = Struct("<HH2sHI")
-_SHORT_HEADER: Final = Struct("<HHI")
 _DELIMITER: Final = bytes.fromhex("feffdde000000000")
 
 
@@ -57,22 +51,6 @@ class LargeValue(NamedTuple):
         made.put(self.tag, self.vr, bytes(8))
         made.merge(self.behind)
         return made
-
-    def converted(self, transfer_syntax: str) -> Joined | None:
-        """The object as a file in another transfer syntax; None: all of it is different there."""
-        if self.value is None or transfer_syntax not in {_EXPLICIT, _IMPLICIT}:
-            return None
-        front = io.BytesIO()
-        write_file(front, self.before, transfer_syntax=transfer_syntax)
-        group, element = self.tag >> 16, self.tag & 0xFFFF
-        length = len(self.value)
-        header = (
-            _HEADER.pack(group, element, self.vr.encode(), 0, length)
-            if transfer_syntax == _EXPLICIT
-            else _SHORT_HEADER.pack(group, element, length)
-        )
-        behind = self.behind.to_bytes(transfer_syntax)
-        return Joined([memoryview(front.getvalue() + header), self.value, memoryview(behind)])
 
 
 def value_at(file: FileBytes, instance: StoredInstance, tag: int) -> FileBytes | None:

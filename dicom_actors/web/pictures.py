@@ -76,10 +76,3 @@ class Pictures(Protocol):
             DataError: they are none that can be decoded.
             OSError: the file cannot be read.
         """
-
-    def decompressed(self, data_set: DataSet, transfer_syntax: str) -> DataSet:
-        """Make an object in another transfer syntax.
-
-        Raises:
-            DataError: it cannot be decoded, or not encoded so.
-        """

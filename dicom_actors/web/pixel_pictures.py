@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from dicom_actors.errors import DataError, DecodeError
-from dicom_actors.pixels import CODECS, FrameReader, decompress, render
+from dicom_actors.pixels import CODECS, FrameReader, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,10 +40,6 @@ class PixelPictures:
             if isinstance(error, DataError):
                 raise
             raise DecodeError(f"no frames: {error}") from error
-
-    def decompressed(self, data_set: DataSet, transfer_syntax: str) -> DataSet:
-        """Make an object without compression."""
-        return decompress(data_set, transfer_syntax)
 
 
 class _Images:

@@ -6,18 +6,19 @@ Standard: PS3.18 10.4.
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 from functools import partial
 from typing import IO, TYPE_CHECKING, Final
 from typing import cast as as_type
 
-from dicom_actors import write_file
 from dicom_actors.errors import DataError
+from dicom_actors.pixels import converted
 from dicom_actors.web.accept import EXPLICIT_VR_LITTLE_ENDIAN, Offer, choose
 from dicom_actors.web.exchange import (
     PIECE,
+    Body,
     HttpError,
+    Joined,
     Response,
     not_modified,
     pieces_of,
@@ -30,10 +31,9 @@ from dicom_actors.web.zip_sink import ZipSink
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from dicom_actors import DataSet
     from dicom_actors.archive import StoredInstance
     from dicom_actors.archive.files import FileBytes
-    from dicom_actors.web.exchange import Joined, Piece, Request
+    from dicom_actors.web.exchange import Piece, Request
     from dicom_actors.web.holdings import Held
     from dicom_actors.web.pictures import Pictures
 
@@ -81,7 +81,13 @@ class Retrieval:
             (instance,) = instances
             data = self._file(instance, syntax)
             used = syntax or instance.transfer_syntax_uid
-            return ranged(request, data, f"{_DICOM}; transfer-syntax={used}", headers)
+            content_type = f"{_DICOM}; transfer-syntax={used}"
+            if isinstance(data, Body):
+                return Response(200, {**headers, "content-type": content_type}, data, None)
+            response = ranged(request, data, content_type, headers)
+            if isinstance(response.body, Body):
+                response.body = Body(_told(response.body.pieces))
+            return response
         boundary, length = new_boundary(), None
         parts: Iterable[Part] = (self._part(instance, syntax) for instance in instances)
         if all(syntax in {None, instance.transfer_syntax_uid} for instance in instances):
@@ -123,7 +129,9 @@ class Retrieval:
         if syntax in {None, instance.transfer_syntax_uid}:
             return next(self._stored([instance]))
         data = self._file(instance, syntax)
-        return Part(_headers_of(str(syntax)), len(data), pieces_of(data))
+        if isinstance(data, Body):
+            return Part(_headers_of(str(syntax)), None, data.pieces)
+        return Part(_headers_of(str(syntax)), len(data), _told(pieces_of(data)))
 
     def _stored(self, instances: Sequence[StoredInstance]) -> Iterator[Part]:
         """Instances as they are; each is opened when the first piece of its part is taken."""
@@ -137,27 +145,38 @@ class Retrieval:
 
     def _file(
         self, instance: StoredInstance, syntax: str | None
-    ) -> memoryview | FileBytes | Joined:
-        """The bytes of an instance's file, in a transfer syntax; None: as it is."""
-        if syntax is None or syntax == instance.transfer_syntax_uid:
-            return self._held.open(instance)
-        try:
-            large = self._held.cut_out(instance)
-            made = None if large is None else large.converted(syntax)
-            if made is not None:
-                return made
-            return memoryview(self._converted(self._held.data_set(instance), syntax))
-        except DataError as error:
-            raise HttpError(406, "accept: it cannot be made in that transfer syntax") from error
+    ) -> memoryview | FileBytes | Joined | Body:
+        """The bytes of an instance's file, in a transfer syntax; None: as it is.
 
-    def _converted(self, data_set: DataSet, syntax: str) -> bytes:
-        source = str(data_set.file_meta.get("TransferSyntaxUID"))
-        if not is_uncompressed(source):
-            assert self._pictures is not None  # else it is not offered
-            data_set = self._pictures.decompressed(data_set, EXPLICIT_VR_LITTLE_ENDIAN)
-        buffer = io.BytesIO()
-        write_file(buffer, data_set, transfer_syntax=syntax)
-        return buffer.getvalue()
+        What has to be made is made as it is sent; where that does not tell how long it is, this is
+        a `Body`.
+        """
+        file = self._held.open(instance)
+        if syntax is None or syntax == instance.transfer_syntax_uid:
+            return file
+        try:
+            pieces = converted(file, syntax)
+        except OSError as error:
+            raise HttpError(503, "the file cannot be read now") from error
+        except DataError as error:
+            raise _not_made() from error
+        if isinstance(pieces, list):
+            return Joined(pieces)
+        return Body(_told(piece for part in pieces for piece in pieces_of(part)))
+
+
+def _told(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Have HTTP tell what is wrong with what is made: by the status, or by the end of it."""
+    try:
+        yield from pieces
+    except OSError as error:
+        raise HttpError(503, "the file cannot be read now") from error
+    except DataError as error:
+        raise _not_made() from error
+
+
+def _not_made() -> HttpError:
+    return HttpError(406, "accept: it cannot be made in that transfer syntax")
 
 
 def etag_of(instances: Iterable[StoredInstance], form: str) -> str:

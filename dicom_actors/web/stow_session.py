@@ -35,6 +35,8 @@ _MISMATCH_OF_STUDY: Final = 0xC409
 NOT_SUPPORTED: Final = 0x0122
 
 _UNDER_WAY: Final = 16
+_SHORTEST: Final = 40
+"""Bytes in which no object can say which it is: its four UIDs take that."""
 
 
 class _Outcome(NamedTuple):
@@ -126,6 +128,10 @@ class Session:
 
     def keep(self, spool: Spool) -> None:
         """Have an object kept that is whole, or note why it is not."""
+        if spool.length < _SHORTEST:
+            spool.remove()
+            self.refuse(CANNOT_UNDERSTAND)
+            return
         self._add(self._keepers.submit(self._keep, spool))
 
     def keep_data_set(

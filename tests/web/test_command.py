@@ -13,8 +13,10 @@ from kit.serving import serving
 from web.serving import Client, file_of, image, served
 
 from dicom_actors import connect
+from dicom_actors.archive import Archive
+from dicom_actors.archive.query import json_answers
 from dicom_actors.cli.main import main
-from dicom_actors.web import DicomWeb
+from dicom_actors.web import DicomWeb, Request
 from dicom_actors.web.server import _Ended, server_of
 from dicom_actors.web.tokens import new_token
 
@@ -46,6 +48,22 @@ def test_what_is_asked_first_is_asked_before(tmp_path, monkeypatch):
         assert done.wait(60)
         assert client.ask("/api/requests").json() == []  # it is no request of anybody
     DicomWeb(archive).warm_up()  # one that is closed has nothing to say
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_what_the_studies_say_that_come_first_is_known_before(tmp_path, order):
+    with Archive.open(tmp_path, durability="os") as archive:
+        for number in range(120):
+            archive.add(file_of(image(study=f"1.2.{number}", StudyDescription=f"{order} {number}")))
+        application = DicomWeb(archive)
+        application.warm_up()
+        before = json_answers._said.cache_info().misses
+        query = (("limit", "50"), ("sort", order))
+        found = application.begin(Request("GET", "/studies", "http://here", query))
+
+        assert len(json.loads(b"".join(found.body))) == 50
+        assert json_answers._said.cache_info().misses == before
+        application.close()
 
 
 def test_a_port_that_was_chosen_and_is_taken(tmp_path, capsys):

@@ -15,7 +15,7 @@ from web.serving import file_of, image, served
 
 from dicom_actors.archive import Archive
 from dicom_actors.errors import ConfigurationError, TransportError
-from dicom_actors.web import WebServer, WebSettings
+from dicom_actors.web import WebServer, WebSettings, asgi
 from dicom_actors.web.tokens import SESSION_SECONDS, Tokens, new_token
 
 STOW = 'multipart/related; type="application/dicom"; boundary=x'
@@ -505,3 +505,28 @@ def test_nothing_is_left_of_what_is_cut(tmp_path):
             pass
         assert archive.counts().instances == 0
         assert archive.store.file_system.names("incoming") == []
+
+
+def test_who_is_refused_over_and_over_leaves_time_for_others(tmp_path, monkeypatch):
+    worked, feed = [], asgi._feed
+
+    def timed(*arguments):
+        began = time.monotonic()
+        try:
+            feed(*arguments)
+        finally:
+            worked.append(time.monotonic() - began)
+
+    monkeypatch.setattr(asgi, "_feed", timed)
+    with served(tmp_path) as (client, _):
+        body = b"--x\r\n\r\n" * 30_000
+        began = time.monotonic()
+        answer = client.web("/studies", "POST", body, Content_Type=STOW)
+        took = time.monotonic() - began
+
+        assert answer.status == 413
+        assert sum(worked) > 0
+        assert took > 5 * sum(worked) or took > asgi._LONGEST_REFUSAL
+        began = time.monotonic()
+        assert client.web("/studies/1.2.3").status == 404  # which cost nothing
+        assert time.monotonic() - began < asgi._LONGEST_REFUSAL

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_actors.actors.responding.loop_task import LoopTask
 from dicom_actors.actors.responding.pulling import AsyncPull, Pull
-from dicom_actors.data.dataset.encoder import encode_to_send
+from dicom_actors.data.dataset.encoder import encode_to_send, joined
 from dicom_actors.dimse import Status, encode_response, fragment
 from dicom_actors.dimse.fragmenter import max_fragment_length
 from dicom_actors.dimse.pieces import fragment_pieces
@@ -239,11 +239,11 @@ def encode_for(data_set: DataSet, context: AcceptedContext) -> bytes:
         EncodeError: it cannot be encoded.
     """
     try:
-        return b"".join(encode_to_send(data_set, context.transfer_syntax))
+        return joined(encode_to_send(data_set, context.transfer_syntax))
     except EncodeError as error:
         declared = data_set.copy()
         declared.SpecificCharacterSet = "ISO_IR 192"
         try:
-            return b"".join(encode_to_send(declared, context.transfer_syntax))
+            return joined(encode_to_send(declared, context.transfer_syntax))
         except EncodeError:
             raise error from None

@@ -35,7 +35,7 @@ from dicom_actors.archive.files.locations import (
 from dicom_actors.archive.files.placing import Placed, Placing, placing_in
 from dicom_actors.archive.files.spool import Spool
 from dicom_actors.archive.files.store import Store
-from dicom_actors.scu import FileBytes
+from dicom_actors.scu import FileBytes, UnreadBytes
 
 __all__ = [
     "AS_WANTED",
@@ -61,6 +61,7 @@ __all__ = [
     "Record",
     "Spool",
     "Store",
+    "UnreadBytes",
     "check_bucket_url",
     "placing_in",
     "read_records",

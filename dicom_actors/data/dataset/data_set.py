@@ -41,7 +41,7 @@ from dicom_actors.data.dataset.element_index import (
     hold,
     set_content,
 )
-from dicom_actors.data.dataset.encoder import encode_data_set
+from dicom_actors.data.dataset.encoder import encode_data_set, joined
 from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.dataset.reading import Found, as_bytes, find_elements, make_input
 from dicom_actors.data.dataset.whole import (
@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.forms.frames import Frames
     from dicom_actors.data.scan.elements import Row
     from dicom_actors.data.values.character_sets import CharacterSet
+    from dicom_actors.data.values.unread import UnreadBytes, UnreadFragments
 
     class _Held(Held, Keywords):
         pass
@@ -98,6 +99,7 @@ __all__ = [
     "DataSet",
     "Path",
     "Sequence",
+    "UnreadElement",
     "data_set_of",
     "element_of",
     "open_data_set",
@@ -226,6 +228,11 @@ class DataElement:
             DecodeError: the bytes are no value.
         """
         return self._value
+
+    @property
+    def unread(self) -> UnreadBytes | UnreadFragments | None:
+        """What the value is read of when it is asked for; None: it is there."""
+        return None
 
     @property
     def values(self) -> list[Any]:
@@ -396,6 +403,40 @@ class _CutSequence(DataElement):
     def length(self) -> int:
         """How many bytes are there."""
         return self._end - self._offset
+
+
+class UnreadElement(DataElement):
+    """An element whose value is read when it is asked for, and written without being read whole.
+
+    Args:
+        tag: its tag.
+        vr: its VR.
+        unread: what the value is read of.
+        file: the Part 10 file that it stands in; None: it is made.
+    """
+
+    __slots__ = ("file",)
+
+    def __init__(
+        self, tag: int, vr: str, unread: UnreadBytes | UnreadFragments, file: Any = None
+    ) -> None:
+        self._tag = tag
+        self._vr = vr
+        self._value = unread
+        self._holder = None
+        self._offset = -1
+        self.file = file
+
+    @property
+    def unread(self) -> UnreadBytes | UnreadFragments:
+        """See `DataElement.unread`."""
+        unread: UnreadBytes | UnreadFragments = self._value
+        return unread
+
+    @property
+    def value(self) -> Any:
+        """The value; raises as `UnreadBytes.read` does."""
+        return self.unread.read()
 
 
 _tag_of: Callable[[DataElement], int] = attrgetter("_tag")
@@ -635,7 +676,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
                 decompressed, or no data set is encoded in that way.
         """
-        return b"".join(encode_data_set(self, transfer_syntax))
+        return joined(encode_data_set(self, transfer_syntax))
 
     def elements_as_read(self) -> ElementsAsRead | None:
         """Give the elements as the bytes that they were read from; nothing is decoded or copied.
@@ -912,7 +953,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             if holder is self._content and holder.index.get(tag) == offset:
                 return
             element = element_of(tag, element.vr, copied(element.value))
-        elif isinstance(element.value, list):
+        elif element.unread is None and isinstance(element.value, list):
             element = element_of(_tag_of(element), element.vr, copied(element.value))
         self._put(element)
 
@@ -1051,8 +1092,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
     def with_transfer_syntax(self, transfer_syntax: str | TransferSyntax) -> Self:
         """Return the data set as it is in another transfer syntax; its file meta says so.
 
-        It is encoded at once. What is written or sent later without saying how is in that
-        transfer syntax, and `transfer_syntax` is that one.
+        It is encoded at once, but for elements that are `DataElement.unread`. What is written or
+        sent later without saying how is in that transfer syntax, and `transfer_syntax` is that one.
 
         Args:
             transfer_syntax: a UID, keyword or `TransferSyntax`.
@@ -1066,15 +1107,27 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         reading = self._content.scope.reading
         # A declaration that was overridden is as wrong as before.
         override = reading.character_set
+        whole, unread = self, self._unread()
+        if unread:
+            whole = self.copy()
+            for element in unread:
+                del whole[element.tag]
         made = self.from_bytes(
-            self.to_bytes(syntax),
+            whole.to_bytes(syntax),
             syntax,
             limits=reading.limits,
             character_set=None if override is None else override.terms,
         )
         made.file_meta = self.file_meta.copy()
         made.file_meta.put("TransferSyntaxUID", "UI", syntax.uid)
+        for element in unread:
+            content_of(made).store(element.tag, element)
         return made
+
+    def _unread(self) -> list[UnreadElement]:
+        """The elements that are not read."""
+        index = self._content.index
+        return [item for item in index.values() if isinstance(item, UnreadElement)]
 
     def to_json(
         self,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.data.dictionary import TransferSyntax
     from dicom_actors.data.scan.elements import Row
+    from dicom_actors.data.values.unread import UnreadBytes, UnreadFragments
 
 __all__ = [
     "CHARACTER_SET",
@@ -114,6 +115,10 @@ class StoredElement(Protocol):
     @property
     def value(self) -> Any:
         """The value, a list of several, or None."""
+
+    @property
+    def unread(self) -> UnreadBytes | UnreadFragments | None:
+        """What the value is read of when it is asked for; None: it is there."""
 
 
 class MakeElement(Protocol):

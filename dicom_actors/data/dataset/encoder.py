@@ -32,22 +32,26 @@ from dicom_actors.data.scan.layout import IMPLICIT, UNDEFINED, Layout, layout_of
 from dicom_actors.data.scan.scope import Reading, Scope
 from dicom_actors.data.values.codec import encode_value, is_swapped, swap
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.unread import UnreadBytes, UnreadFragments
 from dicom_actors.errors import DecodeError, EncodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dicom_actors.data.dataset.element_index import StoredElement
     from dicom_actors.data.values.character_sets import CharacterSet
 
-    Piece = bytes | memoryview
+    Piece = bytes | memoryview | UnreadBytes
 
 __all__ = [
     "encode_data_set",
     "encode_elements",
     "encode_to_send",
+    "encoded_pieces",
     "has_odd_lengths",
+    "joined",
     "may_be_sent",
+    "pieces_to_send",
 ]
 
 _CHARACTER_VRS: Final = frozenset(vr.value for vr in VR if vr.uses_character_set)
@@ -55,7 +59,8 @@ _LONG: Final = frozenset(vr.value for vr in VR if vr.has_long_length)
 _CODES: Final = {vr.value: vr.value.encode("ascii") for vr in VR}
 _JOINED_BELOW: Final = 256
 _MAX_DEPTH: Final = 100
-_OF_MANY_PIECES: Final = (ItemList, EncapsulatedPixelData)
+_FRAGMENTS: Final = (EncapsulatedPixelData, UnreadFragments)
+_OF_MANY_PIECES: Final = (ItemList, *_FRAGMENTS)
 _PIXEL_DATA: Final = 0x7FE00010
 _FIRST_SENT: Final = 0x00080000
 
@@ -72,6 +77,11 @@ def encode_to_send(data_set: Held, transfer_syntax: str | TransferSyntax) -> lis
         EncodeError: a value cannot be encoded.
         UnsupportedTransferSyntaxError: as `DataSet.to_bytes`.
     """
+    return list(pieces_to_send(data_set, transfer_syntax))
+
+
+def pieces_to_send(data_set: Held, transfer_syntax: str | TransferSyntax) -> Iterable[Piece]:
+    """Encode a data set as `encode_to_send` does, deflated piece by piece as they are taken."""
     index = content_of(data_set).sorted_index()
     if next(iter(index), _FIRST_SENT) < _FIRST_SENT:
         data_set = copy_of(data_set, {})
@@ -79,13 +89,14 @@ def encode_to_send(data_set: Held, transfer_syntax: str | TransferSyntax) -> lis
         for tag in [tag for tag in content.index if tag < _FIRST_SENT]:
             content.note_change(tag)
             del content.index[tag]
-    pieces = encode_data_set(data_set, transfer_syntax)
-    if sum(map(len, pieces)) & 1 or has_odd_lengths(data_set):
-        return encode_data_set(data_set, transfer_syntax, pads=True)
+    pieces = encoded_pieces(data_set, transfer_syntax)
+    is_odd = isinstance(pieces, list) and sum(map(len, pieces)) & 1
+    if is_odd or has_odd_lengths(data_set):
+        return encoded_pieces(data_set, transfer_syntax, pads=True)
     return pieces
 
 
-def may_be_sent(data: Piece, transfer_syntax: str) -> bool:
+def may_be_sent(data: bytes | memoryview, transfer_syntax: str) -> bool:
     """Whether bytes that were read are what `encode_to_send` would make of them.
 
     Args:
@@ -134,6 +145,19 @@ def encode_data_set(
     Returns:
         The bytes in pieces, in order.
     """
+    return list(encoded_pieces(data_set, transfer_syntax, pads=pads))
+
+
+def encoded_pieces(
+    data_set: Held,
+    transfer_syntax: str | TransferSyntax | None = None,
+    *,
+    pads: bool = False,
+) -> Iterable[Piece]:
+    """Encode a data set as `encode_data_set` does, deflated piece by piece as they are taken.
+
+    What is wrong is told at once, but for what cannot be read (see `UnreadBytes.read`).
+    """
     content = content_of(data_set)
     own = content.scope.reading.transfer_syntax
     target = own if transfer_syntax is None else TransferSyntax.of(transfer_syntax)
@@ -171,7 +195,11 @@ def _check_pixel_data(content: ElementIndex, target: TransferSyntax) -> None:
     own = content.scope.reading.transfer_syntax
     if own is not None and own.is_encapsulated == target.is_encapsulated:
         return
-    is_encapsulated = isinstance(content.value(_PIXEL_DATA), EncapsulatedPixelData)
+    item = content.index[_PIXEL_DATA]
+    value = None if isinstance(item, int) else item.unread
+    if value is None:
+        value = content.value(_PIXEL_DATA)
+    is_encapsulated = isinstance(value, _FRAGMENTS)
     if is_encapsulated and not target.is_encapsulated:
         raise UnsupportedTransferSyntaxError(
             f"the pixel data is compressed; {target} has it uncompressed"
@@ -182,7 +210,21 @@ def _check_pixel_data(content: ElementIndex, target: TransferSyntax) -> None:
         )
 
 
-def _deflated(content: ElementIndex, target: TransferSyntax, *, pads: bool = False) -> list[Piece]:
+def joined(pieces: Iterable[Piece]) -> bytes:
+    """Put pieces together; raises as `UnreadBytes.read` does."""
+    return b"".join(piece.read() if isinstance(piece, UnreadBytes) else piece for piece in pieces)
+
+
+def _deflated(
+    content: ElementIndex, target: TransferSyntax, *, pads: bool = False
+) -> Iterable[Piece]:
+    stream = content.scope.reading.deflated
+    if stream is not None and content.is_as_read():
+        return [stream, b"\0"] if pads and len(stream) & 1 else [stream]
+    return _deflated_pieces(_encoded(content, layout_of(target)))
+
+
+def _deflated_pieces(pieces: list[Piece]) -> Iterator[bytes]:
     from zlib import (  # noqa: PLC0415 - few data sets are deflated
         DEFLATED,
         MAX_WBITS,
@@ -190,17 +232,18 @@ def _deflated(content: ElementIndex, target: TransferSyntax, *, pads: bool = Fal
         compressobj,
     )
 
-    stream = content.scope.reading.deflated
-    if stream is not None and content.is_as_read():
-        return [stream, b"\0"] if pads and len(stream) & 1 else [stream]
     deflate = compressobj(Z_DEFAULT_COMPRESSION, DEFLATED, -MAX_WBITS)
-    pieces: list[Piece] = [
-        deflate.compress(piece) for piece in _encoded(content, layout_of(target))
-    ]
-    pieces.append(deflate.flush())
-    if sum(map(len, pieces)) & 1:
-        pieces.append(b"\0")  # PS3.5 A.5
-    return pieces
+    length = 0
+    for piece in pieces:
+        for part in piece.chunks() if isinstance(piece, UnreadBytes) else (piece,):
+            made = deflate.compress(part)
+            length += len(made)
+            if made:
+                yield made
+    made = deflate.flush()
+    yield made
+    if length + len(made) & 1:
+        yield b"\0"  # PS3.5 A.5
 
 
 class _Encoder:
@@ -249,7 +292,7 @@ class _Encoder:
                 length += self.element(tag, vr, value, characters, depth)
                 continue
             raw = encode_value(vr, value, order, characters, tag)
-            if len(raw) < _JOINED_BELOW:
+            if len(raw) < _JOINED_BELOW and not isinstance(raw, UnreadBytes):
                 if is_explicit:
                     piece = self.header(tag, vr, len(raw)) + raw
                 else:
@@ -283,7 +326,7 @@ class _Encoder:
             self.pieces += (header, raw, padding)
             return len(header) + length + 1
         header = self.header(tag, vr, length)
-        if length < _JOINED_BELOW:
+        if length < _JOINED_BELOW and not isinstance(raw, UnreadBytes):
             self.pieces.append(header + raw)
         else:
             self.pieces += (header, raw)
@@ -302,10 +345,15 @@ class _Encoder:
         """Add an element of Python values."""
         if isinstance(value, ItemList) or vr == "SQ":
             return self.sequence(tag, value, characters, depth, is_undefined=is_undefined)
-        if isinstance(value, EncapsulatedPixelData):
+        if isinstance(value, _FRAGMENTS):
             order = self.layout.order
             head = self.header(tag, "OB", UNDEFINED)  # whatever it came as (PS3.5 A.4)
-            pieces: list[Piece] = [head, *value.encoded(order)]
+            pieces: list[Piece] = [head]
+            if isinstance(value, UnreadFragments) and order == "<":
+                pieces.append(value.content)
+            else:
+                there = value.read() if isinstance(value, UnreadFragments) else value
+                pieces += there.encoded(order)
             pieces.append(pack(order + "HHI", 0xFFFE, 0xE0DD, 0))
             self.pieces += pieces
             return sum(map(len, pieces))
@@ -447,7 +495,8 @@ class _Elements:
         """Encode an element that was put in, or whose list of values was changed."""
         holder, encoder = self.holder, self.encoder
         if not isinstance(item, int):
-            return encoder.element(tag, item.vr, item.value, self.characters, self.depth)
+            value = item.value if item.unread is None else item.unread
+            return encoder.element(tag, item.vr, value, self.characters, self.depth)
         extent = holder.extent_at(tag, item)
         if extent.is_undefined and extent.following != extent.end + 8:
             return self.close(tag, item)
@@ -518,7 +567,7 @@ class _Elements:
         if is_undefined:
             value = holder.value(tag)
             return encoder.element(tag, vr, value, self.characters, self.depth)
-        raw: Piece = memoryview(scope.buffer)[start:end]
+        raw: bytes | memoryview = memoryview(scope.buffer)[start:end]
         if vr in _CHARACTER_VRS and holder.character_set != self.characters:
             if not bytes(raw).isascii():
                 value = holder.value(tag)

@@ -19,6 +19,7 @@ from dicom_actors.data.scan.layout import EXPLICIT, ITEM, layout_of
 from dicom_actors.data.scan.scope import BeyondLimitsError, Bytes, Limits, Scope
 from dicom_actors.data.scan.selection import look_beyond
 from dicom_actors.data.values.character_sets import CharacterSet
+from dicom_actors.data.values.unread import UnreadBytes
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.dictionary import TransferSyntax
     from dicom_actors.data.scan.selection import Selection
 
-__all__ = ["Found", "as_bytes", "find_elements", "inflate", "make_input"]
+__all__ = ["Found", "as_bytes", "find_elements", "inflate", "inflate_pieces", "make_input"]
 
 _RATIO_FROM: Final = 64 << 20
 _STEP: Final = 1 << 20
@@ -243,7 +244,16 @@ def inflate(stream: bytes, limits: Limits) -> bytes:
     return out.getvalue()
 
 
-def _inflated_pieces(stream: bytes) -> Iterator[bytes]:
+def inflate_pieces(stream: bytes | UnreadBytes, limits: Limits) -> Iterator[bytes]:
+    """Inflate a raw deflate stream, and give it piece by piece; raises as `inflate` does."""
+    length = 0
+    for piece in _inflated_pieces(stream):
+        length += len(piece)
+        _check_length(length, len(stream), limits)
+        yield piece
+
+
+def _inflated_pieces(stream: bytes | UnreadBytes) -> Iterator[bytes]:
     """Inflate a raw deflate stream.
 
     Yields:
@@ -256,13 +266,13 @@ def _inflated_pieces(stream: bytes) -> Iterator[bytes]:
     from zlib import error as ZlibError  # noqa: N812, PLC0415
 
     # Some writers put a zlib header in front, which the standard does not have.
-    has_header = (
-        len(stream) > 1 and stream[0] & 0x0F == 8 and (stream[0] << 8 | stream[1]) % 31 == 0
-    )
+    first = bytes(stream[:2])
+    has_header = len(first) > 1 and first[0] & 0x0F == 8 and (first[0] << 8 | first[1]) % 31 == 0
     machine = decompressobj(MAX_WBITS if has_header else -MAX_WBITS)
-    view = memoryview(stream)
+    view = stream if isinstance(stream, UnreadBytes) else memoryview(stream)
     for at in range(0, len(stream), _FED):
-        rest: Any = view[at : at + _FED]
+        fed = view[at : at + _FED]
+        rest: Any = fed.read() if isinstance(fed, UnreadBytes) else fed
         while True:
             before, left = machine.copy(), rest
             try:

@@ -178,6 +178,8 @@ def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
             value = changed.get(tag)
             if value is not None:
                 values[tag] = own(value) if isinstance(value, ItemList) else ValueList(value)
+        elif item.unread is not None:
+            index[tag] = item  # which does not change
         else:
             index[tag] = content.new_element(tag, item.vr, own(item.value))
     scope = content.scope.of_copy(content.number)

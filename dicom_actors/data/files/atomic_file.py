@@ -10,15 +10,22 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_actors.data.values.unread import in_memory
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from dicom_actors.data.values.unread import UnreadBytes
+
+    Piece = bytes | memoryview | UnreadBytes
 
 __all__ = ["sync_directory", "write_atomically"]
 
 _BATCH = 512  # pieces for one call; the system takes 1024
+_BYTES = 1 << 20  # as many are there at once of what is not read yet
 
 
-def write_atomically(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryview]) -> None:
+def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Piece]) -> None:
     """Write a file of these pieces; on an error the old file, or none, is there.
 
     Args:
@@ -27,6 +34,7 @@ def write_atomically(path: str | os.PathLike[str], pieces: Iterable[bytes | memo
 
     Raises:
         OSError: it cannot be written; nothing is left behind.
+        DataError: a piece that is not read cannot be; likewise.
     """
     target = Path(path)
     directory = target.parent
@@ -37,7 +45,7 @@ def write_atomically(path: str | os.PathLike[str], pieces: Iterable[bytes | memo
     try:
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
-                _write_all(file.fileno(), list(pieces))
+                _write_all(file.fileno(), pieces)
                 os.fsync(file.fileno())
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -63,19 +71,28 @@ def sync_directory(directory: str | os.PathLike[str]) -> None:
         os.close(handle)
 
 
-def _write_all(handle: int, pieces: list[bytes | memoryview]) -> None:
-    if not hasattr(os, "writev"):
-        for piece in pieces:
+def _write_all(handle: int, pieces: Iterable[Piece]) -> None:
+    batch: list[bytes | memoryview] = []
+    length = 0
+    for piece in in_memory(pieces):
+        if not hasattr(os, "writev"):
             _write_one(handle, piece)
-        return
-    for at in range(0, len(pieces), _BATCH):
-        batch = [piece for piece in pieces[at : at + _BATCH] if len(piece)]
-        while batch:
-            written = os.writev(handle, batch)
-            while batch and written >= len(batch[0]):
-                written -= len(batch.pop(0))
-            if written:
-                batch[0] = memoryview(batch[0])[written:]
+        elif len(piece):
+            batch.append(piece)
+            length += len(piece)
+            if length >= _BYTES or len(batch) >= _BATCH:
+                _write_batch(handle, batch)
+                batch, length = [], 0
+    _write_batch(handle, batch)
+
+
+def _write_batch(handle: int, batch: list[bytes | memoryview]) -> None:
+    while batch:
+        written = os.writev(handle, batch)
+        while batch and written >= len(batch[0]):
+            written -= len(batch.pop(0))
+        if written:
+            batch[0] = memoryview(batch[0])[written:]
 
 
 def _write_one(handle: int, piece: bytes | memoryview) -> None:

@@ -13,22 +13,20 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, Any, Final, cast
 
+from dicom_actors.data.values.unread import PIECE, UnreadBytes
 from dicom_actors.errors import FileChangedError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["FileBytes", "read_bytes"]
 
-_WINDOW: Final = 256 * 1024
+_WINDOW: Final = PIECE
 """Bytes that are read at a time where fewer are wanted: those that follow are wanted next."""
 
 _HAS_PREAD: Final = hasattr(os, "pread")
 
 
-class FileBytes:
+class FileBytes(UnreadBytes):
     """Some of the bytes of a file, as a memoryview of them would be: a slice copies nothing.
 
     The file stays open for as long as this or a slice of it is there. One thread
@@ -66,9 +64,6 @@ class FileBytes:
         start, stop, _ = part.indices(self._length)
         return FileBytes(self._file, self._start + start, max(stop - start, 0))
 
-    def __bytes__(self) -> bytes:
-        return bytes(self.read())
-
     @property
     def offset(self) -> int:
         """Bytes before them in the file."""
@@ -102,11 +97,6 @@ class FileBytes:
     def as_file(self) -> IO[bytes]:
         """Give a file object that reads them."""
         return cast("IO[bytes]", _Reader(self))
-
-    def chunks(self, length: int = _WINDOW) -> Iterator[memoryview]:
-        """Read them piece by piece; raises as `read` does."""
-        for start in range(0, self._length, length):
-            yield self[start : start + length].read()
 
 
 class _Reader(io.RawIOBase):

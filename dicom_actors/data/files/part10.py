@@ -16,15 +16,17 @@ import mmap
 import os
 import stat
 from functools import partial
+from itertools import chain
 from struct import pack
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.dataset.data_set import DataSet, data_set_of, element_of, open_data_set
 from dicom_actors.data.dataset.element_index import Context, Input, content_of
 from dicom_actors.data.dataset.encoder import (
-    encode_data_set,
     encode_elements,
+    encoded_pieces,
     has_odd_lengths,
+    joined,
 )
 from dicom_actors.data.dataset.reading import as_bytes, find_elements, make_input
 from dicom_actors.data.dictionary import Key, to_tag
@@ -51,6 +53,7 @@ from dicom_actors.data.scan.layout import (
 from dicom_actors.data.scan.native import index_usual
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
 from dicom_actors.data.scan.selection import Selection, look_beyond
+from dicom_actors.data.values.unread import in_memory
 from dicom_actors.errors import DataError, DecodeError, EncodeError, NotPart10Error
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -58,10 +61,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dicom_actors.data.dataset.reading import Found
+    from dicom_actors.data.values.unread import UnreadBytes
 
+    Piece = bytes | memoryview | UnreadBytes
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
-__all__ = ["NO_PREAMBLE", "PREFIX", "file_meta_for", "file_meta_header", "read_file", "write_file"]
+__all__ = [
+    "NO_PREAMBLE",
+    "PREFIX",
+    "file_meta_for",
+    "file_meta_header",
+    "file_pieces",
+    "read_file",
+    "read_meta",
+    "write_file",
+]
 
 _FRONT: Final = 16 << 10
 _FRONT_GROWTH: Final = 16
@@ -440,6 +454,19 @@ def _declares_syntax(meta: DataSet) -> bool:
     return _TRANSFER_SYNTAX in content_of(meta).values
 
 
+def read_meta(front: bytes) -> tuple[DataSet | None, int, TransferSyntax]:
+    """Read the file meta information of a file from what it begins with.
+
+    Returns:
+        It, or None if there is none; where the data set starts; its transfer syntax.
+
+    Raises:
+        NotPart10Error: it is no DICOM file.
+        DecodeError: it cannot be read, or is not all there.
+    """
+    return _read_meta(front, Input())
+
+
 def _read_meta(
     buffer: Bytes, reading: Input, *, keep_damaged: bool = False
 ) -> tuple[DataSet | None, int, TransferSyntax]:
@@ -666,31 +693,46 @@ def write_file(
     if check and (found := data_set.check()):
         more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise EncodeError(f"not written: {'; '.join(map(str, found[:_NAMED]))}{more}")
+    pieces = file_pieces(data_set, transfer_syntax, preamble)
+    if isinstance(target, str | os.PathLike):
+        write_atomically(target, pieces)
+    else:
+        target.writelines(in_memory(pieces))
+
+
+def file_pieces(
+    data_set: DataSet,
+    transfer_syntax: str | TransferSyntax | None = None,
+    preamble: bytes | None = None,
+) -> Iterable[Piece]:
+    """Encode a file as `write_file` writes it; what is unread, or to be deflated, as it is taken.
+
+    Returns:
+        The pieces; a list where their lengths are known.
+
+    Raises:
+        EncodeError: see `write_file`; all but what concerns unread values, at once.
+        UnsupportedTransferSyntaxError: likewise.
+    """
     if transfer_syntax is None and data_set.transfer_syntax is None:
         transfer_syntax = data_set.file_meta.get(_TRANSFER_SYNTAX) or EXPLICIT_VR_LITTLE_ENDIAN
     syntax = TransferSyntax.of(transfer_syntax or _written_syntax(data_set))
 
-    pieces: list[bytes | memoryview]
-
-    def encode(data_set: DataSet) -> list[bytes | memoryview]:
+    def encode(data_set: DataSet) -> Iterable[Piece]:
         meta = encode_elements(file_meta_for(data_set, syntax), EXPLICIT)
-        encoded = encode_data_set(data_set, transfer_syntax)
-        if sum(map(len, encoded)) & 1 or has_odd_lengths(data_set):
+        encoded = encoded_pieces(data_set, transfer_syntax)
+        is_odd = isinstance(encoded, list) and sum(map(len, encoded)) & 1
+        if is_odd or has_odd_lengths(data_set):
             _warn_of_odd_lengths(data_set)
-        return [preamble or NO_PREAMBLE, PREFIX, *meta, *encoded]
+        front = [preamble or NO_PREAMBLE, PREFIX, *meta]
+        return [*front, *encoded] if isinstance(encoded, list) else chain(front, encoded)
 
     if _DIRECTORY_RECORDS in data_set and data_set.transfer_syntax is not None:
         file = file_as_read(data_set) if transfer_syntax is None else None
         if file is not None:
-            pieces = [preamble or NO_PREAMBLE, file]
-        else:
-            pieces = [with_links(data_set, lambda made: b"".join(encode(made)), read_file)]
-    else:
-        pieces = encode(data_set)
-    if isinstance(target, str | os.PathLike):
-        write_atomically(target, pieces)
-    else:
-        target.writelines(pieces)
+            return [preamble or NO_PREAMBLE, file]
+        return [with_links(data_set, lambda made: joined(encode(made)), read_file)]
+    return encode(data_set)
 
 
 def _warn_of_odd_lengths(data_set: DataSet) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from dicom_actors.data.dataset.data_set import DataSet
+    from dicom_actors.data.files.file_bytes import FileBytes
 
 __all__ = ["PixelDataFile"]
 
@@ -91,6 +92,19 @@ class PixelDataFile:
         return made
 
     @classmethod
+    def of(cls, file: FileBytes) -> Self | None:
+        """Take a file that is open; as `open`."""
+        if not hasattr(os, "pread") or file.offset:
+            return None
+        handle, made = os.dup(file.fileno()), None
+        try:
+            made = cls._of(handle, len(file))
+        finally:
+            if made is None:
+                os.close(handle)
+        return made
+
+    @classmethod
     def _of(cls, handle: int, size: int) -> Self | None:
         found = read_before(handle, size, _PIXEL_DATA[0])
         if found is None:
@@ -127,6 +141,24 @@ class PixelDataFile:
             DecodeError: it has become shorter.
         """
         return self._read(self._start + offset, length)
+
+    def fragments(self) -> tuple[int, int] | None:
+        """Return where in the file the items of compressed pixel data begin and end.
+
+        Returns:
+            The offsets; None if no delimiter stands behind them.
+
+        Raises:
+            OSError: the file cannot be read.
+            DecodeError: they are damaged.
+        """
+        found = self._all_fragments()
+        end = self._start + 8 + self._table()
+        if found.starts:
+            end = found.starts[-1] + found.lengths[-1]
+        delimiter = os.pread(self._handle, 8, end)
+        whole = len(delimiter) == 8 and _tag_and_length(delimiter) == (SEQUENCE_END, 0)
+        return (self._start, end) if whole else None
 
     def frame(self, number: int, count: int) -> bytes:
         """Return a compressed frame, counted from 0.

@@ -32,6 +32,7 @@ from dicom_actors.data.dictionary.vr import VR
 from dicom_actors.data.values.character_sets import DEFAULT, CharacterSet, TextKind
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.number_strings import NumberList, number_of
+from dicom_actors.data.values.unread import PIECE, MadeBytes, UnreadBytes
 from dicom_actors.data.values.value_types import (
     AS,
     DA,
@@ -210,6 +211,15 @@ def swap(vr: str, raw: Bytes) -> bytes:
     words.frombytes(raw[:whole])
     words.byteswap()
     return words.tobytes() + bytes(raw[whole:])
+
+
+def swapped(vr: str, unread: UnreadBytes) -> UnreadBytes:
+    """Change the byte order of a value piece by piece, as it is read; see `swap`."""
+
+    def make(number: int) -> bytes:
+        return swap(vr, unread[number * PIECE : (number + 1) * PIECE].read())
+
+    return MadeBytes(len(unread), PIECE, make)
 
 
 # --- text ----------------------------------------------------------------------------------
@@ -438,7 +448,7 @@ _PADDING_BYTES: Final = {vr.value: vr.padding for vr in VR}
 
 def encode_value(
     vr: str, value: Any, order: str, character_set: CharacterSet, tag: int
-) -> bytes | memoryview:
+) -> bytes | memoryview | UnreadBytes:
     """Encode the value of an element that is no sequence.
 
     Args:
@@ -450,12 +460,12 @@ def encode_value(
         tag: the element.
 
     Returns:
-        The bytes, of even length.
+        The bytes, of even length; those that are not read stay so, and may be odd.
 
     Raises:
         EncodeError: a value is none of this VR, or has a character that the set lacks.
     """
-    raw: bytes | memoryview
+    raw: bytes | memoryview | UnreadBytes
     text = value.text if type(value) is IS else value
     has_ascii = vr in _TEXT_VRS and character_set.codec is not None
     if has_ascii and isinstance(text, str) and text.isascii():
@@ -468,6 +478,8 @@ def encode_value(
         raw = _encode(vr, values, order, character_set, tag)
     except EncodeError as error:
         raise EncodeError(str(error), tag=tag) from error
+    if isinstance(raw, UnreadBytes):
+        return raw
     return bytes(raw) + _PADDING_BYTES[vr] if len(raw) & 1 else raw
 
 
@@ -503,8 +515,10 @@ def settled(vr: str, value: Any, tag: int) -> Any:
 
 def _encode(
     vr: str, values: Sequence[Any], order: str, character_set: CharacterSet, tag: int
-) -> bytes | memoryview:
+) -> bytes | memoryview | UnreadBytes:
     first = values[0]
+    if isinstance(first, UnreadBytes):
+        return swapped(vr, first) if order == ">" and is_swapped(vr) else first
     if isinstance(first, _BYTES) and len(values) == 1:
         if order == ">" and is_swapped(vr):
             return swap(vr, first)  # type: ignore[arg-type]
