@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import pickle
 import tracemalloc
+import weakref
 from struct import pack
 
 import pytest
@@ -192,3 +194,23 @@ def test_the_first_alone_costs_no_more_than_one():
     assert numbers[0] == next(iter(numbers)) == expected[0]
     assert numbers[0].text == next(iter(numbers)).text
     assert numbers[1] == list(numbers)[1]
+
+
+def test_who_has_looked_at_numbers_is_gone_with_the_last_reference():
+    """Nothing of it waits for the garbage collector."""
+    numbers = [float(number) for number in range(40)]
+    made = DataSet.from_keywords(GridFrameOffsetVector=numbers)
+    made.ReferencedImageSequence = [DataSet.from_keywords(ContourData=numbers)]
+    data = made.to_bytes("1.2.840.10008.1.2.1")
+    gc.collect()
+    gc.disable()
+    try:
+        read = DataSet.from_bytes(data, "1.2.840.10008.1.2.1")
+        assert [len(element.value) for _, element in read.walk()] == [1, 40, 40]
+        assert read.ReferencedImageSequence[0].ContourData[3] == 3.0
+        seen = weakref.ref(read)
+        del read
+        assert seen() is None
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -11,6 +11,7 @@ Standard: PS3.5 6.2.2 (UN), 7.5.3 (inheritance), Annex A (VRs that depend).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
@@ -382,6 +383,10 @@ class ElementIndex(ABC):
     def warn(self, message: str, tag: int) -> None:
         """Note that something in the value of an element was forgiven."""
         self.scope.warn(message, self.number, tag=tag)
+
+    def warns_of(self, tag: int) -> Callable[[str], None]:
+        """Give what notes that later, and does not keep this: a value of it has it."""
+        return partial(self.scope.warn, number=self.number, tag=tag)
 
     # --- headers ---------------------------------------------------------------------------
 

@@ -87,6 +87,9 @@ class Holder(Protocol):
     def warn(self, message: str, tag: int) -> None:
         """Note that something in the value of an element was forgiven."""
 
+    def warns_of(self, tag: int) -> Callable[[str], None]:
+        """Give what notes that later, and does not keep the data set: its value has it."""
+
 
 Decoder = "Callable[[Bytes, int, int, Holder, int], Any]"
 """Takes the bytes, where the value starts and ends, the data set and the tag."""
@@ -317,7 +320,7 @@ def _number_string_decoder(vr: str, new: Callable[[str], Any]) -> Any:
             return number
         text = text.rstrip(PADDING)
         if text.count("\\") >= _MANY_NUMBERS:
-            return NumberList(vr, text, partial(_warn_of, holder, tag))
+            return NumberList(vr, text, holder.warns_of(tag))
         parts = text.split("\\")
         numbers = []
         try:
@@ -490,6 +493,10 @@ class _InUtf8:
 
     def warn(self, message: str, tag: int) -> None:
         """Tell nobody."""
+
+    def warns_of(self, tag: int) -> Callable[[str], None]:
+        """As `warn`."""
+        return partial(self.warn, tag=tag)
 
 
 _IN_UTF_8: Final = _InUtf8()
