@@ -181,6 +181,8 @@ def _pictures() -> Pictures | None:
     """What decodes pixels; None: the extra is not there."""
     try:
         module = importlib.import_module("dicom_actors.web.pixel_pictures")
+        # Nothing is loaded when a request comes: there may be no descriptor for it then.
+        importlib.import_module("dicom_actors.pixels.transcoding")
     except ImportError:
         return None
     pictures: Pictures = module.PixelPictures()

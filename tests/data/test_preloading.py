@@ -16,7 +16,7 @@ BY_OTHERS = {
     *("asyncio", "resource", "concurrent", "multiprocessing", "pydicom", "obstore", "nats"),
     *("dicom_actors.tls", "dicom_actors.transport.tls", "dicom_actors.metrics.exposition"),
     *("dicom_actors.archive.index.postgresql", "dicom_actors.pixels"),
-    "dicom_actors.processes.handed_over",
+    *("dicom_actors.processes.handed_over", "dicom_actors.pixels.transcoding"),
 }
 # What `codec_process` imports late is there as soon as one was made, or belongs to its child.
 NOT_OF_AN_ENDPOINT = {"cli", "testing", "scu", "codec_process.py"}
