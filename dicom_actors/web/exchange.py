@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -276,6 +277,9 @@ def compressed(request: Request, response: Response, *, packed: bytes | None = N
         request: what came.
         response: what it is answered with.
         packed: the whole body, if it is compressed already; then `response` has none.
+
+    Returns:
+        What to answer with; a body that is made as it goes out is compressed as it does.
     """
     takes_it = _takes_gzip(request.headers.get("accept-encoding", ""))
     headers = {**response.headers, "vary": "accept, accept-encoding"}
@@ -285,11 +289,24 @@ def compressed(request: Request, response: Response, *, packed: bytes | None = N
             return Response(response.status, headers, (packed,), len(packed))
         body = gzip.decompress(packed)
         return Response(response.status, headers, (body,), len(body))
-    if not takes_it or (response.length or 0) < _WORTH_COMPRESSING:
-        return Response(response.status, headers, response.body, response.length)
-    body = gzip.compress(b"".join(response.body), 1, mtime=0)
+    length = response.length
+    if not takes_it or (length is not None and length < _WORTH_COMPRESSING):
+        return Response(response.status, headers, response.body, length)
     headers["content-encoding"] = "gzip"
+    if length is None:
+        return Response(response.status, headers, _deflated(response.body), None)
+    body = gzip.compress(b"".join(response.body), 1, mtime=0)
     return Response(response.status, headers, (body,), len(body))
+
+
+def _deflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Compress pieces as they come (RFC 1952)."""
+    packer = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
+    for piece in pieces:
+        packed = packer.compress(piece)
+        if packed:
+            yield packed
+    yield packer.flush()
 
 
 def _takes_gzip(header: str) -> bool:
@@ -308,7 +325,7 @@ def not_modified(request: Request, etag: str) -> Response | None:
         return None
     known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
     if "*" in known or etag.removeprefix("W/") in known:
-        return Response(304, {"etag": etag})
+        return Response(304, {"etag": etag, "vary": "accept, accept-encoding"})
     return None
 
 

@@ -22,7 +22,7 @@ from dicom_actors.web.exchange import DICOM_JSON, HttpError, Response, compresse
 from dicom_actors.web.holdings import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dicom_actors.web.exchange import Request
     from dicom_actors.web.holdings import Held
@@ -68,7 +68,13 @@ _RESERVED: Final = frozenset(
 )  # fmt: skip
 _MOST_KEYS: Final = 300
 _RETRIEVE_URL: Final = "00081190"
-_ALWAYS_SPLIT: Final = frozenset({"UI", "CS", "DA", "TM", "DT", "IS", "DS", "US", "UL"})
+_MADE_OF_TEXT: Final[dict[str, Callable[[str], Any]]] = {
+    **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV"), int),
+    **dict.fromkeys(("FD", "FL"), float),
+    "AT": Tag,
+}
+"""What values are made of those that are text in an address alone."""
+_ALWAYS_SPLIT: Final = frozenset({"CS", "DA", "DS", "DT", "IS", "TM", "UI", *_MADE_OF_TEXT})
 """VRs whose values have no comma, so that one stands between two of them."""
 _MOST_AT_ONCE: Final = 64
 
@@ -138,7 +144,7 @@ class Searches:
         except ArchiveError as error:
             raise unavailable(error) from error
         if limit is None:
-            return _streamed(texts, offer.kind)
+            return _streamed(request, texts, offer.kind)
         try:
             page = list(texts)
         except ArchiveError as error:
@@ -254,7 +260,8 @@ def _put(identifier: DataSet, path: tuple[int, ...], values: list[str], name: st
             if last not in holder:
                 holder.put(last, "SQ", None)
         elif values or last not in holder:
-            holder.put(last, vr, values or None)
+            made = list(map(_MADE_OF_TEXT.get(vr, str), values))
+            holder.put(last, vr, made or None)
     except (DataError, ValueError, TypeError, AttributeError) as error:
         raise HttpError(400, f"{name}: the value is none of its VR") from error
 
@@ -354,7 +361,7 @@ def _address(base_url: str, uids: Sequence[str]) -> str:
     return base_url + "".join(f"/{name}/{uid}" for name, uid in zip(names, uids, strict=False))
 
 
-def _streamed(texts: Iterator[str], content_type: str) -> Response:
+def _streamed(request: Request, texts: Iterator[str], content_type: str) -> Response:
     """Answer with all, some at a time; what is short is made at once."""
     first = list(islice(texts, _MOST_AT_ONCE))
 
@@ -368,5 +375,7 @@ def _streamed(texts: Iterator[str], content_type: str) -> Response:
         yield b"]"
 
     if len(first) < _MOST_AT_ONCE:
-        return Response.of_bytes(200, f"[{','.join(first)}]".encode(), content_type)
-    return Response(200, {"content-type": content_type}, body(), None)
+        made = Response.of_bytes(200, f"[{','.join(first)}]".encode(), content_type)
+    else:
+        made = Response(200, {"content-type": content_type}, body(), None)
+    return compressed(request, made)

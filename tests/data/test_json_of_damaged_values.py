@@ -70,6 +70,14 @@ def test_text_that_is_no_number_is_that_of_a_un(vr, value):
     assert b64decode(attribute["InlineBinary"]) == value
 
 
+@pytest.mark.parametrize("vr", ["DS", "IS"])
+@pytest.mark.parametrize("value", [value for value in VALUES if value.isascii()])
+def test_what_is_taken_over_is_written_as_what_was_read(vr, value):
+    source, taker = read(vr, value + b" " * (len(value) % 2)), DataSet()
+    taker.put_element(source.fetch(TAG))
+    assert model_of(taker) == model_of(source)
+
+
 @pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("vr", ["DS", "FD", "IS", "LO", "US"])
 def test_what_is_no_json_is_refused(vr, name):

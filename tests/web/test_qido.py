@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 from urllib.parse import urlencode
 
 import pytest
-from web.serving import image
+from web.serving import file_of, image
 
-from dicom_actors import DataSet
+from dicom_actors import DataSet, read_file
 from dicom_actors.archive import Archive
 from dicom_actors.archive.query import answers
 from dicom_actors.web import DicomWeb, Request
@@ -79,6 +81,7 @@ KEYS = [
     ({"ModalitiesInStudy": "CT", "PatientName": "Doe*"}, ["1.1", "1.5"]),
     ({"PatientName": ""}, ["1.1", "1.2", "1.3", "1.4", "1.5"]),
     ({"AccessionNumber": "nothing"}, []),
+    ({"StudyInstanceUID": "1.1,1.2", "PatientName": "Doe*"}, ["1.1", "1.2"]),
     ({"PatientName": "jon", "fuzzymatching": "true"}, ["1.5"]),
     ({"PatientName": "do jo", "fuzzymatching": "true"}, ["1.1", "1.5"]),
     ({"PatientName": "rich roe", "fuzzymatching": "true"}, ["1.4"]),
@@ -167,6 +170,56 @@ def test_levels_and_paths(application):
     assert found(application, path="/studies/9.9/series") == []
 
 
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ({"Rows": "4"}, [1, 2]),
+        ({"00280010": "5"}, []),
+        ({"Rows": "3,4"}, [1, 2]),
+        ({"InstanceNumber": "2", "Columns": "6"}, [2]),
+        ({"RescaleSlope": "2.50"}, [3]),
+        ({"PixelSpacing": "0.5"}, [3]),
+        ({"RecommendedDisplayFrameRateInFloat": "12.5"}, [3]),
+        ({"SmallestImagePixelValue": "1"}, [3]),
+        ({"FrameIncrementPointer": "00181063"}, [3]),
+        ({"FrameIncrementPointer": "00181065"}, []),
+    ],
+)
+def test_a_number_that_is_no_text_in_an_instance(tmp_path, query, numbers):
+    odd = {
+        "RescaleSlope": 2.5,
+        "PixelSpacing": [0.5, 0.5],
+        "RecommendedDisplayFrameRateInFloat": 12.5,
+        "SmallestImagePixelValue": 1,
+        "FrameIncrementPointer": [0x00181063],
+        "Rows": 2,
+        "Columns": 12,
+    }
+    with Archive.open(tmp_path, durability="os") as archive:
+        for number in (1, 2, 3):
+            archive.add(image(number, **(odd if number == 3 else {})))
+        application = DicomWeb(archive)
+        assert found(application, path="/instances", tag="00200013", **query) == numbers
+        assert ask(application, "/instances", Rows="four")[0] == 400
+        application.close()
+
+
+def test_text_where_a_number_should_be_spoils_no_answer(tmp_path):
+    with Archive.open(tmp_path, durability="os") as archive:
+        archive.add(image(1))
+        head = image(2)
+        head.NumberOfFrames = 9
+        file = file_of(head).replace(b"(\0\x08\0IS\x02\x009 ", b"(\0\x08\0IS\x02\x001A")
+        archive.add(read_file(io.BytesIO(file)))
+        application = DicomWeb(archive)
+        for query in ({}, {"includefield": "all"}, {"limit": 9}):
+            status, body, _ = ask(application, "/instances", **query)
+            assert status == 200
+            odd = json.loads(body)[1]["00280008"]
+            assert odd == {"vr": "UN", "InlineBinary": "MUE="}
+        application.close()
+
+
 def test_fields(application):
     _, body, _ = ask(
         application,
@@ -229,6 +282,30 @@ def test_many_answers_are_a_stream(tmp_path):
         assert len(pieces) > 2
         listed = [one["00200013"]["Value"][0] for one in json.loads(b"".join(pieces))]
         assert listed == list(range(150))
+        application.close()
+
+
+@pytest.mark.parametrize("count", [1, 20, 150])
+@pytest.mark.parametrize("limit", [None, 200])
+def test_answers_are_compressed_where_that_is_asked_for(tmp_path, count, limit):
+    query = () if limit is None else (("limit", str(limit)),)
+    with Archive.open(tmp_path, durability="os") as archive:
+        application = DicomWeb(archive)
+        for number in range(count):
+            archive.add(image(number, study="1.2"))
+        asked = {"accept-encoding": "br, gzip;q=0.5"}
+        plain = application.begin(Request("GET", "/instances", "http://here", query))
+        packed = application.begin(Request("GET", "/instances", "http://here", query, asked))
+        assert plain.headers["vary"] == packed.headers["vary"] == "accept, accept-encoding"
+        assert "content-encoding" not in plain.headers
+        body, small = b"".join(plain.body), b"".join(packed.body)
+        if packed.headers.get("content-encoding") == "gzip":
+            assert len(small) < len(body)
+            small = gzip.decompress(small)
+        else:
+            assert count == 1
+        assert small == body
+        assert len(json.loads(body)) == count
         application.close()
 
 

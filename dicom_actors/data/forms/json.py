@@ -221,14 +221,22 @@ def _is_number(value: Any) -> bool:
 
 def _as_unknown(element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
     """Give the bytes of an element whose text is no number, since JSON has none for it."""
-    value = element.value
-    if element.raw is None or (isinstance(value, NotedList) and value.is_changed):
-        raise EncodeError(
-            f"expected numbers, got {_short(element.value)}, which JSON does not have",
-            tag=element.tag,
-            path=(str(Path(path)),),
-        )
-    return {"vr": "UN", "InlineBinary": b64encode(element.raw).decode("ascii")}
+    value, raw = element.value, element.raw
+    if raw is None or (isinstance(value, NotedList) and value.is_changed):
+        texts = [
+            "" if one is None else getattr(one, "text", one)
+            for one in (value if isinstance(value, list) else [value])
+        ]
+        if not all(isinstance(text, str) for text in texts):
+            raise EncodeError(
+                f"expected numbers, got {_short(value)}, which JSON does not have",
+                tag=element.tag,
+                path=(str(Path(path)),),
+            )
+        # Taken over from what was read: its text is all that there is.
+        raw = "\\".join(texts).encode("utf-8", "surrogatepass")
+        raw += b" " * (len(raw) % 2)
+    return {"vr": "UN", "InlineBinary": b64encode(raw).decode("ascii")}
 
 
 # --- JSON to data set ----------------------------------------------------------------------
