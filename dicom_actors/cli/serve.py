@@ -62,9 +62,9 @@ _TREE_WITHIN: Final = 10.0
 _SPOOL_BYTES: Final = 64 * 1024
 _PROBE_BYTES: Final = 4096
 _KINDS: Final = 1000
+"""Kinds of failures that are told apart; then it begins anew."""
 _OUT_OF_RESOURCES: Final = 0xA7
 """The first byte of the statuses that say that something of ours is not there (PS3.4 B.2.3)."""
-"""Kinds of failures that are told apart; then it begins anew."""
 
 
 class Keeper:

@@ -223,7 +223,7 @@ def _as_unknown(element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
     """Give the bytes of an element whose text is no number, since JSON has none for it."""
     value, raw = element.value, element.raw
     if raw is None or (isinstance(value, NotedList) and value.is_changed):
-        texts = [
+        texts: list[Any] = [
             "" if one is None else getattr(one, "text", one)
             for one in (value if isinstance(value, list) else [value])
         ]
