@@ -37,6 +37,8 @@ class TlsConfig:
         authorities: certificates of the authorities that we trust; None: the system's.
         require_peer_certificate: whether a peer without a certificate that we trust is refused;
             a client always verifies its server.
+        check_hostname: whether a client insists on a certificate that names the host, or the
+            `server_hostname` that it is told of. Certificates of DICOM peers seldom name any.
     """
 
     certificate: str | Path | None = None
@@ -44,6 +46,7 @@ class TlsConfig:
     password: str | None = None
     authorities: str | Path | None = None
     require_peer_certificate: bool = True
+    check_hostname: bool = False
 
     def __repr__(self) -> str:
         return f"TlsConfig(certificate={str(self.certificate)!r})"
@@ -70,7 +73,7 @@ def client_context(config: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:
     """Make the context of a client; a ready one is given back as it is.
 
     DICOM peers are named by AE titles, and their certificates seldom name hosts: that a trusted
-    authority signed it is asked for, that it names the host is not (PS3.15 B.12).
+    authority signed it is asked for, that it names the host only on wish (PS3.15 B.12).
 
     Raises:
         ConfigurationError: a file cannot be read.
@@ -79,7 +82,7 @@ def client_context(config: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:
         return config
     _check_kind(config)
     context = _context(ssl.PROTOCOL_TLS_CLIENT, config)
-    context.check_hostname = False
+    context.check_hostname = config.check_hostname
     return context
 
 

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from dicom_actors.scu import Association
     from dicom_actors.scu.settings import Credentials, PduTap
     from dicom_actors.storage.contexts import ContextLike
+    from dicom_actors.tls import TlsConfig
     from dicom_actors.web_user import WebClient
 
-__all__ = ["associated", "peer_of", "tls_context", "user_identity", "web_client"]
+__all__ = ["associated", "https_context", "peer_of", "tls_config", "user_identity", "web_client"]
 
 _TIMEOUT: Final = 30.0
 _CALLING: Final = "DICOM_ACTORS"
@@ -99,7 +100,7 @@ def associated(
         calling=peer.calling or _CALLING,
         contexts=contexts,
         timeout=peer.timeout or _TIMEOUT,
-        tls=None if peer.tls is None else tls_context(peer.tls),
+        tls=None if peer.tls is None else tls_config(peer.tls),
         server_hostname=None if peer.tls is None else peer.tls.hostname,
         user_identity=identity,
         async_window=window,
@@ -121,10 +122,7 @@ def web_client(options: Namespace, peer: Peer) -> Iterator[WebClient]:
     token = None if peer.token_file is None else read_passcode(peer.token_file)
     if token is not None and peer.tls is None and not _is_here(peer.host):
         print("dicom-actors: warning: without TLS anybody can read the token", file=sys.stderr)
-    tls = None
-    if peer.tls is not None and peer.tls != TlsFiles():
-        tls = tls_context(peer.tls)
-        tls.check_hostname = True
+    tls = https_context(peer)
     if options.verbose:
         print(f"asking {peer.url}", file=sys.stderr)
     with WebClient(peer.url, token=token, tls=tls, timeout=peer.timeout or _TIMEOUT) as client:
@@ -143,19 +141,35 @@ def _log(options: Namespace) -> PduTap | None:
     return ProtocolLog(is_trace=options.trace)
 
 
-def tls_context(files: TlsFiles) -> ssl.SSLContext:
-    """Make of certificates what a connection needs.
+def tls_config(files: TlsFiles) -> TlsConfig:
+    """Say of certificates what a connection needs.
 
     Raises:
         ConfigurationError: a certificate cannot be read.
     """
     from dicom_actors.tls import TlsConfig, client_context
 
-    context = client_context(
-        TlsConfig(certificate=files.certificate, key=files.key, authorities=files.authorities)
+    config = TlsConfig(
+        certificate=files.certificate,
+        key=files.key,
+        authorities=files.authorities,
+        check_hostname=files.hostname is not None,
     )
-    context.check_hostname = files.hostname is not None
-    return context
+    client_context(config)  # while there is somebody to tell
+    return config
+
+
+def https_context(peer: Peer) -> ssl.SSLContext | None:
+    """Make of certificates what HTTP needs, which names hosts; None: what is usual.
+
+    Raises:
+        ConfigurationError: a certificate cannot be read.
+    """
+    from dicom_actors.tls import client_context
+
+    if peer.tls is None or peer.tls == TlsFiles():
+        return None
+    return client_context(replace(tls_config(peer.tls), check_hostname=True))
 
 
 def user_identity(peer: Peer, *, prompt: bool) -> Credentials | None:

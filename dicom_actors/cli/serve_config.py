@@ -35,9 +35,9 @@ from dicom_actors.archive import ArchiveSettings
 from dicom_actors.archive.index.locating import redacted
 from dicom_actors.archive.services import Peer
 from dicom_actors.cli.config_file import ConfigFile, near, problems_of_keys, read_config
-from dicom_actors.cli.connecting import tls_context, user_identity
+from dicom_actors.cli.connecting import https_context, tls_config, user_identity
 from dicom_actors.cli.passcodes import read_passcode
-from dicom_actors.cli.peers import TlsFiles, peers_in
+from dicom_actors.cli.peers import peers_in
 from dicom_actors.cli.serve_routes import DESTINATION_SETTINGS, FlowOptions, flow_options_of
 from dicom_actors.cli.serve_settings import ALL, NONE, SETTINGS, Setting, checked, given
 from dicom_actors.cli.usage import UsageError
@@ -251,12 +251,8 @@ def _peers(
 
 
 def _web_destination(url: str, peer: peers.Peer) -> WebPeer:
-    tls = None
-    if peer.tls is not None and peer.tls != TlsFiles():
-        tls = tls_context(peer.tls)
-        tls.check_hostname = True
     token = None if peer.token_file is None else read_passcode(peer.token_file)
-    return WebPeer(url, token, tls, peer.timeout or 30.0)
+    return WebPeer(url, token, https_context(peer), peer.timeout or 30.0)
 
 
 def _destination(peer: peers.Peer) -> Peer:
@@ -265,7 +261,8 @@ def _destination(peer: peers.Peer) -> Peer:
         peer.port,
         calling=peer.calling,
         timeout=30.0 if peer.timeout is None else peer.timeout,
-        tls=None if peer.tls is None else tls_context(peer.tls),
+        tls=None if peer.tls is None else tls_config(peer.tls),
+        server_hostname=None if peer.tls is None else peer.tls.hostname,
         user_identity=user_identity(peer, prompt=False),
     )
 

@@ -121,7 +121,7 @@ def options_of(config: ServeConfig) -> ServeOptions:
         raise UsageError(f"print: of no use with output {config['output']!r}")
     return ServeOptions(
         archive=None if config["receive_only"] else archive,
-        web=web_options_of(config),
+        web=None if config["receive_only"] else web_options_of(config),
         endpoint=config.endpoint,
         port=config["port"],
         host=config["host"],

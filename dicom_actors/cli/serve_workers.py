@@ -17,6 +17,7 @@ import os
 import socket
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import messages
@@ -70,7 +71,7 @@ class _Tables:
     def __init__(
         self, options: ServeOptions, count: int, archive: Archive | None, teller: Teller
     ) -> None:
-        self.options = options
+        self.options = _of_a_worker(options)
         self.count = count
         self.archive = archive
         self.is_shared = options.archive is not None and options.archive.index is not None
@@ -99,6 +100,17 @@ class _Tables:
         """The links to the workers that there are."""
         with self.lock:
             return [link for link, _ in self.links.values()]
+
+
+def _of_a_worker(options: ServeOptions) -> ServeOptions:
+    """What a worker is told: not how to serve the web, nor whom to send on to, which it does not.
+
+    Contexts of TLS, which are there for both, cannot go to another process.
+    """
+    archive = options.archive
+    if archive is not None:
+        archive = replace(archive, flow=replace(archive.flow, peers={}))
+    return replace(options, web=None, archive=archive)
 
 
 class Worker(SupervisedActor):

@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.errors import ConfigurationError, TransportError
+from dicom_actors.tls import TlsConfig, server_context
+from dicom_actors.web.preconditions import check_reach, check_viewer
 from dicom_actors.web.settings import WebSettings
+from dicom_actors.web.tokens import Tokens
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
     from dicom_actors.archive import Archive
@@ -37,11 +41,15 @@ class WebOptions:
     Attributes:
         own: the settings that are no `WebSettings`.
         settings: the rest.
+        tokens: who may ask; None: everybody who can reach it.
+        context: for TLS; None: plain.
         is_port_chosen: whether somebody said which port.
     """
 
     own: dict[str, Any]
     settings: WebSettings
+    tokens: Tokens | None
+    context: ssl.SSLContext | None
     is_port_chosen: bool
 
 
@@ -49,7 +57,7 @@ def web_options_of(config: ServeConfig) -> WebOptions | None:
     """Make them of a configuration; None: there is to be no web server.
 
     Raises:
-        UsageError: settings do not go together.
+        UsageError: settings do not go together, or a file, a folder or a host is not right.
     """
     values = dict(config.web)
     if not values["enabled"]:
@@ -62,10 +70,17 @@ def web_options_of(config: ServeConfig) -> WebOptions | None:
         raise UsageError("web: a key is of no use without a certificate")
     try:
         settings = WebSettings(**rest)
+        tokens = None if own["tokens"] is None else Tokens(own["tokens"])
+        context = _context(own)
+        check_reach(own["host"], tokens, is_insecure=own["insecure"])
+        if own["viewer"] is not None:
+            check_viewer(Path(own["viewer"]))
     except ConfigurationError as error:
         raise UsageError(f"web: {error}") from error
     is_chosen = config.sources["web", "port"] != "default"
-    return WebOptions(own=own, settings=settings, is_port_chosen=is_chosen)
+    return WebOptions(
+        own=own, settings=settings, tokens=tokens, context=context, is_port_chosen=is_chosen
+    )
 
 
 @contextlib.contextmanager
@@ -86,14 +101,13 @@ def serving_web(
         teller: says where.
 
     Raises:
-        ConfigurationError: a setting, a file or a host is none.
+        ConfigurationError: what was right when the options were made is so no more.
         TransportError: the port that was chosen cannot be bound.
     """
     if options is None or archive is None:
         yield
         return
     try:
-        from dicom_actors.web.tokens import Tokens
         from dicom_actors.web.web_server import WebServer
     except ImportError:
         text = "no DICOMweb: it needs the extra `web` (pip install 'dicom-actors[web]')"
@@ -101,16 +115,15 @@ def serving_web(
         yield
         return
     own = options.own
-    tokens = None if own["tokens"] is None else Tokens(own["tokens"])
     try:
         server = WebServer.start(
             archive,
             host=own["host"],
             port=own["port"],
             settings=options.settings,
-            tokens=tokens,
+            tokens=options.tokens,
             is_insecure=own["insecure"],
-            context=_context(own),
+            context=options.context,
             viewer=own["viewer"],
             endpoint=endpoint,
             system=system,
@@ -132,11 +145,9 @@ def serving_web(
         server.stop()
 
 
-def _context(own: dict[str, Any]) -> Any:
+def _context(own: dict[str, Any]) -> ssl.SSLContext | None:
     if own["certificate"] is None:
         return None
-    from dicom_actors.tls import TlsConfig, server_context
-
     key = None if own["key"] is None else Path(own["key"])
     return server_context(
         TlsConfig(certificate=Path(own["certificate"]), key=key, require_peer_certificate=False)

@@ -34,6 +34,7 @@ from dicom_actors.supervision import (
 from dicom_actors.web.asgi import SENDER
 from dicom_actors.web.live_feed import LiveFeed
 from dicom_actors.web.metadata_maker import MetadataMaker
+from dicom_actors.web.preconditions import address_of
 from dicom_actors.web.socket_sender import SocketSender
 
 if TYPE_CHECKING:
@@ -95,11 +96,7 @@ def listen(host: str, port: int, context: ssl.SSLContext | None = None) -> Liste
     """
     if not 0 <= port <= 65_535:
         raise ConfigurationError(f"web port: expected 0 to 65535, got {port}")
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise ConfigurationError(f"web host {host}: {error.strerror or error}") from error
-    family, _, _, _, address = found[0]
+    family, address = address_of(host, port)
     # asyncio sends what is small at once (TCP_NODELAY) where the protocol is named: else the end of
     # each answer waits for the client's acknowledgement of its beginning, some 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -23,8 +23,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dicom_actors.errors import ConfigurationError
 from dicom_actors.web.gate import Gate
+from dicom_actors.web.preconditions import check_viewer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -88,8 +88,7 @@ def make_site(
 
 
 def _viewer_routes(folder: Path) -> list[BaseRoute]:
-    if not (folder / "index.html").is_file():
-        raise ConfigurationError(f"{folder}: expected the folder of a viewer, with an index.html")
+    check_viewer(folder)
     return [
         Route(f"{VIEWER}/app-config.js", _app_config),
         Mount(VIEWER, _Viewer(directory=folder, html=True)),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import ipaddress
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from dicom_actors.errors import ConfigurationError
 from dicom_actors.supervision import System, call
 from dicom_actors.web.application import DicomWeb
 from dicom_actors.web.asgi import AsgiAdapter
@@ -16,6 +14,7 @@ from dicom_actors.web.live_feed import Live, LiveSources
 from dicom_actors.web.live_hub import LiveHub
 from dicom_actors.web.operations import operations
 from dicom_actors.web.page_site import page_of
+from dicom_actors.web.preconditions import check_reach, is_loopback
 from dicom_actors.web.server import (
     GetServerStatus,
     ServerStatus,
@@ -98,17 +97,15 @@ class WebServer:
             TransportError: the port cannot be bound.
         """
         chosen = settings or WebSettings()
+        check_reach(host, tokens, is_insecure=is_insecure)
         listener = listen(host, port, context)
         try:
-            is_loopback = ipaddress.ip_address(listener.address[0]).is_loopback
-            if not is_loopback and not is_insecure:
-                _check_tokens(host, tokens)
             application = DicomWeb(archive, chosen, pictures or _pictures())
             adapter = AsgiAdapter(application)
             own_url = chosen.public_url or listener.url
             application.metadata.made_for(own_url.rstrip("/") + DICOM_WEB)
             hosts = None
-            if is_loopback and tokens is None:
+            if tokens is None and is_loopback(listener.address[0]):
                 hosts = {listener.address[0], host.lower()}
                 if chosen.public_url:
                     hosts.add((urlsplit(chosen.public_url).hostname or "").lower())
@@ -167,14 +164,6 @@ class WebServer:
         if self._system is not None:
             self._system.close()
             self._system = None
-
-
-def _check_tokens(host: str, tokens: Tokens | None) -> None:
-    if tokens is None:
-        raise ConfigurationError(
-            f"web host {host}: others can reach it, so there have to be tokens"
-            " (--tokens FILE), or --insecure"
-        )
 
 
 def _pictures() -> Pictures | None:

@@ -15,15 +15,24 @@ from pathlib import Path
 import nats
 import pytest
 from kit.archive_objects import make_file, uid_of
+from kit.certificates import Certificates
+from kit.endpoints import running
 from kit.nats_cluster import NatsCluster
 from kit.object_store import BUCKET, object_store
 from kit.serving import serving
 from kit.waiting import LIMIT, until
 from services.commitment import Commitments
 
-from dicom_actors import DataSet, DimseFailure, connect, read_file
+from dicom_actors import (
+    DataSet,
+    DimseFailure,
+    TlsConfig,
+    connect,
+    read_file,
+)
 from dicom_actors.cli.control import ask
 from dicom_actors.errors import AssociationRejected, DicomError
+from dicom_actors.web.tokens import new_token
 
 SIZES = (64, 9_000, 300_000)
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -414,3 +423,36 @@ def test_workers_end_with_their_parent(tmp_path):
         os.kill(pids[0], signal.SIGSTOP)  # one that hangs, too
         server.process.kill()
         until(lambda: all(is_gone(pid) for pid in pids))
+
+
+@pytest.mark.parametrize("hostname", ["pacs.example.org", "other.example.org"])
+def test_the_web_and_destinations_by_tls(tmp_path, hostname):
+    certificates = Certificates(tmp_path)
+    certificate, key = certificates.issue("pacs", "pacs.example.org")
+    (tmp_path / "tokens").write_text(new_token("somebody", "read")[1])
+    config = tmp_path / "config.toml"
+    came = threading.Event()
+    tls = TlsConfig(certificate=certificate, key=key, require_peer_certificate=False)
+    with running({"cstore": lambda event: came.set()}, tls=tls) as pacs:
+        config.write_text(
+            f"[peers.pacs]\naddress = 'PACS@127.0.0.1:{pacs.port}'\n"
+            f"tls = {{authorities = '{certificates.authority}', hostname = '{hostname}'}}\n"
+            "[peers.cloud]\naddress = 'https://127.0.0.1:1/dicom-web'\n"
+            f"tls = {{authorities = '{certificates.authority}'}}\n"
+            "[[route]]\nwhen = {Modality = 'US'}\nactions = [{send = 'cloud'}, {send = 'pacs'}]\n"
+        )
+        options = ["--web-port", "0", "--web-tokens", str(tmp_path / "tokens")]
+        options += ["--web-certificate", str(certificate), "--web-key", str(key)]
+        options += ["--config", str(config), "--store", str(tmp_path / "store"), "--workers", "2"]
+        with serving(*options) as server:
+            server.wait_for("web page on https://")
+            with connect("127.0.0.1", server.port) as association:
+                association.store(make_file(1, study=1, series=1, size=64))
+                keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.1"}
+                if hostname == "other.example.org":
+                    with pytest.raises(DimseFailure):
+                        list(association.move(keys, "PACS"))
+                else:
+                    assert list(association.move(keys, "PACS"))[-1].completed == 1
+            assert came.is_set() == (hostname == "pacs.example.org")
+            assert server.stop() == 0

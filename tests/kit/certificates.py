@@ -19,9 +19,11 @@ class Certificates:
         self.authority = folder / "authority.pem"
         self._authority.cert_pem.write_to_path(str(self.authority))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate and its key, as files."""
-        issued = self._authority.issue_cert("localhost", "127.0.0.1", common_name=name)
+    def issue(self, name: str, *hosts: str) -> tuple[Path, Path]:
+        """A certificate and its key, as files; it names this machine, unless others are given."""
+        issued = self._authority.issue_cert(
+            *(hosts or ("localhost", "127.0.0.1")), common_name=name
+        )
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         issued.private_key_pem.write_to_path(str(key))
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))

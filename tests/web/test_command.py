@@ -77,22 +77,26 @@ def test_a_port_that_was_chosen_and_is_taken(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "text"),
+    ("arguments", "text"),
     [
-        (("--web-port", "99999"), 2, "--web-port"),
-        (("--public-url", "nonsense"), 2, "--web-public-url: expected an address"),
-        (("--cors-origin", "nonsense"), 2, "--web-cors-origins: expected an address"),
-        (("--web-key", "key.pem"), 2, "certificate"),
-        (("--web-port", "0", "--web-host", "0.0.0.0"), 1, "tokens"),
-        (("--web-port", "0", "--tokens", "/nowhere"), 1, "tokens cannot be read"),
-        (("--web-port", "0", "--viewer", "/nowhere"), 1, "index.html"),
+        (("--web-port", "99999"), "--web-port"),
+        (("--public-url", "nonsense"), "--web-public-url: expected an address"),
+        (("--cors-origin", "nonsense"), "--web-cors-origins: expected an address"),
+        (("--web-key", "key.pem"), "certificate"),
+        (("--web-host", "0.0.0.0"), "tokens"),
+        (("--web-host", "a..b"), "web host a..b: "),
+        (("--tokens", "/nowhere"), "tokens cannot be read"),
+        (("--viewer", "/nowhere"), "index.html"),
+        (("--web-certificate", "/nowhere"), "tls: /nowhere: No such file"),
     ],
 )
-def test_what_cannot_be_served_is_said(tmp_path, capsys, arguments, code, text):
-    store = str(tmp_path / "archive")
+@pytest.mark.parametrize("only", [(), ("--check-config",)])
+def test_what_cannot_be_served_is_said_before_anything_is(tmp_path, capsys, only, arguments, text):
+    store = tmp_path / "archive"
 
-    assert main(["serve", "--port", "0", "--store", store, *arguments]) == code
+    assert main(["serve", "--port", "0", "--store", str(store), *arguments, *only]) == 2
     assert text in capsys.readouterr().err
+    assert not store.exists()
 
 
 def test_a_table_of_the_configuration(tmp_path, capsys):
