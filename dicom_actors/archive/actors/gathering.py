@@ -16,10 +16,9 @@ _T = TypeVar("_T")
 class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
     """Gathers items for as long as messages wait, up to a number and a time.
 
-    Where somebody waits for it, what comes alone is done at once. Where several came together the
-    last time, as many and one more are waited for, as long as that helps: all of them pay for one
-    flush then, instead of each for the next one after that of another. The time is that of the
-    inbox, whose patience is not by the clock of the system.
+    Where somebody waits for it, nobody is waited for: what comes while a group is being done is
+    the next one, and whoever sends meanwhile does not stand still. The time is that of the inbox,
+    whose patience is not by the clock of the system.
 
     Args:
         most: items that are done at once.
@@ -34,7 +33,6 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
         self._longest = longest
         self._items: list[_T] = []
         self._since = 0.0
-        self._expected = 1
 
     @abc.abstractmethod
     def work_off(self, items: list[_T]) -> None:
@@ -66,10 +64,6 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
         # First, so that whatever is raised leaves nothing behind that wakes us for ever.
         self._inbox.patience = None
         if items:
-            # One that is alone shall not wait for others to find out that there are none.
-            count = len(items)
-            has_helped = 1 < self._expected <= count
-            self._expected = count + has_helped
             self.work_off(items)
         self._inbox.patience = self.quiet_time()
 
@@ -77,9 +71,6 @@ class Gathering(SupervisedActor, abc.ABC, Generic[_T]):
         """Nothing waits. Runs in the actor's own thread."""
         if self._items:
             rest = self._since + self._longest - time.monotonic()
-            if len(self._items) < self._expected and rest > 0 and not self._linger:
-                self._inbox.patience = rest
-                return
             if rest > 0 and self.is_growing():
                 self._inbox.patience = self._linger
                 return
