@@ -594,10 +594,7 @@ class Archive(Holdings):
         """
         self._settle_here()
         if self._kernel.index.is_shared:
-            before = self.waiting()
-            if before:
-                self._kernel.tell("nodes", HaveAllSettle())
-                self.await_places(before)
+            self.await_places(self.waiting(), lambda: self._kernel.tell("nodes", HaveAllSettle()))
 
     def _settle_here(self) -> None:
         self._kernel.ask("store", CloseJournal())

@@ -39,6 +39,8 @@ _DELETED_AT_ONCE: Final = 256
 _PATIENCE: Final = 120.0
 """Seconds for other processes to bring what came before to its place."""
 _PAUSE: Final = 0.1
+_ASKED_EACH: Final = 10
+"""Pauses after which others are asked again."""
 _QUEUE_ACTIONS: Final = ("pause", "resume", "retry", "drop")
 
 
@@ -95,21 +97,24 @@ class Holdings(abc.ABC):
             if name.endswith((".dcm", ".journal"))
         }
 
-    def await_places(self, names: set[str]) -> None:
+    def await_places(self, names: set[str], ask: Callable[[], object] = lambda: None) -> None:
         """Wait until other processes have brought something to its place.
 
         Args:
             names: what is waited for; see `waiting`.
+            ask: asks them to; again and again, since one may not have heard it.
 
         Raises:
             ArchiveError: they do not.
             OSError: the folder cannot be read.
         """
-        limit = time.monotonic() + _PATIENCE
-        while names & self.waiting():
-            if time.monotonic() > limit:
-                raise ArchiveError("the archive is too busy to bring all to its place", "busy")
+        for turn in range(round(_PATIENCE / _PAUSE)):
+            if not names & self.waiting():
+                return
+            if turn % _ASKED_EACH == 0:
+                ask()
             threading.Event().wait(_PAUSE)
+        raise ArchiveError("the archive is too busy to bring all to its place", "busy")
 
     # --- what there is -----------------------------------------------------------------------
 

@@ -200,6 +200,26 @@ def test_what_one_deletes_does_not_come_back(site):
     assert problems_of(one) == []
 
 
+def test_one_that_has_not_heard_is_asked_again(site, monkeypatch):
+    lost, real = set(), Nodes.told
+
+    def hard_of_hearing(nodes):
+        found = real(nodes)
+        if nodes in lost or not any('"settle"' in message for message in found):
+            return found
+        lost.add(nodes)
+        return []
+
+    one, other = site(journal_seconds=FOR_EVER), site()
+    one.add(make_file(1))
+    monkeypatch.setattr(Nodes, "told", hard_of_hearing)
+
+    other.settle()
+
+    assert lost
+    assert not one.waiting()
+
+
 def test_an_archive_with_its_index_in_the_folder_stays_out(site):
     site()
     with pytest.raises(ArchiveError) as caught:

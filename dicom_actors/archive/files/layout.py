@@ -38,6 +38,7 @@ class Layout:
 
     def __init__(self, pattern: str = DEFAULT_PATTERN) -> None:
         self.pattern: Final = pattern
+        self._is_spread: Final = "{hash}" in pattern
         fields = set()
         try:
             for text, field, spec, conversion in Formatter().parse(pattern):
@@ -70,7 +71,7 @@ class Layout:
             study=name_of_uid(study),
             series=name_of_uid(series),
             instance=text if copy == 1 else f"{text}-{copy}",
-            hash=hashlib.sha256(text.encode()).hexdigest()[:2],
+            hash=hashlib.sha256(text.encode()).hexdigest()[:2] if self._is_spread else "",
         )
         return name if name.split("/")[0] not in _RESERVED else f"_{name}"
 

@@ -165,13 +165,20 @@ class FilePlacing:
     ) -> None:
         """See `Placing.add`."""
         name = self._store.layout.name_for(*uids) if is_first else ""
-        if not name or not self._link(old, name):
+        if not name or not self._give(old, name, read):
             name = self._place(uids, old, size, read)
         self._names.add(name)
         self._placed.append(Placed(uids[2], old, Location(name)))
 
-    def _link(self, old: Location, name: str) -> bool:
-        """Give a file the name that it should have, where that is easily done."""
+    def _give(self, old: Location, name: str, read: Callable[[], memoryview]) -> bool:
+        """Give an object the name that it should have, where that is easily done."""
+        if old.is_in_journal:
+            if _folder_of(name) not in self._folders or name in self._names:
+                return False
+            if self._disk.is_taken(name):
+                return False
+            self._write(name, read)
+            return True
         try:
             return self._disk.link(old.name, name)
         except (FileExistsError, FileNotFoundError, NotADirectoryError):
@@ -193,10 +200,13 @@ class FilePlacing:
         if is_there:
             self._found.append(name)
         elif old.is_in_journal or not self._disk.link(old.name, name):
-            part = self._store.part_name()
-            self._store.write(part, [read()], is_synchronous=False)
-            self._written.append((part, name))
+            self._write(name, read)
         return name
+
+    def _write(self, name: str, read: Callable[[], memoryview]) -> None:
+        part = self._store.part_name()
+        self._store.write(part, [read()], is_synchronous=False)
+        self._written.append((part, name))
 
     def finish(self) -> list[Placed]:
         """See `Placing.finish`."""

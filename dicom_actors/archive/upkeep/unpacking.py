@@ -70,7 +70,7 @@ class _Object(NamedTuple):
     read: Callable[[], memoryview]  # of a file that is placed by a second name nobody needs it
     received: float
     is_sound: Callable[[], bool]
-    is_first: bool  # whether it has no second name
+    is_first: bool  # whether nobody has given it a place before
 
 
 class Unpacking:
@@ -95,6 +95,7 @@ class Unpacking:
         self._disk = store.file_system
         self._rows = rows
         self._now = now
+        self._begun: set[str] = set()  # journals of which objects may have places
 
     def leftovers(self) -> set[str]:
         """Remove what is half written, and say what else is in ``incoming/``.
@@ -131,6 +132,7 @@ class Unpacking:
         Removing(self._store, self._rows).finish(sorted(leftovers))
         names = [name for name in self._disk.names(self._store.incoming) if name.endswith(_OBJECT)]
         found = self.place(self._to_finish(names, leftovers))
+        self._begun.update(journals)
         for name in journals:
             found += self.unpack(name)
         return found
@@ -143,13 +145,9 @@ class Unpacking:
             status = self._disk.file_status(location.name)
             if name in leftovers or (status is not None and status.links > 1):
                 yield uid, location
-            elif self._has_row(uid, location):
+            elif _at(location, self._rows.versions_of(uid)) is not None:
                 leftovers.add(name)
                 yield uid, location
-
-    def _has_row(self, sop_instance_uid: str, location: Location) -> bool:
-        versions = self._rows.versions_of(sop_instance_uid)
-        return any(found.location == str(location) for found in versions)
 
     def unpack(self, journal: str) -> Recovered:
         """Make files of what is in a journal that nobody writes any more, and remove it.
@@ -163,11 +161,15 @@ class Unpacking:
         # What was being written when it was closed has its row after this, or never.
         self._rows.write(())
         found = Recovered()
-        for batch in _batches(self._records(journal), lambda one: one.size):  # in memory
+        is_first = journal not in self._begun
+        self._begun.add(journal)
+        records = self._records(journal, is_first=is_first)
+        for batch in _batches(records, lambda one: one.size):  # in memory
             with self._store.held() as store:
                 found += self._bring(batch, store)
         if not found.damaged:
             self._disk.remove(journal)
+            self._begun.discard(journal)
         return found
 
     def place(self, files: Iterable[tuple[str, Location]]) -> Recovered:
@@ -187,7 +189,7 @@ class Unpacking:
                 found += self._bring(self._files(batch, store), store)
         return found
 
-    def _records(self, journal: str) -> Iterator[_Object]:
+    def _records(self, journal: str, *, is_first: bool) -> Iterator[_Object]:
         for record, data in read_records(self._disk, journal):
             yield _Object(
                 record.sop_instance_uid,
@@ -196,7 +198,7 @@ class Unpacking:
                 lambda data=data: data,  # type: ignore[misc]
                 record.received,
                 lambda record=record, data=data: record.is_sound(data),  # type: ignore[misc]
-                is_first=False,
+                is_first=is_first,
             )
 
     def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, str, Location]]:
@@ -234,7 +236,7 @@ class Unpacking:
         versions_of = self._rows.versions_of_each([one.sop_instance_uid for one in objects])
         for one in objects:
             versions = versions_of[one.sop_instance_uid]
-            row = next((found for found in versions if found.location == str(one.location)), None)
+            row = _at(one.location, versions)
             is_known = row is not None
             if row is None and versions and not self._is_index_lost():
                 over.append(one.location)  # its place is another one: it is not needed here
@@ -298,7 +300,7 @@ class Unpacking:
         row = intake.row(one.location, one.received, duplicates)
         self._rows.write([row._replace(is_adopted=True, goes_by_age=self._replaces)])
         versions = self._rows.versions_of(intake.sop_instance_uid)
-        return next((found for found in versions if found.location == str(one.location)), None)
+        return _at(one.location, versions)
 
     def _set_aside(self, location: Location) -> None:
         if not location.is_in_journal:
@@ -316,6 +318,12 @@ def _batches(items: Iterable[_T], length_of: Callable[[_T], int]) -> Iterator[li
             batch, length = [], 0
     if batch:
         yield batch
+
+
+def _at(location: Location, versions: Iterable[StoredInstance]) -> StoredInstance | None:
+    """The version that is there; None: none is."""
+    place = str(location)
+    return next((found for found in versions if found.location == place), None)
 
 
 def _is_sound() -> bool:
