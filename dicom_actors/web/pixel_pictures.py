@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -80,7 +81,8 @@ def _picture(reader: FrameReader, number: int, rendering: Rendering) -> Any:
     box = (max(0, left), max(0, top), min(picture.width, right), min(picture.height, bottom))
     if box[0] >= box[2] or box[1] >= box[3]:
         raise DecodeError("viewport: the region is outside of the image")
-    picture = picture.crop(box)
+    # Of a pixel that is a part of it, all: what is less than one is a picture, too.
+    picture = picture.crop((floor(box[0]), floor(box[1]), ceil(box[2]), ceil(box[3])))
     if width < 0:  # PS3.18 8.3.5.1.3: flipped
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if height < 0:
