@@ -12,6 +12,7 @@ from dicom_actors.errors import DataError, DecodeError
 from dicom_actors.pixels import CODECS, FrameReader, render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dicom_actors import DataSet
@@ -22,6 +23,8 @@ __all__ = ["PixelPictures"]
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
 _RLE = "1.2.840.10008.1.2.5"
 _CINE_MILLISECONDS = 100
+_MOST_PIXELS = 1 << 28
+"""Of all frames of a picture: they are in memory together."""
 
 
 class PixelPictures:
@@ -60,8 +63,11 @@ class _Images:
     def render(self, numbers: list[int], rendering: Rendering) -> bytes:
         """Make a picture of frames."""
         try:
-            pictures = [_picture(self._reader, number, rendering) for number in numbers]
-            return _saved(pictures, rendering)
+            pictures = (_picture(self._reader, number, rendering) for number in numbers)
+            first = next(pictures)
+            if first.width * first.height * len(numbers) > _MOST_PIXELS:
+                raise DecodeError(f"no picture: it would have more than {_MOST_PIXELS} pixels")
+            return _saved(first, pictures, rendering)
         except (ValueError, IndexError) as error:
             raise DecodeError(f"no picture: {error}") from error
 
@@ -94,9 +100,8 @@ def _picture(reader: FrameReader, number: int, rendering: Rendering) -> Any:
     )
 
 
-def _saved(pictures: list[Any], rendering: Rendering) -> bytes:
+def _saved(first: Any, others: Iterator[Any], rendering: Rendering) -> bytes:
     buffer = io.BytesIO()
-    first = pictures[0]
     if rendering.kind == "image/png":
         first.save(buffer, "PNG", compress_level=1, compress_type=3)
     elif rendering.kind == "image/gif":
@@ -104,7 +109,7 @@ def _saved(pictures: list[Any], rendering: Rendering) -> bytes:
             buffer,
             "GIF",
             save_all=True,
-            append_images=pictures[1:],
+            append_images=others,
             duration=_CINE_MILLISECONDS,
             loop=0,
         )
