@@ -92,7 +92,8 @@ class ArchiveError(DicomError):
     """An archive cannot do what it was asked; nothing of it was done.
 
     Attributes:
-        reason: why, in a word: ``"full"``, ``"locked"``, ``"read-only"``, ``"absent"``,
+        reason: why, in a word: ``"full"``, ``"locked"``, ``"read-only"``, ``"absent"`` (its
+            folder or its index is not there), ``"deleted"`` (an instance is not there any more),
             ``"damaged"``, ``"newer"`` (made by a newer version), ``"busy"`` (too much at once),
             or ``"failed"``.
     """

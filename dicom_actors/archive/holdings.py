@@ -300,7 +300,7 @@ class Holdings(abc.ABC):
                     )
                 return data
             found = self._current(found)
-        raise ArchiveError(f"there is no instance {instance.sop_instance_uid}", "absent")
+        raise ArchiveError(f"there is no instance {instance.sop_instance_uid}", "deleted")
 
     def frames_of(self, instance: StoredInstance) -> FrameRanges:
         """Where the frames of an instance are in its data set.

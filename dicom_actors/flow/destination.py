@@ -352,7 +352,7 @@ class Destination(SupervisedActor):
         try:
             references = self._sender.send(item, parcels)
         except ArchiveError as error:
-            if error.reason == "absent" and not self._instances(item):
+            if error.reason == "deleted" and not self._instances(item):
                 return []  # it was deleted meanwhile
             raise
         self._bandwidth.sent(sum(found.size for found in instances), self.system.clock.monotonic())

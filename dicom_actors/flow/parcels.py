@@ -62,7 +62,7 @@ class Parcel:
             except OSError:
                 raise
             except DicomError as error:
-                if getattr(error, "reason", None) in {"absent", "damaged"}:
+                if getattr(error, "reason", None) in {"absent", "deleted", "damaged"}:
                     raise
                 raise NotTaken(_in_words(error), is_final=True) from error
             except Exception as error:  # of a step, which is anybody's code

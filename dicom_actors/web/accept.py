@@ -31,8 +31,9 @@ __all__ = [
 EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 
 _MOST: Final = 64
-_SPLIT: Final = re.compile(r'((?:[^,"]|"(?:[^"\\]|\\.)*")+)')
-_PARAMETERS: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)')
+_PLUS: Final = re.compile(r"(?<=\w) (?=\w)")
+_MARKS: Final = re.compile(r'\\.|[",;]')
+"""Where a header may be split, and what may forbid that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,10 @@ def ranges_of(request: Request) -> list[MediaRange]:
     Raises:
         HttpError: 400, there are too many.
     """
-    texts = request.values("accept") or [request.headers.get("accept", "")]
-    items = [item for text in texts for item in _SPLIT.findall(text) if item.strip()]
+    # Who writes an address by hand has a plus in it, which is a blank when it comes.
+    texts = [_PLUS.sub("+", text) for text in request.values("accept")]
+    texts = texts or [request.headers.get("accept", "")]
+    items = [item for text in texts for item in _split(text, ",") if item.strip()]
     if len(items) > _MOST:
         raise HttpError(400, f"accept: expected up to {_MOST} media types")
     return [_range_of(item) for item in items] or [MediaRange("*/*", None, "*")]
@@ -108,14 +111,32 @@ def ranges_of(request: Request) -> list[MediaRange]:
 
 def parse_content_type(text: str) -> tuple[str, dict[str, str]]:
     """Take a media type apart: itself, in small letters, and its parameters by name."""
-    kind = text.partition(";")[0].strip().lower()
+    kind, *parameters = _split(text, ";")
     found: dict[str, str] = {}
-    for name, value in _PARAMETERS.findall(text):
+    for parameter in parameters:
+        name, equals, value = parameter.partition("=")
         bare = value.strip()
-        if bare.startswith('"') and len(bare) > 1:
-            bare = re.sub(r"\\(.)", r"\1", bare[1:-1])
-        found.setdefault(name.lower(), bare)
-    return kind, found
+        if bare.startswith('"'):
+            bare = re.sub(r"\\(.)", r"\1", bare[1:].removesuffix('"'))
+        if equals and name.strip():
+            found.setdefault(name.strip().lower(), bare)
+    return kind.strip().lower(), found
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split what a client wrote where a separator stands outside of quotes (RFC 9110 5.6.4).
+
+    It takes time in proportion to the text, whatever that is.
+    """
+    parts, start, is_quoted = [], 0, False
+    for found in _MARKS.finditer(text):
+        mark = found.group()
+        if mark == '"':
+            is_quoted = not is_quoted
+        elif mark == separator and not is_quoted:
+            parts.append(text[start : found.start()])
+            start = found.end()
+    return [*parts, text[start:]]
 
 
 def _range_of(text: str) -> MediaRange:

@@ -215,7 +215,9 @@ class Frames:
             try:
                 return images.render([number - 1 for number in wanted], rendering)
             except DataError as error:
-                raise HttpError(406, "there is no picture of it: it cannot be decoded") from error
+                raise HttpError(
+                    406, "there is no picture of it: it cannot be decoded, or would be too large"
+                ) from error
             except OSError as error:
                 raise HttpError(503, "the file cannot be read now") from error
 
@@ -286,12 +288,13 @@ def _rendering(request: Request, kind: str, most: int | None) -> Rendering:
             raise HttpError(400, "window: expected a width above 0")
         window = (_real(parts[0], "window"), width, function)
     quality = request.value("quality") or "85"
-    if not quality.isascii() or not quality.isdecimal() or not 1 <= int(quality[:4]) <= 100:
+    digits = quality.lstrip("0")
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > 3 or int(digits) > 100:
         raise HttpError(400, "quality: expected 1 to 100")
     overlays = (request.value("overlays") or "true").lower()
     if overlays not in {"true", "false"}:
         raise HttpError(400, "overlays: expected true or false")
-    return Rendering(kind, size, region, window, int(quality), overlays == "true")
+    return Rendering(kind, size, region, window, int(digits), overlays == "true")
 
 
 def _real(text: str, name: str) -> float:

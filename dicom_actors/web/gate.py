@@ -9,6 +9,7 @@ Standard: RFC 6750; RFC 9110 7.2.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SESSION_COOKIE", "Gate"]
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
+_HOST: Final = re.compile(r"([\w.-]+|\[[\w.:%]+\])(?::\d*)?", re.ASCII)
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ADMIN: Final = "/api"
 _DICOM_WEB: Final = "/dicom-web"
@@ -150,8 +152,6 @@ def _cookie(header: str) -> str:
 
 
 def _name_of(host: str) -> str:
-    """The name in a ``Host`` header, without its port."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
+    """The name in a ``Host`` header, without its port; empty if there is anything else in it."""
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found[1].strip("[]").lower()

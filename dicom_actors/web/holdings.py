@@ -157,7 +157,7 @@ def _told() -> Iterator[None]:
 
 def unavailable(error: ArchiveError) -> HttpError:
     """Say by HTTP what ails an archive. What its message says of paths is for whoever runs it."""
-    if error.reason == "absent":
+    if error.reason == "deleted":
         return HttpError(410, "it was deleted")
     if error.reason == "full":
         return HttpError(507, "there is no room")

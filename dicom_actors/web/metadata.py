@@ -218,12 +218,17 @@ class Metadata:
             Offer(OCTETS, is_multipart=True, transfer_syntax=syntax, is_default=False),
         ]
         offer = choose(request, offers)
+        known = not_modified(request, etag)
+        if known is not None:
+            return known
         parts = (
             Part({"Content-Type": f"{offer.kind}; transfer-syntax={syntax}"}, len(one), (one,))
             for one in frames
         )
         content_type, body = write_parts(offer.kind, parts)
-        return Response(200, {"content-type": content_type, "etag": etag}, body, None)
+        return Response(
+            200, {"content-type": content_type, "etag": etag, "vary": "accept"}, body, None
+        )
 
 
 def _octets(request: Request, etag: str, give: Callable[[], memoryview | FileBytes]) -> Response:

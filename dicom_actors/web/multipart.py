@@ -9,6 +9,7 @@ Standard: RFC 2046 5.1.1; RFC 2387; PS3.18 8.6.1.2.
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from enum import Enum
@@ -32,6 +33,9 @@ __all__ = [
     "new_boundary",
     "write_parts",
 ]
+
+
+_FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 
 
 class Limits(NamedTuple):
@@ -143,7 +147,8 @@ class MultipartReader:
             HttpError: 400, its last boundary did not come.
         """
         # Some leave out the two dashes of the last boundary.
-        is_at_end = self._state is _State.BOUNDARY and not self._buffer.strip()
+        is_behind = self._state in {_State.BOUNDARY, _State.HEADERS}
+        is_at_end = is_behind and not self._buffer.strip()
         if not self.is_over and not is_at_end:
             raise HttpError(400, f"multipart: the body ended {self._state.value}")
 
@@ -262,7 +267,8 @@ class MultipartReader:
 
 def _parse_headers(head: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
-    for line in head.splitlines():
+    # Java's mail, for one, goes on in the next line, which begins with a blank (RFC 5322 2.2.3).
+    for line in _FOLD.sub(b" ", head).splitlines():
         name, colon, value = line.decode("latin-1").partition(":")
         if not colon or not name.strip():
             raise HttpError(400, "multipart: expected headers, a name and a value in each line")

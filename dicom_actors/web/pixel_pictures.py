@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -11,6 +12,7 @@ from dicom_actors.errors import DataError, DecodeError
 from dicom_actors.pixels import CODECS, FrameReader, render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dicom_actors import DataSet
@@ -21,6 +23,8 @@ __all__ = ["PixelPictures"]
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
 _RLE = "1.2.840.10008.1.2.5"
 _CINE_MILLISECONDS = 100
+_MOST_PIXELS = 1 << 28
+"""Of all frames of a picture: they are in memory together."""
 
 
 class PixelPictures:
@@ -59,8 +63,11 @@ class _Images:
     def render(self, numbers: list[int], rendering: Rendering) -> bytes:
         """Make a picture of frames."""
         try:
-            pictures = [_picture(self._reader, number, rendering) for number in numbers]
-            return _saved(pictures, rendering)
+            pictures = (_picture(self._reader, number, rendering) for number in numbers)
+            first = next(pictures)
+            if first.width * first.height * len(numbers) > _MOST_PIXELS:
+                raise DecodeError(f"no picture: it would have more than {_MOST_PIXELS} pixels")
+            return _saved(first, pictures, rendering)
         except (ValueError, IndexError) as error:
             raise DecodeError(f"no picture: {error}") from error
 
@@ -80,7 +87,8 @@ def _picture(reader: FrameReader, number: int, rendering: Rendering) -> Any:
     box = (max(0, left), max(0, top), min(picture.width, right), min(picture.height, bottom))
     if box[0] >= box[2] or box[1] >= box[3]:
         raise DecodeError("viewport: the region is outside of the image")
-    picture = picture.crop(box)
+    # Of a pixel that is a part of it, all: what is less than one is a picture, too.
+    picture = picture.crop((floor(box[0]), floor(box[1]), ceil(box[2]), ceil(box[3])))
     if width < 0:  # PS3.18 8.3.5.1.3: flipped
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if height < 0:
@@ -92,9 +100,8 @@ def _picture(reader: FrameReader, number: int, rendering: Rendering) -> Any:
     )
 
 
-def _saved(pictures: list[Any], rendering: Rendering) -> bytes:
+def _saved(first: Any, others: Iterator[Any], rendering: Rendering) -> bytes:
     buffer = io.BytesIO()
-    first = pictures[0]
     if rendering.kind == "image/png":
         first.save(buffer, "PNG", compress_level=1, compress_type=3)
     elif rendering.kind == "image/gif":
@@ -102,7 +109,7 @@ def _saved(pictures: list[Any], rendering: Rendering) -> bytes:
             buffer,
             "GIF",
             save_all=True,
-            append_images=pictures[1:],
+            append_images=others,
             duration=_CINE_MILLISECONDS,
             loop=0,
         )

@@ -67,6 +67,8 @@ _RESERVED: Final = frozenset(
      "emptyvaluematching", "multiplevaluematching"}
 )  # fmt: skip
 _MOST_KEYS: Final = 300
+_CHARACTER_SET: Final = (0x00080005,)
+_LEVEL: Final = (0x00080052,)
 _RETRIEVE_URL: Final = "00081190"
 _MADE_OF_TEXT: Final[dict[str, Callable[[str], Any]]] = {
     **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV"), int),
@@ -197,6 +199,10 @@ def identifier_of(request: Request, level: str, uids: Mapping[str, str]) -> tupl
         if name.lower() in _RESERVED:
             continue
         path = _tags(name, "query")
+        if path == _CHARACTER_SET:
+            continue  # of what C-FIND is asked; here all is UTF-8
+        if path == _LEVEL and value != level:
+            raise HttpError(400, f"query: the path says that the level is {level}")
         names[path] = _shown(name)
         keys.setdefault(path, []).append(value)
     for path, values in keys.items():

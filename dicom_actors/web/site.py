@@ -15,11 +15,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -67,10 +68,16 @@ def make_site(
     Raises:
         ConfigurationError: the viewer's folder has no ``index.html``.
     """
-    own: list[BaseRoute] = [*routes, Mount(DICOM_WEB, adapter)]
+    own: list[BaseRoute] = [
+        *routes,
+        Route(DICOM_WEB, _Root(adapter)),
+        Mount(DICOM_WEB, adapter),
+    ]
     if viewer is not None:
         own += _viewer_routes(Path(viewer))
     app: Any = Starlette(routes=own)
+    # It would be to an address made of the Host header, which is foreign text.
+    app.router.redirect_slashes = False
     app = Gate(app, tokens=tokens, hosts=hosts, origins=settings.cors_origins)
     if settings.cors_origins:
         app = CORSMiddleware(
@@ -84,6 +91,17 @@ def make_site(
     return app
 
 
+class _Root:
+    """DICOMweb's root without the slash at its end, as it is told to people."""
+
+    def __init__(self, adapter: AsgiAdapter) -> None:
+        self._adapter = adapter
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        root = scope.get("root_path", "") + DICOM_WEB
+        await self._adapter({**scope, "root_path": root}, receive, send)
+
+
 # --- the viewer ----------------------------------------------------------------------------
 
 
@@ -91,6 +109,7 @@ def _viewer_routes(folder: Path) -> list[BaseRoute]:
     check_viewer(folder)
     return [
         Route(f"{VIEWER}/app-config.js", _app_config),
+        Route(VIEWER, _to_viewer),
         Mount(VIEWER, _Viewer(directory=folder, html=True)),
         # As it is built, its pages ask for its files at the root.
         Route("/app-config.js", _app_config),
@@ -114,11 +133,14 @@ class _Viewer(_StaticFiles):
 
     async def get_response(self, path: str, scope: Any) -> Response:
         try:
-            return await super().get_response(path, scope)
+            response = await super().get_response(path, scope)
         except HTTPException as error:
             if error.status_code != 404 or Path(path).suffix[1:].isalpha():
                 raise
             return FileResponse(Path(str(self.directory)) / "index.html")
+        if isinstance(response, RedirectResponse):  # to a folder: by its path alone
+            response.headers["location"] = urlsplit(response.headers["location"]).path
+        return response
 
 
 class _Files(_StaticFiles):
@@ -128,6 +150,12 @@ class _Files(_StaticFiles):
         if path.endswith((".html", "sw.js")):
             raise HTTPException(404)
         return await super().get_response(path, scope)
+
+
+def _to_viewer(request: Request) -> Response:
+    """Have a browser take the slash, too: what it loads next is below it."""
+    del request
+    return RedirectResponse(f"{VIEWER}/")
 
 
 def _app_config(request: Request) -> Response:

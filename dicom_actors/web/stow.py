@@ -52,6 +52,8 @@ class Storing:
             HttpError: 415, the body is none that can be read; 400, its type says no boundary.
         """
         choose(request, [Offer(DICOM_JSON), Offer("application/json")])
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise HttpError(415, "content-encoding: expected none", accept_encoding="identity")
         kind, parameters = parse_content_type(request.headers.get("content-type", ""))
         study = uids.get("study", "")
         base_url = request.base_url

@@ -167,7 +167,7 @@ class MetadataAndBulkData:
             syntax = EXPLICIT_VR_LITTLE_ENDIAN  # whatever it was before: values are as it has them
             if pixels is not None:
                 value, syntax = self._pixels(pixels["BulkDataURI"], stated, joined)
-                if syntax not in MEDIA_TYPES and not is_uncompressed(syntax):
+                if syntax not in MEDIA_TYPES and syntax != EXPLICIT_VR_LITTLE_ENDIAN:
                     self._session.refuse(NOT_SUPPORTED, uids)
                     return
                 is_native = isinstance(value, memoryview)
@@ -186,7 +186,9 @@ class MetadataAndBulkData:
         bulk_data = self._bulk[uri]
         frames = [self._all[start : end + end % 2] for start, end in bulk_data.ranges]
         syntax = bulk_data.syntax or stated or _syntax_of(bulk_data.kind, frames)
-        if not syntax or is_uncompressed(syntax):
+        if not bulk_data.syntax and is_uncompressed(syntax):
+            syntax = ""  # what the metadata were made of: the values are as metadata have them
+        if not syntax or syntax in _LITTLE_ENDIAN:
             return _Pixels(self._joined(uri, joined), EXPLICIT_VR_LITTLE_ENDIAN)
         self._count(sum(map(len, frames)))
         return _Pixels(EncapsulatedPixelData(frames), syntax)
@@ -241,6 +243,7 @@ def _syntax_of(kind: str, frames: Sequence[memoryview]) -> str:
     return next((syntax for syntax, kinds in MEDIA_TYPES.items() if kind in kinds), "")
 
 
+_LITTLE_ENDIAN: Final = frozenset({"1.2.840.10008.1.2", EXPLICIT_VR_LITTLE_ENDIAN})
 _JPEG_LOSSLESS: Final = "1.2.840.10008.1.2.4.70"
 _JPEG_PROCESSES: Final = {
     0xC0: "1.2.840.10008.1.2.4.50",

@@ -307,6 +307,8 @@ def test_native_pixel_data_comes_back():
         '{"PatientID": {"vr": "LO"}}',
         '{"0010002": {"vr": "LO"}}',
         '{"0x100020": {"vr": "LO"}}',
+        '{"FFFEE000": {"vr": "UN"}}',
+        '{"00081140": {"vr": "SQ", "Value": [{"FFFEE00D": {"vr": "UN", "InlineBinary": ""}}]}}',
         '{"00100020": []}',
         '{"00100020": {"vr": "XX"}}',
         '{"00100020": {"vr": 7}}',

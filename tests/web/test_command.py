@@ -132,6 +132,11 @@ def test_a_viewer_is_served(tmp_path):
         assert "javascript" in config.type
         for path in ("/viewer/../secret", "/viewer/%2e%2e/secret", "/viewer/..%2fsecret"):
             assert b"secret" not in client.ask(path).body
+        (folder / "sub").mkdir()
+        (folder / "sub" / "index.html").write_text("1")
+        for path in ("/viewer", "/viewer/sub"):
+            answer = client.ask(path, Host="127.0.0.1:1")
+            assert (answer.status, answer.headers["location"]) == (307, f"{path}/")
 
 
 def test_a_server_that_fails_is_started_again_on_its_port(tmp_path):

@@ -72,6 +72,11 @@ GOOD = {
         b"--b\r\n\r\none\r\n--b\r\n".removesuffix(b"\r\n") + b"  ",
         [({}, b"one")],
     ),
+    "no dashes at the end, but that of the line": (b"--b\r\n\r\none\r\n--b\r\n", [({}, b"one")]),
+    "a header of several lines": (
+        b"--b\r\nContent-Type:\r\n a/b;\r\n\t c=d\r\nE: f\r\n\r\none\r\n--b--",
+        [({"content-type": "a/b; c=d", "e": "f"}, b"one")],
+    ),
     "names in any case": (b"--b\r\nCONTENT-type:a/b\r\n\r\none\r\n--b--", [(A, b"one")]),
     "no parts": (b"--b--", []),
 }

@@ -12,6 +12,7 @@ from web.serving import EXPLICIT, file_of, image, served
 
 from dicom_actors import read_file
 from dicom_actors.pixels import transcode
+from dicom_actors.web import pixel_pictures
 
 INSTANCE = "/studies/{0}/series/{0}.1/instances/{0}.1.1"
 PLAIN, JPEG_LS, RLE = (INSTANCE.format(study) for study in ("1.2.3", "1.2.4", "1.2.5"))
@@ -51,6 +52,9 @@ def test_a_picture(client, path, kind, form):
         ("viewport=30,30", (30, 20)),
         ("viewport=30,30,0,0,20,20", (30, 30)),
         ("viewport=30,30,10,10,-20,20", (30, 30)),
+        ("viewport=30,30,0,0,0.1,0.1", (30, 30)),
+        ("viewport=30,30,59.9,39.9,1,1", (30, 30)),
+        ("viewport=30,30,0,0,1e-320,0.1", (30, 30)),
         ("window=1000,2000,linear", SIZE),
         ("window=1000,2000,sigmoid&quality=10", SIZE),
     ],
@@ -83,6 +87,9 @@ def test_a_window_changes_what_is_seen(client):
         "window=1,2,cubic",
         "quality=0",
         "quality=101",
+        "quality=00",
+        "quality=0001000",
+        f"quality=0001{'0' * 5000}",
         "quality=x",
     ],
 )
@@ -109,6 +116,15 @@ def test_several_frames_are_one_picture(client, accept):
 
     assert (answer.status, answer.type) == (200, "image/gif")
     assert Image.open(io.BytesIO(answer.body)).n_frames == 2
+
+
+def test_a_picture_of_too_many_pixels_is_made_of_none_but_the_first(client, monkeypatch):
+    made, real = [], pixel_pictures._picture
+    monkeypatch.setattr(pixel_pictures, "_picture", lambda *named: made.append(1) or real(*named))
+    frames = ",".join(["1"] * 400)
+    answer = client.web(f"{PLAIN}/frames/{frames}/rendered?viewport=2000,2000", Accept="image/gif")
+    assert (answer.status, len(made)) == (406, 1)
+    assert b"large" in answer.body
 
 
 def test_several_frames_are_pictures_where_that_is_asked_for(client):
@@ -167,7 +183,8 @@ def test_wado_uri(client):
 
 
 def test_what_the_client_has_is_not_sent_again(client):
-    for path in (PLAIN, f"{PLAIN}/metadata", f"{PLAIN}/rendered", f"{PLAIN}/frames/1"):
+    names = ("", "/metadata", "/rendered", "/thumbnail", "/frames/1", "/bulkdata/7FE00010")
+    for path in [f"{one}{name}" for one in (PLAIN, JPEG_LS) for name in names]:
         answer = client.web(path)
         again = client.web(path, If_None_Match=answer.headers["etag"])
         assert (again.status, again.body) == (304, b"")

@@ -312,3 +312,13 @@ def test_answers_are_compressed_where_that_is_asked_for(tmp_path, count, limit):
 def test_what_is_no_query_is_refused(application):
     for query in ({"limit": "x"}, {"nothing": "1"}, {"sort": "x"}, {"includefield": "x"}):
         assert ask(application, "/studies", **query)[0] == 400, urlencode(query)
+
+
+def test_what_frames_a_query_is_not_for_who_asks_to_say(application):
+    """The level is the path's, and the character set that of JSON."""
+    assert len(found(application, QueryRetrieveLevel="STUDY")) == 5
+    for name in ("QueryRetrieveLevel", "00080052"):
+        assert ask(application, "/studies", **{name: "IMAGE"})[0] == 400
+    _, plain, _ = ask(application, "/studies")
+    for name in ("SpecificCharacterSet", "00080005"):
+        assert ask(application, "/studies", **{name: "ISO_IR 100"})[1] == plain

@@ -165,6 +165,8 @@ def test_names_and_origins_of_others_are_refused(tmp_path):
         assert client.web("/studies", Host="localhost").status == 200
         assert client.web("/studies", Host="evil.example:80").status == 421
         assert client.web("/studies", Host="").status == 421
+        for host in ("evil.example\\@127.0.0.1", "evil@localhost", "localhost/evil", "localhost:x"):
+            assert client.web("/studies", Host=host).status == 421
         posted = {"Content_Type": STOW}
         refused = client.web(
             "/studies", "POST", body_of(image(2)), Origin="http://evil.example", **posted
@@ -175,6 +177,15 @@ def test_names_and_origins_of_others_are_refused(tmp_path):
         # Nor may their pages read.
         answer = client.web("/studies", Origin="http://evil.example")
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_no_address_is_made_of_a_name_that_a_client_says(tmp_path):
+    with served(tmp_path, image(), host="0.0.0.0", is_insecure=True) as (client, _):
+        for path in ("/dicom-web", "/dicom-web/", "/page.js/", "/api/page/", "/dicom-web/studies"):
+            answer = client.ask(path, Host="evil.example")
+            assert answer.status == (404 if path in {"/page.js/", "/api/page/"} else 200)
+            assert "location" not in answer.headers
+            assert b"evil" not in answer.body
 
 
 def test_origins_that_are_named_may_ask(tmp_path):

@@ -126,3 +126,16 @@ def test_the_end_of_an_answer_waits_for_no_acknowledgement(tmp_path, monkeypatch
         assert client.web("/studies").status == 200
     assert options
     assert all(options)
+
+
+def test_an_archive_that_is_away_is_not_one_whose_studies_were_deleted(tmp_path):
+    folder, away = tmp_path / "archive", tmp_path / "away"
+    with served(folder, image()) as (client, _):
+        paths = ("/studies", "/studies/1.2.3", "/studies/1.2.3/metadata", "/studies/1.2.3/rendered")
+        assert {client.web(path).status for path in paths} == {200}
+        folder.rename(away)
+        answers = [client.web(path) for path in paths]
+        assert {answer.status for answer in answers} == {503}
+        assert all("retry-after" in answer.headers for answer in answers)
+        away.rename(folder)
+        assert {client.web(path).status for path in paths} == {200}

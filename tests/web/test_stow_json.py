@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tracemalloc
@@ -164,6 +165,32 @@ def test_some_are_kept_and_others_not(target):
         for one in result["00081198"]["Value"]
     } == {"1.3.6.1.2": 0xC000, "1.3.6.1.3": 0xC409, "1.3.6.1.4": 0x0122}
     assert kept(target, made[0])[0] == made[0]
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"])
+def test_pixels_that_are_not_as_they_would_be_kept_are_refused(target, syntax):
+    """Native pixel data are in little endian (PS3.18 8.7.3.3.2); others would be kept wrong."""
+    model = model_of(image(1, study="1.3.81"))
+    answer = stow(target, [model], ("pixels", f"{OCTETS}; transfer-syntax={syntax}", bytes(48)))
+
+    assert answer.status == 409
+    assert answer.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0x0122]
+    # What the metadata were made of, in contrast, is not what the parts are.
+    model["00083002"] = {"vr": "UI", "Value": [syntax]}
+    assert stow(target, [model], ("pixels", OCTETS, bytes(48))).status == 200
+
+
+def test_what_delimits_items_is_no_element(target):
+    model = model_of(image(1, study="1.3.82"))
+    model["FFFEE000"] = {"vr": "UN"}
+    assert stow(target, [model], ("pixels", OCTETS, bytes(48))).status == 409
+
+
+def test_a_body_that_is_encoded_is_refused(target):
+    body = gzip.compress(body_of([model_of(image(1, study="1.3.83"))]))
+    named = {"Content_Type": "multipart/related; boundary=x", "Content_Encoding": "gzip"}
+    answer = target.web("/studies", "POST", body, **named)
+    assert (answer.status, answer.headers["accept-encoding"]) == (415, "identity")
 
 
 @pytest.mark.parametrize("missing", ["0020000D", "0020000E", "00080016", "00080018"])

@@ -149,7 +149,7 @@ class _Backup:
             try:
                 name, is_new = self._copy(instance)
             except (OSError, ArchiveError) as error:
-                if not (isinstance(error, ArchiveError) and error.reason == "absent"):
+                if not (isinstance(error, ArchiveError) and error.reason == "deleted"):
                     problems += 1
                     self._tell(Problem(instance.location, uid, str(error)))
                 first = copy.find_instance(uid)

@@ -93,7 +93,7 @@ def _what_is_wrong(holdings: Holdings, instance: StoredInstance) -> str:
         return "the file is missing"
     except ArchiveError as error:
         # One that was deleted since is no problem.
-        return "" if error.reason == "absent" else str(error)
+        return "" if error.reason == "deleted" else str(error)
     except OSError as error:
         return f"the file cannot be read: {error.strerror or error}"
     return "" if digest == instance.checksum else "the bytes are not those that were stored"

@@ -372,7 +372,10 @@ class _Reader:
 
 def _tag(name: Any, path: tuple[str, ...]) -> Tag:
     if isinstance(name, str) and len(name) == 8 and _HEX_DIGITS.issuperset(name):
-        return Tag(int(name, 16))
+        tag = Tag(int(name, 16))
+        if tag.group == 0xFFFE:  # as elements they would end what they are in
+            raise DecodeError("expected an element, got what delimits items", tag=tag, path=path)
+        return tag
     raise DecodeError(f"expected a tag of 8 hexadecimal digits, got {_short(name)}", path=path)
 
 
