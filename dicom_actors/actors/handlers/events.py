@@ -45,6 +45,8 @@ __all__ = [
 ]
 
 _MOST_WAITED: Final = 0.25
+_FLUSH_SECONDS: Final = 0.06
+"""What it takes to have a file, and the folder that it is in, on an ordinary disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +332,8 @@ class StoreEvent(DataSetEvent):
         self._check_commit()
         if name is None:
             name = file_name_for(self.sop_instance_uid) + ".dcm"
+        if is_durable:
+            self.expect_wait(_FLUSH_SECONDS)
         try:
             return self._kernel.storage.save(
                 self._received, directory, name, self._check_commit, is_durable=is_durable
