@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import socket
+import time
 
 import pytest
 from web.serving import file_of, image, served
 
 from dicom_actors import read_file
-from dicom_actors.web import server
+from dicom_actors.web import WebSettings, server
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +90,24 @@ def test_operations(client):
     assert client.ask("/api/status").json()["archive"]["instances"] == 6
     assert client.ask("/api/tree").json() is None
     assert client.ask("/api/requests").json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "status"),
+    [("/studies", "multipart/related; boundary=x", 400), ("/workitems", "application/json", 400)],
+)
+def test_who_is_refused_with_all_of_a_body_read_asks_on_at_once(tmp_path, path, kind, status):
+    settings = WebSettings(ups=True, drain_timeout=1.0)
+    with served(tmp_path, settings=settings) as (client, _):
+        connection = http.client.HTTPConnection(client.host, client.port, timeout=60)
+        with contextlib.closing(connection):
+            since = time.monotonic()
+            for _ in range(10):
+                connection.request("POST", f"/dicom-web{path}", b"{", {"Content-Type": kind})
+                answer = connection.getresponse()
+                answer.read()
+                assert (answer.status, answer.getheader("connection")) == (status, None)
+            assert time.monotonic() - since < 8  # it was a second for each
 
 
 def test_capabilities_of_the_root_and_of_each_resource(client):
