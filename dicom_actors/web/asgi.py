@@ -239,6 +239,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self.sender: SocketSender | None = None
+        self._has_come = False  # all of the body
 
     async def run(self) -> None:
         """Go through it."""
@@ -247,10 +248,11 @@ class _Exchange:
             response = await self._answer()
         except HttpError as error:
             response = _Begun(of_error(error))
-            # What is left of the body is not read, so nothing can come behind it.
-            response.response.headers["connection"] = "close"
             took = self._adapter.clock() - since
-            await self._discard()
+            if not self._has_come:
+                # What is left of the body is not read, so nothing can come behind it.
+                response.response.headers["connection"] = "close"
+                await self._discard()
             # Who sends such bodies one after the other leaves time for others, who are in order.
             await asyncio.sleep(min(_REFUSED_FOR * took, _LONGEST_REFUSAL))
         except _GoneError:
@@ -319,6 +321,7 @@ class _Exchange:
                 message = await self._within(self._receive(), settings.body_timeout, 408)
                 if message["type"] == "http.disconnect":
                     raise _GoneError
+                self._has_come = not message.get("more_body", False)
                 data = message.get("body", b"")
                 if data:
                     length += len(data)
@@ -328,7 +331,7 @@ class _Exchange:
                         )
                     self._adapter.count(self._number, received=len(data))
                     await feeder.take(data)
-                if not message.get("more_body", False):
+                if self._has_come:
                     await feeder.finish()
                     return
                 if clock() - since > settings.body_timeout + length / settings.min_body_rate:

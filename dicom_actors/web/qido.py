@@ -354,11 +354,26 @@ def _model(answer: DataSet, base_url: str) -> dict[str, Any]:
     for keyword in ("QueryRetrieveLevel", "RetrieveAETitle"):
         if keyword in answer:
             del answer[keyword]
-    model = answer.to_json_dict()
+    try:
+        model = answer.to_json_dict()
+    except DataError:
+        _empty_what_is_no_value(answer)
+        model = answer.to_json_dict()
     keywords = {"SERIES": _UIDS, "IMAGE": f"{_UIDS} SOPInstanceUID"}.get(level, "StudyInstanceUID")
     uids = [str(answer.get(keyword)) for keyword in keywords.split()]
     model[_RETRIEVE_URL] = {"vr": "UR", "Value": [_address(base_url, uids)]}
     return dict(sorted(model.items()))
+
+
+def _empty_what_is_no_value(answer: DataSet) -> None:
+    """Have nothing stand where an instance has something that is no value of its VR."""
+    for element in list(answer.elements()):
+        probe = DataSet()
+        try:
+            probe.put_element(element)
+            probe.to_json_dict()
+        except DataError:
+            answer.put(element.tag, element.vr, None)
 
 
 def _address(base_url: str, uids: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ from dicom_actors.supervision import (
     which_children,
 )
 from dicom_actors.web.asgi import SENDER
+from dicom_actors.web.connections import longest_idle, room_for
 from dicom_actors.web.live_feed import LiveFeed
 from dicom_actors.web.metadata_maker import MetadataMaker
 from dicom_actors.web.preconditions import address_of
@@ -56,6 +57,8 @@ _MAX_MESSAGE_BYTES: Final = 16 * 1024
 """Of a message over a WebSocket, which means nothing to us."""
 _CLOSE_TIMEOUT: Final = 5.0
 """Seconds that a client has to take what is left, when a WebSocket ends."""
+_TOLD: Final = 16
+"""Connections beyond the most that are told so, by 503; more are closed at once."""
 _START_TIMEOUT: Final = 30.0
 _CUT_TIMEOUT: Final = 5.0
 
@@ -146,10 +149,11 @@ class HttpServer(SupervisedActor):
         site: what it serves, an ASGI application.
         adapter: knows the requests that are under way.
         settings: the limits.
+        most: connections that there may be.
     """
 
     def __init__(
-        self, listener: Listener, site: Any, adapter: AsgiAdapter, settings: WebSettings
+        self, listener: Listener, site: Any, adapter: AsgiAdapter, settings: WebSettings, most: int
     ) -> None:
         super().__init__()
         self._listener = listener
@@ -159,7 +163,7 @@ class HttpServer(SupervisedActor):
         self._server = _Server(
             uvicorn.Config(
                 site,
-                http=_protocol(settings),
+                http=_protocol(settings, most),
                 ws=_ChannelProtocol,
                 ws_max_size=_MAX_MESSAGE_BYTES,
                 ws_per_message_deflate=False,
@@ -171,7 +175,7 @@ class HttpServer(SupervisedActor):
                 server_header=False,
                 proxy_headers=False,
                 backlog=_BACKLOG,
-                limit_concurrency=settings.max_connections,
+                limit_concurrency=most + 1,
                 timeout_keep_alive=as_type("int", settings.keep_alive_timeout),
                 timeout_graceful_shutdown=as_type("int", settings.drain_timeout),
                 h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
@@ -258,8 +262,13 @@ def _note_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
         logger.error("the web server: %s", context.get("message"), exc_info=fault)
 
 
-def _protocol(settings: WebSettings) -> type[H11Protocol]:
-    """Make the class of connections: with a limit to the time that headers may take."""
+def _protocol(settings: WebSettings, most: int) -> type[H11Protocol]:
+    """Make the class of connections: with limits to their number and to the time of headers.
+
+    Args:
+        settings: the limits.
+        most: how many there may be; for another one the longest idle one goes.
+    """
 
     class Connection(H11Protocol):
         def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -268,12 +277,26 @@ def _protocol(settings: WebSettings) -> type[H11Protocol]:
             self.logger.setLevel(logging.ERROR)  # what a client does wrong is told to the client
             self._header_timer: asyncio.TimerHandle | None = None
             self.app = _sending(self, self.app)
+            self._heard = self.loop.time()
+
+        @property
+        def idle_since(self) -> float | None:
+            is_idle = self.cycle is None or self.cycle.response_complete
+            return self._heard if is_idle and self.conn.their_state is H11_IDLE else None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._wait_for_headers()
+            if len(self.connections) > most:
+                others = (one for one in self.connections if isinstance(one, Connection))
+                idle = longest_idle(one for one in others if one is not self)
+                if isinstance(idle, Connection):
+                    idle.transport.abort()
+                elif len(self.connections) > most + _TOLD:
+                    transport.abort()
 
         def data_received(self, data: bytes) -> None:
+            self._heard = self.loop.time()
             super().data_received(data)
             if self.conn.their_state is not H11_IDLE:
                 self._forget_timer()
@@ -361,11 +384,14 @@ class WebSupervisor(Supervisor):
         metadata: Metadata,
     ) -> None:
         shutdown = settings.drain_timeout + 3 * _CUT_TIMEOUT
+        most = room_for(settings.max_connections)
         super().__init__(
             [
                 ChildSpec(
                     "http-server",
-                    lambda: HttpServer.start(listener, site, adapter, settings, name="http-server"),
+                    lambda: HttpServer.start(
+                        listener, site, adapter, settings, most, name="http-server"
+                    ),
                     shutdown=shutdown,
                 ),
                 ChildSpec(

@@ -62,7 +62,8 @@ class WebSettings:
         bulk_data_bytes: a value that is longer is given by its address, in metadata.
         cache_bytes: of metadata that are kept in memory, compressed.
         metadata_bytes: of metadata that are kept on the disk, compressed; 0: none are.
-        max_connections: that may be open; more are told so by 503.
+        max_connections: that may be open, as far as the system has descriptors for them; for
+            another one the longest idle one is closed; where none is idle, it is told so by 503.
         max_event_channels: that may be open for events of workitems; more are told so by 503.
         threads: that work on requests.
         header_timeout: seconds in which the headers of a request must have come.

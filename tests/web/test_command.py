@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -97,6 +98,24 @@ def test_what_cannot_be_served_is_said_before_anything_is(tmp_path, capsys, only
     assert main(["serve", "--port", "0", "--store", str(store), *arguments, *only]) == 2
     assert text in capsys.readouterr().err
     assert not store.exists()
+
+
+def test_idle_clients_of_the_web_leave_descriptors_for_others(tmp_path):
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))"
+    with (
+        serving("--store", str(tmp_path / "archive"), "--web-port", "0", before=few) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        server.wait_for("DICOMweb on http://127.0.0.1:")
+        port = int(re.search(r"DICOMweb on http://127.0.0.1:(\d+)/", server.output)[1])
+        for _ in range(500):
+            idle = socket.create_connection(("127.0.0.1", port), 60)
+            stack.enter_context(idle).sendall(b"GET /page.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert idle.recv(65_536).startswith(b"HTTP/1.1 200")
+        with connect("127.0.0.1", server.port, called="ANY", timeout=10) as association:
+            association.echo()
+            assert association.store(image()).status == 0
+        assert len(Client("127.0.0.1", port).web("/studies").json()) == 1
 
 
 def test_a_table_of_the_configuration(tmp_path, capsys):

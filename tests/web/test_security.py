@@ -395,7 +395,8 @@ def test_bombs_of_json(target, text):
 
 def test_a_thousand_idle_connections_keep_nobody_out(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    # As it usually is for the server, which has to have more itself; so has this client.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     idle = []
     try:
         with served(tmp_path, image()) as (client, _):
@@ -415,6 +416,39 @@ def test_a_thousand_idle_connections_keep_nobody_out(tmp_path):
         for one in idle:
             one.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_for_another_connection_the_longest_idle_one_goes(tmp_path):
+    settings = WebSettings(max_connections=20, drain_timeout=1.0)
+    asking = b"GET /page.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    storing = (
+        b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+        b"Content-Type: application/dicom\r\n\r\n"
+    )
+    with (
+        served(tmp_path, image(), settings=settings) as (client, _),
+        contextlib.ExitStack() as stack,
+    ):
+
+        def opened(data, begins):
+            made = socket.create_connection((client.host, client.port), 60)
+            stack.enter_context(made).sendall(data)
+            assert made.recv(65_536).startswith(begins)
+            return made
+
+        expecting = storing.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+        busy = [opened(expecting, b"HTTP/1.1 100") for _ in range(19)]
+        for _ in range(100):
+            last = opened(asking, b"HTTP/1.1 200")
+        last.sendall(asking)
+        assert last.recv(65_536).startswith(b"HTTP/1.1 200")
+        busy.append(opened(expecting, b"HTTP/1.1 100"))
+        # Where none is idle, it is told so.
+        assert client.web("/studies").status == 503
+        for one in busy:
+            one.sendall(bytes(1000))
+            assert one.recv(65_536).startswith(b"HTTP/1.1 409")
+        assert client.web("/studies").status == 200
 
 
 def test_idle_connections_are_let_go(target):

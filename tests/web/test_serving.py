@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import io
 import socket
+import time
+import zipfile
 
 import pytest
 from web.serving import file_of, image, served
 
-from dicom_actors import read_file
-from dicom_actors.web import server
+from dicom_actors import read_directory, read_file
+from dicom_actors.web import WebSettings, server
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +92,55 @@ def test_operations(client):
     assert client.ask("/api/status").json()["archive"]["instances"] == 6
     assert client.ask("/api/tree").json() is None
     assert client.ask("/api/requests").json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "status"),
+    [("/studies", "multipart/related; boundary=x", 400), ("/workitems", "application/json", 400)],
+)
+def test_who_is_refused_with_all_of_a_body_read_asks_on_at_once(tmp_path, path, kind, status):
+    settings = WebSettings(ups=True, drain_timeout=1.0)
+    with served(tmp_path, settings=settings) as (client, _):
+        connection = http.client.HTTPConnection(client.host, client.port, timeout=60)
+        with contextlib.closing(connection):
+            since = time.monotonic()
+            for _ in range(10):
+                connection.request("POST", f"/dicom-web{path}", b"{", {"Content-Type": kind})
+                answer = connection.getresponse()
+                answer.read()
+                assert (answer.status, answer.getheader("connection")) == (status, None)
+            assert time.monotonic() - since < 8  # it was a second for each
+
+
+def test_an_instance_with_what_is_no_value_spoils_nothing_for_the_others(tmp_path):
+    numbered = file_of(image(1, PixelSpacing=[0.5, 0.25], InstanceNumber=77))
+    damaged = numbered.replace(b"0.5\\0.25", b"\xff\xff5\\0.2\xff")
+    damaged = damaged.replace(b"IS\x02\x0077", b"IS\x02\x00\xff\xff")
+    assert damaged.count(b"\xff\xff") == numbered.count(b"\xff\xff") + 2
+    with served(tmp_path, image(2)) as (client, _):
+        stored = client.web("/studies", "POST", damaged, Content_Type="application/dicom")
+        assert stored.status == 200
+        found = client.web("/instances?includefield=all").json()
+        assert [one["00280030"] for one in found if "00280030" in one] == [{"vr": "DS"}]
+        assert len(found) == 2
+        media = client.web("/studies/1.2.3/media")
+        assert media.status == 200
+        with zipfile.ZipFile(io.BytesIO(media.body)) as archive:
+            archive.extractall(tmp_path / "media")
+        assert len(list(read_directory(tmp_path / "media" / "DICOMDIR").files())) == 2
+
+
+def test_an_object_whose_transfer_syntax_is_no_uid_is_refused_alone(tmp_path):
+    explicit, junk = b"1.2.840.10008.1.2.1\0", b"1.2.840.1000\0\0\0\x002\0\0\0"
+    body = b"".join(
+        b"--x\r\n\r\n" + one + b"\r\n"
+        for one in (file_of(image(1)).replace(explicit, junk), file_of(image(2)))
+    )
+    with served(tmp_path) as (client, _):
+        kind = "multipart/related; boundary=x"
+        answer = client.web("/studies", "POST", body + b"--x--", Content_Type=kind)
+        assert answer.status == 202
+        assert len(client.web("/instances").json()) == 1
 
 
 def test_capabilities_of_the_root_and_of_each_resource(client):

@@ -82,9 +82,12 @@ class Intake(NamedTuple):
             checksum: theirs, if somebody has it already.
 
         Raises:
-            DecodeError: one of its UIDs is missing, or none.
+            DecodeError: one of its UIDs is missing, or none; that of its transfer syntax, too.
         """
-        syntax = TransferSyntax.of(transfer_syntax_uid)
+        try:
+            syntax = TransferSyntax.of(transfer_syntax_uid)
+        except ValueError as error:
+            raise DecodeError(f"transfer syntax: {error}") from error
         elements = DataSet.elements_of(data, syntax)
         if elements is None:
             elements = read().elements_as_read()

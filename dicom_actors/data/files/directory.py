@@ -598,6 +598,21 @@ class _Node:
                 self.record.put(key, None, None)
         if kind in {"SR DOCUMENT", "KEY OBJECT DOC"} and "ContentSequence" in self.record:
             self._keep_concept_modifiers()
+        self._empty_what_is_no_value()
+
+    def _empty_what_is_no_value(self) -> None:
+        # A file may have text where none can be written; it spoils no directory of the others.
+        try:
+            self.record.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+        except EncodeError:
+            characters = self.record.get("SpecificCharacterSet")
+            for element in list(self.record.elements()):
+                probe = DataSet.from_keywords(SpecificCharacterSet=characters)
+                try:
+                    probe.put_element(element)
+                    probe.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+                except EncodeError:
+                    self.record.put(element.tag, element.vr, None)
 
     def _keep_concept_modifiers(self) -> None:
         # Of the content tree, a record has what modifies the title, no more (PS3.3 F.5.25).
