@@ -21,7 +21,7 @@ from typing import cast as as_type
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
-from dicom_actors import NewDirectory, read_file, write_file
+from dicom_actors import NewDirectory, write_file
 from dicom_actors.deidentification import Deidentifier
 from dicom_actors.errors import ConfigurationError, DataError, NotCleanError
 from dicom_actors.web.exchange import PIECE, HttpError, Response
@@ -116,13 +116,13 @@ class Media:
         with zipfile.ZipFile(as_type("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
             for instance, path in _paths(instances):
                 data = self._held.open(instance)
-                source = data if isinstance(data, memoryview) else data.as_file()
                 try:
                     if is_cleaned:
-                        cleaned = self._deidentifier.deidentify(read_file(source))
+                        cleaned = self._deidentifier.deidentify(self._held.data_set(instance))
                         directory.add(cleaned, path)
                     else:
-                        directory.add(read_file(source, keywords=NewDirectory.keywords), path)
+                        known = self._held.keywords_of(instance, data, NewDirectory.keywords)
+                        directory.add(known, path)
                 except NotCleanError:
                     left_out += 1
                     continue

@@ -11,9 +11,8 @@ from dicom_actors.errors import DataError, DecodeError
 from dicom_actors.pixels import CODECS, FrameReader, render
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dicom_actors import DataSet
+    from dicom_actors.archive.files import FileBytes
     from dicom_actors.web.pictures import Rendering
 
 __all__ = ["PixelPictures"]
@@ -32,7 +31,7 @@ class PixelPictures:
         """Whether there is a codec."""
         return transfer_syntax == _RLE or transfer_syntax in CODECS
 
-    def open(self, source: DataSet | Path) -> _Images:
+    def open(self, source: DataSet | FileBytes) -> _Images:
         """Find the frames of a data set or of a file."""
         try:
             return _Images(FrameReader(source))

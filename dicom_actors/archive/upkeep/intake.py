@@ -10,12 +10,12 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_actors import DataSet, TransferSyntax, read_file
+from dicom_actors import DataSet, LargeElement, TransferSyntax, read_file
 from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe_elements
 from dicom_actors.archive.upkeep.acquisitions import Acquisition
 from dicom_actors.archive.upkeep.large_files import hollow_copy
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
-from dicom_actors.errors import DataError, DecodeError
+from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,6 @@ _FRONT = 64 * 1024
 _LARGE = 16 * 1024 * 1024
 """Bytes of a file that is not read whole for that."""
 _CHUNK = 1024 * 1024
-_FIRST_OF_DATA = 0x00080000
 _GROUP_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
 
 
@@ -168,19 +167,24 @@ def describe_file(data: memoryview | FileBytes) -> Intake:
 
 
 def _describe_large(file: FileBytes) -> Intake:
-    try:
-        syntax = _syntax_of(read_file(file.as_file(), until=_FIRST_OF_DATA))
-        header_length = header_length_of(file[:_FRONT].read())
-    except DataError:
+    large = LargeElement.of(file)
+    copy = None if large is None else hollow_copy(large)
+    if large is None or copy is None:
         return describe_file(file.read())
-    copy = hollow_copy(file, header_length, syntax)
-    if copy is None:
-        return describe_file(file.read())
+    header_length = header_length_of(file[:_FRONT].read())
     checksum = sha256()
     for chunk in file[header_length:].chunks(_CHUNK):
         checksum.update(chunk)
     read = cache(lambda: read_file(copy))
-    return Intake.of(read, syntax, header_length, copy[header_length:], checksum.digest())
+    syntax = _syntax_of(large.before)
+    if large.file is file:
+        return Intake.of(read, syntax, header_length, copy[header_length:], checksum.digest())
+    start = header_length_of(copy)
+    made = Intake.of(read, _syntax_of(read()), start, copy[start:], checksum.digest())
+    # Where frames are in what it is inflated to is of no use.
+    return made._replace(
+        transfer_syntax_uid=syntax, header_length=header_length, size=len(file), pixel_data=None
+    )
 
 
 def _syntax_of(data_set: DataSet) -> str:
