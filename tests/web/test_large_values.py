@@ -299,6 +299,7 @@ def test_of_300_mb_a_server_holds_a_frame_or_two_in_whatever_form_they_are(tmp_p
             (f"{STUDY}/thumbnail", picture, None),
             (f"{STUDY}/metadata", None, None),
             ("/studies/1.2.3/media", None, None),
+            ("/studies/1.2.3/media?deidentified=true", None, None),
         ]
         for where, accept, expected in asked:
             process.begin()

@@ -108,7 +108,7 @@ class LargeElement(NamedTuple):
         except DataError:
             return None
         if meta is not None and syntax.is_deflated:
-            return _inflated(file[start:], meta)
+            return _inflated(file[start:], meta, syntax)
         return _found(file) if len(file) >= LARGE else None
 
     def data_set(self) -> DataSet | None:
@@ -139,6 +139,8 @@ class LargeElement(NamedTuple):
             # It is as in no file, for those who look for it there.
             value, file = swapped(self.vr, there), None
         rest = self.file[self.following :]
+        if syntax.is_deflated:
+            syntax = EXPLICIT_VR_LITTLE_ENDIAN  # what it was inflated to
         behind = None if len(rest) >= LARGE else _behind(rest, self.tag, syntax)
         if behind is None:
             return None
@@ -291,7 +293,7 @@ def _behind(rest: FileBytes, tag: int, syntax: TransferSyntax) -> DataSet | None
     return found if is_same and all(other > tag for other in found) else None
 
 
-def _inflated(deflated: FileBytes, meta: DataSet) -> LargeElement | None:
+def _inflated(deflated: FileBytes, meta: DataSet, syntax: TransferSyntax) -> LargeElement | None:
     """Find that of a deflated data set by way of a file that is not; None: damaged, or none."""
     try:
         plain = meta.copy()
@@ -305,4 +307,5 @@ def _inflated(deflated: FileBytes, meta: DataSet) -> LargeElement | None:
     found = _found(inflated) if isinstance(inflated, FileBytes) else None
     if found is not None:
         found.before.file_meta = meta
+        content_of(found.before).scope.reading.transfer_syntax = syntax
     return found
