@@ -102,7 +102,7 @@ class Held:
         Raises:
             HttpError: as `read` does.
         """
-        return _data_set_of(self._opened(instance))
+        return _data_set_of(self.open(instance))
 
     def keywords_of(
         self, instance: StoredInstance, file: memoryview | FileBytes, keywords: Iterable[str]
@@ -125,12 +125,6 @@ class Held:
         except DataError as error:
             raise HttpError(500, "the instance is damaged") from error
 
-    def _opened(self, instance: StoredInstance) -> memoryview | FileBytes:
-        # A few bytes may be inflated to many.
-        is_deflated = instance.transfer_syntax_uid == _DEFLATED
-        as_wanted = 0 if is_deflated else _AS_WANTED
-        return self._given(partial(self.archive.open_bytes, as_wanted=as_wanted), instance)
-
     def images(self, instance: StoredInstance, pictures: Pictures) -> Images:
         """Give its frames, to be decoded; of a large file those alone are read that are wanted.
 
@@ -139,7 +133,7 @@ class Held:
             DataError: it has none, or they cannot be decoded.
             OSError: it cannot be read.
         """
-        file = self._opened(instance)
+        file = self.open(instance)
         return pictures.open(_data_set_of(file) if isinstance(file, memoryview) else file)
 
 

@@ -97,8 +97,10 @@ class LargeElement(NamedTuple):
     compressed: PixelDataFile | None = None
 
     @classmethod
-    def of(cls, file: FileBytes) -> LargeElement | None:
+    def of(cls, file: FileBytes | memoryview) -> LargeElement | None:
         """Find that of a file; None: it has none, or is damaged before it.
+
+        Of one in memory it is that of a deflated one; nothing else is large there.
 
         Raises:
             OSError: it cannot be read, or there is no room to inflate it.
@@ -109,7 +111,7 @@ class LargeElement(NamedTuple):
             return None
         if meta is not None and syntax.is_deflated:
             return _inflated(file[start:], meta, syntax)
-        return _found(file) if len(file) >= LARGE else None
+        return _found(file) if isinstance(file, FileBytes) and len(file) >= LARGE else None
 
     def data_set(self) -> DataSet | None:
         """The data set, with a value that is `DataElement.unread`; to be asked for once.
@@ -158,18 +160,22 @@ def read_large(source: Source) -> DataSet:
 
     Args:
         source: a path, bytes of a file that are read when they are wanted, or all of a Part 10
-            file; what is in memory is read as `read_file` does.
+            file; what is in memory is read as `read_file` does, unless it is deflated.
 
     Raises:
         DataError: it cannot be read.
         OSError: likewise; or there is no room for what is inflated.
     """
+    file: FileBytes | memoryview
     if isinstance(source, bytes | bytearray | memoryview):
-        return read_file(source)
-    file = source if isinstance(source, FileBytes) else _opened(source)
+        file = memoryview(source)
+    else:
+        file = source if isinstance(source, FileBytes) else _opened(source)
     large = LargeElement.of(file)
     found = None if large is None else large.data_set()
-    return read_file(file.read()) if found is None else found
+    if found is not None:
+        return found
+    return read_file(file.read() if isinstance(file, FileBytes) else file)
 
 
 def _opened(path: str | os.PathLike[str]) -> FileBytes:
@@ -293,7 +299,9 @@ def _behind(rest: FileBytes, tag: int, syntax: TransferSyntax) -> DataSet | None
     return found if is_same and all(other > tag for other in found) else None
 
 
-def _inflated(deflated: FileBytes, meta: DataSet, syntax: TransferSyntax) -> LargeElement | None:
+def _inflated(
+    deflated: FileBytes | memoryview, meta: DataSet, syntax: TransferSyntax
+) -> LargeElement | None:
     """Find that of a deflated data set by way of a file that is not; None: damaged, or none."""
     try:
         plain = meta.copy()
