@@ -34,6 +34,13 @@ damage; `DataSet.warnings` says what was forgiven::
     for path in read_directory("media/DICOMDIR").files():
         read_file(path)
 
+Of a file of any size `read_large` leaves one large value where it is (`DataElement.unread`), and
+no more of it than a piece is in memory when it is written again::
+
+    large = read_large("image.dcm")
+    large.frames()[0]
+    large.save("changed.dcm")
+
 `write_file` makes the file meta information right. `DataSet.check` lists where values depart from
 PS3.5 and PS3.6, and ``check=True`` refuses to write these::
 
@@ -92,14 +99,17 @@ if TYPE_CHECKING:
         DataElement,
         DataSet,
         EncapsulatedPixelData,
+        LargeElement,
         NewDirectory,
         PersonName,
         Query,
         Tag,
         TransferSyntax,
+        file_pieces,
         generate_uid,
         read_directory,
         read_file,
+        read_large,
         uid_name,
         write_directory,
         write_file,
@@ -121,6 +131,7 @@ __all__ = [
     "EncapsulatedPixelData",
     "Endpoint",
     "EndpointConfig",
+    "LargeElement",
     "MoveTo",
     "NewDirectory",
     "PersonName",
@@ -134,11 +145,13 @@ __all__ = [
     "connect",
     "errors",
     "events",
+    "file_pieces",
     "generate_uid",
     "index_files",
     "messages",
     "read_directory",
     "read_file",
+    "read_large",
     "uid_name",
     "write_directory",
     "write_file",
@@ -154,6 +167,7 @@ _HOMES = {
     "Accept": "dicom_actors.actors",
     "Endpoint": "dicom_actors.actors",
     "EndpointConfig": "dicom_actors.config",
+    "LargeElement": "dicom_actors.data",
     "MoveTo": "dicom_actors.actors",
     "NewDirectory": "dicom_actors.data",
     "PersonName": "dicom_actors.data",
@@ -164,10 +178,12 @@ _HOMES = {
     "TlsConfig": "dicom_actors.tls",
     "TransferSyntax": "dicom_actors.data",
     "connect": "dicom_actors.scu",
+    "file_pieces": "dicom_actors.data",
     "generate_uid": "dicom_actors.data",
     "index_files": "dicom_actors.indexing",
     "read_directory": "dicom_actors.data",
     "read_file": "dicom_actors.data",
+    "read_large": "dicom_actors.data",
     "uid_name": "dicom_actors.data",
     "write_directory": "dicom_actors.data",
     "write_file": "dicom_actors.data",

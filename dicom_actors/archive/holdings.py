@@ -9,11 +9,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from dicom_actors import DataSet, read_file
+from dicom_actors import DataSet, TransferSyntax, read_file, read_large
 from dicom_actors.archive.files import AS_WANTED, Location
 from dicom_actors.archive.index import Deleted, QueueCommand, Result
 from dicom_actors.archive.query import Model, Settings, find
-from dicom_actors.archive.upkeep import FrameRanges, Removing
+from dicom_actors.archive.upkeep import FrameRanges, Removing, read_hollow
 from dicom_actors.errors import ArchiveError, DecodeError
 from dicom_actors.scu import OutgoingObject
 
@@ -316,8 +316,10 @@ class Holdings(abc.ABC):
         if instance.pixel_data:
             with contextlib.suppress(ValueError):
                 return FrameRanges.decoded(instance.pixel_data)
-        data_set = read_file(self.read(instance))
-        found = FrameRanges.of(data_set)
+        is_deflated = TransferSyntax.of(instance.transfer_syntax_uid).is_deflated
+        file = self.open_bytes(instance)
+        data_set = read_large(file) if is_deflated else read_hollow(file)
+        found = None if is_deflated else FrameRanges.of(data_set)
         if found is None:
             data_set.frames()[0]  # which may say why
             raise DecodeError(f"{instance.sop_instance_uid}: nothing tells where its frames are")

@@ -17,7 +17,7 @@ from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.transfer_syntax import TransferSyntax
 from dicom_actors.data.dictionary.uids import generate_uid, uid_name
 from dicom_actors.data.dictionary.vr import VR
-from dicom_actors.data.files.part10 import file_meta_header, read_file, write_file
+from dicom_actors.data.files.part10 import file_meta_header, file_pieces, read_file, write_file
 from dicom_actors.data.scan.scope import Limits, ReadWarning
 from dicom_actors.data.values.character_sets import CharacterSet
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         read_directory,
         write_directory,
     )
+    from dicom_actors.data.files.large_value import LargeElement, read_large
     from dicom_actors.data.query.matching import Query
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Directory",
     "DirectoryRecord",
     "EncapsulatedPixelData",
+    "LargeElement",
     "Limits",
     "NewDirectory",
     "Path",
@@ -60,9 +62,11 @@ __all__ = [
     "TransferSyntax",
     "WrittenDirectory",
     "file_meta_header",
+    "file_pieces",
     "generate_uid",
     "read_directory",
     "read_file",
+    "read_large",
     "uid_name",
     "write_directory",
     "write_file",
@@ -72,10 +76,12 @@ _HOMES: Final = {
     "Departure": "dicom_actors.data.dataset.checks",
     "Directory": "dicom_actors.data.files.directory",
     "DirectoryRecord": "dicom_actors.data.files.directory",
+    "LargeElement": "dicom_actors.data.files.large_value",
     "NewDirectory": "dicom_actors.data.files.directory",
     "Query": "dicom_actors.data.query.matching",
     "WrittenDirectory": "dicom_actors.data.files.directory",
     "read_directory": "dicom_actors.data.files.directory",
+    "read_large": "dicom_actors.data.files.large_value",
     "write_directory": "dicom_actors.data.files.directory",
 }
 

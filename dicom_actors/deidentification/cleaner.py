@@ -19,7 +19,8 @@ from dicom_actors.data.dataset.lists import ItemList
 from dicom_actors.data.values.character_sets import TextKind
 from dicom_actors.data.values.codec import coerce
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
-from dicom_actors.deidentification.identity import IdentityCheck, texts_of
+from dicom_actors.data.values.unread import UnreadBytes
+from dicom_actors.deidentification.identity import LONGEST_SEARCHED, IdentityCheck, texts_of
 from dicom_actors.deidentification.options import Option
 from dicom_actors.deidentification.plan import Decision, label_of
 from dicom_actors.deidentification.replacing import dummy_of, shifted
@@ -584,6 +585,10 @@ def _written(content: ElementIndex, tag: int, item: Any) -> tuple[str, bytes | N
         if extent.is_undefined:
             return vr, None
         return vr, bytes(scope.buffer[extent.start : extent.end])
+    if item.unread is not None:
+        if tag >> 16 == _PIXEL_GROUP or not isinstance(item.unread, UnreadBytes):
+            return item.vr, None
+        return item.vr, bytes(item.unread[:LONGEST_SEARCHED])
     value = item.value
     if isinstance(value, bytes | memoryview):
         return item.vr, bytes(value)

@@ -6,16 +6,25 @@ Standard: PS3.15 E.1 to E.3; PS3.3 C.12.1.1.7 (what the result says of itself).
 from __future__ import annotations
 
 from io import BytesIO
+from operator import ne
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.data import DataSet, write_file
+from dicom_actors.data.dataset.data_set import UnreadElement
 from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.unread import UnreadBytes, UnreadFragments
 from dicom_actors.deidentification.clean_file import CleanFile, Memory, is_usual, pieces_of
 from dicom_actors.deidentification.cleaner import Cleaner, Patient, first_text, value_of
 from dicom_actors.deidentification.identity import IdentityCheck, texts_of
 from dicom_actors.deidentification.options import CODES, Option, Profile, checked_options
-from dicom_actors.deidentification.pixels import Image, blanked, matching_region, without_bits
+from dicom_actors.deidentification.pixels import (
+    Image,
+    Pixels,
+    blanked,
+    matching_region,
+    without_bits,
+)
 from dicom_actors.deidentification.plan import Plans
 from dicom_actors.deidentification.replacing import Pseudonyms, Replacing
 from dicom_actors.deidentification.report import Report
@@ -124,7 +133,9 @@ class Deidentifier:
     def deidentify(self, data_set: DataSet, report: Report | None = None) -> DataSet:
         """Make a data set without what identifies the patient; the given one stays as it is.
 
-        The new one shares the bytes of the original one for all that stays. Its file meta has
+        The new one shares the bytes of the original one for all that stays, and what is not read of
+        it (`read_large`) stays so; where its pixels are cleaned, that is done when they are taken,
+        a frame at a time. Its file meta has
         what a file needs, and nothing of the original file's.
 
         Args:
@@ -322,18 +333,23 @@ class Deidentifier:
         ]
         if not positions:
             return
-        pixels = value_of(content, _PIXEL_DATA)
-        if not isinstance(pixels, bytes | memoryview):
+        pixels = _pixels_of(content)
+        if not isinstance(pixels, bytes | memoryview | UnreadBytes):
             report.unjudged["PixelData", "may have overlays in bits that are not used"] += 1
             return
+        image = _image_of(content)
+        # Words of 16 bits came in order when they were read; wider samples did not.
         is_big_endian = syntax is not None and syntax.uid == _BIG_ENDIAN
+        if is_big_endian and content.vr_of(_PIXEL_DATA) == "OW":
+            is_big_endian = False
+            if image.bits > 16:
+                raise NotCleanError("overlays cannot be removed from wide samples in big endian")
         try:
-            made = without_bits(pixels, _image_of(content), positions, is_big_endian=is_big_endian)
+            made = without_bits(pixels, image, positions, is_big_endian=is_big_endian)
         except ValueError as error:
             raise NotCleanError(f"overlays cannot be removed from pixel data: {error}") from error
-        if made != pixels:
-            vr = content.vr_of(_PIXEL_DATA)
-            replaced[_PIXEL_DATA] = content.new_element(_PIXEL_DATA, vr, made)
+        if _differ(made, pixels):
+            replaced[_PIXEL_DATA] = _element_of(content, made)
             report.actions["blanked"] += 1
 
     def _check_visual_features(self, content: ElementIndex, modality: str) -> None:
@@ -359,10 +375,11 @@ class Deidentifier:
     ) -> DataSet:
         """Blank regions; returns the data set, decompressed if need be."""
         content = content_of(data_set)
-        pixels = value_of(content, _PIXEL_DATA)
+        pixels = _pixels_of(content)
         if _PIXEL_DATA in replaced:
-            pixels = replaced[_PIXEL_DATA].value
-        if isinstance(pixels, EncapsulatedPixelData):
+            made = replaced[_PIXEL_DATA]
+            pixels = made.value if made.unread is None else made.unread
+        if isinstance(pixels, EncapsulatedPixelData | UnreadFragments):
             if self._decompress is None:
                 raise NotCleanError(
                     "regions of compressed pixel data cannot be blanked without decompressing it"
@@ -370,16 +387,35 @@ class Deidentifier:
             data_set = self._decompress(data_set)
             content = content_of(data_set)
             image = _image_of(content)
-            pixels = value_of(content, _PIXEL_DATA)
-        if not isinstance(pixels, bytes | memoryview):
+            pixels = _pixels_of(content)
+        if not isinstance(pixels, bytes | memoryview | UnreadBytes):
             raise NotCleanError("expected pixel data as bytes")
         try:
-            made = bytes(blanked(pixels, image, rectangles))
+            made = blanked(pixels, image, rectangles)
         except ValueError as error:
             raise NotCleanError(f"the region cannot be blanked: {error}") from error
-        vr = content.vr_of(_PIXEL_DATA)
-        replaced[_PIXEL_DATA] = content.new_element(_PIXEL_DATA, vr, made)
+        replaced[_PIXEL_DATA] = _element_of(content, made)
         return data_set
+
+
+def _pixels_of(content: ElementIndex) -> Any:
+    """The value of pixel data, or what is not read of it."""
+    item = content.index[_PIXEL_DATA]
+    unread = None if isinstance(item, int) else item.unread
+    return value_of(content, _PIXEL_DATA) if unread is None else unread
+
+
+def _element_of(content: ElementIndex, made: Pixels) -> Any:
+    vr = content.vr_of(_PIXEL_DATA)
+    if isinstance(made, UnreadBytes):
+        return UnreadElement(_PIXEL_DATA, vr, made, None)
+    return content.new_element(_PIXEL_DATA, vr, made)
+
+
+def _differ(made: Any, given: Any) -> bool:
+    if isinstance(made, UnreadBytes):
+        return any(map(ne, made.chunks(), given.chunks()))
+    return bool(made != given)
 
 
 def _image_of(content: ElementIndex) -> Image:

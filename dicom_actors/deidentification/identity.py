@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["IdentityCheck", "texts_of"]
+__all__ = ["LONGEST_SEARCHED", "IdentityCheck", "texts_of"]
 
 _PARTS: Final = re.compile(r"[^\W_]{2,}(?:['-][^\W_]+)*")
 _CODECS: Final = (
@@ -33,7 +33,8 @@ _CODECS: Final = (
     "gb18030",
 )
 _SHORTEST: Final = 3
-_LONGEST_SEARCHED: Final = 1 << 20
+LONGEST_SEARCHED: Final = 1 << 20
+"""Bytes of a value that are searched."""
 _MOST_NEEDLES: Final = 400
 _ANYWHERE: Final = 8
 """From this length on, an identifier counts within a longer word, too."""
@@ -86,7 +87,7 @@ class IdentityCheck:
     def finds(self, data: bytes) -> bool:
         """Whether one of them is in some bytes; of long ones the first megabyte is searched."""
         pattern = self._pattern
-        return pattern is not None and pattern.search(data[:_LONGEST_SEARCHED]) is not None
+        return pattern is not None and pattern.search(data[:LONGEST_SEARCHED]) is not None
 
     def finds_in_code(self, data: bytes) -> bool:
         """Whether one of them is in a CS; terms that many images have there mean nobody."""

@@ -13,12 +13,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from dicom_actors.data.values.unread import PIECE, MadeBytes, UnreadBytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dicom_actors.deidentification.tables import Region
 
-__all__ = ["Image", "blanked", "matching_region", "without_bits"]
+__all__ = ["Image", "Pixels", "blanked", "matching_region", "without_bits"]
+
+Pixels = bytes | memoryview | UnreadBytes
+"""Native pixel data: those that are there, or are read when they are taken."""
 
 
 class Image(NamedTuple):
@@ -76,13 +81,12 @@ def matching_region(
     return None
 
 
-def blanked(
-    data: bytes | memoryview, image: Image, rectangles: Iterable[tuple[int, int, int, int]]
-) -> bytearray:
+def blanked(data: Pixels, image: Image, rectangles: Iterable[tuple[int, int, int, int]]) -> Pixels:
     """Return native pixel data in which rectangles are black in all frames.
 
     Args:
-        data: the pixel data, in either byte order.
+        data: the pixel data, in either byte order; of what is not read, frames are blanked when
+            they are taken.
         image: how it lies there.
         rectangles: left, top, width and height in pixels; what is outside the image is left out.
 
@@ -90,26 +94,42 @@ def blanked(
         ValueError: the data is not as long as the image needs, or its samples are of a size or
             kind that is not known.
     """
-    _check(data, image)
-    made = bytearray(data)
+    _check(len(data), image)
     clipped = [
         (left, top, min(left + width, image.columns), min(top + height, image.rows))
         for left, top, width, height in rectangles
         if left < image.columns and top < image.rows and width and height
     ]
+    if not isinstance(data, UnreadBytes):
+        return _with_boxes(data, image, clipped)
+    # Frames that do not end with a byte do so by eight.
+    count = 8 if image.frame_bits % 8 else 1
+    unit = image.frame_bits * count // 8
+
+    def make(number: int) -> bytes:
+        part = image._replace(frames=max(min(count, image.frames - number * count), 0))
+        return _with_boxes(data[number * unit : (number + 1) * unit].read(), part, clipped)
+
+    return MadeBytes(len(data), unit, make)
+
+
+def _with_boxes(
+    data: bytes | memoryview, image: Image, boxes: Iterable[tuple[int, int, int, int]]
+) -> bytes:
+    made = bytearray(data)
     for frame in range(image.frames):
-        for box in clipped:
+        for box in boxes:
             _blank(made, image, frame, box)
-    return made
+    return bytes(made)
 
 
 def without_bits(
-    data: bytes | memoryview, image: Image, positions: Iterable[int], *, is_big_endian: bool
-) -> bytes:
+    data: Pixels, image: Image, positions: Iterable[int], *, is_big_endian: bool
+) -> Pixels:
     """Return native pixel data in which bits of all samples are zero.
 
     Args:
-        data: the pixel data.
+        data: the pixel data; what is not read is changed when it is taken.
         image: how it lies there.
         positions: the bits, counted from 0, the least significant one.
         is_big_endian: the byte order of `data`.
@@ -126,12 +146,23 @@ def without_bits(
             )
         mask &= ~(1 << position)
     pattern = mask.to_bytes(size, "big" if is_big_endian else "little")
-    count, rest = divmod(len(data), size)
+    if not isinstance(data, UnreadBytes):
+        return _masked(data, pattern)
+    unit = PIECE // size * size
+
+    def make(number: int) -> bytes:
+        return _masked(data[number * unit : (number + 1) * unit].read(), pattern)
+
+    return MadeBytes(len(data), unit, make)
+
+
+def _masked(data: bytes | memoryview, pattern: bytes) -> bytes:
+    count, rest = divmod(len(data), len(pattern))
     kept = int.from_bytes(pattern * count + b"\xff" * rest, "little")
     return (int.from_bytes(data, "little") & kept).to_bytes(len(data), "little")
 
 
-def _check(data: bytes | memoryview, image: Image) -> None:
+def _check(length: int, image: Image) -> None:
     if image.bits not in {1, 8, 16, 32, 64} or image.samples not in {1, 3, 4}:
         raise ValueError(f"{image.bits} bits allocated and {image.samples} samples a pixel")
     if image.bits == 1 and image.samples != 1:
@@ -145,8 +176,8 @@ def _check(data: bytes | memoryview, image: Image) -> None:
     if image.rows < 1 or image.columns < 1 or image.frames < 1:
         raise ValueError("no pixels")
     needed = (image.frame_bits * image.frames + 7) // 8
-    if len(data) < needed:
-        raise ValueError(f"expected {needed} bytes of pixel data, got {len(data)}")
+    if length < needed:
+        raise ValueError(f"expected {needed} bytes of pixel data, got {length}")
 
 
 def _blank(made: bytearray, image: Image, frame: int, box: tuple[int, int, int, int]) -> None:

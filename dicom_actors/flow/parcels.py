@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from dicom_actors import DataSet, read_file, write_file
-from dicom_actors.archive.files import DiskFileSystem, Layout
+from dicom_actors import DataSet, file_pieces, read_large
+from dicom_actors.archive.files import DiskFileSystem, Layout, UnreadBytes
 from dicom_actors.errors import DicomError
 from dicom_actors.flow.failures import NotTaken
 from dicom_actors.processes.portable import Portable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dicom_actors.archive import Archive, StoredInstance
     from dicom_actors.archive.index import QueuedItem
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "FileParcel", "Parcel", "write_below"]
 
 _LAYOUT: Final = Layout()
+_PIECE: Final = 1 << 20
+"""Bytes that are in memory at a time of what is in a file."""
 
 
 class Parcel:
@@ -45,9 +46,10 @@ class Parcel:
         self._steps = steps
         self.instance: Final = instance
         self._made: DataSet | None = None
+        self._uids: tuple[str, str, str] | None = None
 
     def data_set(self) -> DataSet:
-        """It as a data set.
+        """It as a data set; a large value is left in its file (`DataElement.unread`).
 
         Raises:
             NotTaken: a step cannot be done to it.
@@ -56,7 +58,7 @@ class Parcel:
         """
         if self._made is None:
             try:
-                made = read_file(self._archive.read(self.instance))
+                made = read_large(self._archive.open_bytes(self.instance))
                 for step in self._steps:
                     made = step.apply(made)
             except OSError:
@@ -74,27 +76,34 @@ class Parcel:
         """It as `connect`'s `store` takes it; raises as `data_set`."""
         return self.data_set() if self._steps else self._archive.source(self.instance)
 
-    def content(self) -> bytes | memoryview:
-        """The bytes of a file of it; raises as `data_set`."""
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The bytes of a file of it, one after the other; raises as `data_set`."""
         if not self._steps:
-            return self._archive.read(self.instance)
-        buffer = io.BytesIO()
+            yield from _in_memory([self._archive.open_bytes(self.instance)])
+            return
         try:
-            write_file(buffer, self.data_set())
+            yield from _in_memory(file_pieces(self.data_set()))
         except DicomError as error:
+            if isinstance(error, NotTaken):
+                raise
             raise NotTaken(_in_words(error), is_final=True) from error
-        return buffer.getbuffer()
 
     def uids(self) -> tuple[str, str, str]:
         """Study, series and SOP Instance UID as it leaves; raises as `data_set`."""
         if not self._steps:
             return self.instance[:3]
-        made = self.data_set()
-        study, series, instance = (
-            str(made.get(keyword) or "")
-            for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-        )
-        return study, series, instance
+        if self._uids is None:
+            made = self.data_set()
+            study, series, instance = (
+                str(made.get(keyword) or "")
+                for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+            )
+            self._uids = study, series, instance
+        return self._uids
+
+    def let_go(self) -> None:
+        """Hold no data set, nor its file, until it is asked for again."""
+        self._made = None
 
 
 class FileParcel:
@@ -113,11 +122,16 @@ class FileParcel:
 
     def data_set(self) -> DataSet:
         """See `Parcel.data_set`."""
-        return read_file(self._path)
+        return read_large(self._path)
 
-    def content(self) -> bytes | memoryview:
-        """See `Parcel.content`."""
-        return self._path.read_bytes()
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """See `Parcel.pieces`."""
+        with self._path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def let_go(self) -> None:
+        """See `Parcel.let_go`; nothing is held."""
 
     def uids(self) -> tuple[str, str, str]:
         """See `Parcel.uids`."""
@@ -160,6 +174,7 @@ class Delivery(Portable):
         """All data sets, after the steps, one by one."""
         for parcel in self._parcels:
             yield parcel.data_set()
+            parcel.let_go()
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write all as ``<study>/<series>/<instance>.dcm`` below a folder; returns their paths.
@@ -187,7 +202,8 @@ def write_below(folder: str | Path, parcel: AnyParcel) -> Path:
     file = disk.create(part)
     try:
         try:
-            file.append([parcel.content()])
+            for piece in parcel.pieces():
+                file.append([piece])
             file.synchronize()
         finally:
             file.close()
@@ -198,7 +214,18 @@ def write_below(folder: str | Path, parcel: AnyParcel) -> Path:
     except BaseException:
         disk.remove(part)
         raise
+    finally:
+        parcel.let_go()
     return root / name
+
+
+def _in_memory(pieces: Iterable[bytes | memoryview | UnreadBytes]) -> Iterator[bytes | memoryview]:
+    """Take pieces one after the other, those in files in parts."""
+    for piece in pieces:
+        if isinstance(piece, UnreadBytes):
+            yield from piece.chunks(_PIECE)
+        else:
+            yield piece
 
 
 def _in_words(error: Any) -> str:

@@ -8,14 +8,16 @@ effect, as for the routes of an archive.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dicom_actors import read_file, write_file
+from dicom_actors import read_large, write_file
 from dicom_actors.archive import Origin
+from dicom_actors.archive.files import FileBytes
 from dicom_actors.archive.index import QueuedItem
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.flow.parcels import Parcel
@@ -52,11 +54,12 @@ class _Fetched(NamedTuple):
 class _Files:
     """What a `Parcel` asks of an archive."""
 
-    def read(self, instance: _Fetched) -> memoryview:
-        return memoryview(instance.path.read_bytes())
+    def open_bytes(self, instance: _Fetched) -> FileBytes:
+        handle = os.open(instance.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        return FileBytes.of(handle, 0, instance.size, str(instance.path))
 
     def source(self, instance: _Fetched) -> DataSet:
-        return read_file(instance.path)
+        return read_large(instance.path)
 
 
 class RouteWork:
@@ -184,7 +187,7 @@ class RouteWork:
 
     def _follow(self, route: Route, level: str, instances: list[_Fetched]) -> None:
         """Bring instances to all that a route leads to, if its conditions hold for one of them."""
-        if not any(route.queued(read_file(one.path), Origin()) for one in instances):
+        if not any(route.queued(read_large(one.path), Origin()) for one in instances):
             return
         first = instances[0]
         series = "" if level == "study" else first.series_instance_uid

@@ -189,6 +189,7 @@ class DimseSender(Sender):
                 raise Unreachable(str(error), was_under_way=True) from error
             self._check(result)
             references.append(Reference(_class_of(parcel), uid))
+            parcel.let_go()
         return references
 
     def _check(self, result: StoreResult) -> None:
@@ -297,6 +298,7 @@ class WebSender(Sender):
             (result,) = self._client.store([outgoing])
             self._check(result)
             references.append(Reference(_class_of(parcel), uid))
+            parcel.let_go()
         return references
 
     def _check(self, result: StoreResult) -> None:

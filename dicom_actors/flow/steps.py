@@ -65,7 +65,7 @@ class Transcode:
         from dicom_actors.pixels import transcode  # noqa: PLC0415 - an extra
 
         before = str(data_set.get("SOPInstanceUID") or "")
-        made = transcode(data_set, self.transfer_syntax, quality=self.quality)
+        made = transcode(data_set, self.transfer_syntax, quality=self.quality, lazily=True)
         if str(made.get("SOPInstanceUID") or "") != before:
             # A new instance, as it has lost something: the same one at the next attempt.
             made.SOPInstanceUID = _uid_made_of(before, self.transfer_syntax, str(self.quality))

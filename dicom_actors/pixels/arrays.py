@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from dicom_actors.data import DataSet, read_file
+from dicom_actors.data import DataSet
 from dicom_actors.data.dictionary import TransferSyntax
-from dicom_actors.data.files.large_value import pixel_data_file_of
+from dicom_actors.data.files.file_bytes import FileBytes
+from dicom_actors.data.files.large_value import pixel_data_file_of, read_large
 from dicom_actors.data.files.pixel_data_file import PixelDataFile
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 from dicom_actors.pixels.codecs import CODECS, Codec, Codecs, Decoded, called
@@ -39,9 +40,9 @@ __all__ = ["FrameReader", "codec_for", "frame", "frames", "read_frame", "volume"
 class FrameReader(Sequence["NDArray[Any]"]):
     """The frames of a data set or of a file as arrays, counted from 0.
 
-    Where they are is found out once. Of a file, only the frames that are asked for are read, as
-    long as their transfer syntax is not deflated or big endian; it is open meanwhile, until
-    `close` or the end of a ``with``, or until nobody has the reader any more.
+    Where they are is found out once. Of a file, only the frames that are asked for are read; it is
+    open meanwhile, until `close` or the end of a ``with``, or until nobody has the reader any more.
+    A large deflated one is inflated to a file for that, which has no name.
 
     Attributes:
         data_set: the data set; of a file, what stands before the pixel data may be all of it.
@@ -51,7 +52,7 @@ class FrameReader(Sequence["NDArray[Any]"]):
 
     def __init__(
         self,
-        source: DataSet | str | os.PathLike[str],
+        source: DataSet | FileBytes | str | os.PathLike[str],
         *,
         rgb: bool = False,
         codecs: Codecs = CODECS,
@@ -60,9 +61,12 @@ class FrameReader(Sequence["NDArray[Any]"]):
         """Find out where the frames are; arguments and errors are those of `frame`."""
         self._file: PixelDataFile | None = None
         if not isinstance(source, DataSet):
-            self._file = PixelDataFile.open(source)
-            source = read_file(source) if self._file is None else self._file.data_set
-        else:
+            if isinstance(source, FileBytes):
+                self._file = PixelDataFile.of(source)
+            else:
+                self._file = PixelDataFile.open(source)
+            source = read_large(source) if self._file is None else self._file.data_set
+        if self._file is None:
             self._file = pixel_data_file_of(source)
         self.data_set: DataSet = source
         self.source = FrameSource(self._file or source, limits)

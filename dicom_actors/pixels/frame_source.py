@@ -11,6 +11,7 @@ from dicom_actors.data.dictionary import TransferSyntax
 from dicom_actors.data.files.pixel_data_file import PixelDataFile
 from dicom_actors.data.forms.frames import Frames
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.unread import UnreadBytes
 from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
 from dicom_actors.pixels.description import DEFAULT_LIMITS, ImageDescription, PixelLimits
 from dicom_actors.pixels.rle import decode_rle
@@ -30,10 +31,10 @@ class FrameSource:
     Attributes:
         description: what the data set says of them.
         transfer_syntax: the UID of how they are compressed; empty for native ones.
-        native: the bytes of all native frames; None if they are in a file.
+        native: the bytes of all native frames; None if they are in a file, or not made yet.
     """
 
-    __slots__ = ("_compressed", "_file", "description", "native", "transfer_syntax")
+    __slots__ = ("_compressed", "_file", "_unread", "description", "native", "transfer_syntax")
 
     def __init__(
         self, source: DataSet | PixelDataFile, limits: PixelLimits = DEFAULT_LIMITS
@@ -51,6 +52,7 @@ class FrameSource:
         self._file: PixelDataFile | None = None
         self.transfer_syntax = ""
         self._compressed: Frames | None = None
+        self._unread: UnreadBytes | None = None
         self.native: bytes | memoryview | None = None
         if isinstance(source, PixelDataFile):
             self._file, data_set = source, source.data_set
@@ -62,6 +64,11 @@ class FrameSource:
             return
         data_set = source
         description = self.description = ImageDescription.of(data_set, limits)
+        unread = data_set.fetch(description.tag).unread
+        if isinstance(unread, UnreadBytes):
+            _check_length(description, len(unread))
+            self._unread = unread
+            return
         value = data_set[description.tag]
         if isinstance(value, EncapsulatedPixelData):
             self.transfer_syntax = _syntax_of(data_set)
@@ -100,6 +107,8 @@ class FrameSource:
         start, end = number * bits // 8, ((number + 1) * bits + 7) // 8
         if self._file is not None:
             return self._file.read(start, end - start)
+        if self._unread is not None:
+            return self._unread[start:end].read()
         assert self.native is not None
         return memoryview(self.native)[start:end]
 

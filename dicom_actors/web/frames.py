@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Frames"]
 
-_READ_WHOLE: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
+_NOT_AS_IT_STANDS: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
 """Big endian, and deflated: what stands in the file is not what a frame is."""
 _MOST_FRAMES: Final = 10_000
 _MOST_IN_A_PICTURE: Final = 500
@@ -96,9 +96,11 @@ class Frames:
     def _stored(self, instance: StoredInstance) -> Callable[[int], bytes]:
         """Give what reads frames, counted from 1, as they are stored.
 
-        Where each is the index knows, so that nothing else of a file is read.
+        Where each is the index knows, so that nothing else of a file is read. Of a large one in
+        another byte order a frame is brought in order by itself; what is deflated is inflated to a
+        file first.
         """
-        if instance.transfer_syntax_uid in _READ_WHOLE:
+        if instance.transfer_syntax_uid in _NOT_AS_IT_STANDS:
             return self._of_data_set(self._held.data_set(instance))
 
         def read(number: int) -> bytes:
@@ -127,6 +129,8 @@ class Frames:
                 return bytes(frames[number - 1])
             except DataError as error:
                 raise HttpError(500, "the instance is damaged") from error
+            except OSError as error:
+                raise HttpError(503, "the file cannot be read now") from error
 
         return read
 

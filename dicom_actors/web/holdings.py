@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from dicom_actors import DataSet, read_file
-from dicom_actors.archive.files import FileBytes, Location
+from dicom_actors import read_file, read_large
 from dicom_actors.archive.index.attributes import Level
-from dicom_actors.errors import ArchiveError, DataError, FileChangedError
+from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.web.exchange import HttpError
-from dicom_actors.web.large_values import LARGE, cut_out, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from dicom_actors import DataSet
     from dicom_actors.archive import Archive, StoredInstance
-    from dicom_actors.web.large_values import LargeValue
+    from dicom_actors.archive.files import FileBytes
     from dicom_actors.web.pictures import Images, Pictures
 
 __all__ = ["Held", "unavailable"]
@@ -26,6 +25,7 @@ _Bytes = TypeVar("_Bytes")
 
 _AS_WANTED: Final = 64 * 1024
 """Bytes that go from a file to a socket with less work than through memory."""
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 
 _LEVELS: Final = {
     "study": Level.STUDY,
@@ -96,38 +96,34 @@ class Held:
     def data_set(self, instance: StoredInstance) -> DataSet:
         """Read an instance; values are decoded when they are asked for.
 
+        A large value is left in its file (`DataElement.unread`); where it is deflated, in one that
+        it is inflated to, which has no name.
+
         Raises:
             HttpError: as `read` does.
         """
+        return _data_set_of(self.open(instance))
+
+    def keywords_of(
+        self, instance: StoredInstance, file: memoryview | FileBytes, keywords: Iterable[str]
+    ) -> DataSet:
+        """Read some elements of an instance, or more than these.
+
+        Args:
+            instance: the instance.
+            file: what `open` has given of it.
+            keywords: which.
+
+        Raises:
+            HttpError: as `read` does.
+        """
+        if instance.transfer_syntax_uid == _DEFLATED:  # to read some takes all of it
+            return self.data_set(instance)
+        source = file if isinstance(file, memoryview) else file.as_file()
         try:
-            return read_file(self.read(instance))
+            return read_file(source, keywords=keywords)
         except DataError as error:
             raise HttpError(500, "the instance is damaged") from error
-
-    def cut_out(self, instance: StoredInstance) -> LargeValue | None:
-        """Read a large instance but for its large value; None: it is to be read whole.
-
-        Raises:
-            HttpError: as `read` does.
-        """
-        file = self._large(instance)
-        return None if file is None else self._tried(cut_out, self.archive, file, instance)
-
-    def value_at(self, instance: StoredInstance, tag: int) -> FileBytes | None:
-        """Find a value of a large instance; see `large_values.value_at`. Raises as `read` does."""
-        file = self._large(instance)
-        return None if file is None else self._tried(value_at, file, instance, tag)
-
-    def _large(self, instance: StoredInstance) -> FileBytes | None:
-        file = self.open(instance) if instance.size >= LARGE else None
-        return file if isinstance(file, FileBytes) else None
-
-    @staticmethod
-    def _tried(look: Callable[..., _Bytes], *arguments: object) -> _Bytes:
-        try:
-            return look(*arguments)
-        except (OSError, FileChangedError) as error:
-            raise HttpError(503, "the file cannot be read now") from error
 
     def images(self, instance: StoredInstance, pictures: Pictures) -> Images:
         """Give its frames, to be decoded; of a large file those alone are read that are wanted.
@@ -135,13 +131,19 @@ class Held:
         Raises:
             HttpError: as `read` does.
             DataError: it has none, or they cannot be decoded.
+            OSError: it cannot be read.
         """
-        if instance.size >= LARGE:
-            path = self.archive.store.path(Location.of(instance.location))
-            if path is not None:
-                with suppress(FileNotFoundError):  # it is somewhere else meanwhile
-                    return pictures.open(path)
-        return pictures.open(self.data_set(instance))
+        file = self.open(instance)
+        return pictures.open(_data_set_of(file) if isinstance(file, memoryview) else file)
+
+
+def _data_set_of(file: memoryview | FileBytes) -> DataSet:
+    try:
+        return read_large(file)
+    except DataError as error:
+        raise HttpError(500, "the instance is damaged") from error
+    except OSError as error:
+        raise HttpError(503, "the file cannot be read now") from error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 import threading
 import zipfile
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
@@ -21,15 +22,15 @@ from typing import cast as as_type
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
-from dicom_actors import NewDirectory, read_file, write_file
+from dicom_actors import NewDirectory, file_pieces, write_file
 from dicom_actors.deidentification import Deidentifier
 from dicom_actors.errors import ConfigurationError, DataError, NotCleanError
-from dicom_actors.web.exchange import PIECE, HttpError, Response
+from dicom_actors.web.exchange import Body, HttpError, Response, pieces_of
 from dicom_actors.web.routing import check_uid
 from dicom_actors.web.zip_sink import ZipSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from starlette.requests import Request as StarletteRequest
     from starlette.responses import Response as StarletteResponse
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from dicom_actors import DataSet
     from dicom_actors.archive import StoredInstance
+    from dicom_actors.archive.files import UnreadBytes
     from dicom_actors.web.asgi import AsgiAdapter
     from dicom_actors.web.asgi_channel import Receive, Scope, Send
     from dicom_actors.web.exchange import Request
@@ -81,7 +83,7 @@ def _decompress() -> Callable[[DataSet], DataSet] | None:
         from dicom_actors.pixels import decompress  # noqa: PLC0415 - needs an extra
     except ImportError:
         return None
-    return decompress
+    return partial(decompress, lazily=True)
 
 
 class Media:
@@ -115,27 +117,26 @@ class Media:
         left_out = 0
         with zipfile.ZipFile(as_type("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
             for instance, path in _paths(instances):
-                data = self._held.open(instance)
-                source = data if isinstance(data, memoryview) else data.as_file()
                 try:
                     if is_cleaned:
-                        cleaned = self._deidentifier.deidentify(read_file(source))
-                        directory.add(cleaned, path)
+                        known = self._deidentifier.deidentify(self._held.data_set(instance))
+                        pieces = file_pieces(known)
                     else:
-                        directory.add(read_file(source, keywords=NewDirectory.keywords), path)
+                        data = self._held.open(instance)
+                        known = self._held.keywords_of(instance, data, NewDirectory.keywords)
+                        pieces = [data]
+                    directory.add(known, path)
                 except NotCleanError:
                     left_out += 1
                     continue
                 except DataError as error:
                     raise HttpError(500, "an instance is damaged") from error
                 info = zipfile.ZipInfo(path, _EPOCH)
-                with archive.open(info, "w", force_zip64=len(data) > 1 << 31) as entry:
-                    if is_cleaned:
-                        write_file(entry, cleaned)
-                        yield sink.take()
-                        continue
-                    for at in range(0, len(data), PIECE):
-                        entry.write(bytes(data[at : at + PIECE]))
+                # How long it is going to be, not all say who make it as it is taken.
+                is_long = not isinstance(pieces, list) or sum(map(len, pieces)) > 1 << 31
+                with archive.open(info, "w", force_zip64=is_long) as entry:
+                    for piece in _told(pieces):
+                        entry.write(piece)
                         yield sink.take()
             buffer = BytesIO()
             write_file(buffer, directory.data_set(), transfer_syntax=_EXPLICIT_VR_LITTLE_ENDIAN)
@@ -144,6 +145,16 @@ class Media:
             readme += _LEFT_OUT.format(left_out) if left_out else ""
             archive.writestr(zipfile.ZipInfo("README.TXT", _EPOCH), readme)
         yield sink.take()
+
+
+def _told(pieces: Iterable[memoryview | bytes | UnreadBytes]) -> Iterator[bytes]:
+    """Take pieces, up to `PIECE` bytes at once; have HTTP tell what is wrong with one."""
+    try:
+        yield from Body(part for piece in pieces for part in pieces_of(piece))
+    except OSError as error:
+        raise HttpError(503, "the file cannot be read now") from error
+    except DataError as error:
+        raise HttpError(500, "an instance is damaged") from error
 
 
 def _paths(instances: Sequence[StoredInstance]) -> Iterator[tuple[StoredInstance, str]]:

@@ -16,9 +16,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import DataSet
+from dicom_actors.archive.files import FileBytes, UnreadBytes
 from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.web.accept import Offer, choose
-from dicom_actors.web.exchange import HttpError, Response, compressed, not_modified, ranged
+from dicom_actors.web.exchange import HttpError, Joined, Response, compressed, not_modified, ranged
 from dicom_actors.web.media_types import MEDIA_TYPES, OCTETS
 from dicom_actors.web.metadata_files import MetadataFiles
 from dicom_actors.web.multipart import Part, write_parts
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from dicom_actors import DataElement
     from dicom_actors.archive import StoredInstance
-    from dicom_actors.archive.files import FileBytes
     from dicom_actors.web.exchange import Request
     from dicom_actors.web.holdings import Held
 
@@ -144,13 +144,10 @@ class Metadata:
             f"{base_url}/studies/{instance.study_instance_uid}"
             f"/series/{instance.series_instance_uid}/instances/{instance.sop_instance_uid}"
         )
-        large = self._held.cut_out(instance)
-        left_out = -1 if large is None else large.tag
-        data_set = self._held.data_set(instance) if large is None else large.without_value()
+        data_set = self._held.data_set(instance)
 
         def bulk_data_uri(path: Any, element: DataElement) -> str | None:
-            is_left_out = len(path) == 1 and int(element.tag) == left_out
-            if not is_left_out and (int(element.tag) not in _PIXELS or len(path) > 1):
+            if element.unread is None and (int(element.tag) not in _PIXELS or len(path) > 1):
                 length = element.length
                 if length is None and isinstance(element.value, bytes | memoryview):
                     length = len(element.value)
@@ -176,35 +173,15 @@ class Metadata:
         instance = self._held.instance(uids)
         steps = uids["rest"].split("/")
         etag = etag_of([instance], uids["rest"])
-        large = self._large_value(instance, steps)
-        if large is not None:
-            return _octets(request, etag, lambda: large)
-        cut = self._held.cut_out(instance)
-        if cut is not None and steps != [f"{cut.tag:08X}"]:
-            element = _element_at(cut.without_value(), steps)
-            return _octets(request, etag, lambda: _value_of(element))
-        if cut is not None and cut.value is None:
-            return self._compressed(request, etag, instance, self._frames(instance))
         data_set = self._held.data_set(instance)
         element = _element_at(data_set, steps)
-        if hasattr(element.value, "fragments"):
+        if element.unread is None:
+            is_compressed = hasattr(element.value, "fragments")
+        else:
+            is_compressed = not isinstance(element.unread, UnreadBytes)
+        if is_compressed:
             return self._compressed(request, etag, instance, map(bytes, data_set.frames()))
         return _octets(request, etag, lambda: _value_of(element))
-
-    def _large_value(self, instance: StoredInstance, steps: Sequence[str]) -> FileBytes | None:
-        """The value of an element of a large instance, if it need not be read for that."""
-        if len(steps) != 1:
-            return None
-        try:
-            return self._held.value_at(instance, _tag(steps[0]))
-        except ValueError:
-            return None
-
-    def _frames(self, instance: StoredInstance) -> Iterator[bytes]:
-        """Read compressed frames, one when it is wanted."""
-        archive = self._held.archive
-        for number in range(1, archive.frames_of(instance).number_of_frames + 1):
-            yield bytes(archive.frame(instance, number))
 
     @staticmethod
     def _compressed(
@@ -231,7 +208,9 @@ class Metadata:
         )
 
 
-def _octets(request: Request, etag: str, give: Callable[[], memoryview | FileBytes]) -> Response:
+def _octets(
+    request: Request, etag: str, give: Callable[[], memoryview | FileBytes | Joined]
+) -> Response:
     """Answer with the bytes of a value."""
     offer = choose(
         request,
@@ -297,8 +276,13 @@ def _tag(text: str) -> int:
     return int(text, 16)
 
 
-def _value_of(element: DataElement) -> memoryview:
+def _value_of(element: DataElement) -> memoryview | FileBytes | Joined:
     """The bytes of a value, in little endian."""
+    unread = element.unread
+    if isinstance(unread, FileBytes):
+        return unread
+    if isinstance(unread, UnreadBytes):
+        return Joined([unread])
     probe = DataSet()
     value = element.value
     if isinstance(value, bytes | memoryview):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dicom_actors import DataSet
+    from dicom_actors.archive.files import FileBytes
 
 __all__ = ["Images", "Pictures", "Rendering"]
 
@@ -68,8 +67,8 @@ class Pictures(Protocol):
     def can_decode(self, transfer_syntax: str) -> bool:
         """Whether frames in a transfer syntax can be decoded."""
 
-    def open(self, source: DataSet | Path) -> Images:
-        """Find the frames of a data set or of a file.
+    def open(self, source: DataSet | FileBytes) -> Images:
+        """Find the frames of a data set or of a file; of a file no more is read than is wanted.
 
         Raises:
             ElementNotFoundError: it has none.

@@ -13,9 +13,9 @@ from dicom_actors.pixels import CODECS, FrameReader, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from dicom_actors import DataSet
+    from dicom_actors.archive.files import FileBytes
     from dicom_actors.web.pictures import Rendering
 
 __all__ = ["PixelPictures"]
@@ -36,7 +36,7 @@ class PixelPictures:
         """Whether there is a codec."""
         return transfer_syntax == _RLE or transfer_syntax in CODECS
 
-    def open(self, source: DataSet | Path) -> _Images:
+    def open(self, source: DataSet | FileBytes) -> _Images:
         """Find the frames of a data set or of a file."""
         try:
             return _Images(FrameReader(source))

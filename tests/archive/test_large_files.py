@@ -13,7 +13,7 @@ from dicom_actors import EncapsulatedPixelData, read_file, write_file
 from dicom_actors.archive import Archive
 from dicom_actors.archive.files import FileBytes
 from dicom_actors.archive.maintenance import reindex
-from dicom_actors.archive.upkeep import describe_file
+from dicom_actors.archive.upkeep import describe_file, intake
 from dicom_actors.errors import DataError
 
 JPEG = "1.2.840.10008.1.2.4.50"
@@ -130,13 +130,40 @@ def only_pieces(read):
     return read_piece
 
 
-@pytest.mark.parametrize(
-    "syntax", ["1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"], ids=["big endian", "deflated"]
-)
-def test_what_is_unusual_is_read(tmp_path, syntax):
+BIG, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+NATIVE = [
+    "uncompressed",
+    "uncompressed, with padding behind",
+    "shorter than its frames",
+    "floats",
+    "a document",
+    "a spectrum",
+]
+
+
+@pytest.mark.parametrize("kind", NATIVE)
+@pytest.mark.parametrize("syntax", [BIG, DEFLATED], ids=["big endian", "deflated"])
+def test_so_it_is_of_seldom_forms(tmp_path, monkeypatch, kind, syntax):
     path = tmp_path / "one.dcm"
-    data = file_of(image(), path, syntax)
-    assert describe_file(opened(path)) == describe_file(memoryview(data))
+    data = file_of(LEFT_IN_THE_FILE[kind](), path, syntax)
+    expected = intake._describe_whole(memoryview(data))
+    monkeypatch.setattr(FileBytes, "read", only_pieces(FileBytes.read))
+    assert describe_file(opened(path)) == expected
+    if syntax == DEFLATED:
+        assert describe_file(memoryview(data)) == expected
+
+
+def test_what_a_few_bytes_are_inflated_to_is_not_in_memory(tmp_path):
+    path = tmp_path / "one.dcm"
+    data = file_of(image(("PixelData", "OW", bytes(40_000_000))), path, DEFLATED)
+    assert len(data) < 1_000_000
+    tracemalloc.start()
+    try:
+        describe_file(memoryview(data))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8_000_000
 
 
 @pytest.mark.parametrize("kind", ["uncompressed", "compressed", "an extended offset table"])

@@ -10,9 +10,10 @@ import pytest
 from kit.serving import serving
 from web.serving import EXPLICIT, Client, file_of, image
 
-from dicom_actors import DataSet
+from dicom_actors import DataSet, read_large, write_file
 from dicom_actors.archive import Archive
-from dicom_actors.web import DicomWeb, Request, WebSettings, large_values
+from dicom_actors.data.files import large_value
+from dicom_actors.web import DicomWeb, Request, WebSettings
 from dicom_actors.web import holdings as held_module
 
 IMPLICIT, BIG, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
@@ -101,7 +102,7 @@ OBJECTS = {
     "compressed": compressed(),
     "small": file_of(image()),
 }
-TAKEN_APART = set(OBJECTS) - {"big endian", "deflated", "two large ones", "small"}
+TAKEN_APART = set(OBJECTS) - {"two large ones", "small"}
 
 
 def answer(application, path, **headers):
@@ -126,6 +127,8 @@ def everything(application):
             {"accept": "application/octet-stream", "range": "bytes=70000-"},
         ):
             yield uri, headers, answer(application, uri, **headers)
+    for frames in ("1", "1,1"):
+        yield frames, answer(application, f"{STUDY}/frames/{frames}")
     for tag in ("7FE00010", "00080018", "00091001", "00420011", "00882000/0/7FE00010", "nonsense"):
         yield tag, answer(application, f"{STUDY}/bulkdata/{tag}")
     for syntax in (EXPLICIT, IMPLICIT, BIG, DEFLATED):
@@ -142,22 +145,22 @@ def test_what_is_taken_apart_says_the_same(tmp_path, monkeypatch, kind):
         archive.add(OBJECTS[kind])
         archive.settle()
         application = DicomWeb(archive, WebSettings(metadata_bytes=0, cache_bytes=0))
-        monkeypatch.setattr(held_module, "LARGE", 1 << 40)
+        monkeypatch.setattr(large_value, "LARGE", 1 << 40)
         whole = list(everything(application))
-        monkeypatch.setattr(held_module, "LARGE", 1)
-        monkeypatch.setattr(large_values, "LARGE", LENGTH // 2)
+        monkeypatch.setattr(large_value, "LARGE", LENGTH // 2)
         monkeypatch.setattr(held_module, "_AS_WANTED", 1)
-        taken, cut_out = [], held_module.cut_out
+        read, read_large = [], held_module.read_large
         monkeypatch.setattr(
-            held_module, "cut_out", lambda *of: taken.append(cut_out(*of)) or taken[-1]
+            held_module, "read_large", lambda *of: read.append(read_large(*of)) or read[-1]
         )
 
         apart = list(everything(application))
 
         for one, other in zip(whole, apart, strict=True):
             assert one == other
-        assert taken
-        assert {one is not None for one in taken} == {kind in TAKEN_APART}
+        assert read
+        is_apart = {any(ds.fetch(tag).unread is not None for tag in ds) for ds in read}
+        assert is_apart == {kind in TAKEN_APART}
         application.close()
 
 
@@ -167,7 +170,7 @@ def test_where_frames_are_is_looked_for_where_the_index_does_not_know(tmp_path, 
         archive.settle()
         application = DicomWeb(archive, WebSettings(metadata_bytes=0, cache_bytes=0))
         before = list(everything(application))
-        monkeypatch.setattr(held_module, "LARGE", 1)
+        monkeypatch.setattr(large_value, "LARGE", LENGTH // 2)
         real = held_module.Held.instance
         monkeypatch.setattr(
             held_module.Held, "instance", lambda *of: real(*of)._replace(pixel_data=None)
@@ -252,4 +255,60 @@ def test_of_300_mb_a_server_holds_what_it_sends(tmp_path):
                 assert (b"ifsr\0t" if is_swapped else b"first\0") in body[:2000]
                 assert (b"alts" if is_swapped else b"last") in body[-100:]
             del body
+        assert server.stop() == 0
+
+
+FRAMES, ROWS, COLUMNS = 150, 1024, 1024
+
+
+def of_many_frames(folder, syntax):
+    """A file with a frame 150 times, which is 300 MB; and the frame."""
+    one = image(frames=1, rows=ROWS, columns=COLUMNS)
+    frame = bytes(one.PixelData)
+    one.put("NumberOfFrames", "IS", FRAMES)
+    front = file_of(one)[: -len(frame) - 4]
+    plain, path = folder / "plain.dcm", folder / "large.dcm"
+    with plain.open("wb") as file:
+        file.write(front + (FRAMES * len(frame)).to_bytes(4, "little"))
+        file.writelines([frame] * FRAMES)
+    write_file(path, read_large(plain), transfer_syntax=syntax)
+    plain.unlink()
+    return path, frame
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, BIG, DEFLATED])
+def test_of_300_mb_a_server_holds_a_frame_or_two_in_whatever_form_they_are(tmp_path, syntax):
+    store = tmp_path / "archive"
+    path, frame = of_many_frames(tmp_path, syntax)
+    with Archive.open(store, durability="os") as archive:
+        archive.add(path)
+        archive.settle()
+    path.unlink()
+    with serving("--store", str(store), "--web-port", "0") as server:
+        server.wait_for("DICOMweb on http://127.0.0.1:")
+        port = int(re.search(r"DICOMweb on http://127.0.0.1:(\d+)/", server.output)[1])
+        client, process = Client("127.0.0.1", port), Process(server.pid)
+        octets, picture = "application/octet-stream", "image/jpeg"
+        assert client.web(f"{STUDY}/frames/1/rendered", Accept=picture, viewport="9,9").body
+        asked = [
+            (f"{STUDY}/frames/1", octets, frame),
+            (f"{STUDY}/frames/{FRAMES}", octets, frame),
+            (f"{STUDY}/frames/1,{FRAMES}", None, None),
+            (f"{STUDY}/frames/{FRAMES}/rendered", picture, None),
+            (f"{STUDY}/rendered", picture, None),
+            (f"{STUDY}/thumbnail", picture, None),
+            (f"{STUDY}/metadata", None, None),
+            ("/studies/1.2.3/media", None, None),
+            ("/studies/1.2.3/media?deidentified=true", None, None),
+        ]
+        for where, accept, expected in asked:
+            process.begin()
+            answer = client.web(where, **({"Accept": accept} if accept else {}))
+            grown = process.grown()
+            assert answer.status == 200, where
+            assert grown < ROOM, f"{where}: {grown >> 20} MB more"
+            assert expected in {None, answer.body}
+            if "," in where:
+                assert [body for _, body in answer.parts()] == [frame, frame]
+            del answer
         assert server.stop() == 0

@@ -10,12 +10,7 @@ off anywhere and be done again. None of it knows an actor: what it asks of the i
 from __future__ import annotations
 
 from dicom_actors.archive.upkeep.intake import Intake, describe_at, describe_file
-from dicom_actors.archive.upkeep.large_files import (
-    LARGE_ONES,
-    UNDEFINED,
-    LargeElement,
-    element_at,
-)
+from dicom_actors.archive.upkeep.large_files import read_hollow
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
 from dicom_actors.archive.upkeep.removing import Removing
 from dicom_actors.archive.upkeep.rows import Rows
@@ -23,11 +18,8 @@ from dicom_actors.archive.upkeep.study_watch import Senders, StudyWatch
 from dicom_actors.archive.upkeep.unpacking import Recovered, Unpacking
 
 __all__ = [
-    "LARGE_ONES",
-    "UNDEFINED",
     "FrameRanges",
     "Intake",
-    "LargeElement",
     "Recovered",
     "Removing",
     "Rows",
@@ -36,5 +28,5 @@ __all__ = [
     "Unpacking",
     "describe_at",
     "describe_file",
-    "element_at",
+    "read_hollow",
 ]

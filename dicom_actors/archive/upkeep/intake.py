@@ -10,12 +10,12 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_actors import DataSet, TransferSyntax, read_file
+from dicom_actors import DataSet, LargeElement, TransferSyntax, read_file
 from dicom_actors.archive.index import Duplicates, NewInstance, Queued, describe_elements
 from dicom_actors.archive.upkeep.acquisitions import Acquisition
 from dicom_actors.archive.upkeep.large_files import hollow_copy
 from dicom_actors.archive.upkeep.pixel_data import FrameRanges
-from dicom_actors.errors import DataError, DecodeError
+from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,9 @@ _FRONT = 64 * 1024
 _LARGE = 16 * 1024 * 1024
 """Bytes of a file that is not read whole for that."""
 _CHUNK = 1024 * 1024
-_FIRST_OF_DATA = 0x00080000
+_META = 1024
+"""Bytes in which the transfer syntax stands: what is before it in a file has 64 at most each."""
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
 _GROUP_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
 
 
@@ -162,28 +164,38 @@ def describe_file(data: memoryview | FileBytes) -> Intake:
         DataError: it is no such file, or one that is cut short; or it has no UIDs.
         OSError: it cannot be read.
     """
-    if not isinstance(data, memoryview):
-        return _describe_large(data)
+    # Of a few bytes that are deflated there may be many.
+    if isinstance(data, memoryview) and _DEFLATED not in bytes(data[:_META]):
+        return _describe_whole(data)
+    return _describe_large(data)
+
+
+def _describe_whole(data: memoryview) -> Intake:
     data_set = read_file(data)
     header_length = header_length_of(data)
     syntax = _syntax_of(data_set)
     return Intake.of(lambda: data_set, syntax, header_length, data[header_length:])
 
 
-def _describe_large(file: FileBytes) -> Intake:
-    try:
-        syntax = _syntax_of(read_file(file.as_file(), until=_FIRST_OF_DATA))
-        header_length = header_length_of(file[:_FRONT].read())
-    except DataError:
-        return describe_file(file.read())
-    copy = hollow_copy(file, header_length, syntax)
-    if copy is None:
-        return describe_file(file.read())
+def _describe_large(file: memoryview | FileBytes) -> Intake:
+    large = LargeElement.of(file)
+    copy = None if large is None else hollow_copy(large)
+    if large is None or copy is None:
+        return _describe_whole(file if isinstance(file, memoryview) else file.read())
+    header_length = header_length_of(memoryview(bytes(file[:_FRONT])))
     checksum = sha256()
-    for chunk in file[header_length:].chunks(_CHUNK):
-        checksum.update(chunk)
+    for at in range(header_length, len(file), _CHUNK):
+        checksum.update(bytes(file[at : at + _CHUNK]))
     read = cache(lambda: read_file(copy))
-    return Intake.of(read, syntax, header_length, copy[header_length:], checksum.digest())
+    syntax = _syntax_of(large.before)
+    if large.file is file:
+        return Intake.of(read, syntax, header_length, copy[header_length:], checksum.digest())
+    start = header_length_of(copy)
+    made = Intake.of(read, _syntax_of(read()), start, copy[start:], checksum.digest())
+    # Where frames are in what it is inflated to is of no use.
+    return made._replace(
+        transfer_syntax_uid=syntax, header_length=header_length, size=len(file), pixel_data=None
+    )
 
 
 def _syntax_of(data_set: DataSet) -> str:

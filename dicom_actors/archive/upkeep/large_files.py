@@ -2,19 +2,19 @@
 
 What is kept in memory of such a file is a copy in which the large value is nothing but zeros that
 nobody has written, so that they take no room: all that is known of a data set by its bytes is known
-of that copy, at the same offsets. What is unusual (deflated, big endian, damaged) has none.
+of that copy, at the same offsets. Which value that is, `LargeElement` finds; a deflated file has a
+copy of what it was inflated to.
 
-Standard: PS3.5 7.1 (data elements), A.4 (compressed pixel data). mmap(2).
+Standard: PS3.5 A.4 (compressed pixel data). mmap(2).
 """
 
 from __future__ import annotations
 
 import mmap
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from dicom_actors import TransferSyntax, read_file
-from dicom_actors.errors import DataError
+from dicom_actors import LargeElement, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,149 +22,56 @@ if TYPE_CHECKING:
     from dicom_actors import DataSet
     from dicom_actors.archive.files import FileBytes
 
-__all__ = ["LARGE_ONES", "UNDEFINED", "LargeElement", "element_at", "hollow_copy"]
+__all__ = ["hollow_copy", "read_hollow"]
 
-_PIXEL_DATA: Final = 0x7FE00010
-_DOCUMENT, _SPECTRUM, _PIXELS = 0x00420011, 0x56000020, 0x7FE00008
-LARGE_ONES: Final = {
-    _DOCUMENT: frozenset({_DOCUMENT}),
-    _SPECTRUM: frozenset({_SPECTRUM}),
-    _PIXELS: frozenset({_PIXELS, 0x7FE00009, _PIXEL_DATA}),
-}
-"""The elements whose values may be large, by the first tag of theirs."""
-UNDEFINED: Final = 0xFFFFFFFF
-_WORTH: Final = 1024 * 1024
-"""Bytes of a value that is left out."""
-_IMPLICIT_VRS: Final = {
-    _DOCUMENT: "OB",
-    _SPECTRUM: "OF",
-    _PIXELS: "OF",
-    0x7FE00009: "OD",
-    _PIXEL_DATA: "OW",
-}
-"""What stands in no file of that transfer syntax (PS3.5 A.1)."""
-_EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-_HEADER: Final = Struct("<HH2sHI")
-_SHORT_HEADER: Final = Struct("<HHI")
-_ITEM: Final = 0xFFFEE000
-_DELIMITER: Final = 0xFFFEE0DD
+_ITEM: Final = Struct("<HHI")
 _BEGINNING: Final = 16
 """Bytes of a fragment that say what it is, its header included."""
 _NO_MEMORY_MAP: Final = -1
 
 
-class LargeElement(NamedTuple):
-    """An element that is left in the file: its header, and where its value is.
-
-    Attributes:
-        before: what stands before it.
-        tag: its tag.
-        vr: its VR.
-        start: bytes of the file before its value.
-        length: bytes of its value; `UNDEFINED` for compressed pixel data.
-    """
-
-    before: DataSet
-    tag: int
-    vr: str
-    start: int
-    length: int
-
-
-def element_at(
-    file: FileBytes, header_length: int, transfer_syntax_uid: str, stop: int
-) -> LargeElement | None:
-    """Read what is before the first element that is not below a tag, and the header of that.
+def hollow_copy(large: LargeElement) -> memoryview | None:
+    """Copy a Part 10 file without its large value; None: there is no room for that.
 
     Args:
-        file: a Part 10 file.
-        header_length: bytes before its data set.
-        transfer_syntax_uid: of its data set.
-        stop: the tag.
-
-    Returns:
-        None if there is none, or all of the file has to be read for it.
+        large: the element, with the file that it stands in.
 
     Raises:
         OSError: the file cannot be read.
     """
-    syntax = TransferSyntax.of(transfer_syntax_uid)
-    if syntax.is_deflated or not (syntax.is_encapsulated or syntax.uid in {_EXPLICIT, _IMPLICIT}):
-        return None
-    try:
-        before = read_file(file.as_file(), until=stop)
-    except DataError:
-        return None
-    as_read = before.elements_as_read()
-    if as_read is None or before.warnings or len(as_read.offsets) <= len(as_read.tags):
-        return None
-    at = header_length + as_read.offsets[-1] - as_read.offsets[0]
-    header = bytes(file[at : at + _HEADER.size])
-    if len(header) < _HEADER.size:
-        return None
-    if syntax.uid == _IMPLICIT:
-        group, element, length = _SHORT_HEADER.unpack_from(header)
-        tag = group << 16 | element
-        return LargeElement(
-            before, tag, _IMPLICIT_VRS.get(tag, ""), at + _SHORT_HEADER.size, length
-        )
-    group, element, vr, _, length = _HEADER.unpack(header)
-    tag = group << 16 | element
-    return LargeElement(before, tag, vr.decode("latin-1"), at + _HEADER.size, length)
+    return _copy(large.file, list(_kept_of(large)))
 
 
-def hollow_copy(file: FileBytes, header_length: int, transfer_syntax_uid: str) -> memoryview | None:
-    """Copy a Part 10 file without its large value; None: that cannot be done.
-
-    Args:
-        file: the file.
-        header_length: bytes before its data set.
-        transfer_syntax_uid: of its data set.
+def read_hollow(data: memoryview | FileBytes) -> DataSet:
+    """Read a file, with zeros for what is left in it of a large value.
 
     Raises:
-        OSError: the file cannot be read.
+        DataError: it cannot be read.
+        OSError: likewise.
     """
-    for stop, tags in LARGE_ONES.items():
-        found = element_at(file, header_length, transfer_syntax_uid, stop)
-        if found is None:
-            return None
-        if found.tag in tags and found.length >= _WORTH:
-            kept = list(_kept_of(file, found))
-            return _copy(file, kept) if kept else None
-    return None
+    if isinstance(data, memoryview):
+        return read_file(data)
+    large = LargeElement.of(data)
+    copy = None if large is None else hollow_copy(large)
+    return read_file(data.read() if copy is None else copy)
 
 
-def _kept_of(file: FileBytes, large: LargeElement) -> Iterator[tuple[int, int]]:
-    """The ranges of a file that are no large value; none if it is not as it should be."""
-    end = large.start + large.length
-    if large.length != UNDEFINED:
-        if end <= len(file):
-            yield 0, large.start
-            yield end, len(file)
-        return
-    pieces = list(_beginnings(file, large.start))
-    if pieces:
-        yield 0, large.start
-        yield from pieces
+def _kept_of(large: LargeElement) -> Iterator[tuple[int, int]]:
+    """The ranges of a file that are no large value; of items, their beginnings."""
+    yield 0, large.start
+    if large.compressed is not None:
+        yield from _beginnings(large.file, large.start, large.end)
+    yield large.end, len(large.file)
 
 
-def _beginnings(file: FileBytes, at: int) -> Iterator[tuple[int, int]]:
-    """The beginnings of items, the whole of the first one, and what stands behind the last."""
-    pieces: list[tuple[int, int]] = []
-    while True:
-        header = bytes(file[at : at + _SHORT_HEADER.size])
-        if len(header) < _SHORT_HEADER.size:
-            return
-        group, element, length = _SHORT_HEADER.unpack(header)
-        tag, end = group << 16 | element, at + _SHORT_HEADER.size + length
-        if tag == _DELIMITER:
-            yield from pieces
-            yield at, len(file)
-            return
-        if tag != _ITEM or end > len(file):
-            return
-        pieces.append((at, min(at + _BEGINNING, end) if pieces else end))
-        at = end
+def _beginnings(file: FileBytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The beginnings of items, and the whole of the first one, which is the offset table."""
+    at = start
+    while at < end:
+        *_, length = _ITEM.unpack(bytes(file[at : at + _ITEM.size]))
+        following = at + _ITEM.size + length
+        yield at, min(at + _BEGINNING, following) if at > start else following
+        at = following
 
 
 def _copy(file: FileBytes, kept: list[tuple[int, int]]) -> memoryview | None:

@@ -117,7 +117,7 @@ class FrameRanges(NamedTuple):
             frames = data_set.frames()
             if not frames.is_compressed:
                 assert frames.frame_length is not None
-                offset += end - start - len(data_set[tag])
+                offset += end - start - (data_set.fetch(tag).length or 0)
                 return cls(offset, len(frames), frames.frame_length)
             return cls._of_compressed(data_set, len(frames), offset)
         except (DataError, ElementNotFoundError):

@@ -71,6 +71,7 @@ from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDI
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits, ReadWarning
 from dicom_actors.data.values.codec import coerce
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
+from dicom_actors.data.values.unread import UnreadBytes
 from dicom_actors.data.values.value_types import NoElement
 from dicom_actors.errors import DecodeError, ElementNotFoundError, EncodeError
 
@@ -86,7 +87,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.forms.frames import Frames
     from dicom_actors.data.scan.elements import Row
     from dicom_actors.data.values.character_sets import CharacterSet
-    from dicom_actors.data.values.unread import UnreadBytes, UnreadFragments
+    from dicom_actors.data.values.unread import UnreadFragments
 
     class _Held(Held, Keywords):
         pass
@@ -437,6 +438,11 @@ class UnreadElement(DataElement):
     def value(self) -> Any:
         """The value; raises as `UnreadBytes.read` does."""
         return self.unread.read()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no value."""
+        return isinstance(self.unread, UnreadBytes) and not len(self.unread)
 
 
 _tag_of: Callable[[DataElement], int] = attrgetter("_tag")

@@ -244,7 +244,7 @@ def inflate(stream: bytes, limits: Limits) -> bytes:
     return out.getvalue()
 
 
-def inflate_pieces(stream: bytes | UnreadBytes, limits: Limits) -> Iterator[bytes]:
+def inflate_pieces(stream: bytes | memoryview | UnreadBytes, limits: Limits) -> Iterator[bytes]:
     """Inflate a raw deflate stream, and give it piece by piece; raises as `inflate` does."""
     length = 0
     for piece in _inflated_pieces(stream):
@@ -253,7 +253,7 @@ def inflate_pieces(stream: bytes | UnreadBytes, limits: Limits) -> Iterator[byte
         yield piece
 
 
-def _inflated_pieces(stream: bytes | UnreadBytes) -> Iterator[bytes]:
+def _inflated_pieces(stream: bytes | memoryview | UnreadBytes) -> Iterator[bytes]:
     """Inflate a raw deflate stream.
 
     Yields:

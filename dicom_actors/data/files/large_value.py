@@ -15,7 +15,7 @@ import tempfile
 from contextlib import ExitStack
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.dataset.data_set import DataSet, UnreadElement
 from dicom_actors.data.dataset.element_index import content_of
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Piece = bytes | memoryview | UnreadBytes
     Source = str | os.PathLike[str] | bytes | bytearray | memoryview | FileBytes
 
-__all__ = ["LARGE", "pixel_data_file_of", "read_large", "spooled"]
+__all__ = ["LARGE", "LargeElement", "pixel_data_file_of", "read_large", "spooled"]
 
 LARGE: Final = 1 << 20
 """Bytes of a file that is worth it; of what is beside the large value there may be so many."""
@@ -73,23 +73,109 @@ _HEADERS: Final = {"<": Struct("<HH2sHI"), ">": Struct(">HH2sHI")}
 _IMPLICIT_HEADER: Final = Struct("<HHI")
 
 
+class LargeElement(NamedTuple):
+    """The large element of a file, and what stands around it.
+
+    Attributes:
+        file: the Part 10 file that it stands in; of a deflated one, what that was inflated to.
+        before: what stands before it.
+        tag: its tag.
+        vr: its VR.
+        start: bytes of the file before its value.
+        end: where its value ends, before a delimiter.
+        following: where the next element starts.
+        compressed: the frames, if they are compressed; None: the value is the bytes of them.
+    """
+
+    file: FileBytes
+    before: DataSet
+    tag: int
+    vr: str
+    start: int
+    end: int
+    following: int
+    compressed: PixelDataFile | None = None
+
+    @classmethod
+    def of(cls, file: FileBytes | memoryview) -> LargeElement | None:
+        """Find that of a file; None: it has none, or is damaged before it.
+
+        Of one in memory it is that of a deflated one; nothing else is large there.
+
+        Raises:
+            OSError: it cannot be read, or there is no room to inflate it.
+        """
+        try:
+            meta, start, syntax = read_meta(bytes(file[:_FRONT]))
+        except DataError:
+            return None
+        if meta is not None and syntax.is_deflated:
+            return _inflated(file[start:], meta, syntax)
+        return _found(file) if isinstance(file, FileBytes) and len(file) >= LARGE else None
+
+    def data_set(self) -> DataSet | None:
+        """The data set, with a value that is `DataElement.unread`; to be asked for once.
+
+        Returns:
+            None: what stands behind it is damaged or much, or would not be written again as it is.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        syntax = self.before.transfer_syntax
+        assert syntax is not None  # else it was not found
+        layout = content_of(self.before).scope.layout
+        there = self.file[self.start : self.end]
+        file: FileBytes | None = self.file
+        value: UnreadBytes | UnreadFragments = there
+        if syntax.is_encapsulated is not (self.compressed is not None):
+            return None
+        if self.compressed is not None:
+            if self.vr != "OB":
+                return None
+            value = UnreadFragments(there, self.compressed.frame)
+        elif layout.order == ">" and is_swapped(self.vr):
+            allocated = self.before.get("BitsAllocated")
+            if self.vr == "OW" and isinstance(allocated, int) and allocated > 16:
+                return None  # the order of such samples is told by the bytes of the file
+            # It is as in no file, for those who look for it there.
+            value, file = swapped(self.vr, there), None
+        rest = self.file[self.following :]
+        if syntax.is_deflated:
+            syntax = EXPLICIT_VR_LITTLE_ENDIAN  # what it was inflated to
+        behind = None if len(rest) >= LARGE else _behind(rest, self.tag, syntax)
+        if behind is None:
+            return None
+        element = UnreadElement(self.tag, self.vr, value, file)
+        content_of(self.before).store(self.tag, element)
+        self.before.merge(behind)
+        return self.before
+
+
 def read_large(source: Source) -> DataSet:
     """Read a file, but for its large value, which is `DataElement.unread`.
 
+    That is pixel data, a document or a spectrum; its bytes are read when they are asked for, and
+    piece by piece where they are written or sent. What is unusual is read whole.
+
     Args:
-        source: a path, or all of a Part 10 file; what is in memory is read as `read_file` does.
+        source: a path, bytes of a file that are read when they are wanted, or all of a Part 10
+            file; what is in memory is read as `read_file` does, unless it is deflated.
 
     Raises:
         DataError: it cannot be read.
-        OSError: likewise.
+        OSError: likewise; or there is no room for what is inflated.
     """
+    file: FileBytes | memoryview
     if isinstance(source, bytes | bytearray | memoryview):
-        return read_file(source)
-    file = source if isinstance(source, FileBytes) else _opened(source)
-    made = _apart(file) if len(file) >= LARGE else None
-    if made is None:
-        made = _inflated(file)
-    return read_file(file.read()) if made is None else made
+        file = memoryview(source)
+    else:
+        file = source if isinstance(source, FileBytes) else _opened(source)
+    large = LargeElement.of(file)
+    found = None if large is None else large.data_set()
+    if found is not None:
+        return found
+    return read_file(file.read() if isinstance(file, FileBytes) else file)
 
 
 def _opened(path: str | os.PathLike[str]) -> FileBytes:
@@ -138,29 +224,34 @@ def pixel_data_file_of(data_set: DataSet) -> PixelDataFile | None:
     return None
 
 
-def _apart(file: FileBytes) -> DataSet | None:
+def _found(file: FileBytes) -> LargeElement | None:
     for stop, tags in _LARGE_ONES.items():
         try:
-            made = read_file(file.as_file(), until=stop)
+            before = read_file(file.as_file(), until=stop)
         except DataError:
             return None
-        as_read, syntax = made.elements_as_read(), made.transfer_syntax
-        if as_read is None or made.warnings or syntax is None or syntax.is_deflated:
+        as_read, syntax = before.elements_as_read(), before.transfer_syntax
+        if as_read is None or before.warnings or syntax is None or syntax.is_deflated:
             return None
         if not as_read.tags or len(as_read.buffer) < as_read.offsets[-1]:
             return None
-        found = _element(file, as_read.offsets[-1], made)
-        if found is None:
+        header = _header(file, as_read.offsets[-1], before)
+        if header is None:
             return None
-        tag, _, _, length = found
-        if tag not in tags or length < _WORTH:
-            continue
-        return _with_unread(file, made, found)
+        if header.tag in tags and header.length >= _WORTH:
+            return _with_extent(file, before, header)
     return None
 
 
-def _element(file: FileBytes, at: int, before: DataSet) -> tuple[int, str, int, int] | None:
-    """The tag, VR, offset of the value and length of the element at an offset."""
+class _Header(NamedTuple):
+    tag: int
+    vr: str
+    start: int
+    length: int
+
+
+def _header(file: FileBytes, at: int, before: DataSet) -> _Header | None:
+    """Read the header of the element at an offset."""
     layout = content_of(before).scope.layout
     header = file[at : at + 12].read()
     if len(header) < 12:
@@ -168,51 +259,29 @@ def _element(file: FileBytes, at: int, before: DataSet) -> tuple[int, str, int, 
     if not layout.is_explicit:
         group, element, length = _IMPLICIT_HEADER.unpack_from(header)
         tag = group << 16 | element
-        return tag, _IMPLICIT_VRS.get(tag, ""), at + 8, length
+        return _Header(tag, _IMPLICIT_VRS.get(tag, ""), at + 8, length)
     group, element, code, _, length = _HEADERS[layout.order].unpack(header)
-    return group << 16 | element, code.decode("latin-1"), at + 12, length
+    return _Header(group << 16 | element, code.decode("latin-1"), at + 12, length)
 
 
-def _with_unread(
-    file: FileBytes, made: DataSet, found: tuple[int, str, int, int]
-) -> DataSet | None:
-    tag, vr, start, length = found
-    layout, syntax = content_of(made).scope.layout, made.transfer_syntax
-    if vr not in _VRS or syntax is None or syntax.is_encapsulated is not (length == UNDEFINED):
+def _with_extent(file: FileBytes, before: DataSet, header: _Header) -> LargeElement | None:
+    tag, vr, start, length = header
+    if vr not in _VRS:
         return None
-    unread: UnreadBytes | UnreadFragments
-    if length == UNDEFINED:
-        fragments = _fragments(file)
-        if fragments is None or vr != "OB":
-            return None
-        unread, end = UnreadFragments(file[slice(*fragments)]), fragments[1] + 8
-    else:
+    if length != UNDEFINED:
         end = start + length
-        if end > len(file):
-            return None
-        unread = file[start:end]
-        if layout.order == ">" and is_swapped(vr):
-            allocated = made.get("BitsAllocated")
-            if vr == "OW" and isinstance(allocated, int) and allocated > 16:
-                return None  # the order of such samples is told by the bytes of the file
-            unread = swapped(vr, unread)
-    rest = file[end:]
-    if len(rest) >= LARGE:
+        return LargeElement(file, before, tag, vr, start, end, end) if end <= len(file) else None
+    compressed = PixelDataFile.of(file, as_said=False)
+    fragments = None if compressed is None else _fragments(compressed)
+    if fragments is None:
         return None
-    behind = _behind(rest, tag, syntax)
-    if behind is None:
-        return None
-    # What is swapped is as in no file, for those who look for it there.
-    is_in_order = layout.order == "<"
-    content_of(made).store(tag, UnreadElement(tag, vr, unread, file if is_in_order else None))
-    made.merge(behind)
-    return made
+    start, end = fragments
+    return LargeElement(file, before, tag, vr, start, end, end + 8, compressed)
 
 
-def _fragments(file: FileBytes) -> tuple[int, int] | None:
+def _fragments(pixels: PixelDataFile) -> tuple[int, int] | None:
     try:
-        pixels = PixelDataFile.of(file)
-        return None if pixels is None else pixels.fragments()
+        return pixels.fragments()
     except DataError:
         return None
 
@@ -230,22 +299,21 @@ def _behind(rest: FileBytes, tag: int, syntax: TransferSyntax) -> DataSet | None
     return found if is_same and all(other > tag for other in found) else None
 
 
-def _inflated(file: FileBytes) -> DataSet | None:
-    """Read a deflated file by way of one that is not; None: it is not deflated, or damaged."""
+def _inflated(
+    deflated: FileBytes | memoryview, meta: DataSet, syntax: TransferSyntax
+) -> LargeElement | None:
+    """Find that of a deflated data set by way of a file that is not; None: damaged, or none."""
     try:
-        meta, start, syntax = read_meta(bytes(file[:_FRONT]))
-        if meta is None or not syntax.is_deflated:
-            return None
         plain = meta.copy()
         plain.put("TransferSyntaxUID", "UI", EXPLICIT_VR_LITTLE_ENDIAN.uid)
         plain.put("FileMetaInformationGroupLength", "UL", 0)  # the encoder counts
         head = [NO_PREAMBLE, PREFIX, *encode_elements(plain, EXPLICIT)]
-        inflated = spooled(chain(head, inflate_pieces(file[start:], DEFAULT_LIMITS)))
-        if isinstance(inflated, memoryview):
-            return None  # it takes little to do so again
-        made = _apart(inflated)
+        inflated = spooled(chain(head, inflate_pieces(deflated, DEFAULT_LIMITS)))
     except DataError:
         return None
-    if made is not None:
-        made.file_meta = meta
-    return made
+    # Where it is little, it takes little to do so again.
+    found = _found(inflated) if isinstance(inflated, FileBytes) else None
+    if found is not None:
+        found.before.file_meta = meta
+        content_of(found.before).scope.reading.transfer_syntax = syntax
+    return found

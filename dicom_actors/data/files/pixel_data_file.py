@@ -92,20 +92,26 @@ class PixelDataFile:
         return made
 
     @classmethod
-    def of(cls, file: FileBytes) -> Self | None:
-        """Take a file that is open; as `open`."""
+    def of(cls, file: FileBytes, *, as_said: bool = True) -> Self | None:
+        """Take a file that is open; as `open`.
+
+        Args:
+            file: the file, from its beginning on.
+            as_said: whether fragments are taken for pixel data only where the transfer syntax
+                says that there are some.
+        """
         if not hasattr(os, "pread") or file.offset:
             return None
         handle, made = os.dup(file.fileno()), None
         try:
-            made = cls._of(handle, len(file))
+            made = cls._of(handle, len(file), as_said=as_said)
         finally:
             if made is None:
                 os.close(handle)
         return made
 
     @classmethod
-    def _of(cls, handle: int, size: int) -> Self | None:
+    def _of(cls, handle: int, size: int, *, as_said: bool = True) -> Self | None:
         found = read_before(handle, size, _PIXEL_DATA[0])
         if found is None:
             return None
@@ -122,7 +128,9 @@ class PixelDataFile:
         elif header[4:6] not in _VRS:
             return None
         tag, is_compressed = group << 16 | element, length == UNDEFINED
-        if tag not in _PIXEL_DATA or is_compressed is not syntax.is_encapsulated:
+        if tag not in _PIXEL_DATA:
+            return None
+        if as_said and is_compressed is not syntax.is_encapsulated:
             return None
         if not is_compressed and at + length > size:
             return None

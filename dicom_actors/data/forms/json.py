@@ -131,7 +131,12 @@ class _Writer:
         return made
 
     def _attribute(self, element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
-        vr, held = element.vr, element.value
+        vr = element.vr
+        if self._bulk_data_uri is not None and element.unread is not None:
+            uri = self._bulk_data_uri(Path(path), element)  # asked first, so that it stays unread
+            if uri is not None:
+                return {"vr": str(vr), "BulkDataURI": uri}
+        held = element.value
         if held is None:
             return {"vr": str(vr)}
         if isinstance(held, Sequence) or (vr == "SQ" and element.is_empty):

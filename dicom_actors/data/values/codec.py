@@ -216,13 +216,14 @@ def swap(vr: str, raw: Bytes) -> bytes:
     return words.tobytes() + bytes(raw[whole:])
 
 
-def swapped(vr: str, unread: UnreadBytes) -> UnreadBytes:
+def swapped(vr: str, raw: UnreadBytes | bytes | memoryview) -> UnreadBytes:
     """Change the byte order of a value piece by piece, as it is read; see `swap`."""
 
     def make(number: int) -> bytes:
-        return swap(vr, unread[number * PIECE : (number + 1) * PIECE].read())
+        piece = raw[number * PIECE : (number + 1) * PIECE]
+        return swap(vr, piece.read() if isinstance(piece, UnreadBytes) else piece)
 
-    return MadeBytes(len(unread), PIECE, make)
+    return MadeBytes(len(raw), PIECE, make)
 
 
 # --- text ----------------------------------------------------------------------------------

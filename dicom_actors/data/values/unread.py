@@ -139,9 +139,12 @@ class UnreadFragments(NamedTuple):
 
     Attributes:
         content: its items, little endian, without the delimiter.
+        frame: reads one of the frames, by its number from 0 and how many there are; None: they are
+            to be looked for in the content.
     """
 
     content: UnreadBytes
+    frame: Callable[[int, int], bytes] | None = None
 
     def read(self) -> EncapsulatedPixelData:
         """Read them; raises as `UnreadBytes.read` does."""
