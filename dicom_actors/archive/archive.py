@@ -194,6 +194,7 @@ class Archive(Holdings):
         self.procedure_steps: Final = ProcedureSteps(self.reader, write, self._note_step)
         begins = kernel.index.is_first and not self.is_member
         self.workitems: Final = Workitems(self.reader, write, now, begins=begins)
+        kernel.on_first = self.workitems.begin_after_all
         kernel.on_told = self.workitems.wake
         requests = OpenRequests()
         self._services: Final = (
@@ -748,7 +749,8 @@ def _share(index: str, store: Store, settings: ArchiveSettings) -> IndexHandle:
     try:
         handle.get()  # which makes it what it is today
         with contextlib.closing(Nodes(index, settings.node_lease_seconds)) as nodes:
-            handle.is_first = not nodes.is_anybody_there()
+            handle.unheard = nodes.those_there()
+            handle.is_first = not handle.unheard
             nodes.join(store.node)
     except BaseException:
         handle.close()

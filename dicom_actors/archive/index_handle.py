@@ -6,10 +6,14 @@ import contextlib
 import os
 import threading
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.archive.index import Index
 from dicom_actors.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["INDEX_NAME", "IndexHandle", "SharedIndexHandle"]
 
@@ -30,10 +34,13 @@ class IndexHandle:
     Attributes:
         is_shared: whether other processes may write it.
         is_first: whether none did when this one began to.
+        unheard: those who seemed to then, and until when their leases were; those of whom nothing
+            was heard since may have been gone already.
     """
 
     is_shared = False
     is_first = True
+    unheard: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, path: str, durability: Any) -> None:
         self.path: Final = path

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dicom_actors.data.files.file_bytes import FileBytes
+from dicom_actors.data.files.large_value import spooled
 from dicom_actors.data.values.unread import UnreadBytes
 from dicom_actors.scu.association import Association, connect
 from dicom_actors.scu.event_reports import EventReport
@@ -34,4 +35,5 @@ __all__ = [
     "UnreadBytes",
     "connect",
     "contexts_for",
+    "spooled",
 ]

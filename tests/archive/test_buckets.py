@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+import tracemalloc
 
 import pytest
 from kit.archive_objects import abandon, make_file, uid_of
@@ -12,8 +13,10 @@ from kit.object_store import BUCKET, SECRET, object_store
 
 from dicom_actors import DataSet, read_file, write_file
 from dicom_actors.archive import Archive
+from dicom_actors.archive.files import Location
 from dicom_actors.archive.index import Result
 from dicom_actors.archive.maintenance import backup, reindex, verify
+from dicom_actors.archive.upkeep import describe_at
 from dicom_actors.archive.visit import Visit
 from dicom_actors.errors import ArchiveError, ConfigurationError
 
@@ -51,6 +54,29 @@ def test_what_is_kept_is_in_the_bucket_before_it_is_acknowledged(bucket, folder,
         assert archive.stats().journal_bytes == archive.stats().incoming_files == 0
     assert ("PART" in bucket.calls) == (size > 8 * 1024 * 1024)
     assert bucket.uploads == {}
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 20, 1 << 30])
+def test_a_large_object_is_described_and_opened_without_being_in_memory(
+    bucket, folder, cache_bytes
+):
+    data = make_file(1, size=40_000_000)
+    with opened(folder, cache_bytes=cache_bytes) as archive:
+        archive.add(data)
+        (instance,) = archive.instances()
+        location = Location.of(instance.location)
+        tracemalloc.start()
+        try:
+            described = describe_at(archive.store, location)
+            for _ in range(2):
+                file = archive.open_bytes(instance)
+                assert sum(map(len, file.chunks())) == len(data)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert bytes(file) == data
+    assert most < 12_000_000, most
+    assert described.checksum == instance.checksum
 
 
 def test_it_can_also_be_brought_there_afterwards(bucket, folder):

@@ -20,6 +20,7 @@ from web.test_ups_events import FILTERED, LOCKED, STATE, STATUS, WORKLIST, Watch
 from web.workitems import PERFORMED, UID, attribute, workitem
 
 from dicom_actors.archive import Archive
+from dicom_actors.archive.index.nodes import Nodes
 from dicom_actors.archive.member import HostedMember, Member
 from dicom_actors.supervision import Reply
 from dicom_actors.web import DicomWeb, WebSettings
@@ -351,6 +352,33 @@ def test_the_first_node_alone_says_that_it_was_started(tmp_path, postgresql):
         node = Watcher(DicomWeb(one, WebSettings(ups=True)))
         assert node.told() == [(STATUS, WORKLIST)]
         node.application.close()
+    postgresql.give_back(address)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_who_is_started_again_before_his_lease_has_ended_says_so(tmp_path, postgresql, is_there):
+    address = postgresql.new_index()
+
+    def opened():
+        return Archive.open(tmp_path, index=address, node_lease_seconds=LEASE, durability="os")
+
+    with opened() as archive:
+        node = Watcher(DicomWeb(archive, WebSettings(ups=True)))
+        node.subscribe(WORKLIST)
+        node.application.close()
+    with contextlib.closing(Nodes(address, LEASE)) as nodes, contextlib.ExitStack() as stack:
+        # As one that was killed leaves it.
+        nodes.join("killed")
+        if is_there:
+            there = stack.enter_context(opened())
+            until(lambda: not there._kernel.index.unheard)
+        archive = stack.enter_context(opened())
+        node = Watcher(DicomWeb(archive, WebSettings(ups=True)))
+        stack.callback(node.application.close)
+        seen = []
+        until(lambda: seen.extend(node.told()) or not archive._kernel.index.unheard)
+        until(lambda: seen.extend(node.told()) or seen != [])
+        assert seen == [(STATUS, WORKLIST)]
     postgresql.give_back(address)
 
 

@@ -92,6 +92,7 @@ class ArchiveKernel:
         can_wait: says whether the StudyWatcher looks at some studies before long in any case, so
             that it need not be woken for them.
         on_inherited: is called when what was another node's is everybody's.
+        on_first: is called when it turns out that nobody was there when this node began.
         on_told: is called with the AE titles that have events of workitems to take; None: all may.
         on_emptied: is called when the folder was found empty, and nothing else, for a while.
     """
@@ -120,6 +121,7 @@ class ArchiveKernel:
         self.nodes: Nodes | None = None
         self.can_wait: Callable[[frozenset[str]], bool] = lambda _: False
         self.on_inherited: Callable[[], object] = lambda: None
+        self.on_first: Callable[[], object] = lambda: None
         self.on_told: Callable[[Iterable[str] | None], object] = lambda _: None
         self.on_emptied: Callable[[], object] = lambda: None
         self._endpoints: tuple[pykka.ActorRef[Any], ...] = ()

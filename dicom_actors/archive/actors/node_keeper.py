@@ -34,7 +34,7 @@ from dicom_actors.errors import ArchiveError
 from dicom_actors.supervision import Continue, SocketInbox, SocketReady, SupervisedActor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dicom_actors.archive.actors.kernel import ArchiveKernel
 
@@ -180,9 +180,14 @@ class NodeKeeper(SupervisedActor):
         if store.node not in kept:
             self._rejoin(nodes)
             kept = {store.node}
+        unheard = self._unheard(nodes)
         now = self.system.clock.monotonic()
         if now >= self._trusted_from:
             kept |= nodes.take_over(store.node)
+            if unheard:
+                there = nodes.until(unheard)
+                left = {name for name in unheard if there.get(name) and name not in kept}
+                self._forget_unheard({name: unheard[name] for name in left})
             if self._trusted_from:
                 self._trusted_from = 0.0
                 # Of whom the index knows nothing: it is new, or the folder had another one.
@@ -191,6 +196,20 @@ class NodeKeeper(SupervisedActor):
         for name in kept - {store.node} - self._inherited:
             if self._kernel.tell("unpacker", Inherit(name)):
                 self._inherited.add(name)
+
+    def _unheard(self, nodes: Nodes) -> Mapping[str, str]:
+        """Those who seemed to be there when this node began, if none has been heard of since."""
+        index = self._kernel.index
+        if index.unheard:
+            found = nodes.until(index.unheard)
+            if any(found.get(name) not in {"", until} for name, until in index.unheard.items()):
+                index.unheard = {}  # one has prolonged his lease, or has left: he was there
+        return index.unheard
+
+    def _forget_unheard(self, left: Mapping[str, str]) -> None:
+        self._kernel.index.unheard = left
+        if not left:  # one who was killed, say, and is started again before his lease has ended
+            self._kernel.on_first()
 
     def _rejoin(self, nodes: Nodes) -> None:
         """Take another name: somebody has taken over what this node had under its own."""

@@ -11,17 +11,21 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from itertools import count
-from typing import TYPE_CHECKING, Final
+from itertools import chain, count
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dicom_actors.archive.files.locations import CACHE
+from dicom_actors.scu import spooled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from dicom_actors.archive.files.file_system import FileSystem
+    from dicom_actors.scu import FileBytes
 
 __all__ = ["Cache"]
+
+_Bytes = TypeVar("_Bytes", "memoryview", "memoryview | FileBytes")
 
 
 class Cache:
@@ -49,6 +53,13 @@ class Cache:
 
     def find(self, location: str, offset: int, length: int | None) -> memoryview | None:
         """Give some bytes of an object; None: it is not here."""
+        return self._find(location, lambda name: self._disk.read(name, offset, length))
+
+    def open(self, location: str) -> memoryview | FileBytes | None:
+        """Give the bytes of an object, many of them as they are wanted; None: it is not here."""
+        return self._find(location, self._disk.open)
+
+    def _find(self, location: str, give: Callable[[str], _Bytes]) -> _Bytes | None:
         name = _name_of(location)
         with self._lock:
             size = self._sizes.get(name)
@@ -57,7 +68,7 @@ class Cache:
             self._sizes.move_to_end(name)
         try:
             if self._disk.size(name) == size:
-                return self._disk.read(name, offset, length)
+                return give(name)
         except OSError:
             pass
         self._forget(name)
@@ -69,12 +80,29 @@ class Cache:
         Raises:
             OSError: `chunks` does.
         """
+        return self._keep(
+            location, chunks, self._disk.read, lambda parts: memoryview(b"".join(parts))
+        )
+
+    def keep_open(
+        self, location: str, chunks: Iterable[bytes | memoryview]
+    ) -> memoryview | FileBytes:
+        """Take an object as `keep` does; gives many bytes as they are wanted."""
+        return self._keep(location, chunks, self._disk.open, spooled)
+
+    def _keep(
+        self,
+        location: str,
+        chunks: Iterable[bytes | memoryview],
+        give: Callable[[str], _Bytes],
+        gather: Callable[[Iterable[Any]], _Bytes],
+    ) -> _Bytes:
         part = f"{CACHE}/{self._prefix}-{next(self._numbers)}.part"
         taken: list[bytes | memoryview] = []
         try:
             file = self._disk.create(part)
         except OSError:  # a disk that is full is none of the reader's business
-            return memoryview(b"".join(chunks))
+            return gather(chunks)
         rest = iter(chunks)
         try:
             for chunk in rest:
@@ -84,21 +112,20 @@ class Cache:
                 file.append(taken)
                 taken = []
             file.close()
-            return self._have(location, part, file.length)
+            return self._have(location, part, file.length, give)
         except OSError:
             if not taken:
                 raise
             file.close()
-            start = self._disk.read(part, 0, file.length)
-            return memoryview(b"".join([start, *taken, *rest]))
+            return gather(chain([give(part)[: file.length]], taken, rest))
         finally:
             file.close()
             with contextlib.suppress(OSError):
                 self._disk.remove(part)
 
-    def _have(self, location: str, part: str, size: int) -> memoryview:
+    def _have(self, location: str, part: str, size: int, give: Callable[[str], _Bytes]) -> _Bytes:
         name = _name_of(location)
-        found = self._disk.read(part)  # which stays what it is, whatever becomes of its name
+        found = give(part)  # which stays what it is, whatever becomes of its name
         with self._lock:
             try:
                 self._disk.rename(part, name)

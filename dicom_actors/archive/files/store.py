@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from dicom_actors.archive.files.buckets import Buckets
 from dicom_actors.archive.files.file_system import AS_WANTED
 from dicom_actors.archive.files.locations import INCOMING, JOURNAL, Location
+from dicom_actors.scu import spooled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -237,8 +238,22 @@ class Store:
             OSError: they cannot be read.
         """
         if location.is_in_bucket:
-            return self.read(location, size, is_whole=True, is_fresh=is_fresh)
+            if size is not None and size < as_wanted:
+                return self.read(location, size, is_whole=True, is_fresh=is_fresh)
+            return self._open_in_bucket(location, size, None if is_fresh else self._cache)
         return self.file_system.open(location.name, location.offset, size, as_wanted=as_wanted)
+
+    def _open_in_bucket(
+        self, location: Location, size: int | None, cache: Cache | None
+    ) -> memoryview | FileBytes:
+        """Fetch an object into a file: its copy, or one without a name."""
+        bucket, key = location.bucket_and_key
+        if cache is not None and (copy := cache.open(location.name)) is not None:
+            return copy
+        chunks = self.buckets.get(bucket).chunks(key)
+        if cache is None or (size or 0) > cache.most_bytes:
+            return spooled(chunks)
+        return cache.keep_open(location.name, chunks)
 
     def size(self, location: Location) -> int | None:
         """The bytes of a file, a journal or an object in a bucket; None: it is not there.

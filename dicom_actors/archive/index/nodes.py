@@ -67,16 +67,29 @@ class Nodes:
         except self._database.errors as error:
             raise self._database.failure(error) from error
 
-    def is_anybody_there(self) -> bool:
-        """Whether a node is.
+    def those_there(self) -> dict[str, str]:
+        """The nodes whose leases have not ended, and until when these are.
 
         Raises:
             ArchiveError: the index cannot be read.
         """
         rows = self._run(
-            "SELECT 1 FROM node WHERE keeper = name AND expires > clock_timestamp() LIMIT 1"
+            "SELECT name, CAST(expires AS text) FROM node"
+            " WHERE keeper = name AND expires > clock_timestamp()"
         )
-        return bool(rows)
+        return {row[0]: row[1] for row in rows}
+
+    def until(self, names: Iterable[str]) -> dict[str, str]:
+        """Until when the leases of nodes are, or were; empty for one that somebody has taken over.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+        rows = self._run("SELECT name, keeper, CAST(expires AS text) FROM node")
+        wanted = set(names)
+        return {
+            name: until if keeper == name else "" for name, keeper, until in rows if name in wanted
+        }
 
     def join(self, name: str) -> None:
         """Be there, under a name that nobody had.

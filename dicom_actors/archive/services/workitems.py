@@ -209,6 +209,15 @@ class Workitems:
                 self._write([SubscribersTold(*restarted())])
             self._begins = False
 
+    def begin_after_all(self) -> None:
+        """Tell them now: who seemed to have been there before was gone.
+
+        Raises:
+            ArchiveError: as for `begin`.
+        """
+        self._begins = True
+        self.begin()
+
     def create(self, uid: str, workitem: DataSet) -> None:
         """Schedule a workitem (CC.2.5).
 
