@@ -14,8 +14,9 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import re
 import stat
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from struct import pack
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -96,6 +97,7 @@ _TRANSFER_SYNTAX: Final = 0x00020010
 _PIXEL_DATA: Final = 0x7FE00010
 _DAMAGED: Final = 0x0002FFFF
 _BEHIND: Final = 0x00030000
+_LONGEST_UID: Final = 64
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -332,7 +334,7 @@ class _Options:
             keep_damaged=self.keep_damaged,
         )
         made = open_data_set(DataSet, found)
-        content_of(made).file_meta = meta
+        content_of(made).meta = meta
         if self.selection is not None:
             content_of(made).decode_usual()  # it was asked for by name
         context = found.context
@@ -358,8 +360,8 @@ class _Options:
         reading = self.reading()
         try:
             meta, start, syntax = _read_meta(front, reading)
-            if syntax.is_deflated or meta is None or not _declares_syntax(meta):
-                return None
+            if syntax.is_deflated or type(meta) is not partial:
+                return None  # nor is it if the transfer syntax is not declared as usual
             reading.transfer_syntax = syntax
             forgiven = len(reading.warnings)
             found = find_elements(front, start, syntax, reading, self.stop, self.selection)
@@ -376,7 +378,7 @@ class _Options:
             or (looks_behind and not self._is_right_behind(found, looked_to, rest))
         ):
             return None
-        content.file_meta = meta
+        content.meta = meta
         if self.selection is not None:
             content.decode_usual()  # it was asked for by name
         return made
@@ -449,11 +451,6 @@ def _past_fragments(layout: Layout, rest: _Rest, headers: bytes, pos: int) -> in
     return rest.size + 1
 
 
-def _declares_syntax(meta: DataSet) -> bool:
-    # What was read is among the values since the transfer syntax was asked for.
-    return _TRANSFER_SYNTAX in content_of(meta).values
-
-
 def read_meta(front: bytes) -> tuple[DataSet | None, int, TransferSyntax]:
     """Read the file meta information of a file from what it begins with.
 
@@ -464,16 +461,18 @@ def read_meta(front: bytes) -> tuple[DataSet | None, int, TransferSyntax]:
         NotPart10Error: it is no DICOM file.
         DecodeError: it cannot be read, or is not all there.
     """
-    return _read_meta(front, Input())
+    meta, start, syntax = _read_meta(front, Input())
+    return meta() if isinstance(meta, partial) else meta, start, syntax
 
 
 def _read_meta(
     buffer: Bytes, reading: Input, *, keep_damaged: bool = False
-) -> tuple[DataSet | None, int, TransferSyntax]:
+) -> tuple[DataSet | partial[DataSet] | None, int, TransferSyntax]:
     """Read the file meta information.
 
     Returns:
-        It, or None if there is none; where the data set starts; its transfer syntax.
+        It; what makes it, if the transfer syntax is declared as usual: few ask for the rest; or
+        None if there is none. Then, where the data set starts, and its transfer syntax.
     """
     if bytes(buffer[128:132]) == PREFIX:
         start = 132
@@ -495,7 +494,7 @@ def _read_meta(
 
 def _read_meta_group(
     buffer: Bytes, start: int, reading: Input, *, keep_damaged: bool
-) -> tuple[DataSet, int, TransferSyntax]:
+) -> tuple[DataSet | partial[DataSet], int, TransferSyntax]:
     layout: Layout = EXPLICIT
     code = EXPLICIT.read_explicit(buffer, start)[2]
     if code not in EXPLICIT.short and code not in EXPLICIT.long:
@@ -516,17 +515,40 @@ def _read_meta_group(
         if not keep_damaged:
             raise
         end = _scan_damaged_meta(scope, index, start, error)
-    meta = data_set_of(scope, start, end, index)
     if _GROUP_LENGTH not in index:
         scope.warn("no group length in the file meta information", 0, offset=start)
     elif end < start + 12 or layout.read_length(buffer, start + 8)[0] != end - start - 12:
         scope.warn("wrong group length of the file meta information", 0, offset=start)
-    uid = content_of(meta).value(_TRANSFER_SYNTAX) if _TRANSFER_SYNTAX in index else None
+    make = partial(data_set_of, scope, start, end, index)
+    at = index.get(_TRANSFER_SYNTAX)
+    usual = None if at is None or layout is IMPLICIT else _usual_syntax(buffer, at)
+    if usual is not None:
+        return make, end, usual
+    meta = make()
+    uid = None if at is None else content_of(meta).value(_TRANSFER_SYNTAX)
     if isinstance(uid, str) and uid:
         return meta, end, TransferSyntax.as_read(uid)
     syntax = _guess_syntax(buffer, end) or IMPLICIT_VR_LITTLE_ENDIAN
     scope.warn(f"no transfer syntax in the file meta information; read as {syntax}", 0)
     return meta, end, syntax
+
+
+def _usual_syntax(buffer: Bytes, at: int) -> TransferSyntax | None:
+    """Take the transfer syntax from an element that stands whole at an offset, in explicit VR.
+
+    Returns:
+        It; None if its UID is not written as usual.
+    """
+    length = EXPLICIT.read_explicit(buffer, at)[3]
+    if length > _LONGEST_UID or buffer[at + 4 : at + 6] != b"UI":
+        return None
+    return _syntax_of(bytes(buffer[at + 8 : at + 8 + length]))
+
+
+@lru_cache(maxsize=64)
+def _syntax_of(uid: bytes) -> TransferSyntax | None:
+    is_usual = re.fullmatch(rb"[0-9.]+[\0 ]?", uid) is not None
+    return TransferSyntax.as_read(str(uid, "ascii")) if is_usual else None
 
 
 def _scan_meta(scope: Scope, index: dict[int, int], start: int) -> int:
