@@ -198,7 +198,15 @@ class Input(Reading):
     __slots__ = ("character_set", "data_set_class", "deflated", "transfer_syntax")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, *, keeps_truncated: bool = False) -> None:
-        super().__init__(limits, keeps_truncated=keeps_truncated)
+        # What `Reading` does, without a call.
+        self.limits = limits
+        self.warnings = []
+        self.keeps_truncated = keeps_truncated
+        self.ends = {}
+        self.irregular = {}
+        self.is_cut = False
+        self.nonzero_at = -1
+        self.seen_elements = 0
         self.character_set: CharacterSet | None = None
         self.data_set_class: type[Held] = Held
         self.deflated: bytes | None = None
@@ -685,7 +693,7 @@ class ElementIndex(ABC):
             outer,
             self.number,
             tag,
-            self.character_set if CHARACTER_SET in index else outer.character_set,
+            self.character_set,
             self.is_signed
             if _PIXEL_REPRESENTATION in index and tag != _PIXEL_REPRESENTATION
             else outer.is_signed,

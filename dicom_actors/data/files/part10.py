@@ -51,7 +51,6 @@ from dicom_actors.data.scan.layout import (
     Layout,
     layout_of,
 )
-from dicom_actors.data.scan.native import index_usual
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
 from dicom_actors.data.scan.selection import Selection, look_beyond
 from dicom_actors.data.values.unread import in_memory
@@ -83,7 +82,6 @@ _FRONT_GROWTH: Final = 16
 _HEADERS: Final = 512
 _WINDOW: Final = 4 << 10
 _BYTES: Final = (bytes, bytearray, memoryview)
-_PATHS: Final = (str, os.PathLike)
 # To open a pipe does not wait for who writes it.
 _OPEN_FLAGS: Final = (
     os.O_RDONLY
@@ -91,13 +89,14 @@ _OPEN_FLAGS: Final = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
+# A directory gives an error of its own when it is read.
+_READABLE: Final = (stat.S_IFREG, stat.S_IFDIR)
+_HAS_PREAD: Final = hasattr(os, "pread")
 _GROUP_LENGTH: Final = 0x00020000
 _DIRECTORY_RECORDS: Final = 0x00041220
 _TRANSFER_SYNTAX: Final = 0x00020010
 _PIXEL_DATA: Final = 0x7FE00010
 _DAMAGED: Final = 0x0002FFFF
-_BEHIND: Final = 0x00030000
-_LONGEST_UID: Final = 64
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -162,7 +161,7 @@ def read_file(
     )
     if isinstance(source, _BYTES):
         return options.read(as_bytes(source))
-    if isinstance(source, _PATHS):
+    if isinstance(source, str) or hasattr(source, "__fspath__"):
         return _read_path(source, options, mapped=mapped)
     if stop is None or keep_damaged:
         return options.read(source.read())
@@ -217,14 +216,13 @@ def open_regular(path: str | os.PathLike[str]) -> tuple[int, int]:
         OSError: it cannot be opened, or is no regular file.
     """
     handle = os.open(path, _OPEN_FLAGS)
-    is_usable = False
     try:
         status = os.fstat(handle)
-        is_usable = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-    finally:
-        if not is_usable:
-            os.close(handle)
-    if not is_usable:
+    except OSError:
+        os.close(handle)
+        raise
+    if stat.S_IFMT(status.st_mode) not in _READABLE:
+        os.close(handle)
         raise OSError(errno.EINVAL, "expected a regular file", os.fspath(path))
     return handle, status.st_size
 
@@ -261,7 +259,7 @@ def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool)
     try:
         if mapped and size:
             return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
-        if options.reads_front and hasattr(os, "pread"):
+        if options.reads_front and _HAS_PREAD:
             rest = _Rest(size, partial(os.pread, handle))
             for length in (_FRONT, _FRONT * _FRONT_GROWTH):
                 if length >= size:
@@ -360,8 +358,8 @@ class _Options:
         reading = self.reading()
         try:
             meta, start, syntax = _read_meta(front, reading)
-            if syntax.is_deflated or type(meta) is not partial:
-                return None  # nor is it if the transfer syntax is not declared as usual
+            if syntax.is_deflated or not _is_syntax_declared(meta):
+                return None
             reading.transfer_syntax = syntax
             forgiven = len(reading.warnings)
             found = find_elements(front, start, syntax, reading, self.stop, self.selection)
@@ -451,6 +449,13 @@ def _past_fragments(layout: Layout, rest: _Rest, headers: bytes, pos: int) -> in
     return rest.size + 1
 
 
+def _is_syntax_declared(meta: DataSet | partial[DataSet] | None) -> bool:
+    # What was read is among the values since the transfer syntax was asked for.
+    return type(meta) is partial or (
+        isinstance(meta, DataSet) and _TRANSFER_SYNTAX in content_of(meta).values
+    )
+
+
 def read_meta(front: bytes) -> tuple[DataSet | None, int, TransferSyntax]:
     """Read the file meta information of a file from what it begins with.
 
@@ -471,9 +476,16 @@ def _read_meta(
     """Read the file meta information.
 
     Returns:
-        It; what makes it, if the transfer syntax is declared as usual: few ask for the rest; or
-        None if there is none. Then, where the data set starts, and its transfer syntax.
+        It; what makes it, if nothing about it is unusual, since few ask for more than the transfer
+        syntax; or None if there is none. Then, where the data set starts, and its transfer syntax.
     """
+    usual = _USUAL_META(buffer, 128)
+    if usual is not None:
+        length, uid = usual.groups()
+        end = usual.end()
+        known = _usual_syntax(uid)
+        if known is not None and int.from_bytes(length, "little") == end - 144:
+            return partial(_usual_meta, buffer, reading), end, known
     if bytes(buffer[128:132]) == PREFIX:
         start = 132
     elif bytes(buffer[:4]) == PREFIX:
@@ -492,9 +504,44 @@ def _read_meta(
     return None, start, syntax
 
 
+def _texts(elements: str) -> bytes:
+    """Make the pattern of elements of group 0002 that may stand there, such as "02UI 16AE"."""
+    lengths = b"|".join(b"\\x%02x\\0.{%d}" % (length, length) for length in _USUAL_LENGTHS)
+    return b"".join(
+        b"(?:\x02\\0\\x%b\\0%b(?:%b))?" % (name[:2], name[2:], lengths)
+        for name in map(str.encode, elements.split())
+    )
+
+
+_USUAL_LENGTHS: Final = range(0, 66, 2)
+_USUAL_META: Final = re.compile(
+    rb"DICM\x02\0\0\0UL\x04\0(....)(?:\x02\0\x01\0OB\0\0\x02\0\0\0..)?"
+    + _texts("02UI 03UI")
+    + rb"\x02\0\x10\0UI([\x02-\x40]\0[0-9.]+[\0 ]?)"
+    + _texts("12UI 13SH 16AE 17AE 18AE")
+    + rb"(?!\x02\0)(?=.{8})",
+    re.DOTALL,
+).match
+"""Finds file meta information as most write it, from the prefix on; what comes after it is there."""
+
+
+@lru_cache(maxsize=64)
+def _usual_syntax(uid: bytes) -> TransferSyntax | None:
+    """The transfer syntax of a UID behind its length; None if that is not the length."""
+    is_right = uid[0] == len(uid) - 2
+    return TransferSyntax.as_read(str(uid[2:], "ascii")) if is_right else None
+
+
+def _usual_meta(buffer: Bytes, reading: Input) -> DataSet:
+    """Make the file meta information of which nothing is unusual."""
+    index: dict[int, int] = {}
+    scope = Context(buffer, EXPLICIT, reading)
+    return data_set_of(scope, 132, _scan_meta(scope, index, 132), index)
+
+
 def _read_meta_group(
     buffer: Bytes, start: int, reading: Input, *, keep_damaged: bool
-) -> tuple[DataSet | partial[DataSet], int, TransferSyntax]:
+) -> tuple[DataSet, int, TransferSyntax]:
     layout: Layout = EXPLICIT
     code = EXPLICIT.read_explicit(buffer, start)[2]
     if code not in EXPLICIT.short and code not in EXPLICIT.long:
@@ -515,40 +562,17 @@ def _read_meta_group(
         if not keep_damaged:
             raise
         end = _scan_damaged_meta(scope, index, start, error)
+    meta = data_set_of(scope, start, end, index)
     if _GROUP_LENGTH not in index:
         scope.warn("no group length in the file meta information", 0, offset=start)
     elif end < start + 12 or layout.read_length(buffer, start + 8)[0] != end - start - 12:
         scope.warn("wrong group length of the file meta information", 0, offset=start)
-    make = partial(data_set_of, scope, start, end, index)
-    at = index.get(_TRANSFER_SYNTAX)
-    usual = None if at is None or layout is IMPLICIT else _usual_syntax(buffer, at)
-    if usual is not None:
-        return make, end, usual
-    meta = make()
-    uid = None if at is None else content_of(meta).value(_TRANSFER_SYNTAX)
+    uid = content_of(meta).value(_TRANSFER_SYNTAX) if _TRANSFER_SYNTAX in index else None
     if isinstance(uid, str) and uid:
         return meta, end, TransferSyntax.as_read(uid)
     syntax = _guess_syntax(buffer, end) or IMPLICIT_VR_LITTLE_ENDIAN
     scope.warn(f"no transfer syntax in the file meta information; read as {syntax}", 0)
     return meta, end, syntax
-
-
-def _usual_syntax(buffer: Bytes, at: int) -> TransferSyntax | None:
-    """Take the transfer syntax from an element that stands whole at an offset, in explicit VR.
-
-    Returns:
-        It; None if its UID is not written as usual.
-    """
-    length = EXPLICIT.read_explicit(buffer, at)[3]
-    if length > _LONGEST_UID or buffer[at + 4 : at + 6] != b"UI":
-        return None
-    return _syntax_of(bytes(buffer[at + 8 : at + 8 + length]))
-
-
-@lru_cache(maxsize=64)
-def _syntax_of(uid: bytes) -> TransferSyntax | None:
-    is_usual = re.fullmatch(rb"[0-9.]+[\0 ]?", uid) is not None
-    return TransferSyntax.as_read(str(uid, "ascii")) if is_usual else None
 
 
 def _scan_meta(scope: Scope, index: dict[int, int], start: int) -> int:
@@ -561,12 +585,6 @@ def _scan_meta(scope: Scope, index: dict[int, int], start: int) -> int:
     read, short = layout.read_explicit, layout.short
     is_explicit = layout.is_explicit
     pos, end, tag, said_end = start, len(buffer), 0, -1
-    if index_usual is not None and is_explicit:
-        pos, _ = index_usual(buffer, index, start, end, -1, _BEHIND, True)
-        if pos + 8 <= end and read(buffer, pos)[0] != 2:
-            return pos
-        index.clear()
-        pos = start
     while pos + 8 <= end:
         group, element, code, length = read(buffer, pos)
         last, tag = tag, 0x00020000 | element
