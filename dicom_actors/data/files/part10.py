@@ -522,7 +522,7 @@ _USUAL_META: Final = re.compile(
     + rb"(?!\x02\0)(?=.{8})",
     re.DOTALL,
 ).match
-"""Finds file meta information as most write it, from the prefix on; what comes after it is there."""
+"""Finds file meta information as most write it, from the prefix on; something stands behind it."""
 
 
 @lru_cache(maxsize=64)

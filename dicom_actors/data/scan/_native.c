@@ -557,6 +557,10 @@ static PyObject *made_as(PyTypeObject *base, PyObject *kind, PyObject *value)
     if (arguments != NULL)
         made = make((PyTypeObject *)kind, arguments, NULL);
     Py_XDECREF(arguments);
+    /* A text or a number is in no circle, so the collector need not look at it; of what a large data
+       set keeps, they are a quarter. */
+    if (made != NULL && PyType_GetFlags(Py_TYPE(made)) & Py_TPFLAGS_HAVE_GC)
+        PyObject_GC_UnTrack(made);
     return made;
 }
 
