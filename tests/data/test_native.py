@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import shutil
 import subprocess
@@ -88,6 +89,33 @@ def test_the_end_is_that_of_the_buffer_at_most():
     assert native.index_usual(data, index, 0, 1 << 40, -1, ITEM, True) == (10, 0x00080008)
     assert index == {0x00080008: 0}
     assert native.index_usual(data, index, 1 << 40, 1 << 41, -1, ITEM, True) == (1 << 40, -1)
+
+
+@built
+def test_the_collector_has_nothing_to_look_at_in_texts_and_numbers():
+    values = {
+        "PatientName": "A^B",
+        "StudyDate": "20240101",
+        "SliceThickness": "1.50",
+        "StageNumber": 7,
+    }
+    data = DataSet.from_keywords(**values).to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+    with switched(to=True):
+        ds = DataSet.from_bytes(data, EXPLICIT_VR_LITTLE_ENDIAN)
+        made = list(ds.values())
+    assert [type(value).__name__ for value in made] == ["DA", "IS", "PersonName", "DS"]
+    assert not any(map(gc.is_tracked, made))
+
+
+@built
+def test_tags_that_were_met_before_are_the_right_ones():
+    assert native.index_usual is not None
+    tags = [number * 0x10001 + 8 for number in range(6_000)]
+    data = b"".join(pack("<HH2sH", tag >> 16, tag & 0xFFFF, b"LO", 0) for tag in tags)
+    for _ in range(2):
+        index: dict[int, int] = {}
+        native.index_usual(data, index, 0, len(data), -1, ITEM, True)
+        assert index == {tag: 8 * at for at, tag in enumerate(tags)}
 
 
 @built

@@ -511,7 +511,7 @@ class _Content(ElementIndex):
             last.is_sorted = True
             last.known_character_set = None if CHARACTER_SET in index else inherited
             last.replaced = None
-            last.file_meta = None
+            last.meta = None
             set_content(item, last)
             append(items, item)
         if rows and rows[-1][1] > end:

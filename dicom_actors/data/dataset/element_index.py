@@ -198,7 +198,15 @@ class Input(Reading):
     __slots__ = ("character_set", "data_set_class", "deflated", "transfer_syntax")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, *, keeps_truncated: bool = False) -> None:
-        super().__init__(limits, keeps_truncated=keeps_truncated)
+        # What `Reading` does, without a call.
+        self.limits = limits
+        self.warnings = []
+        self.keeps_truncated = keeps_truncated
+        self.ends = {}
+        self.irregular = {}
+        self.is_cut = False
+        self.nonzero_at = -1
+        self.seen_elements = 0
         self.character_set: CharacterSet | None = None
         self.data_set_class: type[Held] = Held
         self.deflated: bytes | None = None
@@ -297,15 +305,16 @@ class ElementIndex(ABC):
         is_sorted: whether the index is in tag order.
         known_character_set: the character set, if it was asked for before.
         replaced: the tags of elements that were read and are no more; None before any change.
-        file_meta: the file meta information; None if there is none.
+        meta: the file meta information, or what makes it once it is asked for; None if there is
+            none.
     """
 
     __slots__ = (
         "end",
-        "file_meta",
         "index",
         "is_sorted",
         "known_character_set",
+        "meta",
         "number",
         "replaced",
         "scope",
@@ -331,11 +340,23 @@ class ElementIndex(ABC):
             None if CHARACTER_SET in index else scope.character_set
         )
         self.replaced: set[int] | None = None
-        self.file_meta: Any = None
+        self.meta: Any = None
 
     @abstractmethod
     def make_items(self, scope: Context, rows: list[Row], end: int) -> ItemList:
         """Make the items of a sequence of what a scan found up to `end`."""
+
+    @property
+    def file_meta(self) -> Any:
+        """The file meta information; None if there is none."""
+        meta = self.meta
+        if type(meta) is partial:
+            meta = self.meta = meta()
+        return meta
+
+    @file_meta.setter
+    def file_meta(self, file_meta: Any) -> None:
+        self.meta = file_meta
 
     # --- context ---------------------------------------------------------------------------
 
@@ -672,7 +693,7 @@ class ElementIndex(ABC):
             outer,
             self.number,
             tag,
-            self.character_set if CHARACTER_SET in index else outer.character_set,
+            self.character_set,
             self.is_signed
             if _PIXEL_REPRESENTATION in index and tag != _PIXEL_REPRESENTATION
             else outer.is_signed,

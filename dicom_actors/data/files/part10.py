@@ -14,8 +14,9 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import re
 import stat
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from struct import pack
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -50,7 +51,6 @@ from dicom_actors.data.scan.layout import (
     Layout,
     layout_of,
 )
-from dicom_actors.data.scan.native import index_usual
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
 from dicom_actors.data.scan.selection import Selection, look_beyond
 from dicom_actors.data.values.unread import in_memory
@@ -82,7 +82,6 @@ _FRONT_GROWTH: Final = 16
 _HEADERS: Final = 512
 _WINDOW: Final = 4 << 10
 _BYTES: Final = (bytes, bytearray, memoryview)
-_PATHS: Final = (str, os.PathLike)
 # To open a pipe does not wait for who writes it.
 _OPEN_FLAGS: Final = (
     os.O_RDONLY
@@ -90,12 +89,14 @@ _OPEN_FLAGS: Final = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
+# A directory gives an error of its own when it is read.
+_READABLE: Final = (stat.S_IFREG, stat.S_IFDIR)
+_HAS_PREAD: Final = hasattr(os, "pread")
 _GROUP_LENGTH: Final = 0x00020000
 _DIRECTORY_RECORDS: Final = 0x00041220
 _TRANSFER_SYNTAX: Final = 0x00020010
 _PIXEL_DATA: Final = 0x7FE00010
 _DAMAGED: Final = 0x0002FFFF
-_BEHIND: Final = 0x00030000
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -160,7 +161,7 @@ def read_file(
     )
     if isinstance(source, _BYTES):
         return options.read(as_bytes(source))
-    if isinstance(source, _PATHS):
+    if isinstance(source, str) or hasattr(source, "__fspath__"):
         return _read_path(source, options, mapped=mapped)
     if stop is None or keep_damaged:
         return options.read(source.read())
@@ -215,14 +216,13 @@ def open_regular(path: str | os.PathLike[str]) -> tuple[int, int]:
         OSError: it cannot be opened, or is no regular file.
     """
     handle = os.open(path, _OPEN_FLAGS)
-    is_usable = False
     try:
         status = os.fstat(handle)
-        is_usable = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-    finally:
-        if not is_usable:
-            os.close(handle)
-    if not is_usable:
+    except OSError:
+        os.close(handle)
+        raise
+    if stat.S_IFMT(status.st_mode) not in _READABLE:
+        os.close(handle)
         raise OSError(errno.EINVAL, "expected a regular file", os.fspath(path))
     return handle, status.st_size
 
@@ -259,7 +259,7 @@ def _read_path(path: str | os.PathLike[str], options: _Options, *, mapped: bool)
     try:
         if mapped and size:
             return options.read(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
-        if options.reads_front and hasattr(os, "pread"):
+        if options.reads_front and _HAS_PREAD:
             rest = _Rest(size, partial(os.pread, handle))
             for length in (_FRONT, _FRONT * _FRONT_GROWTH):
                 if length >= size:
@@ -332,7 +332,7 @@ class _Options:
             keep_damaged=self.keep_damaged,
         )
         made = open_data_set(DataSet, found)
-        content_of(made).file_meta = meta
+        content_of(made).meta = meta
         if self.selection is not None:
             content_of(made).decode_usual()  # it was asked for by name
         context = found.context
@@ -358,7 +358,7 @@ class _Options:
         reading = self.reading()
         try:
             meta, start, syntax = _read_meta(front, reading)
-            if syntax.is_deflated or meta is None or not _declares_syntax(meta):
+            if syntax.is_deflated or not _is_syntax_declared(meta):
                 return None
             reading.transfer_syntax = syntax
             forgiven = len(reading.warnings)
@@ -376,7 +376,7 @@ class _Options:
             or (looks_behind and not self._is_right_behind(found, looked_to, rest))
         ):
             return None
-        content.file_meta = meta
+        content.meta = meta
         if self.selection is not None:
             content.decode_usual()  # it was asked for by name
         return made
@@ -449,9 +449,11 @@ def _past_fragments(layout: Layout, rest: _Rest, headers: bytes, pos: int) -> in
     return rest.size + 1
 
 
-def _declares_syntax(meta: DataSet) -> bool:
+def _is_syntax_declared(meta: DataSet | partial[DataSet] | None) -> bool:
     # What was read is among the values since the transfer syntax was asked for.
-    return _TRANSFER_SYNTAX in content_of(meta).values
+    return type(meta) is partial or (
+        isinstance(meta, DataSet) and _TRANSFER_SYNTAX in content_of(meta).values
+    )
 
 
 def read_meta(front: bytes) -> tuple[DataSet | None, int, TransferSyntax]:
@@ -464,17 +466,26 @@ def read_meta(front: bytes) -> tuple[DataSet | None, int, TransferSyntax]:
         NotPart10Error: it is no DICOM file.
         DecodeError: it cannot be read, or is not all there.
     """
-    return _read_meta(front, Input())
+    meta, start, syntax = _read_meta(front, Input())
+    return meta() if isinstance(meta, partial) else meta, start, syntax
 
 
 def _read_meta(
     buffer: Bytes, reading: Input, *, keep_damaged: bool = False
-) -> tuple[DataSet | None, int, TransferSyntax]:
+) -> tuple[DataSet | partial[DataSet] | None, int, TransferSyntax]:
     """Read the file meta information.
 
     Returns:
-        It, or None if there is none; where the data set starts; its transfer syntax.
+        It; what makes it, if nothing about it is unusual, since few ask for more than the transfer
+        syntax; or None if there is none. Then, where the data set starts, and its transfer syntax.
     """
+    usual = _USUAL_META(buffer, 128)
+    if usual is not None:
+        length, uid = usual.groups()
+        end = usual.end()
+        known = _usual_syntax(uid)
+        if known is not None and int.from_bytes(length, "little") == end - 144:
+            return partial(_usual_meta, buffer, reading), end, known
     if bytes(buffer[128:132]) == PREFIX:
         start = 132
     elif bytes(buffer[:4]) == PREFIX:
@@ -491,6 +502,41 @@ def _read_meta(
         raise NotPart10Error(_no_file_message(buffer))
     _warn(reading, buffer, f"no file meta information; read as {syntax}")
     return None, start, syntax
+
+
+def _texts(elements: str) -> bytes:
+    """Make the pattern of elements of group 0002 that may stand there, such as "02UI 16AE"."""
+    lengths = b"|".join(b"\\x%02x\\0.{%d}" % (length, length) for length in _USUAL_LENGTHS)
+    return b"".join(
+        b"(?:\x02\\0\\x%b\\0%b(?:%b))?" % (name[:2], name[2:], lengths)
+        for name in map(str.encode, elements.split())
+    )
+
+
+_USUAL_LENGTHS: Final = range(0, 66, 2)
+_USUAL_META: Final = re.compile(
+    rb"DICM\x02\0\0\0UL\x04\0(....)(?:\x02\0\x01\0OB\0\0\x02\0\0\0..)?"
+    + _texts("02UI 03UI")
+    + rb"\x02\0\x10\0UI([\x02-\x40]\0[0-9.]+[\0 ]?)"
+    + _texts("12UI 13SH 16AE 17AE 18AE")
+    + rb"(?!\x02\0)(?=.{8})",
+    re.DOTALL,
+).match
+"""Finds file meta information as most write it, from the prefix on; something stands behind it."""
+
+
+@lru_cache(maxsize=64)
+def _usual_syntax(uid: bytes) -> TransferSyntax | None:
+    """The transfer syntax of a UID behind its length; None if that is not the length."""
+    is_right = uid[0] == len(uid) - 2
+    return TransferSyntax.as_read(str(uid[2:], "ascii")) if is_right else None
+
+
+def _usual_meta(buffer: Bytes, reading: Input) -> DataSet:
+    """Make the file meta information of which nothing is unusual."""
+    index: dict[int, int] = {}
+    scope = Context(buffer, EXPLICIT, reading)
+    return data_set_of(scope, 132, _scan_meta(scope, index, 132), index)
 
 
 def _read_meta_group(
@@ -539,12 +585,6 @@ def _scan_meta(scope: Scope, index: dict[int, int], start: int) -> int:
     read, short = layout.read_explicit, layout.short
     is_explicit = layout.is_explicit
     pos, end, tag, said_end = start, len(buffer), 0, -1
-    if index_usual is not None and is_explicit:
-        pos, _ = index_usual(buffer, index, start, end, -1, _BEHIND, True)
-        if pos + 8 <= end and read(buffer, pos)[0] != 2:
-            return pos
-        index.clear()
-        pos = start
     while pos + 8 <= end:
         group, element, code, length = read(buffer, pos)
         last, tag = tag, 0x00020000 | element

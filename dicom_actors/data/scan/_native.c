@@ -1,11 +1,11 @@
 /* Usual data elements: headers passed over and indexed, values made of bytes.
 
-   Functions that keep nothing. Each that goes over bytes does so from a position as long as what
-   stands there is usual, and returns where it stopped: at the end, or at the first element that is
-   not. The one that makes values leaves out those that are not usual. What these mean, and every
-   warning and error, is the business of the Python code around it, which is the judge of this one:
-   with or without it, the same comes out. The types of values are handed in; what a value of them
-   means is not known here.
+   Functions that keep nothing but tags as Python's numbers. Each that goes over bytes does so from a
+   position as long as what stands there is usual, and returns where it stopped: at the end, or at
+   the first element that is not. The one that makes values leaves out those that are not usual. What
+   these mean, and every warning and error, is the business of the Python code around it, which is
+   the judge of this one: with or without it, the same comes out. The types of values are handed in;
+   what a value of them means is not known here.
 
    Nothing is read beyond the end that is given, nor beyond that of the buffer. The limited API of
    CPython 3.11, so that one build serves every later version; and no format with a length ("y#"):
@@ -78,9 +78,40 @@ static Py_ssize_t next_of(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end, i
     return start + (Py_ssize_t)length;
 }
 
-static int note(PyObject *index, uint32_t tag, Py_ssize_t pos)
+/* Tags that were met lately, as numbers of Python: most files and items have the same ones, and now
+   share them. */
+#define KNOWN_TAGS 1024
+
+struct state {
+    PyObject *keys[KNOWN_TAGS];
+    uint32_t tags[KNOWN_TAGS];
+};
+
+/* A new reference. */
+static PyObject *key_of(struct state *state, uint32_t tag)
 {
-    PyObject *key = PyLong_FromUnsignedLong(tag);
+    uint32_t slot = tag * 2654435769u >> 22;
+    PyObject *key = state->keys[slot];
+
+    if (key != NULL && state->tags[slot] == tag) {
+        Py_INCREF(key);
+        return key;
+    }
+    key = PyLong_FromUnsignedLong(tag);
+    if (key != NULL) {
+        PyObject *before = state->keys[slot];
+
+        Py_INCREF(key);
+        state->keys[slot] = key;
+        state->tags[slot] = tag;
+        Py_XDECREF(before);
+    }
+    return key;
+}
+
+static int note(struct state *state, PyObject *index, uint32_t tag, Py_ssize_t pos)
+{
+    PyObject *key = key_of(state, tag);
     PyObject *value = key == NULL ? NULL : PyLong_FromSsize_t(pos);
     int failed = value == NULL || PyDict_SetItem(index, key, value) < 0;
 
@@ -106,6 +137,7 @@ static int view_of(PyObject *source, Py_buffer *view, Py_ssize_t pos, Py_ssize_t
 
 static PyObject *index_usual(PyObject *self, PyObject *arguments)
 {
+    struct state *state = PyModule_GetState(self);
     PyObject *source, *index;
     Py_ssize_t pos, end;
     unsigned long stop;
@@ -114,7 +146,6 @@ static PyObject *index_usual(PyObject *self, PyObject *arguments)
     Py_buffer view;
     int failed = 0;
 
-    (void)self;
     if (!PyArg_ParseTuple(arguments, "OO!nnLki", &source, &PyDict_Type, &index, &pos, &end, &last,
                           &stop, &is_explicit) ||
         view_of(source, &view, pos, &end) < 0)
@@ -129,7 +160,7 @@ static PyObject *index_usual(PyObject *self, PyObject *arguments)
         next = next_of(data, pos, end, is_explicit);
         if (next < 0)
             break;
-        failed = note(index, tag, pos);
+        failed = note(state, index, tag, pos);
         last = tag;
         pos = next;
     }
@@ -139,6 +170,7 @@ static PyObject *index_usual(PyObject *self, PyObject *arguments)
 
 static PyObject *pick_usual(PyObject *self, PyObject *arguments)
 {
+    struct state *state = PyModule_GetState(self);
     PyObject *source, *index, *wanted_tags;
     Py_ssize_t pos, end, following, count, at = 0;
     unsigned long least;
@@ -146,7 +178,6 @@ static PyObject *pick_usual(PyObject *self, PyObject *arguments)
     Py_buffer view;
     int failed = 0;
 
-    (void)self;
     if (!PyArg_ParseTuple(arguments, "OO!nnnLLkO!", &source, &PyDict_Type, &index, &pos, &end,
                           &following, &last, &seen, &least, &PyBytes_Type, &wanted_tags) ||
         view_of(source, &view, pos, &end) < 0)
@@ -183,7 +214,7 @@ static PyObject *pick_usual(PyObject *self, PyObject *arguments)
         if (is_wanted) {
             if ((long long)tag <= last)
                 break;
-            failed = note(index, tag, pos);
+            failed = note(state, index, tag, pos);
             last = tag;
             following = next;
         }
@@ -411,12 +442,12 @@ static int append_row(PyObject *rows, Py_ssize_t start, Py_ssize_t end, PyObject
 
 static PyObject *items_usual(PyObject *self, PyObject *arguments)
 {
+    struct state *state = PyModule_GetState(self);
     PyObject *source, *rows;
     Py_ssize_t at, end, most, seen = 0;
     Py_buffer view;
     int failed = 0;
 
-    (void)self;
     if (!PyArg_ParseTuple(arguments, "OO!nnn", &source, &PyList_Type, &rows, &at, &end, &most) ||
         view_of(source, &view, at, &end) < 0)
         return NULL;
@@ -441,7 +472,7 @@ static PyObject *items_usual(PyObject *self, PyObject *arguments)
             next = next_of(data, pos, item_end, 1);
             if (next < 0 || next > item_end)
                 break;
-            failed = note(index, tag, pos);
+            failed = note(state, index, tag, pos);
             count++;
             last = tag;
             pos = next;
@@ -526,6 +557,10 @@ static PyObject *made_as(PyTypeObject *base, PyObject *kind, PyObject *value)
     if (arguments != NULL)
         made = make((PyTypeObject *)kind, arguments, NULL);
     Py_XDECREF(arguments);
+    /* A text or a number is in no circle, so the collector need not look at it; of what a large data
+       set keeps, they are a quarter. */
+    if (made != NULL && PyType_GetFlags(Py_TYPE(made)) & Py_TPFLAGS_HAVE_GC)
+        PyObject_GC_UnTrack(made);
     return made;
 }
 
@@ -937,11 +972,23 @@ static int fill(PyObject *module)
     return PyModule_AddIntConstant(module, "REVISION", REVISION);
 }
 
+static int clear(PyObject *module)
+{
+    struct state *state = PyModule_GetState(module);
+    int at;
+
+    for (at = 0; state != NULL && at < KNOWN_TAGS; at++)
+        Py_CLEAR(state->keys[at]);
+    return 0;
+}
+
+static void release(void *module) { clear(module); }
+
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_native", "Headers of usual data elements.", 0, methods, slots,
-    NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_native", "Headers of usual data elements.", sizeof(struct state),
+    methods, slots, NULL, clear, release,
 };
 
 PyMODINIT_FUNC PyInit__native(void)
