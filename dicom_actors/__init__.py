@@ -39,7 +39,7 @@ no more of it than a piece is in memory when it is written again::
 
     large = read_large("image.dcm")
     large.frames()[0]
-    large.save("changed.dcm")
+    write_file("copy.dcm", large)
 
 `write_file` makes the file meta information right. `DataSet.check` lists where values depart from
 PS3.5 and PS3.6, and ``check=True`` refuses to write these::

@@ -172,11 +172,18 @@ def test_the_guide_runs_as_it_stands(folder: Path) -> None:
     shutil.copytree("media", "images")
     text = dicom_actors.__doc__ or ""
     blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", text)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = {name: getattr(dicom_actors, name) for name in dicom_actors.__all__}
     for block in blocks:
         exec(textwrap.dedent(block), names)
     assert read_file("changed.dcm").PatientID == "4711"
     assert list(Path("incoming").glob("*.dcm"))
-    for name in ("index_files", "read_directory", "keep_truncated", "frames", "check"):
+    for name in (
+        "index_files",
+        "read_directory",
+        "keep_truncated",
+        "frames",
+        "check",
+        "read_large",
+    ):
         assert name in text
