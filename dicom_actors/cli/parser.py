@@ -6,7 +6,7 @@ Each command's module is loaded when it runs, so that ``--help`` and completion 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dicom_actors.cli import (
     arguments_of_archive,
@@ -31,6 +31,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
         self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Say also whose arguments these are: `parser`, that of the innermost command."""
+        options, left = super().parse_known_args(args, namespace)
+        if not hasattr(options, "parser"):
+            options.parser = self
+        return options, left
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,10 +74,11 @@ def parse_arguments(parser: argparse.ArgumentParser, words: list[str] | None) ->
     leaves over goes to the one that a command names as its `rest`.
     """
     options, left = parser.parse_known_args(None if words is None else _joined(words))
+    innermost = vars(options).pop("parser")
     rest: str | None = getattr(options, "rest", None)
     dash = "--" if getattr(options, "rest_has_dashes", False) else "-"
     if left and (rest is None or any(word.startswith(dash) for word in left)):
-        parser.error(f"unrecognized arguments: {' '.join(left)}")
+        innermost.error(f"unrecognized arguments: {' '.join(left)}")
     if left and rest is not None:
         getattr(options, rest).extend(left)
     return options

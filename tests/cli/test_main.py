@@ -93,3 +93,15 @@ def test_a_port_that_cannot_be_bound_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("dicom-actors: ")
     assert "99999" in line
+
+
+@pytest.mark.parametrize("innermost", ["archive stats", "drain"])
+def test_help_is_that_of_the_innermost_command(
+    innermost: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*innermost.split(), "--nonsense"])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"dicom-actors {innermost}: unrecognized arguments: --nonsense")
+    assert f"see `dicom-actors {innermost} --help`" in said
