@@ -9,7 +9,7 @@ an incarnation stands in the connection record. PS3.7 chapters 6 and 9.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from dicom_actors import events
 from dicom_actors.actors.connection.incarnation import Phase
