@@ -137,3 +137,46 @@ def test_what_is_raised_need_not_be_right(failure: DimseFailure, status: int, co
             with pytest.raises(DimseFailure, match="SystemExit"):
                 association.echo()
         assert endpoint.status().restarts == 0
+
+
+class Named(type):
+    """Has no name for who asks."""
+
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise SystemExit
+
+
+class Nameless(Exception, metaclass=Named):
+    """Cannot be told by its name."""
+
+
+class Unreadable(OSError):
+    """Cannot be read."""
+
+    @property
+    def errno(self) -> int:  # type: ignore[override]
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "comment"),
+    [
+        (Nameless(), 0x0110, "handler failed: HandlerError"),
+        (Unreadable(28, "no more"), 0x0110, "handler failed: HandlerError"),
+        (OSError(28, 5), 0xA700, "5"),
+        (OSError(28, Untold()), 0x0110, "handler failed: HandlerError"),
+    ],
+)
+def test_what_is_in_a_fault_passes_no_boundary(
+    fault: BaseException, status: int, comment: str
+) -> None:
+    def store(event: Any) -> None:
+        raise fault
+
+    with running({"cstore": store}) as endpoint:
+        with connect("127.0.0.1", endpoint.port, called="TEST") as association:
+            for _ in range(2):
+                result = association.store(OBJECT)
+                assert (result.status, result.comment) == (status, comment)
+        assert endpoint.status().restarts == 0

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kit.endpoints import LIMIT, running
+from kit.peer import Peer, store_pdus
 from kit.waiting import until
 
-from dicom_actors import connect
-from dicom_actors.actors.kernel.watch import TICK_SECONDS, Watch
+from dicom_actors import connect, messages
+from dicom_actors.actors.kernel.watch import MOST_EXTENDED, TICK_SECONDS, Watch
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -49,6 +50,41 @@ def test_one_that_is_relieved_already_stays_so(watch):
     watch.extend("record", 1, 10 * TICK_SECONDS)  # type: ignore[arg-type]
 
     assert ticks_until_relieved(watch) is None
+
+
+def test_one_that_says_so_again_and_again_is_relieved_in_time(watch):
+    watch.begin("record", 1)  # type: ignore[arg-type]
+
+    count = 1
+    while not watch.tick() and count < 1000:
+        watch.extend("record", 1, 10 * TICK_SECONDS)  # type: ignore[arg-type]
+        count += 1
+
+    assert count == round(MOST_EXTENDED / TICK_SECONDS) + 2
+
+
+def test_one_that_expects_a_short_wait_within_a_long_one_keeps_the_long_one(watch):
+    watch.begin("record", 1)  # type: ignore[arg-type]
+    watch.extend("record", 1, 10 * TICK_SECONDS)  # type: ignore[arg-type]
+    watch.extend("record", 1, TICK_SECONDS)  # type: ignore[arg-type]
+
+    assert ticks_until_relieved(watch) == 12
+
+
+def test_a_handler_that_saves_again_and_again_is_heard_of(tmp_path):
+    ended = queue.SimpleQueue()
+
+    def store(event):
+        while not event.is_cancelled:
+            event.save(tmp_path)
+        ended.put(None)
+
+    with running({"cstore": store}) as endpoint, Peer.associated(endpoint.port) as peer:
+        peer.send(*store_pdus(b""))
+        until(lambda: any(tmp_path.iterdir()))
+        endpoint.ref.ask(messages.AbortAssociation(1), timeout=LIMIT)
+        peer.expect_abort(0, 0)
+        ended.get(timeout=LIMIT)
 
 
 def has_child(endpoint, name):

@@ -64,10 +64,17 @@ class Exiting(dict[str, Any]):
         raise GeneratorExit
 
 
+class Nameless:
+    """Wants to end whoever asks of what class it is."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise SystemExit(name)
+
+
 JUNK = [
     None, True, -1, 1.5, float("nan"), float("inf"), 10**30, "x", b"x", [1], [()], ("cstore",),
     {"cstore"}, {1: 2}, {"cstore": 1}, [("cstore",)], [("cstore", print, 1)], object(), object,
-    Raising(), Exiting(), "", b"", 10**400, lambda: None,
+    Raising(), Exiting(), Nameless(), "", b"", 10**400, lambda: None,
 ]  # fmt: skip
 
 MADE_OF_JUNK = [

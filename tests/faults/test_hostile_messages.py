@@ -405,6 +405,21 @@ def test_row_26_a_sop_class_without_a_handler_is_not_supported() -> None:
         assert status_of(peer.receive()) == (1, 0x0122)
 
 
+@pytest.mark.parametrize("handlers", [{}, {"cecho": lambda event: None}])
+def test_row_26_what_is_verified_is_the_verification_class(handlers: Any) -> None:
+    with besieged({**handlers, "cstore": lambda event: None}) as siege, siege.associated() as peer:
+        echo = wire.command_set(
+            wire.ui(0x0002, wire.CT_IMAGE),
+            wire.us(0x0100, 0x0030),
+            wire.us(0x0110, 1),
+            wire.us(0x0800, 0x0101),
+        )
+        peer.send(wire.p_data(wire.pdv(echo, 3)))  # on the context of CT images
+        assert status_of(peer.receive()) == (1, 0x0211)
+        peer.send(ECHO)
+        assert status_of(peer.receive()) == (1, 0)
+
+
 # --- 27: cancelling what is not there --------------------------------------------------------
 
 

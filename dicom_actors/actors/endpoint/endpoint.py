@@ -186,18 +186,19 @@ class Endpoint(SupervisedActor):
 
     def handle_cast(self, message: Any) -> Any:
         """Finish draining when the last connection is over. Runs in the Endpoint's thread."""
-        if isinstance(message, Drained):
+        kind = type(message)  # what junk says of its class is junk, too, or no answer at all
+        if issubclass(kind, Drained):
             if not self._kernel.connections:
                 self._end_drain(())
             return None
-        if isinstance(message, messages.Message):
+        if issubclass(kind, messages.Message):
             # Told and not asked: it is done all the same, and nobody waits for the answer.
             try:
                 self._answer_to(message, Reply)
             except BaseException as error:  # noqa: BLE001 - the sender's fault, not ours
                 told = _told(message, error)
                 text = "%s was told to the endpoint: %s: %s"
-                self._warn(text, type(message).__name__, type(told).__name__, told)
+                self._warn(text, kind.__name__, type(told).__name__, told)
             return None
         return super().handle_cast(message)
 

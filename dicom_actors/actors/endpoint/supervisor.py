@@ -64,7 +64,7 @@ class EndpointRef(SupervisedRef[Any]):
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Send a message and wait for the answer; see `SupervisedRef.ask`."""
-        if isinstance(message, messages.GetTree) and self.kernel is not None:
+        if issubclass(type(message), messages.GetTree) and self.kernel is not None:
             # Of the root, too, who may be about to end the front door: not for that one to ask.
             children = super().ask(_GetChildren(), block=False)
             tree = children.map(functools.partial(tree_of, self.kernel))

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from dicom_actors.actors.connection.info import association_info
+from dicom_actors.actors.kernel.watch import MOST_EXTENDED
 from dicom_actors.actors.responding.event_reporter import EventReporter
 from dicom_actors.actors.storing.identity import identify
 from dicom_actors.actors.storing.storage import file_name_for
@@ -44,7 +45,6 @@ __all__ = [
     "StoreEvent",
 ]
 
-_MOST_WAITED: Final = 0.25
 _FLUSH_SECONDS: Final = 0.06
 """What it takes to have a file, and the folder that it is in, on an ordinary disk."""
 
@@ -163,7 +163,8 @@ class RequestEvent:
         An association whose handler takes longer than some milliseconds gets another thread, which
         listens to its peer meanwhile. That costs as much as to receive a small object; a handler
         that only waits can do without, as long as it is short. Until then its association notices
-        neither a cancel nor an abort.
+        neither a cancel nor an abort. However often this is said, a quarter of a second after the
+        handler was called that is over.
 
         Args:
             seconds: how long; from 0 to 0.25.
@@ -171,8 +172,8 @@ class RequestEvent:
         Raises:
             ValueError: it is longer.
         """
-        if not 0 <= seconds <= _MOST_WAITED:
-            raise ValueError(f"seconds: expected 0 to {_MOST_WAITED}, got {seconds}")
+        if not 0 <= seconds <= MOST_EXTENDED:
+            raise ValueError(f"seconds: expected 0 to {MOST_EXTENDED}, got {seconds}")
         self._kernel.watch.extend(self._record, self._record.incarnation.epoch, seconds)
 
     def event_reporter(self) -> EventReporter:

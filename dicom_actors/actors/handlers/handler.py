@@ -68,19 +68,26 @@ class Handler:
 
     def run(self) -> Outcome:
         """Run the handler of the request; returns its outcome, whatever happens."""
-        service = self._request.service
         try:
             return self._call()
-        except DimseFailure as failure:
-            try:
-                return outcome_of_failure(service, failure, self._more)
-            except BaseException as fault:  # noqa: BLE001 - what is in it is user code's, too
-                return self._outcome_of_fault(fault)
         except GivenUp:
-            return outcome_of_giving_up(service, self._more, is_late=self._request.is_warned)
+            is_late = self._request.is_warned
+            return outcome_of_giving_up(self._request.service, self._more, is_late=is_late)
         except BaseException as fault:  # noqa: BLE001 - the boundary between us and user code
-            shortage = outcome_of_shortage(service, fault)  # which is nobody's bug
-            return self._outcome_of_fault(fault) if shortage is None else shortage
+            try:
+                return self._outcome_of(fault)
+            except BaseException:  # noqa: BLE001 - what is in a fault is user code's, too
+                return outcome_of_fault(self._request.service, HandlerError(), self._more)
+
+    def _outcome_of(self, fault: BaseException) -> Outcome:
+        service = self._request.service
+        if isinstance(fault, DimseFailure):
+            try:
+                return outcome_of_failure(service, fault, self._more)
+            except BaseException as other:  # noqa: BLE001 - it says something that nobody may say
+                return self._outcome_of_fault(other)
+        shortage = outcome_of_shortage(service, fault)  # which is nobody's bug
+        return self._outcome_of_fault(fault) if shortage is None else shortage
 
     @property
     def _more(self) -> Mapping[int, int | str | bytes]:

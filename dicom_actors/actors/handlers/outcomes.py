@@ -145,7 +145,7 @@ def outcome_of_shortage(service: str, fault: BaseException) -> Outcome | None:
     """
     if service != "cstore" or not isinstance(fault, OSError) or fault.errno not in _SHORTAGES:
         return None
-    return Outcome(Status.OUT_OF_RESOURCES, fault.strerror or "")
+    return Outcome(Status.OUT_OF_RESOURCES, str(fault.strerror or ""))
 
 
 def outcome_of_giving_up(

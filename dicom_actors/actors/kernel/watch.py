@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from dicom_actors.actors.connection.record import ConnectionRecord
     from dicom_actors.supervision import SupervisedRef
 
-__all__ = ["Engagement", "Watch"]
+__all__ = ["MOST_EXTENDED", "Engagement", "Watch"]
 
 TICK_SECONDS: Final = 0.005
 """Real time between two looks at those who run handlers: the quick phase is one to two of these."""
+
+MOST_EXTENDED: Final = 0.25
+"""Seconds from its beginning until which one that is at work may ask not to be relieved."""
 
 _TICKS_UNTIL_ASLEEP: Final = 40
 
@@ -33,11 +36,13 @@ class Engagement(NamedTuple):
     """An actor is at work where nobody can interrupt it.
 
     Attributes:
-        since: the tick at which it began.
+        since: the tick from which on it counts.
+        began: the tick at which it began.
         is_writing: whether it writes what comes to a disk; else it runs a handler.
     """
 
     since: int
+    began: int
     is_writing: bool
 
 
@@ -87,10 +92,16 @@ class Watch:
             self._wake()
 
     def extend(self, record: ConnectionRecord, epoch: int, seconds: float) -> None:
-        """Let what has begun take so much longer before anybody minds; not if it is over."""
+        """Let what has begun take so much longer before anybody minds; not if it is over.
+
+        However often that is asked for, it is `MOST_EXTENDED` seconds after the beginning at most:
+        until then nobody hears the peer, the host application or a deadline.
+        """
         engagement = self._engaged.get((record, epoch))
         if engagement is not None:
-            since = self._ticks + round(seconds / TICK_SECONDS)
+            wanted = self._ticks + round(seconds / TICK_SECONDS)
+            most = engagement.began + round(MOST_EXTENDED / TICK_SECONDS)
+            since = max(engagement.since, min(wanted, most))
             self._engaged[record, epoch] = engagement._replace(since=since)
             self.turns.give_back(record, epoch)
 
@@ -109,8 +120,8 @@ class Watch:
 
     def _note_tick(self) -> None:
         # Whatever begins within one tick is as old.
-        self._handling = Engagement(self._ticks, is_writing=False)
-        self._writing = Engagement(self._ticks, is_writing=True)
+        self._handling = Engagement(self._ticks, self._ticks, is_writing=False)
+        self._writing = Engagement(self._ticks, self._ticks, is_writing=True)
 
     def tick(self) -> list[tuple[ConnectionRecord, int, Engagement]]:
         """Let time pass; returns who has been at work for longer than a tick, with the epoch."""
