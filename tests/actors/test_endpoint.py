@@ -488,3 +488,9 @@ def test_a_full_disk_is_out_of_resources_and_success_again_once_it_is_over(
             assert list(tmp_path.iterdir()) == []
         assert peer.store(DATA, message_id=2) == Status.SUCCESS
         assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("host", ["\0", "\udc80", "x" * 300])
+def test_an_address_that_is_none_is_told(host: str) -> None:
+    with pytest.raises(TransportError):
+        Endpoint.start(0, host=host)
