@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import threading
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from dicom_actors.data.forms.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import TextIOWrapper
 
     from dicom_actors.cli.telling import Teller
 
@@ -30,6 +32,7 @@ _MORE: Final = re.compile(r"\.\.\. ([\d,]+) more like this: (.*)", re.DOTALL)
 """What `LogService` says of records that it did not write."""
 
 _PLACE: Final = re.compile(r'  File ".*?([^/\\"]*)", line (\d+)')
+_APPENDING: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
 _LOGGER: Final = "dicom_actors"
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -110,6 +113,16 @@ def _fault_in(traceback: str) -> str:
     return f"{what} ({last[1]}, line {last[2]})"
 
 
+class _LogFile(logging.FileHandler):
+    """A log file; a pipe that nobody reads is an error, and nothing to wait for."""
+
+    def _open(self) -> TextIOWrapper:
+        # A signal would not end that wait.
+        descriptor = os.open(self.baseFilename, _APPENDING, 0o666)
+        os.set_blocking(descriptor, True)
+        return open(descriptor, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123
+
+
 @contextlib.contextmanager
 def logging_to(teller: Teller, path: str | None, *, debug: bool) -> Iterator[None]:
     """Tell of warnings and errors of the endpoint for the length of the block.
@@ -127,7 +140,7 @@ def logging_to(teller: Teller, path: str | None, *, debug: bool) -> Iterator[Non
     lines = FaultLines(teller, has_tracebacks=debug)
     handlers: list[logging.Handler] = [lines]
     if path is not None:
-        file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        file = _LogFile(path, encoding="utf-8", errors="backslashreplace")
         file.setFormatter(logging.Formatter(_FORMAT))
         handlers.append(file)
     logger.propagate = False

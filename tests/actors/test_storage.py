@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
 import resource
 import signal
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.endpoints import running
 from kit.file_systems import limited, lowest_free_descriptor, other_file_system
 from kit.gate import Gate
+from kit.peer import Peer
 from kit.waiting import until
 
 from dicom_actors import EndpointConfig
@@ -579,3 +582,14 @@ def test_an_object_that_is_discarded_cannot_be_saved(by_path: bool, tmp_path: Pa
     with pytest.raises(OSError, match="discarded"):
         assert one.data
     assert names(tmp_path) == []
+
+
+def test_a_folder_that_is_no_text_costs_its_request_alone(tmp_path: Path) -> None:
+    handlers = {"cstore": lambda event: event.save(os.fsencode(tmp_path))}
+    with running(handlers) as endpoint, Peer.associated(endpoint.port) as peer:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            assert peer.store(b"") == 0x0110
+        gc.collect()
+        assert len(os.listdir("/proc/self/fd")) <= before + 2
+        assert endpoint.status().restarts == 0

@@ -162,6 +162,14 @@ def test_a_log_that_cannot_be_written_is_told_at_the_start(command, tmp_path: Pa
     assert (done.code, done.errors) == (1, [f"dicom-actors: {tmp_path}: Is a directory"])
 
 
+def test_a_pipe_that_nobody_reads_is_no_log(command, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    store = str(tmp_path / "store")
+    done = command("serve", "--port", "0", "--store", store, "--log", str(log))
+    assert (done.code, done.errors) == (1, [f"dicom-actors: {log}: No such device or address"])
+
+
 def test_a_standard_output_that_is_full_costs_no_object(tmp_path: Path) -> None:
     with serving("--store", str(tmp_path), before=FULL) as server:
         server.process.send_signal(signal.SIGUSR1)

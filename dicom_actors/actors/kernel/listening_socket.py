@@ -24,6 +24,9 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         TransportError: the port cannot be bound; the message says why.
     """
+    if "\0" in host or any("\ud800" <= character <= "\udfff" for character in host):
+        # `create_server` would leave its socket open over that.
+        raise TransportError(f"cannot bind to {host!r}, port {port}: that is no name of a host")
     both = not host and socket.has_dualstack_ipv6()
     is_ipv6 = both or ":" in host
     try:

@@ -54,11 +54,11 @@ class Directory:
     renames_open_files = True
 
     def __init__(self, path: str, descriptor: int, *, is_root: bool) -> None:
+        self.descriptor = descriptor  # first: it is closed whatever becomes of the rest
+        self._close = os.close  # still there when the interpreter goes down
         self.path = path
         self.location = Path(path)
-        self.descriptor = descriptor
         self._is_root = is_root
-        self._close = os.close  # still there when the interpreter goes down
         self._identity = self._identify()
 
     def __repr__(self) -> str:
