@@ -327,7 +327,7 @@ def test_each_kind_of_request_gets_its_own_answer_whatever_came_before() -> None
         (CommandField.C_STORE_RQ, CT_IMAGE, 3, DATA, Status.SUCCESS),
         (CommandField.C_STORE_RQ, CT_IMAGE, 3, b"", Status.MISTYPED_ARGUMENT),
         (CommandField.C_STORE_RQ, MR_IMAGE, 3, DATA, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS),
-        (CommandField.C_ECHO_RQ, CT_IMAGE, 3, b"", Status.UNRECOGNIZED_OPERATION),
+        (CommandField.C_ECHO_RQ, CT_IMAGE, 3, b"", Status.SOP_CLASS_NOT_SUPPORTED),
         (CommandField.C_ECHO_RQ, CT_IMAGE, 1, b"", Status.SOP_CLASS_NOT_SUPPORTED),
         (CommandField.C_ECHO_RQ, VERIFICATION, 1, b"", Status.SUCCESS),
         (CommandField.N_GET_RQ, VERIFICATION, 1, b"", Status.UNRECOGNIZED_OPERATION),

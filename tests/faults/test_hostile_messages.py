@@ -415,7 +415,7 @@ def test_row_26_what_is_verified_is_the_verification_class(handlers: Any) -> Non
             wire.us(0x0800, 0x0101),
         )
         peer.send(wire.p_data(wire.pdv(echo, 3)))  # on the context of CT images
-        assert status_of(peer.receive()) == (1, 0x0211)
+        assert status_of(peer.receive()) == (1, 0x0122)
         peer.send(ECHO)
         assert status_of(peer.receive()) == (1, 0)
 

@@ -9,7 +9,7 @@ an incarnation stands in the connection record. PS3.7 chapters 6 and 9.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dicom_actors import events
 from dicom_actors.actors.connection.incarnation import Phase
@@ -656,17 +656,20 @@ def _kind_of(context: AcceptedContext, command: Command, handlers: HandlerTable)
     )
 
 
-_REFUSED_BY_US: Final = frozenset({CommandField.C_STORE_RQ, CommandField.C_ECHO_RQ})
-"""What a handler need not be able to refuse: some keep whatever comes, and an echo has none."""
-
-
 def _misfit(context: AcceptedContext, command: Command) -> int | None:
     """Return what refuses a request that is not for its presentation context."""
     syntax = context.abstract_syntax
     mismatch = context_mismatch(command, syntax)
-    if mismatch is not None or command.command_field not in _REFUSED_BY_US:
-        return mismatch  # another service that the class has not is for its handler to refuse
-    return operation_mismatch(command.command_field, syntax)
+    if mismatch is not None:
+        return mismatch
+    # A handler need not be able to refuse these two: some keep whatever comes, and an echo has
+    # none. Another service that the class has not is for its handler to refuse.
+    if command.command_field == CommandField.C_STORE_RQ:
+        return operation_mismatch(command.command_field, syntax)
+    if command.command_field == CommandField.C_ECHO_RQ:
+        is_for_it = operation_mismatch(command.command_field, syntax) is None
+        return None if is_for_it else Status.SOP_CLASS_NOT_SUPPORTED
+    return None
 
 
 def _outcome_without_handler(

@@ -2,7 +2,7 @@
 
 Three kinds of files: ``.json`` with the DICOM JSON model or with keywords and values, one item or
 a list of them; ``.wl`` and ``.dcm`` with a data set. What cannot be read is left out, which is
-told once for each state of the file; all else goes on.
+told once for each state of the file; all else goes on. A pipe or a device is no file.
 
 Standard: PS3.18 F.2 (JSON), PS3.10 7.
 """
@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,7 +66,9 @@ class WorklistFolder:
                             status = entry.stat()
                         except OSError:  # removed meanwhile
                             continue
-                        found[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+                        if stat.S_ISREG(status.st_mode):  # to open a pipe may take for ever
+                            state = (status.st_mtime_ns, status.st_size, status.st_ino)
+                            found[entry.name] = state
         except FileNotFoundError:
             return {}
         except OSError as error:

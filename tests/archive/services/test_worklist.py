@@ -152,6 +152,15 @@ def test_the_worklist_goes_on_without_a_file_that_cannot_be_read(worklist, folde
     assert caplog.text == ""
 
 
+def test_what_is_no_file_is_not_waited_for(worklist, folder):
+    for name in ("pipe.wl", "pipe.json", "pipe.dcm"):
+        os.mkfifo(folder / name)
+    (folder / "endless.json").symlink_to("/dev/zero")
+    (folder / "good.json").write_text('{"PatientID": "A"}')
+
+    assert ids(worklist) == ["A"]
+
+
 def test_a_file_that_may_not_be_read_is_left_out(worklist, folder):
     (folder / "dir.json").mkdir()
     os.symlink("nowhere", folder / "link.json")
