@@ -13,7 +13,7 @@ from dicom_actors.web.exchange import DICOM_JSON, HttpError, Response
 from dicom_actors.web.media_types import OCTETS
 from dicom_actors.web.multipart import Limits, MultipartReader, PartData, PartStart
 from dicom_actors.web.stow_json import JSON_TYPES, MetadataAndBulkData
-from dicom_actors.web.stow_session import NOT_SUPPORTED, PartSpool, Session
+from dicom_actors.web.stow_session import NOT_SUPPORTED, OUT_OF_RESOURCES, PartSpool, Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +110,7 @@ class _Objects:
         self._reader = reader
         self._session = session
         self._spool: PartSpool | None = None
-        self._is_skipped = False
+        self._refusal = 0  # why the part is none of those that are kept
 
     def feed(self, data: bytes) -> None:
         """Take a piece."""
@@ -118,16 +118,29 @@ class _Objects:
             if isinstance(event, PartStart):
                 kind, _ = parse_content_type(event.headers.get("content-type", _DICOM))
                 # Some say application/octet-stream, or nothing.
-                self._is_skipped = kind not in {_DICOM, OCTETS, ""}
-                self._spool = None if self._is_skipped else self._session.spool()
+                is_object = kind in {_DICOM, OCTETS, ""}
+                self._spool = self._session.spool() if is_object else None
+                self._refusal = NOT_SUPPORTED
             elif isinstance(event, PartData):
-                if self._spool is not None:
-                    self._spool.write(event.data)
+                self._write(event.data)
             elif self._spool is not None:
                 spool, self._spool = self._spool, None
                 self._session.keep(spool)
             else:
-                self._session.refuse(NOT_SUPPORTED)
+                self._session.refuse(self._refusal)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        if self._spool is None:
+            return
+        try:
+            self._spool.write(data)
+        except HttpError as error:
+            if error.status != 507:
+                raise
+            # For a smaller one there may be room, and of those before it has to be said that they
+            # are kept.
+            self._spool.remove()
+            self._spool, self._refusal = None, OUT_OF_RESOURCES
 
     def finish(self) -> Response:
         """Say what came of them."""

@@ -11,6 +11,7 @@ import time
 
 import pytest
 import trustme
+from kit.file_systems import limited
 from web.serving import file_of, image, served
 
 from dicom_actors.archive import Archive
@@ -584,3 +585,25 @@ def test_who_is_refused_over_and_over_leaves_time_for_others(tmp_path, monkeypat
         began = time.monotonic()
         assert client.web("/studies/1.2.3").status == 404  # which cost nothing
         assert time.monotonic() - began < asgi._LONGEST_REFUSAL
+
+
+def test_of_each_object_it_is_said_whether_there_was_room(tmp_path):
+    few, other = image(1), image(3)
+    many = image(2, Rows=3000, Columns=2000, PixelData=bytes(12_000_000))
+    with served(tmp_path) as (client, archive):
+        with limited(resource.RLIMIT_FSIZE, 8 << 20):
+            answer = client.web("/studies", "POST", body_of(few, many, other), Content_Type=STOW)
+        assert answer.status == 202
+        found = answer.json()
+        assert [one["00081155"]["Value"] for one in found["00081199"]["Value"]] == [
+            [str(few.SOPInstanceUID)],
+            [str(other.SOPInstanceUID)],
+        ]
+        assert [one["00081197"]["Value"] for one in found["0008119A"]["Value"]] == [[0xA700]]
+        assert archive.counts().instances == 2
+        archive.settle()
+        assert list((tmp_path / "incoming").iterdir()) == []
+
+        with limited(resource.RLIMIT_FSIZE, 8 << 20):
+            assert client.web("/studies", "POST", body_of(many), Content_Type=STOW).status == 507
+        assert client.web("/studies", "POST", body_of(many), Content_Type=STOW).status == 200
