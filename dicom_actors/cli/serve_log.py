@@ -32,7 +32,13 @@ _MORE: Final = re.compile(r"\.\.\. ([\d,]+) more like this: (.*)", re.DOTALL)
 """What `LogService` says of records that it did not write."""
 
 _PLACE: Final = re.compile(r'  File ".*?([^/\\"]*)", line (\d+)')
-_APPENDING: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+_APPENDING: Final = (
+    os.O_WRONLY
+    | os.O_APPEND
+    | os.O_CREAT
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
 _LOGGER: Final = "dicom_actors"
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -119,7 +125,8 @@ class _LogFile(logging.FileHandler):
     def _open(self) -> TextIOWrapper:
         # A signal would not end that wait.
         descriptor = os.open(self.baseFilename, _APPENDING, 0o666)
-        os.set_blocking(descriptor, True)
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(descriptor, True)
         return open(descriptor, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123
 
 
