@@ -28,6 +28,7 @@ from __future__ import annotations
 from dicom_actors.archive.archive import ActorInfo, Archive, Stats
 from dicom_actors.archive.index import QueueStatus, Result, StoredInstance
 from dicom_actors.archive.objects import Added, Origin
+from dicom_actors.archive.services import Peer
 from dicom_actors.archive.settings import ArchiveSettings
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Archive",
     "ArchiveSettings",
     "Origin",
+    "Peer",
     "QueueStatus",
     "Result",
     "Stats",

@@ -7,10 +7,11 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 import pykka
 
@@ -30,6 +31,7 @@ from dicom_actors.archive.actors.journal_store import CloseJournal
 from dicom_actors.archive.actors.kernel import FolderIsBack
 from dicom_actors.archive.actors.node_keeper import HaveAllSettle, new_node_name
 from dicom_actors.archive.actors.unpacker import Finish
+from dicom_actors.archive.arguments import check_kinds, check_path, check_ref, check_text, expect
 from dicom_actors.archive.files import (
     INCOMING,
     REBUILD,
@@ -83,7 +85,7 @@ from dicom_actors.supervision import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from dicom_actors.archive.files import FileSystem
     from dicom_actors.archive.index import Queued, StoredInstance
@@ -266,9 +268,14 @@ class Archive(Holdings):
                 `ArchiveError.reason`.
             ConfigurationError: a setting is out of its range.
             MissingExtraError: an index of PostgreSQL needs the extra ``postgres``.
+            TypeError: an argument is of another type; ValueError: no folder can have that name.
             OSError: the folder cannot be made or written.
         """
         checked = checked_settings(settings)
+        _check_arguments(folder, worklist_folder, file_system, clock, now)
+        _check_peers({} if peers is None else peers)
+        expect("heal", heal, bool, "True or False")
+        check_text("index", index)
         if index is not None and not is_shared(index):
             raise ConfigurationError(f"index: expected postgresql://..., got {redacted(index)!r}")
         root = Path(folder)
@@ -665,6 +672,7 @@ class Archive(Holdings):
 
         No study is complete then while an association is open that has sent to it.
         """
+        check_ref(endpoint)
         self._kernel.attach(endpoint)
 
     def has_evidence(self, study_instance_uid: str, reason: str) -> None:
@@ -734,11 +742,17 @@ class Archive(Holdings):
             everywhere: whether those of other processes that share the archive are told, too, as
                 far as they can be heard; else an event is told in one process alone. An actor
                 may have some kinds in this way and some in that.
+
+        Raises:
+            TypeError: it is no actor, or those are no classes.
         """
+        check_ref(ref)
+        check_kinds(kinds)
         self._kernel.subscribe(ref, kinds, everywhere=everywhere)
 
     def unsubscribe(self, ref: pykka.ActorRef[Any]) -> None:
         """Tell an actor no more."""
+        check_ref(ref)
         self._kernel.unsubscribe(ref)
 
 
@@ -808,6 +822,28 @@ def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:
         ask_for_rebuild(store)
         logger.warning("%s; it is kept as %s, and made anew", error, set_aside(store))
         index.create()
+
+
+def _check_arguments(
+    folder: object, worklist_folder: object, file_system: object, clock: object, now: object
+) -> None:
+    """See `Archive.open`; raises TypeError and ValueError."""
+    check_path("folder", folder)
+    if worklist_folder is not None:
+        check_path("worklist_folder", worklist_folder)
+    if file_system is not None and not callable(getattr(file_system, "synchronize_all", None)):
+        raise TypeError(f"file_system: expected a FileSystem, got {type(file_system).__name__}")
+    if clock is not None and not callable(getattr(clock, "monotonic", None)):
+        raise TypeError(f"clock: expected a Clock, got {type(clock).__name__}")
+    if not callable(now):
+        raise TypeError(f"now: expected a callable, got {type(now).__name__}")
+
+
+def _check_peers(peers: object) -> None:
+    expect("peers", peers, Mapping, "a mapping of AE titles to Peers")
+    for title, peer in cast("Mapping[Any, Any]", peers).items():
+        expect("peers", title, str, "AE titles that are texts")
+        expect(f"peers[{title!r}]", peer, Peer, "a Peer")
 
 
 def checked_settings(settings: dict[str, Any]) -> ArchiveSettings:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors import DataSet, TransferSyntax, read_file, read_large
+from dicom_actors.archive.arguments import check_text, expect
 from dicom_actors.archive.files import AS_WANTED, Location
 from dicom_actors.archive.index import Deleted, QueueCommand, Result
 from dicom_actors.archive.query import Model, Settings, find
@@ -132,8 +133,10 @@ class Holdings(abc.ABC):
         """Find an instance by its SOP Instance UID; None if there is none.
 
         Raises:
+            TypeError: it is no text.
             ArchiveError: the index cannot be read.
         """
+        expect("sop_instance_uid", sop_instance_uid, str, "a text")
         return self._handle.get().location_of(sop_instance_uid)
 
     def instances(
@@ -144,21 +147,31 @@ class Holdings(abc.ABC):
         series_instance_uid: str | None = None,
         sop_instance_uid: str | None = None,
     ) -> Iterator[StoredInstance]:
-        """Give the instances of a patient, study or series, or all, in the order they came.
+        """Give the instances that are all that is named, or all there are, in the order they came.
+
+        Args:
+            patient_id: of this patient; None: of any.
+            study_instance_uid: of this study.
+            series_instance_uid: of this series.
+            sop_instance_uid: this one.
 
         Raises:
+            TypeError: a key is no text.
             ArchiveError: the index cannot be read.
         """
+        keys = {
+            "patient_id": patient_id,
+            "study_instance_uid": study_instance_uid,
+            "series_instance_uid": series_instance_uid,
+            "sop_instance_uid": sop_instance_uid,
+        }
+        for name, key in keys.items():
+            check_text(name, key)
+        return self._instances(keys)
+
+    def _instances(self, keys: dict[str, str | None]) -> Iterator[StoredInstance]:
         with self.reader() as reader:
-            found: Iterator[StoredInstance] = reader.instances(
-                patient_id=patient_id,
-                study_instance_uid=study_instance_uid,
-                series_instance_uid=series_instance_uid,
-            )
-            if sop_instance_uid is not None:
-                one = reader.location_of(sop_instance_uid)
-                found = iter(() if one is None else (one,))
-            yield from found
+            yield from reader.instances(**keys)
 
     def find(self, identifier: DataSet, settings: Settings | None = None) -> Iterator[DataSet]:
         """Answer a query as C-FIND on Study Root does (PS3.4 C.4.1).
@@ -169,8 +182,11 @@ class Holdings(abc.ABC):
 
         Raises:
             DimseFailure: the identifier is none that can be answered.
+            TypeError: it is no data set, or those are no settings.
             ArchiveError: the index cannot be read.
         """
+        expect("identifier", identifier, DataSet, "a DataSet")
+        expect("settings", settings, (Settings, type(None)), "Settings")
         found = find(self, identifier, Model.STUDY_ROOT, settings or Settings())
         return (answer for _, answer in found)
 
@@ -362,6 +378,7 @@ class Holdings(abc.ABC):
 
         Raises:
             KeyError: there is no such instance.
+            TypeError: it is no text.
             ArchiveError: the index cannot be read.
             OSError: the file cannot be read.
             DataError: the file is damaged.
@@ -426,13 +443,20 @@ class Holdings(abc.ABC):
         series_instance_uid: str | None = None,
         sop_instance_uid: str | None = None,
     ) -> int:
-        """Delete the instances of a patient, study or series, or one; other versions, too.
+        """Delete the instances that are all that is named, with their other versions.
+
+        Args:
+            patient_id: of this patient; None: of any.
+            study_instance_uid: of this study.
+            series_instance_uid: of this series.
+            sop_instance_uid: this one.
 
         Returns:
             How many instances there were.
 
         Raises:
             ValueError: no key, which would be all there is.
+            TypeError: a key is no text.
             ArchiveError: some may be deleted.
             OSError: some may be deleted; files that have no row any more are removed at the next
                 start.

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from dicom_actors import DataSet, read_file, write_file
+from dicom_actors.archive.arguments import expect
 from dicom_actors.archive.files import Location, Spool
 from dicom_actors.archive.upkeep import Intake, describe_file
 from dicom_actors.archive.upkeep.intake import header_length_of
@@ -83,8 +84,11 @@ class NewObject(NamedTuple):
 
         Raises:
             DataError: it cannot be read, or has not the UIDs that it needs.
+            TypeError: it is nothing of the kind.
         """
         if not isinstance(source, DataSet):
+            what = "a path, the bytes of a file or a DataSet"
+            expect("source", source, (bytes, bytearray, memoryview), what)
             data = memoryview(source).toreadonly()
             data_set = read_file(data)
             try:

@@ -105,9 +105,11 @@ class ArchiveSettings:
                     f"{name}: expected {' or '.join(map(repr, choices))},"
                     f" got {getattr(self, name)!r}"
                 )
+        for name in ("layout", "bucket"):
+            if not isinstance(getattr(self, name), str):
+                got = type(getattr(self, name)).__name__
+                raise ConfigurationError(f"{name}: expected a text, got {got}")
         Layout(self.layout)
-        if not isinstance(self.bucket, str):
-            raise ConfigurationError(f"bucket: expected a text, got {type(self.bucket).__name__}")
         if self.bucket:
             check_bucket_url(self.bucket)
         for field in fields(self):

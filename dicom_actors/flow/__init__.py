@@ -2,7 +2,7 @@
 
 ::
 
-    from dicom_actors.archive.services import Peer
+    from dicom_actors.archive import Peer
     from dicom_actors.flow import DimsePeer, Flow, Folder, Route, Send, Transcode
 
     flow = Flow.start(

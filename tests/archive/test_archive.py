@@ -10,8 +10,8 @@ import pykka
 import pytest
 from kit.archive_objects import make_file, uid_of
 
-from dicom_actors import read_file
-from dicom_actors.archive import Archive, Result, events
+from dicom_actors import DataSet, read_file
+from dicom_actors.archive import Archive, Peer, Result, events
 from dicom_actors.errors import ArchiveError, ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -296,3 +296,61 @@ def end_of_process() -> Callable[[Archive], None]:
     from kit.archive_objects import abandon
 
     return abandon
+
+
+def test_all_keys_count_together(tmp_path):
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.add(make_file(1))
+        (one,) = archive.instances()
+        uid, study = one.sop_instance_uid, one.study_instance_uid
+        for keys in (
+            {"patient_id": "P2", "sop_instance_uid": uid},
+            {"study_instance_uid": study + ".1", "sop_instance_uid": uid},
+            {"series_instance_uid": study, "sop_instance_uid": uid},
+            {"patient_id": "P2", "study_instance_uid": study},
+        ):
+            assert list(archive.instances(**keys)) == []
+            assert archive.delete(**keys) == 0
+        keys = {"patient_id": "P1", "study_instance_uid": study, "sop_instance_uid": uid}
+        assert [found.sop_instance_uid for found in archive.instances(**keys)] == [uid]
+        assert archive.delete(**keys) == 1
+
+
+@pytest.mark.parametrize("junk", [True, 7, 1 << 70, b"P1", ["P1"], object()])
+def test_what_is_no_key_no_object_and_no_listener_is_refused_by_name(tmp_path, junk):
+    calls: dict[str, Callable[[Archive], object]] = {
+        "source": lambda archive: archive.add(junk),
+        "identifier": lambda archive: archive.find(junk),
+        "settings": lambda archive: archive.find(DataSet(), junk),
+        "patient_id": lambda archive: archive.delete(patient_id=junk),
+        "study_instance_uid": lambda archive: archive.instances(study_instance_uid=junk),
+        "sop_instance_uid": lambda archive: archive.open_instance(junk),
+        "item": lambda archive: archive.worklist.put(junk),
+        "ref": lambda archive: archive.subscribe(junk),
+    }
+    if isinstance(junk, bytes):
+        del calls["source"]
+    with Archive.open(tmp_path, **ROOM) as archive:
+        for name, call in calls.items():
+            with pytest.raises(
+                TypeError, match=rf"^{name}: expected .*, got {type(junk).__name__}"
+            ):
+                call(archive)
+        assert archive.add(make_file(1)).is_kept
+        assert all(actor.restarts == 0 for actor in archive.actors())
+
+
+@pytest.mark.parametrize(
+    "name", ["peers", "worklist_folder", "file_system", "clock", "now", "index", "heal"]
+)
+@pytest.mark.parametrize("junk", [7, b"x", ["x"], object()])
+def test_an_archive_is_not_opened_with_junk(tmp_path, name, junk):
+    with pytest.raises(TypeError, match=rf"^{name}: expected .*, got {type(junk).__name__}"):
+        Archive.open(tmp_path, **{**ROOM, name: junk})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_peers_are_peers_by_their_titles(tmp_path):
+    for peers in ({"PACS": ("host", 104)}, {7: Peer("host", 104)}):
+        with pytest.raises(TypeError, match=r"^peers.*: expected"):
+            Archive.open(tmp_path, peers=peers)

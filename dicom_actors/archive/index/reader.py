@@ -144,12 +144,14 @@ class IndexReader:
         patient_id: str | None = None,
         study_instance_uid: str | None = None,
         series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
     ) -> Iterator[StoredInstance]:
-        """Give the instances of a patient, a study or a series, or all, in the order they came."""
+        """Give the instances that are all that is named, or all, in the order they came."""
         keys = {
             Level.PATIENT: patient_id,
             Level.STUDY: study_instance_uid,
             Level.SERIES: series_instance_uid,
+            Level.IMAGE: sop_instance_uid,
         }
         given = {_UNIQUE[level]: key for level, key in keys.items() if key is not None}
         where = " AND ".join([*(f"{column} = ?" for column in given), "instance.id > ?"])

@@ -9,6 +9,7 @@ Standard: PS3.4 K.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import DataSet, DimseFailure, Query, Status
@@ -19,7 +20,7 @@ from dicom_actors.errors import ArchiveError, DataError, DecodeError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from dicom_actors.archive.index import Change, IndexReader, Outcome
@@ -66,8 +67,11 @@ class Worklist(Service):
 
         Raises:
             ValueError: it has not one step with an ID.
+            TypeError: it is neither a data set nor a mapping.
             ArchiveError: the index cannot be written.
         """
+        if not isinstance(item, DataSet | Mapping):
+            raise TypeError(f"item: expected a DataSet or a mapping, got {type(item).__name__}")
         made = item.copy() if isinstance(item, DataSet) else DataSet.from_keywords(**item)
         try:
             steps: Any = made.get("ScheduledProcedureStepSequence") or ()
