@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from dicom_actors.actors import describe_acceptance
 from dicom_actors.cli.passcodes import read_passcode
 from dicom_actors.cli.serve_routes import FlowOptions
 from dicom_actors.cli.serve_settings import SETTINGS, parse_listen_address
@@ -154,10 +155,11 @@ def check_options(config: ServeConfig, options: ServeOptions) -> str:
     """Look into what only a start would look into; says in a line that all is right.
 
     Raises:
-        UsageError: a certificate cannot be used.
+        UsageError: a certificate cannot be used, or a UID is none.
     """
     try:
-        EndpointConfig(ae_title=options.ae_title, tls=options.tls, **options.endpoint)
+        made = EndpointConfig(ae_title=options.ae_title, tls=options.tls, **options.endpoint)
+        describe_acceptance(made, {})
         if options.tls is not None:
             server_context(options.tls)
     except ConfigurationError as error:

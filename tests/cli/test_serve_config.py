@@ -161,6 +161,26 @@ def test_junk_of_every_type_is_a_line_for_each_setting(command, config, table):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[endpoint]\ntransfer_syntaxes = ['JPEG']",
+            "transfer_syntaxes: expected a UID or its keyword",
+        ),
+        ("[endpoint]\nstorage_sop_classes = ['CTImage']", "close to it: CTImageStorage"),
+        (
+            "[serve]\nuser = 'x'\npasscode_file = '/dev/null'",
+            "expected a passcode in its first line",
+        ),
+    ],
+)
+def test_what_a_start_would_refuse_is_refused(command, config, text, said):
+    done = command("serve", "--config", config(text), "--check-config")
+    assert done.code != 0
+    assert said in done.errors[0]
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"\xff\xfe",

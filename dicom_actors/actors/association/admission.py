@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from dicom_actors.actors.kernel.handler_table import HandlerTable
 from dicom_actors.data import TransferSyntax
-from dicom_actors.data.dictionary import sop_class_services, storage_sop_classes, uid_entry
+from dicom_actors.data.dictionary import (
+    SOP_CLASSES,
+    TRANSFER_SYNTAXES,
+    sop_class_services,
+    storage_sop_classes,
+    uid_entry,
+    uid_named,
+)
 from dicom_actors.data.dictionary.uids import uid_name
+from dicom_actors.errors import ConfigurationError
 from dicom_actors.pdu import AsyncWindow
 from dicom_actors.upper_layer import NegotiationPolicy, RolePolicy, describe_policy
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -63,10 +71,11 @@ def describe_acceptance(config: EndpointConfig, event_handlers: EventHandlers) -
         event_handlers: its event handlers.
 
     Raises:
-        ConfigurationError: an event handler is wrong.
+        ConfigurationError: an event handler is wrong, or a UID of the configuration.
 
     Standard: PS3.2 (the tables of a Conformance Statement).
     """
+    config = with_uids(config)
     policy = policy_for(config, HandlerTable(event_handlers))
     classes = dict.fromkeys(
         (
@@ -77,6 +86,31 @@ def describe_acceptance(config: EndpointConfig, event_handlers: EventHandlers) -
         )
     )
     return describe_policy(policy, lambda uid: uid_name(uid) or uid, classes)
+
+
+def with_uids(config: EndpointConfig) -> EndpointConfig:
+    """Put UIDs in the place of keywords of PS3.6.
+
+    Raises:
+        ConfigurationError: one is neither.
+    """
+    classes, syntaxes = config.storage_sop_classes, config.transfer_syntaxes
+    return replace(
+        config,
+        storage_sop_classes=_uids("storage_sop_classes", classes, SOP_CLASSES),
+        transfer_syntaxes=_uids("transfer_syntaxes", syntaxes, TRANSFER_SYNTAXES),
+    )
+
+
+def _uids(
+    setting: str, names: Sequence[str] | None, types: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    if isinstance(names, str):
+        raise ConfigurationError(f"{setting}: expected a sequence of UIDs, got a text")
+    try:
+        return None if names is None else tuple(uid_named(name, types) for name in names)
+    except ValueError as error:
+        raise ConfigurationError(f"{setting}: {error}") from error
 
 
 def policy_for(config: EndpointConfig, handlers: HandlerTable) -> NegotiationPolicy:

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pykka
 
 from dicom_actors import messages
+from dicom_actors.actors.association.admission import with_uids
 from dicom_actors.actors.connection.info import association_info
 from dicom_actors.actors.connection.record import WantedAbort
 from dicom_actors.actors.connection.signals import DrainDeadline, Drained, GetKernel
 from dicom_actors.actors.endpoint.supervisor import EndpointSupervisor
 from dicom_actors.actors.kernel.handler_table import HandlerTable
 from dicom_actors.config import EndpointConfig
-from dicom_actors.data.dictionary import SOP_CLASSES, TRANSFER_SYNTAXES, uid_named
 from dicom_actors.errors import ConfigurationError, DicomError
 from dicom_actors.supervision import Reply, SupervisedActor, SupervisionError
 
 if TYPE_CHECKING:
     import ssl
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from dicom_actors.actors.kernel.endpoint_kernel import EndpointKernel
     from dicom_actors.actors.kernel.shared_port import SharedPort
@@ -100,7 +100,7 @@ class Endpoint(SupervisedActor):
         config = EndpointConfig() if config is None else config
         if not isinstance(config, EndpointConfig):
             raise ConfigurationError(f"config: expected an EndpointConfig, got {config!r}")
-        config = _with_uids(config)
+        config = with_uids(config)
         return EndpointSupervisor.start(
             cls._open,
             host,
@@ -323,31 +323,6 @@ def _checked_id(number: Any) -> int:
     if isinstance(number, bool) or not isinstance(number, int):
         raise TypeError(f"id: expected the number of an association, got {type(number).__name__}")
     return number
-
-
-def _with_uids(config: EndpointConfig) -> EndpointConfig:
-    """Put UIDs in the place of keywords of PS3.6.
-
-    Raises:
-        ConfigurationError: one is neither.
-    """
-    classes, syntaxes = config.storage_sop_classes, config.transfer_syntaxes
-    return replace(
-        config,
-        storage_sop_classes=_uids("storage_sop_classes", classes, SOP_CLASSES),
-        transfer_syntaxes=_uids("transfer_syntaxes", syntaxes, TRANSFER_SYNTAXES),
-    )
-
-
-def _uids(
-    setting: str, names: Sequence[str] | None, types: tuple[str, ...]
-) -> tuple[str, ...] | None:
-    if isinstance(names, str):
-        raise ConfigurationError(f"{setting}: expected a sequence of UIDs, got a text")
-    try:
-        return None if names is None else tuple(uid_named(name, types) for name in names)
-    except ValueError as error:
-        raise ConfigurationError(f"{setting}: {error}") from error
 
 
 def _server_context(tls: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:
