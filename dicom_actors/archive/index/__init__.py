@@ -53,7 +53,7 @@ from dicom_actors.archive.index.changes import (
     WorklistSubscribed,
     WorklistUnsubscribed,
 )
-from dicom_actors.archive.index.description import Description, describe, describe_elements
+from dicom_actors.archive.index.description import Description, describe, describe_elements, is_uid
 from dicom_actors.archive.index.index import Counts, Index
 from dicom_actors.archive.index.outbox import OutboxMessage, OutboxStatus
 from dicom_actors.archive.index.queueing import QueuedItem, QueueReader, QueueStatus
@@ -111,4 +111,5 @@ __all__ = [
     "WorklistUnsubscribed",
     "describe",
     "describe_elements",
+    "is_uid",
 ]

@@ -168,13 +168,18 @@ def _plain_text(found: Any, place: int, vr: bytes, pattern: re.Pattern[bytes]) -
     return matched[1].decode("ascii") if matched else ""
 
 
+def is_uid(text: str) -> bool:
+    """Whether a text may be a UID; components that begin with a zero are forgiven (PS3.5 9.1)."""
+    return len(text) <= _MAX_UID and _UID.fullmatch(text) is not None
+
+
 def _uid(data_set: DataSet, keyword: str) -> str:
     try:
         element = data_set.fetch(keyword)
         value = element.value
     except ElementNotFoundError as error:
         raise DecodeError(f"expected {keyword}, got none", tag=error.tag) from error
-    if isinstance(value, str) and len(value) <= _MAX_UID and _UID.fullmatch(value):
+    if isinstance(value, str) and is_uid(value):
         return str(value)
     found = f"{value!s:.70}" if value else "an empty one"
     raise DecodeError(f"expected a UID as {keyword}, got {found}", tag=element.tag)

@@ -25,7 +25,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet, DicomError, DimseFailure, Status, connect
-from dicom_actors.archive.index import Claimed, Owed, Postponed, Result, Settled
+from dicom_actors.archive.index import Claimed, Owed, Postponed, Result, Settled, is_uid
 from dicom_actors.archive.services.combining import Service
 from dicom_actors.errors import ArchiveError, DataError
 from dicom_actors.scu import ProposedContext
@@ -79,7 +79,6 @@ report release the association."""
 _ANSWER_TIMEOUT: Final = 10.0
 """Seconds that a peer has to answer a report on the association of its request; one that does not
 listen there will not after any longer."""
-_MAX_UID: Final = 64
 
 Write = "Callable[[Sequence[Change]], list[Outcome]]"
 
@@ -192,8 +191,9 @@ def _read(information: DataSet | None) -> tuple[str, tuple[tuple[str, str], ...]
     """Take the transaction, and the class and instance of each reference, from a data set."""
     try:
         uid = "" if information is None else str(information.get("TransactionUID") or "")
-        if information is None or not 0 < len(uid) <= _MAX_UID:
-            raise DimseFailure(Status.INVALID_ARGUMENT_VALUE, "no transaction")
+        if information is None or not is_uid(uid):
+            found = f"expected a UID as Transaction UID, got {uid[:20] or 'none'}"
+            raise DimseFailure(Status.INVALID_ARGUMENT_VALUE, found)
         items = information.get("ReferencedSOPSequence") or ()
         if not 0 < len(items) <= MAX_INSTANCES:
             raise DimseFailure(

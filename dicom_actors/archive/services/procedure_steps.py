@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors import DataSet, DimseFailure, Status
+from dicom_actors.archive.index import is_uid
 from dicom_actors.archive.services.combining import Service
 from dicom_actors.archive.services.records import Records, decoded
 from dicom_actors.errors import ArchiveError, DataError
@@ -106,6 +107,9 @@ class ProcedureSteps(Service):
         Raises:
             DimseFailure: the step is none that can begin, or it is there already.
         """
+        if not is_uid(event.sop_instance_uid):
+            found = f"expected a UID, got {event.sop_instance_uid[:40]}"
+            raise DimseFailure(Status.INVALID_SOP_INSTANCE, found)
         step = event.dataset
         missing = [keyword for keyword in _REQUIRED if step is None or keyword not in step]
         if missing:

@@ -158,6 +158,15 @@ def test_a_report_that_is_refused_is_owed_still(site, modality):
     [
         (None, 0x0115),
         ({"TransactionUID": ""}, 0x0115),
+        (
+            {
+                "TransactionUID": "abc",
+                "ReferencedSOPSequence": [
+                    {"ReferencedSOPClassUID": CT, "ReferencedSOPInstanceUID": "1.2.1.1.1.1"}
+                ],
+            },
+            0x0115,
+        ),
         ({"TransactionUID": "1.2"}, 0x0115),
         ({"TransactionUID": "1.2", "ReferencedSOPSequence": []}, 0x0115),
         (

@@ -66,6 +66,15 @@ def test_a_step_is_there_in_another_life(index):
     assert another.get("1.2.4") is None
 
 
+@pytest.mark.parametrize("uid", ["abc", "1..2", "1.2.", "1." + "2" * 63, "1.2/3"])
+def test_a_step_is_named_by_a_uid(index, uid):
+    steps = ProcedureSteps(index.reader, index.write)
+    with pytest.raises(DimseFailure) as caught:
+        steps.create(event(step(), uid))
+    assert caught.value.status == 0x0117
+    assert steps.get(uid) is None
+
+
 def test_a_step_has_a_limit(index, monkeypatch):
     monkeypatch.setattr(module, "MAX_STEP", 1_000)
     steps = ProcedureSteps(index.reader, index.write)
