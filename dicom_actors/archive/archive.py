@@ -326,6 +326,7 @@ class Archive(Holdings):
         What was acknowledged is safe in any case: this only saves the next start some work.
         """
         if self._supervisor.is_alive():
+            self._kernel.index.hurry()
             with contextlib.suppress(ArchiveError):
                 self._settle_here()
             self._supervisor.stop()

@@ -126,8 +126,12 @@ class Holdings(abc.ABC):
         Raises:
             ArchiveError: it cannot be read.
         """
-        with self._handle.get().reader() as reader:
-            yield reader
+        try:
+            with self._handle.get().reader() as reader:
+                yield reader
+        except ArchiveError as error:
+            self._handle.note(error)
+            raise
 
     def find_instance(self, sop_instance_uid: str) -> StoredInstance | None:
         """Find an instance by its SOP Instance UID; None if there is none.

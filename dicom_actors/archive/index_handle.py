@@ -93,8 +93,11 @@ class IndexHandle:
             raise ArchiveError(f"the index {self.path} was removed", "absent")
 
     def exists(self) -> bool:
-        """Whether its file is there."""
-        return _identity_of(self.path) is not None
+        """Whether its file is there, with anything in it: a power cut may leave an empty one."""
+        try:
+            return os.lstat(self.path).st_size > 0
+        except OSError:
+            return False
 
     def check_sound(self) -> None:
         """Make sure that nobody has found it to be damaged; what was noted is forgotten.
@@ -120,6 +123,12 @@ class IndexHandle:
             ArchiveError: it is not shared.
         """
         raise ArchiveError(f"the index {self.path} has one writer, which cannot become {name}")
+
+    def hurry(self) -> None:
+        """Have whoever waits for another process that holds it give up; see `Index.hurry`."""
+        index = self._index  # without the lock: whoever has that may wait, too
+        if index is not None:
+            index.hurry()
 
     def close(self) -> None:
         """Close it."""

@@ -85,10 +85,13 @@ def _open(options: Namespace) -> Archive | Visit:
         raise UsageError(f"{folder}: expected an archive, there is no such folder")
     if config["index"] is not None:
         return Archive.open(folder, heal=False, index=config["index"], **chosen)
-    if not (folder / INDEX_NAME).exists() and options.action not in {"adopt", "reindex"}:
-        raise UsageError(f"{folder}: expected an archive, there is no {INDEX_NAME}")
+    if not _has_index(folder) and options.action not in {"adopt", "reindex"}:
+        raise UsageError(
+            f"{folder}: expected an archive, there is no {INDEX_NAME}, or an empty one"
+        )
     try:
-        return Archive.open(folder, heal=False, **chosen)
+        # What is taken in beside objects that have lost their index hides them from nobody.
+        return Archive.open(folder, heal=options.action == "adopt", **chosen)
     except ArchiveError as error:
         if error.reason == "damaged" and options.action == "reindex":
             _set_aside(folder)
@@ -96,6 +99,13 @@ def _open(options: Namespace) -> Archive | Visit:
         if error.reason != "locked":
             raise
     return Visit(folder, settings)
+
+
+def _has_index(folder: Path) -> bool:
+    try:
+        return (folder / INDEX_NAME).lstat().st_size > 0
+    except OSError:
+        return False
 
 
 def _set_aside(folder: Path) -> None:

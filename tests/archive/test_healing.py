@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import threading
+import time
 
 import pytest
 from kit.archive_objects import abandon, make_file, uid_of
 from kit.gate import Gate
 from kit.waiting import until
 
+from dicom_actors import DataSet
 from dicom_actors.archive import Archive
 from dicom_actors.archive.maintenance import rebuilding, verify
 from dicom_actors.archive.upkeep import Unpacking
@@ -87,6 +90,74 @@ def scribble_on_rows(folder):
         if uid_of(1, 2).encode() in data[page : page + 8192]:
             data[page : page + 8192] = b"\xff" * 8192
     path.write_bytes(data)
+
+
+def empty(folder):
+    (folder / "index.sqlite").write_bytes(b"")
+
+
+def forget_a_table(folder):
+    connection = sqlite3.connect(folder / "index.sqlite")
+    connection.execute("DROP TABLE series")
+    connection.commit()
+    connection.close()
+
+
+def forget_headers(folder):
+    connection = sqlite3.connect(folder / "index.sqlite")
+    connection.execute("DELETE FROM header")
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.index_in_folder
+def test_an_index_with_nothing_in_it_is_made_anew(folder):
+    empty(folder)
+    with Archive.open(folder, **ROOM) as archive:
+        check_all_is_there(archive)
+
+
+@pytest.mark.index_in_folder
+@pytest.mark.parametrize("harm", [forget_a_table, forget_headers])
+def test_damage_that_a_query_finds_is_mended_at_the_next_start(folder, harm):
+    harm(folder)
+    keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "", "StudyDescription": ""}
+    if harm is forget_a_table:
+        keys = {**keys, "QueryRetrieveLevel": "SERIES", "StudyInstanceUID": "1.2.1"}
+    identifier = DataSet.from_keywords(**keys)
+    with Archive.open(folder, **ROOM) as archive:
+        with pytest.raises(ArchiveError) as caught:
+            list(archive.find(identifier))
+        assert caught.value.reason == "damaged"
+    with Archive.open(folder, **ROOM) as archive:
+        check_all_is_there(archive)
+        assert list(archive.find(identifier))
+
+
+@pytest.mark.index_in_folder
+def test_an_archive_is_closed_though_another_process_holds_its_index(tmp_path):
+    outcomes = []
+
+    def add(archive):
+        try:
+            archive.add(make_file(1))
+        except ArchiveError as error:
+            outcomes.append(error.reason)
+
+    archive = Archive.open(tmp_path, **ROOM)
+    other = sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    adding = threading.Thread(target=add, args=(archive,))
+    adding.start()
+    until(archive.waiting)
+    before = time.monotonic()
+    archive.close()
+    adding.join()
+    assert time.monotonic() - before < 15  # an object waits for the lock for 30 s
+    assert outcomes
+    other.close()
+    with Archive.open(tmp_path, **ROOM) as archive:  # it was safe, though nobody was told so
+        until(lambda: archive.counts().instances == 1)
 
 
 def test_an_index_that_is_gone_is_made_anew(folder, lose):

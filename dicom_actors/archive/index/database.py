@@ -122,6 +122,9 @@ class Database(Protocol):
     def connect(self, *, reads_only: bool) -> Connection:
         """Open a connection that begins and ends transactions when told so."""
 
+    def hurry(self) -> None:
+        """Wait no more for others that hold it: what cannot be written at once is given up."""
+
     def failure(self, error: Exception) -> ArchiveError:
         """Say what one of `errors` means.
 

@@ -240,6 +240,10 @@ class Index:
         with self.reader() as reader:
             self._database.copy_to(reader.connection, Path(path))
 
+    def hurry(self) -> None:
+        """Have whoever waits for another process that holds it give up, now and from now on."""
+        self._database.hurry()
+
     # --- the end ---------------------------------------------------------------------------
 
     def close(self) -> None:

@@ -271,6 +271,9 @@ class PostgresqlDatabase:
             raise
         return PostgresqlConnection(driver)
 
+    def hurry(self) -> None:
+        """See `Database.hurry`: nobody holds all of it."""
+
     def failure(self, error: Exception) -> ArchiveError:
         """See `Database.failure`."""
         if isinstance(error, psycopg.DataError):

@@ -15,6 +15,7 @@ from dicom_actors.archive.index.headers import unpack
 from dicom_actors.archive.index.outbox import OutboxReader
 from dicom_actors.archive.index.queueing import QueueReader
 from dicom_actors.archive.index.workitems import WorkitemReader
+from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -270,7 +271,10 @@ class IndexReader:
             " WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?))",
             (json.dumps(list(ids)),),
         )
-        return {number: unpack(data) for number, data in rows}
+        found = {number: unpack(data) for number, data in rows}
+        if len(found) < len(set(ids)):
+            raise ArchiveError("the index is damaged: headers are missing in it", "damaged")
+        return found
 
 
 def _commitment(row: tuple[Any, ...]) -> Commitment:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +25,8 @@ APPLICATION_ID: Final = 0x44434D41
 
 _LOCKED_FOR: Final = 30.0
 """Seconds to wait for another process."""
+_TURN_SECONDS: Final = 0.5
+"""Of these, what is waited before it is looked whether there is still time."""
 _REASONS: Final = {
     "SQLITE_FULL": ("full", "there is no room for it on the disk"),
     "SQLITE_BUSY": ("locked", "another process holds it"),
@@ -42,6 +46,8 @@ class SqliteConnection(sqlite3.Connection):
     """See `Connection`."""
 
     sees_others = True
+    patience = _LOCKED_FOR
+    hurries: threading.Event | None = None
     _data_version = -1
 
     def rows(
@@ -59,7 +65,27 @@ class SqliteConnection(sqlite3.Connection):
 
     def begin(self, *, writes: bool) -> None:
         """See `Connection.begin`."""
-        self.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if not writes:
+            self.execute("BEGIN")
+            return
+        try:
+            self.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or self.hurries is None:
+                raise
+            self._begin_at_last(error, self.hurries)
+
+    def _begin_at_last(self, error: sqlite3.OperationalError, hurries: threading.Event) -> None:
+        until = time.monotonic() + self.patience
+        while time.monotonic() < until and not hurries.is_set():
+            try:
+                self.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as another:
+                if another.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+            else:
+                return
+        raise error
 
     def was_written(self) -> bool:
         """See `Connection.was_written`."""
@@ -111,6 +137,7 @@ class SqliteDatabase:
     def __init__(self, path: str | os.PathLike[str], durability: str) -> None:
         self._path = Path(path)
         self._durability = durability
+        self._hurries = threading.Event()
         self.name = str(self._path)
 
     def connect(self, *, reads_only: bool) -> SqliteConnection:
@@ -153,6 +180,8 @@ class SqliteDatabase:
                 connection.execute("PRAGMA query_only = ON")
             else:
                 self._check_ours(connection)
+                connection.hurries = self._hurries
+                connection.execute(f"PRAGMA busy_timeout = {_TURN_SECONDS * 1000:.0f}")
         except BaseException:
             connection.close()
             raise
@@ -163,12 +192,19 @@ class SqliteDatabase:
         if connection.version() and application != APPLICATION_ID:
             raise ArchiveError(f"{self._path} is a database, but no index of an archive", "damaged")
 
+    def hurry(self) -> None:
+        """See `Database.hurry`."""
+        self._hurries.set()
+
     def failure(self, error: Exception) -> ArchiveError:
         """See `Database.failure`."""
         name = getattr(error, "sqlite_errorname", None) or ""
         for start, (reason, words) in _REASONS.items():
             if name.startswith(start):
                 return ArchiveError(f"the index {self.name}: {words} ({error})", reason)
+        if str(error).startswith("no such"):  # table or column, though the version is right
+            words = _REASONS["SQLITE_CORRUPT"][1]
+            return ArchiveError(f"the index {self.name}: {words} ({error})", "damaged")
         return ArchiveError(f"the index {self.name}: {error}", "failed")
 
     def is_lost(self, connection: Connection) -> bool:  # noqa: ARG002 - none is

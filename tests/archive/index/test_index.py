@@ -527,7 +527,7 @@ def test_another_program_s_database_is_left_alone(tmp_path):
 def test_a_locked_index_is_called_so(tmp_path, monkeypatch):
     path = tmp_path / "index.db"
     index = Index.open(path)
-    index._connection.execute("PRAGMA busy_timeout = 1")
+    index._connection.patience = 0
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 

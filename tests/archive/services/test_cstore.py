@@ -214,7 +214,7 @@ def test_an_index_that_another_process_has_locked_is_waited_for_and_said(tmp_pat
         Archive.open(tmp_path, **ROOM) as archive,
         running(archive.event_handlers(), **archive.endpoint_settings()) as endpoint,
     ):
-        archive._kernel.index.get()._connection.execute("PRAGMA busy_timeout = 10")
+        archive._kernel.index.get()._connection.patience = 0
         other = sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         assert stored(endpoint.port, make_file(1), make_file(2, size=LARGE)) == [0xA700, 0xA700]
