@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,6 +135,30 @@ def test_a_folder_is_adopted(tmp_path, in_place):
         assert bytes(archive.read(next(archive.instances()))) == make_file(1, size=LARGE)
         assert archive.delete(study_instance_uid="1.2.1") == 3
         assert len(list((folder / "below").iterdir())) == 3  # theirs, whatever we forget
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_is_no_file_is_neither_waited_for_nor_taken(tmp_path, in_place):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    os.mkfifo(folder / "1-pipe.dcm")
+    (folder / "2-device.dcm").symlink_to("/dev/zero")
+    (folder / "3-nowhere.dcm").symlink_to(folder / "nothing")
+    (folder / "4-loop.dcm").symlink_to("4-loop.dcm")
+    (folder / "5.dcm").write_bytes(make_file(1))
+    problems: list[Problem] = []
+    with Archive.open(tmp_path / "ours", **ROOM) as archive:
+        found = adopt(archive, folder, problems.append, in_place=in_place)
+        assert found == (5, 1, 0, 0, 4)
+        assert [problem.location[-8:] for problem in problems] == [
+            "pipe.dcm",
+            "vice.dcm",
+            "here.dcm",
+            "loop.dcm",
+        ]
+        for name in ("1-pipe.dcm", "2-device.dcm"):
+            with pytest.raises(OSError, match="expected a file"):
+                archive.add(folder / name)
 
 
 def test_a_backup_can_be_opened_and_a_second_one_copies_what_is_new(tmp_path):

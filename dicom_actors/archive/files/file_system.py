@@ -293,14 +293,14 @@ class DiskFileSystem:
     def _open_in_folder(self, name: str) -> int:
         """The same; an adopted one may be a link of its owner's."""
         with self._at(name) as (leaf, folder):
+            # What never ends, or never begins, is not waited for.
+            flags = os.O_RDONLY | _OPEN | getattr(os, "O_NONBLOCK", 0)
             if _is_adopted(name):
-                return os.open(leaf, os.O_RDONLY | _OPEN)
+                return os.open(leaf, flags)
             if self._by_path and not stat.S_ISREG(os.lstat(leaf).st_mode):
                 raise _no_file(name)
             try:
-                # What never ends, or never begins, is not waited for.
-                flags = os.O_RDONLY | _OPEN | _NO_LINKS | getattr(os, "O_NONBLOCK", 0)
-                return os.open(leaf, flags, dir_fd=folder)
+                return os.open(leaf, flags | _NO_LINKS, dir_fd=folder)
             except OSError as error:
                 if error.errno == errno.ELOOP:
                     raise _no_file(name) from error

@@ -6,12 +6,14 @@ object's: so an object of any size takes no more memory than a small one, and is
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from dicom_actors.archive.files.locations import Location
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from dicom_actors.archive.files.store import Store
@@ -66,8 +68,13 @@ class Spool:
             self.write(bytes(data[at : at + _PIECE]))
 
     def write_file(self, path: str | os.PathLike[str]) -> None:
-        """Take all of a file; raises as `write` does, and OSError if it cannot be read."""
-        with open(path, "rb") as file:  # noqa: PTH123 - of a path or text
+        """Take all of a file; raises as `write` does, and OSError if it cannot be read, or is none.
+
+        A pipe or a device may never begin, or never end.
+        """
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "expected a file, and no pipe or device", str(path))
             while piece := file.read(_PIECE):
                 self.write(piece)
 
@@ -134,6 +141,10 @@ class Spool:
     def as_file(self) -> IO[bytes]:
         """Give it as a file that can be written."""
         return cast("IO[bytes]", _Writer(self))
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class _Writer:

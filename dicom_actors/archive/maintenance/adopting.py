@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -90,7 +92,7 @@ def adopt(
     for path in files_of(folder.absolute()):
         files += 1
         try:
-            size = path.stat().st_size
+            size = _size_of(path)
             if in_place:
                 intake = describe_at(archive.store, Location(str(path)))
                 row = intake.row(Location(str(path)), time.time(), Duplicates.KEEP_FIRST)
@@ -111,3 +113,18 @@ def adopt(
     return Adopted(
         files, counts[Result.NEW], counts[Result.SAME], counts[Result.DIFFERENT], problems
     )
+
+
+def _size_of(path: Path) -> int:
+    """How long a file is.
+
+    Raises:
+        FileNotFoundError: it is none: a link that leads nowhere, a pipe or a device.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(errno.EINVAL, "expected a file, and no pipe or device", str(path))
+    return status.st_size
