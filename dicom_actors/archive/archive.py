@@ -673,7 +673,8 @@ class Archive(Holdings):
 
         No study is complete then while an association is open that has sent to it.
         """
-        check_ref(endpoint)
+        if not callable(getattr(endpoint, "ask", None)):  # what stands for several is no ActorRef
+            raise TypeError(f"endpoint: expected an ActorRef, got {type(endpoint).__name__}")
         self._kernel.attach(endpoint)
 
     def has_evidence(self, study_instance_uid: str, reason: str) -> None:

@@ -49,6 +49,20 @@ def test_a_folder_is_gone_for_a_while(tmp_path, gone, size):
         assert archive.waiting() == set()
 
 
+@pytest.mark.index_in_folder  # where a database says what there is, others make theirs, too
+@pytest.mark.parametrize("gone", ["journal", "incoming"])
+def test_a_folder_that_is_needed_is_made_again(tmp_path, gone):
+    with open_archive(tmp_path, disk_interval=0.05) as archive:
+        assert archive.add(make_file(1)).is_kept
+        archive.settle()
+        (tmp_path / gone).rmdir()
+
+        until(lambda: all(is_kept(archive, make_file(n, size=n)) for n in (10, 2 * LARGE)))
+        until(lambda: is_settled(archive))
+        assert len(places(tmp_path)) == 3
+        assert verify(archive, print).problems == 0
+
+
 @pytest.mark.parametrize("is_whole", [True, False])
 @pytest.mark.parametrize("size", [10, 2 * LARGE])
 def test_in_an_emptied_folder_it_begins_anew(tmp_path, size, is_whole, index_place):

@@ -54,13 +54,16 @@ def test_verify_finds_what_is_wrong_and_nothing_else(tmp_path):
         damaged.write_bytes(data)
         missing.unlink()
         cut.write_bytes(cut.read_bytes()[:-1])
+        with (tmp_path / place_of(4, 2)).open("ab") as longer:
+            longer.write(b"\0")
         (tmp_path / "1.2.1" / "new.dcm").write_bytes(make_file(9))
-        assert verify(archive, problems.append).problems == 4
+        assert verify(archive, problems.append).problems == 5
     assert {problem.sop_instance_uid: problem.what.split(";")[0] for problem in problems} == {
         uid_of(1): "the bytes are not those that were stored",
         uid_of(2): "the file is missing",
         uid_of(3, 2): f"{place_of(3, 2)}: expected {len(make_file(3, study=2))} bytes,"
         f" got {len(make_file(3, study=2)) - 1}",
+        uid_of(4, 2): "the file is longer than what was stored",
         uid_of(9): "a file without a row",
     }
 

@@ -96,7 +96,9 @@ def _what_is_wrong(holdings: Holdings, instance: StoredInstance) -> str:
         return "" if error.reason == "deleted" else str(error)
     except OSError as error:
         return f"the file cannot be read: {error.strerror or error}"
-    return "" if digest == instance.checksum else "the bytes are not those that were stored"
+    if digest != instance.checksum:
+        return "the bytes are not those that were stored"
+    return "" if holdings.is_whole(instance) else "the file is longer than what was stored"
 
 
 def _why_without_row(holdings: Holdings, name: str, versions: Sequence[StoredInstance]) -> str:
