@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from dicom_actors.errors import ConfigurationError
+from dicom_actors.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
     import ssl
@@ -203,9 +203,9 @@ class EndpointConfig:
         if value is None and optional:
             return
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ConfigurationError(f"{name}: expected a number, got {value!r}")
+            raise ConfigurationError(f"{name}: expected a number, got {shown(value)}")
         if not isinstance(value, int) and not name.endswith(_OF_TIMES):
-            raise ConfigurationError(f"{name}: expected a whole number, got {value!r}")
+            raise ConfigurationError(f"{name}: expected a whole number, got {shown(value)}")
         if not lowest <= value <= highest:
             raise ConfigurationError(f"{name}: expected {lowest} to {highest}, got {value}")
 
@@ -217,10 +217,11 @@ def check_ae_title(title: str, name: str) -> None:
     not spaces alone.
     """
     if not (
-        1 <= len(title) <= 16
+        isinstance(title, str)
+        and 1 <= len(title) <= 16
         and title.strip(" ")
         and all(" " <= character <= "~" and character != "\\" for character in title)
     ):
         raise ConfigurationError(
-            f"{name}: expected 1 to 16 ASCII characters without backslash, got {title!r}"
+            f"{name}: expected 1 to 16 ASCII characters without backslash, got {shown(title)}"
         )

@@ -39,6 +39,7 @@ Messages say what was expected, what came and where.
 
 from __future__ import annotations
 
+from reprlib import Repr
 from typing import Any
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "UnrecognizedPduError",
     "UnsupportedTransferSyntaxError",
     "WorkerError",
+    "shown",
 ]
 
 
@@ -178,6 +180,15 @@ class NotCleanError(DataError):
 
 class UnsupportedTransferSyntaxError(DataError, ValueError):
     """A transfer syntax in which the data set cannot be read or written."""
+
+
+_repr = Repr()
+_repr.maxstring = _repr.maxother = 60
+
+
+def shown(value: Any) -> str:
+    """Say of a caller's value what fits into an error message, whatever its ``repr`` does."""
+    return _repr.repr(value)
 
 
 def _located(message: str, offset: int | None, tag: int | None, path: tuple[str, ...]) -> str:

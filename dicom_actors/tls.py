@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - part of the public signature
 from typing import TYPE_CHECKING
 
-from dicom_actors.errors import ConfigurationError
+from dicom_actors.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,9 @@ def client_context(config: TlsConfig | ssl.SSLContext) -> ssl.SSLContext:
 
 def _check_kind(config: object) -> None:
     if not isinstance(config, TlsConfig):
-        raise ConfigurationError(f"tls: expected a TlsConfig or an ssl.SSLContext, got {config!r}")
+        raise ConfigurationError(
+            f"tls: expected a TlsConfig or an ssl.SSLContext, got {shown(config)}"
+        )
 
 
 def _context(protocol: int, config: TlsConfig) -> ssl.SSLContext:

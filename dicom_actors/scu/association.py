@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Self
 
 from dicom_actors.config import check_ae_title
 from dicom_actors.dimse import CommandField
-from dicom_actors.errors import AssociationError, ConfigurationError, DimseError, DimseFailure
+from dicom_actors.errors import (
+    AssociationError,
+    ConfigurationError,
+    DimseError,
+    DimseFailure,
+    shown,
+)
 from dicom_actors.scu.identifiers import to_identifier
 from dicom_actors.scu.normalized import NormalizedServices
 from dicom_actors.scu.probing import Found, InstanceProposals, sop_classes_of
@@ -30,6 +36,7 @@ from dicom_actors.scu.retrieving import get, move
 from dicom_actors.scu.session import Session
 from dicom_actors.scu.settings import Credentials, Settings, user_identity_of
 from dicom_actors.scu.store_many import StoreOptions, store_many
+from dicom_actors.scu.storing import MoveOriginator
 from dicom_actors.storage.contexts import (
     VERIFICATION,
     ProposedContext,
@@ -51,7 +58,6 @@ if TYPE_CHECKING:
     from dicom_actors.scu.event_reports import EventReport
     from dicom_actors.scu.identifiers import Identifier
     from dicom_actors.scu.settings import Clock, PduTap
-    from dicom_actors.scu.storing import MoveOriginator
     from dicom_actors.storage.contexts import ContextLike
     from dicom_actors.storage.outgoing import Storable, Transcode
     from dicom_actors.tls import TlsConfig
@@ -222,6 +228,7 @@ class Association(NormalizedServices):
             ValueError: a number is out of its range.
             ConfigurationError: the journal is that of another peer.
             OSError: the journal cannot be written.
+            TypeError: the originator is none.
             StoreIncomplete: at the end: some were not stored.
             AssociationError: at the end: there is no association any more. All objects have their
                 results before, but for those that an iterator has not given yet.
@@ -231,6 +238,8 @@ class Association(NormalizedServices):
         if retries < 0:
             raise ValueError(f"retries: expected 0 or more, got {retries}")
         check_on_warning(on_warning)
+        if originator is not None and not isinstance(originator, MoveOriginator):
+            raise TypeError(f"expected a MoveOriginator, got {shown(originator)}")
         options = StoreOptions(
             parallel, originator, retries, journal, send_damaged, on_warning, transcode
         )

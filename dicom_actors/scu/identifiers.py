@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dicom_actors.data import DataSet
+from dicom_actors.errors import shown
 
 if TYPE_CHECKING:
     from dicom_actors.data import DataElement
@@ -75,7 +76,7 @@ def _made(given: Any) -> DataSet:
     if not isinstance(given, Mapping):
         raise TypeError(
             "identifier: expected a data set or a dict of keywords, as in"
-            f' {{"QueryRetrieveLevel": "STUDY", "PatientName": "DOE*"}}; got {given!r}'
+            f' {{"QueryRetrieveLevel": "STUDY", "PatientName": "DOE*"}}; got {shown(given)}'
         )
     data_set = DataSet()
     for key, value in given.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from dicom_actors.data import DataSet
 from dicom_actors.data.dataset.encoder import encode_to_send
 from dicom_actors.data.dictionary import SOP_INSTANCES, uid_named
 from dicom_actors.data.dictionary.tag import to_tag
@@ -12,13 +13,13 @@ from dicom_actors.dimse import (
     CommandField,
     attribute_identifier_list,
 )
+from dicom_actors.errors import shown
 from dicom_actors.scu.querying import raise_failure
 from dicom_actors.storage.contexts import ProposedContext, sop_class_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from dicom_actors.data import DataSet
     from dicom_actors.data.dictionary.tag import Key
     from dicom_actors.scu.session import Session
 
@@ -41,6 +42,13 @@ class NormalizedResult(NamedTuple):
     data_set: DataSet | None
 
 
+def _checked(name: str, number: int) -> int:
+    """Refuse what the command cannot say of an action or event (VR US)."""
+    if not isinstance(number, int) or not 0 <= number <= 0xFFFF:
+        raise ValueError(f"{name}: expected 0 to 65535, got {shown(number)}")
+    return number
+
+
 class NormalizedServices:
     """The N-services of an association.
 
@@ -49,7 +57,8 @@ class NormalizedServices:
     SOP class, or the class of UPS under which the peer is asked (PS3.4 H.3.2, CC.3.1). Each
     raises:
 
-    - `ValueError`: a name is neither.
+    - `ValueError`: a name is neither, or a number is out of its range.
+    - `TypeError`: what is to be sent is no data set.
     - `DimseFailure`: the peer answered with a failure.
     - `AssociationError`: there is no presentation context for it, or the association is over.
     """
@@ -138,7 +147,7 @@ class NormalizedServices:
             information: what the action needs.
             abstract_syntax: see the class.
         """
-        more: _Values = {CommandElement.ACTION_TYPE_ID: action_type_id}
+        more: _Values = {CommandElement.ACTION_TYPE_ID: _checked("action_type_id", action_type_id)}
         return self._invoke(
             CommandField.N_ACTION_RQ,
             sop_class,
@@ -166,7 +175,7 @@ class NormalizedServices:
             information: what there is to say about it.
             abstract_syntax: see the class.
         """
-        more: _Values = {CommandElement.EVENT_TYPE_ID: event_type_id}
+        more: _Values = {CommandElement.EVENT_TYPE_ID: _checked("event_type_id", event_type_id)}
         return self._invoke(
             CommandField.N_EVENT_REPORT_RQ,
             sop_class,
@@ -186,6 +195,8 @@ class NormalizedServices:
         *,
         more: _Values | None = None,
     ) -> NormalizedResult:
+        if data_set is not None and not isinstance(data_set, DataSet):
+            raise TypeError(f"expected a data set, got {shown(data_set)}")
         session = self._session
         session.begin()
         sop_class = sop_class_named(sop_class)

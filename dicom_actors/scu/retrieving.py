@@ -161,8 +161,12 @@ class _Instances(_Retrieval[DataSet]):
             return
         try:
             data_set = session.data_set_of(message)
+            missing = _missing(data_set)
         except DataError as error:
             self._refuse(message, Status.CANNOT_UNDERSTAND, str(error))
+            return
+        if missing:
+            self._refuse(message, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, missing)
             return
         data_set.file_meta = _file_meta_of(session, message)
         is_taken = False
@@ -274,6 +278,20 @@ def _failed_uids(session: Session, message: Message) -> tuple[str, ...]:
     except DataError:
         return ()
     return tuple(map(str, uids if isinstance(uids, list) else [uids] if uids else []))
+
+
+def _missing(data_set: DataSet) -> str:
+    """Say which UID a data set that came has not, without which it is no object of anybody.
+
+    Raises:
+        DataError: there is nothing in it, or a UID cannot be read.
+
+    Standard: PS3.4 B.2.3.
+    """
+    if not data_set:
+        raise DataError("the data set is empty")
+    uids = (keyword for keyword in ("SOPClassUID", "SOPInstanceUID") if not data_set.get(keyword))
+    return next((f"no {keyword}" for keyword in uids), "")
 
 
 def _file_meta_of(session: Session, message: Message) -> DataSet:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from dicom_actors.config import check_ae_title
-from dicom_actors.errors import ConfigurationError
+from dicom_actors.errors import ConfigurationError, shown
 from dicom_actors.pdu import UserIdentity
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Settings:
             ConfigurationError: a setting is out of its range; the message names it.
         """
         if not isinstance(self.host, str) or not self.host:
-            raise ConfigurationError(f"host: expected a name or an address, got {self.host!r}")
+            raise ConfigurationError(f"host: expected a name or an address, got {shown(self.host)}")
         check_ae_title(self.called, "called")
         check_ae_title(self.calling, "calling")
         for name, (lowest, highest) in _RANGES.items():
@@ -120,7 +120,7 @@ class Settings:
 
 def _check_number(name: str, value: Any, lowest: float, highest: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(f"{name}: expected a number, got {value!r}")
+        raise ConfigurationError(f"{name}: expected a number, got {shown(value)}")
     if not lowest <= value <= highest:
         raise ConfigurationError(f"{name}: expected {lowest} to {highest}, got {value}")
 
@@ -129,10 +129,15 @@ def user_identity_of(credentials: Credentials | None) -> UserIdentity | None:
     """Make the user identity item of what a user of `connect` gave (PS3.7 D.3.3.7).
 
     A positive response is asked for, so that a peer that looks at it says so.
+
+    Raises:
+        TypeError: it is neither, which is not shown: it may be a secret.
     """
     if credentials is None or isinstance(credentials, UserIdentity):
         return credentials
     if isinstance(credentials, str):
         return UserIdentity(1, credentials.encode(), positive_response_requested=True)
+    if not all(isinstance(part, str) for part in credentials) or len(credentials) != 2:
+        raise TypeError("user_identity: expected a name, or a name and a passcode")
     name, passcode = credentials
     return UserIdentity(2, name.encode(), passcode.encode(), positive_response_requested=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dicom_actors.data import DataSet, read_file
+from dicom_actors.data import DataElement, DataSet, read_file
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -89,3 +89,16 @@ def test_every_file_can_be_checked(judge_file):
     for path, message in ds.check():
         assert path in ds
         assert message
+
+
+@pytest.mark.parametrize("name", ["a=b=c=d", "a^b^c^d^e^f", "a=b^c^d^e^f^g"])
+def test_a_name_with_a_part_too_many(name):
+    assert len(departures(PatientName=name)) == 1
+    assert departures(PatientName="a^b^c^d^e=f=g") == []
+
+
+@pytest.mark.parametrize(("vr", "width"), [("OW", 2), ("OF", 4), ("OL", 4), ("OD", 8), ("OV", 8)])
+def test_bytes_that_are_no_whole_numbers(vr, width):
+    for length in range(1, 20):
+        ds = DataSet.from_elements([DataElement(0x00091001, vr, bytes(length))])
+        assert bool(ds.check()) is bool(length % width)

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from dicom_actors.data import DataElement, DataSet, PersonName, Tag
+from dicom_actors.data import DataElement, DataSet, EncapsulatedPixelData, PersonName, Tag
 from dicom_actors.errors import ElementNotFoundError, EncodeError
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -342,3 +342,57 @@ def test_pixel_representation_counts_wherever_it_stands():
     again = DataSet.from_bytes(ds.to_bytes(EXPLICIT), EXPLICIT)
     assert again.SmallestImagePixelValue == -1
     assert again.fetch("SmallestImagePixelValue").vr == "SS"
+
+
+class Kind(DataSet):
+    pass
+
+
+@pytest.mark.parametrize("kind", [DataSet, Kind])
+def test_compressed_pixel_data_that_was_put_in_is_pickled(kind):
+    ds = kind(PATIENT)
+    ds.PixelData = EncapsulatedPixelData([b"ab", b"cdef"])
+    ds.ReferencedImageSequence = [{"PixelData": ds.PixelData, "PatientName": "Ä"}]
+    again = pickle.loads(pickle.dumps(ds))
+    assert again == ds
+    assert type(again) is kind
+    assert again.fetch("PixelData").vr == "OB"
+
+
+PATIENT = {"PatientID": "X"}
+
+
+def test_a_data_set_of_another_shares_nothing_and_keeps_its_vrs(read_plan):
+    read_plan.put(0x00090010, "LO", "ACME")
+    read_plan.put(0x00091001, "LO", "x")  # whose VR no dictionary has
+    made = DataSet(read_plan)
+    assert made == read_plan
+    made.BeamSequence[0].BeamName = "other"
+    assert read_plan.BeamSequence[0].BeamName == "A"
+
+
+@pytest.mark.parametrize("take", ["put_element", "merge", "item"])
+def test_compressed_pixel_data_that_came_as_ow_is_taken_over_as_ob(take):
+    data = DataSet.from_keywords(PixelData=EncapsulatedPixelData([b"ab"])).to_bytes(RLE)
+    came = DataSet.from_bytes(data.replace(b"OB", b"OW", 1), RLE)
+    assert came.fetch("PixelData").vr == "OW"
+    made = DataSet()
+    if take == "put_element":
+        made.put_element(came.fetch("PixelData"))
+    elif take == "merge":
+        made.merge(came)
+    else:
+        made["PixelData"] = came.fetch("PixelData")
+    assert made.to_bytes(RLE) == data
+
+
+RLE = "1.2.840.10008.1.2.5"
+
+
+def test_a_typing_error_is_told_by_pop_too(read_plan):
+    with pytest.raises(KeyError, match="PatientID"):
+        read_plan.pop("PatientDI", None)
+    assert read_plan.pop("PatientName", None) is None
+    assert read_plan.pop("PatientID") == "X"
+    with pytest.raises(ElementNotFoundError):
+        read_plan.pop("PatientID")

@@ -439,3 +439,32 @@ def test_text_and_object_are_one_model() -> None:
     assert ds.to_json_dict() == json.loads(ds.to_json())
     kept = ds.to_json_dict(keep_number_text=True)
     assert kept == json.loads(ds.to_json(keep_number_text=True)) != ds.to_json_dict()
+
+
+def test_a_name_with_groups_too_many_comes_back() -> None:
+    ds = DataSet.from_keywords(PatientName="a=b=c=d=e")
+    assert from_json(to_json(ds)).PatientName == "a=b=c=d=e"
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        {"vr": "US", "value": [3]},
+        {"vr": "US", "Valeu": [3]},
+        {"vr": "OB", "inlineBinary": "AAE="},
+        {"vr": "PN", "Value": [{"alphabetic": "A"}]},
+        {"vr": "US", "Value": ["1_0"]},
+        {"vr": "US", "Value": ["\u0663"]},
+        {"vr": "FD", "Value": ["1_0"]},
+        {"vr": "FD", "Value": ["\u0663"]},
+    ],
+    ids=str,
+)
+def test_no_value_is_lost_or_guessed(attribute) -> None:
+    with pytest.raises(DecodeError):
+        from_json_dict({"00091001": attribute})
+
+
+def test_what_others_add_is_no_value() -> None:
+    attribute = {"vr": "LO", "keyword": "PatientID", "name": "Patient ID"}
+    assert from_json_dict({"00100020": attribute}).PatientID is None

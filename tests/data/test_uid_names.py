@@ -87,3 +87,10 @@ def test_what_a_file_says_is_read_all_the_same(written):
 
 def test_errors_are_of_the_family():
     assert issubclass(EncodeError, ValueError)
+
+
+@pytest.mark.parametrize("slip", ["1.2.840.10008.1.2.", ".1.2", "1..2", "."])
+def test_a_dot_too_many_is_a_slip(slip):
+    with pytest.raises(ValueError, match="expected a UID or its keyword"):
+        TransferSyntax.of(slip)
+    assert TransferSyntax.as_read(slip).uid == slip  # what a file says is told as it is

@@ -36,6 +36,7 @@ from dicom_actors.pdu import (
     encode_pdu,
 )
 from dicom_actors.scu import ProposedContext, connect
+from dicom_actors.scu.settings import user_identity_of
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -540,3 +541,21 @@ def test_one_operation_at_a_time() -> None:
             assoc.echo()
         assert list(matches) == []
         assoc.echo()
+
+
+@pytest.mark.parametrize("junk", [5, b"x", ("name",), ("a", "b", "c"), ("a", b"b"), object()])
+def test_credentials_that_are_none_are_refused_and_not_shown(junk) -> None:
+    with pytest.raises(TypeError) as caught:
+        user_identity_of(junk)
+    assert "'b'" not in str(caught.value)
+
+
+def test_what_cannot_be_said_to_be_a_title_or_an_originator_is_refused() -> None:
+    peer = FakeAcceptor()
+    with peer.connect() as assoc:
+        for title in (b"DEST", 5, None, ["DEST"]):
+            with pytest.raises(ConfigurationError, match="expected 1 to 16 ASCII characters"):
+                assoc.move({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1"}, title)
+        with pytest.raises(TypeError, match="expected a MoveOriginator"):
+            assoc.store_many([], originator=("AE", 1))
+        assert not peer.messages

@@ -206,3 +206,21 @@ def test_without_a_callback_reports_are_refused() -> None:
     with peer.connect() as assoc:
         assoc.n_action(COMMITMENT, "1.2", 1)
     assert peer.status == Status.UNRECOGNIZED_OPERATION
+
+
+@pytest.mark.parametrize("number", [-1, 0x10000, "7", 1.0, None, b"x"])
+def test_a_number_that_no_command_can_say_is_refused(number) -> None:
+    peer = FakeAcceptor()
+    with peer.connect() as assoc:
+        with pytest.raises(ValueError, match="action_type_id: expected 0 to 65535"):
+            assoc.n_action(MPPS, "1.2", number)
+        with pytest.raises(ValueError, match="event_type_id: expected 0 to 65535"):
+            assoc.n_event_report(MPPS, "1.2", number)
+
+
+def test_what_is_no_data_set_is_not_sent() -> None:
+    peer = FakeAcceptor()
+    with peer.connect() as assoc:
+        for call in (assoc.n_set, assoc.n_create):
+            with pytest.raises(TypeError, match="expected a data set, got"):
+                call(MPPS, "1.2", {"PatientID": "X"})

@@ -511,6 +511,20 @@ def test_instances_that_cannot_be_kept_or_read_are_failures() -> None:
     assert peer.store_statuses == [Status.OUT_OF_RESOURCES, Status.CANNOT_UNDERSTAND, 0]
 
 
+def test_what_is_no_object_is_a_failure() -> None:
+    nothing, nobody = b"", DataSet.from_keywords(PatientID="X")
+    no_class = DataSet.from_keywords(SOPInstanceUID="1.2.3")
+    peer = Getting(nothing, nobody, no_class, instance(4))
+    with peer.connect() as assoc:
+        found: list[DataSet] = []
+        with pytest.raises(RetrievalIncomplete) as caught:
+            append_all(found, assoc.get(STUDY))
+        assert found == [instance(4)]
+        assert caught.value.progress.failed_sop_instance_uids == ("1.2.1", "1.2.2", "1.2.3")
+    other_class = Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS
+    assert peer.store_statuses == [Status.CANNOT_UNDERSTAND, other_class, other_class, 0]
+
+
 def test_long_instances_come_out_of_a_file(tmp_path) -> None:
     long = instance(1)
     long.PixelData = bytes(range(256)) * 400

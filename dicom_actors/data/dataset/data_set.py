@@ -73,7 +73,13 @@ from dicom_actors.data.values.codec import coerce
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.unread import UnreadBytes
 from dicom_actors.data.values.value_types import NoElement
-from dicom_actors.errors import DecodeError, ElementNotFoundError, EncodeError
+from dicom_actors.errors import (
+    DecodeError,
+    ElementNotFoundError,
+    EncodeError,
+    UnsupportedTransferSyntaxError,
+    shown,
+)
 
 if TYPE_CHECKING:
     import os
@@ -131,7 +137,7 @@ def _as_item(value: Any) -> DataSet:
         return value
     if isinstance(value, Mapping):
         return DataSet(value)
-    raise EncodeError(f"expected a data set as item, got {value!r:.60}")
+    raise EncodeError(f"expected a data set as item, got {shown(value)}")
 
 
 class Sequence(NoElement, ItemList):
@@ -203,7 +209,7 @@ class DataElement:
         self._tag = to_tag(tag)
         found = _VRS.get(vr)
         if found is None:
-            raise EncodeError(f"expected a VR, got {vr!r}", tag=self._tag)
+            raise EncodeError(f"expected a VR, got {shown(vr)}", tag=self._tag)
         self._vr = "OB" if isinstance(values, EncapsulatedPixelData) else found
         self._value = _coerced(self._vr, values, self._tag)
         self._holder = None
@@ -570,11 +576,17 @@ class DataSet(_Held, MutableMapping[Any, Any]):
     def __init__(self, elements: Iterable[DataElement] | Mapping[Any, Any] = ()) -> None:
         """Make a data set of elements, or of a mapping from keys to values.
 
+        Args:
+            elements: which; those of another data set are copied, as by `merge`.
+
         Raises:
             EncodeError: a value is none of its VR.
             ElementNotFoundError: a key is no keyword.
+            TypeError: one is no element.
         """
-        if isinstance(elements, Mapping):
+        if isinstance(elements, DataSet):
+            self.merge(elements)
+        elif isinstance(elements, Mapping):
             self._fill(elements)
         else:
             for element in elements:
@@ -825,7 +837,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             items = holder[path[at]]
             number = path[at + 1]
             if not isinstance(items, list) or not isinstance(number, int):
-                raise TypeError(f"a path is key, number of an item, key, ...; got {path!r}")
+                raise TypeError(f"a path is key, number of an item, key, ...; got {shown(path)}")
             if at + 2 == len(path):
                 return items, number
             try:
@@ -952,13 +964,20 @@ class DataSet(_Held, MutableMapping[Any, Any]):
 
         An element of another data set is taken over with its value; its bytes are not kept.
         Neither a list of values nor an item is shared with it.
+
+        Raises:
+            TypeError: it is no element.
         """
+        if not isinstance(element, DataElement):
+            raise TypeError(f"expected a DataElement, got {shown(element)}")
         holder, offset = _place_of(element)
         if holder is not None:
             tag = _tag_of(element)
             if holder is self._content and holder.index.get(tag) == offset:
                 return
-            element = element_of(tag, element.vr, copied(element.value))
+            value = copied(element.value)
+            vr = "OB" if isinstance(value, EncapsulatedPixelData) else element.vr
+            element = element_of(tag, vr, value)
         elif element.unread is None and isinstance(element.value, list):
             element = element_of(_tag_of(element), element.vr, copied(element.value))
         self._put(element)
@@ -974,6 +993,24 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         if key not in self:
             self.put(key, vr, values)
         return self[key]
+
+    def pop(self, key: Any, default: Any = _UNREAD) -> Any:
+        """Remove an element and return its value; of one that is absent, `default` if given.
+
+        Raises:
+            ElementNotFoundError: it is absent, and there is no default.
+            UnknownKeywordError: as `get` does.
+        """
+        try:
+            value = self[key]
+        except UnknownKeywordError:
+            raise
+        except KeyError:
+            if default is _UNREAD:
+                raise
+            return default
+        del self[key]
+        return value
 
     def __delitem__(self, key: Any) -> None:
         if isinstance(key, tuple) and _is_path(key):
@@ -1010,11 +1047,18 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         Args:
             other: a data set, or a mapping from keys to values.
             overwrite: whether elements that are here already are replaced.
+
+        Raises:
+            EncodeError: a value of a mapping is none of its VR.
+            ElementNotFoundError: a key of a mapping is no keyword.
+            TypeError: it is neither.
         """
         if isinstance(other, DataSet):
             for element in list(other.elements()):
                 if overwrite or _tag_of(element) not in self._content.index:
                     self.put_element(element)
+        elif not isinstance(other, Mapping):
+            raise TypeError(f"expected a data set or a mapping, got {shown(other)}")
         else:
             for key, value in other.items():
                 if overwrite or key not in self:
@@ -1047,8 +1091,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         state = getattr(self, "__dict__", None) or None
         try:
             data = self.to_bytes()
-        except EncodeError:
-            # Text without a character set, say: then, the values.
+        except (EncodeError, UnsupportedTransferSyntaxError):
+            # Text without a character set, or compressed pixel data that was put in: the values.
             parts = [
                 (int(element.tag), element.vr, _without_views(element.value))
                 for element in self.elements()
@@ -1253,7 +1297,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
 
 def _is_path(key: tuple[Any, ...]) -> bool:
     """Whether a tuple leads into sequences; two ints that can be are a group and an element."""
-    return len(key) != 2 or type(key[0]) is not int or key[0] > 0xFFFF
+    if len(key) != 2:
+        return len(key) > 0
+    return type(key[0]) is not int or key[0] > 0xFFFF
 
 
 # --- making data sets of what was found ------------------------------------------------------

@@ -20,7 +20,7 @@ from dicom_actors.data.scan.scope import BeyondLimitsError, Bytes, Limits, Scope
 from dicom_actors.data.scan.selection import look_beyond
 from dicom_actors.data.values.character_sets import CharacterSet
 from dicom_actors.data.values.unread import UnreadBytes
-from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError
+from dicom_actors.errors import DecodeError, UnsupportedTransferSyntaxError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,7 +80,13 @@ def make_input(
     keep_truncated: bool,  # noqa: FBT001 - as above
     data_set_class: type[Held],
 ) -> Input:
-    """Make what is shared by the data sets of one input; arguments as `DataSet.from_bytes`."""
+    """Make what is shared by the data sets of one input; arguments as `DataSet.from_bytes`.
+
+    Raises:
+        TypeError: the limits are none, or a term of the character set is no text.
+    """
+    if not isinstance(limits, Limits):
+        raise TypeError(f"expected Limits, got {shown(limits)}")
     made = Input(limits, keeps_truncated=keep_truncated)
     made.data_set_class = data_set_class
     made.transfer_syntax = transfer_syntax

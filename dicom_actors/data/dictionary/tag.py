@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Self
 
 from dicom_actors.data.dictionary.elements import KEYWORD_TABLE, entry, keyword_of, keywords
-from dicom_actors.errors import ElementNotFoundError
+from dicom_actors.errors import ElementNotFoundError, shown
 
 __all__ = ["Key", "Tag", "UnknownKeywordError", "to_tag"]
 
@@ -127,7 +127,7 @@ def _from_pair(key: tuple[int, int]) -> int:
         isinstance(key, tuple) and len(key) == 2 and all(isinstance(part, int) for part in key)
     ):
         raise TypeError(
-            f"a data element is named by a keyword, an int or a pair of ints, not by {key!r}"
+            f"a data element is named by a keyword, an int or a pair of ints, not by {shown(key)}"
         )
     group, element = key
     if not (0 <= group <= 0xFFFF and 0 <= element <= 0xFFFF):

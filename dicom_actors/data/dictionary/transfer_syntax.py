@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.dictionary.tables import read_columns
 from dicom_actors.data.dictionary.uids import TRANSFER_SYNTAXES, uid_named
+from dicom_actors.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,9 +81,12 @@ class TransferSyntax(_Row):
         Raises:
             ValueError: it is neither a UID nor a keyword, or the UID of something else; the
                 message has the keywords that are close.
+            TypeError: it is no text either.
         """
         if isinstance(uid, TransferSyntax):
             return uid
+        if not isinstance(uid, str):
+            raise TypeError(f"expected a UID, keyword or TransferSyntax, got {shown(uid)}")
         found = _PLAIN.get(uid)
         if found is None:
             uid = uid.strip("\0 ")

@@ -113,6 +113,8 @@ SOP_INSTANCES = ("Well-known SOP Instance",)
 """Types of UIDs, as PS3.6 Annex A prints them."""
 
 _UID_MAX_LENGTH = 64
+# Zeros in front, which are wrong too, are found in UIDs that are in use; a dot too many is a slip.
+_COMPONENTS = re.compile(r"\d+(\.\d+)*", re.ASCII)
 
 
 def uid_named(name: str, types: tuple[str, ...] = ()) -> str:
@@ -132,7 +134,7 @@ def uid_named(name: str, types: tuple[str, ...] = ()) -> str:
         if types and entry.type not in types:
             raise ValueError(f"expected a {types[0]}, got {name!r}, which is a {entry.type}")
         return uid
-    if uid and len(uid) <= _UID_MAX_LENGTH and not set(uid) - set("0123456789."):
+    if len(uid) <= _UID_MAX_LENGTH and _COMPONENTS.fullmatch(uid):
         return uid
     from difflib import get_close_matches  # noqa: PLC0415 - costs import time, seldom needed
 

@@ -54,7 +54,7 @@ from dicom_actors.data.scan.layout import (
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
 from dicom_actors.data.scan.selection import Selection, look_beyond
 from dicom_actors.data.values.unread import in_memory
-from dicom_actors.errors import DataError, DecodeError, EncodeError, NotPart10Error
+from dicom_actors.errors import DataError, DecodeError, EncodeError, NotPart10Error, shown
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def read_file(
         UnsupportedTransferSyntaxError: no data set is encoded in that way.
         OSError: the file cannot be read, or the path is that of a pipe or a device, which may
             never end; as a file object these are read.
+        TypeError: an argument is none of what it may be.
     """
     stop = None if until is None else to_tag(until)
     selection = None
@@ -163,8 +164,10 @@ def read_file(
         return options.read(as_bytes(source))
     if isinstance(source, str) or hasattr(source, "__fspath__"):
         return _read_path(source, options, mapped=mapped)
+    if not hasattr(source, "read"):
+        raise TypeError(f"expected a path, bytes or a binary file object, got {shown(source)}")
     if stop is None or keep_damaged:
-        return options.read(source.read())
+        return options.read(as_bytes(source.read()))
     return _read_stream(source, options)
 
 
@@ -309,6 +312,8 @@ class _Options:
         keep_truncated: bool,
         keep_damaged: bool,
     ) -> None:
+        if not isinstance(limits, Limits):
+            raise TypeError(f"expected Limits, got {shown(limits)}")
         self.reads_front = stop is not None and not keep_damaged
         self.keep_damaged = keep_damaged
         self.stop = stop
@@ -727,7 +732,12 @@ def write_file(
         UnsupportedTransferSyntaxError: the pixel data would have to be compressed or
             decompressed.
         OSError: the file cannot be written.
+        TypeError: an argument is none of what it may be.
     """
+    if not (isinstance(target, str | os.PathLike) or hasattr(target, "writelines")):
+        raise TypeError(f"expected a path or a binary file object, got {shown(target)}")
+    if not isinstance(data_set, DataSet):
+        raise TypeError(f"expected a data set, got {shown(data_set)}")
     if preamble is not None and len(preamble) != 128:
         raise EncodeError(f"a preamble has 128 bytes, got {len(preamble)}")
     if check and (found := data_set.check()):
@@ -753,7 +763,10 @@ def file_pieces(
     Raises:
         EncodeError: see `write_file`; all but what concerns unread values, at once.
         UnsupportedTransferSyntaxError: likewise.
+        TypeError: it is no data set.
     """
+    if not isinstance(data_set, DataSet):
+        raise TypeError(f"expected a data set, got {shown(data_set)}")
     if transfer_syntax is None and data_set.transfer_syntax is None:
         transfer_syntax = data_set.file_meta.get(_TRANSFER_SYNTAX) or EXPLICIT_VR_LITTLE_ENDIAN
     syntax = TransferSyntax.of(transfer_syntax or _written_syntax(data_set))
@@ -935,15 +948,18 @@ class FileMetaHeaders:
 
 
 def _short_text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
-    try:
-        raw = text.encode("ascii")
-    except UnicodeEncodeError as error:
-        raise EncodeError(f"expected ASCII text, got {text!r}", tag=0x00020000 | element) from error
+    tag = 0x00020000 | element
+    if not isinstance(text, str) or not text.isascii():
+        raise EncodeError(f"expected ASCII text, got {shown(text)}", tag=tag)
+    raw = text.encode("ascii")
+    if len(raw) > _LONGEST:
+        raise EncodeError(f"expected at most {_LONGEST} characters, got {len(raw)}", tag=tag)
     if len(raw) & 1:
         raw += padding
     return pack("<HH2sH", 2, element, vr, len(raw)) + raw
 
 
+_LONGEST: Final = 0xFFFE
 _UNTIL_LENGTH: Final = NO_PREAMBLE + PREFIX + b"\x02\0\0\0UL\x04\0"
 _IMPLEMENTATION: Final = _short_text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0") + _short_text(
     0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "

@@ -24,7 +24,7 @@ from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.noted_list import NotedList
 from dicom_actors.data.values.number_strings import PADDING, number_of
 from dicom_actors.data.values.value_types import DS, PersonName
-from dicom_actors.errors import DataError, DecodeError, EncodeError
+from dicom_actors.errors import DataError, DecodeError, EncodeError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +50,9 @@ _NUMBERS_AS_TEXT: Final = frozenset({"DS", "IS"})
 _FILE_META: Final = 0x0002
 _HEX_DIGITS: Final = frozenset("0123456789ABCDEFabcdef")
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
+_GROUP_NAMES: Final = frozenset(_GROUPS)
+_FORMS: Final = ("Value", "BulkDataURI", "InlineBinary")
+_FORMS_FOLDED: Final = frozenset(map(str.casefold, _FORMS))
 
 
 # --- data set to JSON ----------------------------------------------------------------------
@@ -172,7 +175,9 @@ class _Writer:
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, PersonName):
-            groups = (value.alphabetic, value.ideographic, value.phonetic)
+            # What is one group too many stays, behind the equals sign that it came with.
+            groups = [group.strip(" ") for group in value.split("=", len(_GROUPS) - 1)]
+            groups += [""] * (len(_GROUPS) - len(groups))
             pairs = zip(_GROUPS, groups, strict=True)
             return {name: str(group) for name, group in pairs if group} or None
         if isinstance(value, str):
@@ -185,7 +190,7 @@ class _Writer:
             return self._integer(value)
         if value is None:
             return value
-        raise EncodeError(f"expected a value that JSON has, got {_short(value)}")
+        raise EncodeError(f"expected a value that JSON has, got {shown(value)}")
 
     def _float(self, value: float) -> float | int | str:
         text = getattr(value, "text", None)  # what DS has
@@ -234,7 +239,7 @@ def _as_unknown(element: DataElement, path: tuple[Any, ...]) -> dict[str, Any]:
         ]
         if not all(isinstance(text, str) for text in texts):
             raise EncodeError(
-                f"expected numbers, got {_short(value)}, which JSON does not have",
+                f"expected numbers, got {shown(value)}, which JSON does not have",
                 tag=element.tag,
                 path=(str(Path(path)),),
             )
@@ -303,7 +308,7 @@ class _Reader:
 
     def data_set(self, model: Any, path: tuple[str, ...]) -> DataSet:
         if not isinstance(model, dict):
-            raise DecodeError(f"expected an object, got {_short(model)}", path=path)
+            raise DecodeError(f"expected an object, got {shown(model)}", path=path)
         if len(path) > _MAX_DEPTH:
             raise DecodeError(f"sequences nested deeper than {_MAX_DEPTH}", path=path[:3])
         data_set = DataSet()
@@ -327,21 +332,24 @@ class _Reader:
         self, holder: DataSet, tag: Tag, attribute: Any, path: tuple[str, ...]
     ) -> tuple[str, Any]:
         if not isinstance(attribute, dict):
-            raise DecodeError(f"expected an object, got {_short(attribute)}", tag=tag, path=path)
+            raise DecodeError(f"expected an object, got {shown(attribute)}", tag=tag, path=path)
         vr = attribute.get("vr")
         if vr is None:
             vr = content_of(holder).dictionary_vr(tag)
         elif not isinstance(vr, str) or vr not in VR.__members__:
-            raise DecodeError(f"expected a VR, got {_short(vr)}", tag=tag, path=path)
-        forms = [form for form in ("Value", "BulkDataURI", "InlineBinary") if form in attribute]
+            raise DecodeError(f"expected a VR, got {shown(vr)}", tag=tag, path=path)
+        forms = [form for form in _FORMS if form in attribute]
         if len(forms) > 1:
             raise DecodeError(f"expected one of {' and '.join(forms)}", tag=tag, path=path)
         if not forms:
+            if misspelt := [name for name, held in attribute.items() if _looks_held(name, held)]:
+                message = f"expected Value, BulkDataURI or InlineBinary, got {shown(misspelt[0])}"
+                raise DecodeError(message, tag=tag, path=path)
             return vr, None
         given = attribute[forms[0]]
         if forms[0] == "Value":
             if not isinstance(given, list):
-                raise DecodeError(f"expected an array, got {_short(given)}", tag=tag, path=path)
+                raise DecodeError(f"expected an array, got {shown(given)}", tag=tag, path=path)
             return vr, self._values(tag, vr, given, path)
         raw = self._bytes(tag, forms[0], given, path)
         return vr, _encapsulated(raw) if tag == _PIXEL_DATA else raw
@@ -360,7 +368,7 @@ class _Reader:
 
     def _bytes(self, tag: Tag, form: str, given: Any, path: tuple[str, ...]) -> bytes:
         if not isinstance(given, str):
-            raise DecodeError(f"expected a string, got {_short(given)}", tag=tag, path=path)
+            raise DecodeError(f"expected a string, got {shown(given)}", tag=tag, path=path)
         if form == "InlineBinary":
             try:
                 return b64decode(given, validate=True)
@@ -375,13 +383,21 @@ class _Reader:
         return self._bulk_data(given)
 
 
+def _looks_held(name: Any, held: Any) -> bool:
+    """Whether what stands beside the VR is a value under a name that the model does not have.
+
+    Names of attributes and the like, which some writers add, say nothing that would be lost.
+    """
+    return isinstance(held, list) or str(name).casefold() in _FORMS_FOLDED
+
+
 def _tag(name: Any, path: tuple[str, ...]) -> Tag:
     if isinstance(name, str) and len(name) == 8 and _HEX_DIGITS.issuperset(name):
         tag = Tag(int(name, 16))
         if tag.group == 0xFFFE:  # as elements they would end what they are in
             raise DecodeError("expected an element, got what delimits items", tag=tag, path=path)
         return tag
-    raise DecodeError(f"expected a tag of 8 hexadecimal digits, got {_short(name)}", path=path)
+    raise DecodeError(f"expected a tag of 8 hexadecimal digits, got {shown(name)}", path=path)
 
 
 def _value(vr: str, value: Any) -> Any:
@@ -394,14 +410,16 @@ def _value(vr: str, value: Any) -> Any:
     if isinstance(value, str):
         if vr == "AT":
             return Tag(value)
-        if vr in _INTEGERS:
-            return int(value)
-        return float(value) if vr in {"FL", "FD"} else value
+        if vr in _INTEGERS or vr in {"FL", "FD"}:
+            if not value.isascii() or "_" in value:  # which Python reads as numbers
+                raise ValueError(f"{shown(value)} is no number")
+            return int(value) if vr in _INTEGERS else float(value)
+        return value
     if isinstance(value, float) and vr in _INTEGERS and value.is_integer():
         return int(value)
     if isinstance(value, int | float):
         return str(value) if vr in _TEXT else value
-    raise TypeError(f"got {_short(value)}")
+    raise TypeError(f"got {shown(value)}")
 
 
 def _is_text_as_read(vr: str, values: Any) -> bool:
@@ -437,10 +455,12 @@ def _person_name(value: Any) -> PersonName:
     if isinstance(value, str):
         return PersonName.parse(value)
     if not isinstance(value, dict):
-        raise TypeError(f"expected an object, got {_short(value)}")
+        raise TypeError(f"expected an object, got {shown(value)}")
+    if not _GROUP_NAMES.issuperset(value):
+        raise TypeError(f"expected component groups {', '.join(_GROUPS)}, got {shown(value)}")
     groups = [value.get(name) or "" for name in _GROUPS]
     if not all(isinstance(group, str) for group in groups):
-        raise TypeError(f"expected strings as component groups, got {_short(value)}")
+        raise TypeError(f"expected strings as component groups, got {shown(value)}")
     return PersonName(*groups)
 
 
@@ -460,8 +480,3 @@ def _has_more_than_ascii(data_set: DataSet) -> bool:
         for _, element in data_set.walk()
         for value in element.values
     )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

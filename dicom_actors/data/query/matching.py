@@ -43,7 +43,7 @@ from dicom_actors.data.query.grouping import COUNTED, Asked, group
 from dicom_actors.data.query.matching_values import DateTimeTest, value_test, with_offset
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS
 from dicom_actors.data.values.value_types import DT
-from dicom_actors.errors import DecodeError
+from dicom_actors.errors import DecodeError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -210,6 +210,7 @@ class Query:
     Raises:
         DecodeError: a key means nothing for its VR, is too long, or there are too many; it has
             the tag, and the path where the key is in a sequence.
+        TypeError: the identifier is no data set.
 
     Attributes:
         level: Query/Retrieve Level (0008,0052); empty where there is none, as in a worklist.
@@ -225,7 +226,7 @@ class Query:
         ignore_accents: bool = False,
         combines_dates_and_times: bool = False,
     ) -> None:
-        self.level = str(identifier.get(_QUERY_LEVEL) or "")
+        self.level = str(_checked(identifier).get(_QUERY_LEVEL) or "")
         self._keys = _Compiler(
             matches_unknown=matches_unknown,
             ignore_accents=ignore_accents,
@@ -242,8 +243,9 @@ class Query:
 
         Raises:
             DecodeError: a value of the data set cannot be decoded.
+            TypeError: it is no data set.
         """
-        return self._keys.match(data_set)
+        return self._keys.match(_checked(data_set))
 
     def answer(self, data_set: DataSet) -> DataSet:
         """Make the identifier of the response for a data set that matches.
@@ -255,8 +257,9 @@ class Query:
 
         Raises:
             DecodeError: a value of the data set cannot be decoded.
+            TypeError: it is no data set.
         """
-        answer = self._keys.cut(data_set)
+        answer = self._keys.cut(_checked(data_set))
         if self.level:
             content_of(answer).index[_QUERY_LEVEL] = DataElement(_QUERY_LEVEL, "CS", self.level)
         terms = data_set.character_set.terms
@@ -269,6 +272,7 @@ class Query:
 
         Raises:
             DecodeError: a value of a data set cannot be decoded.
+            TypeError: one is no data set.
         """
         for data_set in data_sets:
             if self.matches(data_set):
@@ -303,7 +307,7 @@ class Query:
             self.answer,
             counted.match,
         )
-        yield from group(data_sets, asked)
+        yield from group(map(_checked, data_sets), asked)
 
 
 class _Keys:
@@ -474,6 +478,12 @@ class _Compiler:
             # The peer's text is in the message: as much of it as a log can bear.
             raise DecodeError(f"{error!s:.200}", tag=element.tag, path=path) from error
         return None if test is None else ValueCondition(element.tag, test, matches_empty)
+
+
+def _checked(data_set: DataSet) -> DataSet:
+    if not isinstance(data_set, DataSet):
+        raise TypeError(f"expected a data set, got {shown(data_set)}")
+    return data_set
 
 
 def _tag_of(row: tuple[int, str, _Keys | None]) -> int:

@@ -23,7 +23,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from dicom_actors.errors import EncodeError
+from dicom_actors.errors import EncodeError, shown
 
 __all__ = ["DEFAULT", "CharacterSet", "TextKind"]
 
@@ -172,6 +172,8 @@ class CharacterSet:
         Args:
             terms: the values of Specific Character Set without padding.
         """
+        if not all(isinstance(term, str) for term in terms):
+            raise TypeError(f"expected terms of Specific Character Set, got {shown(terms)}")
         self.terms = terms
         self._elements, self._initial, self._home = (), None, ASCII_HOME
         names, problems = _normalize(terms)

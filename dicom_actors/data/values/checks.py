@@ -41,10 +41,18 @@ def departures(vr_name: str, values: list[Any]) -> list[str]:
                 messages.append(f"expected {vr.description}, got {text!r}")
             continue
         if not vr.is_text:
-            if isinstance(text, bytes) and rule is not None:
+            width = _WIDTHS.get(vr_name, 1)
+            is_part = isinstance(text, bytes | memoryview) and len(text) % width
+            if is_part or (isinstance(text, bytes) and rule is not None):
                 messages.append(f"expected whole numbers of {vr}, got {len(text)} bytes")
             continue
         parts = text.split("=") if vr == VR.PN else [text]
+        if vr == VR.PN and (
+            len(parts) > _GROUPS or any(part.count("^") >= _COMPONENTS for part in parts)
+        ):
+            messages.append(
+                f"expected at most {_GROUPS} groups of {_COMPONENTS} components, got {text!r}"
+            )
         longest = max(map(len, parts))
         if longest > _longest(vr, text):
             messages.append(f"expected at most {vr.max_length} {vr.length_unit}, got {longest}")
@@ -75,6 +83,13 @@ def _is_meant(method: str, ranges: str) -> Callable[[Any], bool]:
 
     return is_meant
 
+
+_GROUPS: Final = 3
+_COMPONENTS: Final = 5
+"""Of a person name (PS3.5 6.2.1)."""
+
+_WIDTHS: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+"""Bytes of a number in values that are kept as bytes."""
 
 _matches_integer: Final = _matches(r" *[+-]?\d{1,12} *")
 

@@ -43,7 +43,7 @@ from dicom_actors.data.values.value_types import (
     UID,
     PersonName,
 )
-from dicom_actors.errors import DecodeError, DicomError, EncodeError
+from dicom_actors.errors import DecodeError, DicomError, EncodeError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -151,7 +151,7 @@ def _encode_numbers(values: Sequence[Any], vr: str, order: str) -> bytes:
     try:
         return pack(f"{order}{len(values)}{code}", *values)
     except (StructError, OverflowError, TypeError) as error:
-        raise EncodeError(f"expected values of {vr}, got {list(values)!r}: {error}") from error
+        raise EncodeError(f"expected values of {vr}, got {shown(list(values))}: {error}") from error
 
 
 def _tag_decoder(order: str) -> Any:
@@ -175,7 +175,7 @@ def _encode_tags(values: Sequence[Any], order: str) -> bytes:
         words = [part for value in values for part in (value >> 16, value & 0xFFFF)]
         return pack(f"{order}{len(words)}H", *words)
     except (StructError, TypeError) as error:
-        raise EncodeError(f"expected tags, got {list(values)!r}: {error}") from error
+        raise EncodeError(f"expected tags, got {shown(list(values))}: {error}") from error
 
 
 # --- bytes ---------------------------------------------------------------------------------
@@ -346,9 +346,9 @@ def _encode_text(values: Sequence[Any]) -> bytes:
     try:
         return "\\".join(values).encode("ascii")
     except UnicodeEncodeError as error:
-        raise EncodeError(f"expected ASCII characters, got {values!r}") from error
+        raise EncodeError(f"expected ASCII characters, got {shown(values)}") from error
     except TypeError as error:
-        raise EncodeError(f"expected text, got {values!r}") from error
+        raise EncodeError(f"expected text, got {shown(values)}") from error
 
 
 _BYTES: Final = (bytes, bytearray, memoryview)
@@ -367,7 +367,7 @@ def _encode_number_strings(values: Sequence[Any], vr: str) -> bytes:
             made = value if isinstance(value, _NUMBER_STRINGS) else _MAKERS[vr](value)
             parts.append(made.text)
         except (ValueError, TypeError, OverflowError) as error:
-            raise EncodeError(f"expected a number as {vr}, got {value!r}: {error}") from error
+            raise EncodeError(f"expected a number as {vr}, got {shown(value)}: {error}") from error
     return _encode_text(parts)
 
 
@@ -418,14 +418,14 @@ def _character_encoder(kind: TextKind) -> Any:
             text = values[0] if len(values) == 1 else "\\".join(values)
             return characters.encode(text, kind)
         except (TypeError, AttributeError) as error:
-            raise EncodeError(f"expected text, got {values!r}") from error
+            raise EncodeError(f"expected text, got {shown(values)}") from error
 
     return encode
 
 
 def _no_encoder(vr: str) -> Any:
     def encode(values: Sequence[Any], order: str, characters: CharacterSet) -> bytes:
-        raise EncodeError(f"expected bytes for {vr}, got {values[0]!r}")
+        raise EncodeError(f"expected bytes for {vr}, got {shown(values[0])}")
 
     return encode
 
@@ -581,7 +581,9 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
     except DicomError as error:
         raise EncodeError(str(error), tag=tag) from error
     except (ValueError, TypeError, OverflowError, StructError) as error:
-        raise EncodeError(f"expected values of {vr}, got {values!r}: {error}", tag=tag) from error
+        raise EncodeError(
+            f"expected values of {vr}, got {shown(values)}: {error}", tag=tag
+        ) from error
     if len(made) > 1:
         if vr in _SINGLE:
             raise EncodeError(f"expected one value for {vr}, got {len(made)}", tag=tag)
@@ -607,13 +609,13 @@ def _text(value: Any) -> str:
         return value.strip(PADDING)
     if isinstance(value, str):
         return str.strip(value, PADDING)
-    raise TypeError(f"{value!r} is no text")
+    raise TypeError(f"{shown(value)} is no text")
 
 
 def _right_text(value: Any) -> str:
     if isinstance(value, str):
         return str.rstrip(value, PADDING)
-    raise TypeError(f"{value!r} is no text")
+    raise TypeError(f"{shown(value)} is no text")
 
 
 def _person_name(value: Any) -> PersonName:

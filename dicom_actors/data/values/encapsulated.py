@@ -7,6 +7,7 @@ Standard: PS3.5 A.4; PS3.3 C.7.6.3.1.8 (Extended Offset Table and its lengths).
 
 from __future__ import annotations
 
+from operator import index
 from struct import pack, unpack_from
 from typing import TYPE_CHECKING
 
@@ -157,6 +158,7 @@ class EncapsulatedPixelData:
     def _frames(
         self, count: int | None, offsets: Sequence[int] | None, lengths: Sequence[int] | None
     ) -> list[tuple[memoryview, ...]]:
+        count = None if count is None else index(count)
         wanted = (count, tuple(offsets or ()), tuple(lengths or ()))
         if self._found is None or self._found[0] != wanted:
             self._found = wanted, self._find_frames(*wanted)
@@ -274,7 +276,7 @@ def first_fragments(
         return [*range(count)]
     if count == 1:
         return [0]
-    if len(offsets) == count:
+    if len(offsets) == count > 0:
         by_offset, at = {}, 0
         for number, length in enumerate(lengths):
             by_offset[at] = number
@@ -282,7 +284,7 @@ def first_fragments(
         starts = [by_offset.get(offset, -1) for offset in offsets]
         if starts[0] == 0 and -1 not in starts and starts == sorted(set(starts)):
             return starts
-    if len(lengths) > count:
+    if len(lengths) > count > 0:
         starts = [number for number in range(len(lengths)) if begins(number)]
         if len(starts) == count and starts[0] == 0:
             return starts

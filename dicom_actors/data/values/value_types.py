@@ -14,6 +14,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from dicom_actors.data.dictionary.uids import uid_name
+from dicom_actors.errors import shown
 
 __all__ = [
     "AS",
@@ -235,7 +236,9 @@ class DA(_Text):
 
     @classmethod
     def of(cls, date: dt.date) -> Self:
-        """Return the text of a date."""
+        """Return the text of a date; raises TypeError if it is none."""
+        if not isinstance(date, dt.date):
+            raise TypeError(f"expected a date, got {shown(date)}")
         return cls(f"{date.year:04}{date.month:02}{date.day:02}")
 
     @classmethod
@@ -276,7 +279,9 @@ class TM(_Text):
 
     @classmethod
     def of(cls, time: dt.time) -> Self:
-        """Return the text of a time of day, without its time zone."""
+        """Return the text of a time of day, without its time zone; raises TypeError if none."""
+        if not isinstance(time, dt.time):
+            raise TypeError(f"expected a time, got {shown(time)}")
         return cls(_time_text(time))
 
     @classmethod
@@ -319,7 +324,13 @@ class DT(_Text):
 
     @classmethod
     def of(cls, moment: dt.datetime) -> Self:
-        """Return the text of a date and time, with the offset from UTC if it has one."""
+        """Return the text of a date and time, with the offset from UTC if it has one.
+
+        Raises:
+            TypeError: it is none.
+        """
+        if not isinstance(moment, dt.datetime):
+            raise TypeError(f"expected a date and time, got {shown(moment)}")
         offset = moment.utcoffset()
         zone = ""
         if offset is not None:
@@ -509,7 +520,10 @@ class DS(NoElement, float):
 
         Raises:
             ValueError: the text is no number.
+            TypeError: it is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"expected a text, got {shown(text)}")
         made = cls(text)
         made._text = text.strip()
         return made
@@ -538,7 +552,10 @@ class IS(NoElement, int):
 
         Raises:
             ValueError: the text is no integer.
+            TypeError: it is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"expected a text, got {shown(text)}")
         made = cls(text)
         made._text = text.strip()
         return made
