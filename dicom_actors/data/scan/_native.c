@@ -23,36 +23,39 @@
 #define UNDEFINED 0xFFFFFFFFu
 #define ITEM 0xFFFEE000u
 
-/* The form of the length that goes with a VR. */
-enum form { UNUSUAL, SHORT, LONG };
-
 static inline uint32_t u16(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8; }
 
 static inline uint32_t u32(const uint8_t *at) { return u16(at) | u16(at + 2) << 16; }
 
-static enum form form_of(uint8_t first, uint8_t second)
+/* The form of the length that goes with a VR. */
+enum form { UNUSUAL, SHORT, LONG };
+
+/* By the two letters of the VR, counted from A. */
+#define VR(first, second) [first - 'A'][second - 'A']
+static const uint8_t FORMS[26][26] = {
+    VR('A', 'E') = SHORT, VR('A', 'S') = SHORT, VR('A', 'T') = SHORT, VR('C', 'S') = SHORT,
+    VR('D', 'A') = SHORT, VR('D', 'S') = SHORT, VR('D', 'T') = SHORT, VR('F', 'D') = SHORT,
+    VR('F', 'L') = SHORT, VR('I', 'S') = SHORT, VR('L', 'O') = SHORT, VR('L', 'T') = SHORT,
+    VR('P', 'N') = SHORT, VR('S', 'H') = SHORT, VR('S', 'L') = SHORT, VR('S', 'S') = SHORT,
+    VR('S', 'T') = SHORT, VR('T', 'M') = SHORT, VR('U', 'I') = SHORT, VR('U', 'L') = SHORT,
+    VR('U', 'S') = SHORT, VR('O', 'B') = LONG,  VR('O', 'D') = LONG,  VR('O', 'F') = LONG,
+    VR('O', 'L') = LONG,  VR('O', 'V') = LONG,  VR('O', 'W') = LONG,  VR('S', 'Q') = LONG,
+    VR('S', 'V') = LONG,  VR('U', 'C') = LONG,  VR('U', 'N') = LONG,  VR('U', 'R') = LONG,
+    VR('U', 'T') = LONG,  VR('U', 'V') = LONG,
+};
+#undef VR
+
+static inline enum form form_of(uint8_t first, uint8_t second)
 {
-    switch ((uint32_t)first << 8 | second) {
-    case 'A' << 8 | 'E': case 'A' << 8 | 'S': case 'A' << 8 | 'T': case 'C' << 8 | 'S':
-    case 'D' << 8 | 'A': case 'D' << 8 | 'S': case 'D' << 8 | 'T': case 'F' << 8 | 'D':
-    case 'F' << 8 | 'L': case 'I' << 8 | 'S': case 'L' << 8 | 'O': case 'L' << 8 | 'T':
-    case 'P' << 8 | 'N': case 'S' << 8 | 'H': case 'S' << 8 | 'L': case 'S' << 8 | 'S':
-    case 'S' << 8 | 'T': case 'T' << 8 | 'M': case 'U' << 8 | 'I': case 'U' << 8 | 'L':
-    case 'U' << 8 | 'S':
-        return SHORT;
-    case 'O' << 8 | 'B': case 'O' << 8 | 'D': case 'O' << 8 | 'F': case 'O' << 8 | 'L':
-    case 'O' << 8 | 'V': case 'O' << 8 | 'W': case 'S' << 8 | 'Q': case 'S' << 8 | 'V':
-    case 'U' << 8 | 'C': case 'U' << 8 | 'N': case 'U' << 8 | 'R': case 'U' << 8 | 'T':
-    case 'U' << 8 | 'V':
-        return LONG;
-    default:
-        return UNUSUAL;
-    }
+    unsigned row = (unsigned)first - 'A', column = (unsigned)second - 'A';
+
+    return row < 26 && column < 26 ? (enum form)FORMS[row][column] : UNUSUAL;
 }
 
 /* Reads the usual header at `pos`, of which at least 8 bytes are there.
    Returns where the next element starts, which may be beyond `end`; -1 if it is not usual. */
-static Py_ssize_t next_of(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end, int is_explicit)
+static inline Py_ssize_t next_of(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end,
+                                 int is_explicit)
 {
     uint32_t length;
     Py_ssize_t start = pos + 8;
@@ -78,13 +81,15 @@ static Py_ssize_t next_of(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end, i
     return start + (Py_ssize_t)length;
 }
 
-/* Tags that were met lately, as numbers of Python: most files and items have the same ones, and now
-   share them. */
+/* Tags that were met lately, and positions not far from the start, as numbers of Python: most files
+   and items have the same ones, and now share them. */
 #define KNOWN_TAGS 1024
+#define KNOWN_POSITIONS 0x2000
 
 struct state {
     PyObject *keys[KNOWN_TAGS];
     uint32_t tags[KNOWN_TAGS];
+    PyObject *positions[KNOWN_POSITIONS]; /* of each, half of it is its place; odd ones are few */
 };
 
 /* A new reference. */
@@ -109,10 +114,24 @@ static PyObject *key_of(struct state *state, uint32_t tag)
     return key;
 }
 
+/* A new reference. */
+static PyObject *position_of(struct state *state, Py_ssize_t pos)
+{
+    PyObject **known;
+
+    if (pos & 1 || pos >= 2 * KNOWN_POSITIONS)
+        return PyLong_FromSsize_t(pos);
+    known = state->positions + pos / 2;
+    if (*known == NULL)
+        *known = PyLong_FromSsize_t(pos);
+    Py_XINCREF(*known);
+    return *known;
+}
+
 static int note(struct state *state, PyObject *index, uint32_t tag, Py_ssize_t pos)
 {
     PyObject *key = key_of(state, tag);
-    PyObject *value = key == NULL ? NULL : PyLong_FromSsize_t(pos);
+    PyObject *value = key == NULL ? NULL : position_of(state, pos);
     int failed = value == NULL || PyDict_SetItem(index, key, value) < 0;
 
     Py_XDECREF(key);
@@ -979,6 +998,8 @@ static int clear(PyObject *module)
 
     for (at = 0; state != NULL && at < KNOWN_TAGS; at++)
         Py_CLEAR(state->keys[at]);
+    for (at = 0; state != NULL && at < KNOWN_POSITIONS; at++)
+        Py_CLEAR(state->positions[at]);
     return 0;
 }
 
