@@ -51,6 +51,7 @@ from dicom_actors.data.scan.layout import (
     Layout,
     layout_of,
 )
+from dicom_actors.data.scan.native import meta_usual
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
 from dicom_actors.data.scan.selection import Selection, look_beyond
 from dicom_actors.data.values.unread import in_memory
@@ -480,12 +481,16 @@ def _read_meta(
         It; what makes it, if nothing about it is unusual, since few ask for more than the transfer
         syntax; or None if there is none. Then, where the data set starts, and its transfer syntax.
     """
-    usual = _USUAL_META(buffer, 128)
-    if usual is not None:
-        end = usual.end()
-        known = _usual_syntax(usual[1])
-        if known is not None and EXPLICIT.read_length(buffer, 140)[0] == end - 144:
-            return partial(_usual_meta, buffer, reading), end, known
+    if meta_usual is not None:
+        found = meta_usual(buffer)
+    elif (usual := _USUAL_META(buffer, 128)) is not None:
+        found = (usual.end(), usual[1])
+        if EXPLICIT.read_length(buffer, 140)[0] != found[0] - 144:
+            found = None
+    else:
+        found = None
+    if found is not None and (known := _usual_syntax(found[1])) is not None:
+        return partial(_usual_meta, buffer, reading), found[0], known
     if bytes(buffer[128:132]) == PREFIX:
         start = 132
     elif bytes(buffer[:4]) == PREFIX:
