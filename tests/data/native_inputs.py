@@ -59,6 +59,22 @@ def inputs():
         yield data[:cut]
 
 
+def metas():
+    """File meta information, most of it usual, cut or with wrong lengths."""
+    draw = random.Random(3)
+    uid = b"1.2.840.10008.1.2.1\0"
+    for number in range(3_000):
+        parts = [pack("<HH2s2xI2s", 2, 1, b"OB", draw.choice((2, 2, 2, 3)), b"\0\1")]
+        parts += [
+            pack("<HH2sH", 2, at, vr, draw.choice((len(value), len(value), 64))) + value
+            for at, vr, value in ((2, b"UI", b"1.22"), (16, b"UI", uid), (18, b"UI", b"1.23"))
+            if draw.random() < 0.9
+        ]
+        meta = b"".join(parts)
+        data = bytes(128) + b"DICM" + pack("<HH2sHI", 2, 0, b"UL", 4, len(meta)) + meta + bytes(8)
+        yield data[: draw.randrange(len(data) + 1)] if number % 2 else data
+
+
 def _items(draw, depth=0):
     """Make what may be in a sequence of undefined length, or may not quite."""
     data = b""
@@ -109,6 +125,11 @@ def feed(module, view, draw):
         assert values.keys() <= one.keys()
 
 
+def assert_ends(module, view):
+    found = module.meta_usual(view)
+    assert found is None or len(view) - 8 >= found[0] > 144
+
+
 def guarded():
     """A page, and behind it one that cannot be read."""
     size = mmap.PAGESIZE
@@ -128,6 +149,8 @@ def main() -> None:
         spec.loader.exec_module(module)
         for data in inputs():
             feed(module, bytearray(data), draw)
+        for data in metas():
+            assert_ends(module, bytearray(data))
     else:
         from dicom_actors.data.scan import native as module
 
@@ -136,6 +159,9 @@ def main() -> None:
         for data in inputs():
             memory[size - len(data) : size] = data
             feed(module, view[size - len(data) : size], draw)
+        for data in metas():
+            memory[size - len(data) : size] = data
+            assert_ends(module, view[size - len(data) : size])
         # It does notice: a view of one byte more is the end of this process.
     print("done")
     sys.stdout.flush()

@@ -122,6 +122,7 @@ def test_tags_that_were_met_before_are_the_right_ones():
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
+        ("meta_usual", ("text",)),
         ("items_usual", (b"12345678", {}, 0, 8, 1)),
         ("items_usual", (b"12345678", [], -1, 8, 1)),
         ("headers_usual", (b"12345678", [], {})),

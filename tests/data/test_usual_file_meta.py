@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from struct import pack
+from struct import pack, unpack_from
 
 import pytest
+from kit.native import IS_BUILT, switched
 
 from dicom_actors.data import read_file
 from dicom_actors.data.files import part10
+from dicom_actors.data.scan import native
 from dicom_actors.errors import DicomError
 
 ELEMENTS = (
@@ -76,10 +78,32 @@ def test_it_is_what_looking_at_each_element_gives(options, monkeypatch):
     passed = [part10._USUAL_META(data, 128) is not None for data in inputs]
     assert passed[0]
     assert 300 < sum(passed) < 1_200
-    found = [outcome(data, **options) for data in inputs]
+    ways = []
+    for is_compiled in (False, IS_BUILT):
+        with switched(to=is_compiled):
+            ways.append([outcome(data, **options) for data in inputs])
+    found, compiled = ways
+    assert found == compiled
+    monkeypatch.setattr(part10, "meta_usual", None)
     monkeypatch.setattr(part10, "_USUAL_META", lambda *_: None)
     for data, one in zip(inputs, found, strict=True):
         assert one == outcome(data, **options), data
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="the package was installed without a compiler")
+def test_the_compiled_part_knows_what_the_pattern_knows():
+    """The same files, to the byte; what the pattern lets pass, lengths rule out."""
+    assert native.meta_usual is not None
+    inputs = [file_of(ELEMENTS), *map(damaged, range(1_500))]
+    for data in inputs:
+        usual = part10._USUAL_META(data, 128)
+        if usual is not None and (
+            unpack_from("<I", data, 140)[0] != usual.end() - 144
+            or part10._usual_syntax(usual[1]) is None
+        ):
+            usual = None
+        found = native.meta_usual(data)
+        assert found == (None if usual is None else (usual.end(), usual[1])), data
 
 
 def test_what_is_not_asked_for_is_not_made(monkeypatch):

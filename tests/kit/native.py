@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicom_actors.actors.storing import identity
 from dicom_actors.data.dataset import as_read, element_index
+from dicom_actors.data.files import part10
 from dicom_actors.data.scan import elements, native, selection
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def switch(*, is_on: bool) -> None:
     elements.index_usual = identity.index_usual = native.index_usual if is_on else None
     as_read.offsets_usual = native.offsets_usual if is_on else None
     identity.uids_usual = native.uids_usual if is_on else None
+    part10.meta_usual = native.meta_usual if is_on else None
     selection.pick_usual = native.pick_usual if is_on else None
     selection.Selection.of.cache_clear()
 

@@ -173,7 +173,7 @@ def _scanned(context: Context, start: int, end: int, stop: int | None) -> Found:
     last = min(following, end)
     if reading.is_cut:
         return Found(context, start, last, index, following > end, None, is_whole=False)
-    looked_to = look_beyond(context, last, end, stop)
+    looked_to = look_beyond(context.buffer, context.layout, reading.limits, last, end, stop)
     if looked_to is not None:
         return Found(context, start, last, index, looked_to=looked_to)
     # What is behind may belong to what is wanted.

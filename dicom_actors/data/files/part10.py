@@ -51,6 +51,7 @@ from dicom_actors.data.scan.layout import (
     Layout,
     layout_of,
 )
+from dicom_actors.data.scan.native import meta_usual
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Bytes, Limits, Reading, Scope
 from dicom_actors.data.scan.selection import Selection, look_beyond
 from dicom_actors.data.values.unread import in_memory
@@ -391,12 +392,13 @@ class _Options:
         if rest is None:
             return False
         layout, stop = found.context.layout, min(self.stop or ITEM, ITEM)
+        limits = self.limits
         # Where the bytes at hand end as the last header says, it may have been no header.
         if pos == len(found.context.buffer) != rest.size:
             return False
         while pos < rest.size:
             headers = rest.read_at(_HEADERS, pos)
-            following = look_beyond(Scope(headers, layout, Reading()), 0, len(headers), stop)
+            following = look_beyond(headers, layout, limits, 0, len(headers), stop)
             if following is None or len(headers) < 8:
                 return False  # whole reading knows what that is
             if following == 0:
@@ -484,13 +486,16 @@ def _read_meta(
         It; what makes it, if nothing about it is unusual, since few ask for more than the transfer
         syntax; or None if there is none. Then, where the data set starts, and its transfer syntax.
     """
-    usual = _USUAL_META(buffer, 128)
-    if usual is not None:
-        length, uid = usual.groups()
-        end = usual.end()
-        known = _usual_syntax(uid)
-        if known is not None and int.from_bytes(length, "little") == end - 144:
-            return partial(_usual_meta, buffer, reading), end, known
+    if meta_usual is not None:
+        found = meta_usual(buffer)
+    elif (usual := _USUAL_META(buffer, 128)) is not None:
+        found = (usual.end(), usual[1])
+        if EXPLICIT.read_length(buffer, 140)[0] != found[0] - 144:
+            found = None
+    else:
+        found = None
+    if found is not None and (known := _usual_syntax(found[1])) is not None:
+        return partial(_usual_meta, buffer, reading), found[0], known
     if bytes(buffer[128:132]) == PREFIX:
         start = 132
     elif bytes(buffer[:4]) == PREFIX:
@@ -511,16 +516,16 @@ def _read_meta(
 
 def _texts(elements: str) -> bytes:
     """Make the pattern of elements of group 0002 that may stand there, such as "02UI 16AE"."""
-    lengths = b"|".join(b"\\x%02x\\0.{%d}" % (length, length) for length in _USUAL_LENGTHS)
+    lengths = b"|".join(b"\\x%02x\\0.{%d}+" % (length, length) for length in _USUAL_LENGTHS)
     return b"".join(
-        b"(?:\x02\\0\\x%b\\0%b(?:%b))?" % (name[:2], name[2:], lengths)
+        b"(?:\x02\\0\\x%b\\0%b(?:%b)|)" % (name[:2], name[2:], lengths)
         for name in map(str.encode, elements.split())
     )
 
 
 _USUAL_LENGTHS: Final = range(0, 66, 2)
 _USUAL_META: Final = re.compile(
-    rb"DICM\x02\0\0\0UL\x04\0(....)(?:\x02\0\x01\0OB\0\0\x02\0\0\0..)?"
+    rb"DICM\x02\0\0\0UL\x04\0....(?:\x02\0\x01\0OB\0\0\x02\0\0\0..|)"
     + _texts("02UI 03UI")
     + rb"\x02\0\x10\0UI([\x02-\x40]\0[0-9.]+[\0 ]?)"
     + _texts("12UI 13SH 16AE 17AE 18AE")

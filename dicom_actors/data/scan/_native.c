@@ -18,41 +18,44 @@
 #include <stdint.h>
 #include <string.h>
 
-#define REVISION 4 /* of what the functions take and return; `native.py` asks for it */
+#define REVISION 5 /* of what the functions take and return; `native.py` asks for it */
 
 #define UNDEFINED 0xFFFFFFFFu
 #define ITEM 0xFFFEE000u
-
-/* The form of the length that goes with a VR. */
-enum form { UNUSUAL, SHORT, LONG };
 
 static inline uint32_t u16(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8; }
 
 static inline uint32_t u32(const uint8_t *at) { return u16(at) | u16(at + 2) << 16; }
 
-static enum form form_of(uint8_t first, uint8_t second)
+/* The form of the length that goes with a VR. */
+enum form { UNUSUAL, SHORT, LONG };
+
+/* By the two letters of the VR, counted from A. */
+#define VR(first, second) [first - 'A'][second - 'A']
+static const uint8_t FORMS[26][26] = {
+    VR('A', 'E') = SHORT, VR('A', 'S') = SHORT, VR('A', 'T') = SHORT, VR('C', 'S') = SHORT,
+    VR('D', 'A') = SHORT, VR('D', 'S') = SHORT, VR('D', 'T') = SHORT, VR('F', 'D') = SHORT,
+    VR('F', 'L') = SHORT, VR('I', 'S') = SHORT, VR('L', 'O') = SHORT, VR('L', 'T') = SHORT,
+    VR('P', 'N') = SHORT, VR('S', 'H') = SHORT, VR('S', 'L') = SHORT, VR('S', 'S') = SHORT,
+    VR('S', 'T') = SHORT, VR('T', 'M') = SHORT, VR('U', 'I') = SHORT, VR('U', 'L') = SHORT,
+    VR('U', 'S') = SHORT, VR('O', 'B') = LONG,  VR('O', 'D') = LONG,  VR('O', 'F') = LONG,
+    VR('O', 'L') = LONG,  VR('O', 'V') = LONG,  VR('O', 'W') = LONG,  VR('S', 'Q') = LONG,
+    VR('S', 'V') = LONG,  VR('U', 'C') = LONG,  VR('U', 'N') = LONG,  VR('U', 'R') = LONG,
+    VR('U', 'T') = LONG,  VR('U', 'V') = LONG,
+};
+#undef VR
+
+static inline enum form form_of(uint8_t first, uint8_t second)
 {
-    switch ((uint32_t)first << 8 | second) {
-    case 'A' << 8 | 'E': case 'A' << 8 | 'S': case 'A' << 8 | 'T': case 'C' << 8 | 'S':
-    case 'D' << 8 | 'A': case 'D' << 8 | 'S': case 'D' << 8 | 'T': case 'F' << 8 | 'D':
-    case 'F' << 8 | 'L': case 'I' << 8 | 'S': case 'L' << 8 | 'O': case 'L' << 8 | 'T':
-    case 'P' << 8 | 'N': case 'S' << 8 | 'H': case 'S' << 8 | 'L': case 'S' << 8 | 'S':
-    case 'S' << 8 | 'T': case 'T' << 8 | 'M': case 'U' << 8 | 'I': case 'U' << 8 | 'L':
-    case 'U' << 8 | 'S':
-        return SHORT;
-    case 'O' << 8 | 'B': case 'O' << 8 | 'D': case 'O' << 8 | 'F': case 'O' << 8 | 'L':
-    case 'O' << 8 | 'V': case 'O' << 8 | 'W': case 'S' << 8 | 'Q': case 'S' << 8 | 'V':
-    case 'U' << 8 | 'C': case 'U' << 8 | 'N': case 'U' << 8 | 'R': case 'U' << 8 | 'T':
-    case 'U' << 8 | 'V':
-        return LONG;
-    default:
-        return UNUSUAL;
-    }
+    unsigned row = (unsigned)first - 'A', column = (unsigned)second - 'A';
+
+    return row < 26 && column < 26 ? (enum form)FORMS[row][column] : UNUSUAL;
 }
 
 /* Reads the usual header at `pos`, of which at least 8 bytes are there.
    Returns where the next element starts, which may be beyond `end`; -1 if it is not usual. */
-static Py_ssize_t next_of(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end, int is_explicit)
+static inline Py_ssize_t next_of(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end,
+                                 int is_explicit)
 {
     uint32_t length;
     Py_ssize_t start = pos + 8;
@@ -78,13 +81,15 @@ static Py_ssize_t next_of(const uint8_t *data, Py_ssize_t pos, Py_ssize_t end, i
     return start + (Py_ssize_t)length;
 }
 
-/* Tags that were met lately, as numbers of Python: most files and items have the same ones, and now
-   share them. */
+/* Tags that were met lately, and positions not far from the start, as numbers of Python: most files
+   and items have the same ones, and now share them. */
 #define KNOWN_TAGS 1024
+#define KNOWN_POSITIONS 0x2000
 
 struct state {
     PyObject *keys[KNOWN_TAGS];
     uint32_t tags[KNOWN_TAGS];
+    PyObject *positions[KNOWN_POSITIONS]; /* of each, half of it is its place; odd ones are few */
 };
 
 /* A new reference. */
@@ -109,10 +114,24 @@ static PyObject *key_of(struct state *state, uint32_t tag)
     return key;
 }
 
+/* A new reference. */
+static PyObject *position_of(struct state *state, Py_ssize_t pos)
+{
+    PyObject **known;
+
+    if (pos & 1 || pos >= 2 * KNOWN_POSITIONS)
+        return PyLong_FromSsize_t(pos);
+    known = state->positions + pos / 2;
+    if (*known == NULL)
+        *known = PyLong_FromSsize_t(pos);
+    Py_XINCREF(*known);
+    return *known;
+}
+
 static int note(struct state *state, PyObject *index, uint32_t tag, Py_ssize_t pos)
 {
     PyObject *key = key_of(state, tag);
-    PyObject *value = key == NULL ? NULL : PyLong_FromSsize_t(pos);
+    PyObject *value = key == NULL ? NULL : position_of(state, pos);
     int failed = value == NULL || PyDict_SetItem(index, key, value) < 0;
 
     Py_XDECREF(key);
@@ -223,6 +242,91 @@ static PyObject *pick_usual(PyObject *self, PyObject *arguments)
     }
     PyBuffer_Release(&view);
     return failed ? NULL : Py_BuildValue("nnLL", pos, following, last, seen);
+}
+
+/* The elements of usual file meta information behind its group length (PS3.10 7.1). */
+static const struct {
+    uint16_t element;
+    char vr[3];
+} META[] = {
+    {0x0001, "OB"}, {0x0002, "UI"}, {0x0003, "UI"}, {0x0010, "UI"}, {0x0012, "UI"},
+    {0x0013, "SH"}, {0x0016, "AE"}, {0x0017, "AE"}, {0x0018, "AE"},
+};
+
+#define META_START 144 /* preamble, prefix, group length */
+
+/* Whether these bytes are digits and periods, of which the last one may be padding. */
+static int is_uid(const uint8_t *value, Py_ssize_t length)
+{
+    Py_ssize_t at;
+
+    for (at = 0; at < length; at++)
+        if ((value[at] < '0' || value[at] > '9') && value[at] != '.')
+            return at > 0 && at == length - 1 && (value[at] == 0 || value[at] == ' ');
+    return length > 0;
+}
+
+/* Where the file meta information of a file ends, -1 if something about it is not usual; *uid is
+   where the transfer syntax stands. */
+static Py_ssize_t end_of_meta(const uint8_t *data, Py_ssize_t end, Py_ssize_t *uid)
+{
+    Py_ssize_t pos = META_START;
+    size_t at = 0, count = sizeof META / sizeof *META;
+
+    if (end < META_START + 8 || memcmp(data + 128, "DICM\2\0\0\0UL\4\0", 12) != 0)
+        return -1;
+    *uid = 0;
+    while (end - pos >= 8 && u16(data + pos) == 2) {
+        uint32_t element = u16(data + pos + 2), length = u16(data + pos + 6);
+
+        while (at < count && META[at].element < element)
+            at++;
+        if (at == count || META[at].element != element ||
+            memcmp(data + pos + 4, META[at].vr, 2) != 0)
+            return -1;
+        at++;
+        if (element == 1) {
+            if (length != 0 || end - pos < 14 || u32(data + pos + 8) != 2)
+                return -1;
+            pos += 14;
+            continue;
+        }
+        if (length > 64 || end - pos - 8 < (Py_ssize_t)length)
+            return -1;
+        if (element == 0x10) {
+            if (length < 2 || !is_uid(data + pos + 8, (Py_ssize_t)length))
+                return -1;
+            *uid = pos + 8;
+        } else if (length & 1) {
+            return -1;
+        }
+        pos += 8 + (Py_ssize_t)length;
+    }
+    if (*uid == 0 || end - pos < 8 || (Py_ssize_t)u32(data + 140) != pos - META_START)
+        return -1;
+    return pos;
+}
+
+static PyObject *meta_usual(PyObject *self, PyObject *arguments)
+{
+    PyObject *source, *found = NULL;
+    Py_ssize_t end = PY_SSIZE_T_MAX, pos, uid;
+    Py_buffer view;
+
+    (void)self;
+    if (!PyArg_ParseTuple(arguments, "O", &source) || view_of(source, &view, 0, &end) < 0)
+        return NULL;
+    pos = end_of_meta(view.buf, end, &uid);
+    if (pos >= 0) {
+        const uint8_t *at = (const uint8_t *)view.buf + uid;
+        PyObject *text = PyBytes_FromStringAndSize((const char *)at - 2, 2 + (Py_ssize_t)u16(at - 2));
+
+        found = text == NULL ? NULL : Py_BuildValue("nN", pos, text);
+    }
+    PyBuffer_Release(&view);
+    if (pos < 0)
+        Py_RETURN_NONE;
+    return found;
 }
 
 /* Whether a value is an even number of bytes, at most 64, of digits and periods, of which the last
@@ -942,6 +1046,10 @@ static PyMethodDef methods[] = {
      "-> (pos, following, last, seen)\n\n"
      "Pass over elements in Explicit VR Little Endian whose tags are not below least, and index\n"
      "those that are wanted (numbers of 32 bits, little endian, ascending)."},
+    {"meta_usual", meta_usual, METH_VARARGS,
+     "meta_usual(buffer) -> (end, transfer syntax behind its length), or None\n\n"
+     "Pass over the file meta information of a file that begins with a preamble; None: something\n"
+     "in it is not usual."},
     {"uids_usual", uids_usual, METH_VARARGS,
      "uids_usual(buffer, end, is_explicit, wanted) -> tuple of texts, or None\n\n"
      "Pass over a whole data set, little endian, and give the UIDs of the wanted tags (numbers of\n"
@@ -979,6 +1087,8 @@ static int clear(PyObject *module)
 
     for (at = 0; state != NULL && at < KNOWN_TAGS; at++)
         Py_CLEAR(state->keys[at]);
+    for (at = 0; state != NULL && at < KNOWN_POSITIONS; at++)
+        Py_CLEAR(state->positions[at]);
     return 0;
 }
 

@@ -477,17 +477,32 @@ def _scan_explicit(
     pos = start
     limit = end - 8
     passes = index_usual if layout is EXPLICIT else None
+    stop_group, last_group = stop >> 16, -1
+    group_tag = last_element = 0
     while pos <= limit:
         if passes is not None:
             pos, last = passes(buffer, index, pos, end, last, stop, True)
             if pos > limit:
                 break
+            last_group = -1
         group, element, code, length = read(buffer, pos)
-        tag = group << 16 | element
-        if tag <= last or tag >= stop:
-            if tag >= stop or is_over(scope, number, tag, last, pos, end):
+        # Numbers of 16 bits take less time than tags, and most groups are the last one.
+        if group != last_group:
+            last_group = group
+            group_tag = group << 16
+            last_element = -1 if last < group_tag and group < stop_group else 0xFFFF
+        tag = group_tag + element
+        if element > last_element:
+            last_element = element
+        else:
+            if tag >= stop:
                 break
-            is_ordered = is_ordered and _note_disorder(scope, number, tag, pos)
+            if tag <= last:
+                if is_over(scope, number, tag, last, pos, end):
+                    break
+                is_ordered = is_ordered and _note_disorder(scope, number, tag, pos)
+            # Of the group in which the end is, each is looked at.
+            last_element = element if group < stop_group else 0xFFFF
         last = tag
         index[tag] = pos
         if code in short:

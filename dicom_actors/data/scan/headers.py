@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["actual_layout", "element_header", "fits", "is_padding", "past_stray"]
 
 _STEP: Final = 1 << 16
+_ITEM_GROUP: Final = 0xFFFE
+_SWAPPED_GROUPS: Final = frozenset((0x0200, 0x0800))
 _LETTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -166,6 +168,12 @@ def actual_layout(scope: Scope, start: int, end: int) -> Layout:
         The announced layout if the first element is possible in it, or if no other fits.
     """
     announced = scope.layout
+    if announced is EXPLICIT and end - start >= 8:
+        # Nearly all begin with a short element of a low group, which is not looked at any further.
+        group, _, code, length = EXPLICIT.read_explicit(scope.buffer, start)
+        is_right = group < _ITEM_GROUP and group not in _SWAPPED_GROUPS
+        if is_right and code in EXPLICIT.short and length <= end - start - 8:
+            return announced
     while (following := past_stray(scope, start, end)) != start:
         start = following
     if end - start < 8 or fits(scope.buffer, announced, start, end):
@@ -192,7 +200,7 @@ def fits(buffer: Bytes, layout: Layout, start: int, end: int) -> bool:
         if length > left and length != UNDEFINED:
             return False
         # Groups 0002 and 0008 in the other byte order; the standard has no such groups.
-        return group not in {0x0200, 0x0800} or _goes_on(buffer, layout, start, end)
+        return group not in _SWAPPED_GROUPS or _goes_on(buffer, layout, start, end)
     group, element, length = layout.read_implicit(buffer, start)
     code = EXPLICIT.read_explicit(buffer, start)[2]
     if code in EXPLICIT.short or code in EXPLICIT.long:

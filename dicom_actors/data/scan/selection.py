@@ -1,9 +1,10 @@
 """The elements that somebody wants of each of many files, and where they are in one.
 
 Who indexes a thousand files wants a dozen elements of each, and most of the time goes into the
-headers of the others. A `Selection` has a regular expression for runs of these: it passes over
-them several times as fast as a loop does. What it does not match is looked at in the loop. The
-compiled scan, where there is one, takes the place of the expression, and the wanted ones as well.
+headers of the others. A `Selection` has a regular expression for runs of elements: it passes over
+them several times as fast as a loop does, and notes the wanted ones on the way. What it does not
+match is looked at in the loop. The compiled scan, where there is one, takes the place of the
+expression.
 
 Standard: PS3.5 7.1 (data elements).
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import groupby
+from itertools import compress, groupby
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case
 from struct import pack
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -23,13 +24,13 @@ from dicom_actors.data.dictionary.vr import LONG_LENGTH, VR
 from dicom_actors.data.scan.elements import end_of_undefined, is_over
 from dicom_actors.data.scan.layout import EXPLICIT, ITEM, UNDEFINED
 from dicom_actors.data.scan.native import pick_usual
+from dicom_actors.data.scan.scope import Reading, Scope
 from dicom_actors.errors import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from dicom_actors.data.dictionary.tag import Key
-    from dicom_actors.data.scan.scope import Scope
+    from dicom_actors.data.scan.layout import Layout
+    from dicom_actors.data.scan.scope import Bytes, Limits
 
 __all__ = ["Picked", "Selection", "look_beyond"]
 
@@ -49,7 +50,7 @@ class Selection:
         stop: one more than the last of them; no more than the first that is not wanted at all.
     """
 
-    __slots__ = ("_pass_over", "_wanted", "stop", "tags")
+    __slots__ = ("_below", "_groups", "_pass_over", "_wanted", "stop", "tags")
 
     @staticmethod
     @lru_cache(maxsize=16)
@@ -68,8 +69,9 @@ class Selection:
         self.tags = frozenset(tags)
         self.stop = max(tags) + 1 if until is None else min(max(tags) + 1, until)
         self._pass_over: re.Pattern[bytes] | None = None
-        below = sorted(tag for tag in tags if tag < min(self.stop, ITEM))
-        self._wanted = pack(f"<{len(below)}I", *below)
+        self._below = sorted(tag for tag in tags if tag < min(self.stop, ITEM))
+        self._groups = [*enumerate(self._below, 2)]
+        self._wanted = pack(f"<{len(self._below)}I", *self._below)
 
     def pick(self, scope: Scope, start: int, end: int) -> Picked | None:
         """Index the wanted elements in Explicit VR Little Endian, if nothing is special there.
@@ -89,7 +91,7 @@ class Selection:
         read, short, long = layout.read_explicit, layout.short, layout.long
         tags, stop = self.tags, min(self.stop, ITEM)
         if self._pass_over is None and pick_usual is None:
-            self._pass_over = re.compile(_others(tag for tag in tags if tag < stop), re.DOTALL)
+            self._pass_over = re.compile(_elements(self._below), re.DOTALL)
         pass_over = None if self._pass_over is None else self._pass_over.match
         index: dict[int, int] = {}
         last = seen = -1
@@ -105,6 +107,17 @@ class Selection:
                 assert passed is not None  # it may be of none
                 if passed[1] is not None:
                     pos, seen = passed.end(1), _tag_in(passed[1])
+                    at = -1
+                    for group, tag in compress(self._groups, passed.groups()[1:]):
+                        met = passed.start(group) - 3
+                        # One that was not passed over in the end may have been met.
+                        if met < pos:
+                            if tag <= last or met < at:
+                                return None
+                            index[tag] = at = met
+                            last = tag
+                    if at >= 0:
+                        following = at + 8 + layout.read_vr(buffer, at)[1]
             if pos > limit:
                 break
             group, element, code, length = read(buffer, pos)
@@ -177,13 +190,17 @@ def _quiet_end(scope: Scope, tag: int, vr: str, start: int, end: int) -> int:
         reading.keeps_truncated = keeps
 
 
-def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
+def look_beyond(
+    buffer: Bytes, layout: Layout, limits: Limits, pos: int, end: int, stop: int
+) -> int | None:
     """Look over the elements behind those that are wanted, in case that a wanted one is there.
 
     Nothing is kept, noted or counted.
 
     Args:
-        scope: where the data set stands, at the top.
+        buffer: where the data set stands, at the top.
+        layout: how its elements lie.
+        limits: how deep sequences may be nested.
         pos: where the first element stands whose tag is not below `stop`.
         end: where the data set, or what there is of it, ends.
         stop: the first tag that is not wanted.
@@ -193,7 +210,6 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
         Earlier, if the bytes do not tell where the element there ends. None if a whole scan has
         to find out what is there.
     """
-    layout, buffer = scope.layout, scope.buffer
     read, short, long, is_explicit = (
         layout.read_explicit,
         layout.short,
@@ -217,6 +233,7 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
         group, element, code, length = read(buffer, pos)
         tag = group << 16 | element
         if tag < stop or tag >= ITEM:
+            scope = Scope(buffer, layout, Reading(limits))
             try:
                 is_end = tag < last and is_over(scope, 0, tag, last, pos, end)
             except DecodeError:
@@ -233,6 +250,7 @@ def look_beyond(scope: Scope, pos: int, end: int, stop: int) -> int | None:
         elif code not in short:
             return None
         if length == UNDEFINED:
+            scope = Scope(buffer, layout, Reading(limits))
             start, length = _quiet_end(scope, tag, vr, start, end), 0
             if start <= 0:
                 return pos if start else None
@@ -249,7 +267,7 @@ def _tag_in(element: bytes) -> int:
 def _others_from(tag: int) -> re.Pattern[bytes]:
     """Make the pattern of any number of elements that are not below a tag.
 
-    Its group is the last of them, as in `_others`.
+    Its group is the last of them, as in `_elements`.
     """
     group = tag >> 16
     below = b"%b|%b(?:%b)" % (_numbers_below(group), _number(group), _numbers_below(tag & 0xFFFF))
@@ -268,27 +286,39 @@ def _needed_for(tag: int) -> set[int]:
     return {_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR} if tag == _LUT_DATA else {_PIXEL_REPRESENTATION}
 
 
-def _others(wanted: Iterable[int]) -> bytes:
-    """Make the pattern of any number of elements that are neither wanted nor items.
+def _elements(wanted: list[int]) -> bytes:
+    """Make the pattern of any number of elements that are no items, each of the wanted ones once.
 
-    It matches those with the usual lengths, each header byte for byte, in little endian. Its group
-    is the last of them, and where that ends they end: the end of a match that is possessive is
-    further on before Python 3.11.5, by what fits of one more.
+    It matches those with the usual lengths, each header byte for byte, in little endian. Its first
+    group is the last of them, and where that ends they end: the end of a match that is possessive
+    is further on before Python 3.11.5, by what fits of one more. Each of the others is the last
+    byte of the tag of a wanted one, in their order.
     """
-    excluded = b"|".join(
-        b"%b(?:%b)" % (_number(number), b"|".join(map(_number, in_group)))
-        for number, in_group in groupby(sorted(wanted), key=lambda tag: tag >> 16)
-    )
-    return b"((?!%b|[\\xfe\\xff]\\xff)....(?:%b)(?:%b))*+" % (
-        excluded or b"(?!)",
+    in_groups = [b"[%b][^%b].." % (_bytes(wanted, 16), _bytes(wanted, 24))] if wanted else []
+    number = 1
+    for group, tags in groupby(wanted, key=lambda tag: tag >> 16):
+        elements = [tag & 0xFFFF for tag in tags]
+        parts = [b"[^%b]." % _bytes(elements, 0), b".[^%b]" % _bytes(elements, 8)]
+        for element in elements:
+            number += 1
+            parts.append(b"\\x%02x(?(%d)(?!)|(\\x%02x))" % (element & 0xFF, number, element >> 8))
+        in_groups.append(b"%b(?:%b)" % (_number(group), b"|".join(parts)))
+    return b"((?:[^%b\\xfe\\xff]...%b)(?:%b)(?:%b))*+" % (
+        _bytes(wanted, 16),
+        b"".join(b"|" + part for part in in_groups),
         _short_vrs(),
         _usual_lengths(),
     )
 
 
+def _bytes(numbers: list[int], shift: int) -> bytes:
+    """Make what a pattern has between brackets for one byte of each of some numbers."""
+    return b"".join(b"\\x%02x" % byte for byte in sorted({n >> shift & 0xFF for n in numbers}))
+
+
 def _usual_lengths() -> bytes:
     """Make the pattern of values that are passed over, with their lengths."""
-    return b"|".join(b"\\x%02x\\0.{%d}" % (length, length) for length in _PASSED_LENGTHS)
+    return b"|".join(b"\\x%02x\\0.{%d}+" % (length, length) for length in _PASSED_LENGTHS)
 
 
 def _numbers_below(number: int) -> bytes:
