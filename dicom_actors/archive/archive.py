@@ -479,21 +479,29 @@ class Archive(Holdings):
 
     def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         kernel = self._kernel
-        location = self._put_bytes(new)
+        first = self._put_bytes(new)
         uid = new.intake.sop_instance_uid
-        row = new.intake.row(location, kernel.now(), self._duplicates, queued)
         try:
+            place = kernel.store.place(first, new.intake.description[:3])
+            row = new.intake.row(place or first, kernel.now(), self._duplicates, queued)
             outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
-        except ArchiveError:
+        except BaseException:
             # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
-            if not location.is_placed:
-                kernel.unplaced.add([(uid, str(location))])
+            if not first.is_placed:
+                kernel.unplaced.add([(uid, str(first))])
             raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )
-        if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
-            with contextlib.suppress(OSError):  # what is left of it harms nobody
+        over = [] if place is None else [first]
+        if is_refused:
+            used = {one.location for one in self.rows.versions_of(uid)}
+            if str(first) in used:
+                over = []  # somebody has found it, and sees to it
+            elif row.location not in used:
+                over = [first] if place is None else [place, first]
+        with contextlib.suppress(OSError):  # what is left of it harms nobody
+            for location in over:
                 kernel.store.remove(location)
         return outcomes[0]
 

@@ -1,16 +1,20 @@
-"""The power is cut before each step of an archive's work, and nothing acknowledged is lost."""
+"""At each step of an archive's work it is cut off: nothing acknowledged is lost.
+
+By a power cut, or the end of its process.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from kit.archive_objects import abandon, make_file, uid_of
 from kit.forgetful_disk import ForgetfulDisk, PowerCut
 from kit.waiting import until
 
-from dicom_actors import read_file
+from dicom_actors import read_file, write_file
 from dicom_actors.archive.archive import Archive
 from dicom_actors.archive.index import Index
 from dicom_actors.archive.maintenance import rebuilding
@@ -45,14 +49,20 @@ class Witness:
         kept: the bytes that must be there, by SOP Instance UID.
         under_way: what may be there, by SOP Instance UID: what was there before, and after.
         gone: the bytes that must not be there.
+        refused: the bytes that are about to be refused.
+        settings: the archive's.
     """
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
         self.under_way: dict[str, tuple[bytes | None, ...]] = {}
         self.gone: set[bytes] = set()
+        self.refused: set[bytes] = set()
+
+    settings: ClassVar[dict[str, Any]] = SETTINGS
 
     def work(self, archive: Archive, disk: ForgetfulDisk) -> None:
+        """Have an archive do all kinds of things."""
         self.add(archive, make_file(1, size=SMALL))
         self.add(archive, make_file(2, size=SMALL))
         archive.settle()
@@ -91,15 +101,46 @@ class Witness:
         self.gone.add(before)
 
 
+class WitnessOfTheFirst(Witness):
+    """Works where what comes first stays."""
+
+    settings: ClassVar[dict[str, Any]] = {**SETTINGS, "duplicates": "keep-first"}
+
+    def work(self, archive: Archive, disk: ForgetfulDisk) -> None:
+        """Have the same come again, and others under its UID, in its study and in another one."""
+        del disk
+        data = make_file(1, size=LARGE)
+        self.add(archive, data)
+        assert archive.add(data).is_kept
+        self.is_refused(archive, make_file(1, size=LARGE, fill=3))
+        archive.settle()
+        elsewhere = read_file(make_file(1, size=LARGE, fill=4))
+        elsewhere.StudyInstanceUID = "1.2.9"
+        buffer = io.BytesIO()
+        write_file(buffer, elsewhere)
+        self.is_refused(archive, buffer.getvalue())
+        self.delete(archive, uid_of(1))
+        self.add(archive, make_file(2, size=LARGE))
+
+    def is_refused(self, archive: Archive, data: bytes) -> None:
+        uid = str(read_file(data).SOPInstanceUID)
+        self.refused.add(data)
+        assert not archive.add(data).is_kept
+        assert archive.read(archive.find_instance(uid)) == self.kept[uid]
+        self.refused.remove(data)
+
+
 def cut(
     folder: Path,
     at: int | None,
     *,
     left_out: str | None = None,
+    is_killed: bool = False,
+    kind: type[Witness] = Witness,
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[Witness, ForgetfulDisk]:
     """Work on a new archive until a step."""
-    disk, witness = ForgetfulDisk(), Witness()
+    disk, witness = ForgetfulDisk(is_synchronous=not is_killed), kind()
     disk.cut_at, disk.left_out = at, left_out
     write = Index.write
 
@@ -111,7 +152,7 @@ def cut(
     with monkeypatch.context() as patch:
         patch.setattr(Index, "write", write_as_a_step)
         try:
-            archive = Archive.open(folder, file_system=disk, **SETTINGS)
+            archive = Archive.open(folder, file_system=disk, **witness.settings)
             witness.work(archive, disk)
         except (PowerCut, ArchiveError):
             assert at is not None
@@ -124,7 +165,7 @@ def cut(
 def problems_after(folder: Path, witness: Witness, disk: ForgetfulDisk) -> list[str]:
     """Start again, and say what is wrong."""
     found = []
-    with Archive.open(folder, file_system=disk, **SETTINGS) as archive:
+    with Archive.open(folder, file_system=disk, **witness.settings) as archive:
         archive.settle()
         # Where there are nodes, the one before was another one, and has left more than that.
         until(lambda: not archive.store.nodes() - {archive.store.node})
@@ -140,6 +181,7 @@ def problems_after(folder: Path, witness: Witness, disk: ForgetfulDisk) -> list[
                 found.append(f"{uid} cannot be read: {error}")
         known = {*witness.kept.values()}
         known |= {data for pair in witness.under_way.values() for data in pair if data}
+        known |= witness.refused  # whom nobody has told yet: it may be one of two
         rows = list(archive.instances())
         placed = {
             name: data
@@ -171,17 +213,18 @@ def campaign(
     """Cut the power before each step; returns what was wrong, with a synchronization left out."""
     caplog.set_level(logging.CRITICAL)
 
-    def run(left_out: str | None) -> list[str]:
-        _, whole = cut(tmp_path / "whole", None, monkeypatch=monkeypatch)
+    def run(left_out: str | None, **options: Any) -> list[str]:
+        is_killed = options.get("is_killed", False)
+        _, whole = cut(tmp_path / "whole", None, monkeypatch=monkeypatch, **options)
         found: list[str] = []
         first = 0 if left_out is None else whole.steps.index(left_out)
         for at in range(first, len(whole.steps) + 1):
             folder = tmp_path / f"cut {at}"
-            witness, disk = cut(folder, at, left_out=left_out, monkeypatch=monkeypatch)
+            witness, disk = cut(folder, at, left_out=left_out, monkeypatch=monkeypatch, **options)
             step = whole.steps[at] if at < len(whole.steps) else "the end"
-            seeds = [None, 10 * at + 1, 10 * at + 2]
+            seeds = [None] if is_killed else [None, 10 * at + 1, 10 * at + 2]
             # There a node has to be taken to be gone each time: one of them, in turn.
-            for seed in seeds[at % 3 :][:1] if index_place.is_shared else seeds:
+            for seed in seeds[at % len(seeds) :][:1] if index_place.is_shared else seeds:
                 copy = tmp_path / f"cut {at}, seed {seed}"
                 copy.mkdir()
                 index_place.copy(folder, copy)
@@ -198,8 +241,10 @@ def campaign(
     return run
 
 
-def test_nothing_acknowledged_is_lost_wherever_the_power_is_cut(campaign):
-    assert campaign(None) == []
+@pytest.mark.parametrize("is_killed", [True, False])
+@pytest.mark.parametrize("kind", [Witness, WitnessOfTheFirst])
+def test_nothing_is_lost_half_or_back_wherever_it_ends(campaign, kind, is_killed):
+    assert campaign(None, kind=kind, is_killed=is_killed) == []
 
 
 SYNCHRONIZATIONS = [
