@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kit.index_places import InFolder, OnServer
 
 SMALL, LARGE = 64, 4096
+SAFE = "index.safe"
 SETTINGS = {
     # The disk of objects is ours; the index is safe at its commit, which SQLite is trusted with.
     "durability": "os",
@@ -121,6 +122,12 @@ class WitnessOfTheFirst(Witness):
         self.is_refused(archive, buffer.getvalue())
         self.delete(archive, uid_of(1))
         self.add(archive, make_file(2, size=LARGE))
+        for number in range(3, 6):
+            self.add(archive, make_file(number, size=SMALL))
+            self.is_refused(archive, make_file(number, size=LARGE, fill=5))
+            self.is_refused(archive, make_file(number, size=SMALL, fill=5))
+        self.delete(archive, uid_of(3))
+        self.add(archive, make_file(3, size=SMALL, fill=6))
 
     def is_refused(self, archive: Archive, data: bytes) -> None:
         uid = str(read_file(data).SOPInstanceUID)
@@ -144,15 +151,19 @@ def cut(
     disk.cut_at, disk.left_out = at, left_out
     write = Index.write
 
-    def write_as_a_step(index: Index, changes: object) -> object:
+    def write_as_a_step(index: Index, changes: object, *, is_durable: bool = True) -> object:
         disk.step("commit")
-        return write(index, changes)  # type: ignore[arg-type]
+        outcomes = write(index, changes, is_durable=is_durable)  # type: ignore[arg-type]
+        if is_durable:
+            _note_index(index, folder)
+        return outcomes
 
     archive = None
     with monkeypatch.context() as patch:
         patch.setattr(Index, "write", write_as_a_step)
         try:
             archive = Archive.open(folder, file_system=disk, **witness.settings)
+            _note_index(archive._kernel.index.get(), folder)
             witness.work(archive, disk)
         except (PowerCut, ArchiveError):
             assert at is not None
@@ -160,6 +171,20 @@ def cut(
             if archive is not None:
                 abandon(archive)
     return witness, disk
+
+
+def _note_index(index: Index, folder: Path) -> None:
+    """Note what is safe of an index."""
+    (folder / SAFE).unlink(missing_ok=True)
+    index.copy_to(folder / SAFE)
+
+
+def _forget(folder: Path, copy: Path) -> None:
+    """Have of an index what was safe alone."""
+    if (folder / SAFE).exists():
+        for path in copy.glob("index.sqlite*"):
+            path.unlink()
+        (copy / "index.sqlite").write_bytes((folder / SAFE).read_bytes())
 
 
 def problems_after(folder: Path, witness: Witness, disk: ForgetfulDisk) -> list[str]:
@@ -228,6 +253,8 @@ def campaign(
                 copy = tmp_path / f"cut {at}, seed {seed}"
                 copy.mkdir()
                 index_place.copy(folder, copy)
+                if not (is_killed or index_place.is_shared or seed == seeds[-1]):
+                    _forget(folder, copy)
                 found += [
                     f"cut before step {at} ({step}), seed {seed}: {problem}"
                     for problem in problems_after(copy, witness, disk.restart(seed))

@@ -131,12 +131,13 @@ class Unpacking:
             ArchiveError: the index cannot be read or written.
         """
         Removing(self._store, self._rows).finish(sorted(leftovers))
-        names = [name for name in self._disk.names(self._store.incoming) if name.endswith(_OBJECT)]
-        found = self.place(self._to_finish(names, leftovers))
         self._begun.update(journals)
+        found = Recovered()
+        # First: of what is acknowledged, that which has no row is in journals alone.
         for name in journals:
             found += self.unpack(name)
-        return found
+        names = [name for name in self._disk.names(self._store.incoming) if name.endswith(_OBJECT)]
+        return found + self.place(self._to_finish(names, leftovers))
 
     def _to_finish(
         self, names: Iterable[str], leftovers: set[str]
