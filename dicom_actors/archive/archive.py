@@ -45,7 +45,12 @@ from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Outcome, Result
 from dicom_actors.archive.index.locating import is_shared, redacted
 from dicom_actors.archive.index.nodes import Nodes
-from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
+from dicom_actors.archive.index_handle import (
+    INDEX_NAME,
+    DirectRows,
+    IndexHandle,
+    SharedIndexHandle,
+)
 from dicom_actors.archive.maintenance.rebuilding import (
     Rebuilder,
     ask_for_rebuild,
@@ -287,6 +292,8 @@ class Archive(Holdings):
             _create(handle, store, heal=heal)
             kernel = ArchiveKernel(checked, store, handle, System(clock=clock), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
+            if index is None:
+                _find_rows(kernel)
             return cls(kernel, lock, {} if peers is None else peers, worklist_folder)
         except BaseException:
             if handle is not None:
@@ -798,6 +805,15 @@ def store_in(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
         cache.empty()
     layout = Layout(settings.layout)
     return Store(root, disk, layout, buckets=buckets, bucket=bucket, cache=cache)
+
+
+def _find_rows(kernel: ArchiveKernel) -> None:
+    """Have what a power cut left without rows found from the first moment on."""
+    try:
+        journals = kernel.closed_journals()
+        Unpacking(kernel.store, DirectRows(kernel.index), kernel.now).find_rows(journals)
+    except (ArchiveError, OSError) as error:
+        logger.info("journals are looked at later: %s", error)  # the Unpacker tries again
 
 
 def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:

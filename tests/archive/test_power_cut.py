@@ -191,6 +191,12 @@ def problems_after(folder: Path, witness: Witness, disk: ForgetfulDisk) -> list[
     """Start again, and say what is wrong."""
     found = []
     with Archive.open(folder, file_system=disk, **witness.settings) as archive:
+        if not archive.store.node:
+            found += [
+                f"{uid} is not found at once"
+                for uid in witness.kept
+                if archive.find_instance(uid) is None
+            ]
         archive.settle()
         # Where there are nodes, the one before was another one, and has left more than that.
         until(lambda: not archive.store.nodes() - {archive.store.node})

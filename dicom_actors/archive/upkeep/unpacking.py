@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dicom_actors.archive.files import FileBytes, Placed, Store
-    from dicom_actors.archive.index import StoredInstance
+    from dicom_actors.archive.index import NewInstance, StoredInstance
     from dicom_actors.archive.upkeep.intake import Intake
     from dicom_actors.archive.upkeep.rows import Rows
 
@@ -138,6 +138,28 @@ class Unpacking:
             found += self.unpack(name)
         names = [name for name in self._disk.names(self._store.incoming) if name.endswith(_OBJECT)]
         return found + self.place(self._to_finish(names, leftovers))
+
+    def find_rows(self, journals: Iterable[str]) -> None:
+        """Give those objects of journals rows that had no durable ones when the power went.
+
+        Only while nobody writes. What is not as it should be is left for `recover`.
+
+        Raises:
+            OSError: a journal cannot be read.
+            ArchiveError: the index cannot be read or written.
+        """
+        if self._is_index_lost():
+            return
+        for name in journals:
+            for batch in _batches(self._records(name, is_first=False), lambda one: one.size):
+                versions = self._rows.versions_of_each([one.sop_instance_uid for one in batch])
+                first = {one.sop_instance_uid: one for one in reversed(batch)}
+                rows = []
+                for uid, one in first.items():
+                    with contextlib.suppress(DataError):
+                        if not versions[uid] and one.is_sound():
+                            rows.append(self._row_of(one, describe_file(one.read())))
+                self._rows.write(rows)
 
     def _to_finish(
         self, names: Iterable[str], leftovers: set[str]
@@ -310,11 +332,14 @@ class Unpacking:
 
     def _take_in(self, one: _Object, intake: Intake) -> StoredInstance | None:
         """Give an object without a row one; None: its bytes are known, and elsewhere."""
-        duplicates = Duplicates.REPLACE if self._replaces else Duplicates.KEEP_BOTH
-        row = intake.row(one.location, one.received, duplicates)
-        self._rows.write([row._replace(is_adopted=True, goes_by_age=self._replaces)])
+        self._rows.write([self._row_of(one, intake)])
         versions = self._rows.versions_of(intake.sop_instance_uid)
         return _at(one.location, versions)
+
+    def _row_of(self, one: _Object, intake: Intake) -> NewInstance:
+        duplicates = Duplicates.REPLACE if self._replaces else Duplicates.KEEP_BOTH
+        row = intake.row(one.location, one.received, duplicates)
+        return row._replace(is_adopted=True, goes_by_age=self._replaces)
 
     def _set_aside(self, location: Location) -> None:
         if not location.is_in_journal:
