@@ -16,9 +16,11 @@ from kit.waiting import until
 
 from dicom_actors import read_file, write_file
 from dicom_actors.archive.archive import Archive
-from dicom_actors.archive.index import Index
+from dicom_actors.archive.files import Location
+from dicom_actors.archive.index import Index, NewInstance, Queued
 from dicom_actors.archive.maintenance import rebuilding
-from dicom_actors.archive.maintenance.reindexing import reindexing
+from dicom_actors.archive.maintenance.reindexing import reindex, reindexing
+from dicom_actors.archive.maintenance.verifying import verify
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -381,3 +383,65 @@ def test_these_are_all_synchronizations(tmp_path, monkeypatch):
     assert sorted({step for step in disk.steps if step.startswith("synchronize")}) == sorted(
         SYNCHRONIZATIONS
     )
+
+
+def test_who_deletes_leaves_no_first_name_behind(tmp_path):
+    settings = {**SETTINGS, "duplicates": "keep-first"}
+    with Archive.open(tmp_path, **settings) as archive:
+        archive.add(make_file(1, size=LARGE))
+        (placed,) = archive.instances()
+        # As it is while who has written the row has not got to it.
+        first = tmp_path / "incoming" / "first.dcm"
+        first.hardlink_to(tmp_path / placed.location)
+        assert archive.delete(sop_instance_uid=uid_of(1)) == 1
+        assert not first.exists()
+        abandon(archive)
+    with Archive.open(tmp_path, **settings) as archive:
+        archive.settle()
+        assert list(archive.instances()) == []
+
+
+def test_what_has_no_row_yet_is_no_problem_and_gets_none_from_others(tmp_path):
+    settings = {**SETTINGS, "duplicates": "keep-first"}
+    with Archive.open(tmp_path, **settings) as archive:
+        first = tmp_path / "incoming" / "first.dcm"
+        first.write_bytes(make_file(1, size=LARGE))
+        place = archive.store.place(Location("incoming/first.dcm"), ("1.2.1", "1.2.1.1", uid_of(1)))
+        assert place is not None
+        assert verify(archive, print).problems == 0
+        assert reindex(archive, print).added == 0
+        first.unlink()
+        assert verify(archive, print).problems == 1
+        assert reindex(archive, print).added == 1
+
+
+@pytest.mark.index_in_folder
+@pytest.mark.parametrize(
+    ("duplicates", "size", "is_lent", "queued", "is_durable"),
+    [
+        ("keep-first", SMALL, False, (), False),
+        ("keep-first", LARGE, False, (), True),
+        ("keep-first", SMALL, True, (), True),
+        ("keep-first", SMALL, False, (Queued("all", "elsewhere"),), True),
+        ("replace", SMALL, False, (), True),
+        ("keep-both", SMALL, False, (), True),
+    ],
+)
+def test_a_row_need_not_be_durable_that_its_journal_gives_again(
+    tmp_path, monkeypatch, duplicates, size, is_lent, queued, is_durable
+):
+    seen = []
+    write = Index.write
+
+    def note(index, changes, *, is_durable=True):
+        if any(isinstance(change, NewInstance) for change in changes):
+            seen.append(is_durable)
+        return write(index, changes, is_durable=is_durable)
+
+    with Archive.open(tmp_path, **{**SETTINGS, "duplicates": duplicates}) as archive:
+        archive.route_with(lambda *_: queued)
+        if is_lent:
+            archive._kernel.lent_journals.add("journal/0000000009.journal")
+        monkeypatch.setattr(Index, "write", note)
+        archive.add(make_file(1, size=size))
+    assert seen == [is_durable]
