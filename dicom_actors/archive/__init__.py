@@ -12,9 +12,11 @@
 there. A small one goes to the actor `store`, which writes what waits behind one another into a
 journal and synchronizes that once; a large one is a file in ``incoming/`` already, and is
 synchronized there. Then the actor `index` writes what waits into the index, in one transaction,
-and answers: that is the Success. Later `unpacker` makes a file of its own of what is in a journal,
-and brings each to its place, ``<study>/<series>/<instance>.dcm``. The index always says where an
-object is now, so nothing has to wait for that.
+and answers: that is the Success. (Rows of what is in a journal outlive a power cut by that: a
+start finds them again there, so that they need no synchronization of their own.) Later `unpacker`
+makes a file of its own of what is in a journal, and brings each to its place,
+``<study>/<series>/<instance>.dcm``. The index always says where an object is now, so nothing has
+to wait for that. Where nothing is synchronized, a large one has its place at once.
 
 What a crash leaves is in ``incoming/`` and the journals, and nowhere else: a start looks there
 alone. See `actors` for the tree, `files` for the bytes, `index` for the rows, `query` for what

@@ -47,7 +47,12 @@ from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Outcome, Result
 from dicom_actors.archive.index.locating import is_shared, redacted
 from dicom_actors.archive.index.nodes import Nodes
-from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
+from dicom_actors.archive.index_handle import (
+    INDEX_NAME,
+    DirectRows,
+    IndexHandle,
+    SharedIndexHandle,
+)
 from dicom_actors.archive.maintenance.rebuilding import (
     Rebuilder,
     ask_for_rebuild,
@@ -294,6 +299,8 @@ class Archive(Holdings):
             _create(handle, store, heal=heal)
             kernel = ArchiveKernel(checked, store, handle, System(clock=clock), now)
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
+            if index is None:
+                _find_rows(kernel)
             return cls(kernel, lock, {} if peers is None else peers, worklist_folder)
         except BaseException:
             if handle is not None:
@@ -487,21 +494,29 @@ class Archive(Holdings):
 
     def _put_large(self, new: NewObject, queued: tuple[Queued, ...]) -> Outcome:
         kernel = self._kernel
-        location = self._put_bytes(new)
+        first = self._put_bytes(new)
         uid = new.intake.sop_instance_uid
-        row = new.intake.row(location, kernel.now(), self._duplicates, queued)
         try:
+            place = kernel.store.place(first, new.intake.description[:3])
+            row = new.intake.row(place or first, kernel.now(), self._duplicates, queued)
             outcomes: list[Outcome] = kernel.ask("index", WriteChanges((row,)))
-        except ArchiveError:
+        except BaseException:
             # Nobody knows whether there is a row, or will be: that is settled when it is looked at.
-            if not location.is_placed:
-                kernel.unplaced.add([(uid, str(location))])
+            if not first.is_placed:
+                kernel.unplaced.add([(uid, str(first))])
             raise
         is_refused = outcomes[0].result is Result.SAME or (
             outcomes[0].result is Result.DIFFERENT and self._duplicates is Duplicates.KEEP_FIRST
         )
-        if is_refused and all(one.location != row.location for one in self.rows.versions_of(uid)):
-            with contextlib.suppress(OSError):  # what is left of it harms nobody
+        over = [] if place is None else [first]
+        if is_refused:
+            used = {one.location for one in self.rows.versions_of(uid)}
+            if str(first) in used:
+                over = []  # somebody has found it, and sees to it
+            elif row.location not in used:
+                over = [first] if place is None else [place, first]
+        with contextlib.suppress(OSError):  # what is left of it harms nobody
+            for location in over:
                 kernel.store.remove(location)
         return outcomes[0]
 
@@ -806,6 +821,15 @@ def store_in(root: Path, disk: FileSystem, settings: ArchiveSettings) -> Store:
         cache.empty()
     layout = Layout(settings.layout)
     return Store(root, disk, layout, buckets=buckets, bucket=bucket, cache=cache)
+
+
+def _find_rows(kernel: ArchiveKernel) -> None:
+    """Have what a power cut left without rows found from the first moment on."""
+    try:
+        journals = kernel.closed_journals()
+        Unpacking(kernel.store, DirectRows(kernel.index), kernel.now).find_rows(journals)
+    except (ArchiveError, OSError) as error:
+        logger.info("journals are looked at later: %s", error)  # the Unpacker tries again
 
 
 def _create(index: IndexHandle, store: Store, *, heal: bool) -> None:

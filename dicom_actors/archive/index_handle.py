@@ -10,10 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.archive.index import Index
+from dicom_actors.archive.upkeep import Rows
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from dicom_actors.archive.index import Change, Outcome, StoredInstance
 
 __all__ = ["INDEX_NAME", "IndexHandle", "SharedIndexHandle"]
 
@@ -182,6 +185,22 @@ class SharedIndexHandle(IndexHandle):
 
     def note(self, error: ArchiveError) -> None:
         """See `IndexHandle.note`."""
+
+
+class DirectRows(Rows):
+    """The index as `upkeep.Rows`, without anybody between."""
+
+    def __init__(self, index: IndexHandle) -> None:
+        self._index = index
+
+    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        """See `Rows.write`."""
+        return self._index.get().write(changes) if changes else []
+
+    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
+        """See `Rows.versions_of_each`."""
+        with self._index.get().reader() as reader:
+            return reader.versions_of_each(uids)
 
 
 def _identity_of(path: str) -> tuple[int, int] | None:

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Final, Self
 from dicom_actors.archive.files import Buckets, DiskFileSystem, Layout, Store
 from dicom_actors.archive.holdings import Holdings
 from dicom_actors.archive.index import Duplicates, Result
-from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle, SharedIndexHandle
+from dicom_actors.archive.index_handle import (
+    INDEX_NAME,
+    DirectRows,
+    IndexHandle,
+    SharedIndexHandle,
+)
 from dicom_actors.archive.objects import Added, NewObject, Source, new_object
 from dicom_actors.archive.settings import ArchiveSettings
-from dicom_actors.archive.upkeep import Rows, Unpacking
+from dicom_actors.archive.upkeep import Unpacking
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
-
-    from dicom_actors.archive.index import Change, Outcome, StoredInstance
-
 __all__ = ["Visit"]
 
 
@@ -59,7 +60,7 @@ class Visit(Holdings):
             self._index = IndexHandle(str(root / INDEX_NAME), durability)
         else:
             self._index = SharedIndexHandle(index, durability, "")
-        super().__init__(store, self._index, _DirectRows(self._index))
+        super().__init__(store, self._index, DirectRows(self._index))
         self._index.get()
 
     def __enter__(self) -> Self:
@@ -104,19 +105,3 @@ class Visit(Holdings):
         (outcome,) = self.rows.write([row])
         Unpacking(self.store, self.rows, time.time).place([(uid, location)])
         return Added(uid, outcome.result, is_kept=True)
-
-
-class _DirectRows(Rows):
-    """The index as `upkeep.Rows`, without anybody between."""
-
-    def __init__(self, index: IndexHandle) -> None:
-        self._index = index
-
-    def write(self, changes: Sequence[Change]) -> list[Outcome]:
-        """See `Rows.write`."""
-        return self._index.get().write(changes) if changes else []
-
-    def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
-        """See `Rows.versions_of_each`."""
-        with self._index.get().reader() as reader:
-            return reader.versions_of_each(uids)

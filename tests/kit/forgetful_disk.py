@@ -11,6 +11,7 @@ before any step. A synchronization can be left out by its label, as a bug would.
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import random
@@ -53,9 +54,14 @@ class ForgetfulDisk:
         steps: the labels of what was done, in order.
         cut_at: before which step the power is cut; None: never.
         left_out: synchronizations that are not done, by label.
+
+    Args:
+        is_synchronous: whether anything is synchronized; else it is the process alone that ends
+            at a cut, and all that was written is there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_synchronous: bool = True) -> None:
+        self.is_synchronous = is_synchronous
         self.root = _Folder()
         self.steps: list[str] = []
         self.cut_at: int | None = None
@@ -73,7 +79,10 @@ class ForgetfulDisk:
 
     def restart(self, seed: int | None = None) -> ForgetfulDisk:
         """What is there when the power is back; with a seed, some more by chance."""
-        disk = ForgetfulDisk()
+        disk = ForgetfulDisk(is_synchronous=self.is_synchronous)
+        if not self.is_synchronous:
+            disk.root = copy.deepcopy(self.root)
+            return disk
         disk.root = _what_is_left(self.root, None if seed is None else random.Random(seed), {})
         disk.left_out = self.left_out
         return disk
@@ -166,7 +175,7 @@ class ForgetfulDisk:
                 found += entry is file
                 if isinstance(entry, _Folder):
                     rest.append(entry)
-        return FileStatus(len(file.data), 0.0, found)
+        return FileStatus(len(file.data), 0.0, found, (0, id(file)))
 
     def names(self, folder: str) -> list[str]:
         if self.is_off:

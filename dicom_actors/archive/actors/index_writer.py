@@ -18,8 +18,8 @@ from dicom_actors.archive.events import (
     StudyUpdated,
     WorkitemsTold,
 )
-from dicom_actors.archive.files import INCOMING
-from dicom_actors.archive.index import NewInstance, Result, StudyTold
+from dicom_actors.archive.files import INCOMING, JOURNAL
+from dicom_actors.archive.index import Duplicates, NewInstance, Result, StudyTold
 from dicom_actors.archive.upkeep import Rows
 from dicom_actors.errors import ArchiveError
 
@@ -34,6 +34,7 @@ __all__ = ["IndexRows", "IndexWriter", "Recover", "StudiesChanged", "WriteChange
 
 
 _INCOMING = f"{INCOMING}/"
+_JOURNAL = f"{JOURNAL}/"
 _ARRIVED = frozenset({Result.NEW, Result.DIFFERENT})
 
 
@@ -126,9 +127,27 @@ class IndexWriter(Gathering[_Work]):
             work.reply.fail(error)
 
     def _write(self, changes: list[Change]) -> list[Outcome]:
-        outcomes = self._kernel.index.get().write(changes) if changes else []
+        if changes:
+            is_durable = not all(map(self._is_safe, changes))
+            outcomes = self._kernel.index.get().write(changes, is_durable=is_durable)
+        else:
+            outcomes = []
         self._kernel.index.check()
         return outcomes
+
+    def _is_safe(self, change: Change) -> bool:
+        """Whether a start would find it out again after a power cut: the journal is safe already.
+
+        It is so as long as there is one journal at a time, the objects of which come in the order
+        in which they came. The journal goes when they have other rows, which have to be durable.
+        """
+        return (
+            isinstance(change, NewInstance)
+            and change.location.startswith(_JOURNAL)
+            and change.duplicates is Duplicates.KEEP_FIRST
+            and not change.queued
+            and not self._kernel.lent_journals
+        )
 
     def _tell(self, items: list[_Work], outcomes: list[Outcome]) -> None:
         changes = [change for work in items for change in work.changes]

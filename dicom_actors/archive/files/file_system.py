@@ -68,11 +68,13 @@ class FileStatus(NamedTuple):
         size: its bytes.
         changed: when it was written last, in seconds since 1970.
         links: how many names it has.
+        file: tells it from all others, whatever their names.
     """
 
     size: int
     changed: float
     links: int
+    file: tuple[int, int]
 
 
 class OpenFile(Protocol):
@@ -106,6 +108,10 @@ class OpenFile(Protocol):
 
 class FileSystem(Protocol):
     """The disk below an archive's folder. Everything raises OSError as `os` does."""
+
+    @property
+    def is_synchronous(self) -> bool:
+        """Whether anything is synchronized at all; else the system writes when it likes."""
 
     def create(self, name: str) -> OpenFile:
         """Create a file that must not be there."""
@@ -357,7 +363,8 @@ class DiskFileSystem:
         status = self.status(name)
         if status is None or not stat.S_ISREG(status.st_mode):
             return None
-        return FileStatus(status.st_size, status.st_mtime, status.st_nlink)
+        file = (status.st_dev, status.st_ino)
+        return FileStatus(status.st_size, status.st_mtime, status.st_nlink, file)
 
     def is_taken(self, name: str) -> bool:
         """See `FileSystem.is_taken`."""
@@ -402,7 +409,7 @@ class DiskFileSystem:
         """See `FileSystem.link`."""
         try:
             with self._at(name) as (leaf, folder), self._at(new_name) as (new, into):
-                if self.size(name) is None:
+                if not stat.S_ISREG(os.stat(leaf, dir_fd=folder, follow_symlinks=False).st_mode):
                     raise _no_file(name)
                 options = {} if self._by_path else {"follow_symlinks": False}
                 os.link(leaf, new, src_dir_fd=folder, dst_dir_fd=into, **options)

@@ -166,7 +166,8 @@ class FilePlacing:
         """See `Placing.add`."""
         name = self._store.layout.name_for(*uids) if is_first else ""
         if not name or not self._give(old, name, read):
-            name = self._place(uids, old, size, read)
+            status = None if old.is_in_journal else self._disk.file_status(old.name)
+            name = self._place(uids, old, size, read, status and status.file)
         self._names.add(name)
         self._placed.append(Placed(uids[2], old, Location(name)))
 
@@ -190,11 +191,12 @@ class FilePlacing:
         old: Location,
         size: int,
         read: Callable[[], memoryview],
+        file: tuple[int, int] | None,
     ) -> str:
         """Find a name for an object that is free, and give it that; or one that it has already."""
-        name, is_there = self._free_name(uids, size, read)
+        name, is_there = self._free_name(uids, size, read, file)
         if not is_there and not self._make_folder_of(name):
-            name, is_there = self._free_name(uids, size, read, f"{_DETOUR}/")
+            name, is_there = self._free_name(uids, size, read, file, f"{_DETOUR}/")
             if not is_there:
                 self._disk.make_folder(_folder_of(name))
         if is_there:
@@ -239,22 +241,26 @@ class FilePlacing:
         uids: tuple[str, str, str],
         length: int,
         read: Callable[[], memoryview],
+        file: tuple[int, int] | None,
         above: str = "",
     ) -> tuple[str, bool]:
         """Find a name for an object; returns also whether that is there already.
 
         All numbers are looked at: an earlier attempt may have taken a later one than is free now.
+        A file with the same bytes that has a second name is another one's, and may go with it.
         """
         layout, free = self._store.layout, ""
         for copy in range(1, _NUMBERED + 1):
             name = above + layout.name_for(*uids, copy)
             if name in self._names:
                 continue
-            size = self._disk.size(name)
-            if size is None:
+            status = self._disk.file_status(name)
+            if status is None:
                 if not free and not self._disk.is_taken(name):
                     free = name
-            elif size == length and self._disk.read(name) == read():
+            elif status.file == file or (
+                status.links == 1 and status.size == length and self._disk.read(name) == read()
+            ):
                 return name, True
         if not free:
             free = above + layout.name_for(*uids, os.urandom(6).hex())

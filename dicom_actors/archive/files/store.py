@@ -166,6 +166,51 @@ class Store:
         finally:
             file.close()
 
+    def place(self, location: Location, uids: tuple[str, str, str]) -> Location | None:
+        """Give a file in ``incoming/`` its place before its row, which so need not be changed.
+
+        It is a second name. The first one stays until the row is written: so a start finds what
+        has none. What has to outlive a power cut waits: many names are synchronized at once.
+
+        Args:
+            location: where it is.
+            uids: Study, Series and SOP Instance UID.
+
+        Returns:
+            The place; None: it waits, or cannot be given one so easily.
+        """
+        disk = self.file_system
+        if disk.is_synchronous or self.bucket or location.is_placed:
+            return None
+        name = self.layout.name_for(*uids)
+        try:
+            try:
+                is_linked = disk.link(location.name, name)
+            except FileNotFoundError:
+                disk.make_folder(name.rpartition("/")[0])
+                is_linked = disk.link(location.name, name)
+        except OSError:
+            return None  # another one has it, for example
+        return Location(name) if is_linked else None
+
+    def first_names(self, name: str) -> list[str]:
+        """The names in ``incoming/`` of a file that was given its place before its row.
+
+        Raises:
+            OSError: nobody knows.
+        """
+        disk = self.file_system
+        status = disk.file_status(name)
+        if status is None or status.links == 1:
+            return []
+        folders = [self.of_node(node).incoming for node in ("", *self.nodes())]
+        others = [f"{folder}/{one}" for folder in folders for one in disk.names(folder)]
+        return [
+            one
+            for one in others
+            if (found := disk.file_status(one)) is not None and found.file == status.file
+        ]
+
     def upload(
         self,
         uids: tuple[str, str, str],

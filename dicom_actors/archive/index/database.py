@@ -69,10 +69,15 @@ class Connection(Protocol):
         What they raise comes when it does.
         """
 
-    def begin(self, *, writes: bool) -> None:
+    def begin(self, *, writes: bool, is_durable: bool = True) -> None:
         """Begin a transaction; one that does not write is of one moment throughout.
 
         That the connection was lost may be found out by the first statement of one that writes.
+
+        Args:
+            writes: whether it does.
+            is_durable: whether what it writes has to outlive a power cut once it is committed;
+                else it may do so no sooner than what is written next and has to.
         """
 
     def commit(self) -> None:

@@ -112,11 +112,16 @@ class Index:
 
     # --- writing ---------------------------------------------------------------------------
 
-    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+    def write(self, changes: Sequence[Change], *, is_durable: bool = True) -> list[Outcome]:
         """Write changes, all of them in one transaction, one after the other.
 
+        Args:
+            changes: what is to be changed.
+            is_durable: whether that has to outlive a power cut when this returns; else, where
+                it can be found out again, it may do so no sooner than what is written next.
+
         Returns:
-            What came of each; what it says is durable.
+            What came of each.
 
         Raises:
             ArchiveError: nothing was written, as far as is known; `reason` says why.
@@ -126,25 +131,27 @@ class Index:
             try:
                 for _ in range(_ATTEMPTS):
                     try:
-                        return self._write(changes)
+                        return self._write(changes, is_durable=is_durable)
                     except ConflictError:
                         continue
             except self._database.errors as error:
                 raise self._database.failure(error) from error
         raise ArchiveError(f"the index {self._database.name}: others write the same", "busy")
 
-    def _write(self, changes: Sequence[Change]) -> list[Outcome]:
+    def _write(self, changes: Sequence[Change], *, is_durable: bool) -> list[Outcome]:
         try:
-            return self._write_once(changes, is_second=False)
+            return self._write_once(changes, is_durable=is_durable, is_second=False)
         except _LostError:
             self._connection.close()
             self._take(self._database.connect(reads_only=False))
-            return self._write_once(changes, is_second=True)
+            return self._write_once(changes, is_durable=is_durable, is_second=True)
 
-    def _write_once(self, changes: Sequence[Change], *, is_second: bool) -> list[Outcome]:
+    def _write_once(
+        self, changes: Sequence[Change], *, is_durable: bool, is_second: bool
+    ) -> list[Outcome]:
         may_be_committed = False
         try:
-            self._connection.begin(writes=True)
+            self._connection.begin(writes=True, is_durable=is_durable)
             # Another process, as one that deletes, may have written.
             if self._connection.was_written():
                 self._writing.forget()

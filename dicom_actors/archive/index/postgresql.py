@@ -154,7 +154,12 @@ class PostgresqlConnection:
             finally:
                 self._is_together = False
 
-    def begin(self, *, writes: bool) -> None:
+    def begin(
+        self,
+        *,
+        writes: bool,
+        is_durable: bool = True,  # noqa: ARG002 - all is: nobody here starts when it does
+    ) -> None:
         """See `Connection.begin`."""
         if writes:
             self._beginning = b"BEGIN"

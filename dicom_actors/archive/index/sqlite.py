@@ -48,7 +48,10 @@ class SqliteConnection(sqlite3.Connection):
     sees_others = True
     patience = _LOCKED_FOR
     hurries: threading.Event | None = None
+    is_synchronous = False
+    """Whether anything has to outlive a power cut."""
     _data_version = -1
+    _waits = False
 
     def rows(
         self,
@@ -63,11 +66,15 @@ class SqliteConnection(sqlite3.Connection):
         """See `Connection.together`: nothing is sent."""
         return _NOTHING
 
-    def begin(self, *, writes: bool) -> None:
-        """See `Connection.begin`."""
+    def begin(self, *, writes: bool, is_durable: bool = True) -> None:
+        """See `Connection.begin`: what is synchronized is the log, with all that is before it."""
         if not writes:
             self.execute("BEGIN")
             return
+        waits = self.is_synchronous and is_durable
+        if waits is not self._waits:
+            self.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
+            self._waits = waits
         try:
             self.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -165,12 +172,12 @@ class SqliteDatabase:
             uri=True,
             factory=SqliteConnection,
         )
-        is_durable = self._durability == "disk" and not reads_only
+        connection.is_synchronous = self._durability == "disk" and not reads_only
         try:
             # Of a new file: a header takes some 2 KB, so that few would fit into the usual 4.
             connection.execute("PRAGMA page_size = 8192")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+            connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -32768")
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA journal_size_limit = 67108864")

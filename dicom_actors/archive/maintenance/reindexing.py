@@ -11,7 +11,7 @@ from dicom_actors.archive.files import Location
 from dicom_actors.archive.files.placing import folders_of
 from dicom_actors.archive.index import Deleted, Duplicates, Moved, NewInstance, Result
 from dicom_actors.archive.maintenance.verifying import Problem
-from dicom_actors.archive.maintenance.walking import files_in_place
+from dicom_actors.archive.maintenance.walking import files_in_place, is_on_its_way
 from dicom_actors.archive.upkeep import describe_at
 from dicom_actors.errors import DataError
 
@@ -192,7 +192,7 @@ def _changes_for(
     written = time.time() if status is None else status.changed
     row = intake.row(place, written, Duplicates.KEEP_BOTH)._replace(is_arrival=False)
     if lost is None:
-        return [row]
+        return [] if is_on_its_way(holdings, name) else [row]
     if lost.may_wait and versions and not Location.of(versions[0].location).is_placed:
         return None  # it is on its way
     # Others may come in before this is written.

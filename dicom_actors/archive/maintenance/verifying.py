@@ -8,7 +8,11 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors import read_file
 from dicom_actors.archive.files import Location
-from dicom_actors.archive.maintenance.walking import files_in_place, instances_with_versions
+from dicom_actors.archive.maintenance.walking import (
+    files_in_place,
+    instances_with_versions,
+    is_on_its_way,
+)
 from dicom_actors.archive.upkeep import describe_at
 from dicom_actors.errors import ArchiveError, DicomError
 
@@ -80,7 +84,7 @@ def verify(
     for name in files_in_place(holdings):
         uid = _uid_in(holdings, name)
         versions = holdings.rows.versions_of(uid) if uid else []
-        if all(one.location != name for one in versions):
+        if all(one.location != name for one in versions) and not is_on_its_way(holdings, name):
             problems += 1
             tell(Problem(name, uid, _why_without_row(holdings, name, versions)))
     return Verified(instances, length, problems)

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from dicom_actors.archive.holdings import Holdings
     from dicom_actors.archive.index import StoredInstance
 
-__all__ = ["NEW_INDEX", "NO_PLACES", "files_in_place", "files_of", "instances_with_versions"]
+__all__ = [
+    "NEW_INDEX",
+    "NO_PLACES",
+    "files_in_place",
+    "files_of",
+    "instances_with_versions",
+    "is_on_its_way",
+]
 
 _ALL: Final = Settings(max_matches=1 << 60, max_candidates=1 << 60)
 NEW_INDEX: Final = "index.new"
@@ -50,6 +57,11 @@ def files_in_place(holdings: Holdings) -> Iterator[str]:
     for name in buckets.addresses():
         for key in buckets.get(name).keys():  # noqa: SIM118 - it is no mapping
             yield Location.in_bucket(name, key).name
+
+
+def is_on_its_way(holdings: Holdings, name: str) -> bool:
+    """Whether a file has its place, and who has put it there is about to write its row."""
+    return not Location(name).is_in_bucket and bool(holdings.store.first_names(name))
 
 
 def files_of(folder: Path) -> Iterator[Path]:

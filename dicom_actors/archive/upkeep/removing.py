@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from dicom_actors.archive.files import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from dicom_actors.archive.files import Store
     from dicom_actors.archive.upkeep.rows import Rows
@@ -82,11 +82,20 @@ class Removing:
 
     def _carry_out(self, name: str, locations: Iterable[tuple[str, str]]) -> None:
         folders = {
-            self._store.remove(Location.of(location))
+            self._remove(Location.of(location), used)
             for uid, location in locations
-            if all(found.location != location for found in self._rows.versions_of(uid))
+            if location not in (used := {one.location for one in self._rows.versions_of(uid)})
         }
         # Those that were removed themselves are safe with the ones above them.
         there = [name for name in sorted(folders) if not name or self._disk.has_folder(name)]
         self._disk.synchronize_all([], there)
         self._disk.remove(name)
+
+    def _remove(self, location: Location, used: Collection[str]) -> str:
+        """Remove a file that no row needs, under all of its names; see `Store.remove`."""
+        if location.is_placed and not (location.is_adopted or location.is_in_bucket):
+            # Who has written such a row a moment ago may not have got to its first name.
+            for first in self._store.first_names(location.name):
+                if first not in used:
+                    self._disk.remove(first)
+        return self._store.remove(location)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from functools import partial
-from typing import IO, TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from dicom_actors import read_file
 from dicom_actors.archive.files import REBUILD, Location, placing_in, read_records
@@ -25,8 +25,8 @@ from dicom_actors.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from dicom_actors.archive.files import Placed, Store
-    from dicom_actors.archive.index import StoredInstance
+    from dicom_actors.archive.files import FileBytes, Placed, Store
+    from dicom_actors.archive.index import NewInstance, StoredInstance
     from dicom_actors.archive.upkeep.intake import Intake
     from dicom_actors.archive.upkeep.rows import Rows
 
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+_UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _BATCH: Final = 256
 _BATCH_BYTES: Final = 64 * 1024 * 1024
 _OBJECT: Final = ".dcm"
@@ -130,20 +131,41 @@ class Unpacking:
             ArchiveError: the index cannot be read or written.
         """
         Removing(self._store, self._rows).finish(sorted(leftovers))
-        names = [name for name in self._disk.names(self._store.incoming) if name.endswith(_OBJECT)]
-        found = self.place(self._to_finish(names, leftovers))
         self._begun.update(journals)
+        found = Recovered()
+        # First: of what is acknowledged, that which has no row is in journals alone.
         for name in journals:
             found += self.unpack(name)
-        return found
+        names = [name for name in self._disk.names(self._store.incoming) if name.endswith(_OBJECT)]
+        return found + self.place(self._to_finish(names, leftovers))
+
+    def find_rows(self, journals: Iterable[str]) -> None:
+        """Give those objects of journals rows that had no durable ones when the power went.
+
+        Only while nobody writes. What is not as it should be is left for `recover`.
+
+        Raises:
+            OSError: a journal cannot be read.
+            ArchiveError: the index cannot be read or written.
+        """
+        if self._is_index_lost():
+            return
+        for name in journals:
+            for batch in _batches(self._records(name, is_first=False), lambda one: one.size):
+                versions = self._rows.versions_of_each([one.sop_instance_uid for one in batch])
+                first = {one.sop_instance_uid: one for one in reversed(batch)}
+                rows = []
+                for uid, one in first.items():
+                    with contextlib.suppress(DataError):
+                        if not versions[uid] and one.is_sound():
+                            rows.append(self._row_of(one, describe_file(one.read())))
+                self._rows.write(rows)
 
     def _to_finish(
         self, names: Iterable[str], leftovers: set[str]
     ) -> Iterator[tuple[str, Location]]:
         for name, uid, location in self._read_uids(names):
-            # What has a place has a second name.
-            status = self._disk.file_status(location.name)
-            if name in leftovers or (status is not None and status.links > 1):
+            if name in leftovers:
                 yield uid, location
             elif _at(location, self._rows.versions_of(uid)) is not None:
                 leftovers.add(name)
@@ -205,9 +227,7 @@ class Unpacking:
         for name in names:
             location = Location(f"{self._store.incoming}/{name}")
             with contextlib.suppress(FileNotFoundError):  # it has its place by now
-                data = self._disk.open(location.name)
-                source = data if isinstance(data, memoryview) else data.as_file()
-                yield name, _uid_in(source), location
+                yield name, _uids_in(self._disk.open(location.name))[2], location
 
     def _files(self, files: Iterable[tuple[str, Location]], store: Store) -> list[_Object]:
         found = []
@@ -239,7 +259,10 @@ class Unpacking:
             row = _at(one.location, versions)
             is_known = row is not None
             if row is None and versions and not self._is_index_lost():
-                over.append(one.location)  # its place is another one: it is not needed here
+                # Its place is another one: it is not needed here, nor at that which it has without
+                # a row of its own.
+                self._leave_place(one, versions)
+                over.append(one.location)
                 continue
             if not one.is_sound():
                 logger.error("%s is damaged; it stays where it is", one.location)
@@ -253,7 +276,9 @@ class Unpacking:
                 # There may be more of them here.
                 versions_of |= self._rows.versions_of_each([one.sop_instance_uid])
                 if row is None:
-                    over.append(one.location)  # somebody else has found the same bytes elsewhere
+                    # Somebody else has found the same bytes elsewhere.
+                    self._leave_place(one, versions_of[one.sop_instance_uid])
+                    over.append(one.location)
                     continue
                 adopted += 1
             placing.add(
@@ -281,6 +306,17 @@ class Unpacking:
                 if all(found.location != str(one.new) for found in versions):
                     self._store.remove(one.new)
 
+    def _leave_place(self, one: _Object, versions: Iterable[StoredInstance]) -> None:
+        """Have the place go that an object was given, if no row has it."""
+        if one.location.is_in_journal or one.is_first:
+            return
+        uids = _uids_in(self._disk.open(one.location.name))
+        name = self._store.layout.name_for(*uids)
+        mine, there = map(self._disk.file_status, (one.location.name, name))
+        is_mine = mine is not None and there is not None and mine.file == there.file
+        if is_mine and _at(Location(name), versions) is None:
+            self._store.remove(Location(name))
+
     def _is_index_lost(self) -> bool:
         return self._disk.size(REBUILD) is not None
 
@@ -296,11 +332,14 @@ class Unpacking:
 
     def _take_in(self, one: _Object, intake: Intake) -> StoredInstance | None:
         """Give an object without a row one; None: its bytes are known, and elsewhere."""
-        duplicates = Duplicates.REPLACE if self._replaces else Duplicates.KEEP_BOTH
-        row = intake.row(one.location, one.received, duplicates)
-        self._rows.write([row._replace(is_adopted=True, goes_by_age=self._replaces)])
+        self._rows.write([self._row_of(one, intake)])
         versions = self._rows.versions_of(intake.sop_instance_uid)
         return _at(one.location, versions)
+
+    def _row_of(self, one: _Object, intake: Intake) -> NewInstance:
+        duplicates = Duplicates.REPLACE if self._replaces else Duplicates.KEEP_BOTH
+        row = intake.row(one.location, one.received, duplicates)
+        return row._replace(is_adopted=True, goes_by_age=self._replaces)
 
     def _set_aside(self, location: Location) -> None:
         if not location.is_in_journal:
@@ -330,9 +369,13 @@ def _is_sound() -> bool:
     return True
 
 
-def _uid_in(source: memoryview | IO[bytes]) -> str:
-    """The SOP Instance UID of a file; empty if it cannot be read."""
+def _uids_in(data: memoryview | FileBytes) -> tuple[str, str, str]:
+    """The Study, Series and SOP Instance UID of a file; empty those that cannot be read."""
     try:
-        return str(read_file(source, keywords=["SOPInstanceUID"]).get("SOPInstanceUID") or "")
+        data_set = read_file(
+            data if isinstance(data, memoryview) else data.as_file(), keywords=_UIDS
+        )
+        study, series, instance = (str(data_set.get(keyword) or "") for keyword in _UIDS)
     except DataError:
-        return ""
+        return "", "", ""
+    return study, series, instance

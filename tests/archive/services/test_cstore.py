@@ -230,13 +230,13 @@ def test_what_the_index_cannot_keep_harms_nobody_else_of_its_group(tmp_path, mon
 
     write = Index.write
 
-    def picky(index: Index, changes: list[object]) -> object:
+    def picky(index: Index, changes: list[object], **options: bool) -> object:
         if any(
             isinstance(one, NewInstance) and one.description.sop_instance_uid == uid_of(2)
             for one in changes
         ):
             raise OverflowError("too much")
-        return write(index, changes)  # type: ignore[arg-type]
+        return write(index, changes, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Index, "write", picky)
     with (
