@@ -362,10 +362,12 @@ def _decode_meta(front: bytes) -> _Meta | None:
     if front[128:132] != b"DICM":
         return None
     found: dict[int, str] = {}
-    position, end = 132, len(front)
+    position, end, said_end = 132, len(front), 0
     while position + 8 <= end:
         group, element, vr, length = _SHORT.unpack_from(front, position)
         if group != 2:
+            if said_end not in (0, position):
+                return None  # elements of the data set may have that group, too
             if 0x0010 in found and found.get(0x0002) and found.get(0x0003):
                 # The data set knows better what it is, and peers compare it with the command.
                 found.update(_identity(front, position, found[0x0010]))
@@ -377,6 +379,8 @@ def _decode_meta(front: bytes) -> _Meta | None:
                 return None
             (length,) = _LONG.unpack_from(front, position)
             position += 4
+        if not element and vr == b"UL" and length == 4 and position + 4 <= end:
+            said_end = position + 4 + int.from_bytes(front[position : position + 4], "little")
         if vr == b"UI":
             raw = front[position : position + length]
             found[element] = raw.decode("ascii", "replace").rstrip("\0 ")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import zlib
 from struct import pack
 
 import pytest
 
 from dicom_actors.data import DataElement, DataSet, EncapsulatedPixelData, read_file, write_file
-from dicom_actors.data.dataset.encoder import encode_to_send
+from dicom_actors.data.dataset.encoder import encode_to_send, may_be_sent
 from dicom_actors.errors import DicomError
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -158,3 +159,28 @@ class TestEncapsulatedPixelDataIsOb:
 def test_an_error_is_still_ours():
     with pytest.raises(DicomError):
         encode_to_send(DataSet.from_keywords(PatientName="Ä"), EXPLICIT)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+@pytest.mark.parametrize("behind", [b"\0", bytes(3), bytes(5)])
+def test_zeros_behind_the_last_one_make_no_odd_length_even(syntax, behind):
+    made = DataSet.from_keywords(SOPInstanceUID="1.2", PatientID="XY")
+    data = made.to_bytes(syntax).replace(b"\x02\0XY", b"\x01\0X") if syntax == EXPLICIT else b""
+    data = data or made.to_bytes(syntax).replace(b"\x02\0\0\0XY", b"\x01\0\0\0X")
+    ds = DataSet.from_bytes(data + behind, syntax)
+    assert ds.fetch("PatientID").length == 1
+    assert not may_be_sent(data + behind, syntax)
+    again = DataSet.from_bytes(b"".join(encode_to_send(ds, syntax)), syntax)
+    assert {length % 2 for length in lengths(again)} == {0}
+    assert again.PatientID == "X"
+
+
+def test_odd_lengths_within_a_deflated_data_set_are_not_sent():
+    odd = element(0x00100010, "PN", b"X") + element(0x00100020, "LO", b"Y")
+    deflated = zlib.compressobj(wbits=-15)
+    stream = deflated.compress(HEAD + odd) + deflated.flush()
+    ds = DataSet.from_bytes(stream, DEFLATED)
+    again = DataSet.from_bytes(b"".join(encode_to_send(ds, DEFLATED)), DEFLATED)
+    assert {length % 2 for length in lengths(again)} == {0}
+    assert (again.PatientName, again.PatientID) == ("X", "Y")
+    assert ds.to_bytes() == stream

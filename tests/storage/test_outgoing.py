@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kit.dcmtk import wheel_files
 
-from dicom_actors.data import DataSet, write_file
+from dicom_actors.data import DataElement, DataSet, file_meta_header, read_file, write_file
 from dicom_actors.data.files.file_bytes import FileBytes
 from dicom_actors.errors import DicomError
 from dicom_actors.storage import outgoing
@@ -138,3 +138,19 @@ def test_what_should_not_be_sent_as_it_is_is_encoded_anew(
     assert all(element.tag >= 0x00080000 for element in again.elements())
     assert not any((element.length or 0) & 1 for element in again.elements())
     assert again.SOPInstanceUID == "1.2.3.4"
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+def test_an_element_of_group_0002_in_front_of_the_data_set_is_none_of_the_file_meta(
+    tmp_path: Path, syntax: str
+) -> None:
+    class_uid, instance_uid = "1.2.840.10008.5.1.4.1.1.7", "1.2.3.4"
+    made = DataSet.from_keywords(SOPClassUID=class_uid, SOPInstanceUID=instance_uid)
+    stray = DataSet.from_elements([DataElement(0x00020010, "UI", "1.2")]).to_bytes(syntax)
+    header = file_meta_header(class_uid, instance_uid, syntax)
+    path = tmp_path / "it"
+    path.write_bytes(header + stray + made.to_bytes(syntax))
+    for source in (path, path.read_bytes(), read_file(path)):
+        found = outgoing_object(source)
+        assert (found.transfer_syntax, found.sop_instance_uid) == (syntax, instance_uid)
+        assert b"".join(found.pieces(syntax, must_be_whole=True)) == made.to_bytes(syntax)

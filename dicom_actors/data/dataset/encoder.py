@@ -110,22 +110,32 @@ def may_be_sent(data: bytes | memoryview, transfer_syntax: str) -> bool:
     layout = layout_of(TransferSyntax.as_read(transfer_syntax))
     index: dict[int, int] = {}
     try:
-        scan_all(Scope(data, layout, Reading(keeps_truncated=True)), 0, index, 0, len(data))
+        reading = Reading(keeps_truncated=True)
+        end = scan_all(Scope(data, layout, reading), 0, index, 0, len(data))
     except DecodeError:
         return True
-    return not _is_any_odd(index, 0) and min(index, default=_FIRST_SENT) >= _FIRST_SENT
+    end = 0 if reading.is_cut else end  # the last one is not all there
+    return not _is_any_odd(index, 0, end) and min(index, default=_FIRST_SENT) >= _FIRST_SENT
 
 
 def has_odd_lengths(data_set: Held) -> bool:
     """Whether an element that was read, and is not in a sequence, has an odd length."""
-    content = content_of(data_set)
-    return _is_any_odd(content.index, content.start)
+    return _has_odd_lengths(content_of(data_set))
 
 
-def _is_any_odd(index: Mapping[int, object], start: int) -> bool:
-    """Whether there is an odd number of bytes between any two elements of an index."""
+def _has_odd_lengths(content: ElementIndex) -> bool:
+    places = [(at, tag) for tag, at in content.index.items() if isinstance(at, int)]
+    if not places:
+        return False
+    at, tag = max(places)
+    # What follows the last one is no part of it.
+    return _is_any_odd(content.index, content.start, content.extent_at(tag, at).following)
+
+
+def _is_any_odd(index: Mapping[int, object], start: int, end: int) -> bool:
+    """Whether an element of an index has an odd number of bytes; `end` is that of the last one."""
     ends = {offset & 1 for offset in index.values() if isinstance(offset, int)}
-    return len(ends | {start & 1}) > 1
+    return len(ends | {start & 1, end & 1}) > 1
 
 
 def encode_data_set(
@@ -219,9 +229,9 @@ def _deflated(
     content: ElementIndex, target: TransferSyntax, *, pads: bool = False
 ) -> Iterable[Piece]:
     stream = content.scope.reading.deflated
-    if stream is not None and content.is_as_read():
+    if stream is not None and content.is_as_read() and not (pads and _has_odd_lengths(content)):
         return [stream, b"\0"] if pads and len(stream) & 1 else [stream]
-    return _deflated_pieces(_encoded(content, layout_of(target)))
+    return _deflated_pieces(_encoded(content, layout_of(target), pads=pads))
 
 
 def _deflated_pieces(pieces: list[Piece]) -> Iterator[bytes]:
