@@ -74,7 +74,6 @@ __all__ = [
     "UnrecognizedPduError",
     "UnsupportedTransferSyntaxError",
     "WorkerError",
-    "shown",
 ]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-JPEG = "1.2.840.10008.1.2.4.50"
+RLE = "1.2.840.10008.1.2.5"
 
 
 def test_instances_come_one_by_one_with_the_counts_after_each() -> None:
@@ -117,7 +117,7 @@ def test_what_cannot_be_sent_is_counted_as_failed(tmp_path: Path) -> None:
     compressed = instance(5)
     path = tmp_path / "compressed.dcm"
     write_file(path, compressed)
-    data = path.read_bytes().replace(EXPLICIT.encode() + b"\0", JPEG.encode())
+    data = path.read_bytes().replace(EXPLICIT.encode(), RLE.encode())
     sources: list[Any] = [
         text,
         tmp_path / "missing.dcm",

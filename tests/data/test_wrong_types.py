@@ -190,3 +190,13 @@ def test_what_is_shown_is_short_whatever_it_is():
     for junk in JUNK.values():
         assert len(shown(junk)) <= 300
     assert shown("x" * 1_000).startswith("'xxx")
+
+
+def test_a_view_of_every_second_byte_is_read_as_these_bytes():
+    data = new().to_bytes(EXPLICIT)
+    view = memoryview(bytes(byte for one in data for byte in (one, 0)))[::2]
+    assert DataSet.from_bytes(view, EXPLICIT) == DataSet.from_bytes(data, EXPLICIT)
+    buffer = io.BytesIO()
+    write_file(buffer, new())
+    view = memoryview(bytes(byte for one in buffer.getvalue() for byte in (one, 0)))[::2]
+    assert read_file(view) == read_file(buffer.getvalue())

@@ -101,6 +101,8 @@ def as_bytes(data: bytes | bytearray | memoryview) -> bytes | memoryview:
     if isinstance(data, bytes):
         return data
     view = memoryview(data)
+    if not view.c_contiguous:
+        return view.tobytes()  # nothing that reads can step over what is between
     if view.itemsize != 1 or view.ndim != 1:
         view = view.cast("B")
     return view.toreadonly()
