@@ -61,6 +61,7 @@ from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from dicom_actors.data.dataset.element_index import ElementIndex
     from dicom_actors.data.dataset.reading import Found
     from dicom_actors.data.values.unread import UnreadBytes
 
@@ -820,6 +821,17 @@ def _written_syntax(data_set: DataSet) -> TransferSyntax:
 PREFIX: Final = b"DICM"
 NO_PREAMBLE: Final = bytes(128)
 
+_SOP_CLASS: Final = 0x00080016
+_SOP_INSTANCE: Final = 0x00080018
+_MEDIA_CLASS: Final = 0x00020002
+_MEDIA_INSTANCE: Final = 0x00020003
+_OF_THIS_LIBRARY: Final = (
+    (0x00020001, "OB", b"\0\x01"),
+    (0x00020012, "UI", IMPLEMENTATION_CLASS_UID),
+    (0x00020013, "SH", IMPLEMENTATION_VERSION_NAME),
+)
+"""The elements that are the same in every file that is written: tag, VR, value."""
+
 
 def _check_groups(data_set: DataSet, meta: DataSet) -> None:
     """Refuse elements that a reader of the file would take for the other part of it."""
@@ -833,7 +845,7 @@ def _check_groups(data_set: DataSet, meta: DataSet) -> None:
             raise EncodeError(
                 "expected this element in the file meta, got it in the data set", tag=tag
             )
-    for tag in meta:
+    for tag in content_of(meta).index:
         if tag >> 16 != 2:
             raise EncodeError("expected elements of group 0002 in the file meta", tag=tag)
 
@@ -845,9 +857,34 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
         EncodeError: neither a new data set nor its file meta has the SOP class or instance, or
             an element is in the one that belongs in the other.
     """
-    meta = data_set.file_meta.copy()
+    meta = data_set.file_meta
     _check_groups(data_set, meta)
-    content = content_of(meta)
+    content, elements = content_of(meta), content_of(data_set)
+    was_read = data_set.transfer_syntax is not None
+    class_uid = _value(elements, _SOP_CLASS) or _value(content, _MEDIA_CLASS)
+    instance_uid = _value(elements, _SOP_INSTANCE) or _value(content, _MEDIA_INSTANCE)
+    if _DIRECTORY_RECORDS in elements.index:
+        # A DICOMDIR has its class and instance in the file meta alone (PS3.10 8.6).
+        class_uid = "1.2.840.10008.1.3.10"
+    if (not class_uid or not instance_uid) and not was_read:
+        raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be a file")
+    wrong = [made for made in _OF_THIS_LIBRARY if _value(content, made[0]) != made[2]]
+    for tag, uid in (
+        (_MEDIA_CLASS, class_uid),
+        (_MEDIA_INSTANCE, instance_uid),
+        (_TRANSFER_SYNTAX, transfer_syntax.uid),
+    ):
+        # A file that was read without them is written without them; what was read and is no text
+        # of a UID is left alone, since writing does not fail on what was read.
+        is_text = isinstance(uid, str) and uid.isascii()
+        if uid and _value(content, tag) != uid and (is_text or not was_read):
+            wrong.append((tag, "UI", uid))
+    if not wrong and content.replaced is None and not meta.warnings:
+        length = content.end - content.start - 12
+        if _value(content, _GROUP_LENGTH) == length:
+            return meta  # written as it was read
+    made = meta.copy()
+    content = content_of(made)
     irregular = content.scope.reading.irregular
     for tag, item in content.index.items() if irregular else ():
         if isinstance(item, int) and item in irregular:
@@ -855,41 +892,18 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
             raw, vr = bytes(content.raw_at(tag, item)), content.vr_at(tag, item)
             content.note_change(tag)
             content.index[tag] = element_of(tag, "UN" if vr == "SQ" else vr, raw or None)
-    class_uid = _get(data_set, "SOPClassUID") or _get(meta, "MediaStorageSOPClassUID")
-    instance_uid = _get(data_set, "SOPInstanceUID") or _get(meta, "MediaStorageSOPInstanceUID")
-    if "DirectoryRecordSequence" in data_set:
-        # A DICOMDIR has its class and instance in the file meta alone (PS3.10 8.6).
-        class_uid = "1.2.840.10008.1.3.10"
-    if (not class_uid or not instance_uid) and data_set.transfer_syntax is None:
-        raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be a file")
-    for keyword, uid in (
-        ("MediaStorageSOPClassUID", class_uid),
-        ("MediaStorageSOPInstanceUID", instance_uid),
-        ("TransferSyntaxUID", transfer_syntax.uid),
-    ):
-        # A file that was read without them is written without them; what was read and is no text
-        # of a UID is left alone, since writing does not fail on what was read.
-        is_text = isinstance(uid, str) and uid.isascii()
-        if uid and _get(meta, keyword) != uid and (is_text or data_set.transfer_syntax is None):
-            meta.put(keyword, "UI", uid)
-    for keyword, vr, value in (
-        ("FileMetaInformationVersion", "OB", b"\0\x01"),
-        ("ImplementationClassUID", "UI", IMPLEMENTATION_CLASS_UID),
-        ("ImplementationVersionName", "SH", IMPLEMENTATION_VERSION_NAME),
-    ):
-        if _get(meta, keyword) != value:
-            meta.put(keyword, vr, value)
-    length = content.end - content.start - 12
-    is_right = content.replaced is None and _get(meta, "FileMetaInformationGroupLength") == length
-    if not is_right or meta.warnings:
-        meta.put("FileMetaInformationGroupLength", "UL", 0)  # the encoder counts
-    return meta
+    for tag, vr, value in wrong:
+        made.put(tag, vr, value)
+    made.put(_GROUP_LENGTH, "UL", 0)  # the encoder counts
+    return made
 
 
-def _get(data_set: DataSet, keyword: str) -> Any:
-    """Get a value if there is one that can be decoded."""
+def _value(content: ElementIndex, tag: int) -> Any:
+    """The value of an element if there is one that can be decoded."""
+    if tag not in content.index:
+        return None
     try:
-        return data_set.get(keyword)
+        return content.value(tag)
     except DecodeError:
         return None
 
