@@ -16,7 +16,6 @@ from struct import pack
 STOP = 0xFFFEE000
 VRS = [b"LO", b"UI", b"OB", b"SQ", b"UN", b"PN", b"??", b"\0\0"]
 VALUES = [b"DS", b"IS", b"US", b"SS", b"FD", b"FL", b"UL", b"PN", b"ST", b"UI", b"AT", b"OW", b"CS"]
-NAMES = {int.from_bytes(vr, "little"): vr.decode("latin-1") for vr in VRS + VALUES}
 
 
 class Text(str):
@@ -33,7 +32,23 @@ class Whole(int):
     """What whole numbers are made as."""
 
 
-KINDS = (*[Text] * 6, Real, Whole)
+class Listed(list):
+    """What several values are made as, and the items of a sequence."""
+
+    __slots__ = ("number", "scope")
+
+
+def shape(name, slots):
+    """A class of so many slots, and these."""
+    names = tuple(f"slot_{at}" for at in range(slots))
+    made = type(name, (), {"__slots__": names})
+    return (made, *map(made.__dict__.get, names))
+
+
+LISTED = (Listed, Listed.__dict__["scope"], Listed.__dict__["number"])
+ELEMENT, PLACE = shape("Element", 5), shape("Place", 12)
+DATA_SETS = (PLACE, LISTED, shape("DataSet", 1), shape("Content", 10))
+KINDS = (*[Text] * 6, Real, Whole, LISTED)
 
 
 def inputs():
@@ -53,6 +68,10 @@ def inputs():
             data += _items(draw) if length == 0xFFFFFFFF else bytes(min(length, 20))
         if number % 3 == 0:
             data += b"".join(_value(draw, tag) for tag in range(draw.randrange(6)))
+        if number % 7 == 0:
+            item = pack("<HHI", 0xFFFE, 0xE000, len(data)) + data
+            length = 2 * len(item) + draw.choice((0, 0, 0, 1))
+            data += pack("<HH2s2xI", 0x30, 1, b"SQ", length) + item * 2
         if number % 5 == 0:
             data = pack("<HHI", 0xFFFE, 0xE000, len(data) + draw.choice((0, 0, 0, 1))) + data
         cut = draw.randrange(len(data) + 1) if number % 2 else len(data)
@@ -119,9 +138,15 @@ def feed(module, view, draw):
     rows = []
     module.items_usual(view, rows, 0, length, 1 << 40)
     for one in (index, *[row[2] for row in rows]):
-        assert [row[0] for row in module.headers_usual(view, one, NAMES)] == list(one)
         values = {}
-        module.values_usual(view, one, values, KINDS, draw.random() < 0.5)
+        runs = module.runs_usual(view, one, values, None, (7, 0), tuple, ELEMENT, None)
+        tags = [path[-1] for pairs, *_ in runs for path, _ in pairs]
+        assert sorted([*tags, *[run[1] for run in runs[:-1]]]) == sorted(one)
+        sequences = module.values_usual(view, one, values, KINDS, draw.random() < 0.5, None, 0)
+        assert all(0 <= start <= end <= length for _, start, end in sequences)
+        most = draw.choice((3, 1 << 40))
+        place = tuple(range(12))
+        assert module.data_sets_usual(view, sequences, values, most, place, DATA_SETS) <= most
         assert values.keys() <= one.keys()
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import random
+import runpy
 import shutil
 import subprocess
 import sys
 import sysconfig
+import weakref
 from pathlib import Path
 from struct import pack
 
@@ -28,6 +30,9 @@ from dicom_actors.errors import DicomError
 SOURCE = Path(native.__file__).with_name("_native.c")
 FOLDER = DATA_FOLDER / "test_files"
 INPUTS = Path(__file__).with_name("native_inputs.py")
+_MADE = runpy.run_path(str(INPUTS))
+DATA_SETS, ELEMENT = _MADE["DATA_SETS"], _MADE["ELEMENT"]
+KINDS, LISTED = _MADE["KINDS"], _MADE["LISTED"]
 
 built = pytest.mark.skipif(not IS_BUILT, reason="the package was installed without a compiler")
 
@@ -125,11 +130,21 @@ def test_tags_that_were_met_before_are_the_right_ones():
         ("meta_usual", ("text",)),
         ("items_usual", (b"12345678", {}, 0, 8, 1)),
         ("items_usual", (b"12345678", [], -1, 8, 1)),
-        ("headers_usual", (b"12345678", [], {})),
-        ("values_usual", (b"12345678", {}, {}, (str, float), True)),
-        ("values_usual", (b"12345678", {}, {}, (str,) * 8, True)),
-        ("values_usual", (b"12345678", {}, {}, ("no class",) * 8, True)),
-        ("values_usual", ("text", {}, {}, (*[str] * 6, float, int), True)),
+        ("runs_usual", (b"12345678", [], {}, None, (), tuple, ELEMENT, None)),
+        ("runs_usual", (b"12345678", {}, {}, None, (), list, ELEMENT, None)),
+        ("runs_usual", (b"12345678", {}, {}, None, (), tuple, ELEMENT[:-1], None)),
+        ("runs_usual", (b"12345678", {}, {}, None, (), tuple, (*ELEMENT[:-1], int), None)),
+        ("values_usual", (b"12345678", {}, {}, (str, float), True, None, 0)),
+        ("values_usual", (b"12345678", {}, {}, (*[str] * 8, LISTED), True, None, 0)),
+        ("values_usual", (b"12345678", {}, {}, ("no class",) * 9, True, None, 0)),
+        ("values_usual", (b"12345678", {}, {}, (*KINDS[:-1], ELEMENT[:3]), True, None, 0)),
+        ("values_usual", ("text", {}, {}, KINDS, True, None, 0)),
+        ("data_sets_usual", (b"12345678", [], {}, 1, (1,) * 11, DATA_SETS)),
+        ("data_sets_usual", (b"12345678", [], {}, 1, (1,) * 12, DATA_SETS[:3])),
+        ("data_sets_usual", (b"12345678", [], {}, 1, (1,) * 12, (ELEMENT, *DATA_SETS[1:]))),
+        ("data_sets_usual", (b"12345678", ["row"], {}, 1, (1,) * 12, DATA_SETS)),
+        ("data_sets_usual", (b"12345678", [(1, -1, 8)], {}, 1, (1,) * 12, DATA_SETS)),
+        ("data_sets_usual", (b"12345678", [(1, 0, 9)], {}, 1, (1,) * 12, DATA_SETS)),
     ],
 )
 def test_so_they_are_of_the_others(name, arguments):
@@ -272,3 +287,19 @@ def test_under_the_address_sanitizer(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@built
+def test_what_is_made_goes_away_without_the_collector():
+    data = DataSet({"BeamSequence": [{"BeamName": "A"}] * 3}).to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+    with switched(to=True):
+        ds = DataSet.from_bytes(data, EXPLICIT_VR_LITTLE_ENDIAN)
+        values = [element.value for _, element in ds.walk()]
+        gone = [weakref.ref(ds), *map(weakref.ref, ds.BeamSequence)]
+    assert [item for item in values if item == "A"]
+    gc.disable()
+    try:
+        del ds, values
+        assert [item() for item in gone] == [None] * 4
+    finally:
+        gc.enable()

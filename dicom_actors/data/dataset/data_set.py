@@ -32,6 +32,7 @@ from dicom_actors.data.dataset.attribute_hints import NoAttributeError
 from dicom_actors.data.dataset.element_index import (
     CHARACTER_SET,
     DECODED_LISTS,
+    LIST_SLOTS,
     NOTHING,
     Context,
     ElementIndex,
@@ -494,9 +495,15 @@ class _Content(ElementIndex):
 
     __slots__ = ()
 
+    list_shape = (Sequence, *LIST_SLOTS)
     new_element = staticmethod(element_of)
     parts_of = attrgetter("_vr", "_value")
     read_element = staticmethod(_read_element)
+    read_shape = (
+        _ReadElement,
+        *map(DataElement.__dict__.get, ("_holder", "_tag", "_vr", "_offset", "_value")),
+    )
+    unread = _UNREAD
 
     def make_items(self, scope: Context, rows: list[Row], end: int) -> Sequence:
         """Make the items of a sequence of what a scan found up to `end`."""
@@ -544,6 +551,20 @@ class _Content(ElementIndex):
             value = scope.decoders.by_vr[vr](scope.buffer, start, end, self, tag)
             index[tag] = element_of(tag, vr, value)
 
+
+_FILLED: Final = (
+    "scope",
+    "number",
+    "start",
+    "end",
+    "index",
+    "values",
+    "is_sorted",
+    "known_character_set",
+    "replaced",
+    "meta",
+)
+_Content.shape = (_Content, *map(ElementIndex.__dict__.get, _FILLED))
 
 _DataSetT = TypeVar("_DataSetT", bound="DataSet")
 

@@ -20,7 +20,7 @@ from dicom_actors.data.dictionary import VR, VR_TABLE, keyword_of, vr_of_private
 from dicom_actors.data.scan.elements import layout_of_items, read_items
 from dicom_actors.data.scan.headers import element_header
 from dicom_actors.data.scan.layout import BIG_ENDIAN, EXPLICIT, IMPLICIT, UNDEFINED, Layout
-from dicom_actors.data.scan.native import headers_usual, values_usual
+from dicom_actors.data.scan.native import data_sets_usual, values_usual
 from dicom_actors.data.scan.scope import (
     DEFAULT_LIMITS,
     BeyondLimitsError,
@@ -41,11 +41,13 @@ if TYPE_CHECKING:
 
     from dicom_actors.data.dictionary import TransferSyntax
     from dicom_actors.data.scan.elements import Row
+    from dicom_actors.data.scan.native import Shape
     from dicom_actors.data.values.unread import UnreadBytes, UnreadFragments
 
 __all__ = [
     "CHARACTER_SET",
     "DECODED_LISTS",
+    "LIST_SLOTS",
     "NOTHING",
     "Context",
     "ElementIndex",
@@ -93,6 +95,12 @@ content_of: Callable[[Held], ElementIndex] = attrgetter("_content")
 
 set_content: Callable[[Held, ElementIndex], None] = Held.__dict__["_content"].__set__
 """Gives a new data set its elements. The attributes of a `DataSet` mean data elements."""
+
+
+_CONTENT: Final[Any] = Held.__dict__["_content"]
+LIST_SLOTS: Final = (NotedList.__dict__["scope"], NotedList.__dict__["number"])
+_MADE_AS: Final = (*COMPILED_KINDS, (ValueList, *LIST_SLOTS))
+"""What the compiled part makes values as: see `native.values_usual`."""
 
 
 def hold(kind: type[_HeldT], content: ElementIndex) -> _HeldT:
@@ -287,6 +295,18 @@ class Context(Scope):
         return made
 
 
+_PLACE: Final = (
+    Context,
+    *(
+        getattr(Context, name)
+        for name in (
+            *("buffer", "layout", "reading", "parent", "above", "changed", "parent_number"),
+            *("tag", "depth", "character_set", "decoders", "is_signed"),
+        )
+    ),
+)
+"""What the compiled part makes contexts of: see `native.data_sets_usual`."""
+
 NOTHING: Final = Context(b"", EXPLICIT, Input())
 """The context of data sets that were not read, which have the number 0; nothing is noted in it."""
 NOTHING.changed = {0}
@@ -307,6 +327,10 @@ class ElementIndex(ABC):
         replaced: the tags of elements that were read and are no more; None before any change.
         meta: the file meta information, or what makes it once it is asked for; None if there is
             none.
+        list_shape: the list of the items of a sequence, and its slots: `NotedList`.
+        read_shape: what `read_element` makes, and its slots: holder, tag, VR, offset, value.
+        shape: the class itself, and the slots that are filled for an item.
+        unread: what is in the last of those until the value is asked for.
     """
 
     __slots__ = (
@@ -322,8 +346,12 @@ class ElementIndex(ABC):
         "values",
     )
 
+    list_shape: ClassVar[Shape]
     new_element: ClassVar[MakeElement]
     read_element: ClassVar[MakeReadElement]
+    read_shape: ClassVar[Shape]
+    shape: ClassVar[Shape]
+    unread: ClassVar[Any]
     parts_of: ClassVar[PartsOf]
 
     def __init__(
@@ -504,23 +532,6 @@ class ElementIndex(ABC):
             return self.read_element(self, tag, "UN", offset)
         return self.read_element(self, tag, self.vr_at(tag, offset), offset)
 
-    def headers(self) -> list[tuple[int, Any, str | None]]:
-        """Give all tags in order, with what the index has, and the VR where that is enough to know.
-
-        It is None where something was put in, and where the VR is not written, or UN.
-        """
-        index, scope = self.sorted_index(), self.scope
-        layout, buffer = scope.layout, scope.buffer
-        if not layout.is_explicit:
-            return [(tag, item, None) for tag, item in index.items()]
-        if headers_usual is not None and layout is EXPLICIT:
-            return headers_usual(buffer, index, scope.decoders.names)
-        read, name = layout.read_vr, scope.decoders.names.get
-        return [
-            (tag, item, name(read(buffer, item)[0]) if type(item) is int else None)
-            for tag, item in index.items()
-        ]
-
     def elements(self) -> Iterator[Any]:
         """Give all elements in tag order, without those inside sequences."""
         element = self.element_at
@@ -561,9 +572,42 @@ class ElementIndex(ABC):
             return
         characters = self.known_character_set or self._usual_character_set()
         has_ascii = characters is not None and characters.codec is not None
-        values = self.values
-        for tag in values_usual(scope.buffer, self.index, values, COMPILED_KINDS, has_ascii):
-            values[tag] = self.handed_out(values[tag])
+        sequences = values_usual(
+            scope.buffer, self.index, self.values, _MADE_AS, has_ascii, scope, self.number
+        )
+        if sequences and characters is not None:
+            self._index_usual(sequences, characters)
+
+    def _index_usual(self, sequences: list[tuple[int, int, int]], characters: CharacterSet) -> None:
+        """Do what `decode_items` does for sequences, where nothing in them is unusual."""
+        outer, values = self.scope, self.values
+        reading, is_signed = outer.reading, outer.is_signed
+        limits = reading.limits
+        if data_sets_usual is None or reading.is_cut or outer.depth >= limits.max_depth:
+            return
+        if _PIXEL_REPRESENTATION in self.index:
+            if _PIXEL_REPRESENTATION not in values:
+                return  # something may be to be said of it
+            is_signed = self.is_signed
+        place = (
+            outer.buffer,
+            EXPLICIT,
+            reading,
+            outer,
+            outer,
+            _NONE,
+            self.number,
+            None,  # the tag of each
+            outer.depth + 1,
+            characters,
+            _DECODERS[EXPLICIT],
+            is_signed,
+        )
+        shapes = (_PLACE, self.list_shape, (reading.data_set_class, _CONTENT), self.shape)
+        most = limits.max_elements - reading.seen_elements
+        reading.seen_elements += data_sets_usual(
+            outer.buffer, sequences, values, most, place, shapes
+        )
 
     def _usual_character_set(self) -> CharacterSet | None:
         """The character set, if nothing is to be said of it, which would come before its time."""
@@ -584,7 +628,7 @@ class ElementIndex(ABC):
         layout, buffer = scope.layout, scope.buffer
         read, decoders = layout.read_vr, scope.decoders.short
         is_explicit = layout.is_explicit
-        for tag, item in index.items():
+        for tag, item in index.items() if len(values) < len(index) else ():
             if tag in values or type(item) is not int:
                 continue
             if is_explicit:

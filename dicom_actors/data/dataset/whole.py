@@ -7,12 +7,15 @@ recurses.
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, ValuesView
+from itertools import chain
 from math import isnan
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dicom_actors.data.dataset.element_index import Held, content_of, hold
 from dicom_actors.data.dataset.lists import ItemList, ValueList
 from dicom_actors.data.dictionary import Tag, keyword_of
+from dicom_actors.data.scan.layout import EXPLICIT
+from dicom_actors.data.scan.native import runs_usual
 from dicom_actors.data.values.codec import settled
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.noted_list import NotedList
@@ -20,6 +23,7 @@ from dicom_actors.errors import EncodeError
 
 if TYPE_CHECKING:
     from dicom_actors.data.dataset.element_index import ElementIndex
+    from dicom_actors.data.scan.native import Run
 
 __all__ = [
     "Items",
@@ -32,6 +36,9 @@ __all__ = [
     "settled_values",
     "walk",
 ]
+
+_AT_ONCE: Final = 1024
+"""Elements of a data set that are made at a time."""
 
 _HeldT = TypeVar("_HeldT", bound=Held)
 _WRITTEN_AS_THEY_ARE: Final = (bytes, memoryview, str, ItemList, EncapsulatedPixelData)
@@ -81,26 +88,32 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
     a value of what is given, the others of its data set are decoded, too, and those of all that
     come after it, where many at a time cost less.
     """
-    # What is left to visit: of a data set, tags and elements; of the sequence that it is an item
+    # What is left to visit: of a data set, runs of elements; of the sequence that it is an item
     # of, the items after it. The stack has the same of each data set further out.
-    stack: list[tuple[ElementIndex, Iterator[Any], Iterator[Any]]] = []
+    stack: list[tuple[ElementIndex, Iterator[Run], Iterator[Any]]] = []
     # Their tags and numbers: one list for all, since paths of all would take the square of the
     # depth.
     trail: list[int] = []
-    holder, rest = content, iter(content.headers())
     prefix: tuple[int, ...] = ()
+    holder, rest = content, _runs(content, prefix)
     items: Iterator[tuple[int, Any]] = iter(())
-    new = content.read_element
     are_asked_for = False
     while True:
         values = holder.values
         known = len(values)
-        for tag, item, written in rest:
-            if written is not None:
-                element, vr = new(holder, tag, written, item), written
-            else:
+        for pairs, tag, item, sequence in rest:
+            for pair in pairs:
+                yield pair
+                if not are_asked_for and len(values) != known:
+                    are_asked_for = True
+                    holder.decode_usual()
+            if tag is None:
+                continue
+            if sequence is None:
                 element = holder.element_at(tag, item) if type(item) is int else item
                 vr = element.vr
+            else:
+                element, vr = sequence, "SQ"
             yield Path(prefix + (tag,)), element  # noqa: RUF005 - costs less
             if not are_asked_for and len(values) != known:
                 are_asked_for = True
@@ -118,7 +131,8 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
             if are_asked_for:
                 holder.decode_usual()
             trail[-1] = number
-            prefix, rest = tuple(trail), iter(holder.headers())
+            prefix = tuple(trail)
+            rest = _runs(holder, prefix)
             break
         else:
             if not stack:
@@ -126,6 +140,43 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
             holder, rest, items = stack.pop()
             del trail[-2:]
             prefix = tuple(trail)
+
+
+def _runs(holder: ElementIndex, prefix: tuple[int, ...]) -> Iterator[Run]:
+    """Give the elements of a data set as they are now, in runs: each up to one that is special.
+
+    Yields:
+        Pairs of path and element of which nothing is special; the tag of the one behind them,
+        None at the end; what the index has of that; and the element, if it is a sequence. None:
+        it was put in, its VR is not written, or UN.
+    """
+    index = holder.sorted_index()
+    if len(index) <= _AT_ONCE:
+        return iter(_runs_of(holder, index, prefix))
+    elements = list(index.items())
+    parts = (dict(elements[at : at + _AT_ONCE]) for at in range(0, len(elements), _AT_ONCE))
+    return chain.from_iterable(_runs_of(holder, part, prefix) for part in parts)
+
+
+def _runs_of(holder: ElementIndex, index: dict[int, Any], prefix: tuple[int, ...]) -> list[Run]:
+    scope = holder.scope
+    buffer, layout = scope.buffer, scope.layout
+    if runs_usual is not None and layout is EXPLICIT:
+        shape = holder.read_shape
+        return runs_usual(buffer, index, holder.values, holder, prefix, Path, shape, holder.unread)
+    read, name, new = layout.read_vr, scope.decoders.names.get, holder.read_element
+    is_explicit = layout.is_explicit
+    runs: list[Run] = []
+    pairs: list[tuple[Path, Any]] = []
+    for tag, item in index.items():
+        vr = name(read(buffer, item)[0]) if is_explicit and type(item) is int else None
+        if vr is None or vr == "SQ":
+            runs.append((pairs, tag, item, None if vr is None else new(holder, tag, vr, item)))
+            pairs = []
+        else:
+            pairs.append((Path(prefix + (tag,)), new(holder, tag, vr, item)))  # noqa: RUF005
+    runs.append((pairs, None, None, None))
+    return runs
 
 
 # --- copies ----------------------------------------------------------------------------------

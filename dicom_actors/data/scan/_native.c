@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define REVISION 5 /* of what the functions take and return; `native.py` asks for it */
+#define REVISION 6 /* of what the functions take and return; `native.py` asks for it */
 
 #define UNDEFINED 0xFFFFFFFFu
 #define ITEM 0xFFFEE000u
@@ -90,6 +90,8 @@ struct state {
     PyObject *keys[KNOWN_TAGS];
     uint32_t tags[KNOWN_TAGS];
     PyObject *positions[KNOWN_POSITIONS]; /* of each, half of it is its place; odd ones are few */
+    PyObject *vrs[26][26];
+    PyObject *text; /* the name of the attribute of numbers that has their text */
 };
 
 /* A new reference. */
@@ -535,6 +537,53 @@ static PyObject *offsets_usual(PyObject *self, PyObject *arguments)
     return found;
 }
 
+/* --- objects -------------------------------------------------------------------------------- */
+
+/* A class and some of its slots: objects of it are made and filled without a call of Python. */
+#define MOST_SLOTS 12
+
+struct shape {
+    PyTypeObject *type;
+    allocfunc alloc;
+    descrsetfunc set;
+    PyObject *slots[MOST_SLOTS];
+};
+
+/* A class, and behind it, in a tuple, the slots. */
+static int take_shape(struct shape *shape, PyObject *parts, Py_ssize_t count)
+{
+    Py_ssize_t at;
+
+    if (!PyTuple_Check(parts) || PyTuple_Size(parts) != count + 1 ||
+        !PyType_Check(PyTuple_GetItem(parts, 0))) {
+        PyErr_Format(PyExc_TypeError, "expected a class and %zd slots", count);
+        return -1;
+    }
+    shape->type = (PyTypeObject *)PyTuple_GetItem(parts, 0);
+    shape->alloc = (allocfunc)PyType_GetSlot(shape->type, Py_tp_alloc);
+    shape->set = (descrsetfunc)PyType_GetSlot(&PyMemberDescr_Type, Py_tp_descr_set);
+    for (at = 0; at < count; at++) {
+        shape->slots[at] = PyTuple_GetItem(parts, at + 1);
+        if (!PyObject_TypeCheck(shape->slots[at], &PyMemberDescr_Type)) {
+            PyErr_SetString(PyExc_TypeError, "expected a slot");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* A new reference to an object whose slots have these values, none of which is NULL. */
+static PyObject *object_of(const struct shape *shape, PyObject *const *values, Py_ssize_t count)
+{
+    PyObject *made = shape->alloc(shape->type, 0);
+    Py_ssize_t at;
+
+    for (at = 0; made != NULL && at < count; at++)
+        if (shape->set(shape->slots[at], made, values[at]) < 0)
+            Py_CLEAR(made);
+    return made;
+}
+
 static int append_row(PyObject *rows, Py_ssize_t start, Py_ssize_t end, PyObject *index)
 {
     PyObject *row = Py_BuildValue("nnO", start, end, index);
@@ -544,93 +593,351 @@ static int append_row(PyObject *rows, Py_ssize_t start, Py_ssize_t end, PyObject
     return failed ? -1 : 0;
 }
 
+/* Indexes the item at `pos`, of a defined length.
+
+   Returns the index of its elements, and where it ends and how many it has, itself counted; NULL:
+   it is not usual, or with an exception. */
+static PyObject *index_of_item(struct state *state, const uint8_t *data, Py_ssize_t pos,
+                               Py_ssize_t end, Py_ssize_t most, Py_ssize_t *item_end,
+                               Py_ssize_t *count)
+{
+    PyObject *index;
+    int64_t last = -1;
+    int failed = 0;
+
+    if (end - pos < 8 || u16(data + pos) != 0xFFFE || u16(data + pos + 2) != 0xE000 ||
+        (int64_t)u32(data + pos + 4) > (int64_t)(end - pos - 8))
+        return NULL;
+    *item_end = pos + 8 + (Py_ssize_t)u32(data + pos + 4);
+    *count = 1;
+    pos += 8;
+    index = PyDict_New();
+    failed = index == NULL;
+    while (!failed && *item_end - pos >= 8) {
+        uint32_t tag = u16(data + pos) << 16 | u16(data + pos + 2);
+        Py_ssize_t next;
+
+        if (tag <= last || tag >> 16 == 0xFFFE)
+            break;
+        next = next_of(data, pos, *item_end, 1);
+        if (next < 0 || next > *item_end)
+            break;
+        failed = note(state, index, tag, pos);
+        ++*count;
+        last = tag;
+        pos = next;
+    }
+    if (failed || pos != *item_end || *count > most)
+        Py_CLEAR(index);
+    return index;
+}
+
 static PyObject *items_usual(PyObject *self, PyObject *arguments)
 {
     struct state *state = PyModule_GetState(self);
-    PyObject *source, *rows;
-    Py_ssize_t at, end, most, seen = 0;
+    PyObject *source, *rows, *index;
+    Py_ssize_t at, end, most, item_end, count, seen = 0;
     Py_buffer view;
     int failed = 0;
 
     if (!PyArg_ParseTuple(arguments, "OO!nnn", &source, &PyList_Type, &rows, &at, &end, &most) ||
         view_of(source, &view, at, &end) < 0)
         return NULL;
-    const uint8_t *data = view.buf;
-    while (!failed && end - at >= 8 && u16(data + at) == 0xFFFE && u16(data + at + 2) == 0xE000) {
-        uint32_t length = u32(data + at + 4);
-        Py_ssize_t pos = at + 8, item_end, count = 1;
-        int64_t last = -1;
-        PyObject *index;
-
-        if ((int64_t)length > (int64_t)(end - pos))
-            break;
-        item_end = pos + (Py_ssize_t)length;
-        index = PyDict_New();
-        failed = index == NULL;
-        while (!failed && item_end - pos >= 8) {
-            uint32_t tag = u16(data + pos) << 16 | u16(data + pos + 2);
-            Py_ssize_t next;
-
-            if (tag <= last || tag >> 16 == 0xFFFE)
-                break;
-            next = next_of(data, pos, item_end, 1);
-            if (next < 0 || next > item_end)
-                break;
-            failed = note(state, index, tag, pos);
-            count++;
-            last = tag;
-            pos = next;
-        }
-        if (!failed && (pos != item_end || count > most - seen)) {
-            Py_DECREF(index);
-            break;
-        }
-        failed = failed || append_row(rows, at + 8, item_end, index) < 0;
-        Py_XDECREF(index);
+    while (!failed && (index = index_of_item(state, view.buf, at, end, most - seen, &item_end,
+                                             &count)) != NULL) {
+        failed = append_row(rows, at + 8, item_end, index) < 0;
+        Py_DECREF(index);
         seen += count;
         at = item_end;
     }
     PyBuffer_Release(&view);
-    return failed ? NULL : Py_BuildValue("nn", at, seen);
+    return PyErr_Occurred() ? NULL : Py_BuildValue("nn", at, seen);
 }
 
-static PyObject *headers_usual(PyObject *self, PyObject *arguments)
+/* The slots of what holds the elements of an item. */
+enum item_slot {
+    SCOPE, NUMBER, START, END, INDEX, ITEM_VALUES, IS_SORTED, CHARACTERS, REPLACED, FILE_META,
+    ITEM_SLOTS,
+};
+#define CHARACTER_SET 0x00080005u
+
+/* The slots of a list of values, of which a change is noted. */
+enum list_slot { LIST_SCOPE, LIST_NUMBER, LIST_SLOTS };
+
+/* The slots of where items stand, in the order of its constructor's arguments where it matters. */
+enum place_slot {
+    BUFFER, LAYOUT, READING, PARENT, ABOVE, CHANGED, PARENT_NUMBER, SEQUENCE, DEPTH, INHERITED,
+    DECODERS, IS_SIGNED, PLACE_SLOTS,
+};
+
+/* What the data sets in sequences are made as. */
+struct data_sets {
+    struct shape places, lists, items, contents;
+    int are_plain; /* users cannot give an item attributes of their own */
+};
+
+/* What is made here has nothing in it that leads back to it, until somebody puts a data set into
+   itself; so the collector need not look at it. */
+static PyObject *untracked(PyObject *made)
 {
-    PyObject *source, *index, *names, *tag, *offset, *rows;
-    Py_ssize_t end = PY_SSIZE_T_MAX, at = 0;
+    if (made != NULL && PyType_GetFlags(Py_TYPE(made)) & Py_TPFLAGS_HAVE_GC)
+        PyObject_GC_UnTrack(made);
+    return made;
+}
+
+static int append_item(struct state *state, PyObject *items, const struct data_sets *kinds,
+                       PyObject **values, Py_ssize_t start, Py_ssize_t end)
+{
+    PyObject *content = NULL, *item = NULL;
+    int failed;
+
+    values[NUMBER] = PyLong_FromSsize_t(PyList_Size(items));
+    values[START] = position_of(state, start);
+    values[END] = position_of(state, end);
+    values[ITEM_VALUES] = PyDict_New();
+    if (values[NUMBER] != NULL && values[START] != NULL && values[END] != NULL &&
+        values[ITEM_VALUES] != NULL)
+        content = untracked(object_of(&kinds->contents, values, ITEM_SLOTS));
+    if (content != NULL)
+        item = object_of(&kinds->items, &content, 1);
+    if (kinds->are_plain)
+        untracked(item);
+    failed = item == NULL || PyList_Append(items, item) < 0;
+    Py_XDECREF(item);
+    Py_XDECREF(content);
+    Py_XDECREF(values[NUMBER]);
+    Py_XDECREF(values[START]);
+    Py_XDECREF(values[END]);
+    Py_XDECREF(values[ITEM_VALUES]);
+    return failed ? -1 : 0;
+}
+
+/* The items from `at` on, as far as they are usual; `at` and `seen` are taken further. */
+static int append_items(struct state *state, PyObject *items, const struct data_sets *kinds,
+                        PyObject *place, PyObject *inherited, const uint8_t *data, Py_ssize_t *at,
+                        Py_ssize_t end, Py_ssize_t most, Py_ssize_t *seen)
+{
+    PyObject *values[ITEM_SLOTS], *index, *key = key_of(state, CHARACTER_SET);
+    Py_ssize_t item_end, count;
+    int failed = key == NULL;
+
+    values[SCOPE] = place;
+    values[IS_SORTED] = Py_True;
+    values[REPLACED] = values[FILE_META] = Py_None;
+    while (!failed && (index = index_of_item(state, data, *at, end, most - *seen, &item_end,
+                                             &count)) != NULL) {
+        int has_own = PyDict_Contains(index, key);
+
+        values[INDEX] = index;
+        values[CHARACTERS] = has_own ? Py_None : inherited;
+        failed = has_own < 0 || append_item(state, items, kinds, values, *at + 8, item_end) < 0;
+        Py_DECREF(index);
+        *seen += count;
+        *at = item_end;
+    }
+    Py_XDECREF(key);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* The data sets of one sequence; left out of `values` unless all of them are usual. */
+static int put_sequence(struct state *state, PyObject *values, const struct data_sets *kinds,
+                        PyObject **place, PyObject *row, const Py_buffer *view, Py_ssize_t most,
+                        Py_ssize_t *seen)
+{
+    Py_ssize_t at, end, before = *seen;
+    PyObject *list_values[LIST_SLOTS], *items = NULL;
+    int failed;
+
+    if (!PyTuple_Check(row)) {
+        PyErr_SetString(PyExc_TypeError, "expected a tag, where it starts and where it ends");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(row, "Onn", &place[SEQUENCE], &at, &end))
+        return -1;
+    if (at < 0 || end > view->len) {
+        PyErr_SetString(PyExc_ValueError, "expected a sequence within the buffer");
+        return -1;
+    }
+    list_values[LIST_SCOPE] = untracked(object_of(&kinds->places, place, PLACE_SLOTS));
+    list_values[LIST_NUMBER] = PyLong_FromLong(-1); /* which stands for the list itself */
+    if (list_values[LIST_SCOPE] != NULL && list_values[LIST_NUMBER] != NULL)
+        items = object_of(&kinds->lists, list_values, LIST_SLOTS);
+    failed = items == NULL ||
+             append_items(state, items, kinds, list_values[LIST_SCOPE], place[INHERITED],
+                          view->buf, &at, end, most, seen) < 0;
+    if (!failed && at == end)
+        failed = PyDict_SetItem(values, place[SEQUENCE], items) < 0;
+    else
+        *seen = before;
+    Py_XDECREF(items);
+    Py_XDECREF(list_values[LIST_SCOPE]);
+    Py_XDECREF(list_values[LIST_NUMBER]);
+    return failed ? -1 : 0;
+}
+
+static PyObject *data_sets_usual(PyObject *self, PyObject *arguments)
+{
+    struct state *state = PyModule_GetState(self);
+    PyObject *source, *sequences, *values, *parts, *places, *lists, *items, *contents;
+    PyObject *place[PLACE_SLOTS], *offset;
+    Py_ssize_t end = PY_SSIZE_T_MAX, most, at, seen = 0;
+    struct data_sets kinds;
     Py_buffer view;
     int failed = 0;
 
-    (void)self;
-    if (!PyArg_ParseTuple(arguments, "OO!O!", &source, &PyDict_Type, &index, &PyDict_Type,
-                          &names) ||
-        view_of(source, &view, 0, &end) < 0)
+    if (!PyArg_ParseTuple(arguments, "OO!O!nO!(OOOO)", &source, &PyList_Type, &sequences,
+                          &PyDict_Type, &values, &most, &PyTuple_Type, &parts, &places, &lists,
+                          &items, &contents) ||
+        take_shape(&kinds.places, places, PLACE_SLOTS) < 0 ||
+        take_shape(&kinds.lists, lists, LIST_SLOTS) < 0 || take_shape(&kinds.items, items, 1) < 0 ||
+        take_shape(&kinds.contents, contents, ITEM_SLOTS) < 0)
         return NULL;
-    const uint8_t *data = view.buf;
-    rows = PyList_New(0);
-    failed = rows == NULL;
-    while (!failed && PyDict_Next(index, &at, &tag, &offset)) {
-        Py_ssize_t pos = PyLong_CheckExact(offset) ? PyLong_AsSsize_t(offset) : -1;
-        PyObject *vr = NULL, *row;
-
-        if (pos >= 0 && end - pos >= 8) {
-            PyObject *code = PyLong_FromUnsignedLong(u16(data + pos + 4));
-
-            vr = code == NULL ? NULL : PyDict_GetItemWithError(names, code);
-            Py_XDECREF(code);
-        }
-        if (vr == NULL && PyErr_Occurred()) {
-            failed = 1;
-            break;
-        }
-        row = PyTuple_Pack(3, tag, offset, vr == NULL ? Py_None : vr);
-        failed = row == NULL || PyList_Append(rows, row) < 0;
-        Py_XDECREF(row);
+    if (PyTuple_Size(parts) != PLACE_SLOTS ||
+        !PyType_IsSubtype(kinds.lists.type, &PyList_Type)) {
+        PyErr_SetString(PyExc_TypeError, "expected 12 values of a place, and a class of lists");
+        return NULL;
     }
+    offset = PyObject_GetAttrString((PyObject *)kinds.items.type, "__dictoffset__");
+    if (offset == NULL)
+        return NULL;
+    kinds.are_plain = PyLong_AsLong(offset) == 0;
+    Py_DECREF(offset);
+    if (view_of(source, &view, 0, &end) < 0)
+        return NULL;
+    for (at = 0; at < PLACE_SLOTS; at++)
+        place[at] = PyTuple_GetItem(parts, at);
+    for (at = 0; !failed && at < PyList_Size(sequences); at++)
+        failed = put_sequence(state, values, &kinds, place, PyList_GetItem(sequences, at), &view,
+                              most, &seen) < 0;
+    PyBuffer_Release(&view);
+    return failed ? NULL : PyLong_FromSsize_t(seen);
+}
+
+/* The slots of an element that was read. */
+enum element_slot { HOLDER, TAG, ELEMENT_VR, OFFSET, VALUE, ELEMENT_SLOTS };
+
+/* A new reference to a prefix and one more tag, as a tuple of a class of its own. */
+static PyObject *path_of(PyTypeObject *kind, PyObject *prefix, PyObject *tag)
+{
+    allocfunc alloc = (allocfunc)PyType_GetSlot(kind, Py_tp_alloc);
+    Py_ssize_t at, length = PyTuple_Size(prefix);
+    PyObject *path = alloc(kind, length + 1);
+    int failed = path == NULL;
+
+    for (at = 0; !failed && at <= length; at++) {
+        PyObject *part = at < length ? PyTuple_GetItem(prefix, at) : tag;
+
+        Py_INCREF(part);
+        failed = PyTuple_SetItem(path, at, part) < 0;
+    }
+    if (failed)
+        Py_CLEAR(path);
+    return path;
+}
+
+static int append_run(PyObject *runs, PyObject **pairs, PyObject *tag, PyObject *offset,
+                      PyObject *element)
+{
+    PyObject *run = *pairs == NULL ? NULL : PyTuple_Pack(4, *pairs, tag, offset, element);
+    int failed = run == NULL || PyList_Append(runs, run) < 0;
+
+    Py_XDECREF(run);
+    Py_CLEAR(*pairs);
+    *pairs = failed ? NULL : PyList_New(0);
+    return *pairs == NULL ? -1 : 0;
+}
+
+static int append_pair(PyObject *pairs, PyTypeObject *kind, PyObject *prefix, PyObject *tag,
+                       PyObject *element)
+{
+    PyObject *path = path_of(kind, prefix, tag);
+    PyObject *pair = path == NULL ? NULL : PyTuple_Pack(2, path, element);
+    int failed = pair == NULL || PyList_Append(pairs, pair) < 0;
+
+    Py_XDECREF(path);
+    Py_XDECREF(pair);
+    return failed ? -1 : 0;
+}
+
+/* The VR in a header, borrowed; NULL: none that is written there, or UN, or with an exception. */
+static PyObject *vr_in(struct state *state, const uint8_t *data, Py_ssize_t pos, Py_ssize_t end)
+{
+    char letters[3] = "";
+    PyObject **known;
+
+    if (pos < 0 || end - pos < 8)
+        return NULL;
+    memcpy(letters, data + pos + 4, 2);
+    if (form_of(data[pos + 4], data[pos + 5]) == UNUSUAL || strcmp(letters, "UN") == 0)
+        return NULL;
+    known = &state->vrs[letters[0] - 'A'][letters[1] - 'A'];
+    if (*known == NULL)
+        *known = PyUnicode_InternFromString(letters);
+    return *known;
+}
+
+static PyObject *runs_usual(PyObject *self, PyObject *arguments)
+{
+    struct state *state = PyModule_GetState(self);
+    PyObject *source, *index, *known, *prefix, *path_kind, *elements, *tag, *offset;
+    PyObject *values[ELEMENT_SLOTS], *unread, *runs, *pairs;
+    Py_ssize_t end = PY_SSIZE_T_MAX, at = 0;
+    struct shape shape;
+    Py_buffer view;
+    int failed;
+
+    if (!PyArg_ParseTuple(arguments, "OO!O!OO!O!OO", &source, &PyDict_Type, &index, &PyDict_Type,
+                          &known, &values[HOLDER], &PyTuple_Type, &prefix, &PyType_Type,
+                          &path_kind, &elements, &unread) ||
+        take_shape(&shape, elements, ELEMENT_SLOTS) < 0)
+        return NULL;
+    if (!PyType_IsSubtype((PyTypeObject *)path_kind, &PyTuple_Type)) {
+        PyErr_SetString(PyExc_TypeError, "expected a class of tuples");
+        return NULL;
+    }
+    if (view_of(source, &view, 0, &end) < 0)
+        return NULL;
+    runs = PyList_New(0);
+    pairs = PyList_New(0);
+    failed = runs == NULL || pairs == NULL;
+    while (!failed && PyDict_Next(index, &at, &tag, &offset)) {
+        PyObject *vr = PyLong_CheckExact(offset)
+                           ? vr_in(state, view.buf, PyLong_AsSsize_t(offset), end)
+                           : NULL;
+        PyObject *element = NULL;
+
+        /* Whatever the collector runs meanwhile may take them out of the index. */
+        Py_INCREF(tag);
+        Py_INCREF(offset);
+        if (vr == NULL) {
+            failed = PyErr_Occurred() || append_run(runs, &pairs, tag, offset, Py_None) < 0;
+        } else {
+            values[TAG] = tag;
+            values[ELEMENT_VR] = vr;
+            values[OFFSET] = offset;
+            values[VALUE] = PyDict_GetItemWithError(known, tag);
+            if (values[VALUE] == NULL)
+                values[VALUE] = unread;
+            Py_INCREF(values[VALUE]);
+            element = PyErr_Occurred() ? NULL : object_of(&shape, values, ELEMENT_SLOTS);
+            Py_DECREF(values[VALUE]);
+            if (element == NULL)
+                failed = 1;
+            else if (vr == state->vrs['S' - 'A']['Q' - 'A'])
+                failed = append_run(runs, &pairs, tag, offset, element) < 0;
+            else
+                failed = append_pair(pairs, (PyTypeObject *)path_kind, prefix, tag, element) < 0;
+        }
+        Py_XDECREF(element);
+        Py_DECREF(tag);
+        Py_DECREF(offset);
+    }
+    failed = failed || append_run(runs, &pairs, Py_None, Py_None, Py_None) < 0;
+    Py_XDECREF(pairs);
     PyBuffer_Release(&view);
     if (failed)
-        Py_CLEAR(rows);
-    return rows;
+        Py_CLEAR(runs);
+    return runs;
 }
 
 /* --- values ------------------------------------------------------------------------------- */
@@ -646,7 +953,9 @@ enum kind { KIND_AS, KIND_DA, KIND_DT, KIND_TM, KIND_UI, KIND_PN, KIND_DS, KIND_
 
 struct makers {
     PyObject *kinds[KINDS];
-    PyObject *text; /* the name of the attribute of numbers that has their text */
+    struct shape lists;
+    PyObject *place[LIST_SLOTS]; /* where the lists are noted as changed */
+    PyObject *text;              /* the attribute of numbers that has their text */
     int has_ascii;  /* whether text of ASCII means itself in the character set */
 };
 
@@ -688,14 +997,15 @@ static PyObject *text_of(const uint8_t *start, const uint8_t *end, int keeps_lea
 }
 
 /* One text, or a list of those between backslashes. */
-static PyObject *texts_of(const uint8_t *start, Py_ssize_t length, PyObject *kind)
+static PyObject *texts_of(const struct makers *makers, const uint8_t *start, Py_ssize_t length,
+                          PyObject *kind)
 {
     const uint8_t *end = start + length, *stop;
     PyObject *list;
 
     if (memchr(start, '\\', (size_t)length) == NULL)
         return text_of(start, end, 0, kind);
-    list = PyList_New(0);
+    list = object_of(&makers->lists, makers->place, LIST_SLOTS);
     while (list != NULL) {
         PyObject *one;
 
@@ -824,7 +1134,7 @@ static PyObject *number_strings_of(const struct makers *makers, const uint8_t *s
             start++;
         return make(makers, start, end);
     }
-    list = PyList_New(0);
+    list = object_of(&makers->lists, makers->place, LIST_SLOTS);
     while (list != NULL) {
         PyObject *one;
 
@@ -875,7 +1185,8 @@ static PyObject *number_of(const uint8_t *at, uint32_t vr)
     }
 }
 
-static PyObject *numbers_of(const uint8_t *at, Py_ssize_t length, uint32_t vr, Py_ssize_t size)
+static PyObject *numbers_of(const struct makers *makers, const uint8_t *at, Py_ssize_t length,
+                            uint32_t vr, Py_ssize_t size)
 {
     Py_ssize_t count = length / size;
     PyObject *list;
@@ -885,7 +1196,7 @@ static PyObject *numbers_of(const uint8_t *at, Py_ssize_t length, uint32_t vr, P
     /* In some tables of SS, not all of the numbers have a sign. */
     if (length % size || count > MOST_NUMBERS || vr == ('S' << 8 | 'S'))
         return is_left();
-    list = PyList_New(0);
+    list = object_of(&makers->lists, makers->place, LIST_SLOTS);
     for (; list != NULL && count > 0; count--, at += size) {
         PyObject *one = number_of(at, vr);
 
@@ -905,11 +1216,11 @@ static PyObject *short_value(const struct makers *makers, uint32_t vr, const uin
 
     switch (vr) {
     case 'U' << 8 | 'S': case 'S' << 8 | 'S':
-        return numbers_of(at, length, vr, 2);
+        return numbers_of(makers, at, length, vr, 2);
     case 'U' << 8 | 'L': case 'S' << 8 | 'L': case 'F' << 8 | 'L':
-        return numbers_of(at, length, vr, 4);
+        return numbers_of(makers, at, length, vr, 4);
     case 'F' << 8 | 'D':
-        return numbers_of(at, length, vr, 8);
+        return numbers_of(makers, at, length, vr, 8);
     case 'D' << 8 | 'S':
         return number_strings_of(makers, at, length, decimal_of);
     case 'I' << 8 | 'S':
@@ -937,7 +1248,7 @@ static PyObject *short_value(const struct makers *makers, uint32_t vr, const uin
     case 'T' << 8 | 'M': kind = makers->kinds[KIND_TM]; break;
     case 'U' << 8 | 'I': kind = makers->kinds[KIND_UI]; break;
     }
-    return texts_of(at, length, kind);
+    return texts_of(makers, at, length, kind);
 }
 
 /* The value of the element at `pos`, or NULL: left, or with an exception. */
@@ -965,12 +1276,12 @@ static PyObject *value_at(const struct makers *makers, const uint8_t *data, Py_s
     return PyBytes_FromStringAndSize((const char *)data + pos + 12, next - pos - 12);
 }
 
-static int take_makers(struct makers *makers, PyObject *kinds)
+static int take_makers(struct state *state, struct makers *makers, PyObject *kinds)
 {
     int at;
 
-    if (PyTuple_Size(kinds) != KINDS) {
-        PyErr_SetString(PyExc_ValueError, "expected 8 classes");
+    if (PyTuple_Size(kinds) != KINDS + 1) {
+        PyErr_SetString(PyExc_ValueError, "expected 8 classes, and what lists are made of");
         return -1;
     }
     for (at = 0; at < KINDS; at++) {
@@ -985,27 +1296,53 @@ static int take_makers(struct makers *makers, PyObject *kinds)
             return -1;
         }
     }
-    makers->text = PyUnicode_InternFromString("_text");
+    if (take_shape(&makers->lists, PyTuple_GetItem(kinds, KINDS), LIST_SLOTS) < 0)
+        return -1;
+    if (!PyType_IsSubtype(makers->lists.type, &PyList_Type)) {
+        PyErr_SetString(PyExc_TypeError, "expected a class of lists");
+        return -1;
+    }
+    if (state->text == NULL)
+        state->text = PyUnicode_InternFromString("_text");
+    makers->text = state->text;
     return makers->text == NULL ? -1 : 0;
+}
+
+/* Notes a sequence of a defined length that is all there; anything else is left. */
+static int append_sequence(PyObject *sequences, PyObject *tag, const uint8_t *data, Py_ssize_t pos,
+                           Py_ssize_t end)
+{
+    Py_ssize_t next;
+    PyObject *row;
+    int failed;
+
+    if (pos < 0 || end - pos < 12 || data[pos + 4] != 'S' || data[pos + 5] != 'Q')
+        return 0;
+    next = next_of(data, pos, end, 1);
+    if (next < 0 || next > end)
+        return 0;
+    row = Py_BuildValue("Onn", tag, pos + 12, next);
+    failed = row == NULL || PyList_Append(sequences, row) < 0;
+    Py_XDECREF(row);
+    return failed ? -1 : 0;
 }
 
 static PyObject *values_usual(PyObject *self, PyObject *arguments)
 {
-    PyObject *source, *index, *values, *kinds, *tag, *offset, *lists;
+    PyObject *source, *index, *values, *kinds, *tag, *offset, *sequences;
     Py_ssize_t end = PY_SSIZE_T_MAX, at = 0;
     struct makers makers;
     Py_buffer view;
     int failed = 0;
 
-    (void)self;
-    if (!PyArg_ParseTuple(arguments, "OO!O!O!p", &source, &PyDict_Type, &index, &PyDict_Type,
-                          &values, &PyTuple_Type, &kinds, &makers.has_ascii) ||
-        take_makers(&makers, kinds) < 0)
+    if (!PyArg_ParseTuple(arguments, "OO!O!O!pOO", &source, &PyDict_Type, &index, &PyDict_Type,
+                          &values, &PyTuple_Type, &kinds, &makers.has_ascii,
+                          &makers.place[LIST_SCOPE], &makers.place[LIST_NUMBER]) ||
+        take_makers(PyModule_GetState(self), &makers, kinds) < 0)
         return NULL;
-    lists = PyList_New(0);
-    if (lists == NULL || view_of(source, &view, 0, &end) < 0) {
-        Py_XDECREF(lists);
-        Py_DECREF(makers.text);
+    sequences = PyList_New(0);
+    if (sequences == NULL || view_of(source, &view, 0, &end) < 0) {
+        Py_XDECREF(sequences);
         return NULL;
     }
     while (!failed && PyDict_Next(index, &at, &tag, &offset)) {
@@ -1017,23 +1354,24 @@ static PyObject *values_usual(PyObject *self, PyObject *arguments)
         Py_INCREF(tag);
         is_known = PyDict_GetItemWithError(values, tag) != NULL;
         if (!is_known && !PyErr_Occurred()) {
-            value = value_at(&makers, view.buf, PyLong_AsSsize_t(offset), end);
-            if (value != NULL) {
-                failed = PyDict_SetItem(values, tag, value) < 0 ||
-                         (PyList_CheckExact(value) && PyList_Append(lists, tag) < 0);
-                Py_DECREF(value);
-            }
+            Py_ssize_t pos = PyLong_AsSsize_t(offset);
+
+            value = value_at(&makers, view.buf, pos, end);
+            if (value != NULL)
+                failed = PyDict_SetItem(values, tag, value) < 0;
+            else if (!PyErr_Occurred())
+                failed = append_sequence(sequences, tag, view.buf, pos, end) < 0;
+            Py_XDECREF(value);
         }
         failed = failed || PyErr_Occurred() != NULL;
         Py_DECREF(tag);
     }
     PyBuffer_Release(&view);
-    Py_DECREF(makers.text);
     if (failed) {
-        Py_DECREF(lists);
+        Py_DECREF(sequences);
         return NULL;
     }
-    return lists;
+    return sequences;
 }
 
 static PyMethodDef methods[] = {
@@ -1063,15 +1401,26 @@ static PyMethodDef methods[] = {
      "items_usual(buffer, rows, start, end, most) -> (pos, count)\n\n"
      "Index items of defined lengths in Explicit VR Little Endian: rows gets where the elements of\n"
      "each start and end, and their index. No more than so many items and elements are counted."},
-    {"headers_usual", headers_usual, METH_VARARGS,
-     "headers_usual(buffer, index, names) -> [(tag, what the index has, VR or None), ...]\n\n"
-     "The VRs of the elements in Explicit VR Little Endian that stand where the index says; None\n"
-     "for what does not stand there. names: VRs by number, without those that are not usual."},
+    {"data_sets_usual", data_sets_usual, METH_VARARGS,
+     "data_sets_usual(buffer, sequences, values, most, place, (places, lists, items, contents))\n"
+     "-> count\n\n"
+     "Make lists of data sets of sequences (tag, start, end) in which nothing is unusual, and put\n"
+     "them into values. No more than so many items and elements are counted. place: what the slots\n"
+     "of where they stand get; the others are classes and their slots."},
+    {"runs_usual", runs_usual, METH_VARARGS,
+     "runs_usual(buffer, index, values, holder, prefix, paths, elements, unread)\n"
+     "-> [([(path, element), ...], tag, what the index has, element or None), ...]\n\n"
+     "Make the elements in Explicit VR Little Endian that stand where the index says, up to the\n"
+     "next that is a sequence, and that, or the next whose VR is not written, or UN. elements: a\n"
+     "class and its slots; unread: in place of a value that is not there. Behind the last one there\n"
+     "is no further tag."},
     {"values_usual", values_usual, METH_VARARGS,
-     "values_usual(buffer, index, values, kinds, has_ascii) -> tags of lists\n\n"
+     "values_usual(buffer, index, values, kinds, has_ascii, scope, number)\n"
+     "-> [(tag, start, end), ...]\n\n"
      "Make values of the elements in Explicit VR Little Endian that stand where the index says,\n"
-     "of those that have none. kinds: what AS, DA, DT, TM, UI, PN, DS and IS are made as;\n"
-     "has_ascii: whether ASCII means itself in the character set."},
+     "of those that have none, and give the sequences among them that are not usual values. kinds:\n"
+     "what AS, DA, DT, TM, UI, PN, DS and IS are made as, and the class and slots of lists;\n"
+     "has_ascii: whether ASCII means itself in the character set; scope, number: what lists get."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1089,6 +1438,10 @@ static int clear(PyObject *module)
         Py_CLEAR(state->keys[at]);
     for (at = 0; state != NULL && at < KNOWN_POSITIONS; at++)
         Py_CLEAR(state->positions[at]);
+    for (at = 0; state != NULL && at < 26 * 26; at++)
+        Py_CLEAR(state->vrs[at / 26][at % 26]);
+    if (state != NULL)
+        Py_CLEAR(state->text);
     return 0;
 }
 
