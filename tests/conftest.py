@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 from itertools import count
 from typing import TYPE_CHECKING
@@ -33,6 +34,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # programs that tests start.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+# An activated environment has programs of pynetdicom that bear the names of DCMTK's.
+_OWN = os.path.dirname(sys.executable)  # noqa: PTH120 - as it stands among the others
+_OTHERS = [folder for folder in os.get_exec_path() if folder != _OWN]
+os.environ["PATH"] = os.pathsep.join([*_OTHERS, _OWN])
 
 PROMISES = 59
 
