@@ -36,7 +36,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 # An activated environment has programs of pynetdicom that bear the names of DCMTK's.
-_OWN = os.path.dirname(sys.executable)  # noqa: PTH120 - as it stands among the others
+_OWN = os.path.dirname(sys.executable)
 _OTHERS = [folder for folder in os.get_exec_path() if folder != _OWN]
 os.environ["PATH"] = os.pathsep.join([*_OTHERS, _OWN])
 

@@ -572,6 +572,15 @@ static int take_shape(struct shape *shape, PyObject *parts, Py_ssize_t count)
     return 0;
 }
 
+/* What is made here has nothing in it that leads back to it, until somebody puts it into itself; so
+   the collector need not look at it, which for many objects costs as much as to make them. */
+static PyObject *untracked(PyObject *made)
+{
+    if (made != NULL && PyType_GetFlags(Py_TYPE(made)) & Py_TPFLAGS_HAVE_GC)
+        PyObject_GC_UnTrack(made);
+    return made;
+}
+
 /* A new reference to an object whose slots have these values, none of which is NULL. */
 static PyObject *object_of(const struct shape *shape, PyObject *const *values, Py_ssize_t count)
 {
@@ -676,15 +685,6 @@ struct data_sets {
     int are_plain; /* users cannot give an item attributes of their own */
 };
 
-/* What is made here has nothing in it that leads back to it, until somebody puts a data set into
-   itself; so the collector need not look at it. */
-static PyObject *untracked(PyObject *made)
-{
-    if (made != NULL && PyType_GetFlags(Py_TYPE(made)) & Py_TPFLAGS_HAVE_GC)
-        PyObject_GC_UnTrack(made);
-    return made;
-}
-
 static int append_item(struct state *state, PyObject *items, const struct data_sets *kinds,
                        PyObject **values, Py_ssize_t start, Py_ssize_t end)
 {
@@ -761,7 +761,7 @@ static int put_sequence(struct state *state, PyObject *values, const struct data
     list_values[LIST_SCOPE] = untracked(object_of(&kinds->places, place, PLACE_SLOTS));
     list_values[LIST_NUMBER] = PyLong_FromLong(-1); /* which stands for the list itself */
     if (list_values[LIST_SCOPE] != NULL && list_values[LIST_NUMBER] != NULL)
-        items = object_of(&kinds->lists, list_values, LIST_SLOTS);
+        items = untracked(object_of(&kinds->lists, list_values, LIST_SLOTS));
     failed = items == NULL ||
              append_items(state, items, kinds, list_values[LIST_SCOPE], place[INHERITED],
                           view->buf, &at, end, most, seen) < 0;
@@ -970,11 +970,7 @@ static PyObject *made_as(PyTypeObject *base, PyObject *kind, PyObject *value)
     if (arguments != NULL)
         made = make((PyTypeObject *)kind, arguments, NULL);
     Py_XDECREF(arguments);
-    /* A text or a number is in no circle, so the collector need not look at it; of what a large data
-       set keeps, they are a quarter. */
-    if (made != NULL && PyType_GetFlags(Py_TYPE(made)) & Py_TPFLAGS_HAVE_GC)
-        PyObject_GC_UnTrack(made);
-    return made;
+    return untracked(made); /* of what a large data set keeps, they are a quarter */
 }
 
 static inline int is_padding(uint8_t one) { return one == ' ' || one == 0; }
@@ -1005,7 +1001,7 @@ static PyObject *texts_of(const struct makers *makers, const uint8_t *start, Py_
 
     if (memchr(start, '\\', (size_t)length) == NULL)
         return text_of(start, end, 0, kind);
-    list = object_of(&makers->lists, makers->place, LIST_SLOTS);
+    list = untracked(object_of(&makers->lists, makers->place, LIST_SLOTS));
     while (list != NULL) {
         PyObject *one;
 
@@ -1134,7 +1130,7 @@ static PyObject *number_strings_of(const struct makers *makers, const uint8_t *s
             start++;
         return make(makers, start, end);
     }
-    list = object_of(&makers->lists, makers->place, LIST_SLOTS);
+    list = untracked(object_of(&makers->lists, makers->place, LIST_SLOTS));
     while (list != NULL) {
         PyObject *one;
 
@@ -1196,7 +1192,7 @@ static PyObject *numbers_of(const struct makers *makers, const uint8_t *at, Py_s
     /* In some tables of SS, not all of the numbers have a sign. */
     if (length % size || count > MOST_NUMBERS || vr == ('S' << 8 | 'S'))
         return is_left();
-    list = object_of(&makers->lists, makers->place, LIST_SLOTS);
+    list = untracked(object_of(&makers->lists, makers->place, LIST_SLOTS));
     for (; list != NULL && count > 0; count--, at += size) {
         PyObject *one = number_of(at, vr);
 
