@@ -145,8 +145,10 @@ def feed(module, view, draw):
         sequences = module.values_usual(view, one, values, KINDS, draw.random() < 0.5, None, 0)
         assert all(0 <= start <= end <= length for _, start, end in sequences)
         most = draw.choice((3, 1 << 40))
-        place = tuple(range(12))
-        assert module.data_sets_usual(view, sequences, values, most, place, DATA_SETS) <= most
+        place = (*range(8), 0, *range(3))
+        made = view, sequences, values, most, draw.randrange(12), place, DATA_SETS
+        kinds = draw.choice((None, KINDS))
+        assert module.data_sets_usual(*made, kinds, draw.random() < 0.5) <= most
         assert values.keys() <= one.keys()
 
 

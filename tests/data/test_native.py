@@ -123,6 +123,11 @@ def test_tags_that_were_met_before_are_the_right_ones():
         assert index == {tag: 8 * at for at, tag in enumerate(tags)}
 
 
+def sequences(rows, place=(1,) * 12, shapes=DATA_SETS, kinds=None):
+    """The arguments for sequences in eight bytes."""
+    return b"12345678", rows, {}, 1, 9, place, shapes, kinds, True
+
+
 @built
 @pytest.mark.parametrize(
     ("name", "arguments"),
@@ -139,12 +144,14 @@ def test_tags_that_were_met_before_are_the_right_ones():
         ("values_usual", (b"12345678", {}, {}, ("no class",) * 9, True, None, 0)),
         ("values_usual", (b"12345678", {}, {}, (*KINDS[:-1], ELEMENT[:3]), True, None, 0)),
         ("values_usual", ("text", {}, {}, KINDS, True, None, 0)),
-        ("data_sets_usual", (b"12345678", [], {}, 1, (1,) * 11, DATA_SETS)),
-        ("data_sets_usual", (b"12345678", [], {}, 1, (1,) * 12, DATA_SETS[:3])),
-        ("data_sets_usual", (b"12345678", [], {}, 1, (1,) * 12, (ELEMENT, *DATA_SETS[1:]))),
-        ("data_sets_usual", (b"12345678", ["row"], {}, 1, (1,) * 12, DATA_SETS)),
-        ("data_sets_usual", (b"12345678", [(1, -1, 8)], {}, 1, (1,) * 12, DATA_SETS)),
-        ("data_sets_usual", (b"12345678", [(1, 0, 9)], {}, 1, (1,) * 12, DATA_SETS)),
+        ("data_sets_usual", sequences([], place=(1,) * 11)),
+        ("data_sets_usual", sequences([], place=("a",) * 12)),
+        ("data_sets_usual", sequences([], shapes=DATA_SETS[:3])),
+        ("data_sets_usual", sequences([], shapes=(ELEMENT, *DATA_SETS[1:]))),
+        ("data_sets_usual", sequences([], kinds=7)),
+        ("data_sets_usual", sequences(["row"])),
+        ("data_sets_usual", sequences([(1, -1, 8)])),
+        ("data_sets_usual", sequences([(1, 0, 9)])),
     ],
 )
 def test_so_they_are_of_the_others(name, arguments):

@@ -565,8 +565,12 @@ class ElementIndex(ABC):
         made.number = self.number
         return made
 
-    def decode_usual(self) -> None:
-        """Decode all values of which nothing is unusual, at once, if that was compiled."""
+    def decode_usual(self, *, is_deep: bool = False) -> None:
+        """Decode all values of which nothing is unusual, at once, if that was compiled.
+
+        Args:
+            is_deep: whether those in sequences, too.
+        """
         scope = self.scope
         if values_usual is None or scope.layout is not EXPLICIT:
             return
@@ -576,9 +580,11 @@ class ElementIndex(ABC):
             scope.buffer, self.index, self.values, _MADE_AS, has_ascii, scope, self.number
         )
         if sequences and characters is not None:
-            self._index_usual(sequences, characters)
+            self._index_usual(sequences, characters, is_deep=is_deep)
 
-    def _index_usual(self, sequences: list[tuple[int, int, int]], characters: CharacterSet) -> None:
+    def _index_usual(
+        self, sequences: list[tuple[int, int, int]], characters: CharacterSet, *, is_deep: bool
+    ) -> None:
         """Do what `decode_items` does for sequences, where nothing in them is unusual."""
         outer, values = self.scope, self.values
         reading, is_signed = outer.reading, outer.is_signed
@@ -606,7 +612,15 @@ class ElementIndex(ABC):
         shapes = (_PLACE, self.list_shape, (reading.data_set_class, _CONTENT), self.shape)
         most = limits.max_elements - reading.seen_elements
         reading.seen_elements += data_sets_usual(
-            outer.buffer, sequences, values, most, place, shapes
+            outer.buffer,
+            sequences,
+            values,
+            most,
+            limits.max_depth,
+            place,
+            shapes,
+            _MADE_AS if is_deep else None,
+            characters.codec is not None,
         )
 
     def _usual_character_set(self) -> CharacterSet | None:

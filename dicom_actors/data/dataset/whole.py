@@ -128,8 +128,8 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
                     break
         for number, inner in items:
             holder = content_of(inner)
-            if are_asked_for:
-                holder.decode_usual()
+            if are_asked_for and len(holder.values) < len(holder.index):
+                holder.decode_usual(is_deep=True)
             trail[-1] = number
             prefix = tuple(trail)
             rest = _runs(holder, prefix)

@@ -663,156 +663,6 @@ static PyObject *items_usual(PyObject *self, PyObject *arguments)
     return PyErr_Occurred() ? NULL : Py_BuildValue("nn", at, seen);
 }
 
-/* The slots of what holds the elements of an item. */
-enum item_slot {
-    SCOPE, NUMBER, START, END, INDEX, ITEM_VALUES, IS_SORTED, CHARACTERS, REPLACED, FILE_META,
-    ITEM_SLOTS,
-};
-#define CHARACTER_SET 0x00080005u
-
-/* The slots of a list of values, of which a change is noted. */
-enum list_slot { LIST_SCOPE, LIST_NUMBER, LIST_SLOTS };
-
-/* The slots of where items stand, in the order of its constructor's arguments where it matters. */
-enum place_slot {
-    BUFFER, LAYOUT, READING, PARENT, ABOVE, CHANGED, PARENT_NUMBER, SEQUENCE, DEPTH, INHERITED,
-    DECODERS, IS_SIGNED, PLACE_SLOTS,
-};
-
-/* What the data sets in sequences are made as. */
-struct data_sets {
-    struct shape places, lists, items, contents;
-    int are_plain; /* users cannot give an item attributes of their own */
-};
-
-static int append_item(struct state *state, PyObject *items, const struct data_sets *kinds,
-                       PyObject **values, Py_ssize_t start, Py_ssize_t end)
-{
-    PyObject *content = NULL, *item = NULL;
-    int failed;
-
-    values[NUMBER] = PyLong_FromSsize_t(PyList_Size(items));
-    values[START] = position_of(state, start);
-    values[END] = position_of(state, end);
-    values[ITEM_VALUES] = PyDict_New();
-    if (values[NUMBER] != NULL && values[START] != NULL && values[END] != NULL &&
-        values[ITEM_VALUES] != NULL)
-        content = untracked(object_of(&kinds->contents, values, ITEM_SLOTS));
-    if (content != NULL)
-        item = object_of(&kinds->items, &content, 1);
-    if (kinds->are_plain)
-        untracked(item);
-    failed = item == NULL || PyList_Append(items, item) < 0;
-    Py_XDECREF(item);
-    Py_XDECREF(content);
-    Py_XDECREF(values[NUMBER]);
-    Py_XDECREF(values[START]);
-    Py_XDECREF(values[END]);
-    Py_XDECREF(values[ITEM_VALUES]);
-    return failed ? -1 : 0;
-}
-
-/* The items from `at` on, as far as they are usual; `at` and `seen` are taken further. */
-static int append_items(struct state *state, PyObject *items, const struct data_sets *kinds,
-                        PyObject *place, PyObject *inherited, const uint8_t *data, Py_ssize_t *at,
-                        Py_ssize_t end, Py_ssize_t most, Py_ssize_t *seen)
-{
-    PyObject *values[ITEM_SLOTS], *index, *key = key_of(state, CHARACTER_SET);
-    Py_ssize_t item_end, count;
-    int failed = key == NULL;
-
-    values[SCOPE] = place;
-    values[IS_SORTED] = Py_True;
-    values[REPLACED] = values[FILE_META] = Py_None;
-    while (!failed && (index = index_of_item(state, data, *at, end, most - *seen, &item_end,
-                                             &count)) != NULL) {
-        int has_own = PyDict_Contains(index, key);
-
-        values[INDEX] = index;
-        values[CHARACTERS] = has_own ? Py_None : inherited;
-        failed = has_own < 0 || append_item(state, items, kinds, values, *at + 8, item_end) < 0;
-        Py_DECREF(index);
-        *seen += count;
-        *at = item_end;
-    }
-    Py_XDECREF(key);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-/* The data sets of one sequence; left out of `values` unless all of them are usual. */
-static int put_sequence(struct state *state, PyObject *values, const struct data_sets *kinds,
-                        PyObject **place, PyObject *row, const Py_buffer *view, Py_ssize_t most,
-                        Py_ssize_t *seen)
-{
-    Py_ssize_t at, end, before = *seen;
-    PyObject *list_values[LIST_SLOTS], *items = NULL;
-    int failed;
-
-    if (!PyTuple_Check(row)) {
-        PyErr_SetString(PyExc_TypeError, "expected a tag, where it starts and where it ends");
-        return -1;
-    }
-    if (!PyArg_ParseTuple(row, "Onn", &place[SEQUENCE], &at, &end))
-        return -1;
-    if (at < 0 || end > view->len) {
-        PyErr_SetString(PyExc_ValueError, "expected a sequence within the buffer");
-        return -1;
-    }
-    list_values[LIST_SCOPE] = untracked(object_of(&kinds->places, place, PLACE_SLOTS));
-    list_values[LIST_NUMBER] = PyLong_FromLong(-1); /* which stands for the list itself */
-    if (list_values[LIST_SCOPE] != NULL && list_values[LIST_NUMBER] != NULL)
-        items = untracked(object_of(&kinds->lists, list_values, LIST_SLOTS));
-    failed = items == NULL ||
-             append_items(state, items, kinds, list_values[LIST_SCOPE], place[INHERITED],
-                          view->buf, &at, end, most, seen) < 0;
-    if (!failed && at == end)
-        failed = PyDict_SetItem(values, place[SEQUENCE], items) < 0;
-    else
-        *seen = before;
-    Py_XDECREF(items);
-    Py_XDECREF(list_values[LIST_SCOPE]);
-    Py_XDECREF(list_values[LIST_NUMBER]);
-    return failed ? -1 : 0;
-}
-
-static PyObject *data_sets_usual(PyObject *self, PyObject *arguments)
-{
-    struct state *state = PyModule_GetState(self);
-    PyObject *source, *sequences, *values, *parts, *places, *lists, *items, *contents;
-    PyObject *place[PLACE_SLOTS], *offset;
-    Py_ssize_t end = PY_SSIZE_T_MAX, most, at, seen = 0;
-    struct data_sets kinds;
-    Py_buffer view;
-    int failed = 0;
-
-    if (!PyArg_ParseTuple(arguments, "OO!O!nO!(OOOO)", &source, &PyList_Type, &sequences,
-                          &PyDict_Type, &values, &most, &PyTuple_Type, &parts, &places, &lists,
-                          &items, &contents) ||
-        take_shape(&kinds.places, places, PLACE_SLOTS) < 0 ||
-        take_shape(&kinds.lists, lists, LIST_SLOTS) < 0 || take_shape(&kinds.items, items, 1) < 0 ||
-        take_shape(&kinds.contents, contents, ITEM_SLOTS) < 0)
-        return NULL;
-    if (PyTuple_Size(parts) != PLACE_SLOTS ||
-        !PyType_IsSubtype(kinds.lists.type, &PyList_Type)) {
-        PyErr_SetString(PyExc_TypeError, "expected 12 values of a place, and a class of lists");
-        return NULL;
-    }
-    offset = PyObject_GetAttrString((PyObject *)kinds.items.type, "__dictoffset__");
-    if (offset == NULL)
-        return NULL;
-    kinds.are_plain = PyLong_AsLong(offset) == 0;
-    Py_DECREF(offset);
-    if (view_of(source, &view, 0, &end) < 0)
-        return NULL;
-    for (at = 0; at < PLACE_SLOTS; at++)
-        place[at] = PyTuple_GetItem(parts, at);
-    for (at = 0; !failed && at < PyList_Size(sequences); at++)
-        failed = put_sequence(state, values, &kinds, place, PyList_GetItem(sequences, at), &view,
-                              most, &seen) < 0;
-    PyBuffer_Release(&view);
-    return failed ? NULL : PyLong_FromSsize_t(seen);
-}
-
 /* The slots of an element that was read. */
 enum element_slot { HOLDER, TAG, ELEMENT_VR, OFFSET, VALUE, ELEMENT_SLOTS };
 
@@ -850,8 +700,8 @@ static int append_run(PyObject *runs, PyObject **pairs, PyObject *tag, PyObject 
 static int append_pair(PyObject *pairs, PyTypeObject *kind, PyObject *prefix, PyObject *tag,
                        PyObject *element)
 {
-    PyObject *path = path_of(kind, prefix, tag);
-    PyObject *pair = path == NULL ? NULL : PyTuple_Pack(2, path, element);
+    PyObject *path = untracked(path_of(kind, prefix, tag));
+    PyObject *pair = path == NULL ? NULL : untracked(PyTuple_Pack(2, path, element));
     int failed = pair == NULL || PyList_Append(pairs, pair) < 0;
 
     Py_XDECREF(path);
@@ -919,7 +769,7 @@ static PyObject *runs_usual(PyObject *self, PyObject *arguments)
             if (values[VALUE] == NULL)
                 values[VALUE] = unread;
             Py_INCREF(values[VALUE]);
-            element = PyErr_Occurred() ? NULL : object_of(&shape, values, ELEMENT_SLOTS);
+            element = PyErr_Occurred() ? NULL : untracked(object_of(&shape, values, ELEMENT_SLOTS));
             Py_DECREF(values[VALUE]);
             if (element == NULL)
                 failed = 1;
@@ -941,6 +791,9 @@ static PyObject *runs_usual(PyObject *self, PyObject *arguments)
 }
 
 /* --- values ------------------------------------------------------------------------------- */
+
+/* The slots of a list of values, of which a change is noted. */
+enum list_slot { LIST_SCOPE, LIST_NUMBER, LIST_SLOTS };
 
 /* What values are made as: subclasses of str, float and int, in this order. */
 enum kind { KIND_AS, KIND_DA, KIND_DT, KIND_TM, KIND_UI, KIND_PN, KIND_DS, KIND_IS, KINDS };
@@ -1323,24 +1176,14 @@ static int append_sequence(PyObject *sequences, PyObject *tag, const uint8_t *da
     return failed ? -1 : 0;
 }
 
-static PyObject *values_usual(PyObject *self, PyObject *arguments)
+/* Makes values of the elements that have none; `sequences` gets what is a sequence. */
+static int fill_values(const struct makers *makers, const Py_buffer *view, PyObject *index,
+                       PyObject *values, PyObject *sequences)
 {
-    PyObject *source, *index, *values, *kinds, *tag, *offset, *sequences;
-    Py_ssize_t end = PY_SSIZE_T_MAX, at = 0;
-    struct makers makers;
-    Py_buffer view;
+    PyObject *tag, *offset;
+    Py_ssize_t at = 0;
     int failed = 0;
 
-    if (!PyArg_ParseTuple(arguments, "OO!O!O!pOO", &source, &PyDict_Type, &index, &PyDict_Type,
-                          &values, &PyTuple_Type, &kinds, &makers.has_ascii,
-                          &makers.place[LIST_SCOPE], &makers.place[LIST_NUMBER]) ||
-        take_makers(PyModule_GetState(self), &makers, kinds) < 0)
-        return NULL;
-    sequences = PyList_New(0);
-    if (sequences == NULL || view_of(source, &view, 0, &end) < 0) {
-        Py_XDECREF(sequences);
-        return NULL;
-    }
     while (!failed && PyDict_Next(index, &at, &tag, &offset)) {
         PyObject *value;
         int is_known;
@@ -1352,22 +1195,261 @@ static PyObject *values_usual(PyObject *self, PyObject *arguments)
         if (!is_known && !PyErr_Occurred()) {
             Py_ssize_t pos = PyLong_AsSsize_t(offset);
 
-            value = value_at(&makers, view.buf, pos, end);
+            value = value_at(makers, view->buf, pos, view->len);
             if (value != NULL)
                 failed = PyDict_SetItem(values, tag, value) < 0;
             else if (!PyErr_Occurred())
-                failed = append_sequence(sequences, tag, view.buf, pos, end) < 0;
+                failed = append_sequence(sequences, tag, view->buf, pos, view->len) < 0;
             Py_XDECREF(value);
         }
         failed = failed || PyErr_Occurred() != NULL;
         Py_DECREF(tag);
     }
+    untracked(values);
+    return failed ? -1 : 0;
+}
+
+static PyObject *values_usual(PyObject *self, PyObject *arguments)
+{
+    PyObject *source, *index, *values, *kinds, *sequences;
+    Py_ssize_t end = PY_SSIZE_T_MAX;
+    struct makers makers;
+    Py_buffer view;
+
+    if (!PyArg_ParseTuple(arguments, "OO!O!O!pOO", &source, &PyDict_Type, &index, &PyDict_Type,
+                          &values, &PyTuple_Type, &kinds, &makers.has_ascii,
+                          &makers.place[LIST_SCOPE], &makers.place[LIST_NUMBER]) ||
+        take_makers(PyModule_GetState(self), &makers, kinds) < 0 ||
+        view_of(source, &view, 0, &end) < 0)
+        return NULL;
+    sequences = PyList_New(0);
+    if (sequences != NULL && fill_values(&makers, &view, index, values, sequences) < 0)
+        Py_CLEAR(sequences);
     PyBuffer_Release(&view);
-    if (failed) {
-        Py_DECREF(sequences);
+    return sequences;
+}
+
+/* --- data sets in sequences --------------------------------------------------------------- */
+
+/* The slots of what holds the elements of an item. */
+enum item_slot {
+    SCOPE, NUMBER, START, END, INDEX, ITEM_VALUES, IS_SORTED, CHARACTERS, REPLACED, FILE_META,
+    ITEM_SLOTS,
+};
+#define CHARACTER_SET 0x00080005u
+#define PIXEL_REPRESENTATION 0x00280103u
+
+/* The slots of where items stand. */
+enum place_slot {
+    BUFFER, LAYOUT, READING, PARENT, ABOVE, CHANGED, PARENT_NUMBER, SEQUENCE, DEPTH, INHERITED,
+    DECODERS, IS_SIGNED, PLACE_SLOTS,
+};
+
+/* What the data sets in sequences are made as, and of what. */
+struct data_sets {
+    struct state *state;
+    struct shape places, lists, items, contents;
+    int are_plain; /* users cannot give an item attributes of their own */
+    Py_buffer view;
+    Py_ssize_t most, seen; /* items and elements */
+    struct makers makers;  /* of their values, if these are made, too */
+    int has_values;
+    long deepest;
+};
+
+static int put_sequence(struct data_sets *made, PyObject *values, PyObject **place, PyObject *tag,
+                        Py_ssize_t at, Py_ssize_t end, long depth);
+
+/* Makes the values in an item, and the data sets of its sequences. */
+static int fill_item(struct data_sets *made, PyObject **place, PyObject *scope, PyObject **item,
+                     long depth)
+{
+    PyObject *inner[PLACE_SLOTS], *sequences = PyList_New(0), *key;
+    int failed = sequences == NULL, is_apart = 1;
+    Py_ssize_t at;
+
+    made->makers.place[LIST_SCOPE] = scope;
+    made->makers.place[LIST_NUMBER] = item[NUMBER];
+    failed = failed || fill_values(&made->makers, &made->view, item[INDEX], item[ITEM_VALUES],
+                                   sequences) < 0;
+    if (!failed && PyList_Size(sequences) > 0) {
+        key = key_of(made->state, PIXEL_REPRESENTATION); /* which they inherit */
+        is_apart = key == NULL ? -1 : PyDict_Contains(item[INDEX], key);
+        failed = is_apart < 0;
+        Py_XDECREF(key);
+    }
+    if (!is_apart && depth < made->deepest) {
+        memcpy(inner, place, sizeof inner);
+        inner[PARENT] = inner[ABOVE] = scope;
+        inner[PARENT_NUMBER] = item[NUMBER];
+        inner[DEPTH] = PyLong_FromLong(depth + 1);
+        failed = inner[DEPTH] == NULL;
+        for (at = 0; !failed && at < PyList_Size(sequences); at++) {
+            PyObject *row = PyList_GetItem(sequences, at);
+
+            failed = put_sequence(made, item[ITEM_VALUES], inner, PyTuple_GetItem(row, 0),
+                                  PyLong_AsSsize_t(PyTuple_GetItem(row, 1)),
+                                  PyLong_AsSsize_t(PyTuple_GetItem(row, 2)), depth + 1) < 0;
+        }
+        Py_XDECREF(inner[DEPTH]);
+    }
+    Py_XDECREF(sequences);
+    return failed ? -1 : 0;
+}
+
+static int append_item(struct data_sets *made, PyObject *items, PyObject **place,
+                       PyObject **values, Py_ssize_t start, Py_ssize_t end, long depth)
+{
+    PyObject *content = NULL, *item = NULL;
+    int failed;
+
+    values[NUMBER] = PyLong_FromSsize_t(PyList_Size(items));
+    values[START] = position_of(made->state, start);
+    values[END] = position_of(made->state, end);
+    values[ITEM_VALUES] = PyDict_New();
+    failed = values[NUMBER] == NULL || values[START] == NULL || values[END] == NULL ||
+             values[ITEM_VALUES] == NULL;
+    if (!failed && made->has_values && values[CHARACTERS] != Py_None)
+        failed = fill_item(made, place, values[SCOPE], values, depth) < 0;
+    untracked(values[ITEM_VALUES]);
+    if (!failed)
+        content = untracked(object_of(&made->contents, values, ITEM_SLOTS));
+    if (content != NULL)
+        item = object_of(&made->items, &content, 1);
+    if (made->are_plain)
+        untracked(item);
+    failed = item == NULL || PyList_Append(items, item) < 0;
+    Py_XDECREF(item);
+    Py_XDECREF(content);
+    Py_XDECREF(values[NUMBER]);
+    Py_XDECREF(values[START]);
+    Py_XDECREF(values[END]);
+    Py_XDECREF(values[ITEM_VALUES]);
+    return failed ? -1 : 0;
+}
+
+/* The items from `at` on, as far as they are usual; `at` is taken further. */
+static int append_items(struct data_sets *made, PyObject *items, PyObject **place, PyObject *scope,
+                        Py_ssize_t *at, Py_ssize_t end, long depth)
+{
+    PyObject *values[ITEM_SLOTS], *index, *key = key_of(made->state, CHARACTER_SET);
+    Py_ssize_t item_end, count;
+    int failed = key == NULL;
+
+    values[SCOPE] = scope;
+    values[IS_SORTED] = Py_True;
+    values[REPLACED] = values[FILE_META] = Py_None;
+    while (!failed && (index = index_of_item(made->state, made->view.buf, *at, end,
+                                             made->most - made->seen, &item_end, &count)) != NULL) {
+        int has_own = PyDict_Contains(index, key);
+
+        made->seen += count;
+        values[INDEX] = index;
+        values[CHARACTERS] = has_own ? Py_None : place[INHERITED];
+        failed = has_own < 0 ||
+                 append_item(made, items, place, values, *at + 8, item_end, depth) < 0;
+        Py_DECREF(index);
+        *at = item_end;
+    }
+    Py_XDECREF(key);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* The data sets of one sequence; left out of `values` unless all of them are usual. */
+static int put_sequence(struct data_sets *made, PyObject *values, PyObject **place, PyObject *tag,
+                        Py_ssize_t at, Py_ssize_t end, long depth)
+{
+    PyObject *list_values[LIST_SLOTS], *items = NULL;
+    Py_ssize_t before = made->seen;
+    int failed;
+
+    place[SEQUENCE] = tag;
+    list_values[LIST_SCOPE] = untracked(object_of(&made->places, place, PLACE_SLOTS));
+    list_values[LIST_NUMBER] = PyLong_FromLong(-1); /* which stands for the list itself */
+    if (list_values[LIST_SCOPE] != NULL && list_values[LIST_NUMBER] != NULL)
+        items = untracked(object_of(&made->lists, list_values, LIST_SLOTS));
+    failed = items == NULL ||
+             append_items(made, items, place, list_values[LIST_SCOPE], &at, end, depth) < 0;
+    if (!failed && at == end)
+        failed = PyDict_SetItem(values, tag, items) < 0;
+    else
+        made->seen = before;
+    Py_XDECREF(items);
+    Py_XDECREF(list_values[LIST_SCOPE]);
+    Py_XDECREF(list_values[LIST_NUMBER]);
+    return failed ? -1 : 0;
+}
+
+static int take_data_sets(struct data_sets *made, PyObject *const *shapes, PyObject *kinds)
+{
+    PyObject *offset;
+
+    if (take_shape(&made->places, shapes[0], PLACE_SLOTS) < 0 ||
+        take_shape(&made->lists, shapes[1], LIST_SLOTS) < 0 ||
+        take_shape(&made->items, shapes[2], 1) < 0 ||
+        take_shape(&made->contents, shapes[3], ITEM_SLOTS) < 0)
+        return -1;
+    if (!PyType_IsSubtype(made->lists.type, &PyList_Type)) {
+        PyErr_SetString(PyExc_TypeError, "expected a class of lists");
+        return -1;
+    }
+    made->has_values = kinds != Py_None;
+    if (made->has_values && !PyTuple_Check(kinds)) {
+        PyErr_SetString(PyExc_TypeError, "expected what values are made as");
+        return -1;
+    }
+    if (made->has_values && take_makers(made->state, &made->makers, kinds) < 0)
+        return -1;
+    offset = PyObject_GetAttrString((PyObject *)made->items.type, "__dictoffset__");
+    if (offset == NULL)
+        return -1;
+    made->are_plain = PyLong_AsLong(offset) == 0;
+    Py_DECREF(offset);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *data_sets_usual(PyObject *self, PyObject *arguments)
+{
+    PyObject *source, *sequences, *values, *parts, *shapes[4], *kinds, *place[PLACE_SLOTS];
+    Py_ssize_t end = PY_SSIZE_T_MAX, start, at;
+    struct data_sets made;
+    long depth;
+    int failed = 0;
+
+    made.state = PyModule_GetState(self);
+    made.seen = 0;
+    if (!PyArg_ParseTuple(arguments, "OO!O!nlO!(OOOO)Op", &source, &PyList_Type, &sequences,
+                          &PyDict_Type, &values, &made.most, &made.deepest, &PyTuple_Type, &parts,
+                          &shapes[0], &shapes[1], &shapes[2], &shapes[3], &kinds,
+                          &made.makers.has_ascii) ||
+        take_data_sets(&made, shapes, kinds) < 0)
+        return NULL;
+    if (PyTuple_Size(parts) != PLACE_SLOTS) {
+        PyErr_SetString(PyExc_TypeError, "expected 12 values of a place");
         return NULL;
     }
-    return sequences;
+    for (at = 0; at < PLACE_SLOTS; at++)
+        place[at] = PyTuple_GetItem(parts, at);
+    depth = PyLong_AsLong(place[DEPTH]);
+    if (PyErr_Occurred() || view_of(source, &made.view, 0, &end) < 0)
+        return NULL;
+    if (made.deepest > depth + DEEPEST)
+        made.deepest = depth + DEEPEST;
+    for (at = 0; !failed && at < PyList_Size(sequences); at++) {
+        PyObject *row = PyList_GetItem(sequences, at), *tag;
+
+        if (!PyTuple_Check(row) || !PyArg_ParseTuple(row, "Onn", &tag, &start, &end)) {
+            PyErr_SetString(PyExc_TypeError, "expected a tag, where it starts and where it ends");
+            failed = 1;
+        } else if (start < 0 || end > made.view.len) {
+            PyErr_SetString(PyExc_ValueError, "expected a sequence within the buffer");
+            failed = 1;
+        } else {
+            failed = put_sequence(&made, values, place, tag, start, end, depth) < 0;
+        }
+    }
+    PyBuffer_Release(&made.view);
+    return failed ? NULL : PyLong_FromSsize_t(made.seen);
 }
 
 static PyMethodDef methods[] = {
@@ -1398,11 +1480,12 @@ static PyMethodDef methods[] = {
      "Index items of defined lengths in Explicit VR Little Endian: rows gets where the elements of\n"
      "each start and end, and their index. No more than so many items and elements are counted."},
     {"data_sets_usual", data_sets_usual, METH_VARARGS,
-     "data_sets_usual(buffer, sequences, values, most, place, (places, lists, items, contents))\n"
-     "-> count\n\n"
+     "data_sets_usual(buffer, sequences, values, most, deepest, place,\n"
+     "(places, lists, items, contents), kinds, has_ascii) -> count\n\n"
      "Make lists of data sets of sequences (tag, start, end) in which nothing is unusual, and put\n"
      "them into values. No more than so many items and elements are counted. place: what the slots\n"
-     "of where they stand get; the others are classes and their slots."},
+     "of where they stand get; the others are classes and their slots. With kinds, values are made\n"
+     "as values_usual makes them, and data sets of the sequences among these, as deep as asked."},
     {"runs_usual", runs_usual, METH_VARARGS,
      "runs_usual(buffer, index, values, holder, prefix, paths, elements, unread)\n"
      "-> [([(path, element), ...], tag, what the index has, element or None), ...]\n\n"

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     ]
     Kinds = tuple[Any, ...]
     ValuesUsual = Callable[[Bytes, Index, Index, Kinds, bool, Any, int], Places]
-    DataSetsUsual = Callable[[Bytes, Places, Index, int, tuple[Any, ...], tuple[Shape, ...]], int]
+    Place = tuple[Any, ...]
+    DataSetsUsual = Callable[
+        [Bytes, Places, Index, int, int, Place, tuple[Shape, ...], Kinds | None, bool], int
+    ]
     OffsetsUsual = Callable[[Bytes, int, bool], tuple[bytes, bytes] | None]
     MetaUsual = Callable[[Bytes], tuple[int, bytes] | None]
     UidsUsual = Callable[[Bytes, int, bool, bytes], tuple[str, ...] | None]
