@@ -18,7 +18,7 @@ from kit.mutations import FOLDER as DATA_FOLDER
 from kit.mutations import decoded, mutated, seeds
 from kit.native import IS_BUILT, switched
 
-from dicom_actors.data import DataSet, read_file
+from dicom_actors.data import DataElement, DataSet, read_file
 from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from dicom_actors.data.dictionary.vr import LONG_LENGTH, VR
@@ -310,3 +310,34 @@ def test_what_is_made_goes_away_without_the_collector():
         assert [item() for item in gone] == [None] * 4
     finally:
         gc.enable()
+
+
+def nested(depth):
+    """Items in items, with what those further in inherit."""
+    number = DataElement("SmallestImagePixelValue", "UN", b"\xff\xff")
+    ds = DataSet({"PatientName": "Müller", "SmallestImagePixelValue": number})
+    for at in range(depth):
+        ds = DataSet(
+            {"ReferencedSeriesSequence": [ds, {"StageNumber": at, "ImageType": ["A", "B"]}]}
+        )
+        if at % 3 == 1:
+            ds.PixelRepresentation = at % 2
+        if at % 5 == 2:
+            ds.SpecificCharacterSet = "ISO_IR 192"
+        ds.put_element(number)
+        ds.PatientName = "A^B"
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    return ds
+
+
+@built
+@pytest.mark.parametrize("limits", [Limits(), Limits(max_depth=5), Limits(max_elements=30)])
+def test_what_is_far_inside_comes_as_without_it(limits):
+    data = nested(14).to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+    found = []
+    for to in (False, True):
+        with switched(to=to):
+            ds = DataSet.from_bytes(data, EXPLICIT_VR_LITTLE_ENDIAN, limits=limits)
+            found.append((decoded(ds), [*map(str, ds.warnings)]))
+    assert len(found[0][0]) > 5
+    assert found[0] == found[1]
