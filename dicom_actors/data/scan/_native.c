@@ -1,11 +1,11 @@
-/* Usual data elements: headers passed over and indexed, values made of bytes.
+/* Usual data elements: headers passed over and indexed, values and data sets made of bytes.
 
-   Functions that keep nothing but tags as Python's numbers. Each that goes over bytes does so from a
-   position as long as what stands there is usual, and returns where it stopped: at the end, or at
-   the first element that is not. The one that makes values leaves out those that are not usual. What
-   these mean, and every warning and error, is the business of the Python code around it, which is
-   the judge of this one: with or without it, the same comes out. The types of values are handed in;
-   what a value of them means is not known here.
+   Functions that keep nothing but tags, positions and VRs as objects of Python. Each that goes over
+   bytes does so from a position as long as what stands there is usual, and returns where it stopped:
+   at the end, or at the first element that is not. Those that make values and data sets leave out
+   what is not usual. What that means, and every warning and error, is the business of the Python
+   code around it, which is the judge of this one: with or without it, the same comes out. The types
+   of all that is made are handed in; what they mean is not known here.
 
    Nothing is read beyond the end that is given, nor beyond that of the buffer. The limited API of
    CPython 3.11, so that one build serves every later version; and no format with a length ("y#"):
