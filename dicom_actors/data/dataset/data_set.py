@@ -629,14 +629,15 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             except KeyError:
                 self[key] = value
                 continue
-            if isinstance(value, DataElement):
-                self.put_element(value)
-                continue
             vr = VR_TABLE[tag]
-            if isinstance(value, EncapsulatedPixelData):
-                vr = "OB"
-            elif len(vr) != 2 or vr == "UN":
+            if len(vr) != 2 or vr == "UN":
                 vr = content.dictionary_vr(tag)
+            if type(value) is not str:  # most are
+                if isinstance(value, DataElement):
+                    self.put_element(value)
+                    continue
+                if isinstance(value, EncapsulatedPixelData):
+                    vr = "OB"
             element = object.__new__(DataElement)
             element._tag = tag
             element._vr = vr

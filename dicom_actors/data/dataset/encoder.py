@@ -227,7 +227,11 @@ def _check_pixel_data(content: ElementIndex, target: TransferSyntax) -> None:
 
 def joined(pieces: Iterable[Piece]) -> bytes:
     """Put pieces together; raises as `UnreadBytes.read` does."""
-    return b"".join(piece.read() if isinstance(piece, UnreadBytes) else piece for piece in pieces)
+    parts = list(pieces)
+    try:
+        return b"".join(parts)  # type: ignore[arg-type]  # nearly always
+    except TypeError:
+        return b"".join(part.read() if isinstance(part, UnreadBytes) else part for part in parts)
 
 
 def _deflated(
@@ -307,7 +311,7 @@ class _Encoder:
                 length += self.element(tag, vr, value, characters, depth)
                 continue
             raw = encode_value(vr, value, order, characters, tag)
-            if len(raw) < _JOINED_BELOW and not isinstance(raw, UnreadBytes):
+            if type(raw) is bytes and len(raw) < _JOINED_BELOW:
                 if is_explicit:
                     piece = self.header(tag, vr, len(raw)) + raw
                 else:

@@ -482,7 +482,7 @@ def encode_value(
         raw = _encode(vr, values, order, character_set, tag)
     except EncodeError as error:
         raise EncodeError(str(error), tag=tag) from error
-    if isinstance(raw, UnreadBytes):
+    if type(raw) is not bytes and isinstance(raw, UnreadBytes):
         return raw
     return bytes(raw) + _PADDING_BYTES[vr] if len(raw) & 1 else raw
 

@@ -63,7 +63,7 @@ def in_memory(pieces: Iterable[bytes | memoryview | UnreadBytes]) -> Iterator[by
         DataError: one cannot be had.
     """
     for piece in pieces:
-        if isinstance(piece, UnreadBytes):
+        if type(piece) is not bytes and isinstance(piece, UnreadBytes):
             yield from piece.chunks()
         else:
             yield piece
