@@ -137,11 +137,12 @@ def test_row_31_ten_thousand_nested_sequences(length):
     assert caught.value.offset is not None
 
 
+@pytest.mark.parametrize("behind", [b"", NAME])
 @pytest.mark.parametrize("look", [DataSet.walk, DataSet.check, DataSet.copy, DataSet.to_bytes])
-def test_row_31_memory_is_in_proportion_to_the_depth(look):
+def test_row_31_memory_is_in_proportion_to_the_depth(look, behind):
     def use(count):
         head = element(BEAMS, "SQ", b"", UNDEFINED) + item(b"", UNDEFINED)
-        data = head * count + NAME + (ITEM_END + SEQUENCE_END) * count
+        data = head * count + NAME + (ITEM_END + SEQUENCE_END + behind) * count
         for _ in look(read(data, limits=Limits(max_depth=count))):
             pass
 

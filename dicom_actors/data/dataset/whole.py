@@ -7,7 +7,6 @@ recurses.
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, ValuesView
-from itertools import chain
 from math import isnan
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -38,7 +37,7 @@ __all__ = [
 ]
 
 _AT_ONCE: Final = 1024
-"""Elements of a data set that are made at a time."""
+"""Elements of a data set that are made at a time; fewer further in, where their paths are long."""
 
 _HeldT = TypeVar("_HeldT", bound=Held)
 _WRITTEN_AS_THEY_ARE: Final = (bytes, memoryview, str, ItemList, EncapsulatedPixelData)
@@ -88,14 +87,16 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
     a value of what is given, the others of its data set are decoded, too, and those of all that
     come after it, where many at a time cost less.
     """
-    # What is left to visit: of a data set, runs of elements; of the sequence that it is an item
-    # of, the items after it. The stack has the same of each data set further out.
-    stack: list[tuple[ElementIndex, Iterator[Run], Iterator[Any]]] = []
+    # What is left to visit: of a data set, runs of elements, and parts of the index of which none
+    # were made; of the sequence that it is an item of, the items after it. The stack has the same
+    # of each data set further out.
+    stack: list[tuple[ElementIndex, Iterator[Run], Iterator[dict[int, Any]], Iterator[Any]]] = []
     # Their tags and numbers: one list for all, since paths of all would take the square of the
     # depth.
     trail: list[int] = []
     prefix: tuple[int, ...] = ()
-    holder, rest = content, _runs(content, prefix)
+    holder, parts = content, _parts(content, prefix)
+    rest: Iterator[Run] = iter(())
     items: Iterator[tuple[int, Any]] = iter(())
     are_asked_for = False
     while True:
@@ -122,43 +123,49 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
                 value = element.value
                 known = len(values)
                 if isinstance(value, ItemList):
-                    stack.append((holder, rest, items))
+                    stack.append((holder, rest, parts, items))
                     trail += (tag, 0)
                     items = enumerate(value)
                     break
+        else:
+            part = next(parts, None)
+            if part is not None:
+                rest = iter(_runs_of(holder, part, prefix))
+                continue
         for number, inner in items:
             holder = content_of(inner)
             if are_asked_for and len(holder.values) < len(holder.index):
                 holder.decode_usual(is_deep=True)
             trail[-1] = number
             prefix = tuple(trail)
-            rest = _runs(holder, prefix)
+            parts = _parts(holder, prefix)
+            rest = iter(())
             break
         else:
             if not stack:
                 return
-            holder, rest, items = stack.pop()
+            holder, rest, parts, items = stack.pop()
             del trail[-2:]
             prefix = tuple(trail)
 
 
-def _runs(holder: ElementIndex, prefix: tuple[int, ...]) -> Iterator[Run]:
-    """Give the elements of a data set as they are now, in runs: each up to one that is special.
+def _parts(holder: ElementIndex, prefix: tuple[int, ...]) -> Iterator[dict[int, Any]]:
+    """Give the index of a data set as it is now, a part at a time; nothing keeps the prefix."""
+    index, most = holder.sorted_index(), _AT_ONCE // (len(prefix) + 1) or 1
+    if len(index) <= most:
+        return iter((index,))
+    elements = list(index.items())
+    return (dict(elements[at : at + most]) for at in range(0, len(elements), most))
 
-    Yields:
+
+def _runs_of(holder: ElementIndex, index: dict[int, Any], prefix: tuple[int, ...]) -> list[Run]:
+    """Make elements of a part of an index, in runs: each up to one that is special.
+
+    Returns:
         Pairs of path and element of which nothing is special; the tag of the one behind them,
         None at the end; what the index has of that; and the element, if it is a sequence. None:
         it was put in, its VR is not written, or UN.
     """
-    index = holder.sorted_index()
-    if len(index) <= _AT_ONCE:
-        return iter(_runs_of(holder, index, prefix))
-    elements = list(index.items())
-    parts = (dict(elements[at : at + _AT_ONCE]) for at in range(0, len(elements), _AT_ONCE))
-    return chain.from_iterable(_runs_of(holder, part, prefix) for part in parts)
-
-
-def _runs_of(holder: ElementIndex, index: dict[int, Any], prefix: tuple[int, ...]) -> list[Run]:
     scope = holder.scope
     buffer, layout = scope.buffer, scope.layout
     if runs_usual is not None and layout is EXPLICIT:
