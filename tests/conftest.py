@@ -36,9 +36,9 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 # An activated environment has programs of pynetdicom that bear the names of DCMTK's.
-_OWN = os.path.dirname(sys.executable)
-_OTHERS = [folder for folder in os.get_exec_path() if folder != _OWN]
-os.environ["PATH"] = os.pathsep.join([*_OTHERS, _OWN])
+_OF_PYTHON = {os.path.join(at, "bin") for at in (sys.prefix, os.environ.get("VIRTUAL_ENV", ""))}
+_FOLDERS = os.get_exec_path()
+os.environ["PATH"] = os.pathsep.join(sorted(_FOLDERS, key=_OF_PYTHON.__contains__))
 
 PROMISES = 59
 
