@@ -341,3 +341,32 @@ def test_what_is_far_inside_comes_as_without_it(limits):
             found.append((decoded(ds), [*map(str, ds.warnings)]))
     assert len(found[0][0]) > 5
     assert found[0] == found[1]
+
+
+class WithParent(DataSet):
+    """A data set that may have attributes of its own."""
+
+
+@built
+def test_items_that_lead_back_go_away_with_the_collector():
+    data = DataSet({"BeamSequence": [{"BeamName": "A"}]}).to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+    with switched(to=True):
+        ds = WithParent.from_bytes(data, EXPLICIT_VR_LITTLE_ENDIAN)
+        assert [element.value for _, element in ds.walk()][1:] == ["A"]
+        vars(ds.BeamSequence[0])["parent"] = ds
+    gone = weakref.ref(ds)
+    del ds
+    gc.collect()
+    assert gone() is None
+
+
+@built
+def test_limits_beyond_all_numbers_of_a_compiler():
+    data = nested(3).to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+    limits = Limits(max_depth=1 << 70, max_elements=1 << 70)
+    found = []
+    for to in (False, True):
+        with switched(to=to):
+            ds = DataSet.from_bytes(data, EXPLICIT_VR_LITTLE_ENDIAN, limits=limits)
+            found.append(decoded(ds))
+    assert found[0] == found[1]

@@ -501,7 +501,7 @@ class _Content(ElementIndex):
     read_element = staticmethod(_read_element)
     read_shape = (
         _ReadElement,
-        *map(DataElement.__dict__.get, ("_holder", "_tag", "_vr", "_offset", "_value")),
+        *attrgetter("_holder", "_tag", "_vr", "_offset", "_value")(DataElement),
     )
     unread = _UNREAD
 
@@ -552,19 +552,13 @@ class _Content(ElementIndex):
             index[tag] = element_of(tag, vr, value)
 
 
-_FILLED: Final = (
-    "scope",
-    "number",
-    "start",
-    "end",
-    "index",
-    "values",
-    "is_sorted",
-    "known_character_set",
-    "replaced",
-    "meta",
+_Content.shape = (
+    _Content,
+    *attrgetter(
+        *("scope", "number", "start", "end", "index", "values"),
+        *("is_sorted", "known_character_set", "replaced", "meta"),
+    )(_Content),
 )
-_Content.shape = (_Content, *map(ElementIndex.__dict__.get, _FILLED))
 
 _DataSetT = TypeVar("_DataSetT", bound="DataSet")
 

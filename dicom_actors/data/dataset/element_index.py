@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import partial
 from operator import attrgetter
+from sys import maxsize
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
 from dicom_actors.data.dataset.lists import THE_LIST, ItemList, ValueList
@@ -70,6 +71,8 @@ _USUAL_SETS: Final = {
     for raw in (b"ISO_IR 100", b"ISO_IR 192", b"ISO_IR 6", b"GB18030 ")
 }
 _NO_LENGTH: Final = bytes(4)
+_DEEPEST: Final = 1 << 30
+"""A depth that no data set has, and that any compiler can count to."""
 _NONE: Final[Any] = frozenset()
 """What was changed where nothing was; shared, since most contexts stay as they are."""
 
@@ -97,8 +100,8 @@ set_content: Callable[[Held, ElementIndex], None] = Held.__dict__["_content"].__
 """Gives a new data set its elements. The attributes of a `DataSet` mean data elements."""
 
 
-_CONTENT: Final[Any] = Held.__dict__["_content"]
-LIST_SLOTS: Final = (NotedList.__dict__["scope"], NotedList.__dict__["number"])
+_CONTENT: Final[Any] = attrgetter("_content")(Held)
+LIST_SLOTS: Final[Any] = attrgetter("scope", "number")(NotedList)
 _MADE_AS: Final = (*COMPILED_KINDS, (ValueList, *LIST_SLOTS))
 """What the compiled part makes values as: see `native.values_usual`."""
 
@@ -297,13 +300,10 @@ class Context(Scope):
 
 _PLACE: Final = (
     Context,
-    *(
-        getattr(Context, name)
-        for name in (
-            *("buffer", "layout", "reading", "parent", "above", "changed", "parent_number"),
-            *("tag", "depth", "character_set", "decoders", "is_signed"),
-        )
-    ),
+    *attrgetter(
+        *("buffer", "layout", "reading", "parent", "above", "changed", "parent_number"),
+        *("tag", "depth", "character_set", "decoders", "is_signed"),
+    )(Context),
 )
 """What the compiled part makes contexts of: see `native.data_sets_usual`."""
 
@@ -610,13 +610,13 @@ class ElementIndex(ABC):
             is_signed,
         )
         shapes = (_PLACE, self.list_shape, (reading.data_set_class, _CONTENT), self.shape)
-        most = limits.max_elements - reading.seen_elements
+        most = min(limits.max_elements - reading.seen_elements, maxsize)
         reading.seen_elements += data_sets_usual(
             outer.buffer,
             sequences,
             values,
             most,
-            limits.max_depth,
+            min(limits.max_depth, _DEEPEST),
             place,
             shapes,
             _MADE_AS if is_deep else None,

@@ -853,13 +853,17 @@ def _check_groups(data_set: DataSet, meta: DataSet) -> None:
 def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet:
     """Make the file meta information with which a data set is written (PS3.10 7.1).
 
+    Returns:
+        It: that of the data set itself, which must not be changed, if nothing about it is wrong.
+
     Raises:
         EncodeError: neither a new data set nor its file meta has the SOP class or instance, or
             an element is in the one that belongs in the other.
     """
     meta = data_set.file_meta
     _check_groups(data_set, meta)
-    content, elements = content_of(meta), content_of(data_set)
+    made = _with_regular_headers(meta)
+    content, elements = content_of(made), content_of(data_set)
     was_read = data_set.transfer_syntax is not None
     class_uid = _value(elements, _SOP_CLASS) or _value(content, _MEDIA_CLASS)
     instance_uid = _value(elements, _SOP_INSTANCE) or _value(content, _MEDIA_INSTANCE)
@@ -868,7 +872,7 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
         class_uid = "1.2.840.10008.1.3.10"
     if (not class_uid or not instance_uid) and not was_read:
         raise EncodeError("expected SOPClassUID and SOPInstanceUID in what is to be a file")
-    wrong = [made for made in _OF_THIS_LIBRARY if _value(content, made[0]) != made[2]]
+    wrong = [part for part in _OF_THIS_LIBRARY if _value(content, part[0]) != part[2]]
     for tag, uid in (
         (_MEDIA_CLASS, class_uid),
         (_MEDIA_INSTANCE, instance_uid),
@@ -879,22 +883,32 @@ def file_meta_for(data_set: DataSet, transfer_syntax: TransferSyntax) -> DataSet
         is_text = isinstance(uid, str) and uid.isascii()
         if uid and _value(content, tag) != uid and (is_text or not was_read):
             wrong.append((tag, "UI", uid))
-    if not wrong and content.replaced is None and not meta.warnings:
+    if made is meta and not wrong and content.replaced is None and not meta.warnings:
         length = content.end - content.start - 12
         if _value(content, _GROUP_LENGTH) == length:
             return meta  # written as it was read
+    if made is meta:
+        made = meta.copy()
+    for tag, vr, value in wrong:
+        made.put(tag, vr, value)
+    made.put(_GROUP_LENGTH, "UL", 0)  # the encoder counts
+    return made
+
+
+def _with_regular_headers(meta: DataSet) -> DataSet:
+    """Copy file meta information in which a header had to be guessed; return any other as it is."""
+    irregular = content_of(meta).scope.reading.irregular
+    items = content_of(meta).index.values() if irregular else ()
+    if not any(isinstance(item, int) and item in irregular for item in items):
+        return meta
     made = meta.copy()
     content = content_of(made)
-    irregular = content.scope.reading.irregular
-    for tag, item in content.index.items() if irregular else ():
+    for tag, item in content.index.items():
         if isinstance(item, int) and item in irregular:
             # What its header means depends on what follows, which is made anew.
             raw, vr = bytes(content.raw_at(tag, item)), content.vr_at(tag, item)
             content.note_change(tag)
             content.index[tag] = element_of(tag, "UN" if vr == "SQ" else vr, raw or None)
-    for tag, vr, value in wrong:
-        made.put(tag, vr, value)
-    made.put(_GROUP_LENGTH, "UL", 0)  # the encoder counts
     return made
 
 

@@ -1205,7 +1205,6 @@ static int fill_values(const struct makers *makers, const Py_buffer *view, PyObj
         failed = failed || PyErr_Occurred() != NULL;
         Py_DECREF(tag);
     }
-    untracked(values);
     return failed ? -1 : 0;
 }
 
@@ -1260,6 +1259,12 @@ struct data_sets {
 static int put_sequence(struct data_sets *made, PyObject *values, PyObject **place, PyObject *tag,
                         Py_ssize_t at, Py_ssize_t end, long depth);
 
+/* Attributes of its own may lead from an item to what it is in. */
+static PyObject *untracked_if_plain(const struct data_sets *made, PyObject *one)
+{
+    return made->are_plain ? untracked(one) : one;
+}
+
 /* Makes the values in an item, and the data sets of its sequences. */
 static int fill_item(struct data_sets *made, PyObject **place, PyObject *scope, PyObject **item,
                      long depth)
@@ -1311,13 +1316,11 @@ static int append_item(struct data_sets *made, PyObject *items, PyObject **place
              values[ITEM_VALUES] == NULL;
     if (!failed && made->has_values && values[CHARACTERS] != Py_None)
         failed = fill_item(made, place, values[SCOPE], values, depth) < 0;
-    untracked(values[ITEM_VALUES]);
+    untracked_if_plain(made, values[ITEM_VALUES]);
     if (!failed)
-        content = untracked(object_of(&made->contents, values, ITEM_SLOTS));
+        content = untracked_if_plain(made, object_of(&made->contents, values, ITEM_SLOTS));
     if (content != NULL)
-        item = object_of(&made->items, &content, 1);
-    if (made->are_plain)
-        untracked(item);
+        item = untracked_if_plain(made, object_of(&made->items, &content, 1));
     failed = item == NULL || PyList_Append(items, item) < 0;
     Py_XDECREF(item);
     Py_XDECREF(content);
@@ -1367,7 +1370,7 @@ static int put_sequence(struct data_sets *made, PyObject *values, PyObject **pla
     list_values[LIST_SCOPE] = untracked(object_of(&made->places, place, PLACE_SLOTS));
     list_values[LIST_NUMBER] = PyLong_FromLong(-1); /* which stands for the list itself */
     if (list_values[LIST_SCOPE] != NULL && list_values[LIST_NUMBER] != NULL)
-        items = untracked(object_of(&made->lists, list_values, LIST_SLOTS));
+        items = untracked_if_plain(made, object_of(&made->lists, list_values, LIST_SLOTS));
     failed = items == NULL ||
              append_items(made, items, place, list_values[LIST_SCOPE], &at, end, depth) < 0;
     if (!failed && at == end)

@@ -13,6 +13,7 @@ undefined length).
 from __future__ import annotations
 
 from struct import error as StructError  # noqa: N812 - the module spells it in lower case
+from sys import maxsize
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.scan.headers import element_header, is_padding, past_stray
@@ -650,7 +651,7 @@ def read_items(scope: Scope, start: int, end: int) -> list[Row]:
     pos = start
     if items_usual is not None and scope.layout is EXPLICIT:
         reading = scope.reading
-        most = reading.limits.max_elements - reading.seen_elements
+        most = min(reading.limits.max_elements - reading.seen_elements, maxsize)
         pos, count = items_usual(scope.buffer, items, start, end, most)
         reading.seen_elements += count
         if pos == end:
