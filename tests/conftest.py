@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 from kit import native
+from kit.descriptors import open_descriptors
 from kit.postgresql import Postgresql
 from kit.waiting import until
 
@@ -51,26 +52,16 @@ def pytest_report_header() -> str:
     return f"compiled scan: {'on' if native.is_on() else 'off'}"
 
 
-def _descriptors() -> set[str]:
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
-        except OSError:
-            continue  # the one that lists the others
-    return found
-
-
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
     """After the test there are no other threads and descriptors than before."""
-    threads, descriptors = set(threading.enumerate()), _descriptors()
+    threads, descriptors = set(threading.enumerate()), open_descriptors()
     yield
     while left := set(threading.enumerate()) - threads:  # one that ends may begin another one
         for thread in left:
             thread.join(LIMIT)
             assert not thread.is_alive()
-    until(lambda: _descriptors() <= descriptors)
+    until(lambda: open_descriptors() <= descriptors)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from kit.descriptors import open_below
 
 from dicom_actors.data.files.file_bytes import FileBytes
 from dicom_actors.errors import FileChangedError
@@ -73,12 +74,12 @@ def test_a_file_that_became_shorter_is_an_error_of_what_is_no_more(path: Path) -
 
 
 def test_the_file_is_closed_with_the_last_slice(path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
     whole = opened(path)
     part = whole[5:10]
     part.for_system()
     del whole
     assert bytes(part) == CONTENT[5:10]
+    assert open_below(path)
     del part
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(path) == []

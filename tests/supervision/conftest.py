@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pykka
 import pytest
 from hypothesis import settings
+from kit.descriptors import open_descriptors
 from supervision.kit import LIMIT, Gate, Journal, ManualSystem
 
 if TYPE_CHECKING:
@@ -17,20 +17,6 @@ if TYPE_CHECKING:
 
 # not loaded, so that it does not change the tests of other folders: each test here names it
 settings.register_profile("supervision", derandomize=True, deadline=None, max_examples=50)
-
-
-def open_descriptors() -> set[str]:
-    listing = Path("/proc/self/fd")
-    if not listing.exists():
-        return set()
-    return {f"{link.name}->{target}" for link in listing.iterdir() if (target := _target(link))}
-
-
-def _target(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except OSError:  # that of the listing itself
-        return ""
 
 
 @pytest.fixture(autouse=True)

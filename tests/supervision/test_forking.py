@@ -17,7 +17,7 @@ import warnings
 import weakref
 
 import pytest
-from supervision.conftest import open_descriptors
+from kit.descriptors import open_descriptors
 from supervision.kit import LIMIT, Worker, child, down_of, watch, worker
 
 from dicom_actors.supervision import (
@@ -154,7 +154,7 @@ def test_a_child_has_no_wakeup_and_no_poller(system):
     pairs = [socket.socketpair() for _ in range(2)]
 
     def ours():
-        return [name for name in open_descriptors() if "eventfd" in name or "eventpoll" in name]
+        return [name for _, name in open_descriptors() if "eventfd" in name or "eventpoll" in name]
 
     others = ours()  # of libraries that other tests have loaded, as one with a runtime of its own
     refs = [WithSocket.start(pairs[0][0], system=system)]

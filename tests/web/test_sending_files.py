@@ -11,6 +11,7 @@ import threading
 
 import pytest
 import trustme
+from kit.descriptors import open_below
 from kit.waiting import until
 from web.serving import file_of, image, served
 
@@ -84,16 +85,6 @@ def rest_of(connection):
     return int(re.search(rb"content-length: (\d+)", head.lower())[1]), body
 
 
-def files_open(folder):
-    names = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            names.append(os.readlink(f"/proc/self/fd/{number}"))
-        except FileNotFoundError:  # that of the listing itself
-            continue
-    return [name for name in names if name.startswith(f"{folder}/1.2.3/")]
-
-
 def test_a_study_comes_whole_by_the_system(served_study, sendfile):
     client, _, _ = served_study
 
@@ -123,7 +114,7 @@ def test_who_reads_slowly_gets_all(served_study, sendfile):
 
     assert len(body) == length
     assert all(file_of(one) in body for one in OBJECTS)
-    until(lambda: not files_open(folder))
+    until(lambda: not open_below(folder / "1.2.3"))
 
 
 def test_others_are_answered_while_somebody_does_not_read(served_study, sendfile):
@@ -137,9 +128,9 @@ def test_nothing_stays_open_for_who_has_gone(served_study, sendfile):
     client, _, folder = served_study
     with asked(client):
         assert sendfile.is_full.wait(60)
-        assert files_open(folder)
+        assert open_below(folder / "1.2.3")
 
-    until(lambda: not files_open(folder))
+    until(lambda: not open_below(folder / "1.2.3"))
     until(lambda: not client.ask("/api/requests").json())
 
 
@@ -222,4 +213,4 @@ def test_the_headers_alone_take_no_file(served_study, sendfile):
     assert answer.status == 200
     assert int(answer.headers["content-length"]) > COUNT * len(PIXELS)
     assert sendfile.calls == []
-    assert not files_open(folder)
+    assert not open_below(folder / "1.2.3")
