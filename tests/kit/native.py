@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from dicom_actors.actors.storing import identity
-from dicom_actors.data.dataset import as_read, element_index, whole
+from dicom_actors.data.dataset import as_read, data_set, element_index
 from dicom_actors.data.files import part10
 from dicom_actors.data.scan import elements, native, selection
 
@@ -20,7 +20,7 @@ def switch(*, is_on: bool) -> None:
     """Use the compiled scan from now on, or do not."""
     elements.items_usual = native.items_usual if is_on else None
     element_index.data_sets_usual = native.data_sets_usual if is_on else None
-    whole.runs_usual = native.runs_usual if is_on else None
+    data_set.runs_usual = native.runs_usual if is_on else None
     element_index.values_usual = native.values_usual if is_on else None
     elements.index_usual = identity.index_usual = native.index_usual if is_on else None
     as_read.offsets_usual = native.offsets_usual if is_on else None

@@ -69,6 +69,8 @@ from dicom_actors.data.dictionary import (
 )
 from dicom_actors.data.dictionary.tag import UnknownKeywordError
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from dicom_actors.data.scan.layout import EXPLICIT
+from dicom_actors.data.scan.native import runs_usual
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits, ReadWarning
 from dicom_actors.data.values.codec import coerce
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
     from dicom_actors.data.dataset.private import PrivateBlock
     from dicom_actors.data.forms.frames import Frames
     from dicom_actors.data.scan.elements import Row
+    from dicom_actors.data.scan.native import Run
     from dicom_actors.data.values.character_sets import CharacterSet
     from dicom_actors.data.values.unread import UnreadFragments
 
@@ -489,6 +492,10 @@ def _coerced(vr: str, values: Any, tag: int) -> Any:
 
 # --- data sets -------------------------------------------------------------------------------
 
+_SLOTS: Final = attrgetter("_holder", "_tag", "_vr", "_offset", "_value")
+_READ_SHAPE: Final = (_ReadElement, *_SLOTS(DataElement))
+"""What is made of an element that was read, and its slots."""
+
 
 class _Content(ElementIndex):
     """The elements of a `DataSet`: an `ElementIndex` that knows what to make for users."""
@@ -499,11 +506,37 @@ class _Content(ElementIndex):
     new_element = staticmethod(element_of)
     parts_of = attrgetter("_vr", "_value")
     read_element = staticmethod(_read_element)
-    read_shape = (
-        _ReadElement,
-        *attrgetter("_holder", "_tag", "_vr", "_offset", "_value")(DataElement),
-    )
-    unread = _UNREAD
+
+    def make_runs(self, index: dict[int, Any], prefix: tuple[int, ...]) -> list[Run]:
+        """See `ElementIndex.make_runs`."""
+        scope, values = self.scope, self.values
+        buffer, layout = scope.buffer, scope.layout
+        if runs_usual is not None and layout is EXPLICIT:
+            return runs_usual(buffer, index, values, self, prefix, Path, _READ_SHAPE, _UNREAD)
+        read, name = layout.read_vr, scope.decoders.names.get
+        is_explicit = layout.is_explicit
+        runs: list[Run] = []
+        pairs: list[tuple[Path, Any]] = []
+        for tag, item in index.items():
+            vr = name(read(buffer, item)[0]) if is_explicit and type(item) is int else None
+            if vr is None:
+                runs.append((pairs, tag, item, None))
+                pairs = []
+                continue
+            # What `_read_element` does, without a call: elements are many.
+            made = object.__new__(_ReadElement)
+            made._holder = self
+            made._tag = tag
+            made._vr = vr
+            made._offset = item
+            made._value = values.get(tag, _UNREAD) if values else _UNREAD
+            if vr == "SQ":
+                runs.append((pairs, tag, item, made))
+                pairs = []
+            else:
+                pairs.append((Path(prefix + (tag,)), made))  # noqa: RUF005 - costs less
+        runs.append((pairs, None, None, None))
+        return runs
 
     def make_items(self, scope: Context, rows: list[Row], end: int) -> Sequence:
         """Make the items of a sequence of what a scan found up to `end`."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from dicom_actors.data.dictionary import TransferSyntax
     from dicom_actors.data.scan.elements import Row
-    from dicom_actors.data.scan.native import Shape
+    from dicom_actors.data.scan.native import Run, Shape
     from dicom_actors.data.values.unread import UnreadBytes, UnreadFragments
 
 __all__ = [
@@ -328,9 +328,7 @@ class ElementIndex(ABC):
         meta: the file meta information, or what makes it once it is asked for; None if there is
             none.
         list_shape: the list of the items of a sequence, and its slots: `NotedList`.
-        read_shape: what `read_element` makes, and its slots: holder, tag, VR, offset, value.
         shape: the class itself, and the slots that are filled for an item.
-        unread: what is in the last of those until the value is asked for.
     """
 
     __slots__ = (
@@ -349,9 +347,7 @@ class ElementIndex(ABC):
     list_shape: ClassVar[Shape]
     new_element: ClassVar[MakeElement]
     read_element: ClassVar[MakeReadElement]
-    read_shape: ClassVar[Shape]
     shape: ClassVar[Shape]
-    unread: ClassVar[Any]
     parts_of: ClassVar[PartsOf]
 
     def __init__(
@@ -369,6 +365,20 @@ class ElementIndex(ABC):
         )
         self.replaced: set[int] | None = None
         self.meta: Any = None
+
+    @abstractmethod
+    def make_runs(self, index: dict[int, Any], prefix: tuple[int, ...]) -> list[Run]:
+        """Make elements of a part of the index, in runs: each up to one that is special.
+
+        Args:
+            index: the part.
+            prefix: what leads to the data set.
+
+        Returns:
+            Pairs of path and element of which nothing is special; the tag of the one behind them,
+            None at the end; what the index has of that; and the element, if it is a sequence.
+            None: it was put in, its VR is not written, or UN.
+        """
 
     @abstractmethod
     def make_items(self, scope: Context, rows: list[Row], end: int) -> ItemList:

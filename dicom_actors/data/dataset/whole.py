@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from dicom_actors.data.dataset.element_index import Held, content_of, hold
 from dicom_actors.data.dataset.lists import ItemList, ValueList
 from dicom_actors.data.dictionary import Tag, keyword_of
-from dicom_actors.data.scan.layout import EXPLICIT
-from dicom_actors.data.scan.native import runs_usual
 from dicom_actors.data.values.codec import settled
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.noted_list import NotedList
@@ -130,7 +128,7 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
         else:
             part = next(parts, None)
             if part is not None:
-                rest = iter(_runs_of(holder, part, prefix))
+                rest = iter(holder.make_runs(part, prefix))
                 continue
         for number, inner in items:
             holder = content_of(inner)
@@ -156,34 +154,6 @@ def _parts(holder: ElementIndex, prefix: tuple[int, ...]) -> Iterator[dict[int, 
         return iter((index,))
     elements = list(index.items())
     return (dict(elements[at : at + most]) for at in range(0, len(elements), most))
-
-
-def _runs_of(holder: ElementIndex, index: dict[int, Any], prefix: tuple[int, ...]) -> list[Run]:
-    """Make elements of a part of an index, in runs: each up to one that is special.
-
-    Returns:
-        Pairs of path and element of which nothing is special; the tag of the one behind them,
-        None at the end; what the index has of that; and the element, if it is a sequence. None:
-        it was put in, its VR is not written, or UN.
-    """
-    scope = holder.scope
-    buffer, layout = scope.buffer, scope.layout
-    if runs_usual is not None and layout is EXPLICIT:
-        shape = holder.read_shape
-        return runs_usual(buffer, index, holder.values, holder, prefix, Path, shape, holder.unread)
-    read, name, new = layout.read_vr, scope.decoders.names.get, holder.read_element
-    is_explicit = layout.is_explicit
-    runs: list[Run] = []
-    pairs: list[tuple[Path, Any]] = []
-    for tag, item in index.items():
-        vr = name(read(buffer, item)[0]) if is_explicit and type(item) is int else None
-        if vr is None or vr == "SQ":
-            runs.append((pairs, tag, item, None if vr is None else new(holder, tag, vr, item)))
-            pairs = []
-        else:
-            pairs.append((Path(prefix + (tag,)), new(holder, tag, vr, item)))  # noqa: RUF005
-    runs.append((pairs, None, None, None))
-    return runs
 
 
 # --- copies ----------------------------------------------------------------------------------

@@ -301,38 +301,44 @@ _MANY_NUMBERS: Final = 16
 def _number_string_decoder(vr: str, new: Callable[[str], Any]) -> Any:
     is_real = vr == "DS"  # which may be infinite, too
 
-    def one(text: str, holder: Holder, tag: int) -> Any:
-        return number_of(vr, text, partial(_warn_of, holder, tag))
+    def one_by_one(text: str, holder: Holder, tag: int) -> Any:
+        """Warn of those that are no numbers."""
+        text = text.rstrip(PADDING)
+        if text.count("\\") >= _MANY_NUMBERS:
+            return NumberList(vr, text, holder.warns_of(tag))
+        warn = partial(_warn_of, holder, tag)
+        numbers = [number_of(vr, part, warn) for part in text.split("\\")]
+        return numbers if len(numbers) > 1 else numbers[0]
 
     def decode(buffer: Bytes, start: int, end: int, holder: Holder, tag: int) -> Any:
         try:
             text = str(buffer[start:end], "ascii")
         except UnicodeDecodeError:
-            text = _ascii(buffer, start, end, holder, tag)
+            # Python knows more digits than DICOM does.
+            return one_by_one(_ascii(buffer, start, end, holder, tag), holder, tag)
         if "\\" not in text:
             text = text.strip(PADDING)
             try:
                 number = new(text)
             except ValueError:
-                return one(text, holder, tag)
-            if "_" in text or not text.isascii() or (is_real and not isfinite(number)):
-                return one(text, holder, tag)
+                return one_by_one(text, holder, tag)
+            if "_" in text or (is_real and not isfinite(number)):
+                return one_by_one(text, holder, tag)
             number._text = text  # noqa: SLF001 - this is its decoder
             return number
         text = text.rstrip(PADDING)
         if text.count("\\") >= _MANY_NUMBERS:
             return NumberList(vr, text, holder.warns_of(tag))
-        parts = text.split("\\")
         numbers = []
         try:
-            for part in parts:
+            for part in text.split("\\"):
                 number = new(part)
                 number._text = part  # noqa: SLF001 - as above
                 numbers.append(number)
         except ValueError:
-            return [one(part, holder, tag) for part in parts]
-        if "_" in text or not text.isascii() or (is_real and not all(map(isfinite, numbers))):
-            return [one(part, holder, tag) for part in parts]
+            return one_by_one(text, holder, tag)
+        if "_" in text or (is_real and not all(map(isfinite, numbers))):
+            return one_by_one(text, holder, tag)
         return numbers
 
     return decode
@@ -394,7 +400,7 @@ def _decoders(order: str) -> dict[str, Any]:
         table[vr] = _text_decoder()
     for text_class in (AS, DA, DT, TM, UID):
         vr = text_class.__name__ if text_class is not UID else "UI"
-        table[vr] = _text_decoder(partial(str.__new__, text_class))
+        table[vr] = _text_decoder(text_class)
     for vr, (kind, is_delimited, keeps_leading, make) in _KINDS.items():
         table[vr] = _character_decoder(
             kind, is_delimited=is_delimited, keeps_leading=keeps_leading, make=make
