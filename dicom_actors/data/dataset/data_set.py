@@ -298,6 +298,18 @@ class DataElement:
         """Whether there is no value."""
         return not self.values
 
+    def __copy__(self) -> Self:
+        return self  # which does not change
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DataElement:
+        if self.unread is not None:
+            return self
+        return element_of(self._tag, self.vr, copied(self.value))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Where it was read means nothing to others.
+        return element_of, (self._tag, self.vr, _without_views(self.value))
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
