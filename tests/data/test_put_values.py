@@ -136,6 +136,14 @@ class TestSubclasses:
         with pytest.raises(AttributeError, match="nor is it a keyword"):
             report.PatientNmae = "X"
 
+    def test_its_attributes_need_not_be_declared(self):
+        report = Report("X")
+        report.source_path = "x.dcm"
+        for made in (report, copy.copy(report), pickle.loads(pickle.dumps(report))):
+            assert (made.source_path, list(made)) == ("x.dcm", [0x00420010])
+        with pytest.raises(AttributeError, match="nor is it a keyword"):
+            DataSet().source_path = "x.dcm"
+
     def test_copies_are_of_the_class(self):
         report = Report("X", author="me")
         again = pickle.loads(pickle.dumps(report))
@@ -165,6 +173,7 @@ class TestNothingIsShared:
             lambda made, ds: made.merge(ds),
             lambda made, ds: made.merge(dict(ds.items())),
             lambda made, ds: made.update(ds),
+            lambda made, ds: made.update(ImageType=ds.ImageType, BeamSequence=ds.BeamSequence),
             lambda made, ds: [made.put_element(part) for part in ds.elements()],
             lambda made, ds: [made.__setitem__(part.tag, part) for part in ds.elements()],
         ],

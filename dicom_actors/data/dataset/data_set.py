@@ -956,8 +956,11 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 return
             tag = tag_of(name)
             if tag is None:
-                if type(self) is not DataSet and (name[:1] == "_" or hasattr(type(self), name)):
-                    object.__setattr__(self, name, value)  # what a subclass has of its own
+                # What a subclass has of its own; all keywords begin with a capital letter.
+                if type(self) is not DataSet and (
+                    not name[:1].isupper() or hasattr(type(self), name)
+                ):
+                    object.__setattr__(self, name, value)
                     return
                 raise NoAttributeError(type(self).__name__, name)
             self.put(tag, None, value)
@@ -1095,8 +1098,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
     def update(self, other: Any = (), /, **values: Any) -> None:
         """Put elements in, as ``dict.update`` does; keywords are names."""
         self.merge(other if isinstance(other, Mapping) else dict(other))
-        for keyword, value in values.items():
-            self[keyword] = value
+        self.merge(values)
 
     # --- whole data sets -------------------------------------------------------------------
 
