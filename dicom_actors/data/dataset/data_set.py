@@ -579,6 +579,10 @@ class AbsentAttributeError(ElementNotFoundError, AttributeError):
     """An absent element that was asked for as an attribute."""
 
 
+class AbsentItemError(ElementNotFoundError, IndexError):
+    """An item, or one of several values, of a number that there is none of."""
+
+
 class DataSet(_Held, MutableMapping[Any, Any]):
     """Data elements in tag order, a mapping from keys to values.
 
@@ -847,8 +851,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """
         if isinstance(key, tuple) and _is_path(key):
             holder, last = self._follow(key)
-            found: DataElement = holder.fetch(last)
-            return found
+            if not isinstance(holder, DataSet):
+                raise TypeError(f"a path to an element ends with its key, got {shown(key)}")
+            return holder.fetch(last)
         tag = to_tag(key)
         item: Any = self._content.index.get(tag)
         if item is None:
@@ -864,19 +869,20 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         for at in range(0, len(path) - 1, 2):
             items = holder[path[at]]
             number = path[at + 1]
+            if items is None or isinstance(items, bytes | memoryview):
+                items = []  # as of a sequence that cannot be read
             if not isinstance(items, list) or not isinstance(number, int):
                 raise TypeError(f"a path is key, number of an item, key, ...; got {shown(path)}")
-            if at + 2 == len(path):
-                return items, number
-            try:
-                holder = items[number]
-            except IndexError:
+            if not -len(items) <= number < len(items):
                 tag = to_tag(path[at])
-                raise ElementNotFoundError(
+                raise AbsentItemError(
                     f"no item {number} in {keyword_of(tag) or Tag(tag)}, which has {len(items)}",
                     tag=tag,
                     keyword=keyword_of(tag),
-                ) from None
+                )
+            if at + 2 == len(path):
+                return items, number
+            holder = items[number]
         return holder, path[-1]
 
     def get(self, key: Key, default: Any = None) -> Any:
