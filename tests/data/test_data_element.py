@@ -1,8 +1,19 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
-from dicom_actors.data import DataElement, DataSet, PersonName, Tag
+from dicom_actors.data import (
+    DataElement,
+    DataSet,
+    EncapsulatedPixelData,
+    PersonName,
+    Tag,
+    read_large,
+    write_file,
+)
 from dicom_actors.errors import ElementNotFoundError, EncodeError
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -86,3 +97,47 @@ class TestRead:
 
     def test_its_items_are_those_of_the_data_set(self, ds):
         assert ds.fetch("BeamSequence").value is ds.BeamSequence
+
+
+VALUES = {
+    "ImageType": ["A", "B"],
+    "PatientName": "Ä^B",
+    "PixelSpacing": ["1.50", "1.5"],
+    "SliceThickness": None,
+    "BeamSequence": [{"BeamName": "Ö"}],
+    "PixelData": bytes(100_000),
+}
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("is_read", [False, True])
+@pytest.mark.parametrize("keyword", VALUES)
+def test_copies_and_pickles(keyword, is_read, protocol):
+    ds = DataSet.from_keywords(SpecificCharacterSet="ISO_IR 192", **VALUES)
+    if is_read:
+        ds = DataSet.from_bytes(ds.to_bytes(EXPLICIT), EXPLICIT)
+    value = ds.copy()[keyword]
+    for made in (
+        copy.copy(ds.fetch(keyword)),
+        copy.deepcopy(ds.fetch(keyword)),
+        pickle.loads(pickle.dumps(ds.fetch(keyword), protocol)),
+    ):
+        assert (made, made.value, made.vm) == (ds.fetch(keyword), value, ds.fetch(keyword).vm)
+
+
+def test_a_deep_copy_shares_nothing():
+    ds = DataSet.from_keywords(SpecificCharacterSet="ISO_IR 192", **VALUES)
+    ds = DataSet.from_bytes(ds.to_bytes(EXPLICIT), EXPLICIT)
+    copy.deepcopy(ds.fetch("ImageType")).value.append("C")
+    copy.deepcopy(ds.fetch("BeamSequence")).value[0].BeamName = "X"
+    assert (ds.ImageType, ds["BeamSequence", 0, "BeamName"]) == (["A", "B"], "Ö")
+
+
+@pytest.mark.parametrize("pixels", [bytes(100_000), EncapsulatedPixelData([b"ab", b"cd"])])
+def test_what_is_not_read_is_pickled_as_its_value(tmp_path, pixels):
+    ds = DataSet.from_keywords(SOPClassUID="1.2", SOPInstanceUID="1.2.3", PixelData=pixels)
+    syntax = EXPLICIT if isinstance(pixels, bytes) else "1.2.840.10008.1.2.5"
+    write_file(tmp_path / "file", ds, transfer_syntax=syntax)
+    element = read_large(tmp_path / "file").fetch("PixelData")
+    assert copy.copy(element).unread is copy.deepcopy(element).unread is element.unread
+    assert pickle.loads(pickle.dumps(element)).value == pixels

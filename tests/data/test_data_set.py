@@ -117,6 +117,26 @@ class TestPaths:
         with pytest.raises(ElementNotFoundError, match="no item 7 in BeamSequence, which has 2"):
             read_plan["BeamSequence", 7, "BeamName"]
 
+    @pytest.mark.parametrize("key", ["BeamSequence", 0x300A00B0, Tag(0x300A00B0)])
+    @pytest.mark.parametrize("number", [2, -3])
+    def test_an_item_that_is_not_there_is_absent(self, read_plan, key, number):
+        for path in ((key, number), (key, number, "BeamName")):
+            assert read_plan.get(path, "none") == "none"
+            assert read_plan.pop(path, "none") == "none"
+            assert path not in read_plan
+            for ask in (
+                lambda: read_plan[path],  # noqa: B023
+                lambda: read_plan.fetch(path),  # noqa: B023
+                lambda: read_plan.__setitem__(path, {}),  # noqa: B023
+                lambda: read_plan.__delitem__(path),  # noqa: B023
+            ):
+                with pytest.raises(ElementNotFoundError, match="which has 2"):
+                    ask()
+
+    def test_an_item_is_no_element(self, read_plan):
+        with pytest.raises(TypeError, match="ends with its key"):
+            read_plan.fetch(("BeamSequence", 0))
+
     def test_a_path_through_what_is_no_sequence(self, read_plan):
         with pytest.raises(TypeError, match="path"):
             read_plan["PatientID", 0, "BeamName"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import zlib
 from struct import pack
 
 import pytest
 
-from dicom_actors.data import DataSet, Limits
+from dicom_actors.data import DataSet, Limits, read_file, write_file
 from dicom_actors.errors import DecodeError, DicomError
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -204,6 +206,20 @@ class TestDeflated:
         assert (ds.Modality, ds.PatientID) == ("CT", "X")
         assert ds.to_bytes() == data
         assert ds.to_bytes(EXPLICIT) == MODALITY + PATIENT_ID
+
+    @pytest.mark.parametrize("is_deflated", [True, False])
+    def test_items_and_file_meta_are_not_the_whole(self, is_deflated):
+        items = item(PATIENT_ID) + item(MODALITY)
+        data = element(0x00081140, "SQ", items) + PATIENT_ID
+        ds = DataSet.from_keywords(SOPClassUID="1.2.840.10008.5.1.4.1.1.7", SOPInstanceUID="1.2.3")
+        stream = io.BytesIO()
+        write_file(stream, ds, transfer_syntax=DEFLATED)
+        head = stream.getvalue().removesuffix(ds.to_bytes(DEFLATED))
+        whole = read_file(head + (deflate(data) if is_deflated else data))
+        for part in (whole, whole.copy(), whole.file_meta, *whole.ReferencedImageSequence):
+            again = pickle.loads(pickle.dumps(part))
+            assert (again, list(again)) == (part, list(part))
+            assert read(part.to_bytes(), DEFLATED) == part
 
     def test_changed_it_is_deflated_again(self):
         ds = read(deflate(MODALITY + PATIENT_ID), DEFLATED)

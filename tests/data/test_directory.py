@@ -211,6 +211,23 @@ def test_links_that_lead_nowhere_at_all_leave_the_order_of_the_records(tmp_path)
     assert "ordered by their types" in str(directory.warnings[0])
 
 
+def test_links_behind_a_record_that_grew_leave_the_order_of_the_records(tmp_path):
+    for number in range(4):
+        instance(
+            tmp_path, f"IM{number}", PatientID=f"P{number % 2}", StudyInstanceUID=f"1.{number % 2}"
+        )
+    write_directory(tmp_path)
+    expected = (outline(read_directory(tmp_path)), list(read_directory(tmp_path).files()))
+    ds = read_file(tmp_path / "DICOMDIR")
+    first = ds.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity
+    for holder, keyword in links_of(ds):
+        if holder[keyword] > first:
+            holder[keyword] -= 6
+    directory = rewritten(tmp_path, ds)
+    assert (outline(directory), list(directory.files())) == expected
+    assert "ordered by their types" in str(directory.warnings[0])
+
+
 def test_a_root_that_leads_nowhere_hides_no_record(tmp_path):
     ds = written(tmp_path)
     ds.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity = 7

@@ -84,6 +84,12 @@ class TestCompressed:
         ds.ExtendedOffsetTableLengths = lengths
         assert [bytes(frame) for frame in ds.frames()] == [b"ab", b"cd"]
 
+    def test_lengths_of_pixel_data_that_was_replaced_cut_nothing(self):
+        ds = image(None, NumberOfFrames=2)
+        ds.PixelData = EncapsulatedPixelData([b"abcd", b"efgh"])
+        ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = table([0, 10]), table([2, 2])
+        assert [bytes(frame) for frame in ds.frames()] == [b"abcd", b"efgh"]
+
     def test_a_frame_of_several_fragments_ends_where_its_length_says(self):
         data = EncapsulatedPixelData([b"ab", b"cd", b"ef", b"gh"])
         found = data.frames(2, extended_offsets=(0, 30), extended_lengths=(3, 1))

@@ -181,6 +181,17 @@ def test_damage_behind_is_told_and_no_reason_to_refuse(tmp_path, wanted):
         assert "behind what is wanted" in str(part.warnings[-1])
 
 
+@pytest.mark.parametrize("wanted", [{"until": "Rows"}, {"keywords": KEYS}])
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN])
+@pytest.mark.parametrize("tail", [b"\x01", b"\0\0\0\1\0\0\0", bytes(7)])
+def test_a_header_that_is_cut_short_is_damage_behind(wanted, syntax, tail):
+    data = file_of(pieces_of(syntax)[:-1], syntax) + tail
+    assert (whole(data) is None) == any(tail)
+    for part in by_all_means(data, **wanted):
+        assert part.PatientID == "X"
+        assert any("behind what is wanted" in str(note) for note in part.warnings) == any(tail)
+
+
 class Stream(io.BytesIO):
     """A file object without a way back."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import weakref
+from decimal import Decimal
+from fractions import Fraction
 from struct import pack
 
 import pytest
@@ -27,12 +29,28 @@ from dicom_actors.errors import DicomError, EncodeError
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 
+class OtherText(str):
+    """A text as numpy has it, or an enumeration."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("vr", ["LO", "PN", "CS", "UI", "DS", "IS", "UC"])
+@pytest.mark.parametrize("kind", [str, OtherText])
+def test_a_delimiter_divides_any_text(vr, kind):
+    for given in (kind("1\\2"), [kind("1\\2")]):
+        ds = DataSet([DataElement(0x00300010, vr, given)])
+        assert ds.fetch(0x00300010).vm == 2
+        assert DataSet.from_bytes(ds.to_bytes(), EXPLICIT) == ds
+
+
 class TestNumbersAsText:
     @pytest.mark.parametrize(
         "value",
         [
             *("inf", "-Infinity", "nan", float("inf"), float("nan"), DS("inf"), DS.of("NaN")),
             *("1_0", "٣", "1.2345678901234567", "x", [1, "nan"], "1_0\\2"),
+            *(b"1_0", b"nan", b"1.2345678901234567", OtherText("1_0"), OtherText("x")),
         ],
     )
     def test_no_ds(self, value):
@@ -41,15 +59,41 @@ class TestNumbersAsText:
             ds.PatientWeight = value
         assert (caught.value.tag, ds.PatientWeight) == (0x00101030, 70)
 
-    @pytest.mark.parametrize("value", ["1_0", "٣", 10**12, "0000000000007", 1.5, "1.5", ["1", "x"]])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *(
+                "1_0",
+                "٣",
+                10**12,
+                "0000000000007",
+                1.5,
+                "1.5",
+                ["1", "x"],
+                b"1_0",
+                OtherText("1_0"),
+            ),
+            *(Decimal("1.5"), Fraction(1, 3), Decimal("NaN"), float("inf"), [1, Decimal("1.5")]),
+        ],
+    )
     def test_no_is(self, value):
         with pytest.raises(EncodeError) as caught:
             DataSet.from_keywords(InstanceNumber=value)
         assert caught.value.tag == 0x00200013
 
+    @pytest.mark.parametrize("value", [2.0, Decimal(2), Fraction(2), b"2", OtherText("2"), "2 "])
+    def test_a_whole_number_of_any_type(self, value):
+        assert DataSet.from_keywords(InstanceNumber=value).InstanceNumber == 2
+
     @pytest.mark.parametrize(
         ("value", "text"),
-        [("1.50", "1.50"), (1 / 3, "0.33333333333333"), (DS.of("1.23456789012345678"), None)],
+        [
+            ("1.50", "1.50"),
+            (b"1.50", "1.50"),
+            (OtherText("1.50"), "1.50"),
+            (1 / 3, "0.33333333333333"),
+            (DS.of("1.23456789012345678"), None),
+        ],
     )
     def test_what_is_sent_fits(self, value, text):
         ds = DataSet.from_keywords(PatientWeight=value)
@@ -136,6 +180,14 @@ class TestSubclasses:
         with pytest.raises(AttributeError, match="nor is it a keyword"):
             report.PatientNmae = "X"
 
+    def test_its_attributes_need_not_be_declared(self):
+        report = Report("X")
+        report.source_path = "x.dcm"
+        for made in (report, copy.copy(report), pickle.loads(pickle.dumps(report))):
+            assert (made.source_path, list(made)) == ("x.dcm", [0x00420010])
+        with pytest.raises(AttributeError, match="nor is it a keyword"):
+            DataSet().source_path = "x.dcm"
+
     def test_copies_are_of_the_class(self):
         report = Report("X", author="me")
         again = pickle.loads(pickle.dumps(report))
@@ -165,6 +217,7 @@ class TestNothingIsShared:
             lambda made, ds: made.merge(ds),
             lambda made, ds: made.merge(dict(ds.items())),
             lambda made, ds: made.update(ds),
+            lambda made, ds: made.update(ImageType=ds.ImageType, BeamSequence=ds.BeamSequence),
             lambda made, ds: [made.put_element(part) for part in ds.elements()],
             lambda made, ds: [made.__setitem__(part.tag, part) for part in ds.elements()],
         ],

@@ -128,6 +128,15 @@ def test_nothing_past_its_own_end_is_read_as_part_of_it(longer):
     assert ds[AFTER] == "x" * 200
 
 
+def test_it_has_no_items(content):
+    ds = DataSet.from_bytes(element(BEAMS, "SQ", content) + BEHIND, EXPLICIT)
+    for path in (("BeamSequence", 0), ("BeamSequence", 0, "BeamName")):
+        assert ds.get(path, "none") == "none"
+        assert path not in ds
+        with pytest.raises(KeyError, match="no item 0 in BeamSequence"):
+            ds[path]
+
+
 def test_it_is_the_same_in_a_file():
     ds = DataSet.from_bytes(element(BEAMS, "SQ", b"just text ") + BEHIND, EXPLICIT)
     ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.5", "1.2.3"

@@ -301,6 +301,18 @@ class DataElement:
         """Whether there is no value."""
         return not self.values
 
+    def __copy__(self) -> Self:
+        return self  # which does not change
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DataElement:
+        if self.unread is not None:
+            return self
+        return element_of(self._tag, self.vr, copied(self.value))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Where it was read means nothing to others.
+        return element_of, (self._tag, self.vr, _without_views(self.value))
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
@@ -600,6 +612,10 @@ class AbsentAttributeError(ElementNotFoundError, AttributeError):
     """An absent element that was asked for as an attribute."""
 
 
+class AbsentItemError(ElementNotFoundError, IndexError):
+    """An item, or one of several values, of a number that there is none of."""
+
+
 class DataSet(_Held, MutableMapping[Any, Any]):
     """Data elements in tag order, a mapping from keys to values.
 
@@ -868,8 +884,9 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """
         if isinstance(key, tuple) and _is_path(key):
             holder, last = self._follow(key)
-            found: DataElement = holder.fetch(last)
-            return found
+            if not isinstance(holder, DataSet):
+                raise TypeError(f"a path to an element ends with its key, got {shown(key)}")
+            return holder.fetch(last)
         tag = to_tag(key)
         item: Any = self._content.index.get(tag)
         if item is None:
@@ -885,19 +902,20 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         for at in range(0, len(path) - 1, 2):
             items = holder[path[at]]
             number = path[at + 1]
+            if items is None or isinstance(items, bytes | memoryview):
+                items = []  # as of a sequence that cannot be read
             if not isinstance(items, list) or not isinstance(number, int):
                 raise TypeError(f"a path is key, number of an item, key, ...; got {shown(path)}")
-            if at + 2 == len(path):
-                return items, number
-            try:
-                holder = items[number]
-            except IndexError:
+            if not -len(items) <= number < len(items):
                 tag = to_tag(path[at])
-                raise ElementNotFoundError(
+                raise AbsentItemError(
                     f"no item {number} in {keyword_of(tag) or Tag(tag)}, which has {len(items)}",
                     tag=tag,
                     keyword=keyword_of(tag),
-                ) from None
+                )
+            if at + 2 == len(path):
+                return items, number
+            holder = items[number]
         return holder, path[-1]
 
     def get(self, key: Key, default: Any = None) -> Any:
@@ -977,8 +995,11 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                 return
             tag = tag_of(name)
             if tag is None:
-                if type(self) is not DataSet and (name[:1] == "_" or hasattr(type(self), name)):
-                    object.__setattr__(self, name, value)  # what a subclass has of its own
+                # What a subclass has of its own; all keywords begin with a capital letter.
+                if type(self) is not DataSet and (
+                    not name[:1].isupper() or hasattr(type(self), name)
+                ):
+                    object.__setattr__(self, name, value)
                     return
                 raise NoAttributeError(type(self).__name__, name)
             self.put(tag, None, value)
@@ -1116,8 +1137,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
     def update(self, other: Any = (), /, **values: Any) -> None:
         """Put elements in, as ``dict.update`` does; keywords are names."""
         self.merge(other if isinstance(other, Mapping) else dict(other))
-        for keyword, value in values.items():
-            self[keyword] = value
+        self.merge(values)
 
     # --- whole data sets -------------------------------------------------------------------
 

@@ -202,7 +202,8 @@ class Input(Reading):
     Attributes:
         character_set: the character set that overrides the declared ones; None: none does.
         data_set_class: what items are made as.
-        deflated: what the input was before it was inflated; None if it was not announced so.
+        deflated: what the data set was before it was inflated, the bytes that it stands in, and
+            where; None if it was not announced so.
         transfer_syntax: the transfer syntax of the input; None if it was not read.
     """
 
@@ -220,7 +221,7 @@ class Input(Reading):
         self.seen_elements = 0
         self.character_set: CharacterSet | None = None
         self.data_set_class: type[Held] = Held
-        self.deflated: bytes | None = None
+        self.deflated: tuple[bytes, Bytes, int] | None = None
         self.transfer_syntax: TransferSyntax | None = None
 
 

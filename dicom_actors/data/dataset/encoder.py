@@ -237,8 +237,11 @@ def joined(pieces: Iterable[Piece]) -> bytes:
 def _deflated(
     content: ElementIndex, target: TransferSyntax, *, pads: bool = False
 ) -> Iterable[Piece]:
-    stream = content.scope.reading.deflated
-    if stream is not None and content.is_as_read() and not (pads and _has_odd_lengths(content)):
+    scope = content.scope
+    stream, buffer, start = scope.reading.deflated or (b"", None, 0)
+    # Items and the file meta information are of the same input, but are not what was deflated.
+    is_whole = scope.buffer is buffer and scope.parent is None and content.start == start
+    if is_whole and content.is_as_read() and not (pads and _has_odd_lengths(content)):
         return [stream, b"\0"] if pads and len(stream) & 1 else [stream]
     return _deflated_pieces(_encoded(content, layout_of(target), pads=pads))
 

@@ -200,18 +200,19 @@ def _inflated(
     try:
         inflated = inflate(stream, reading.limits)
     except NoDeflateStreamError as error:
-        reading.deflated = stream
         is_other = not error.is_cut and len(stream) >= 8 and fits(stream, layout, 0, len(stream))
         keeps = keep_damaged or (error.is_cut and reading.keeps_truncated)
         if error.inflated and keeps and not is_other:
             reading.is_cut = reading.keeps_truncated
+            reading.deflated = stream, error.inflated, 0
             Scope(buffer, layout, reading).warn(str(error), 0)
             return error.inflated, 0, len(error.inflated)
         if not is_other:
             raise
+        reading.deflated = stream, buffer, start
         Scope(buffer, layout, reading).warn("announced as deflated, but is not", 0, offset=start)
         return buffer, start, len(buffer)
-    reading.deflated = stream
+    reading.deflated = stream, inflated, 0
     return inflated, 0, len(inflated)
 
 

@@ -158,8 +158,8 @@ def read_directory(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIM
 
     Returns:
         The directory; links that lead nowhere or in a circle are left out, with a warning. Where
-        all lead elsewhere, since the file was changed or moved into another, they are put right by
-        what they are all wrong by, or records are ordered by their types. A directory without
+        most lead elsewhere, since the file was changed or moved into another, they are put right
+        by what they are all wrong by, or records are ordered by their types. A directory without
         records is empty.
 
     Raises:
@@ -186,7 +186,7 @@ def read_directory(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIM
     first = _offset(data_set, "OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity")
     shift = _shift(records, first)
     if shift is None:
-        _warn(data_set, "the links lead nowhere: records are ordered by their types")
+        _warn(data_set, "most links lead nowhere: records are ordered by their types")
         return Directory(data_set, folder, _ordered(records.values()))
     if shift:
         _warn(data_set, f"all links lead {abs(shift)} bytes beside the records: put right")
@@ -209,12 +209,15 @@ def _shift(records: dict[int, DirectoryRecord], first: int) -> int | None:
     Returns:
         0 where they are right, at least some of them; None where nothing helps.
     """
-    if not records or first in records:
+    if not records:
         return 0
     links = {first}
     for record in records.values():
         links.update(_offset(record.data_set, link) for link in (_NEXT, _LOWER))
     links.discard(0)
+    # The first one is right still where records were changed behind it.
+    if first in records and 2 * sum(link in records for link in links) >= len(links):
+        return 0
     # Each record has a link of its own. The first one leads to one of the first records, in nearly
     # all files to the very first.
     for place in sorted(records)[:_FIRST_RECORDS] if 2 * len(links) >= len(records) else ():

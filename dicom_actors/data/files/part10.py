@@ -343,8 +343,7 @@ class _Options:
         if self.selection is not None:
             content_of(made).decode_usual()  # it was asked for by name
         context = found.context
-        size = len(context.buffer)
-        if found.looked_to is not None and not size - 8 < found.looked_to <= size:
+        if found.looked_to is not None and not _is_end(context.buffer, found.looked_to):
             context.warn(
                 "behind what is wanted, an element that is damaged or cut short",
                 0,
@@ -417,6 +416,11 @@ class _Options:
             self.keep_truncated,
             DataSet,
         )
+
+
+def _is_end(buffer: Bytes, pos: int) -> bool:
+    """Whether a data set may end at an offset: zeros behind it are no element that is cut short."""
+    return pos <= len(buffer) < pos + 8 and not any(buffer[pos:])
 
 
 def _past_fragments(layout: Layout, rest: _Rest, headers: bytes, pos: int) -> int:

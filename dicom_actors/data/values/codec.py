@@ -570,7 +570,7 @@ def coerce(vr: str, values: Any, tag: int) -> Any:
         return None
     make = _MAKERS[vr]
     try:
-        is_delimited = type(values) is str and "\\" in values
+        is_delimited = isinstance(values, str) and "\\" in values
         if vr != "SS" and not is_delimited and not isinstance(values, _MANY):
             value = make(values)
             return value if value or value not in _EMPTY else None
@@ -607,7 +607,7 @@ def _empty_among(vr: str, values: list[Any]) -> str | None:
 
 
 def _split(value: Any) -> list[Any]:
-    return value.split("\\") if type(value) is str and "\\" in value else [value]
+    return value.split("\\") if isinstance(value, str) and "\\" in value else [value]
 
 
 def _text(value: Any) -> str:
@@ -649,15 +649,23 @@ def _tag(value: Any) -> Tag:
 
 
 def _decimal(value: Any) -> DS | None:
-    if isinstance(value, str) and not value.strip(PADDING):
+    text = _number_text(value)
+    if text == "":
         return None
-    made = DS.of(_plain_text(value)) if type(value) is str else DS(value)
+    made = DS(value) if text is None else DS.of(text)
     if not isfinite(made):
         raise ValueError("a DS holds finite numbers")
-    if type(value) is str and len(made.text) > VR.DS.max_length:
+    if text is not None and len(made.text) > VR.DS.max_length:
         raise ValueError(f"a DS has at most {VR.DS.max_length} characters; a float is rounded")
     # The text of one that was read is kept, unless it is too long to be sent.
     return value if isinstance(value, DS) and len(value.text) <= VR.DS.max_length else made
+
+
+def _number_text(value: Any) -> str | None:
+    """Take a text, without its padding; None for what is none."""
+    if isinstance(value, _BYTES):
+        value = str(value, "ascii")
+    return _plain_text(value) if isinstance(value, str) else None
 
 
 def _plain_text(text: str) -> str:
@@ -668,14 +676,17 @@ def _plain_text(text: str) -> str:
 
 
 def _integer(value: Any) -> IS | None:
-    if isinstance(value, str) and not value.strip(PADDING):
+    text = _number_text(value)
+    if text == "":
         return None
     if isinstance(value, float) and not value.is_integer():
+        raise ValueError("not a whole number")  # which infinity is not, either
+    made = IS(value) if text is None else IS.of(text)
+    if text is None and made != value:
         raise ValueError("not a whole number")
-    made = IS.of(_plain_text(value)) if type(value) is str else IS(value)
     if len(int.__repr__(made)) > VR.IS.max_length:
         raise ValueError(f"an IS has at most {VR.IS.max_length} characters")
-    if type(value) is str and len(made.text) > VR.IS.max_length:
+    if text is not None and len(made.text) > VR.IS.max_length:
         raise ValueError(f"an IS has at most {VR.IS.max_length} characters, got {len(made.text)}")
     return value if isinstance(value, IS) and len(value.text) <= VR.IS.max_length else made
 

@@ -7,6 +7,7 @@ Standard: PS3.5 A.4; PS3.3 C.7.6.3.1.8 (Extended Offset Table and its lengths).
 
 from __future__ import annotations
 
+from itertools import accumulate
 from operator import index
 from struct import pack, unpack_from
 from typing import TYPE_CHECKING
@@ -179,7 +180,9 @@ class EncapsulatedPixelData:
         )
         ends = [*starts[1:], len(fragments)] if starts else []
         found = [fragments[start:end] for start, end in zip(starts, ends, strict=True)]
-        if len(lengths) == count:
+        # Lengths are those of these frames if the offsets beside them are: pixel data may have been
+        # replaced, and the tables not.
+        if len(lengths) == count and (not offsets or _starts_at(fragments, starts, offsets)):
             found = [_cut(frame, length) for frame, length in zip(found, lengths, strict=True)]
         return found
 
@@ -292,6 +295,14 @@ def first_fragments(
         f"expected offsets of {count} frames in {len(lengths)} fragments, got {len(offsets)}",
         tag=0x7FE00010,
     )
+
+
+def _starts_at(
+    fragments: Sequence[memoryview], starts: Sequence[int], offsets: Sequence[int]
+) -> bool:
+    """Whether frames that begin with some fragments begin at some offsets."""
+    places = list(accumulate((8 + len(fragment) for fragment in fragments), initial=0))
+    return [places[start] for start in starts] == list(offsets)
 
 
 def _cut(frame: tuple[memoryview, ...], length: int) -> tuple[memoryview, ...]:
