@@ -55,6 +55,9 @@ class _Adopting(Protocol):
     def rows(self) -> Rows:
         """Its index."""
 
+    def be_no_backup(self) -> None:
+        """Keep what was not copied; see `Holdings.be_no_backup`."""
+
     def add(self, source: Any, /) -> Added:
         """Keep an object; see `Archive.add`."""
 
@@ -94,6 +97,7 @@ def adopt(
         try:
             size = _size_of(path)
             if in_place:
+                archive.be_no_backup()
                 intake = describe_at(archive.store, Location(str(path)))
                 row = intake.row(Location(str(path)), time.time(), Duplicates.KEEP_FIRST)
                 rows.append(row)
