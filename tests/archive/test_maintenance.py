@@ -188,6 +188,22 @@ def test_a_backup_can_be_opened_and_a_second_one_copies_what_is_new(tmp_path):
     assert list((tmp_path / "copy" / "incoming").iterdir()) == []
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_an_archive_does_not_take_in_its_own_files(tmp_path, in_place):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "9.dcm").write_bytes(make_file(9))
+    (tmp_path / "link").symlink_to(tmp_path)
+    problems: list[Problem] = []
+    with filled(tmp_path / "archive") as archive:
+        archive.add(make_file(8, size=SMALL))  # in the journal
+        for folder in (tmp_path / "archive", tmp_path / "link/archive/1.2.1"):
+            with pytest.raises(ArchiveError, match="in the archive already"):
+                adopt(archive, folder, problems.append, in_place=in_place)
+        found = adopt(archive, tmp_path / "link", problems.append, in_place=in_place)
+        assert (found, problems) == ((1, 1, 0, 0, 0), [])
+        assert archive.counts().instances == 6
+
+
 @pytest.mark.parametrize("where", ["archive/below", "archive/1.2.1", "."])
 def test_a_backup_is_not_made_among_the_files_of_its_archive(tmp_path, where):
     with filled(tmp_path / "archive") as archive:
