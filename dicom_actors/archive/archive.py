@@ -402,6 +402,7 @@ class Archive(Holdings):
         """
         if why := self._gate():
             raise ArchiveError(why, "full")
+        self.be_no_backup()
         queued = self._queued(new)
         added = self._keep(new, queued)
         if new.intake.acquisition is not None and added.result is Result.NEW:

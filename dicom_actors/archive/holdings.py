@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from dicom_actors import DataSet, TransferSyntax, read_file, read_large
 from dicom_actors.archive.arguments import check_text, expect
+from dicom_actors.archive.backup_mark import BACKUP_MARK, take_mark_away
 from dicom_actors.archive.files import AS_WANTED, Location
 from dicom_actors.archive.index import Deleted, QueueCommand, Result
 from dicom_actors.archive.query import Model, Settings, find
@@ -66,11 +67,24 @@ class Holdings(abc.ABC):
         self.removing: Final = Removing(store, rows)
         self._handle: Final = handle
         self.is_rebuilding = False
+        self._is_backup = store.file_system.size(BACKUP_MARK) is not None
 
     @property
     def folder(self) -> Path:
         """Where it is."""
         return self.store.root
+
+    def be_no_backup(self) -> None:
+        """Have the folder be an archive of its own, before something is kept that was not copied.
+
+        Else the next backup into it would take that for what the archive has no more.
+
+        Raises:
+            OSError: the mark of a backup cannot be removed.
+        """
+        if self._is_backup:
+            take_mark_away(self.store.file_system)
+            self._is_backup = False
 
     @abc.abstractmethod
     def settle(self) -> None:

@@ -100,6 +100,7 @@ class Visit(Holdings):
         policy = Duplicates(self.settings.duplicates)
         if versions and policy is not Duplicates.KEEP_BOTH:
             return Added(uid, Result.DIFFERENT, is_kept=False)
+        self.be_no_backup()
         location = new.put(self.store)
         row = intake.row(location, time.time(), Duplicates.KEEP_BOTH)
         (outcome,) = self.rows.write([row])

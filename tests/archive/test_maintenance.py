@@ -188,6 +188,83 @@ def test_a_backup_can_be_opened_and_a_second_one_copies_what_is_new(tmp_path):
     assert list((tmp_path / "copy" / "incoming").iterdir()) == []
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_an_archive_does_not_take_in_its_own_files(tmp_path, in_place):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "9.dcm").write_bytes(make_file(9))
+    (tmp_path / "link").symlink_to(tmp_path)
+    problems: list[Problem] = []
+    with filled(tmp_path / "archive") as archive:
+        archive.add(make_file(8, size=SMALL))  # in the journal
+        for folder in (tmp_path / "archive", tmp_path / "link/archive/1.2.1"):
+            with pytest.raises(ArchiveError, match="in the archive already"):
+                adopt(archive, folder, problems.append, in_place=in_place)
+        found = adopt(archive, tmp_path / "link", problems.append, in_place=in_place)
+        assert (found, problems) == ((1, 1, 0, 0, 0), [])
+        assert archive.counts().instances == 6
+
+
+@pytest.mark.parametrize("where", ["archive/below", "archive/1.2.1", "."])
+def test_a_backup_is_not_made_among_the_files_of_its_archive(tmp_path, where):
+    with filled(tmp_path / "archive") as archive:
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(ArchiveError, match="folder of its own"):
+            backup(archive, tmp_path / where, print)
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_backup_takes_nothing_from_another_archive(tmp_path):
+    with Archive.open(tmp_path / "other", index=None, **ROOM) as other:
+        other.add(make_file(9, study=9))
+    with filled(tmp_path / "archive") as archive:
+        with pytest.raises(ArchiveError, match="an archive of its own"):
+            backup(archive, tmp_path / "other", print)
+        backup(archive, tmp_path / "copy", print)
+    with Archive.open(tmp_path / "other", index=None, **ROOM) as other:
+        assert verify(other, print)[::2] == (1, 0)
+        with pytest.raises(ArchiveError, match="is a backup of"):
+            backup(other, tmp_path / "copy", print)
+    with Archive.open(tmp_path / "copy", index=None, **ROOM) as copy:
+        assert verify(copy, print)[::2] == (4, 0)
+
+
+@pytest.mark.parametrize("way", ["add", "visit", "adopt", "in place", "reindex"])
+def test_a_backup_in_which_something_is_kept_is_an_archive_of_its_own(tmp_path, way):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "9.dcm").write_bytes(make_file(9))
+    with filled(tmp_path / "archive") as archive:
+        backup(archive, tmp_path / "copy", print)
+        with Archive.open(tmp_path / "copy", index=None, **ROOM) as copy:
+            verify(copy, print)
+            copy.delete(sop_instance_uid=uid_of(1))
+        backup(archive, tmp_path / "copy", print)  # which it still is
+        with Archive.open(tmp_path / "copy", index=None, **ROOM) as copy:
+            if way == "add":
+                copy.add(make_file(9))
+            elif way == "visit":
+                with Visit(tmp_path / "copy") as visit:
+                    visit.add(make_file(9))
+            elif way == "reindex":
+                (tmp_path / "copy" / "1.2.1" / "9.dcm").write_bytes(make_file(9))
+                reindex(copy, print)
+            else:
+                adopt(copy, tmp_path / "new", print, in_place=way == "in place")
+        with pytest.raises(ArchiveError, match="an archive of its own"):
+            backup(archive, tmp_path / "copy", print)
+        with Visit(tmp_path / "copy") as copy:
+            assert copy.open_instance(uid_of(9)).InstanceNumber == 9
+            assert verify(copy, print).problems == 0
+
+
+def test_a_damaged_mark_of_a_backup_is_an_error(tmp_path):
+    with filled(tmp_path / "archive") as archive:
+        backup(archive, tmp_path / "copy", print)
+        for text in ("", "[]", "{}", '{"archive": 1}'):
+            (tmp_path / "copy" / "backup.json").write_text(text)
+            with pytest.raises(ArchiveError, match=r"backup\.json: expected"):
+                backup(archive, tmp_path / "copy", print)
+
+
 def test_a_backup_that_breaks_off_leaves_the_one_before(tmp_path, monkeypatch):
     with filled(tmp_path / "archive") as archive:
         backup(archive, tmp_path / "copy", print)

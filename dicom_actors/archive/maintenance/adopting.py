@@ -12,7 +12,7 @@ from dicom_actors.archive.index import Duplicates, NewInstance, Result
 from dicom_actors.archive.maintenance.verifying import Problem
 from dicom_actors.archive.maintenance.walking import files_of
 from dicom_actors.archive.upkeep import Rows, describe_at
-from dicom_actors.errors import DataError
+from dicom_actors.errors import ArchiveError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,9 @@ class _Adopting(Protocol):
     def rows(self) -> Rows:
         """Its index."""
 
+    def be_no_backup(self) -> None:
+        """Keep what was not copied; see `Holdings.be_no_backup`."""
+
     def add(self, source: Any, /) -> Added:
         """Keep an object; see `Archive.add`."""
 
@@ -71,15 +74,20 @@ def adopt(
 
     Args:
         archive: the archive.
-        folder: where they are.
+        folder: where they are. The folder of the archive itself is left out, if it is below.
         tell: is called with each file that cannot be taken.
         in_place: leave them where they are; they are never removed then, nor may anybody else.
         progress: is called with one file, and its bytes, after each.
 
     Raises:
-        ArchiveError: the index cannot be written.
+        ArchiveError: the index cannot be written, or the folder is the archive's, or in it.
         OSError: they cannot be kept.
     """
+    # What is there has its row, or is about to have its place and its row.
+    own, resolved = archive.store.root.resolve(), folder.resolve()
+    if resolved.is_relative_to(own):
+        raise ArchiveError(f"{folder} is in the archive already; `reindex` gives files there a row")
+    but = folder.absolute() / own.relative_to(resolved) if own.is_relative_to(resolved) else None
     counts = {Result.NEW: 0, Result.SAME: 0, Result.DIFFERENT: 0}
     files = problems = 0
     rows: list[NewInstance] = []
@@ -89,11 +97,12 @@ def adopt(
             counts[outcome.result] += 1
         rows.clear()
 
-    for path in files_of(folder.absolute()):
+    for path in files_of(folder.absolute(), but=but):
         files += 1
         try:
             size = _size_of(path)
             if in_place:
+                archive.be_no_backup()
                 intake = describe_at(archive.store, Location(str(path)))
                 row = intake.row(Location(str(path)), time.time(), Duplicates.KEEP_FIRST)
                 rows.append(row)

@@ -2,7 +2,8 @@
 
 First the index is copied, as it was at one moment; then the files that it names, whatever comes
 meanwhile. A second backup into the same folder copies what is new, and removes what the one before
-had copied and the archive has no more; files that no backup has copied stay.
+had copied and the archive has no more; files that no backup has copied stay. A folder with an index
+that no backup of this archive has put there is refused: see `backup_mark`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import shutil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from dicom_actors.archive.backup_mark import BACKUP_MARK, marked_as, put_mark
 from dicom_actors.archive.files import INCOMING, DiskFileSystem, Layout, Location, Store
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.index import Deleted, Moved
@@ -66,17 +68,41 @@ def backup(
         progress: is called with one instance, and its bytes, after each.
 
     Raises:
-        ArchiveError: the index cannot be copied, or the folder is an archive that is open.
+        ArchiveError: the index cannot be copied, or the folder is an archive of its own, the backup
+            of another one, or not apart from the archive's.
         OSError: the folder cannot be written.
     """
+    # What is in the other's folder would be taken for objects of that one.
+    own, other = holdings.folder.resolve(), destination.resolve()
+    if own.is_relative_to(other) or other.is_relative_to(own):
+        raise ArchiveError(f"a backup needs a folder of its own, apart from {own}")
     destination.mkdir(parents=True, exist_ok=True)
-    if destination.resolve() == holdings.folder.resolve():
-        raise ArchiveError("a backup needs a folder of its own")
     lock = FolderLock(destination)
     try:
+        _check_mark(destination, own)
         return _Backup(holdings, destination, tell, progress).run()
     finally:
         lock.release()
+
+
+def _check_mark(destination: Path, archive: Path) -> None:
+    """Refuse a folder with objects that no backup of this archive has copied.
+
+    Raises:
+        ArchiveError: it is one.
+        OSError: it cannot be looked into.
+    """
+    marked = marked_as(DiskFileSystem(destination))
+    if marked is None and (destination / INDEX_NAME).exists():
+        raise ArchiveError(
+            f"{destination} is an archive of its own: a backup needs a folder without one, or one"
+            " that holds nothing but a backup"
+        )
+    if marked not in {None, str(archive)}:
+        raise ArchiveError(
+            f"{destination} is a backup of {marked}, not of {archive}; if that was moved, say so in"
+            f" {destination / BACKUP_MARK}"
+        )
 
 
 class _Backup:
@@ -134,6 +160,7 @@ class _Backup:
 
     def _be_the_backup(self) -> None:
         """Put the new index in the place of the one before."""
+        put_mark(self._store.file_system, str(self._holdings.folder.resolve()))
         folder = self._destination / NEW_INDEX
         for name in (f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"):
             (self._destination / name).unlink(missing_ok=True)

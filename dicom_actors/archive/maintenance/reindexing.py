@@ -114,6 +114,8 @@ def reindexing(
         if files_here:
             folders = sorted({above for name in files_here for above in folders_of(name)})
             holdings.store.file_system.synchronize_all(files_here, folders)
+        if any(isinstance(change, NewInstance) for change in changes):
+            holdings.be_no_backup()
         results.update(outcome.result for outcome in holdings.rows.write(changes))
         # A file that was deleted since it was looked into has had no row for that, and has one now.
         gone = [

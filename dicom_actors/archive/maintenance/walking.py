@@ -64,9 +64,14 @@ def is_on_its_way(holdings: Holdings, name: str) -> bool:
     return not Location(name).is_in_bucket and bool(holdings.store.first_names(name))
 
 
-def files_of(folder: Path) -> Iterator[Path]:
-    """Give all files in a folder and below, in order; links to folders are not followed."""
+def files_of(folder: Path, *, but: Path | None = None) -> Iterator[Path]:
+    """Give all files in a folder and below, in order; links to folders are not followed.
+
+    Args:
+        folder: the folder.
+        but: a folder below it that is left out, with all in it.
+    """
     for above, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if Path(above, name) != but)
         for name in sorted(names):
             yield Path(above, name)
