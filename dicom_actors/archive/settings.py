@@ -63,7 +63,8 @@ class ArchiveSettings:
         group: so many objects at the most share a synchronization, and a transaction.
         group_seconds: and none waits longer than this for others.
         warn_free_bytes: with less room on the disk there is a warning.
-        reserve_bytes: with less room objects are refused (A700H), before anything breaks.
+        reserve_bytes: with less room objects are refused (A700H), before anything breaks. None:
+            256 MiB, but of a small disk no more than an eighth.
         disk_interval: seconds between looks at the room there is.
         study_quiet_seconds: a study to which nothing came for so long is complete, unless an
             association is open that has sent to it.
@@ -90,7 +91,7 @@ class ArchiveSettings:
     group: int = 256
     group_seconds: float = 0.003
     warn_free_bytes: int = 2048 * _MIB
-    reserve_bytes: int = 256 * _MIB
+    reserve_bytes: int | None = None
     disk_interval: float = 5.0
     study_quiet_seconds: float = 60.0
     answer_timeout: float = 120.0
@@ -113,8 +114,9 @@ class ArchiveSettings:
         if self.bucket:
             check_bucket_url(self.bucket)
         for field in fields(self):
-            if field.name in _RANGES:
-                self._check_number(field.name, is_whole=field.type == "int")
+            is_said = getattr(self, field.name) is not None or field.type != "int | None"
+            if field.name in _RANGES and is_said:
+                self._check_number(field.name, is_whole=str(field.type).startswith("int"))
 
     def _check_number(self, name: str, *, is_whole: bool) -> None:
         lowest, highest = _RANGES[name]

@@ -249,6 +249,9 @@ class ForgetfulDisk:
     def free_bytes(self) -> int:
         return 1 << 40
 
+    def total_bytes(self) -> int:
+        return 1 << 41
+
     def held(self) -> AbstractContextManager[ForgetfulDisk]:
         return nullcontext(self)
 

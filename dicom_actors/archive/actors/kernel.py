@@ -27,6 +27,9 @@ __all__ = ["ArchiveKernel", "FolderIsBack", "Place", "Unplaced"]
 
 _ASKED_FOR: Final = 10.0
 """Seconds that an endpoint has to say which associations are open."""
+_RESERVE: Final = 256 << 20
+_LEFT_ALONE: Final = 8
+"""What part of a small disk is kept in reserve."""
 
 
 class FolderIsBack(NamedTuple):
@@ -159,13 +162,14 @@ class ArchiveKernel:
         settings = self.settings
         try:
             self.free_bytes = free = self.store.file_system.free_bytes()
+            reserve = self._reserve()
         except OSError as error:
             self.disk_state, self.free_bytes = "absent", 0
             if needed:
                 raise ArchiveError(f"the folder cannot be reached: {error}", "absent") from error
             return
         was_absent = self.disk_state == "absent"
-        if free - needed < settings.reserve_bytes:
+        if free - needed < reserve:
             self.disk_state = "full"
         else:
             self.disk_state = "low" if free < settings.warn_free_bytes else "enough"
@@ -173,6 +177,13 @@ class ArchiveKernel:
             self.tell("unpacker", FolderIsBack())
         if self.disk_state == "full" and needed:
             raise ArchiveError("no room on the disk", "full")
+
+    def _reserve(self) -> int:
+        """How much room is left alone; raises OSError if that depends on a disk which is away."""
+        reserve = self.settings.reserve_bytes
+        if reserve is None:
+            reserve = min(_RESERVE, self.store.file_system.total_bytes() // _LEFT_ALONE)
+        return reserve
 
     # --- the actors --------------------------------------------------------------------------
 

@@ -167,6 +167,9 @@ class FileSystem(Protocol):
     def free_bytes(self) -> int:
         """How many bytes can still be written."""
 
+    def total_bytes(self) -> int:
+        """How many there are, written or not."""
+
     def held(self) -> AbstractContextManager[FileSystem]:
         """Give the same disk for one thread and a short time, in which each folder is opened once.
 
@@ -476,6 +479,12 @@ class DiskFileSystem:
         import shutil  # noqa: PLC0415 - Windows alone comes here
 
         return shutil.disk_usage(self.root).free
+
+    def total_bytes(self) -> int:
+        """See `FileSystem.total_bytes`."""
+        import shutil  # noqa: PLC0415 - as above
+
+        return shutil.disk_usage(self.root).total
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Self]:

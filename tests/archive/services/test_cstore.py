@@ -14,6 +14,7 @@ from pydicom.data import get_testdata_file
 
 from dicom_actors import connect, read_file
 from dicom_actors.archive import Archive
+from dicom_actors.archive.files import DiskFileSystem
 from dicom_actors.errors import ArchiveError
 
 SMALL, LARGE = 64, 600_000
@@ -142,6 +143,28 @@ def test_objects_are_refused_before_the_disk_is_full(tmp_path):
             result = association.store(read_file(make_file(1)))
         assert (result.status, result.comment) == (0xA700, "no room on the disk")
         assert archive.stats().disk == "full"
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "status"),
+    [
+        (1 << 40, 300 << 20, 0x0000),
+        (1 << 40, 200 << 20, 0xA700),
+        (64 << 20, 60 << 20, 0x0000),
+        (64 << 20, 9 << 20, 0x0000),
+        (64 << 20, 7 << 20, 0xA700),
+    ],
+)
+def test_what_is_kept_in_reserve_leaves_room_on_a_small_disk(
+    tmp_path, monkeypatch, total, free, status
+):
+    monkeypatch.setattr(DiskFileSystem, "total_bytes", lambda _: total)
+    monkeypatch.setattr(DiskFileSystem, "free_bytes", lambda _: free)
+    with (
+        Archive.open(tmp_path) as archive,
+        running(archive.event_handlers(), **archive.endpoint_settings()) as endpoint,
+    ):
+        assert stored(endpoint.port, make_file(1)) == [status]
 
 
 def test_folders_that_are_read_only_are_said_and_it_is_over_when_they_are_not(tmp_path):
