@@ -177,15 +177,20 @@ def links_of(ds):
         yield record, "OffsetOfReferencedLowerLevelDirectoryEntity"
 
 
-@pytest.mark.parametrize("shift", [-132, -128, -8, -1, 1, 8, 200])
-def test_links_that_are_all_shifted_are_put_right(tmp_path, shift):
+def of_two_patients(folder):
+    """The data set of a directory of four instances, and what its records come to."""
     for number in range(4):
         instance(
-            tmp_path, f"IM{number}", PatientID=f"P{number % 2}", StudyInstanceUID=f"1.{number % 2}"
+            folder, f"IM{number}", PatientID=f"P{number % 2}", StudyInstanceUID=f"1.{number % 2}"
         )
-    write_directory(tmp_path)
-    expected = (outline(read_directory(tmp_path)), list(read_directory(tmp_path).files()))
-    ds = read_file(tmp_path / "DICOMDIR")
+    write_directory(folder)
+    directory = read_directory(folder)
+    return read_file(folder / "DICOMDIR"), (outline(directory), list(directory.files()))
+
+
+@pytest.mark.parametrize("shift", [-132, -128, -8, -1, 1, 8, 200])
+def test_links_that_are_all_shifted_are_put_right(tmp_path, shift):
+    ds, expected = of_two_patients(tmp_path)
     for holder, keyword in links_of(ds):
         if holder[keyword]:
             holder[keyword] += shift
@@ -196,13 +201,7 @@ def test_links_that_are_all_shifted_are_put_right(tmp_path, shift):
 
 
 def test_links_that_lead_nowhere_at_all_leave_the_order_of_the_records(tmp_path):
-    for number in range(4):
-        instance(
-            tmp_path, f"IM{number}", PatientID=f"P{number % 2}", StudyInstanceUID=f"1.{number % 2}"
-        )
-    write_directory(tmp_path)
-    expected = (outline(read_directory(tmp_path)), list(read_directory(tmp_path).files()))
-    ds = read_file(tmp_path / "DICOMDIR")
+    ds, expected = of_two_patients(tmp_path)
     for at, (holder, keyword) in enumerate(links_of(ds)):
         if holder[keyword]:
             holder[keyword] += 1 + at * at
@@ -212,13 +211,7 @@ def test_links_that_lead_nowhere_at_all_leave_the_order_of_the_records(tmp_path)
 
 
 def test_links_behind_a_record_that_grew_leave_the_order_of_the_records(tmp_path):
-    for number in range(4):
-        instance(
-            tmp_path, f"IM{number}", PatientID=f"P{number % 2}", StudyInstanceUID=f"1.{number % 2}"
-        )
-    write_directory(tmp_path)
-    expected = (outline(read_directory(tmp_path)), list(read_directory(tmp_path).files()))
-    ds = read_file(tmp_path / "DICOMDIR")
+    ds, expected = of_two_patients(tmp_path)
     first = ds.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity
     for holder, keyword in links_of(ds):
         if holder[keyword] > first:
