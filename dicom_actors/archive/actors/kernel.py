@@ -28,8 +28,9 @@ __all__ = ["ArchiveKernel", "FolderIsBack", "Place", "Unplaced"]
 _ASKED_FOR: Final = 10.0
 """Seconds that an endpoint has to say which associations are open."""
 _RESERVE: Final = 256 << 20
-_LEFT_ALONE: Final = 8
-"""What part of a small disk is kept in reserve."""
+"""Bytes that are kept in reserve where nothing is said of that."""
+_BYTES_FOR_ONE: Final = 8
+"""Of a small disk, one byte in so many is kept in reserve."""
 
 
 class FolderIsBack(NamedTuple):
@@ -162,14 +163,14 @@ class ArchiveKernel:
         settings = self.settings
         try:
             self.free_bytes = free = self.store.file_system.free_bytes()
-            reserve = self._reserve()
+            is_full = self._is_too_little(free - needed)
         except OSError as error:
             self.disk_state, self.free_bytes = "absent", 0
             if needed:
                 raise ArchiveError(f"the folder cannot be reached: {error}", "absent") from error
             return
         was_absent = self.disk_state == "absent"
-        if free - needed < reserve:
+        if is_full:
             self.disk_state = "full"
         else:
             self.disk_state = "low" if free < settings.warn_free_bytes else "enough"
@@ -178,12 +179,13 @@ class ArchiveKernel:
         if self.disk_state == "full" and needed:
             raise ArchiveError("no room on the disk", "full")
 
-    def _reserve(self) -> int:
-        """How much room is left alone; raises OSError if that depends on a disk which is away."""
+    def _is_too_little(self, left: int) -> bool:
+        """Whether so much is less than is kept in reserve; raises OSError if the disk is away."""
         reserve = self.settings.reserve_bytes
-        if reserve is None:
-            reserve = min(_RESERVE, self.store.file_system.total_bytes() // _LEFT_ALONE)
-        return reserve
+        if reserve is not None:
+            return left < reserve
+        # How large the disk is, is asked for only where it matters: this is done for each object.
+        return left < _RESERVE and left < self.store.file_system.total_bytes() // _BYTES_FOR_ONE
 
     # --- the actors --------------------------------------------------------------------------
 

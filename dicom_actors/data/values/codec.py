@@ -302,7 +302,7 @@ def _number_string_decoder(vr: str, new: Callable[[str], Any]) -> Any:
     is_real = vr == "DS"  # which may be infinite, too
 
     def one_by_one(text: str, holder: Holder, tag: int) -> Any:
-        """Warn of those that are no numbers."""
+        """Make what there is of each, and warn of those that are no numbers."""
         text = text.rstrip(PADDING)
         if text.count("\\") >= _MANY_NUMBERS:
             return NumberList(vr, text, holder.warns_of(tag))

@@ -167,6 +167,17 @@ def test_what_is_kept_in_reserve_leaves_room_on_a_small_disk(
         assert stored(endpoint.port, make_file(1)) == [status]
 
 
+def test_a_small_disk_takes_objects_until_an_eighth_of_it_is_left():
+    with small_disk(32 << 20) as disk, Archive.open(disk.folder) as archive:
+        with running(archive.event_handlers(), **archive.endpoint_settings()) as endpoint:
+            assert stored(endpoint.port, make_file(1), make_file(2, size=LARGE)) == [0x0000] * 2
+            if not disk.is_mounted:
+                return  # it is a large one
+            ballast = archive.stats().free_bytes - (4 << 20)
+            (disk.folder / "ballast").write_bytes(bytes(ballast))
+            assert stored(endpoint.port, make_file(3, size=LARGE)) == [0xA700]
+
+
 def test_folders_that_are_read_only_are_said_and_it_is_over_when_they_are_not(tmp_path):
     files = [make_file(3), make_file(4, size=LARGE)]
     with Archive.open(tmp_path, **ROOM) as archive:
