@@ -44,6 +44,29 @@ def test_a_delimiter_divides_any_text(vr, kind):
         assert DataSet.from_bytes(ds.to_bytes(), EXPLICIT) == ds
 
 
+@pytest.mark.parametrize("tag", [0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD, 0xFFFEFFFF, 0xFFFF0010])
+def test_what_delimits_items_is_no_element(tag):
+    made = DataElement(tag, "UN", b"12")
+    for put in (
+        lambda ds: ds.put(tag, "UN", b"12"),
+        lambda ds: ds.put_element(made),
+        lambda ds: ds.update({tag: made}),
+        lambda _: DataSet([made]),
+    ):
+        ds = DataSet.from_keywords(PatientID="X")
+        with pytest.raises(EncodeError, match="expected the tag of an element") as caught:
+            put(ds)
+        assert (caught.value.tag, list(ds)) == (tag, [0x00100020])
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", EXPLICIT, "1.2.840.10008.1.2.2"])
+def test_the_last_tag_of_all_elements(syntax):
+    ds = DataSet([DataElement(0xFFFEDFFF, "UN", b"12")])
+    for made in (ds, DataSet.from_keywords(BeamSequence=[ds])):
+        assert DataSet.from_bytes(made.to_bytes(syntax), syntax) == made
+        assert DataSet.from_json(made.to_json()) == made
+
+
 class TestNumbersAsText:
     @pytest.mark.parametrize(
         "value",

@@ -38,7 +38,8 @@ NAME = element(NAME_TAG, "LO", b"AB")
 UNREADABLE = {
     "text": b"just text ",
     "elements without an item": NAME,
-    "an item longer than its sequence": item(NAME + b"\x0a", 100),
+    "an item longer than its sequence": item(NAME, 100),
+    "the same, with a part of an element": item(NAME + b"\x0a", 100),
     "an item that takes the next element": item(NAME, len(NAME) + 26) + item(),
     "an element longer than its item": item(element(NAME_TAG, "LO", b"AB", 100)),
     "an element longer than its item, in the second": item(NAME)
@@ -121,11 +122,19 @@ def test_in_an_item_the_rest_of_the_item_is_there():
 def test_nothing_past_its_own_end_is_read_as_part_of_it(longer):
     content = item(element(NAME_TAG, "LO", b"AB"), 10 + longer)
     ds = DataSet.from_bytes(element(BEAMS, "SQ", content) + BEHIND, EXPLICIT)
-    beams = ds.BeamSequence
-    # Where nothing but the item's length is wrong, that is forgiven: real DICOMDIRs are like that.
-    assert [list(beam) for beam in beams] == [[NAME_TAG]]
+    assert (ds.BeamSequence, ds.fetch(BEAMS).vr) == (content, "UN")
     assert "expected an item of" in str(ds.warnings[0])
     assert ds[AFTER] == "x" * 200
+
+
+def test_of_a_record_of_a_directory_the_length_alone_may_be_wrong():
+    # Real DICOMDIRs are like that.
+    content = item(element(NAME_TAG, "LO", b"AB"), 100)
+    data = element(0x00041220, "SQ", content) + BEHIND
+    ds = DataSet.from_bytes(data, EXPLICIT)
+    assert [list(record) for record in ds.DirectoryRecordSequence] == [[NAME_TAG]]
+    assert "expected an item of" in str(ds.warnings[0])
+    assert (ds[AFTER], ds.to_bytes()) == ("x" * 200, data)
 
 
 def test_it_has_no_items(content):

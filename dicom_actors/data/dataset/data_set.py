@@ -69,7 +69,7 @@ from dicom_actors.data.dictionary import (
 )
 from dicom_actors.data.dictionary.tag import UnknownKeywordError
 from dicom_actors.data.dictionary.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
-from dicom_actors.data.scan.layout import EXPLICIT
+from dicom_actors.data.scan.layout import EXPLICIT, ITEM
 from dicom_actors.data.scan.native import runs_usual
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits, ReadWarning
 from dicom_actors.data.values.codec import coerce
@@ -1013,7 +1013,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             values: a value, a list of values, or None for an empty element.
 
         Raises:
-            EncodeError: a value is none of the VR; the data set is as it was.
+            EncodeError: a value is none of the VR, or no element has such a tag (FFFE,E000 and
+                above, PS3.5 7.5); the data set is as it was.
         """
         tag = to_tag(key)
         if vr is not None:
@@ -1036,6 +1037,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         Neither a list of values nor an item is shared with it.
 
         Raises:
+            EncodeError: no element has such a tag; see `put`.
             TypeError: it is no element.
         """
         if not isinstance(element, DataElement):
@@ -1054,6 +1056,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
 
     def _put(self, element: DataElement) -> None:
         content, tag = self._content, _tag_of(element)
+        if tag >= ITEM:  # it would end what it is in
+            raise EncodeError("expected the tag of an element, got one behind all of them", tag=tag)
         if tag == CHARACTER_SET:
             content.keep_text()
         content.store(tag, element)

@@ -20,6 +20,7 @@ from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.dataset.whole import settled_values
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.dictionary.vr import VR
+from dicom_actors.data.scan.layout import ITEM
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
 from dicom_actors.data.values.noted_list import NotedList
 from dicom_actors.data.values.number_strings import PADDING, number_of
@@ -394,7 +395,7 @@ def _looks_held(name: Any, held: Any) -> bool:
 def _tag(name: Any, path: tuple[str, ...]) -> Tag:
     if isinstance(name, str) and len(name) == 8 and _HEX_DIGITS.issuperset(name):
         tag = Tag(int(name, 16))
-        if tag.group == 0xFFFE:  # as elements they would end what they are in
+        if tag >= ITEM:  # as elements they would end what they are in
             raise DecodeError("expected an element, got what delimits items", tag=tag, path=path)
         return tag
     raise DecodeError(f"expected a tag of 8 hexadecimal digits, got {shown(name)}", path=path)

@@ -51,6 +51,7 @@ __all__ = [
 
 
 _PIXEL_DATA: Final = 0x7FE00010
+_DIRECTORY_RECORDS: Final = 0x00041220
 _SEQUENCE_END: Final = b"\xfe\xff\xdd\xe0"
 
 
@@ -751,7 +752,8 @@ def _fill_last_item(
 ) -> int:
     """Read an item that is longer than its sequence.
 
-    Its length alone is wrong if its elements end where the sequence ends.
+    Real DICOMDIRs have a last record whose length alone is wrong: its elements end where the
+    sequence ends. Elsewhere nobody knows where the item ends.
 
     Returns:
         Where its elements end; beyond `end` if the last one is cut short.
@@ -761,7 +763,8 @@ def _fill_last_item(
         content_end = scan(scope, number, index, pos, end)
     except DecodeError:
         content_end = -1
-    if (content_end != end or not index) and not scope.accept_cut(end):
+    is_whole = scope.tag == _DIRECTORY_RECORDS and content_end == end and bool(index)
+    if not is_whole and not scope.accept_cut(end):
         raise scope.error(message, number, offset=pos - 8)
     if content_end < 0:
         content_end = _drop_last(index) if index else pos
