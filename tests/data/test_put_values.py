@@ -59,6 +59,13 @@ def test_what_delimits_items_is_no_element(tag):
         assert (caught.value.tag, list(ds)) == (tag, [0x00100020])
 
 
+@pytest.mark.parametrize("keyword", ["Item", "ItemDelimitationItem", "SequenceDelimitationItem"])
+def test_a_keyword_of_what_delimits_items(keyword):
+    for make in (lambda: DataSet.from_keywords(**{keyword: b""}), lambda: DataSet({keyword: None})):
+        with pytest.raises(EncodeError, match="expected the tag of an element"):
+            make()
+
+
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", EXPLICIT, "1.2.840.10008.1.2.2"])
 def test_the_last_tag_of_all_elements(syntax):
     ds = DataSet([DataElement(0xFFFEDFFF, "UN", b"12")])

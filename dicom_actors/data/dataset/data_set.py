@@ -667,14 +667,11 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         content = self._content
         index = content.index
         for key, value in values.items():
-            try:
-                tag = KEYWORD_TABLE[key]
-            except KeyError:
+            tag = KEYWORD_TABLE.get(key, -1)
+            vr = VR_TABLE[tag] if tag >= 0 else ""
+            if len(vr) != 2 or vr == "UN":
                 self[key] = value
                 continue
-            vr = VR_TABLE[tag]
-            if len(vr) != 2 or vr == "UN":
-                vr = content.dictionary_vr(tag)
             if type(value) is not str:  # most are
                 if isinstance(value, DataElement):
                     self.put_element(value)
