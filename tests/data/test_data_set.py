@@ -137,6 +137,27 @@ class TestPaths:
         with pytest.raises(TypeError, match="ends with its key"):
             read_plan.fetch(("BeamSequence", 0))
 
+    @pytest.mark.parametrize("key", ["PatientID", 0x00100020, Tag(0x00100020)])
+    def test_one_value_is_the_first_of_one(self, read_plan, key):
+        ds = read_plan
+        assert ds[key, 0] == ds[key, -1] == ds.PatientID
+        assert (key, 0) in ds
+        assert (key, 1) not in ds
+        assert ds.get((key, 1), "none") == "none"
+        with pytest.raises(ElementNotFoundError, match="no item 1 in PatientID, which has 1"):
+            ds[key, 1]
+        with pytest.raises(TypeError, match="ends with its key"):
+            ds.fetch((key, 0))
+        ds[key, 0] = "other"
+        assert DataSet.from_bytes(ds.to_bytes(), EXPLICIT).PatientID == "other"
+        del ds[key, 0]
+        assert key not in ds
+
+    def test_of_an_empty_element_there_is_no_value(self):
+        ds = DataSet.from_keywords(PatientID=None, PixelData=b"12")
+        for keyword in ds:
+            assert ds.get((keyword, 0), "none") == "none"
+
     def test_a_path_through_what_is_no_sequence(self, read_plan):
         with pytest.raises(TypeError, match="path"):
             read_plan["PatientID", 0, "BeamName"]

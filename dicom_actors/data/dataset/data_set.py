@@ -620,7 +620,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
     """Data elements in tag order, a mapping from keys to values.
 
     A key is a keyword, an int, a ``(group, element)`` pair or a `Tag`; a longer tuple leads
-    into sequences: ``ds["BeamSequence", 0, "BeamName"]``. A value is None for an empty element,
+    into sequences: ``ds["BeamSequence", 0, "BeamName"]``. One that ends with a number leads to
+    an item, or to one of the values: ``ds["ImageType", 0]``. A value is None for an empty element,
     the value itself if there is one, a list of several, a list of `DataSet` for a sequence.
     Keywords are attributes too.
 
@@ -881,7 +882,7 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         """
         if isinstance(key, tuple) and _is_path(key):
             holder, last = self._follow(key)
-            if not isinstance(holder, DataSet):
+            if len(key) % 2 == 0 or not isinstance(holder, DataSet):
                 raise TypeError(f"a path to an element ends with its key, got {shown(key)}")
             return holder.fetch(last)
         tag = to_tag(key)
@@ -899,8 +900,12 @@ class DataSet(_Held, MutableMapping[Any, Any]):
         for at in range(0, len(path) - 1, 2):
             items = holder[path[at]]
             number = path[at + 1]
-            if items is None or isinstance(items, bytes | memoryview):
+            is_last = at + 2 == len(path)
+            if items is None or isinstance(items, bytes | memoryview | EncapsulatedPixelData):
                 items = []  # as of a sequence that cannot be read
+            is_one = is_last and not isinstance(items, list)
+            if is_one:
+                items = [items]  # one value, where there might be several
             if not isinstance(items, list) or not isinstance(number, int):
                 raise TypeError(f"a path is key, number of an item, key, ...; got {shown(path)}")
             if not -len(items) <= number < len(items):
@@ -910,8 +915,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
                     tag=tag,
                     keyword=keyword_of(tag),
                 )
-            if at + 2 == len(path):
-                return items, number
+            if is_last:
+                return (holder, path[at]) if is_one else (items, number)
             holder = items[number]
         return holder, path[-1]
 
