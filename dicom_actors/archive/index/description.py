@@ -264,12 +264,17 @@ def _shortened(header: bytes) -> bytes:
     """Leave out the longest elements of a header until it is short enough."""
     found = DataSet.from_bytes(memoryview(header)[1:], _SYNTAXES[header[:1]]).elements_as_read()
     assert found is not None
-    parts = [part for _, part in found.elements]
-    length = sum(map(len, parts))
-    while length >= MAX_HEADER:
-        parts.remove(longest := max(parts, key=len))
-        length -= len(longest)
-    return b"".join([header[:1], *parts])
+    offsets = found.offsets
+    lengths = list(map(sub, offsets[1:], offsets))
+    length, left_out = offsets[-1] - offsets[0], set()
+    # Sorted once, and without a part for each: a peer may send millions of them.
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        if length < MAX_HEADER:
+            break
+        length -= lengths[number]
+        left_out.add(number)
+    kept = [number for number in range(len(lengths)) if number not in left_out]
+    return b"".join([header[:1], *(found.part(number, number + 1) for number in kept)])
 
 
 def _is_kept(found: Any, number: int, length: int, read: Callable[[], DataSet]) -> bool:
