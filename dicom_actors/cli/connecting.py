@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from dicom_actors.cli.passcodes import read_passcode
 from dicom_actors.cli.peers import Peer, TlsFiles, find_peer
 from dicom_actors.cli.usage import UsageError
+from dicom_actors.errors import ConfigurationError
 from dicom_actors.scu import connect
 
 if TYPE_CHECKING:
@@ -187,7 +188,10 @@ def user_identity(peer: Peer, *, prompt: bool) -> Credentials | None:
     if prompt:
         from getpass import getpass
 
-        passcode = getpass(f"Passcode of {peer.user} at {peer.address}: ")
+        try:
+            passcode = getpass(f"Passcode of {peer.user} at {peer.address}: ")
+        except EOFError:
+            raise ConfigurationError("--passcode: expected a passcode, nobody typed one") from None
     elif peer.passcode_file is not None:
         passcode = read_passcode(peer.passcode_file)
     else:

@@ -213,20 +213,21 @@ class Channel:
             self._send_values(fragment_pieces(context_id, pieces, limit))
         self._flush()
 
-    def receive(self, what: str, deadline: Deadline) -> Message:
+    def receive(self, what: str, deadline: Deadline, *, stores: bool = False) -> Message:
         """Receive the next message.
 
         Args:
             what: what it is to answer, for the error message.
-            deadline: when it must have come, all of it. An object that is stored here may take
-                longer, as long as it goes on coming.
+            deadline: when it must have come, all of it.
+            stores: whether it may be an object that is stored here. That may take longer, as
+                long as it goes on coming.
 
         Raises:
             AssociationError: it did not come.
         """
         if not self._messages:
             self.check_open()
-            self._pump(lambda: bool(self._messages), what, deadline)
+            self._pump(lambda: bool(self._messages), what, deadline, stores=stores)
         return self._messages.popleft()
 
     def poll(self, seconds: float) -> Message | None:
@@ -267,13 +268,15 @@ class Channel:
         if self._clock.monotonic() > deadline.at:
             raise self._timed_out(f"no answer to {what} within {deadline.seconds:g} s")
 
-    def _pump(self, is_done: Callable[[], bool], what: str, deadline: Deadline) -> None:
-        """Receive until something has come; parts of an object give the peer new time."""
+    def _pump(
+        self, is_done: Callable[[], bool], what: str, deadline: Deadline, *, stores: bool = False
+    ) -> None:
+        """Receive until something has come; parts of an object that is wanted give new time."""
         end, seconds = deadline
         seen = self._instance_bytes
         while not is_done():
             self._raise_if_over()
-            if self._instance_bytes - seen >= _PART_LENGTH:
+            if stores and self._instance_bytes - seen >= _PART_LENGTH:
                 seen = self._instance_bytes
                 end = max(end, self._clock.monotonic() + seconds)
             if not self._wait(end, for_writing=False):

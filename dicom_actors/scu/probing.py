@@ -12,6 +12,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data import DataSet
+from dicom_actors.data.dictionary import is_valid_uid
 from dicom_actors.errors import DataError, DimseFailure
 from dicom_actors.scu.querying import find
 from dicom_actors.storage.contexts import MAX_CONTEXTS
@@ -96,6 +97,11 @@ def _texts(data_set: DataSet, keyword: str) -> list[str]:
     return [str(text) for text in values if text]
 
 
+def _proposed(data_set: DataSet, keyword: str) -> list[str]:
+    """UIDs that are to be proposed: of what is none an association request cannot be made."""
+    return [text for text in _texts(data_set, keyword) if is_valid_uid(text)]
+
+
 class _Probe:
     """Goes down from a level to that of instances.
 
@@ -127,7 +133,7 @@ class _Probe:
 
     def _look_at_study(self, keys: dict[str, list[str]]) -> None:
         studies = list(self._ask("STUDY", {**keys, "SOPClassesInStudy": []}))
-        classes = [uid for study in studies for uid in _texts(study, "SOPClassesInStudy")]
+        classes = [uid for study in studies for uid in _proposed(study, "SOPClassesInStudy")]
         if classes:
             self.found.update({uid: set() for uid in classes if uid not in self.found})
             return
@@ -148,14 +154,14 @@ class _Probe:
             "AvailableTransferSyntaxUID": [],
         }
         for instance in list(self._ask("IMAGE", wanted)):
-            classes = _texts(instance, "SOPClassUID")
+            classes = _proposed(instance, "SOPClassUID")
             if not classes:
                 if not self.modalities:
                     self._series({key: keys[key] for key in keys if key != "SOPInstanceUID"})
                 raise _Unknown
             for uid in classes:
                 syntaxes = self.found.setdefault(uid, set())
-                syntaxes.update(_texts(instance, "AvailableTransferSyntaxUID"))
+                syntaxes.update(_proposed(instance, "AvailableTransferSyntaxUID"))
 
     def _ask(self, level: str, keys: dict[str, list[str]]) -> Iterator[DataSet]:
         self._queries += 1

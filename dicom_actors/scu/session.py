@@ -368,13 +368,13 @@ class Session:
 
         Args:
             what: what it is to answer, for the error message.
-            stores: whether a C-STORE request is given back, too.
+            stores: whether a C-STORE request is given back, too; its object may take longer.
             deadline: when it must have come; None: that of responses.
         """
         if deadline is None:
             deadline = self.deadline()
         while True:
-            message = self.channel.receive(what, deadline)
+            message = self.channel.receive(what, deadline, stores=stores)
             command = message.command
             if command.is_response:
                 return message
@@ -427,8 +427,9 @@ class Session:
         self.cancel_running()
         deadline = self.channel.deadline(self.settings.timeout)
         what = f"the cancellation of the {running.name}"
+        stores = running.command_field == CommandField.C_GET_RQ
         while running.outstanding:
-            message = self.receive(what, stores=True, deadline=deadline)
+            message = self.receive(what, stores=stores, deadline=deadline)
             command = message.command
             if command.is_response:
                 self.check(command, running.command_field, running.outstanding)

@@ -83,6 +83,21 @@ def test_a_failure_in_the_middle_is_the_final_status() -> None:
         assert (len(matches), status) == (2, 0xA700)
 
 
+def test_a_match_that_is_among_its_own_items_is_a_failure() -> None:
+    def find(event: Any) -> Iterator[DataSet]:
+        yield from studies(2)
+        (match,) = studies(1)
+        match.ReferencedStudySequence = [DataSet()]
+        match.ReferencedStudySequence.append(match)
+        yield match
+
+    with running({"cfind": find}) as endpoint, Finder.at(endpoint.port) as peer:
+        peer.send(*find_pdus(1))
+        matches, status = peer.rest()
+        assert (len(matches), status) == (2, 0x0110)
+        assert peer.echo(2) == 0
+
+
 def test_a_cancel_stops_and_closes_the_generator() -> None:
     closed = threading.Event()
 

@@ -40,6 +40,21 @@ LOCAL = "127.0.0.1"
 # --- destinations that cannot be reached ----------------------------------------------------------
 
 
+@pytest.mark.parametrize("is_own_port", [False, True])
+def test_what_no_host_can_be_named_is_a_destination_that_is_not_there(is_own_port: bool) -> None:
+    def move(event):
+        port = endpoint.port if is_own_port else free_port()
+        return MoveTo(f"{'a' * 64}.example", port, "ARCHIVE", [instance(1)])
+
+    with running({"cmove": move}) as endpoint, Mover.at(endpoint.port) as peer:
+        peer.ask()
+        assert peer.answer() == (
+            Counts(0xA702, None, 0, 1, 0),
+            "ARCHIVE: no name of a host",
+            uids(1),
+        )
+
+
 def test_nobody_listens_there() -> None:
     move = MoveTo(LOCAL, free_port(), "ARCHIVE", [instance(1), instance(2)])
     with running({"cmove": lambda event: move}) as endpoint, Mover.at(endpoint.port) as peer:

@@ -196,6 +196,16 @@ def test_a_user_with_a_passcode_from_a_prompt(command, monkeypatch) -> None:
     assert prompts == [f"Passcode of jane at {peer}: "]
 
 
+def test_a_prompt_that_nobody_answers(command, monkeypatch) -> None:
+    def ended(prompt):
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    done = command("echo", "127.0.0.1:1", "--user", "jane", "--passcode")
+    assert done.code == 1
+    assert done.errors == ["dicom-actors: --passcode: expected a passcode, nobody typed one"]
+
+
 def test_verbose_says_what_is_negotiated(command) -> None:
     with running() as endpoint:
         done = command("echo", f"PACS@127.0.0.1:{endpoint.port}", "--verbose")

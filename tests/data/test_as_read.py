@@ -190,6 +190,16 @@ def test_fragments_are_passed_over():
     assert found.offsets == [0, len(INNER), len(data)]
 
 
+@built
+@pytest.mark.parametrize(("count", "are_same"), [(2_048, True), (2_049, False)])
+def test_only_tags_of_a_usual_number_are_remembered(count, are_same):
+    data = b"".join(pack("<HH2s2x", 0x29, 0x1000 + number, b"LO") for number in range(count))
+    with switched(to=True):
+        first, second = (judged(data, EXPLICIT).tags for _ in range(2))
+    assert first == second
+    assert (first is second) is are_same
+
+
 def test_without_the_compiled_part_they_are_read():
     with switched(to=False):
         assert DataSet.elements_of(INNER, EXPLICIT) is None

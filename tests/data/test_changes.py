@@ -19,6 +19,7 @@ import pytest
 from dicom_actors.data import DataElement, DataSet, read_file
 from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.dataset.lists import NotedList
+from dicom_actors.errors import EncodeError
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -324,6 +325,28 @@ def test_nothing_that_only_looks_is_a_change():
     other.PixelSpacing[0] = 7
     assert changed_contents(ds) == []
     assert ds.to_bytes() == data
+
+
+def test_a_data_set_among_its_own_items_cannot_be_copied():
+    outer = DataSet.from_keywords(PatientID="1", BeamSequence=[DataSet(), DataSet()])
+    inner = outer.BeamSequence[1]
+    inner.ReferencedStudySequence = [DataSet.from_keywords(PatientID="2")]
+    assert outer.copy() == outer
+    inner.ReferencedStudySequence.append(outer)
+    with pytest.raises(EncodeError, match="among its own items"):
+        outer.copy()
+    with pytest.raises(EncodeError, match="among its own items"):
+        inner.copy()
+
+
+def test_one_item_at_several_places_is_copied_for_each():
+    item = DataSet.from_keywords(PatientID="1")
+    both = DataSet.from_keywords(BeamSequence=[item, item], ReferencedStudySequence=[item])
+    outer = DataSet.from_keywords(BeamSequence=[both, both, item])
+    made = outer.copy()
+    assert made == outer
+    made.BeamSequence[0].BeamSequence[1].PatientID = "2"
+    assert (item.PatientID, made.BeamSequence[1].BeamSequence[1].PatientID) == ("1", "1")
 
 
 def test_a_change_of_a_copy_is_none_of_the_original_and_the_other_way_round():

@@ -83,6 +83,14 @@ def instance_that_trickles(peer: Endless):
     return [PDataTf((Pdv(peer.storage, False, False, b"\0"),))]
 
 
+def instance_without_end(peer: Endless):
+    """An instance that nobody asked for, in parts that go on coming."""
+    if not getattr(peer, "has_begun", False):
+        peer.has_begun = True
+        return store_request(peer.storage, 7, "1.2.3", b"")[:1]
+    return [PDataTf((Pdv(peer.storage, False, False, bytes(5000)),))]
+
+
 def rubbish(peer: Endless):
     """Instances that nobody can use and nobody counts."""
     return store_request(peer.storage, 7, "1.2.3", b"\x10\x00\x10\x00PN\xff\x00x")
@@ -105,6 +113,9 @@ def last_of(items) -> None:
 SCENES = {
     "pendings to a C-ECHO": (pending, lambda a: a.echo()),
     "requests in place of an answer": (echo_request, lambda a: a.echo()),
+    "an instance in place of an answer": (instance_without_end, lambda a: a.echo()),
+    "an instance in place of a match": (instance_without_end, lambda a: last_of(a.find(STUDY))),
+    "an instance after a cancelled C-FIND": (instance_without_end, lambda a: a.find(STUDY).close()),
     "pendings to a C-STORE": (pending, lambda a: a.store(IMAGE, check=True)),
     "pendings to an N-GET": (pending, lambda a: a.n_get("Printer", "1.2")),
     "matches without identifier": (pending, lambda a: last_of(a.find(STUDY))),

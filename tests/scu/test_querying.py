@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 
 import pytest
 from kit.fake_acceptor import (
@@ -16,6 +17,7 @@ from kit.fake_acceptor import (
 )
 
 from dicom_actors.data import DataSet, write_file
+from dicom_actors.data.dictionary import tag_of
 from dicom_actors.dimse import CommandElement, CommandField, Status, encode_command
 from dicom_actors.errors import (
     AssociationTimeout,
@@ -589,7 +591,7 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 class Telling(Getting):
     """Answers the queries before a C-GET with what `told` has for their level."""
 
-    def __init__(self, **told: list[DataSet]) -> None:
+    def __init__(self, **told: list[DataSet] | list[bytes]) -> None:
         super().__init__(abstract_syntaxes=lambda _: (RLE, JPEG, EXPLICIT, IMPLICIT))
         self.told = told
         self.queries: list[DataSet] = []
@@ -602,7 +604,8 @@ class Telling(Getting):
         query = DataSet.from_bytes(data, syntax)
         self.queries.append(query)
         for found in self.told.get(query.QueryRetrieveLevel, []):
-            yield response(context_id, command, 0xFF00, data=found.to_bytes(syntax))
+            data = found if isinstance(found, bytes) else found.to_bytes(syntax)
+            yield response(context_id, command, 0xFF00, data=data)
         yield response(context_id, command)
 
     @property
@@ -657,6 +660,27 @@ def test_where_a_study_does_not_tell_its_instances_do() -> None:
     ]
     assert peer.storage[MR][:3] == [(EXPLICIT,), (IMPLICIT,), (RLE,)]
     assert CT not in peer.storage
+
+
+@pytest.mark.parametrize("told", ["\xe9", "unknown", "1..2"])
+def test_what_is_told_and_is_no_uid_is_not_proposed(told: str) -> None:
+    def element(name: str, *values: str) -> bytes:
+        value = "\\".join(values).encode("latin-1")
+        value += bytes(len(value) % 2)
+        tag = tag_of(name)
+        return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, b"UI", len(value)) + value
+
+    syntaxes = element("AvailableTransferSyntaxUID", told, RLE)
+    peer = Telling(
+        STUDY=[element("SOPClassesInStudy", told)],
+        SERIES=[element("SeriesInstanceUID", "1.2.1")],
+        IMAGE=[element("SOPClassUID", MR) + syntaxes, element("SOPClassUID", told, MR)],
+    )
+    with peer.connect() as assoc:
+        list(assoc.get({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2"}))
+    assert peer.storage[MR][:3] == [(EXPLICIT,), (IMPLICIT,), (RLE,)]
+    assert told not in peer.storage
+    assert (told,) not in peer.storage[MR]
 
 
 def test_where_nobody_tells_the_common_ones_are_proposed() -> None:

@@ -9,13 +9,13 @@ says and what an answer says are the same.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from operator import sub
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors import DataSet
 from dicom_actors.archive.index.attributes import COLUMNS, Column, Kind, Level, level_of
 from dicom_actors.archive.index.folding import stored_values, value_of
+from dicom_actors.archive.tag_cache import remembered_by_tags
 from dicom_actors.errors import ArchiveError, DataError, DecodeError, ElementNotFoundError
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def open_header(header: bytes) -> DataSet:
         raise ArchiveError(f"the index is damaged: a header in it: {error}", "damaged") from error
 
 
-@lru_cache(maxsize=256)
+@remembered_by_tags
 def _places(tags: tuple[int, ...]) -> tuple[int, ...]:
     """Say which elements have the UIDs and the columns; those of a series have the same tags."""
     return tuple(tags.index(tag) if tag in tags else _ABSENT for tag in _LOOKED_AT)
@@ -219,7 +219,7 @@ class _Run(NamedTuple):
     is_own: bool
 
 
-@lru_cache(maxsize=256)
+@remembered_by_tags
 def _runs(tags: tuple[int, ...]) -> tuple[_Run, ...]:
     """Say where elements are kept; those of a series mostly have the same tags."""
     runs: list[_Run] = []
@@ -264,12 +264,17 @@ def _shortened(header: bytes) -> bytes:
     """Leave out the longest elements of a header until it is short enough."""
     found = DataSet.from_bytes(memoryview(header)[1:], _SYNTAXES[header[:1]]).elements_as_read()
     assert found is not None
-    parts = [part for _, part in found.elements]
-    length = sum(map(len, parts))
-    while length >= MAX_HEADER:
-        parts.remove(longest := max(parts, key=len))
-        length -= len(longest)
-    return b"".join([header[:1], *parts])
+    offsets = found.offsets
+    lengths = list(map(sub, offsets[1:], offsets))
+    length, left_out = offsets[-1] - offsets[0], set()
+    # Sorted once, and without a part for each: a peer may send millions of them.
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        if length < MAX_HEADER:
+            break
+        length -= lengths[number]
+        left_out.add(number)
+    kept = [number for number in range(len(lengths)) if number not in left_out]
+    return b"".join([header[:1], *(found.part(number, number + 1) for number in kept)])
 
 
 def _is_kept(found: Any, number: int, length: int, read: Callable[[], DataSet]) -> bool:

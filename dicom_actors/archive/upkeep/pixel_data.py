@@ -9,11 +9,11 @@ Standard: PS3.5 8.1 and A.4; PS3.3 C.7.6.3.1.8 (Extended Offset Table).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import pairwise
 from struct import Struct, unpack_from
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from dicom_actors.archive.tag_cache import remembered_by_tags
 from dicom_actors.errors import DataError, ElementNotFoundError
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def _unpacked(data: bytes) -> list[int]:
 # --- images that are as most are -------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+@remembered_by_tags
 def _places(tags: tuple[int, ...]) -> tuple[int, ...] | None:
     """Say where an image says how large it is; those of a series have the same tags."""
     if not _OF_OTHERS.isdisjoint(tags) or not set(tags).issuperset(_OF_AN_IMAGE):

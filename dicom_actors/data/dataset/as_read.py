@@ -35,6 +35,8 @@ _SYNTAXES: Final = {
 }
 _LEAST: Final = 8
 """Bytes of an element."""
+_MOST_REMEMBERED: Final = 8_192
+"""Bytes of the tags of a data set that are remembered: of more, a peer could fill the memory."""
 
 
 class ElementsAsRead(NamedTuple):
@@ -96,10 +98,13 @@ def elements_of(data: memoryview, syntax: TransferSyntax) -> ElementsAsRead | No
         return None
     tags, offsets = found
     placed = memoryview(offsets).cast("q").tolist()
-    return ElementsAsRead(_SYNTAXES[layout], _tags(tags), placed, data.toreadonly())
+    unpacked = _same_tags(tags) if len(tags) <= _MOST_REMEMBERED else _tags(tags)
+    return ElementsAsRead(_SYNTAXES[layout], unpacked, placed, data.toreadonly())
 
 
-@lru_cache(maxsize=256)
 def _tags(packed: bytes) -> tuple[int, ...]:
-    """Unpack tags; those of a series mostly are the same, and so are the very tuples then."""
     return unpack(f"={len(packed) // 4}I", packed)
+
+
+_same_tags = lru_cache(maxsize=256)(_tags)
+"""Unpacks tags; those of a series mostly are the same, and so are the very tuples then."""

@@ -163,7 +163,7 @@ def copy_of(data_set: _HeldT, memo: dict[int, Any]) -> _HeldT:
     """Copy a data set with all that is in it; see `DataSet.copy`."""
     rest: list[ItemList] = []
     copy = _without_items(data_set, rest)
-    _copy_items(rest)
+    _copy_items(rest, content_of(data_set))
     memo[id(data_set)] = copy
     return copy
 
@@ -173,15 +173,37 @@ def copied(value: Any) -> Any:
     if not isinstance(value, ItemList):
         return value.copy() if isinstance(value, list) else value
     made = type(value)(value)
-    _copy_items([made])
+    _copy_items([made], None)
     return made
 
 
-def _copy_items(rest: list[ItemList]) -> None:
-    """Put copies in the place of the items of some lists, and of those in them."""
+def _copy_items(lists: list[ItemList], holder: ElementIndex | None) -> None:
+    """Put copies in the place of the items of some lists, and of those in them.
+
+    Raises:
+        EncodeError: a data set is among its own items; a copy would have no end.
+    """
+    # Lists with what holds them; None for a list behind all that was in the last one of that.
+    rest: list[tuple[ItemList | None, ElementIndex | None]] = [(items, holder) for items in lists]
+    around: set[int] = set()
     while rest:
-        items = rest.pop()
-        list.__setitem__(items, slice(None), [_without_items(item, rest) for item in items])
+        items, outer = rest.pop()
+        if items is None:
+            around.discard(id(outer))
+            continue
+        around.add(id(outer))
+        rest.append((None, outer))
+        made: list[Held] = []
+        found: list[ItemList] = []
+        for item in items:
+            inner = content_of(item)
+            if id(inner) in around:
+                raise EncodeError("a data set is among its own items")
+            made.append(_without_items(item, found))
+            if found:
+                rest += [(each, inner) for each in found]
+                found.clear()
+        list.__setitem__(items, slice(None), made)
 
 
 def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
