@@ -210,6 +210,20 @@ class EndpointConfig:
             raise ConfigurationError(f"{name}: expected {lowest} to {highest}, got {value}")
 
 
+def check_host(host: str, name: str = "host") -> None:
+    """Raise `ConfigurationError` unless `host` may be the name or the address of a machine.
+
+    The look-up raises a `UnicodeError`, and no `OSError`, for what cannot be written as labels of
+    1 to 63 characters (RFC 1035 2.3.4, RFC 3490).
+    """
+    try:
+        is_one = isinstance(host, str) and host.encode("idna") != b""
+    except UnicodeError:
+        is_one = False
+    if not is_one:
+        raise ConfigurationError(f"{name}: expected a name or an address, got {shown(host)}")
+
+
 def check_ae_title(title: str, name: str) -> None:
     """Raise `ConfigurationError` unless `title` is an AE title (PS3.5 6.2: VR AE).
 

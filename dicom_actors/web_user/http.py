@@ -7,6 +7,7 @@ import http.client
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from dicom_actors.config import check_host
 from dicom_actors.errors import (
     AssociationTimeout,
     ConfigurationError,
@@ -134,6 +135,7 @@ class Connection:
             raise ConfigurationError(
                 f"expected http://HOST:PORT/PATH, or the same with https, got {url!r}"
             )
+        check_host(host)
         if token is not None and (not token.isascii() or not token.isprintable() or " " in token):
             raise ConfigurationError("token: expected ASCII text without blanks")
         self._is_secure = parts.scheme == "https"

@@ -173,6 +173,12 @@ def test_an_address_that_is_none(url):
         WebClient(url)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_no_machine_has(host):
+    with pytest.raises(ConfigurationError, match="host: expected a name or an address"):
+        WebClient(f"https://{host}/dicom-web")
+
+
 @pytest.mark.parametrize("token", ["a b", "ä", "a\r\nX: y"])
 def test_a_token_that_is_none(token):
     with pytest.raises(ConfigurationError, match="token"):
