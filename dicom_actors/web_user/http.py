@@ -13,6 +13,7 @@ from dicom_actors.errors import (
     ConfigurationError,
     DicomError,
     TransportError,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Connection:
         timeout: seconds for each step.
 
     Raises:
-        ConfigurationError: `url` is no such address.
+        ConfigurationError: `url` is no such address, `token` no token, or `timeout` no time.
     """
 
     def __init__(
@@ -124,6 +125,15 @@ class Connection:
         tls: ssl.SSLContext | None = None,
         timeout: float = 30.0,
     ) -> None:
+        if not isinstance(url, str):
+            raise ConfigurationError(
+                f"expected http://HOST:PORT/PATH, or the same with https, got {shown(url)}"
+            )
+        if token is not None and not isinstance(token, str):
+            # It may be a secret, so it is not shown.
+            raise ConfigurationError(f"token: expected a text, got {type(token).__name__}")
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+            raise ConfigurationError(f"timeout: expected seconds above 0, got {shown(timeout)}")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
