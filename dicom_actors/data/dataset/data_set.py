@@ -1162,6 +1162,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             data = self.to_bytes()
         except (EncodeError, UnsupportedTransferSyntaxError):
             # Text without a character set, or compressed pixel data that was put in: the values.
+            for _ in self.walk():  # which says so where there is no end of them
+                pass
             parts = [
                 (int(element.tag), element.vr, _without_views(element.value))
                 for element in self.elements()

@@ -30,12 +30,19 @@ __all__ = [
     "are_written_alike",
     "copied",
     "copy_of",
+    "in_itself",
     "settled_values",
     "walk",
 ]
 
 _AT_ONCE: Final = 1024
 """Elements of a data set that are made at a time; fewer further in, where their paths are long."""
+
+_DEEP: Final = 100
+"""From here on it is looked at whether a data set is in itself: no encoding goes deeper."""
+
+_DEEPEST: Final = 1000
+"""Where nobody knows what is further out, what is deeper than that counts as in itself."""
 
 _HeldT = TypeVar("_HeldT", bound=Held)
 _WRITTEN_AS_THEY_ARE: Final = (bytes, memoryview, str, ItemList, EncapsulatedPixelData)
@@ -132,6 +139,8 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
                 continue
         for number, inner in items:
             holder = content_of(inner)
+            if len(stack) > _DEEP and any(holder is above for above, *_ in stack):
+                raise in_itself()
             if are_asked_for and len(holder.values) < len(holder.index):
                 holder.decode_usual(is_deep=True)
             trail[-1] = number
@@ -154,6 +163,11 @@ def _parts(holder: ElementIndex, prefix: tuple[int, ...]) -> Iterator[dict[int, 
         return iter((index,))
     elements = list(index.items())
     return (dict(elements[at : at + most]) for at in range(0, len(elements), most))
+
+
+def in_itself() -> EncodeError:
+    """Make the error for a data set that is an item of a sequence of its own, which has no end."""
+    return EncodeError("a data set is in itself, as an item of one of its sequences")
 
 
 # --- copies ----------------------------------------------------------------------------------
@@ -179,9 +193,14 @@ def copied(value: Any) -> Any:
 
 def _copy_items(rest: list[ItemList]) -> None:
     """Put copies in the place of the items of some lists, and of those in them."""
+    depths = [1] * len(rest)
     while rest:
-        items = rest.pop()
+        items, depth = rest.pop(), depths.pop()
+        # The last list goes first, so that what is in itself is as deep as that at once.
+        if depth > _DEEPEST:
+            raise in_itself()
         list.__setitem__(items, slice(None), [_without_items(item, rest) for item in items])
+        depths += [depth + 1] * (len(rest) - len(depths))
 
 
 def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
@@ -223,10 +242,18 @@ def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
 
 
 def are_equal(one: ElementIndex, other: ElementIndex) -> bool:
-    """Whether two data sets have the same tags and values."""
-    rest = [(one, other)]
+    """Whether two data sets have the same tags and values.
+
+    Raises:
+        EncodeError: they have no end, since one is in itself.
+    """
+    rest, depths = [(one, other)], [0]
     while rest:
-        one, other = rest.pop()
+        (one, other), depth = rest.pop(), depths.pop()
+        if one is other:
+            continue
+        if depth > _DEEPEST:
+            raise in_itself()
         if one.index.keys() != other.index.keys():
             return False
         for tag in one.index:
@@ -235,6 +262,7 @@ def are_equal(one: ElementIndex, other: ElementIndex) -> bool:
                 if len(mine) != len(theirs):
                     return False
                 rest += zip(map(content_of, mine), map(content_of, theirs), strict=True)
+                depths += [depth + 1] * len(mine)
             elif (
                 mine != theirs
                 and not _are_alike(mine, theirs)
