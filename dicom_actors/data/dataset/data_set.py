@@ -916,6 +916,11 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             if at + 2 == len(path):
                 return items, number
             holder = items[number]
+            if not isinstance(holder, DataSet):
+                raise TypeError(
+                    f"a path goes through sequences, which {Tag(to_tag(path[at]))} is not;"
+                    f" got {shown(path)}"
+                )
         return holder, path[-1]
 
     def get(self, key: Key, default: Any = None) -> Any:

@@ -31,6 +31,7 @@ from dicom_actors.data.dataset.encoder import (
 )
 from dicom_actors.data.dataset.reading import as_bytes, find_elements, make_input
 from dicom_actors.data.dictionary import Key, to_tag
+from dicom_actors.data.dictionary.tag import several
 from dicom_actors.data.dictionary.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -152,7 +153,7 @@ def read_file(
     stop = None if until is None else to_tag(until)
     selection = None
     if keywords is not None:
-        selection = Selection.of(tuple(keywords), stop)
+        selection = Selection.of(several(keywords), stop)
         stop = selection.stop
     options = _Options(
         stop,
