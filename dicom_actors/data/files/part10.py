@@ -92,8 +92,6 @@ _OPEN_FLAGS: Final = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
-# A directory gives an error of its own when it is read.
-_READABLE: Final = (stat.S_IFREG, stat.S_IFDIR)
 _HAS_PREAD: Final = hasattr(os, "pread")
 _GROUP_LENGTH: Final = 0x00020000
 _DIRECTORY_RECORDS: Final = 0x00041220
@@ -227,8 +225,10 @@ def open_regular(path: str | os.PathLike[str]) -> tuple[int, int]:
     except OSError:
         os.close(handle)
         raise
-    if stat.S_IFMT(status.st_mode) not in _READABLE:
+    if not stat.S_ISREG(status.st_mode):
         os.close(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
         raise OSError(errno.EINVAL, "expected a regular file", os.fspath(path))
     return handle, status.st_size
 
