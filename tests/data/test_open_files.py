@@ -73,3 +73,16 @@ def test_an_error_of_writing_names_the_file_that_was_wanted(tmp_path, monkeypatc
         write_file(name, ds)
     assert (caught.value.filename, caught.value.filename2) == (name, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.dcm", "folder"]
+
+
+def test_a_file_of_text_is_refused_before_it_is_decoded_or_written(tmp_path, path):
+    with path.open(encoding="utf-8") as file, pytest.raises(TypeError, match="got one of text"):
+        read_file(file)
+    with path.open(encoding="utf-8") as file, pytest.raises(TypeError, match="got one of text"):
+        read_file(file, until="PixelData")
+    with (
+        (tmp_path / "new.dcm").open("w", encoding="utf-8") as file,
+        pytest.raises(TypeError, match="got one of text"),
+    ):
+        write_file(file, read_file(path))
+    assert not (tmp_path / "new.dcm").read_bytes()

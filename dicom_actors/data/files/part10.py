@@ -12,6 +12,7 @@ Standard: PS3.10 7.
 from __future__ import annotations
 
 import errno
+import io
 import mmap
 import os
 import re
@@ -167,9 +168,16 @@ def read_file(
         return _read_path(source, options, mapped=mapped)
     if not hasattr(source, "read"):
         raise TypeError(f"expected a path, bytes or a binary file object, got {shown(source)}")
+    _check_binary(source)
     if stop is None or keep_damaged:
         return options.read(as_bytes(source.read()))
     return _read_stream(source, options)
+
+
+def _check_binary(file: object) -> None:
+    """Refuse a file of text, which would decode what is none; raises TypeError."""
+    if isinstance(file, io.TextIOBase):
+        raise TypeError("expected a binary file object, as of open(path, 'rb'), got one of text")
 
 
 class _Rest:
@@ -747,6 +755,7 @@ def write_file(
     """
     if not (isinstance(target, str | os.PathLike) or hasattr(target, "writelines")):
         raise TypeError(f"expected a path or a binary file object, got {shown(target)}")
+    _check_binary(target)
     if not isinstance(data_set, DataSet):
         raise TypeError(f"expected a data set, got {shown(data_set)}")
     if preamble is not None and len(preamble) != 128:
