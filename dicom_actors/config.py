@@ -7,7 +7,7 @@ nothing else in the package reads environment variables or module settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - part of the public signature
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -179,6 +179,11 @@ class EndpointConfig:
             check_ae_title(self.ae_title, "ae_title")
         if isinstance(self.calling_ae_titles, str):
             raise ConfigurationError("calling_ae_titles: expected a sequence of titles, got a text")
+        if not isinstance(self.calling_ae_titles, Iterable | None):
+            raise ConfigurationError(
+                "calling_ae_titles: expected a sequence of titles, got"
+                f" {shown(self.calling_ae_titles)}"
+            )
         for title in self.calling_ae_titles or ():
             check_ae_title(title, "calling_ae_titles")
         if self.transcode is not None and not callable(self.transcode):
@@ -187,11 +192,20 @@ class EndpointConfig:
             raise ConfigurationError(
                 f"when_full: expected 'wait' or 'reject', got {self.when_full!r}"
             )
-        for uid, information in (self.extended_negotiation or {}).items():
+        negotiated = self.extended_negotiation
+        if negotiated is not None and not isinstance(negotiated, Mapping):
+            raise ConfigurationError(
+                f"extended_negotiation: expected a mapping of UIDs, got {shown(negotiated)}"
+            )
+        for uid, information in (negotiated or {}).items():
             if not isinstance(information, bytes):
                 raise ConfigurationError(
                     f"extended_negotiation: expected bytes for {uid}, got {information!r}"
                 )
+        if not isinstance(self.spool_directory, str | Path | None):
+            raise ConfigurationError(
+                f"spool_directory: expected a path, got {shown(self.spool_directory)}"
+            )
         if self.spool_directory is not None and not Path(self.spool_directory).is_dir():
             raise ConfigurationError(
                 f"spool_directory: {str(self.spool_directory)!r} is not a directory"
@@ -208,6 +222,20 @@ class EndpointConfig:
             raise ConfigurationError(f"{name}: expected a whole number, got {shown(value)}")
         if not lowest <= value <= highest:
             raise ConfigurationError(f"{name}: expected {lowest} to {highest}, got {value}")
+
+
+def check_host(host: str, name: str = "host") -> None:
+    """Raise `ConfigurationError` unless `host` may be the name or the address of a machine.
+
+    The look-up raises a `UnicodeError`, and no `OSError`, for what cannot be written as labels of
+    1 to 63 characters (RFC 1035 2.3.4, RFC 3490).
+    """
+    try:
+        is_one = isinstance(host, str) and host.encode("idna") != b""
+    except UnicodeError:
+        is_one = False
+    if not is_one:
+        raise ConfigurationError(f"{name}: expected a name or an address, got {shown(host)}")
 
 
 def check_ae_title(title: str, name: str) -> None:

@@ -63,6 +63,7 @@ def index_files(
 
     Raises:
         ElementNotFoundError: a name is no keyword.
+        TypeError: `keywords` is one text, and not several.
         ValueError: less than one process.
         OSError: the folder cannot be listed.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 - part of the public signature
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_actors.errors import ConfigurationError, shown
@@ -91,6 +91,10 @@ def _check_kind(config: object) -> None:
         raise ConfigurationError(
             f"tls: expected a TlsConfig or an ssl.SSLContext, got {shown(config)}"
         )
+    for name in ("certificate", "key", "authorities"):
+        file = getattr(config, name)
+        if not isinstance(file, str | Path | None):
+            raise ConfigurationError(f"tls: {name}: expected a path, got {shown(file)}")
 
 
 def _context(protocol: int, config: TlsConfig) -> ssl.SSLContext:

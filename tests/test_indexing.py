@@ -90,3 +90,9 @@ def test_what_is_wrong_is_told_at_once(tmp_path):
         index_files(tmp_path, ["PatientName"], processes=0)
     with pytest.raises(FileNotFoundError):
         index_files(tmp_path / "absent", ["PatientName"])
+
+
+@pytest.mark.parametrize("keywords", ["PatientID", 5, None])
+def test_what_is_not_several_keywords(tmp_path, keywords):
+    with pytest.raises(TypeError, match=r"keywords: expected several, as in \['PatientID'\], got"):
+        index_files(tmp_path, keywords)

@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "pixels",
         "deidentification",
     },
-    "web_user": {"errors", "data", "storage", "web"},
+    "web_user": {"errors", "config", "data", "storage", "web"},
     "engine": {*_PUBLIC, "supervision", "archive"},
     "web": {*_PUBLIC, "supervision", "archive", "pixels", "deidentification"},
     "metrics": {*_PUBLIC, "supervision", "dimse", "archive"},

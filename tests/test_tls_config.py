@@ -73,3 +73,11 @@ def test_a_password_that_is_missing_or_wrong_is_an_error_and_never_asked_for(
 def test_a_server_needs_a_certificate() -> None:
     with pytest.raises(ConfigurationError, match="a server needs a certificate"):
         server_context(TlsConfig())
+
+
+@pytest.mark.parametrize("name", ["certificate", "key", "authorities"])
+def test_what_is_no_path_is_named(name: str) -> None:
+    settings: Any = {"certificate": "me.pem", name: 5}
+    for make in (server_context, client_context):
+        with pytest.raises(ConfigurationError, match=f"tls: {name}: expected a path, got 5"):
+            make(TlsConfig(**settings))

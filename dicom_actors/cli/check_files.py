@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_actors.cli.terminal import complain, in_words, show_anything
+from dicom_actors.cli.terminal import complain, show_anything, told_of
 from dicom_actors.data import read_file
 from dicom_actors.data.files.file_values import files_below
 from dicom_actors.data.forms.text import printable
@@ -34,7 +34,7 @@ def check(options: Namespace) -> int:
             data_set = read_file(file)
             found = [*map(str, data_set.warnings), *map(str, data_set.check())]
         except (DicomError, OSError) as error:
-            complain(f"{file}: {in_words(error)}")
+            complain(told_of(file, error))
             code = 1
             continue
         code = 1 if found else code

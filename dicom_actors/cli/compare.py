@@ -10,9 +10,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from dicom_actors.cli.terminal import counted, show_anything
+from dicom_actors.cli.terminal import complain, counted, show_anything, told_of
 from dicom_actors.data import DataSet, EncapsulatedPixelData, Path, read_file
 from dicom_actors.data.forms.text import printable, value_text
+from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -30,14 +31,15 @@ def compare(options: Namespace) -> int:
     """Print what differs, a line for each side of an element.
 
     Returns:
-        0 if nothing does, 1 if something does.
-
-    Raises:
-        DicomError: a file cannot be read.
-        OSError: likewise.
+        0 if nothing does, 1 if something does, or a file cannot be read.
     """
     show_anything()
-    first, second = (read_file(path) for path in (options.first, options.second))
+    try:
+        first = read_file(file := options.first)
+        second = read_file(file := options.second)
+    except (DicomError, OSError) as error:
+        complain(told_of(file, error))
+        return 1
     code = 0
     for path, old, new in _differences(first, second):
         code = 1

@@ -17,12 +17,12 @@ from dicom_actors.cli.progress import progress
 from dicom_actors.cli.terminal import complain, counted, in_words, say, show_anything, size_in_words
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data.files.file_values import files_below
-from dicom_actors.deidentification import Report
+from dicom_actors.deidentification import Pseudonyms, Report, Rules
 from dicom_actors.errors import DicomError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
 __all__ = ["deidentify"]
@@ -105,14 +105,28 @@ def _settings(options: Namespace, *, is_media: bool) -> Settings:
         output=options.output,
         options=option_names(options),
         key=_key(options.key_file, is_made=not options.dry_run),
-        rules=Path(options.rules).read_text("utf-8") if options.rules else "",
-        mapping=Path(options.map).read_text("utf-8-sig") if options.map else "",
+        rules=_text_of(options.rules, "utf-8", Rules.from_toml),
+        mapping=_text_of(options.map, "utf-8-sig", Pseudonyms.from_csv),
         is_media=is_media,
         writes=not options.dry_run,
         keeps_uids=options.uid_table is not None,
         allow_burned_in=options.allow_burned_in,
         allow_visual_features=options.allow_visual_features,
     )
+
+
+def _text_of(file: str | None, encoding: str, parse: Callable[[str], object]) -> str:
+    """Read a file of settings that can be parsed, as each process that cleans does again."""
+    if not file:
+        return ""
+    try:
+        text = Path(file).read_text(encoding)
+        parse(text)
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: expected text in UTF-8") from None
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}") from error
+    return text
 
 
 def _key(file: str | None, *, is_made: bool) -> bytes:

@@ -6,7 +6,7 @@ Each command's module is loaded when it runs, so that ``--help`` and completion 
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from dicom_actors.cli import (
     arguments_of_archive,
@@ -25,6 +25,10 @@ from dicom_actors.version import __version__
 __all__ = ["build_parser", "parse_arguments"]
 
 
+_PLACES: Final = frozenset({"PATH", "FILE", "DIR", "DEST", "IN", "OUT", "PICTURE"})
+"""What arguments are called, as metavar, that name files and folders."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments, where argparse prints the usage, too."""
 
@@ -38,6 +42,19 @@ class _Parser(argparse.ArgumentParser):
         if not hasattr(options, "parser"):
             options.parser = self
         return options, left
+
+    def check_places(self, options: argparse.Namespace) -> None:
+        """End with exit code 2 if a file or a folder has no name.
+
+        It is what a variable of a shell gives that is not set, and would be the current folder.
+        """
+        for action in self._actions:
+            values = getattr(options, action.dest, None)
+            if action.metavar in _PLACES and "" in (
+                values if isinstance(values, list) else [values]
+            ):
+                name = "/".join(action.option_strings) or action.metavar
+                self.error(f"argument {name}: expected the name of a file or a folder, got ''")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -81,6 +98,7 @@ def parse_arguments(parser: argparse.ArgumentParser, words: list[str] | None) ->
         innermost.error(f"unrecognized arguments: {' '.join(left)}")
     if left and rest is not None:
         getattr(options, rest).extend(left)
+    innermost.check_places(options)
     return options
 
 

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from dicom_actors.cli.config_file import check_keys, read_config
 from dicom_actors.cli.usage import UsageError
-from dicom_actors.config import check_ae_title
+from dicom_actors.config import check_ae_title, check_host
 from dicom_actors.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ def parse_address(text: str) -> Peer:
         raise UsageError(f"peer: expected an IPv6 address in brackets, [::1]:104; got {text!r}")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
         raise UsageError(f"peer: expected {_FORM}; got {text!r}")
+    _check_host(host)
     if at:
         _check_title(title, "peer: the AE title before the @")
     return Peer(host=host, port=int(port), called=title if at else None)
@@ -150,6 +151,7 @@ def _parse_url(text: str) -> Peer:
         raise UsageError(f"peer: {error}; got {text!r}") from error
     if not parts.hostname or parts.query or parts.fragment or parts.username:
         raise UsageError(f"peer: expected http://host:port/path, or with https; got {text!r}")
+    _check_host(parts.hostname)
     tls = TlsFiles() if parts.scheme == "https" else None
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or _ROOT}"
     return Peer(host=parts.hostname, port=port, url=url, tls=tls)
@@ -253,6 +255,13 @@ def _beside(name: str | None, path: Path) -> str | None:
         return str(path.parent / Path(name).expanduser())
     except RuntimeError:  # of a user who has no home
         return str(path.parent / name)
+
+
+def _check_host(host: str) -> None:
+    try:
+        check_host(host, "peer: the host")
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from error
 
 
 def _check_title(title: str, where: str) -> None:

@@ -411,8 +411,11 @@ def _observing(
                 ) from error
             stack.callback(server.close)
             host = f"[{server.host}]" if ":" in server.host else server.host
+            page = f"http://{host}:{server.port}"
             teller.tell(
-                f"metrics on http://{host}:{server.port}/metrics, health on /health",
+                f"health on {page}/health, no metrics: /metrics {server.missing}"
+                if server.missing
+                else f"metrics on {page}/metrics, health on /health",
                 event="metrics",
                 host=server.host,
                 port=server.port,

@@ -26,6 +26,7 @@ __all__ = [
     "say",
     "show_anything",
     "size_in_words",
+    "told_of",
 ]
 
 _KILO: Final = 1000.0
@@ -96,6 +97,13 @@ def in_words(error: Exception) -> str:
     if not isinstance(error, OSError) or isinstance(error, DicomError) or not error.strerror:
         return str(error)
     return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+
+
+def told_of(file: str, error: Exception) -> str:
+    """Return what went wrong with a file, behind its name, which stands there once."""
+    if isinstance(error, OSError) and str(error.filename) == file:
+        return in_words(error)
+    return f"{file}: {in_words(error)}"
 
 
 def counted(count: int, noun: str, nouns: str | None = None) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.cli.progress import progress
-from dicom_actors.cli.terminal import complain, counted, in_words, say, size_in_words
+from dicom_actors.cli.terminal import complain, counted, say, size_in_words, told_of
 from dicom_actors.cli.usage import UsageError
 from dicom_actors.data import TransferSyntax, write_file
 from dicom_actors.data.files.file_values import files_below
@@ -147,7 +147,7 @@ def _transcode(source: Path, target: Path, work: _Work) -> _Result:
     except EncodeError as error:
         return _Result(name, failure=f"not transcoded: {error}")
     except (DicomError, OSError, MemoryError) as error:
-        return _Result(name, failure=in_words(error))
+        return _Result(name, failure=told_of(name, error).removeprefix(f"{name}: "))
 
 
 def _report(results: list[_Result], *, is_one: bool) -> int:

@@ -30,7 +30,7 @@ from dicom_actors.deidentification.replacing import Pseudonyms, Replacing
 from dicom_actors.deidentification.report import Report
 from dicom_actors.deidentification.rules import Rules
 from dicom_actors.deidentification.tables import known_regions
-from dicom_actors.errors import NotCleanError
+from dicom_actors.errors import NotCleanError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -85,6 +85,8 @@ class Deidentifier:
 
     Raises:
         ValueError: an option is none, two contradict each other, or there is no salt.
+        TypeError: the salt is neither bytes nor text, which is not shown; or rules or pseudonyms
+            are none.
     """
 
     def __init__(
@@ -102,6 +104,15 @@ class Deidentifier:
     ) -> None:
         if str(profile) not in {each.value for each in Profile}:
             raise ValueError(f"expected the profile basic, got {str(profile)!r}")
+        if not isinstance(salt, bytes | bytearray | str):
+            # `bytes` would make as many zeros of a number, which is a key that anybody guesses.
+            raise TypeError(f"salt: expected bytes or a text, got {type(salt).__name__}")
+        for name, given, kind in (
+            ("rules", rules, Rules),
+            ("pseudonyms", pseudonyms, Pseudonyms),
+        ):
+            if given is not None and not isinstance(given, kind):
+                raise TypeError(f"{name}: expected {kind.__name__}, got {type(given).__name__}")
         if not salt:
             raise ValueError("expected a salt that is not empty")
         self.profile = Profile(str(profile))
@@ -127,7 +138,13 @@ class Deidentifier:
         return self._replacing.uids
 
     def new_uid(self, uid: str) -> str:
-        """Return the UID that stands in results for an original one."""
+        """Return the UID that stands in results for an original one.
+
+        Raises:
+            TypeError: it is no text.
+        """
+        if not isinstance(uid, str):
+            raise TypeError(f"uid: expected a text, got {shown(uid)}")
         return uid if Option.RETAIN_UIDS in self.options else self._replacing.uid(uid)
 
     def deidentify(self, data_set: DataSet, report: Report | None = None) -> DataSet:
@@ -146,8 +163,9 @@ class Deidentifier:
             NotCleanError: its pixels have, or may have, what must be cleaned and cannot be; or it
                 is a directory of files (DICOMDIR), of which a new one is made of the results.
             DecodeError: something in it cannot be read.
+            TypeError: it is no data set, or the report is none.
         """
-        report = Report() if report is None else report
+        report = _report_for(report)
         mine = Report()
         data_set, replaced = self._prepared(data_set, mine)
         made = self._cleaner(mine).clean(data_set, replaced)
@@ -166,8 +184,9 @@ class Deidentifier:
             NotCleanError: see `deidentify`.
             DecodeError: see `deidentify`.
             EncodeError: it cannot be written.
+            TypeError: see `deidentify`.
         """
-        report = Report() if report is None else report
+        report = _report_for(report)
         mine = Report()
         prepared, replaced = self._prepared(data_set, mine)
         if not self._keeps_private and is_usual(prepared):
@@ -194,6 +213,8 @@ class Deidentifier:
 
     def _prepared(self, data_set: DataSet, report: Report) -> tuple[DataSet, dict[int, Any]]:
         """Clean pixels, or refuse them; returns the data set and what is to be put into it."""
+        if not isinstance(data_set, DataSet):
+            raise TypeError(f"expected a data set, got {type(data_set).__name__}")
         replaced = dict(self._said)
         if not _DIRECTORY.isdisjoint(content_of(data_set).index):
             # File IDs may have names in them, and offsets are right for these bytes alone.
@@ -443,3 +464,11 @@ def _device_of(content: ElementIndex, modality: str) -> dict[str, str]:
         "model": first_text(content, 0x00081090).upper(),
         "image_type": "\\".join(texts_of(value_of(content, 0x00080008))).upper(),
     }
+
+
+def _report_for(report: Report | None) -> Report:
+    if report is None:
+        return Report()
+    if not isinstance(report, Report):
+        raise TypeError(f"report: expected a Report, got {shown(report)}")
+    return report

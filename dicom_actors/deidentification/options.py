@@ -66,7 +66,10 @@ def checked_options(options: Iterable[str | Option]) -> frozenset[Option]:
 
     Raises:
         ValueError: a name is none, or two options contradict each other.
+        TypeError: they are a text, whose characters would be the names.
     """
+    if isinstance(options, str):
+        raise TypeError(f"options: expected several names, as in [{str(options)!r}], got a text")
     known = {option.value: option for option in Option}
     found = set()
     for name in options:

@@ -102,14 +102,20 @@ class Pseudonyms:
         Raises:
             ValueError: it is no such table; the message has the number of the line, and never
                 what stands in it.
+            TypeError: it is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"pseudonyms: expected a text, got {type(text).__name__}")
         reader = csv.DictReader(StringIO(text.lstrip("\ufeff")))
-        columns = reader.fieldnames or ()
+        try:
+            columns = reader.fieldnames or ()
+            rows = [(f"line {reader.line_num}", row) for row in reader]
+        except csv.Error as error:  # a value of more than 128 KiB, as where a quote is left open
+            raise ValueError(f"line {reader.line_num + 1}: {error}") from None
         if not {"original", "pseudonym"} <= set(columns):
             raise ValueError("expected columns named original and pseudonym in the first line")
         made = cls()
-        for row in reader:
-            line = f"line {reader.line_num}"
+        for line, row in rows:
             original = (row["original"] or "").strip()
             pseudonym = (row["pseudonym"] or "").strip()
             level = (row.get("level") or "patient").strip().lower()

@@ -104,7 +104,10 @@ class Rules:
 
         Raises:
             ValueError: it is no TOML, or not of this form.
+            TypeError: it is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"rules: expected a text, got {type(text).__name__}")
         try:
             found = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -169,7 +172,8 @@ def _region(found: dict[str, Any], number: int) -> Region:
     if not all(type(each) is int and each >= 0 for each in numbers):
         raise ValueError(f"{where}: expected rows and columns as numbers")
     rectangles = []
-    for each in found.get("rectangles", []):
+    given = found.get("rectangles", [])
+    for each in given if isinstance(given, list) else [given]:
         is_four = isinstance(each, list) and len(each) == 4
         if not is_four or not all(type(side) is int and side >= 0 for side in each):
             raise ValueError(f"{where}: expected rectangles as [left, top, width, height]")

@@ -176,7 +176,7 @@ class Verifier:
     """
 
     def __init__(self, retained: Iterable[str] = ()) -> None:
-        self._retained = frozenset(retained)
+        self._retained = frozenset([retained] if isinstance(retained, str) else retained)
         if not self._retained <= _KINDS:
             raise ValueError(f"expected some of {', '.join(sorted(_KINDS))}")
         self._needles: dict[bytes, str] = {}
@@ -190,7 +190,14 @@ class Verifier:
     # --- learning ----------------------------------------------------------------------------
 
     def learn(self, original: bytes) -> None:
-        """Learn the values that identify the patient from an original file."""
+        """Learn the values that identify the patient from an original file.
+
+        Args:
+            original: its bytes.
+
+        Raises:
+            TypeError: it is no bytes, such as the path of a file.
+        """
         data, found = _read(original)
         elements = list(found)
         for element in elements:
@@ -284,6 +291,9 @@ class Verifier:
 
         Returns:
             What was found, each place once, in order.
+
+        Raises:
+            TypeError: as `learn` does.
         """
         data, found_elements = _read(result)
         elements = sorted(found_elements, key=lambda each: (each.start, -each.end))
@@ -442,6 +452,8 @@ def _decoded(raw: bytes, terms: tuple[str, ...]) -> list[str]:
 
 def _read(file: bytes) -> tuple[bytes, list[_Element]]:
     """Walk over a file; returns its bytes, inflated if need be, and what elements were found."""
+    if not isinstance(file, bytes):
+        raise TypeError(f"expected the bytes of a file, got {type(file).__name__}")
     start = 132 if file[128:132] == b"DICM" else 0
     elements: list[_Element] = []
     syntax = ""

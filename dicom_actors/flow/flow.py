@@ -8,23 +8,23 @@ import logging
 import random
 import shutil
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from dicom_actors import DataSet, Status
 from dicom_actors.archive.files import OUTGOING
 from dicom_actors.archive.index import CommitmentReported, DestinationLeft
-from dicom_actors.errors import ArchiveError, DimseFailure
+from dicom_actors.errors import ArchiveError, ConfigurationError, DimseFailure, shown
 from dicom_actors.flow.destination import Destination, LookAgain, Swap
 from dicom_actors.flow.kernel import FlowKernel
-from dicom_actors.flow.routes import Router, Send
+from dicom_actors.flow.routes import Route, Router, Send
 from dicom_actors.supervision import ChildSpec, ChildType, Supervisor, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dicom_actors.archive import Archive, QueueStatus
-    from dicom_actors.flow.routes import Route
     from dicom_actors.flow.senders import DimsePeer, WebPeer
     from dicom_actors.flow.settings import DestinationSettings
 
@@ -99,6 +99,10 @@ class Flow:
             ConfigurationError: routes, peers and destinations do not fit together.
             ArchiveError: the archive's actors cannot be started.
         """
+        if not hasattr(archive, "folder"):
+            raise ConfigurationError(f"archive: expected an Archive, got {shown(archive)}")
+        if isinstance(routes, str | Route) or not isinstance(routes, Iterable):
+            raise ConfigurationError(f"routes: expected a list of them, got {shown(routes)}")
         router = Router(list(routes))
         outgoing = archive.folder / OUTGOING
         _clear(outgoing, archive.store.nodes())

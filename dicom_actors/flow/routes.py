@@ -7,6 +7,7 @@ actor, whichever routes lead there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pykka
 
 from dicom_actors.archive.index import Level, Queued
-from dicom_actors.errors import ConfigurationError
+from dicom_actors.errors import ConfigurationError, shown
 from dicom_actors.flow.conditions import Conditions
 from dicom_actors.flow.steps import Deidentify, Edit, Step, Transcode
 from dicom_actors.processes import Isolated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from dicom_actors import DataSet
     from dicom_actors.archive import Origin
@@ -55,10 +56,17 @@ class Folder:
     Attributes:
         path: the folder.
         name: that of the destination; None: the path.
+
+    Raises:
+        ConfigurationError: the path is none.
     """
 
     path: str | Path
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | Path) or self.path == "":
+            raise ConfigurationError(f"folder: expected a path, got {shown(self.path)}")
 
     @property
     def destination(self) -> str:
@@ -190,6 +198,8 @@ class Route:
                 f"priority: expected a whole number from {_PRIORITIES[0]} to {_PRIORITIES[-1]},"
                 f" got {self.priority!r}"
             )
+        if isinstance(self.actions, str) or not isinstance(self.actions, Sequence):
+            raise ConfigurationError(f"actions: expected a list, got {shown(self.actions)}")
         ends = [one for one in self.actions if isinstance(one, _ENDS)]
         for one in self.actions:
             if not isinstance(one, _ENDS) and not hasattr(one, "apply"):
@@ -205,6 +215,8 @@ class Route:
             if names.count(name) > 1:
                 raise ConfigurationError(f"expected each destination once, got {name!r} again")
         when = self.when
+        if not isinstance(when, Conditions | Mapping):
+            raise ConfigurationError(f"when: expected a table of conditions, got {shown(when)}")
         if not isinstance(when, Conditions):
             when = Conditions.of(when)
         object.__setattr__(self, "when", when)
@@ -249,10 +261,13 @@ class Router:
         routes: the routes.
 
     Raises:
-        ConfigurationError: two have one name, or lead to different ends of one name.
+        ConfigurationError: one is none, two have one name, or lead to different ends of one name.
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
+        for route in routes:
+            if not isinstance(route, Route):
+                raise ConfigurationError(f"routes: expected a Route each, got {shown(route)}")
         self.routes: Final = {route.name: route for route in routes}
         if len(self.routes) < len(routes):
             names = [route.name for route in routes]

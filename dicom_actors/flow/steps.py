@@ -7,14 +7,15 @@ twice is one object for its receiver, not two.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import DataSet, TransferSyntax
-from dicom_actors.errors import ConfigurationError, DicomError, MissingExtraError
+from dicom_actors.errors import ConfigurationError, DicomError, MissingExtraError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from dicom_actors.deidentification import Deidentifier
 
@@ -104,6 +105,12 @@ class Edit:
     remove: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.set, Mapping):
+            raise ConfigurationError(f"edit: set: expected a table, got {shown(self.set)}")
+        if isinstance(self.remove, str):
+            raise ConfigurationError(
+                f"edit: remove: expected several keywords, as in [{self.remove!r}], got a text"
+            )
         try:
             probe = DataSet()
             for key in self.remove:

@@ -214,18 +214,23 @@ class _Serving(SupervisedActor):
         self._loop.run()
 
 
+_MISSING: Final = "needs prometheus-client: pip install 'dicom-actors[metrics]'"
+
+
 class MetricsServer:
     """A server that runs; made by `serve_metrics`.
 
     Attributes:
         host: the address that it is bound to.
         port: its port.
+        missing: what ``/metrics`` says in place of metrics; empty: it has them.
     """
 
     def __init__(self, observer: Observer, listening: socket.socket) -> None:
         self._observer = observer
         # Loaded now: when descriptors have run out, no module can be read any more.
         self._exposition = _exposition()
+        self.missing: Final = "" if self._exposition is not None else _MISSING
         self.host, self.port = listening.getsockname()[:2]
         self._loop = _Loop(listening, self._page)
         self._system = System()
@@ -272,8 +277,7 @@ class MetricsServer:
 
     def _metrics(self) -> bytes:
         if self._exposition is None:
-            text = b"needs prometheus-client: pip install 'dicom-actors[metrics]'\n"
-            return _response(501, _TEXT, text)
+            return _response(501, _TEXT, f"{self.missing}\n".encode())
         return _response(200, _PROMETHEUS, self._exposition(self._observer))
 
 

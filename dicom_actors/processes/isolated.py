@@ -16,10 +16,12 @@ import importlib
 import logging
 import os
 import pickle
+import sys
 import threading
 import time
 import weakref
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dicom_actors.errors import ConfigurationError, HandlerError, WorkerError
@@ -113,6 +115,11 @@ class Isolated:
                 "Isolated: expected a handler of a module, or an object that can be pickled:"
                 f" {error}"
             ) from error
+        if b"__main__" in self._pickled and not _main_can_be_imported():
+            raise ConfigurationError(
+                "Isolated: expected a handler of a module or of a script, got one of a program that"
+                " no other process can import, such as an interactive session"
+            )
         # Loaded now: when a request comes there may be no descriptor left to read a file with.
         importlib.import_module("dicom_actors.processes.handed_over")
         self._deadline = deadline
@@ -227,6 +234,15 @@ class Isolated:
                     error.args = (f"the process of the handler {why}",)
         finally:
             self._room.release()
+
+
+def _main_can_be_imported() -> bool:
+    """Whether another process finds the main module: not what was typed, or came by ``-c``."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    return getattr(main, "__spec__", None) is not None or (
+        file is not None and Path(file).is_file()
+    )
 
 
 class _Worker:

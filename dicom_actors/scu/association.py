@@ -42,7 +42,7 @@ from dicom_actors.storage.contexts import (
     ProposedContext,
     contexts_of_found,
     retrieve_contexts,
-    sop_class_named,
+    sop_classes_named,
     to_context,
     transfer_syntaxes_named,
 )
@@ -307,11 +307,12 @@ class Association(NormalizedServices):
 
         Raises:
             ValueError: a name is no UID.
+            TypeError: one text was given for several names.
             RetrievalIncomplete: from the iterator, at its end: not all came.
             AssociationError: here or there: the association is over, or has no context for it.
         """
         wanted = to_identifier(identifier, check="UIDs")
-        classes = None if sop_classes is None else tuple(map(sop_class_named, sop_classes))
+        classes = None if sop_classes is None else sop_classes_named(sop_classes)
         syntaxes = None
         if transfer_syntaxes is not None:
             syntaxes = transfer_syntaxes_named(transfer_syntaxes)

@@ -49,7 +49,9 @@ class Journal:
         self._path = Path(path)
         self._statuses: dict[_Key, int] = {}
         self._keys: dict[str, _Key] = {}
-        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        # What is no text is no journal either, and is told so by its first line.
+        exists = self._path.exists()
+        text = self._path.read_text(encoding="utf-8", errors="replace") if exists else ""
         self._read(text, peer)
         self._file: IO[str] = self._path.open("a", encoding="utf-8")
         if not text:

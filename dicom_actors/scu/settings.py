@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from dicom_actors.config import check_ae_title
+from dicom_actors.config import check_ae_title, check_host
 from dicom_actors.errors import ConfigurationError, shown
 from dicom_actors.pdu import UserIdentity
 
@@ -100,12 +100,13 @@ class Settings:
         Raises:
             ConfigurationError: a setting is out of its range; the message names it.
         """
-        if not isinstance(self.host, str) or not self.host:
-            raise ConfigurationError(f"host: expected a name or an address, got {shown(self.host)}")
+        check_host(self.host)
         check_ae_title(self.called, "called")
         check_ae_title(self.calling, "calling")
         for name, (lowest, highest) in _RANGES.items():
             _check_number(name, getattr(self, name), lowest, highest)
+        if not isinstance(self.port, int):
+            raise ConfigurationError(f"port: expected a whole number, got {shown(self.port)}")
 
     @property
     def peer(self) -> str:

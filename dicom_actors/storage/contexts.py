@@ -41,6 +41,7 @@ __all__ = [
     "is_plain",
     "retrieve_contexts",
     "sop_class_named",
+    "sop_classes_named",
     "to_context",
     "transfer_syntaxes_named",
 ]
@@ -224,12 +225,27 @@ def sop_class_named(name: str) -> str:
         raise ValueError(f"SOP class: {error}") from None
 
 
+def sop_classes_named(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the UIDs of SOP classes that are given by UID or keyword.
+
+    Raises:
+        ValueError: one is neither.
+        TypeError: it is one text, whose letters are none.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"SOP classes: expected several, as in [{names!r}], got a text")
+    return tuple(map(sop_class_named, names))
+
+
 def transfer_syntaxes_named(names: Iterable[str]) -> tuple[str, ...]:
     """Return the UIDs of transfer syntaxes that are given by UID or keyword.
 
     Raises:
         ValueError: one is neither.
+        TypeError: it is one text, whose letters are none.
     """
+    if isinstance(names, str):
+        raise TypeError(f"transfer syntaxes: expected several, as in [{names!r}], got a text")
     try:
         return tuple(uid_named(name, TRANSFER_SYNTAXES) for name in names)
     except ValueError as error:

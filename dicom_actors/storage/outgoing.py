@@ -26,7 +26,7 @@ from dicom_actors.data.dictionary.uids import is_valid_uid
 from dicom_actors.data.files.file_bytes import FileBytes, read_bytes
 from dicom_actors.data.files.large_value import read_large, spooled
 from dicom_actors.data.values.unread import MadeBytes, UnreadBytes
-from dicom_actors.errors import EncodeError, FileChangedError
+from dicom_actors.errors import EncodeError, FileChangedError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -297,6 +297,7 @@ def outgoing_object(source: Storable) -> OutgoingObject:
         NotPart10Error: it is no DICOM file.
         DataError: it cannot be read, or does not say what it is.
         OSError: the file cannot be read.
+        TypeError: it is none of these.
     """
     if isinstance(source, OutgoingObject):
         return source
@@ -304,6 +305,10 @@ def outgoing_object(source: Storable) -> OutgoingObject:
         return _of_data_set(source, source)
     if isinstance(source, bytes | bytearray | memoryview):
         front: bytes | memoryview = memoryview(source)[:_FRONT]
+    elif not isinstance(source, str | os.PathLike):
+        raise TypeError(
+            f"expected a data set, a path or the bytes of a file to store, got {shown(source)}"
+        )
     else:
         front = _read_front(source)
     meta = _decode_meta(bytes(front))

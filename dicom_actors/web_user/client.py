@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import quote, urlencode
 
 from dicom_actors.data import DataSet, read_file
@@ -12,8 +13,8 @@ from dicom_actors.data.dataset.data_set import Sequence
 from dicom_actors.data.dictionary import keyword_of
 from dicom_actors.data.files.part10 import file_meta_header
 from dicom_actors.data.forms.text import value_text
-from dicom_actors.errors import AssociationError, DicomError
-from dicom_actors.storage.outgoing import outgoing_object
+from dicom_actors.errors import AssociationError, DicomError, shown
+from dicom_actors.storage.outgoing import OutgoingObject, outgoing_object
 from dicom_actors.storage.results import StoreResult
 from dicom_actors.web.exchange import HttpError
 from dicom_actors.web.multipart import (
@@ -30,10 +31,10 @@ from dicom_actors.web_user.http import Connection, WebError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from dicom_actors.storage.outgoing import OutgoingObject, Piece, Storable
+    from dicom_actors.storage.outgoing import Piece, Storable
     from dicom_actors.web_user.http import Response
 
 __all__ = ["WebClient"]
@@ -44,6 +45,7 @@ _PAGE: Final = 500
 _MOST_OBJECTS_AT_ONCE: Final = 100
 _MOST_BYTES_AT_ONCE: Final = 32 << 20
 _LEVELS: Final = {"STUDY": "studies", "SERIES": "series", "IMAGE": "instances"}
+_ONE: Final = (DataSet, OutgoingObject, bytes, bytearray, memoryview, str, os.PathLike)
 _PARTS: Final = Limits(parts=10_000_000)
 
 
@@ -59,7 +61,7 @@ class WebClient:
         max_object_bytes: of an object that is retrieved; what is longer is refused.
 
     Raises:
-        ConfigurationError: `url` is no such address, or `token` no token.
+        ConfigurationError: `url` is no such address, `token` no token, or `timeout` no time.
     """
 
     def __init__(
@@ -92,20 +94,25 @@ class WebClient:
 
     # --- storing -----------------------------------------------------------------------------
 
-    def store(self, sources: Iterable[Storable]) -> Iterator[StoreResult]:
+    def store(self, sources: Storable | Iterable[Storable]) -> Iterator[StoreResult]:
         """Store objects, some dozens with each request (STOW-RS, PS3.18 10.5).
 
         Args:
-            sources: data sets; or files, as paths or as their bytes.
+            sources: data sets; or files, as paths or as their bytes; or one of them.
 
         Yields:
             What became of each, in their order. What cannot be read is not sent, and the others
             are; once the server cannot be reached, nothing more is sent.
+
+        Raises:
+            TypeError: a source is none of these.
         """
+        if isinstance(sources, _ONE):
+            sources = (sources,)
         batch: list[tuple[Storable, OutgoingObject | StoreResult]] = []
         length = 0
         uids: set[str] = set()
-        for source in sources:
+        for source in cast("Iterable[Storable]", sources):  # a data set is an iterable, too
             if self._failure is not None:
                 yield self._not_sent(source)
                 continue
@@ -210,11 +217,12 @@ class WebClient:
 
         Raises:
             ValueError: `level` is none of these.
+            TypeError: `identifier` is neither a data set nor a mapping.
             WebError: the server refuses it, or answers something else.
             AssociationError: there is no connection, or it was lost.
         """
-        if level not in _LEVELS:
-            raise ValueError(f"level: expected one of {', '.join(_LEVELS)}, got {level!r}")
+        if not isinstance(level, str) or level not in _LEVELS:
+            raise ValueError(f"level: expected one of {', '.join(_LEVELS)}, got {shown(level)}")
         keys = _keys(identifier)
         path = _path_of(level, keys)
         if fuzzy:
@@ -327,6 +335,10 @@ def _keys(identifier: DataSet | Mapping[str, Any] | None) -> list[tuple[str, str
     if identifier is None:
         return []
     if not isinstance(identifier, DataSet):
+        if not isinstance(identifier, Mapping):
+            raise TypeError(
+                f"identifier: expected a data set or a dict of keywords, got {shown(identifier)}"
+            )
         identifier = DataSet.from_keywords(**identifier)
     return list(_pairs(identifier, ""))
 

@@ -7,11 +7,13 @@ import http.client
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from dicom_actors.config import check_host
 from dicom_actors.errors import (
     AssociationTimeout,
     ConfigurationError,
     DicomError,
     TransportError,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -112,7 +114,7 @@ class Connection:
         timeout: seconds for each step.
 
     Raises:
-        ConfigurationError: `url` is no such address.
+        ConfigurationError: `url` is no such address, `token` no token, or `timeout` no time.
     """
 
     def __init__(
@@ -123,6 +125,15 @@ class Connection:
         tls: ssl.SSLContext | None = None,
         timeout: float = 30.0,
     ) -> None:
+        if not isinstance(url, str):
+            raise ConfigurationError(
+                f"expected http://HOST:PORT/PATH, or the same with https, got {shown(url)}"
+            )
+        if token is not None and not isinstance(token, str):
+            # It may be a secret, so it is not shown.
+            raise ConfigurationError(f"token: expected a text, got {type(token).__name__}")
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+            raise ConfigurationError(f"timeout: expected seconds above 0, got {shown(timeout)}")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
@@ -134,6 +145,7 @@ class Connection:
             raise ConfigurationError(
                 f"expected http://HOST:PORT/PATH, or the same with https, got {url!r}"
             )
+        check_host(host)
         if token is not None and (not token.isascii() or not token.isprintable() or " " in token):
             raise ConfigurationError("token: expected ASCII text without blanks")
         self._is_secure = parts.scheme == "https"

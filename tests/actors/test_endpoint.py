@@ -463,6 +463,10 @@ def test_callers_can_be_listed() -> None:
         {"max_associations": True},
         {"when_full": "drop"},
         {"spool_directory": "/nonexistent"},
+        {"spool_directory": 5},
+        {"calling_ae_titles": 5},
+        {"extended_negotiation": 5},
+        {"extended_negotiation": ["1.2"]},
     ],
 )
 def test_settings_out_of_range_are_named(settings: Any) -> None:
@@ -494,3 +498,9 @@ def test_a_full_disk_is_out_of_resources_and_success_again_once_it_is_over(
 def test_an_address_that_is_none_is_told(host: str) -> None:
     with pytest.raises(TransportError):
         Endpoint.start(0, host=host)
+
+
+@pytest.mark.parametrize("name", ["handlers", "event_handler", "kernel", "acceptor"])
+def test_an_argument_that_there_is_not(name) -> None:
+    with pytest.raises(TypeError, match=f"no argument '{name}'; expected port, host, event_handl"):
+        Endpoint.start(port=0, **{name: {}})

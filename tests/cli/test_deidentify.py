@@ -184,3 +184,26 @@ def test_wrong_arguments_are_told(command, study, monkeypatch, words, message) -
     assert done.code == 2
     assert message in done.errors[0]
     assert len(done.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "message"),
+    [
+        ("--rules", b"\x00\xff", "expected text in UTF-8"),
+        ("--map", b"\x00\xff", "expected text in UTF-8"),
+        ("--rules", b"no rules", "expected TOML"),
+        ("--rules", b"[[region]]\nrectangles = 5", "region 1: expected rectangles"),
+        ("--map", b'original,pseudonym\n"' + b"a" * 200_000, "line 2: field larger"),
+        ("--map", b"a,b\n", "expected columns named original and pseudonym"),
+    ],
+)
+def test_a_file_of_settings_that_is_none_is_named(
+    command, study, tmp_path, option, content, message
+) -> None:
+    file = tmp_path / "settings"
+    file.write_bytes(content)
+    done = command("deidentify", study, "-o", tmp_path / "out", option, file)
+    assert done.code == 2
+    assert len(done.errors) == 1
+    assert f"{file}: {message}" in done.errors[0]
+    assert not (tmp_path / "out").exists()

@@ -78,6 +78,28 @@ def test_a_backup_or_another_folder(command, image, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "{}"],
+        ["compare", "{}", "image"],
+        ["compare", "image", "{}"],
+        ["transcode", "{}", "out.dcm", "--syntax", "ImplicitVRLittleEndian"],
+    ],
+)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_file_that_cannot_be_read_is_named_once(command, image, tmp_path, words, is_there):
+    file = tmp_path / "text.txt"
+    if is_there:
+        file.write_text("no DICOM file at all")
+    given = {"{}": file, "image": image, "out.dcm": tmp_path / "out.dcm"}
+    done = command(*[given.get(word, word) for word in words])
+    assert done.code == 1
+    line = done.errors[0]
+    assert line.count(str(file)) == 1
+    assert ("expected a DICOM file" if is_there else "No such file or directory") in line
+
+
+@pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["PatientNmae=X"], 2, "close to it: PatientName"),

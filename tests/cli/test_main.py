@@ -55,6 +55,32 @@ def test_wrong_arguments_are_exit_code_2(
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dump", ""],
+        ["dump", CT, "--full", ""],
+        ["store", "h:1", CT, ""],
+        ["table", "", "PatientID"],
+        ["deidentify", "", "-o", "clean"],
+        ["deidentify", CT, "-o", ""],
+        ["transcode", CT, "", "--syntax", "JPEGLSLossless"],
+        ["serve", "--store", ""],
+        ["archive", "backup", ""],
+        ["archive", "stats", "--store", ""],
+    ],
+    ids=" ".join,
+)
+def test_a_file_without_a_name_is_not_the_current_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "expected the name of a file or a folder, got ''" in line
+
+
+@pytest.mark.parametrize(
     "option", [["--tls-key", "x"], ["--tls-authorities", "x"], ["--tls-anonymous"]]
 )
 def test_serve_never_goes_without_tls_where_it_was_wanted(

@@ -70,6 +70,8 @@ def test_an_address(text: str, called: str | None, host: str, port: int) -> None
         ("X@::1:104", "brackets"),
         ("@host:104", "1 to 16 ASCII characters"),
         ("TITLE_OF_17_CHARS@host:104", "1 to 16 ASCII characters"),
+        ("pacs..example:104", "the host: expected a name or an address"),
+        ("http://pacs..example/dicom-web", "the host: expected a name or an address"),
     ],
 )
 def test_what_is_no_address(text: str, said: str) -> None:

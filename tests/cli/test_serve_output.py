@@ -104,6 +104,15 @@ def test_a_signal_is_not_lost_where_python_lets_no_exception_pass(monkeypatch):
                 pytest.fail("it came before")
 
 
+def test_serve_says_where_there_are_no_metrics(tmp_path):
+    without = "import sys\nsys.modules['prometheus_client'] = None"
+    with serving(
+        "--receive-only", "--store", str(tmp_path), "--metrics", "0", before=without
+    ) as it:
+        assert "no metrics: /metrics needs prometheus-client: pip install" in it.output
+        assert "metrics on" not in it.output
+
+
 CANARY = "Canary"
 
 

@@ -437,3 +437,11 @@ def test_a_typing_error_is_told_by_pop_too(read_plan):
     assert read_plan.pop("PatientID") == "X"
     with pytest.raises(ElementNotFoundError):
         read_plan.pop("PatientID")
+
+
+def test_a_path_through_what_is_no_sequence():
+    ds = DataSet.from_keywords(ImageType=["ORIGINAL", "PRIMARY"])
+    assert ds["ImageType", 1] == "PRIMARY"
+    for path in (("ImageType", 1, "PatientID"), ("ImageType", 1, "PatientID", 0, "PatientID")):
+        with pytest.raises(TypeError, match=r"through sequences, which \(0008,0008\) is not"):
+            ds[path]

@@ -7,7 +7,7 @@ import os
 import pytest
 from kit.descriptors import open_below
 
-from dicom_actors.data import DataSet, read_file, write_file
+from dicom_actors.data import DataSet, read_file, read_large, write_file
 
 
 @pytest.fixture
@@ -48,5 +48,41 @@ def test_what_may_never_end_is_refused(tmp_path, options):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(IsADirectoryError):
-        read_file(tmp_path)
+    for read in (read_file, read_large):
+        with pytest.raises(IsADirectoryError) as caught:
+            read(tmp_path)
+        assert caught.value.filename == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("", IsADirectoryError),
+        (".", IsADirectoryError),
+        ("folder", IsADirectoryError),
+        ("absent/a.dcm", FileNotFoundError),
+        ("a.dcm/b.dcm", NotADirectoryError),
+    ],
+)
+def test_an_error_of_writing_names_the_file_that_was_wanted(tmp_path, monkeypatch, name, kind):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.dcm").touch()
+    ds = DataSet.from_keywords(SOPClassUID="1.2", SOPInstanceUID="1.2.3")
+    with pytest.raises(kind) as caught:
+        write_file(name, ds)
+    assert (caught.value.filename, caught.value.filename2) == (name, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.dcm", "folder"]
+
+
+def test_a_file_of_text_is_refused_before_it_is_decoded_or_written(tmp_path, path):
+    with path.open(encoding="utf-8") as file, pytest.raises(TypeError, match="got one of text"):
+        read_file(file)
+    with path.open(encoding="utf-8") as file, pytest.raises(TypeError, match="got one of text"):
+        read_file(file, until="PixelData")
+    with (
+        (tmp_path / "new.dcm").open("w", encoding="utf-8") as file,
+        pytest.raises(TypeError, match="got one of text"),
+    ):
+        write_file(file, read_file(path))
+    assert not (tmp_path / "new.dcm").read_bytes()

@@ -144,3 +144,9 @@ class TestLutDescriptors:
     def test_other_elements_keep_their_sign(self):
         data = pack("<HH2sHhhh", 0x0019, 0x1010, b"SS", 6, -1, -2, -3)
         assert DataSet.from_bytes(data, EXPLICIT)[0x00191010] == [-1, -2, -3]
+
+
+@pytest.mark.parametrize("keywords", ["PatientID", 5])
+def test_one_text_is_not_several_keywords(keywords):
+    with pytest.raises(TypeError, match=r"keywords: expected several, as in \['PatientID'\], got"):
+        read_file(b"", keywords=keywords)

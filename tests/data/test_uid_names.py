@@ -53,6 +53,8 @@ def test_a_file_is_not_written_at_all(tmp_path):
         ({"storage_sop_classes": ["ImplicitVRLittleEndian"]}, "which is a Transfer Syntax"),
         ({"transfer_syntaxes": [CT]}, "transfer_syntaxes: .* which is a SOP Class"),
         ({"transfer_syntaxes": "1.2.840.10008.1.2"}, "expected a sequence of UIDs"),
+        ({"transfer_syntaxes": 5}, "transfer_syntaxes: expected a sequence of UIDs, got 5"),
+        ({"storage_sop_classes": [5]}, "storage_sop_classes: expected a UID or its keyword"),
     ],
 )
 def test_settings_of_an_endpoint(setting, message):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kit.patients import KEY, file_of, patient
 
 from dicom_actors import DataSet, read_file
-from dicom_actors.deidentification import Deidentifier, Pseudonyms, Report, Rules
+from dicom_actors.deidentification import Deidentifier, Pseudonyms, Report, Rules, Verifier
 from dicom_actors.deidentification.replacing import shifted
 
 
@@ -310,3 +310,34 @@ def test_the_original_stays_as_it_is(clean) -> None:
     assert isinstance(clean(original), DataSet)
     assert original == read_file(whole)
     assert file_of(original) == whole
+
+
+@pytest.mark.parametrize("salt", [5, 16, [1, 2, 3], None, 1.5])
+def test_a_salt_that_is_neither_bytes_nor_text_is_no_key(salt) -> None:
+    with pytest.raises(TypeError, match="salt: expected bytes or a text, got"):
+        Deidentifier(salt=salt)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Deidentifier("basic", "retain-uids", salt=KEY),
+        lambda: Deidentifier(salt=KEY, rules="[[rule]]"),
+        lambda: Deidentifier(salt=KEY, pseudonyms={"4711": "T1"}),
+        lambda: Deidentifier(salt=KEY).deidentify("image.dcm"),
+        lambda: Deidentifier(salt=KEY).clean_file("image.dcm"),
+        lambda: Deidentifier(salt=KEY).deidentify(patient(), {}),
+        lambda: Deidentifier(salt=KEY).new_uid(None),
+        lambda: Rules.from_toml(None),
+        lambda: Pseudonyms.from_csv(b"original,pseudonym"),
+        lambda: Verifier().learn("image.dcm"),
+        lambda: Verifier().search(None),
+    ],
+)
+def test_what_is_none_of_what_is_expected(call) -> None:
+    with pytest.raises(TypeError, match="expected"):
+        call()
+
+
+def test_one_word_is_not_taken_for_its_letters() -> None:
+    assert Verifier("device").search(b"") == []

@@ -14,6 +14,7 @@ from dicom_actors.flow import (
     Command,
     Deidentify,
     Edit,
+    Flow,
     Folder,
     Route,
     Send,
@@ -65,6 +66,10 @@ def test_a_router_says_where_an_object_goes():
         ({"level": "patient"}, "level"),
         ({"priority": 1.5}, "priority"),
         ({"when": {"Nonsense": 1}}, "condition"),
+        ({"when": 5}, "when: expected a table of conditions, got 5"),
+        ({"when": None}, "when: expected a table of conditions, got None"),
+        ({"actions": 5}, "actions: expected a list, got 5"),
+        ({"actions": "pacs"}, "actions: expected a list, got 'pacs'"),
     ],
 )
 def test_routes_that_are_none(change, match):
@@ -92,6 +97,12 @@ def test_routes_that_do_not_go_together():
         lambda: Edit(remove=["NoSuchKeyword"]),
         lambda: Edit(set={"SOPInstanceUID": "1.2"}),
         lambda: Edit(set={"Rows": "many"}),
+        lambda: Edit(set=["PatientID"]),
+        lambda: Edit(remove="PatientID"),
+        lambda: Folder(None),
+        lambda: Folder(""),
+        lambda: Flow.start(None, []),
+        lambda: Router([5]),
     ],
 )
 def test_actions_that_are_none(make):

@@ -309,3 +309,29 @@ def _is_gone(pid):
         return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+TYPED = """
+from dicom_actors.errors import ConfigurationError
+from dicom_actors.processes import Isolated
+
+def store(event): pass
+
+try:
+    Isolated(store)
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("way", [["-c", TYPED], ["-"]])
+def test_a_handler_of_a_session_that_no_process_can_import_is_refused_at_once(way) -> None:
+    done = subprocess.run(
+        [sys.executable, *way],
+        input=TYPED,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "expected a handler of a module or of a script, got one" in done.stdout, done.stderr

@@ -233,7 +233,12 @@ def test_an_association_needs_a_presentation_context() -> None:
         FakeAcceptor().connect(contexts=[])
 
 
-@pytest.mark.parametrize("host", [None, "", 127])
+def test_a_port_that_is_no_whole_number() -> None:
+    with pytest.raises(ConfigurationError, match="port: expected a whole number"):
+        connect("127.0.0.1", 104.0)
+
+
+@pytest.mark.parametrize("host", [None, "", 127, "a..b", ".a", "a" * 64, "\ud800"])
 def test_a_host_that_is_none(host: object) -> None:
     with pytest.raises(ConfigurationError, match="host: expected a name or an address"):
         connect(host, 104)

@@ -249,6 +249,18 @@ def test_a_line_that_was_cut_off_means_nothing(files, tmp_path) -> None:
     assert entries[0]["sop_instance_uid"] == "1.2.3.6"
 
 
+def test_what_is_no_text_is_no_journal(files, tmp_path) -> None:
+    image = tmp_path / "given by mistake.dcm"
+    image.write_bytes(b"\0" * 128 + b"DICM\xff\xfe\n")
+    before = image.read_bytes()
+    with (
+        Fragile({}).connect() as assoc,
+        pytest.raises(ConfigurationError, match="expected a journal of store"),
+    ):
+        list(assoc.store_many(files, journal=image))
+    assert image.read_bytes() == before
+
+
 @pytest.mark.parametrize("text", ["hello\n", '{"journal": "dicom-actors store", "peer": "X"}\n'])
 def test_what_is_no_journal_of_this_peer_is_left_alone(files, tmp_path, text) -> None:
     journal = tmp_path / "journal"

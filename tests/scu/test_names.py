@@ -71,3 +71,15 @@ def test_a_well_known_instance_goes_by_its_keyword() -> None:
         command for _, command, _ in peer.messages if command.command_field == CommandField.N_GET_RQ
     )
     assert command.sop_instance_uid == "1.2.840.10008.5.1.1.17"
+
+
+@pytest.mark.parametrize("argument", ["sop_classes", "transfer_syntaxes"])
+def test_one_text_is_not_several_names(argument) -> None:
+    with FakeAcceptor().connect() as assoc:
+        with pytest.raises(TypeError, match=r"expected several, as in \['1.2.3'\], got a text"):
+            assoc.get(STUDY, **{argument: "1.2.3"})
+
+
+def test_what_is_no_text_is_no_name() -> None:
+    with pytest.raises(ValueError, match=r"expected a UID or its keyword in PS3\.6, got 5"):
+        uid_named(5)

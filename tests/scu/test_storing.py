@@ -132,6 +132,15 @@ def test_the_bytes_of_a_file_are_sent_as_they_are(tmp_path) -> None:
     assert sent(peer)[0][1].endswith(garbage)
 
 
+@pytest.mark.parametrize("source", [None, 5, [], {}])
+def test_what_is_no_object_is_told_what_is_one(source) -> None:
+    with FakeAcceptor().connect() as assoc:
+        with pytest.raises(TypeError, match="expected a data set, a path or the bytes of a file"):
+            assoc.store(source)
+        with pytest.raises(TypeError, match="expected a data set, a path or the bytes of a file"):
+            list(assoc.store_many([source]))
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_folder_is_no_object(tmp_path, files, count) -> None:
     folder = tmp_path / "folder"

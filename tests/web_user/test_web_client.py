@@ -173,10 +173,51 @@ def test_an_address_that_is_none(url):
         WebClient(url)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_no_machine_has(host):
+    with pytest.raises(ConfigurationError, match="host: expected a name or an address"):
+        WebClient(f"https://{host}/dicom-web")
+
+
 @pytest.mark.parametrize("token", ["a b", "ä", "a\r\nX: y"])
 def test_a_token_that_is_none(token):
     with pytest.raises(ConfigurationError, match="token"):
         WebClient("http://x", token=token)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"url": 5}, "expected http"),
+        ({"url": b"http://x"}, "expected http"),
+        ({"url": "http://x", "token": 5}, "token: expected a text, got int"),
+        ({"url": "http://x", "timeout": "5"}, "timeout: expected seconds above 0, got '5'"),
+        ({"url": "http://x", "timeout": 0}, "timeout: expected seconds above 0, got 0"),
+    ],
+)
+def test_settings_that_are_none(settings, said):
+    with pytest.raises(ConfigurationError, match=said):
+        WebClient(**settings)
+
+
+def test_what_is_none_is_refused_before_anybody_is_asked():
+    client = WebClient("http://127.0.0.1:1")
+    with pytest.raises(ValueError, match="level: expected one of STUDY, SERIES, IMAGE"):
+        list(client.find({"PatientID": "1"}))
+    with pytest.raises(TypeError, match="identifier: expected a data set or a dict"):
+        list(client.find("STUDY", "PatientID=1"))
+    for source in (None, 5, {}):
+        with pytest.raises(TypeError, match="expected a data set, a path or the bytes"):
+            list(client.store([source]))
+
+
+def test_one_object_is_stored_as_one(tmp_path):
+    path = tmp_path / "a.dcm"
+    path.write_bytes(file_of(image(1)))
+    with archive(tmp_path / "archive") as client:
+        for one in (str(path), path, path.read_bytes(), image(1)):
+            (result,) = client.store(one)
+            assert result.status == 0
 
 
 # --- servers that misbehave ------------------------------------------------------------------

@@ -6,6 +6,7 @@ out. The user's ``association_validator`` is asked afterwards, by the Handler.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -21,7 +22,7 @@ from dicom_actors.data.dictionary import (
     uid_named,
 )
 from dicom_actors.data.dictionary.uids import uid_name
-from dicom_actors.errors import ConfigurationError
+from dicom_actors.errors import ConfigurationError, shown
 from dicom_actors.pdu import AsyncWindow
 from dicom_actors.upper_layer import NegotiationPolicy, RolePolicy, describe_policy
 from dicom_actors.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -107,6 +108,8 @@ def _uids(
 ) -> tuple[str, ...] | None:
     if isinstance(names, str):
         raise ConfigurationError(f"{setting}: expected a sequence of UIDs, got a text")
+    if names is not None and not isinstance(names, Iterable):
+        raise ConfigurationError(f"{setting}: expected a sequence of UIDs, got {shown(names)}")
     try:
         return None if names is None else tuple(uid_named(name, types) for name in names)
     except ValueError as error:

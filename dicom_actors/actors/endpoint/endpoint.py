@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pykka
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from dicom_actors.tls import TlsConfig
 
 __all__ = ["Endpoint"]
+
+_OF_SUPERVISION: Final = ("system", "name", "timeout")
 
 
 class _Drain(NamedTuple):
@@ -75,7 +77,9 @@ class Endpoint(SupervisedActor):
             port: TCP port; 0 picks one, which `messages.GetStatus` tells.
             host: the address to bind to; empty: all, IPv6 too where the system has it.
             event_handlers: a mapping, or pairs, of names and handlers: ``association_validator``,
-                ``cecho``, ``cstore``. A handler is a callable, or the ref of an actor.
+                ``cecho``, ``cstore``, ``cfind``, ``cget``, ``cmove``, ``ncreate``, ``nset``,
+                ``nget``, ``ndelete``, ``naction``, ``nevent_report``. A handler is a callable, or
+                the ref of an actor.
             config: limits and time-outs.
             event_loop: a running event loop of the host application, for handlers that are
                 coroutine functions or async generators; None: a loop of the endpoint's own.
@@ -86,10 +90,19 @@ class Endpoint(SupervisedActor):
             Its ref, which is good until the endpoint ends.
 
         Raises:
+            TypeError: there is no such argument.
             ConfigurationError: an event handler, the port or the event loop is wrong, or a
                 name of a UID in the configuration.
             TransportError: the port cannot be bound.
         """
+        for name in supervision:
+            if name not in _OF_SUPERVISION:
+                # They go to the constructor of another class, which would tell of its own.
+                raise TypeError(
+                    f"Endpoint.start: there is no argument {name!r}; expected port, host,"
+                    " event_handlers, config, event_loop, shared,"
+                    f" {', '.join(_OF_SUPERVISION)}"
+                )
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             raise ConfigurationError(f"port: expected 0 to 65535, got {port!r}")
         if not isinstance(host, str):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_actors.data.dataset.element_index import content_of
 from dicom_actors.data.dataset.lists import ItemList
-from dicom_actors.data.dataset.whole import Path, settled_values
+from dicom_actors.data.dataset.whole import Path, in_itself, settled_values
 from dicom_actors.data.dictionary import entry
 from dicom_actors.data.values.checks import departures
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
@@ -47,12 +47,19 @@ def check(content: ElementIndex) -> list[Departure]:
     # What is left at each depth: elements of a data set, or numbered items.
     stack: list[Iterator[Any]] = [content.elements()]
     trail: list[int] = []  # what leads there: one part for each depth but the first
+    holders = [id(content)]  # which data sets are further out
     while stack:
         for part in stack[-1]:
             if isinstance(part, tuple):
                 number, item = part
+                inner = content_of(item)
+                if id(inner) in holders:
+                    # `trail` leads to the sequence, and what is in there has no end.
+                    found.append(Departure(Path(trail), str(in_itself())))
+                    continue
                 trail.append(number)
-                stack.append(content_of(item).elements())
+                holders.append(id(inner))
+                stack.append(inner.elements())
                 break
             try:
                 value = part.value
@@ -72,6 +79,8 @@ def check(content: ElementIndex) -> list[Departure]:
         else:
             stack.pop()
             del trail[-1:]
+            if len(stack) % 2 == 0:
+                holders.pop()
     return found
 
 

@@ -918,6 +918,11 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             if is_last:
                 return (holder, path[at]) if is_one else (items, number)
             holder = items[number]
+            if not isinstance(holder, DataSet):
+                raise TypeError(
+                    f"a path goes through sequences, which {Tag(to_tag(path[at]))} is not;"
+                    f" got {shown(path)}"
+                )
         return holder, path[-1]
 
     def get(self, key: Key, default: Any = None) -> Any:
@@ -1168,6 +1173,8 @@ class DataSet(_Held, MutableMapping[Any, Any]):
             data = self.to_bytes()
         except (EncodeError, UnsupportedTransferSyntaxError):
             # Text without a character set, or compressed pixel data that was put in: the values.
+            for _ in self.walk():  # which says so where there is no end of them
+                pass
             parts = [
                 (int(element.tag), element.vr, _without_views(element.value))
                 for element in self.elements()

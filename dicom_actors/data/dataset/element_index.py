@@ -807,8 +807,12 @@ class ElementIndex(ABC):
         set is written.
         """
         rest = [self]
+        done = set[int]()  # a data set that is in itself has no end
         while rest:
             holder = rest.pop()
+            if id(holder) in done:
+                continue
+            done.add(id(holder))
             for tag, item in holder.index.items():
                 if not isinstance(item, int):
                     items = item.value if item.vr == "SQ" else None

@@ -30,12 +30,16 @@ __all__ = [
     "are_written_alike",
     "copied",
     "copy_of",
+    "in_itself",
     "settled_values",
     "walk",
 ]
 
 _AT_ONCE: Final = 1024
 """Elements of a data set that are made at a time; fewer further in, where their paths are long."""
+
+_DEEP: Final = 100
+"""From here on it is looked at whether a data set is in itself: no encoding goes deeper."""
 
 _HeldT = TypeVar("_HeldT", bound=Held)
 _WRITTEN_AS_THEY_ARE: Final = (bytes, memoryview, str, ItemList, EncapsulatedPixelData)
@@ -132,6 +136,8 @@ def walk(content: ElementIndex) -> Iterator[tuple[Path, Any]]:
                 continue
         for number, inner in items:
             holder = content_of(inner)
+            if len(stack) > _DEEP and any(holder is above for above, *_ in stack):
+                raise in_itself()
             if are_asked_for and len(holder.values) < len(holder.index):
                 holder.decode_usual(is_deep=True)
             trail[-1] = number
@@ -154,6 +160,11 @@ def _parts(holder: ElementIndex, prefix: tuple[int, ...]) -> Iterator[dict[int, 
         return iter((index,))
     elements = list(index.items())
     return (dict(elements[at : at + most]) for at in range(0, len(elements), most))
+
+
+def in_itself() -> EncodeError:
+    """Make the error for a data set that is an item of a sequence of its own, which has no end."""
+    return EncodeError("a data set is in itself, as an item of one of its sequences")
 
 
 # --- copies ----------------------------------------------------------------------------------
@@ -181,7 +192,7 @@ def _copy_items(lists: list[ItemList], holder: ElementIndex | None) -> None:
     """Put copies in the place of the items of some lists, and of those in them.
 
     Raises:
-        EncodeError: a data set is among its own items; a copy would have no end.
+        EncodeError: a data set is in itself; a copy would have no end.
     """
     # Lists with what holds them; None for a list behind all that was in the last one of that.
     rest: list[tuple[ItemList | None, ElementIndex | None]] = [(items, holder) for items in lists]
@@ -198,7 +209,7 @@ def _copy_items(lists: list[ItemList], holder: ElementIndex | None) -> None:
         for item in items:
             inner = content_of(item)
             if id(inner) in around:
-                raise EncodeError("a data set is among its own items")
+                raise in_itself()
             made.append(_without_items(item, found))
             if found:
                 rest += [(each, inner) for each in found]
@@ -247,8 +258,13 @@ def _without_items(data_set: _HeldT, rest: list[ItemList]) -> _HeldT:
 def are_equal(one: ElementIndex, other: ElementIndex) -> bool:
     """Whether two data sets have the same tags and values."""
     rest = [(one, other)]
+    compared = set[tuple[int, int]]()  # those that are in themselves have no end
     while rest:
         one, other = rest.pop()
+        pair = id(one), id(other)
+        if one is other or pair in compared:
+            continue
+        compared.add(pair)
         if one.index.keys() != other.index.keys():
             return False
         for tag in one.index:

@@ -6,12 +6,13 @@ forms ``"(0010,0020)"``, ``"0010,0020"``, ``"00100020"`` and ``"0x00100020"`` ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Self
 
 from dicom_actors.data.dictionary.elements import KEYWORD_TABLE, entry, keyword_of, keywords
 from dicom_actors.errors import ElementNotFoundError, shown
 
-__all__ = ["Key", "Tag", "UnknownKeywordError", "to_tag"]
+__all__ = ["Key", "Tag", "UnknownKeywordError", "several", "to_tag"]
 
 Key = int | str | tuple[int, int]
 """What names a data element: an int or `Tag`, a keyword, or a (group, element) pair."""
@@ -120,6 +121,17 @@ def to_tag(key: Key) -> int:
             return int(key)
         raise ValueError(f"a tag is 0 to 0xFFFFFFFF, got {key:#x}")
     return _from_pair(key)
+
+
+def several(keys: Iterable[Key]) -> tuple[Key, ...]:
+    """Return the keys that a caller gave for several elements.
+
+    Raises:
+        TypeError: it is one key, or nothing that has keys: the letters of a text are none.
+    """
+    if isinstance(keys, str) or not isinstance(keys, Iterable):
+        raise TypeError(f"keywords: expected several, as in ['PatientID'], got {shown(keys)}")
+    return tuple(keys)
 
 
 def _from_pair(key: tuple[int, int]) -> int:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dicom_actors.data.dictionary.tables import read_columns
+from dicom_actors.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,6 +128,11 @@ def uid_named(name: str, types: tuple[str, ...] = ()) -> str:
     Raises:
         ValueError: it is neither, or of another type; the message has the names that are close.
     """
+    if not isinstance(name, str):
+        # As for any other that is none, so that a setting which is wrong is one error.
+        raise ValueError(  # noqa: TRY004
+            f"expected a UID or its keyword in PS3.6, got {shown(name)}"
+        )
     table = registry()
     uid: str = table.uids_by_keyword.get(name, name)
     entry = table.entries.get(uid)
@@ -240,7 +246,7 @@ def generate_uid(root: str | None = None) -> str:
         number = number & ~(0xF << 76) | 0x4 << 76
         number = number & ~(0x3 << 62) | 0x2 << 62
         return f"2.25.{number}"
-    if not is_valid_uid(root) or len(root) > _ROOT_MAX_LENGTH:
+    if not isinstance(root, str) or not is_valid_uid(root) or len(root) > _ROOT_MAX_LENGTH:
         raise ValueError(
             f"root: expected a UID of at most {_ROOT_MAX_LENGTH} characters, got {root!r}"
         )

@@ -6,6 +6,8 @@ are safe on the medium.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 from dicom_actors.data.values.unread import in_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from dicom_actors.data.values.unread import UnreadBytes
 
@@ -37,11 +39,14 @@ def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Piece]) -> N
         DataError: a piece that is not read cannot be; likewise.
     """
     target = Path(path)
+    # No name: what would be written over is a folder, and the file beside it is not even there.
+    if not target.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     directory = target.parent
     temporary = directory / f".{target.name[:100]}.{os.urandom(6).hex()}.part"
-    handle = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
-    )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with _naming(path):
+        handle = os.open(temporary, flags, 0o666)
     try:
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
@@ -51,13 +56,23 @@ def write_atomically(path: str | os.PathLike[str], pieces: Iterable[Piece]) -> N
             temporary.unlink(missing_ok=True)
             raise
         try:
-            temporary.replace(target)
+            with _naming(path):
+                temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     finally:
         pass
     sync_directory(directory)
+
+
+@contextlib.contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the file that is wanted in errors, and not the one that is to become it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def sync_directory(directory: str | os.PathLike[str]) -> None:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_actors.data.dictionary.tag import Key, to_tag
+from dicom_actors.data.dictionary.tag import Key, several, to_tag
 from dicom_actors.data.files.part10 import read_file
 from dicom_actors.data.scan.scope import DEFAULT_LIMITS, Limits
 from dicom_actors.errors import DicomError
@@ -78,8 +78,9 @@ class ValueReader(NamedTuple):
 
         Raises:
             ElementNotFoundError: a name is no keyword.
+            TypeError: it is one text, and not several.
         """
-        return cls(tuple((key, to_tag(key)) for key in keywords), limits)
+        return cls(tuple((key, to_tag(key)) for key in several(keywords)), limits)
 
     def read(self, path: str | os.PathLike[str]) -> dict[Key, Any] | DicomError | OSError:
         """Read the values of a file.

@@ -12,6 +12,7 @@ Standard: PS3.10 7.
 from __future__ import annotations
 
 import errno
+import io
 import mmap
 import os
 import re
@@ -31,6 +32,7 @@ from dicom_actors.data.dataset.encoder import (
 )
 from dicom_actors.data.dataset.reading import as_bytes, find_elements, make_input
 from dicom_actors.data.dictionary import Key, to_tag
+from dicom_actors.data.dictionary.tag import several
 from dicom_actors.data.dictionary.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -91,8 +93,6 @@ _OPEN_FLAGS: Final = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
-# A directory gives an error of its own when it is read.
-_READABLE: Final = (stat.S_IFREG, stat.S_IFDIR)
 _HAS_PREAD: Final = hasattr(os, "pread")
 _GROUP_LENGTH: Final = 0x00020000
 _DIRECTORY_RECORDS: Final = 0x00041220
@@ -152,7 +152,7 @@ def read_file(
     stop = None if until is None else to_tag(until)
     selection = None
     if keywords is not None:
-        selection = Selection.of(tuple(keywords), stop)
+        selection = Selection.of(several(keywords), stop)
         stop = selection.stop
     options = _Options(
         stop,
@@ -168,9 +168,16 @@ def read_file(
         return _read_path(source, options, mapped=mapped)
     if not hasattr(source, "read"):
         raise TypeError(f"expected a path, bytes or a binary file object, got {shown(source)}")
+    _check_binary(source)
     if stop is None or keep_damaged:
         return options.read(as_bytes(source.read()))
     return _read_stream(source, options)
+
+
+def _check_binary(file: object) -> None:
+    """Refuse a file of text, which would decode what is none; raises TypeError."""
+    if isinstance(file, io.TextIOBase):
+        raise TypeError("expected a binary file object, as of open(path, 'rb'), got one of text")
 
 
 class _Rest:
@@ -226,8 +233,10 @@ def open_regular(path: str | os.PathLike[str]) -> tuple[int, int]:
     except OSError:
         os.close(handle)
         raise
-    if stat.S_IFMT(status.st_mode) not in _READABLE:
+    if not stat.S_ISREG(status.st_mode):
         os.close(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
         raise OSError(errno.EINVAL, "expected a regular file", os.fspath(path))
     return handle, status.st_size
 
@@ -746,6 +755,7 @@ def write_file(
     """
     if not (isinstance(target, str | os.PathLike) or hasattr(target, "writelines")):
         raise TypeError(f"expected a path or a binary file object, got {shown(target)}")
+    _check_binary(target)
     if not isinstance(data_set, DataSet):
         raise TypeError(f"expected a data set, got {shown(data_set)}")
     if preamble is not None and len(preamble) != 128:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_actors.data.dataset.data_set import Sequence
+from dicom_actors.data.dataset.whole import in_itself
 from dicom_actors.data.dictionary import uid_entry
 from dicom_actors.data.dictionary.tag import Tag
 from dicom_actors.data.values.encapsulated import EncapsulatedPixelData
@@ -77,12 +78,17 @@ def _lines(
 ) -> Iterator[str]:
     # What is left to print at each depth: elements of a data set, or numbered items.
     stack: list[Iterator[Any]] = [elements]
+    holders: list[int] = []  # which items are further out
     while stack:
         indent = _INDENT * (len(stack) // 2)
         for part in stack[-1]:
             if isinstance(part, tuple):
                 number, item = part
+                if id(item) in holders:
+                    yield f"{indent}item {number} <{in_itself()}>"
+                    continue
                 yield f"{indent}item {number}"
+                holders.append(id(item))
                 stack.append(item.elements())
                 break
             yield indent + element_line(part, width=width, lengths=lengths)
@@ -92,6 +98,8 @@ def _lines(
                 break
         else:
             stack.pop()
+            if len(stack) % 2 == 0:
+                del holders[-1:]
 
 
 def _items(element: DataElement) -> list[Any]:
