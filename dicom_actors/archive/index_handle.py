@@ -202,6 +202,11 @@ class DirectRows(Rows):
         with self._index.get().reader() as reader:
             return reader.versions_of_each(uids)
 
+    def versions_in_journal(self, journal: str) -> list[StoredInstance]:
+        """See `Rows.versions_in_journal`."""
+        with self._index.get().reader() as reader:
+            return reader.versions_in_journal(journal)
+
 
 def _identity_of(path: str) -> tuple[int, int] | None:
     try:

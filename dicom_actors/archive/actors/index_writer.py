@@ -198,6 +198,11 @@ class IndexRows(Rows):
         with self._kernel.index.get().reader() as reader:
             return reader.versions_of_each(uids)
 
+    def versions_in_journal(self, journal: str) -> list[StoredInstance]:
+        """See `Rows.versions_in_journal`."""
+        with self._kernel.index.get().reader() as reader:
+            return reader.versions_in_journal(journal)
+
 
 def _files_that_came(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
     """The files that wait for their places; not those that the Unpacker itself has found."""
