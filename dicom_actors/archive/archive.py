@@ -609,8 +609,9 @@ class Archive(Holdings):
         """Have the index written to, without a change.
 
         Raises:
-            ArchiveError: it cannot be.
+            ArchiveError: it cannot be; or somebody found that it is damaged.
         """
+        self._kernel.index.check_unharmed()
         self.rows.write([Deleted("")])
 
     def settle(self) -> None:

@@ -126,6 +126,18 @@ class IndexHandle:
             self._note.unlink()
             raise ArchiveError(f"the index {self.path} was found to be damaged", "damaged")
 
+    def check_unharmed(self) -> None:
+        """Make sure that nobody has found it to be damaged; unlike `check_sound` for who looks on.
+
+        Raises:
+            ArchiveError: somebody has.
+        """
+        if self._note.exists():
+            raise ArchiveError(
+                f"the index {self.path} was found to be damaged: the next start makes it anew",
+                "damaged",
+            )
+
     def note(self, error: ArchiveError) -> None:
         """Remember for the next start if an error says that the index is damaged."""
         if error.reason == "damaged":
@@ -196,6 +208,9 @@ class SharedIndexHandle(IndexHandle):
 
     def check_sound(self) -> None:
         """See `IndexHandle.check_sound`: that is for those who keep the database."""
+
+    def check_unharmed(self) -> None:
+        """See `IndexHandle.check_unharmed`: nothing is noted."""
 
     def note(self, error: ArchiveError) -> None:
         """See `IndexHandle.note`."""
