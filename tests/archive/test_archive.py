@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import re
+import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -337,6 +338,23 @@ def test_what_is_behind_damage_in_a_journal_is_found_by_its_row(
             assert archive.read(found) == make_file(number, size=SMALL)
         assert journal.exists() is (whole != {1, 2, 3, 4})
     assert ("is damaged; it stays where it is" in caplog.text) is journal.exists()
+
+
+def test_a_row_whose_journal_was_lost_finds_nothing_of_others(tmp_path, end_of_process):
+    archive = Archive.open(tmp_path, journal_seconds=1000.0, **ROOM)
+    archive.add(make_file(1, study=1, size=SMALL))
+    end_of_process(archive)
+    (journal,) = (path for path in (tmp_path / "journal").rglob("*.journal"))
+    journal.unlink()
+    later = time.time() + 1
+    with Archive.open(tmp_path, journal_seconds=1000.0, now=lambda: later, **ROOM) as archive:
+        archive.add(make_file(1, study=2, size=SMALL))
+        assert archive.read(archive.find_instance(uid_of(1, 2))) == make_file(
+            1, study=2, size=SMALL
+        )
+        lost = archive.find_instance(uid_of(1, 1))
+        with pytest.raises(FileNotFoundError):
+            archive.read(lost)
 
 
 def test_a_record_that_was_being_written_at_the_end_is_nothing_to_keep(
