@@ -185,6 +185,8 @@ class Archive(Holdings):
         lock: FolderLock | None,
         peers: Mapping[str, Peer],
         worklist_folder: str | os.PathLike[str] | None,
+        *,
+        heals: bool = True,
     ) -> None:
         self._kernel: Final = kernel
         self._lock = lock
@@ -224,7 +226,7 @@ class Archive(Holdings):
         start_reporter = partial(CommitmentReporter.start, reports, now, name=_REPORTER)
         children = [ChildSpec(_REPORTER, start_reporter)]
         self.is_rebuilding = kernel.store.file_system.size(REBUILD) is not None
-        if self.is_rebuilding and not self.is_member:
+        if self.is_rebuilding and heals and not self.is_member:
             start_rebuilder = partial(
                 Rebuilder.start, self, self.settle, self._duplicates, name=_REBUILDER
             )
@@ -265,7 +267,7 @@ class Archive(Holdings):
             clock: tells how time passes, for pauses; None: the system's.
             heal: whether an index that is gone, or damaged, is made anew of the files, while the
                 archive serves (`is_rebuilding` says how long); else a damaged one is an error,
-                and one that is gone is begun empty.
+                one that is gone is begun empty, and one that is to be made anew waits for that.
             **settings: see `ArchiveSettings`.
 
         Raises:
@@ -301,7 +303,7 @@ class Archive(Holdings):
             kernel.leftovers = Unpacking(store, IndexRows(kernel), now).leftovers()
             if index is None:
                 _find_rows(kernel)
-            return cls(kernel, lock, {} if peers is None else peers, worklist_folder)
+            return cls(kernel, lock, {} if peers is None else peers, worklist_folder, heals=heal)
         except BaseException:
             if handle is not None:
                 handle.close()
@@ -607,8 +609,9 @@ class Archive(Holdings):
         """Have the index written to, without a change.
 
         Raises:
-            ArchiveError: it cannot be.
+            ArchiveError: it cannot be; or somebody found that it is damaged.
         """
+        self._kernel.index.check_unharmed()
         self.rows.write([Deleted("")])
 
     def settle(self) -> None:

@@ -140,12 +140,8 @@ class Holdings(abc.ABC):
         Raises:
             ArchiveError: it cannot be read.
         """
-        try:
-            with self._handle.get().reader() as reader:
-                yield reader
-        except ArchiveError as error:
-            self._handle.note(error)
-            raise
+        with self._handle.reader() as reader:
+            yield reader
 
     def find_instance(self, sop_instance_uid: str) -> StoredInstance | None:
         """Find an instance by its SOP Instance UID; None if there is none.
@@ -155,7 +151,8 @@ class Holdings(abc.ABC):
             ArchiveError: the index cannot be read.
         """
         expect("sop_instance_uid", sop_instance_uid, str, "a text")
-        return self._handle.get().location_of(sop_instance_uid)
+        with self.reader() as reader:
+            return reader.location_of(sop_instance_uid)
 
     def instances(
         self,
@@ -412,7 +409,8 @@ class Holdings(abc.ABC):
         Raises:
             ArchiveError: the index cannot be read.
         """
-        return self._handle.get().counts()
+        with self.reader() as reader:
+            return reader.counts()
 
     def queues(self) -> list[QueueStatus]:
         """How the queues of what is to be sent on are, by the names of the destinations.

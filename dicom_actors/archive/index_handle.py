@@ -14,14 +14,14 @@ from dicom_actors.archive.upkeep import Rows
 from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from dicom_actors.archive.index import Change, Outcome, StoredInstance
+    from dicom_actors.archive.index import Change, IndexReader, Outcome, StoredInstance
 
-__all__ = ["INDEX_NAME", "IndexHandle", "SharedIndexHandle"]
+__all__ = ["DAMAGED_NAME", "INDEX_NAME", "IndexHandle", "SharedIndexHandle"]
 
 INDEX_NAME: Final = "index.sqlite"
-_DAMAGED: Final = "index.sqlite.is-damaged"
+DAMAGED_NAME: Final = "index.sqlite.is-damaged"
 """A file that says, until the next start, that the index was found to be damaged."""
 
 
@@ -47,7 +47,7 @@ class IndexHandle:
 
     def __init__(self, path: str, durability: Any) -> None:
         self.path: Final = path
-        self._note = Path(path).with_name(_DAMAGED)
+        self._note = Path(path).with_name(DAMAGED_NAME)
         self._durability = durability
         self._lock = threading.Lock()
         self._index: Index | None = None
@@ -86,6 +86,20 @@ class IndexHandle:
             self._identity = _identity_of(self.path)
             return self._index
 
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[IndexReader]:
+        """Lend a snapshot of it; that it is damaged is noted.
+
+        Raises:
+            ArchiveError: it cannot be read.
+        """
+        try:
+            with self.get().reader() as reader:
+                yield reader
+        except ArchiveError as error:
+            self.note(error)
+            raise
+
     def check(self) -> None:
         """Make sure that what was written is where somebody will look for it.
 
@@ -111,6 +125,18 @@ class IndexHandle:
         if self._note.exists():
             self._note.unlink()
             raise ArchiveError(f"the index {self.path} was found to be damaged", "damaged")
+
+    def check_unharmed(self) -> None:
+        """Make sure that nobody has found it to be damaged; unlike `check_sound` for who looks on.
+
+        Raises:
+            ArchiveError: somebody has.
+        """
+        if self._note.exists():
+            raise ArchiveError(
+                f"the index {self.path} was found to be damaged: the next start makes it anew",
+                "damaged",
+            )
 
     def note(self, error: ArchiveError) -> None:
         """Remember for the next start if an error says that the index is damaged."""
@@ -183,6 +209,9 @@ class SharedIndexHandle(IndexHandle):
     def check_sound(self) -> None:
         """See `IndexHandle.check_sound`: that is for those who keep the database."""
 
+    def check_unharmed(self) -> None:
+        """See `IndexHandle.check_unharmed`: nothing is noted."""
+
     def note(self, error: ArchiveError) -> None:
         """See `IndexHandle.note`."""
 
@@ -195,12 +224,21 @@ class DirectRows(Rows):
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """See `Rows.write`."""
-        return self._index.get().write(changes) if changes else []
+        try:
+            return self._index.get().write(changes) if changes else []
+        except ArchiveError as error:
+            self._index.note(error)
+            raise
 
     def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
         """See `Rows.versions_of_each`."""
-        with self._index.get().reader() as reader:
+        with self._index.reader() as reader:
             return reader.versions_of_each(uids)
+
+    def versions_in_journal(self, journal: str) -> list[StoredInstance]:
+        """See `Rows.versions_in_journal`."""
+        with self._index.reader() as reader:
+            return reader.versions_in_journal(journal)
 
 
 def _identity_of(path: str) -> tuple[int, int] | None:

@@ -6,14 +6,24 @@ that process.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_actors.archive import Archive
-from dicom_actors.archive.index_handle import INDEX_NAME
+from dicom_actors.archive.archive import store_in
+from dicom_actors.archive.files import DiskFileSystem
+from dicom_actors.archive.folder_lock import FolderLock
+from dicom_actors.archive.index import Duplicates
+from dicom_actors.archive.index_handle import INDEX_NAME, IndexHandle
 from dicom_actors.archive.maintenance import adopt, backup, reindex, verify
+from dicom_actors.archive.maintenance.rebuilding import (
+    ask_for_rebuild,
+    has_objects,
+    rebuild,
+    set_aside,
+)
 from dicom_actors.archive.visit import Visit
 from dicom_actors.cli.serve_config import load_config
 from dicom_actors.cli.terminal import complain, size_in_words
@@ -22,8 +32,11 @@ from dicom_actors.errors import ArchiveError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
+    from dicom_actors.archive.files import Store
     from dicom_actors.archive.maintenance import Problem
+    from dicom_actors.archive.settings import ArchiveSettings
 
 __all__ = ["run"]
 
@@ -46,8 +59,16 @@ def run(options: Namespace) -> int:
     keys = _keys(options.keys) if options.action == "delete" else {}
     if options.action == "adopt":
         _folder(options.folder)  # before anything is made
-    with _open(options) as archive:
-        result, problems = _do(archive, options, keys)
+    try:
+        with _open(options) as archive:
+            result, problems = _do(archive, options, keys)
+    except ArchiveError as error:
+        if error.reason != "damaged" or options.action != "reindex":
+            raise
+        # Some damage shows where the index is used, after it was opened.
+        _set_aside(options, error)
+        with _open(options) as archive:
+            result, problems = _do(archive, options, keys)
     if options.json:
         print(json.dumps(result))
     else:
@@ -68,6 +89,8 @@ def _do(
     done: Any
     if options.action == "verify":
         done = verify(archive, _tell)
+    elif options.action == "reindex" and isinstance(archive, Archive) and archive.is_rebuilding:
+        done = rebuild(archive, _tell, archive.settle, Duplicates(archive.settings.duplicates))
     elif options.action == "reindex":
         done = reindex(archive, _tell)
     elif options.action == "adopt":
@@ -90,12 +113,11 @@ def _open(options: Namespace) -> Archive | Visit:
             f"{folder}: expected an archive, there is no {INDEX_NAME}, or an empty one"
         )
     try:
+        if options.action == "reindex":
+            _ask_for_what_was_lost(folder, settings)
         # What is taken in beside objects that have lost their index hides them from nobody.
         return Archive.open(folder, heal=options.action == "adopt", **chosen)
     except ArchiveError as error:
-        if error.reason == "damaged" and options.action == "reindex":
-            _set_aside(folder)
-            return Archive.open(folder, heal=False, **chosen)
         if error.reason != "locked":
             raise
     return Visit(folder, settings)
@@ -108,12 +130,40 @@ def _has_index(folder: Path) -> bool:
         return False
 
 
-def _set_aside(folder: Path) -> None:
-    """Keep a damaged index, under another name."""
-    moment = time.strftime("%Y%m%d-%H%M%S")
-    for path in folder.glob(f"{INDEX_NAME}*"):
-        path.rename(path.with_name(f"{path.name}.damaged-{moment}"))
-    complain(f"the damaged index is kept as {INDEX_NAME}.damaged-{moment}")
+@contextlib.contextmanager
+def _alone(folder: Path, settings: ArchiveSettings) -> Iterator[Store]:
+    """Give the files of an archive that nobody has open; raises ArchiveError if somebody has."""
+    lock = FolderLock(folder)
+    try:
+        yield store_in(folder.absolute(), DiskFileSystem(folder), settings)
+    finally:
+        lock.release()
+
+
+def _ask_for_what_was_lost(folder: Path, settings: ArchiveSettings) -> None:
+    """Note what is to be done, so that whoever opens it next goes on if this is interrupted."""
+    with _alone(folder, settings) as store:
+        handle = IndexHandle(str(folder / INDEX_NAME), settings.durability)
+        if not handle.exists() and has_objects(store):
+            ask_for_rebuild(store)
+        handle.check_sound()
+
+
+def _set_aside(options: Namespace, error: ArchiveError) -> None:
+    """Keep a damaged index under another name, and note that another one is to be made."""
+    config = load_config(options)
+    if config["index"] is not None:
+        raise error  # a database is for those to mend who keep it
+    try:
+        with _alone(Path(config["store"]), config.archive) as store:
+            ask_for_rebuild(store)
+            complain(f"{error}; it is kept as {set_aside(store)}")
+    except ArchiveError as locked:
+        if locked.reason != "locked":
+            raise
+        raise ArchiveError(
+            f"{locked}, and its index is damaged: `serve` makes a new one when it is started again"
+        ) from error
 
 
 def _folder(name: str) -> Path:

@@ -39,6 +39,10 @@ _LONGEST: Final = 30 * 86_400
 _TIMEOUT: Final = 10.0
 """Seconds for the endpoint to answer, beyond the time that a message itself allows."""
 
+_PAUSE: Final = 0.1
+"""Seconds after which it is tried again to accept somebody for whom there was no descriptor: until
+then he stays where he is, and whoever looked for him would find him again and again."""
+
 _MESSAGES: Final = {
     "GetStatus": messages.GetStatus,
     "ListAssociations": messages.ListAssociations,
@@ -150,6 +154,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 128
     endpoint: pykka.ActorRef[Any]
     more: Mapping[str, Callable[..., Any]]
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a client. Runs in the thread that has nothing else to do."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(_PAUSE)
+            raise
 
 
 class _Conversation(socketserver.StreamRequestHandler):

@@ -35,6 +35,10 @@ _MOST_BYTES: Final = 8 * 1024
 _SECONDS: Final = 10.0
 """For a request to come, and as many for its answer to be read."""
 
+_PAUSE: Final = 0.5
+"""Seconds after which it is tried again to accept somebody for whom there was no descriptor: until
+then he stays where he is, and whoever looked for him would find him again and again."""
+
 _CHUNK: Final = 64 * 1024
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
@@ -70,6 +74,7 @@ class _Loop:
         for one in (listening, self._wake_ours, self._wake_theirs):
             one.setblocking(False)
         self._clients: dict[socket.socket, _Client] = {}
+        self._accepts_again: float | None = None
         self._answers: list[tuple[_Client, bytes]] = []
         self._lock = threading.Lock()
         self.is_closed = False
@@ -80,6 +85,7 @@ class _Loop:
             selector.register(self._listening, selectors.EVENT_READ)
             selector.register(self._wake_ours, selectors.EVENT_READ)
             self._clients.clear()
+            self._accepts_again = None
             try:
                 while not self.is_closed:
                     self._step(selector)
@@ -104,6 +110,8 @@ class _Loop:
 
     def _step(self, selector: selectors.BaseSelector) -> None:
         deadlines = [client.deadline for client in self._clients.values()]
+        if self._accepts_again is not None:
+            deadlines.append(self._accepts_again)
         wait = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         for key, _ in selector.select(wait):
             if key.fileobj is self._listening:
@@ -123,11 +131,18 @@ class _Loop:
         now = time.monotonic()
         for client in [one for one in self._clients.values() if one.deadline <= now]:
             self._drop(selector, client)
+        if self._accepts_again is not None and self._accepts_again <= now:
+            self._accepts_again = None
+            selector.register(self._listening, selectors.EVENT_READ)
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
         try:
             connection, _ = self._listening.accept()
-        except OSError:  # it is gone again, or there are no descriptors
+        except (BlockingIOError, ConnectionError):  # it is gone again
+            return
+        except OSError:  # there are no descriptors
+            self._accepts_again = time.monotonic() + _PAUSE
+            selector.unregister(self._listening)
             return
         if len(self._clients) >= _MOST_CONNECTIONS:
             # The oldest has had more time than any other.

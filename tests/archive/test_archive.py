@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import re
+import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -288,6 +290,87 @@ def test_what_is_damaged_in_a_journal_is_not_given_out_and_not_removed(
         assert list(files_below(tmp_path)) == ["1.2.1/1.2.1.1/1.2.1.1.1.dcm"]
         assert journal.exists()
     assert "is damaged; it stays where it is" in caplog.text
+
+
+def _flip_a_bit_of_the_head(data, at, end):
+    data[at + 10] ^= 1
+
+
+def _have_it_longer_than_anything(data, at, end):
+    data[at + 23 : at + 30] = b"\xff" * 7
+
+
+def _leave_nothing_but_zeros(data, at, end):
+    data[at:end] = bytes(end - at)
+
+
+def _cut_it_off_in_the_middle(data, at, end):
+    del data[(at + end) // 2 :]
+
+
+@pytest.mark.parametrize(
+    ("harm", "whole"),
+    [
+        (_flip_a_bit_of_the_head, {1, 2, 3, 4}),  # the row says where it is
+        (_have_it_longer_than_anything, {1, 2, 3, 4}),
+        (_leave_nothing_but_zeros, {1, 3, 4}),
+        (_cut_it_off_in_the_middle, {1}),
+    ],
+)
+def test_what_is_behind_damage_in_a_journal_is_found_by_its_row(
+    tmp_path, end_of_process, caplog, harm, whole
+):
+    archive = Archive.open(tmp_path, journal_seconds=1000.0, **ROOM)
+    for number in range(1, 5):
+        archive.add(make_file(number, size=SMALL))
+    end_of_process(archive)
+    (journal,) = (path for path in (tmp_path / "journal").rglob("*.journal"))
+    data = bytearray(journal.read_bytes())
+    heads = [found.start() for found in re.finditer(b"DAjr", data)]
+    harm(data, heads[1], heads[2])
+    journal.write_bytes(data)
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.settle()
+        files = {path.name for path in tmp_path.glob("1.2.1/*/*.dcm")}
+        assert files == {f"{uid_of(number)}.dcm" for number in whole}
+        for number in whole:
+            found = archive.find_instance(uid_of(number))
+            assert archive.read(found) == make_file(number, size=SMALL)
+        assert journal.exists() is (whole != {1, 2, 3, 4})
+    assert ("is damaged; it stays where it is" in caplog.text) is journal.exists()
+
+
+def test_a_row_whose_journal_was_lost_finds_nothing_of_others(tmp_path, end_of_process):
+    archive = Archive.open(tmp_path, journal_seconds=1000.0, **ROOM)
+    archive.add(make_file(1, study=1, size=SMALL))
+    end_of_process(archive)
+    (journal,) = (path for path in (tmp_path / "journal").rglob("*.journal"))
+    journal.unlink()
+    later = time.time() + 1
+    with Archive.open(tmp_path, journal_seconds=1000.0, now=lambda: later, **ROOM) as archive:
+        archive.add(make_file(1, study=2, size=SMALL))
+        assert archive.read(archive.find_instance(uid_of(1, 2))) == make_file(
+            1, study=2, size=SMALL
+        )
+        lost = archive.find_instance(uid_of(1, 1))
+        with pytest.raises(FileNotFoundError):
+            archive.read(lost)
+
+
+def test_a_record_that_was_being_written_at_the_end_is_nothing_to_keep(
+    tmp_path, end_of_process, caplog
+):
+    archive = Archive.open(tmp_path, journal_seconds=1000.0, **ROOM)
+    archive.add(make_file(1, size=SMALL))
+    end_of_process(archive)
+    (journal,) = (path for path in (tmp_path / "journal").rglob("*.journal"))
+    data = journal.read_bytes()
+    journal.write_bytes(data + data[: len(data) // 2])
+    with Archive.open(tmp_path, **ROOM) as archive:
+        archive.settle()
+        assert [one.sop_instance_uid for one in archive.instances()] == [uid_of(1)]
+        assert not journal.exists()
+    assert "damaged" not in caplog.text
 
 
 @pytest.fixture

@@ -135,6 +135,21 @@ def test_damage_that_a_query_finds_is_mended_at_the_next_start(folder, harm):
 
 
 @pytest.mark.index_in_folder
+def test_damage_that_is_found_behind_the_scenes_is_mended_at_the_next_start(folder):
+    with Archive.open(folder, **ROOM) as archive:
+        archive.add(make_file(30))
+        connection = sqlite3.connect(folder / "index.sqlite")
+        connection.execute("DROP TABLE other_version")
+        connection.close()
+        with pytest.raises(ArchiveError, match="damaged"):
+            archive.settle()
+    with Archive.open(folder, **ROOM) as archive:
+        until(lambda: not archive.is_rebuilding)
+        archive.settle()
+        assert verify(archive, print)[::2] == (len(EVERY) + 1, 0)
+
+
+@pytest.mark.index_in_folder
 def test_an_archive_is_closed_though_another_process_holds_its_index(tmp_path):
     outcomes = []
 

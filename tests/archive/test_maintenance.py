@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 from kit.archive_objects import make_file, uid_of
+from kit.waiting import until
 
 from dicom_actors.archive import Archive
-from dicom_actors.archive.maintenance import adopt, backup, reindex, verify
+from dicom_actors.archive.maintenance import adopt, backup, rebuilding, reindex, verify
 from dicom_actors.archive.maintenance.backup import _Backup
+from dicom_actors.archive.maintenance.reindexing import reindexing
 from dicom_actors.archive.visit import Visit
 from dicom_actors.cli.main import main
 from dicom_actors.errors import ArchiveError
@@ -364,6 +368,64 @@ def test_an_index_that_is_damaged_is_said_and_made_anew(tmp_path, command):
     assert (code, result["added"]) == (0, 4)
     assert "is kept as index.sqlite.damaged-" in error
     assert command("stats")[1]["instances"] == 4
+
+
+def forget_versions(folder):
+    with contextlib.closing(sqlite3.connect(folder / "index.sqlite")) as connection:
+        connection.execute("DROP TABLE other_version")
+
+
+@pytest.mark.index_in_folder
+def test_damage_that_shows_in_use_is_mended_by_reindex_as_it_says(tmp_path, command):
+    filled(tmp_path / "archive").close()
+    forget_versions(tmp_path / "archive")
+    code, result, error = command("reindex")
+    assert (code, result["added"]) == (0, 4)
+    assert "is kept as index.sqlite.damaged-" in error
+    assert command("verify")[1]["problems"] == 0
+    forget_versions(tmp_path / "archive")
+    code, _, error = command("verify")
+    assert code == 1
+    assert "`reindex` makes a new one" in error
+    code, result, error = command("reindex")
+    assert (code, result["added"]) == (0, 4)
+    assert "was found to be damaged" in error
+    assert command("verify")[1]["problems"] == 0
+    names = {path.name for path in (tmp_path / "archive").iterdir()}
+    assert not names & {"index.rebuild", "index.sqlite.is-damaged"}
+
+
+@pytest.mark.index_in_folder
+def test_reindex_says_what_helps_where_another_process_has_the_damaged_index(tmp_path, command):
+    with filled(tmp_path / "archive"):
+        forget_versions(tmp_path / "archive")
+        code, _, error = command("reindex")
+        assert code == 1
+        assert "`serve` makes a new one when it is started again" in error
+    with Archive.open(tmp_path / "archive", **ROOM) as archive:
+        until(lambda: not archive.is_rebuilding)
+        assert verify(archive, print)[::2] == (4, 0)
+
+
+@pytest.mark.index_in_folder
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_reindex_that_is_broken_off_is_taken_up_at_the_next_start(
+    tmp_path, command, monkeypatch, is_gone
+):
+    filled(tmp_path / "archive").close()
+    for path in (tmp_path / "archive").glob("index.sqlite*"):
+        path.unlink() if is_gone else path.write_bytes(b"no index" * 1000)
+
+    def broken_off(*arguments, **more):
+        next(reindexing(*arguments, **more))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuilding, "reindexing", broken_off)
+        assert main(["archive", "reindex", "--store", str(tmp_path / "archive")]) == 130
+    with Archive.open(tmp_path / "archive", **ROOM) as archive:
+        until(lambda: not archive.is_rebuilding)
+        assert verify(archive, print)[::2] == (4, 0)
 
 
 def test_an_index_of_a_newer_version_is_left_alone_and_said(tmp_path, index_place):

@@ -367,7 +367,7 @@ def test_that_the_index_was_made_anew_is_safe(tmp_path, is_left_out):
     disk = ForgetfulDisk()
     with Archive.open(tmp_path / "whole", file_system=disk, **SETTINGS) as archive:
         rebuilding.ask_for_rebuild(archive.store)
-    label = "synchronize the folder of the archive in Rebuilder._be_done"
+    label = "synchronize the folder of the archive in _forget_that_it_was_asked_for"
     disk.left_out = label if is_left_out else None
     archive = Archive.open(tmp_path / "whole", file_system=disk, **SETTINGS)
     until(lambda: not archive.is_rebuilding)

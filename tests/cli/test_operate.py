@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import socket
 import stat
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 from kit.peer import Peer
 from kit.serving import Server, serving
 
+from dicom_actors.cli import control
 from dicom_actors.cli.control import control_paths
 from dicom_actors.cli.main import main
 
@@ -174,6 +176,24 @@ def asking(server: Server) -> Iterator[tuple[socket.socket, BinaryIO]]:
         client.connect(str(control_paths(server.port)[0]))
         with client.makefile("rb") as answers:
             yield client, answers
+
+
+def test_who_comes_when_there_are_no_descriptors_is_not_looked_for_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(control.time, "sleep", pauses.append)
+    with control._Server(str(tmp_path / "socket"), control._Conversation) as listening:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / "socket"))
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (0, most[1]))
+                with pytest.raises(OSError, match="Too many open files"):
+                    listening.get_request()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, most)
+        assert pauses == [control._PAUSE]
 
 
 # --- where the socket is ---------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import selectors
 import socket
 import sys
 import threading
@@ -169,3 +171,49 @@ def test_without_prometheus_there_is_health_alone(looker, monkeypatch):
         assert answer.startswith(b"HTTP/1.1 501")
         assert b"pip install 'dicom-actors[metrics]'" in answer
         assert b"200 OK" in answer_to(server, b"GET /health HTTP/1.1\r\n\r\n")
+
+
+class Scarce:
+    """A listening socket for whose next one there is no descriptor, until it may."""
+
+    def __init__(self, listening):
+        self._listening = listening
+        self.may = False
+        self.refused = 0
+
+    def accept(self):
+        if not self.may:
+            self.refused += 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._listening.accept()
+
+    def __getattr__(self, name):
+        return getattr(self._listening, name)
+
+
+def test_who_comes_when_there_are_no_descriptors_is_let_in_later_and_not_looked_for_meanwhile(
+    monkeypatch, nothing_left
+):
+    now = [0.0]
+    monkeypatch.setattr(http_server, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    scarce = Scarce(socket.create_server(("127.0.0.1", 0)))
+    loop = http_server._Loop(scarce, lambda *_: b"")
+    with (
+        contextlib.closing(scarce),
+        selectors.DefaultSelector() as selector,
+        socket.create_connection(scarce.getsockname()),
+    ):
+        selector.register(scarce, selectors.EVENT_READ)
+        selector.register(loop._wake_ours, selectors.EVENT_READ)
+        for _ in range(3):
+            loop._wake()
+            loop._step(selector)
+        assert scarce.refused == 1
+        scarce.may = True
+        now[0] = 10.0
+        loop._step(selector)
+        loop._step(selector)
+        assert len(loop._clients) == 1
+        for client in loop._clients:
+            client.close()
+        loop.free()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import sqlite3
 import threading
 
 import pytest
@@ -17,6 +19,7 @@ from dicom_actors import DataSet, Endpoint, Status, connect, messages
 from dicom_actors.actors.connection.signals import GetKernel
 from dicom_actors.archive import Archive
 from dicom_actors.archive.index import OutboxWanted
+from dicom_actors.errors import ArchiveError
 from dicom_actors.metrics import Observer, serve_metrics
 from dicom_actors.supervision import kill, which_children
 
@@ -216,6 +219,18 @@ def test_an_index_that_is_gone_or_damaged_is_a_problem(site):
     assert code == 503
     assert "index" in body["problems"][0]
     assert site.value("healthy") == 0
+
+
+def test_damage_that_a_query_found_is_a_problem_until_the_index_is_made_anew(site):
+    assert site.store(instance(1)) == [0]
+    with contextlib.closing(sqlite3.connect(site.archive.folder / "index.sqlite")) as connection:
+        connection.execute("DROP TABLE other_version")
+    assert site.health()[0] == 200  # nobody has seen it
+    with pytest.raises(ArchiveError), site.archive.reader() as reader:
+        reader.versions_of(instance(1).SOPInstanceUID)
+    code, body = site.health()
+    assert code == 503
+    assert "the next start makes it anew" in body["problems"][0]
 
 
 def test_an_actor_that_crashed_is_counted_and_health_comes_back(site):

@@ -195,8 +195,13 @@ class IndexRows(Rows):
 
     def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
         """See `Rows.versions_of_each`."""
-        with self._kernel.index.get().reader() as reader:
+        with self._kernel.index.reader() as reader:
             return reader.versions_of_each(uids)
+
+    def versions_in_journal(self, journal: str) -> list[StoredInstance]:
+        """See `Rows.versions_in_journal`."""
+        with self._kernel.index.reader() as reader:
+            return reader.versions_in_journal(journal)
 
 
 def _files_that_came(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:

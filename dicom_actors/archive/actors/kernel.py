@@ -115,7 +115,8 @@ class ArchiveKernel:
         self.system: Final = system
         self.now: Final = now
         self.current_journal = ""
-        self.last_number = 0
+        # Not from 1 at each start: a row whose journal was lost must not find another object there.
+        self.last_number = max(0, int(now()))
         self.lent_journals: set[str] = set()
         self.leftovers: set[str] = set()
         self.disk_state = "enough"

@@ -159,7 +159,7 @@ class StudyWatcher(SupervisedActor):
         """Look whether all that is expected of a study is there."""
         missing, reason = self._expected[study]
         try:
-            with self._kernel.index.get().reader() as reader:
+            with self._kernel.index.reader() as reader:
                 while missing and reader.location_of(missing[-1]) is not None:
                     missing.pop()
         except ArchiveError as error:
@@ -177,7 +177,7 @@ class StudyWatcher(SupervisedActor):
         if whole is None:
             return
         try:
-            with self._kernel.index.get().reader() as reader:
+            with self._kernel.index.reader() as reader:
                 is_whole = reader.size_of_study(study) == whole
         except ArchiveError as error:
             self._say(error)
@@ -228,9 +228,9 @@ class _Pending:
         return self._rows.write(changes)
 
     def pending_studies(self) -> list[tuple[str, int]]:
-        with self._kernel.index.get().reader() as reader:
+        with self._kernel.index.reader() as reader:
             return list(reader.pending_studies())
 
     def pending_revision(self, study_instance_uid: str) -> int | None:
-        with self._kernel.index.get().reader() as reader:
+        with self._kernel.index.reader() as reader:
             return reader.pending_revision(study_instance_uid)

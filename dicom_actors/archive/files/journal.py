@@ -50,6 +50,11 @@ class Record(NamedTuple):
     received: float
     checksum: bytes
 
+    @property
+    def end(self) -> int:
+        """Where in the journal what is behind it begins."""
+        return self.location.offset + self.size
+
     def is_sound(self, data: memoryview) -> bool:
         """Whether `data`, read from its location, is what was written there."""
         return (

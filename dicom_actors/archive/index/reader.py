@@ -97,6 +97,11 @@ _SELECT_VERSIONS: Final = """
     FROM other_version AS other JOIN common_uid AS syntax ON syntax.id = other.transfer_syntax
     WHERE other.sop_instance_uid{} ORDER BY other.id
 """
+# There is no index of locations, as nobody asks for them but where a journal is damaged.
+_SELECT_UIDS_IN: Final = """
+    SELECT sop_instance_uid FROM instance WHERE location LIKE ?
+    UNION SELECT sop_instance_uid FROM other_version WHERE location LIKE ?
+"""
 _SELECT_COMMITMENT: Final = """
     SELECT id, transaction_uid, ae_title, instances, attempts, due FROM commitment
 """
@@ -138,6 +143,15 @@ class IndexReader:
             first = found[uid][0]
             found[uid].append(stored_instance((*first[:4], *row)))
         return found
+
+    def versions_in_journal(self, journal: str) -> list[StoredInstance]:
+        """Find the versions of instances whose bytes are in a journal; looks at all rows."""
+        beginning = f"{journal}:"
+        uids = self.connection.execute(_SELECT_UIDS_IN, (f"{beginning}%",) * 2).fetchall()
+        versions = self.versions_of_each([uid for (uid,) in uids])
+        return [
+            one for all_ in versions.values() for one in all_ if one.location.startswith(beginning)
+        ]
 
     def instances(
         self,

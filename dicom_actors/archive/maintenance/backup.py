@@ -241,6 +241,9 @@ class _RowsOf(Rows):
     def versions_of_each(self, uids: Sequence[str]) -> dict[str, list[StoredInstance]]:
         return self._rows.versions_of_each(uids)
 
+    def versions_in_journal(self, journal: str) -> list[StoredInstance]:
+        return self._rows.versions_in_journal(journal)
+
     def close(self) -> None:
         if self._visit is not None:
             self._visit.close()

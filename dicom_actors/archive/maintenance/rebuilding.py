@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dicom_actors.archive.files import REBUILD
-from dicom_actors.archive.index_handle import INDEX_NAME
+from dicom_actors.archive.index_handle import DAMAGED_NAME, INDEX_NAME
 from dicom_actors.archive.maintenance.reindexing import LostIndex, reindexing
 from dicom_actors.archive.maintenance.walking import NO_PLACES, files_in_place
 from dicom_actors.errors import ArchiveError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dicom_actors.archive.maintenance.reindexing import Reindexed
     from dicom_actors.archive.maintenance.verifying import Problem
 
-__all__ = ["Rebuilder", "ask_for_rebuild", "has_objects", "set_aside"]
+__all__ = ["Rebuilder", "ask_for_rebuild", "has_objects", "rebuild", "set_aside"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ def set_aside(store: Store) -> str:
     for name in disk.names(""):
         if name in {INDEX_NAME, f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"}:
             disk.rename(name, f"{name}.{behind}")
+    disk.remove(DAMAGED_NAME)  # which is not said of the next one
     disk.synchronize_folder("")
     return f"{INDEX_NAME}.{behind}"
 
@@ -139,10 +140,7 @@ class Rebuilder(SupervisedActor):
 
     def _be_done(self) -> None:
         self._settle()
-        store = self._holdings.store
-        store.file_system.remove(REBUILD)
-        store.file_system.synchronize_folder("")
-        self._holdings.is_rebuilding = False
+        _forget_that_it_was_asked_for(self._holdings)
         self._log(logging.WARNING, "the index was made anew: %s", self._found)
 
     def _tell(self, problem: Problem) -> None:
@@ -150,3 +148,29 @@ class Rebuilder(SupervisedActor):
 
     def _log(self, level: int, text: str, *values: Any) -> None:
         self.system.log.write(logger, level, text, *values)
+
+
+def rebuild(
+    holdings: Holdings,
+    tell: Callable[[Problem], object],
+    settle: Callable[[], object],
+    duplicates: Duplicates,
+) -> Reindexed:
+    """Do at once, for one who waits for it, what a Rebuilder does; see there.
+
+    Raises:
+        ArchiveError: the index cannot be written; the next start takes it up.
+        OSError: the folder cannot be looked into, or not be made safe; likewise.
+    """
+    lost = LostIndex(duplicates, settle)
+    *_, found = reindexing(holdings, tell, files_in_place(holdings), lost=lost)
+    settle()
+    _forget_that_it_was_asked_for(holdings)
+    return found
+
+
+def _forget_that_it_was_asked_for(holdings: Holdings) -> None:
+    disk = holdings.store.file_system
+    disk.remove(REBUILD)
+    disk.synchronize_folder("")
+    holdings.is_rebuilding = False

@@ -9,6 +9,7 @@ Standard: PS3.4 C.4, C.5, C.6.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dicom_actors import DimseFailure, Status
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from dicom_actors.scu import OutgoingObject
 
 __all__ = ["EXTENDED_NEGOTIATION", "Holdings", "QueryRetrieve"]
+
+logger = logging.getLogger(__name__)
 
 _RELATIONAL, _COMBINED = range(2)
 """Bytes of the service-class-application-information (PS3.4 C.5.1.1, C.5.2.1)."""
@@ -164,4 +167,5 @@ def _model(event: Any) -> Model:
 def _refused(error: ArchiveError, when_busy: Status) -> DimseFailure:
     status = when_busy if error.reason in {"busy", "locked", "full"} else Status.UNABLE_TO_PROCESS
     # What the message says of paths is for whoever runs the archive.
+    logger.warning("a query or a retrieval is refused: %s", str(error))
     return DimseFailure(status, f"the index: {error.reason}")

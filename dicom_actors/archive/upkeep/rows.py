@@ -34,6 +34,14 @@ class Rows(abc.ABC):
             ArchiveError: the index cannot be read.
         """
 
+    @abc.abstractmethod
+    def versions_in_journal(self, journal: str) -> list[StoredInstance]:
+        """Find the versions of instances whose bytes are in a journal; takes time.
+
+        Raises:
+            ArchiveError: the index cannot be read.
+        """
+
     def versions_of(self, sop_instance_uid: str) -> list[StoredInstance]:
         """Find an instance and its other versions, the instance first; none if there is none.
 

@@ -10,8 +10,10 @@ objects are replaced, it is the current version then, and that file another one.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from dicom_actors import read_file
@@ -185,8 +187,11 @@ class Unpacking:
         found = Recovered()
         is_first = journal not in self._begun
         self._begun.add(journal)
-        records = self._records(journal, is_first=is_first)
-        for batch in _batches(records, lambda one: one.size):  # in memory
+        objects = itertools.chain(
+            self._records(journal, is_first=is_first),
+            self._without_records(journal, is_first=is_first),
+        )
+        for batch in _batches(objects, lambda one: one.size):  # in memory
             with self._store.held() as store:
                 found += self._bring(batch, store)
         if not found.damaged:
@@ -222,6 +227,36 @@ class Unpacking:
                 lambda record=record, data=data: record.is_sound(data),  # type: ignore[misc]
                 is_first=is_first,
             )
+
+    def _without_records(self, journal: str, *, is_first: bool) -> Iterator[_Object]:
+        """Give what has a row and is behind the last thing in a journal that is a record.
+
+        There it was cut off by a crash, and has nothing that was acknowledged; or it is damaged,
+        and the rows say where the objects are.
+        """
+        size = self._disk.size(journal) or 0
+        end = max((one.end for one, _ in read_records(self._disk, journal)), default=0)
+        if end == size:
+            return
+        for row in self._rows.versions_in_journal(journal):
+            location = Location.of(row.location)
+            if location.offset >= end:
+                yield _Object(
+                    row.sop_instance_uid,
+                    location,
+                    row.size,
+                    partial(self._disk.read, journal, location.offset, row.size),
+                    row.received,
+                    partial(self._is_as_stored, row),
+                    is_first=is_first,
+                )
+
+    def _is_as_stored(self, row: StoredInstance) -> bool:
+        location = Location.of(row.location)
+        if location.offset + row.size > (self._disk.size(location.name) or 0):
+            return False
+        data = self._disk.read(location.name, location.offset, row.size)
+        return sha256(data[row.header_length :]).digest() == row.checksum
 
     def _read_uids(self, names: Iterable[str]) -> Iterator[tuple[str, str, Location]]:
         for name in names:

@@ -163,7 +163,7 @@ def test_there_are_no_more_answers_than_there_may_be(association):
     assert len(found) == 3
 
 
-def test_an_index_that_cannot_be_read_is_no_silence(association, archive, monkeypatch):
+def test_an_index_that_cannot_be_read_is_no_silence(association, archive, monkeypatch, caplog):
     def fail():
         raise ArchiveError("/a/path: it is damaged", "damaged")
 
@@ -172,6 +172,7 @@ def test_an_index_that_cannot_be_read_is_no_silence(association, archive, monkey
         list(association.find(keys("STUDY", StudyInstanceUID=None)))
     assert caught.value.status == 0xC000
     assert "path" not in caught.value.comment
+    assert "is refused: /a/path: it is damaged" in caplog.text  # for whoever runs it
 
 
 def test_a_cancel_ends_the_answers(association):
