@@ -6,17 +6,17 @@ import contextlib
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicom_actors.errors import AssociationTimeout, TransportError
-from dicom_actors.transport.names import look_up
 from dicom_actors.transport.plain import wait_for_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_actors.scu.settings import Clock, Settings
-    from dicom_actors.transport.names import Address
+
+    _Address = tuple[Any, Any, int, str, Any]
 
 __all__ = ["connect_tcp"]
 
@@ -63,21 +63,22 @@ def connect_tcp(
     raise TransportError(f"{where}: {reason}") from failure
 
 
-def _addresses(settings: Settings, deadline: float) -> list[Address]:
+def _addresses(settings: Settings, deadline: float) -> list[_Address]:
     """Look up the addresses of a host, for no longer than until the deadline."""
     host, port = settings.host, settings.port
     with contextlib.suppress(OSError):
-        return look_up(host, port, flags=socket.AI_NUMERICHOST)
-    results: list[list[Address] | OSError] = []
+        flags = socket.AI_NUMERICHOST
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    results: list[list[_Address] | OSError] = []
 
-    def ask() -> None:
+    def look_up() -> None:
         try:
-            results.append(look_up(host, port))
+            results.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except OSError as error:
             results.append(error)
 
     # The system's look-up takes no deadline, so it is left behind where it takes too long.
-    thread = threading.Thread(target=ask, name=f"look-up of {host}", daemon=True)
+    thread = threading.Thread(target=look_up, name=f"look-up of {host}", daemon=True)
     thread.start()
     thread.join(max(0.0, min(deadline - settings.clock.monotonic(), threading.TIMEOUT_MAX)))
     if not results:

@@ -27,6 +27,7 @@ from dicom_actors import (
     connect,
     messages,
 )
+from dicom_actors.errors import ConfigurationError
 from dicom_actors.supervision import ManualClock, System
 
 if TYPE_CHECKING:
@@ -40,19 +41,10 @@ LOCAL = "127.0.0.1"
 # --- destinations that cannot be reached ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("is_own_port", [False, True])
-def test_what_no_host_can_be_named_is_a_destination_that_is_not_there(is_own_port: bool) -> None:
-    def move(event):
-        port = endpoint.port if is_own_port else free_port()
-        return MoveTo(f"{'a' * 64}.example", port, "ARCHIVE", [instance(1)])
-
-    with running({"cmove": move}) as endpoint, Mover.at(endpoint.port) as peer:
-        peer.ask()
-        assert peer.answer() == (
-            Counts(0xA702, None, 0, 1, 0),
-            "ARCHIVE: no name of a host",
-            uids(1),
-        )
+@pytest.mark.parametrize("host", ["..", f"{'a' * 64}.example", "\udcff", ""])
+def test_what_no_host_can_be_named_is_refused(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="host: expected a name or an address"):
+        MoveTo(host, 104, "ARCHIVE", [instance(1)])
 
 
 def test_nobody_listens_there() -> None:

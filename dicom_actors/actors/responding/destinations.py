@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from dicom_actors.data import DataSet
 from dicom_actors.errors import ConfigurationError
 from dicom_actors.scu.settings import Settings, user_identity_of
-from dicom_actors.transport.names import look_up
 
 if TYPE_CHECKING:
     import ssl
@@ -115,7 +114,7 @@ def is_ours(move_to: MoveTo, listening_socket: socket.socket | None) -> bool:
         own_host, own_port = listening_socket.getsockname()[:2]
         if move_to.port != own_port:
             return False
-        found = look_up(move_to.host, move_to.port)
+        found = socket.getaddrinfo(move_to.host, move_to.port, type=socket.SOCK_STREAM)
     except OSError:
         return False  # closed meanwhile; or nobody has that name, as the attempt is going to tell
     return any(_leads_to(family, str(address[0]), own_host) for family, *_, address in found)
