@@ -44,7 +44,7 @@ from dicom_actors.archive.files import (
 )
 from dicom_actors.archive.folder_lock import FolderLock
 from dicom_actors.archive.holdings import Holdings
-from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Outcome, Result
+from dicom_actors.archive.index import Deleted, Duplicates, LateRouted, Moved, Outcome, Result
 from dicom_actors.archive.index.locating import is_shared, redacted
 from dicom_actors.archive.index.nodes import Nodes
 from dicom_actors.archive.index_handle import (
@@ -94,9 +94,10 @@ if TYPE_CHECKING:
 
     from dicom_actors.archive.files import FileSystem
     from dicom_actors.archive.index import Queued, StoredInstance
+    from dicom_actors.archive.upkeep import Intake
+    from dicom_actors.supervision import ChildInfo, Clock
 
     Router = Callable[[DataSet, Origin], Iterable[Queued]]
-    from dicom_actors.supervision import ChildInfo, Clock
 
 __all__ = ["ActorInfo", "Archive", "Stats", "checked_settings", "store_in"]
 
@@ -410,8 +411,10 @@ class Archive(Holdings):
         if new.intake.acquisition is not None and added.result is Result.NEW:
             uids = new.intake.description[:2]
             self._kernel.tell("studies", Acquired(*uids, new.intake.acquisition))
-        if queued and added.result is Result.SAME:
-            self._route_late(new, queued)
+        if added.result is Result.SAME:
+            self._restore(new)
+            if queued:
+                self._route_late(new, queued)
         return added
 
     def _queued(self, new: NewObject) -> tuple[Queued, ...]:
@@ -469,6 +472,44 @@ class Archive(Holdings):
         if any(one.checksum == new.intake.checksum for one in versions):
             return Outcome(Result.SAME, existing)
         return None
+
+    def _restore(self, new: NewObject) -> None:
+        """Keep an object again that has a row, where the bytes that it tells of are gone.
+
+        Raises:
+            ArchiveError: as `add` does.
+            OSError: as `add` does.
+        """
+        kernel, intake = self._kernel, new.intake
+        kept = self._kept_like(intake)
+        if kept is not None and not self._is_there(kept):
+            kept = self._kept_like(intake)  # it may have been brought elsewhere meanwhile
+        if kept is None or self._is_there(kept):
+            return
+        kernel.look_at_disk(needed=intake.size)
+        location = kernel.store.put([new.header, new.data])
+        uid = intake.sop_instance_uid
+        moved = Moved(uid, kept.location, str(location), intake.header_length, intake.size)
+        if self.rows.write([moved])[0].result is Result.MOVED:
+            logger.warning("an object that came again is kept again: its bytes were gone")
+            kernel.unplaced.add([(uid, str(location))])
+        else:
+            kernel.store.remove(location)  # somebody else has seen to it
+
+    def _kept_like(self, intake: Intake) -> StoredInstance | None:
+        """Find the version of an instance that has the same data set."""
+        versions = self.rows.versions_of(intake.sop_instance_uid)
+        return next((one for one in versions if one.checksum == intake.checksum), None)
+
+    def _is_there(self, version: StoredInstance) -> bool:
+        """Whether a file is where a row says, and as long; of a bucket that is not asked."""
+        location = Location.of(version.location)
+        if location.is_in_bucket:
+            return True
+        size = self._kernel.store.size(location)
+        if location.is_in_journal:
+            return size is not None and size >= location.offset + version.size
+        return size == version.size
 
     def _added(self, outcome: Outcome, new: NewObject) -> Added:
         is_kept = outcome.result is not Result.DIFFERENT or (

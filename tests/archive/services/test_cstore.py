@@ -145,6 +145,50 @@ def test_objects_are_refused_before_the_disk_is_full(tmp_path):
         assert archive.stats().disk == "full"
 
 
+@pytest.mark.parametrize("durability", ["disk", "os"])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_what_comes_again_is_kept_again_where_its_bytes_are_gone(
+    tmp_path, size, durability, damage
+):
+    data = make_file(1, size=size)
+    place = tmp_path / "1.2.1/1.2.1.1/1.2.1.1.1.dcm"
+    with (
+        Archive.open(tmp_path, durability=durability, **ROOM) as archive,
+        running(archive.event_handlers(), **archive.endpoint_settings()) as endpoint,
+    ):
+        assert stored(endpoint.port, data) == [0x0000]
+        archive.settle()
+        before = place.read_bytes()
+        place.unlink()
+        if damage == "cut":
+            place.write_bytes(before[:-1])
+        assert stored(endpoint.port, data) == [0x0000]
+        (found,) = archive.instances()
+        assert bytes(archive.read(found))[found.header_length :] == before[found.header_length :]
+        archive.settle()
+        (found,) = archive.instances()
+        assert not found.location.startswith("incoming/")
+        assert bytes(archive.read(found))[found.header_length :] == before[found.header_length :]
+        assert archive.stats().instances == 1
+
+
+def test_what_comes_again_is_refused_where_its_bytes_are_gone_and_there_is_no_room(tmp_path):
+    data = make_file(1)
+    with (
+        Archive.open(tmp_path, **ROOM) as archive,
+        running(archive.event_handlers(), **archive.endpoint_settings()) as endpoint,
+    ):
+        assert stored(endpoint.port, data) == [0x0000]
+        archive.settle()
+        (tmp_path / "1.2.1/1.2.1.1/1.2.1.1.1.dcm").unlink()
+    with (
+        Archive.open(tmp_path, reserve_bytes=1 << 60, warn_free_bytes=0) as archive,
+        running(archive.event_handlers(), **archive.endpoint_settings()) as endpoint,
+    ):
+        assert stored(endpoint.port, data) == [0xA700]
+
+
 @pytest.mark.parametrize(
     ("total", "free", "status"),
     [
