@@ -42,14 +42,20 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == f"dicom-actors {__version__}"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["dump"], ["serve", "--port", "x"]])
-def test_wrong_arguments_are_exit_code_2(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Give the line that is said of wrong arguments, with exit code 2."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["dump"], ["serve", "--port", "x"]])
+def test_wrong_arguments_are_exit_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refusal(arguments, capsys)
     assert line.startswith("dicom-actors")
     assert line.endswith("--help`")
 
@@ -73,10 +79,7 @@ def test_wrong_arguments_are_exit_code_2(
 def test_a_file_without_a_name_is_not_the_current_folder(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    line = refusal(arguments, capsys)
     assert "expected the name of a file or a folder, got ''" in line
 
 
